@@ -1,0 +1,89 @@
+"""A batch of sockets as columns: what the decoders make and the renderers take.
+
+A dump answers with tens of thousands of equal messages. Held as columns, each field of a whole run is taken from
+the buffer by one C-level operation, and only the fields somebody asks for are taken at all. Iterating over a batch
+gives the typed records.
+"""
+
+from __future__ import annotations
+
+from itertools import compress, repeat
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from typing import Any
+
+    from .records import Socket
+
+    Column = Sequence[Any] | "Constant"
+
+
+class Constant:
+    """A column that has the same value in every row: renderers turn it into literal text once per batch."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+NONE = Constant(None)
+
+
+class Batch:
+    """``count`` rows. ``make(field)`` makes a column; it is called once, when that column is first asked for."""
+
+    __slots__ = ("_columns", "_make", "count")
+
+    def __init__(self, count: int, make: Callable[[str], Column]) -> None:
+        self.count = count
+        self._make = make
+        self._columns: dict[str, Column] = {}
+
+    @classmethod
+    def from_records(cls, records: Sequence[Socket]) -> Batch:
+        """The same rows as columns again."""
+        columns = dict(zip(records[0]._fields, zip(*records, strict=True), strict=True)) if records else {}
+        return cls(len(records), lambda field: columns.get(field, NONE))
+
+    def column(self, field: str) -> Column:
+        """The values of one field, or a Constant."""
+        column = self._columns.get(field)
+        if column is None:
+            column = self._columns[field] = self._make(field)
+        return column
+
+    def values(self, field: str) -> Iterable[Any]:
+        """The values of one field, constants repeated: exactly ``count`` of them."""
+        column = self.column(field)
+        return repeat(column.value, self.count) if isinstance(column, Constant) else column
+
+    def joined(self, makers: Mapping[str, Callable[[Batch], Column]]) -> Batch:
+        """The same rows with further, or other, columns: how a join adds what it knows.
+
+        A maker is given this batch, so it may build on the very column that it replaces.
+        """
+
+        def make(field: str) -> Column:
+            maker = makers.get(field)
+            return self.column(field) if maker is None else maker(self)
+
+        return Batch(self.count, make)
+
+    def select(self, mask: Sequence[object]) -> Batch:
+        """The rows for which ``mask`` is true."""
+
+        def make(field: str) -> Column:
+            column = self.column(field)
+            return column if isinstance(column, Constant) else list(compress(column, mask))
+
+        return Batch(sum(map(bool, mask)), make)
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[Socket]:
+        from .records import Socket
+
+        return map(Socket._make, zip(*map(self.values, Socket._fields), strict=True))

@@ -1,0 +1,51 @@
+"""The errors that users see, and the exit statuses they lead to."""
+
+from __future__ import annotations
+
+
+class ExitStatus:
+    """Exit statuses of every netinspect command (documented in the man page)."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    INCOMPLETE = 3
+    INTERRUPTED = 130
+
+
+class NetinspectError(Exception):
+    """Something the user can act on: its text is the one line that goes to standard error."""
+
+    status = ExitStatus.FAILED
+
+
+class UsageError(NetinspectError):
+    """The command line, or a value given to the API, makes no sense."""
+
+    status = ExitStatus.USAGE
+
+
+class NamespaceError(NetinspectError):
+    """A network namespace that does not exist or may not be entered."""
+
+
+class NetlinkError(NetinspectError):
+    """The only error that leaves the transport.
+
+    ``operation`` says what was being asked, ``errno`` is the kernel's answer (0 for a malformed or truncated one),
+    ``message`` and ``offset`` come from the extended acknowledgment (linux/netlink.h: NLMSGERR_ATTR_*).
+    """
+
+    def __init__(self, operation: str, errno: int, message: str = "", offset: int | None = None) -> None:
+        self.operation = operation
+        self.errno = errno
+        self.message = message
+        self.offset = offset
+        super().__init__(operation, errno, message, offset)
+
+    def __str__(self) -> str:
+        from os import strerror
+
+        parts = [part for part in (strerror(self.errno) if self.errno else "", self.message) if part]
+        where = "" if self.offset is None else f" (at byte {self.offset} of the request)"
+        return f"{self.operation}: {': '.join(parts)}{where}"

@@ -1,0 +1,147 @@
+"""The typed records: one frozen type per thing, each field with its meaning and unit.
+
+The JSON schema is derived from these annotations (``netinspect schema``). Records are named tuples, because
+``map(Socket._make, zip(...))`` builds hundreds of thousands a second, which no other frozen type does.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, NamedTuple
+
+
+class Process(NamedTuple):
+    """One file descriptor that holds a socket (proc(5): /proc/PID/fd)."""
+
+    pid: Annotated[int, "process id, in the pid namespace of this /proc"]
+    name: Annotated[str, "the process's name (comm), at most 15 bytes; set by the process itself, so not to be trusted"]
+    fd: Annotated[int, "file descriptor number in that process"]
+    unit: Annotated[str | None, "systemd unit, from the process's cgroup path"] = None
+    container: Annotated[str | None, "container id, from the process's cgroup path"] = None
+
+
+class Timer(NamedTuple):
+    """The timer that is running on a TCP socket (linux/inet_diag.h: idiag_timer, idiag_expires)."""
+
+    name: Annotated[str, "retransmit, keepalive, timewait or probe (zero window)"]
+    remaining: Annotated[int, "milliseconds until it fires"]
+    retransmits: Annotated[int, "retransmissions, or probes, sent without an answer so far"]
+
+
+class Memory(NamedTuple):
+    """Socket memory (linux/sock_diag.h: SK_MEMINFO_*), all but ``drops`` in bytes."""
+
+    receive_allocated: Annotated[int, "bytes allocated to received packets (rmem_alloc)"]
+    receive_buffer: Annotated[int, "receive buffer limit, bytes (rcvbuf)"]
+    send_allocated: Annotated[int, "bytes handed to the layer below and not yet freed (wmem_alloc)"]
+    send_buffer: Annotated[int, "send buffer limit, bytes (sndbuf)"]
+    forward_allocated: Annotated[int, "bytes reserved ahead and not in use (fwd_alloc)"]
+    send_queued: Annotated[int, "bytes of queued packets (wmem_queued)"]
+    option: Annotated[int, "bytes of socket options (optmem)"]
+    backlog: Annotated[int, "bytes waiting while the socket is locked (backlog)"]
+    drops: Annotated[int, "packets dropped at this socket"]
+
+
+class CongestionInfo(NamedTuple):
+    """What the congestion control tells of itself (linux/inet_diag.h: tcp_bbr_info, tcpvegas_info, tcp_dctcp_info)."""
+
+    bandwidth: Annotated[int | None, "BBR: estimated bottleneck bandwidth, bytes/s"] = None
+    min_rtt: Annotated[int | None, "BBR, Vegas: smallest round-trip time seen, microseconds"] = None
+    pacing_gain: Annotated[float | None, "BBR: pacing gain, a factor"] = None
+    cwnd_gain: Annotated[float | None, "BBR: congestion window gain, a factor"] = None
+    rtt: Annotated[int | None, "Vegas: round-trip time, microseconds"] = None
+    rtt_count: Annotated[int | None, "Vegas: round trips measured in this window"] = None
+    enabled: Annotated[bool | None, "Vegas, DCTCP: whether the algorithm is in force on this connection"] = None
+    ce_state: Annotated[int | None, "DCTCP: whether the last segment carried Congestion Experienced"] = None
+    alpha: Annotated[int | None, "DCTCP: estimate of the fraction of marked packets, of 1024"] = None
+    ecn_bytes: Annotated[int | None, "DCTCP: bytes acknowledged with ECN-Echo"] = None
+    total_bytes: Annotated[int | None, "DCTCP: bytes acknowledged"] = None
+
+
+class TcpInfo(NamedTuple):
+    """TCP's own state (linux/tcp.h: struct tcp_info). A field that this kernel's struct is too short for is None."""
+
+    congestion_control: Annotated[str | None, "name of the congestion control algorithm"]
+    congestion_state: Annotated[str, "open, disorder, cwr, recovery or loss"]
+    congestion_info: Annotated[CongestionInfo | None, "the algorithm's own figures, where it has any"]
+    rtt: Annotated[float, "smoothed round-trip time, milliseconds"]
+    rttvar: Annotated[float, "round-trip time's mean deviation, milliseconds"]
+    min_rtt: Annotated[float | None, "smallest round-trip time seen, milliseconds"]
+    retransmission_timeout: Annotated[float, "retransmission timeout (RTO), milliseconds"]
+    acknowledgment_timeout: Annotated[float, "delayed acknowledgment timeout (ATO), milliseconds"]
+    send_window_scale: Annotated[int | None, "window scale the peer asked for; None where not negotiated"]
+    receive_window_scale: Annotated[int | None, "window scale we asked for; None where not negotiated"]
+    send_mss: Annotated[int, "maximum segment size for sending, bytes"]
+    receive_mss: Annotated[int, "maximum segment size seen in receiving, bytes"]
+    advertised_mss: Annotated[int, "maximum segment size advertised, bytes"]
+    path_mtu: Annotated[int, "path MTU, bytes"]
+    congestion_window: Annotated[int, "congestion window, segments"]
+    slow_start_threshold: Annotated[int | None, "slow start threshold, segments; None while still at infinity"]
+    unacknowledged: Annotated[int, "segments sent and not acknowledged"]
+    lost: Annotated[int, "segments believed lost"]
+    retransmitted: Annotated[int, "segments retransmitted and still in flight"]
+    total_retransmits: Annotated[int, "segments retransmitted since the connection began"]
+    retransmits: Annotated[int, "timeouts in a row without an answer"]
+    probes: Annotated[int, "zero-window or keepalive probes in a row without an answer"]
+    last_data_sent: Annotated[int, "milliseconds since data was last sent"]
+    last_data_received: Annotated[int, "milliseconds since data was last received"]
+    last_ack_received: Annotated[int, "milliseconds since an acknowledgment was last received"]
+    receive_space: Annotated[int, "receive buffer auto-tuning: bytes read per round trip"]
+    pacing_rate: Annotated[int | None, "pacing rate, bytes/s; None where unlimited"]
+    max_pacing_rate: Annotated[int | None, "limit of the pacing rate, bytes/s; None where unlimited"]
+    delivery_rate: Annotated[int | None, "latest delivery rate, bytes/s"]
+    delivery_rate_app_limited: Annotated[bool, "whether the sender, not the network, limited the delivery rate"]
+    bytes_acked: Annotated[int | None, "bytes the peer has acknowledged"]
+    bytes_received: Annotated[int | None, "bytes received in order"]
+    bytes_sent: Annotated[int | None, "data bytes sent, retransmissions included"]
+    bytes_retransmitted: Annotated[int | None, "data bytes retransmitted"]
+    segments_out: Annotated[int | None, "segments sent"]
+    segments_in: Annotated[int | None, "segments received"]
+    not_sent: Annotated[int | None, "bytes in the send queue and not yet sent"]
+    busy_time: Annotated[int | None, "milliseconds with data outstanding"]
+    receive_window_limited: Annotated[int | None, "milliseconds stalled by the peer's window"]
+    send_buffer_limited: Annotated[int | None, "milliseconds stalled by our send buffer"]
+    reordering_seen: Annotated[int | None, "reordering events"]
+    options: Annotated[tuple[str, ...], "options in force: timestamps, sack, ecn, ecn_seen, syn_data …"]
+
+
+class Socket(NamedTuple):
+    """One socket, of any family. None means: does not apply to this kind of socket, or was not asked for."""
+
+    protocol: Annotated[
+        str, "tcp, udp, udplite, mptcp, raw, sctp, dccp, unix, packet, netlink, vsock, xdp (or its number)"
+    ]
+    family: Annotated[str, "inet, inet6, unix, packet, netlink, vsock or xdp"]
+    type: Annotated[str, "stream, dgram, seqpacket or raw"]
+    state: Annotated[str, "the state, by the kernel's name: see `netinspect explain`"]
+    recv_queue: Annotated[int, "bytes not yet read by the owner; for a listening socket, connections waiting for accept"]
+    send_queue: Annotated[
+        int, "bytes not yet acknowledged by the peer; for a listening socket, the limit of that accept backlog"
+    ]
+    local_address: Annotated[
+        str | None, "address, numeric; unix: path, '@' before an abstract name; netlink: its protocol's name"
+    ]
+    local_port: Annotated[int | None, "port; netlink: port id; None for families without ports"]
+    remote_address: Annotated[str | None, "the other end's address; unix: the peer's name, where it has one"]
+    remote_port: Annotated[int | None, "the other end's port"]
+    interface: Annotated[str | None, "interface that the socket is bound to, or the scope of a link-local address"]
+    uid: Annotated[int | None, "user id of the owner"]
+    inode: Annotated[int, "inode number in sockfs; 0 where no file refers to the socket any more"]
+    cookie: Annotated[int | None, "the kernel's unique number for this socket; None from procfs"]
+    timer: Annotated[Timer | None, "the TCP timer that is running"] = None
+    mark: Annotated[int | None, "firewall mark; seen only with CAP_NET_ADMIN"] = None
+    cgroup_id: Annotated[int | None, "id of the cgroup in which the socket was made (cgroup v2)"] = None
+    cgroup: Annotated[str | None, "that cgroup's path; '(deleted)' where it is gone"] = None
+    shutdown: Annotated[str | None, "which directions are shut down: none, receive, send or both"] = None
+    v6only: Annotated[bool | None, "whether an IPv6 listener refuses IPv4 (IPV6_V6ONLY)"] = None
+    peer_inode: Annotated[int | None, "unix: inode of the connected peer"] = None
+    tcp_info: Annotated[TcpInfo | None, "TCP's own state, where asked for"] = None
+    memory: Annotated[Memory | None, "socket memory, where asked for"] = None
+    netns: Annotated[str | None, "network namespace, where more than the current one was asked for"] = None
+    source: Annotated[str, "sock_diag, or procfs where the kernel has no sock_diag for this protocol"] = "sock_diag"
+    user: Annotated[str | None, "name of the owning user, where asked for"] = None
+    processes: Annotated[tuple[Process, ...] | None, "every process and descriptor that holds it, where asked for"] = None
+    owner_reason: Annotated[
+        str | None,
+        "why no process is listed: kernel, orphaned, no permission, other pid namespace or gone",
+    ] = None
+    peers: Annotated[tuple[Process, ...] | None, "holders of the other end, where asked for and on this machine"] = None
