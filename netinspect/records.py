@@ -97,9 +97,9 @@ class TcpInfo(NamedTuple):
     segments_out: Annotated[int | None, "segments sent"]
     segments_in: Annotated[int | None, "segments received"]
     not_sent: Annotated[int | None, "bytes in the send queue and not yet sent"]
-    busy_time: Annotated[int | None, "milliseconds with data outstanding"]
-    receive_window_limited: Annotated[int | None, "milliseconds stalled by the peer's window"]
-    send_buffer_limited: Annotated[int | None, "milliseconds stalled by our send buffer"]
+    busy_time: Annotated[int | None, "microseconds with data outstanding"]
+    receive_window_limited: Annotated[int | None, "microseconds stalled by the peer's window"]
+    send_buffer_limited: Annotated[int | None, "microseconds stalled by our send buffer"]
     reordering_seen: Annotated[int | None, "reordering events"]
     options: Annotated[tuple[str, ...], "options in force: timestamps, sack, ecn, ecn_seen, syn_data …"]
 

@@ -1,0 +1,37 @@
+"""Interface names by index (linux/rtnetlink.h, linux/if_link.h)."""
+
+from __future__ import annotations
+
+from struct import pack
+
+from ..netlink.messages import NLM_F_ACK, message
+from .sock_diag import text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..netlink.messages import Run
+
+RTM_GETLINK = 18
+IFLA_IFNAME = 3
+_IFLA_EXT_MASK = 29
+_RTEXT_FILTER_SKIP_STATS = 8
+_BODY = 16
+
+
+def request(*, index: int = 0) -> bytes:
+    """One interface, without its counters, and an acknowledgment behind it."""
+    payload = pack("=BxHiII", 0, 0, index, 0, 0)
+    mask = pack("=HHI", 8, _IFLA_EXT_MASK, _RTEXT_FILTER_SKIP_STATS)
+    return message(RTM_GETLINK, NLM_F_ACK, payload + mask)
+
+
+def name(runs: Iterable[Run]) -> str | None:
+    """The name in the answer. Raises NetlinkError where messages are malformed."""
+    for run in runs:
+        for part, layout in run.by_layout(_BODY):
+            if IFLA_IFNAME in layout:
+                at, size = layout[IFLA_IFNAME]
+                return text(part.data[at : at + size].split(b"\0", 1)[0])
+    return None

@@ -1,0 +1,225 @@
+"""The small sock_diag families: packet, netlink, vsock and xdp sockets.
+
+Sources: linux/packet_diag.h, linux/netlink_diag.h, linux/vm_sockets_diag.h, linux/xdp_diag.h.
+"""
+
+from __future__ import annotations
+
+from struct import pack
+
+from ..batch import NONE, Batch, Constant
+from ..netlink.messages import NLM_F_DUMP, message
+from .sock_diag import (
+    SOCK_DIAG_BY_FAMILY,
+    TYPES,
+    UNCONNECTED_STATES,
+    attribute_u32,
+    interfaces,
+    memory_records,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ..batch import Column
+    from ..netlink.messages import Layout, Run
+
+AF_NETLINK, AF_PACKET, AF_VSOCK, AF_XDP = 16, 17, 40, 44
+
+PACKET_DIAG_INFO, PACKET_DIAG_UID, PACKET_DIAG_MEMINFO = 0, 5, 6
+_PACKET_SHOW_INFO, _PACKET_SHOW_MEMINFO = 0x01, 0x10
+
+NETLINK_DIAG_MEMINFO = 0
+_NDIAG_SHOW_MEMINFO = 0x01
+_NDIAG_PROTO_ALL = 0xFF
+
+XDP_DIAG_INFO, XDP_DIAG_UID, XDP_DIAG_MEMINFO = 1, 2, 8
+_XDP_SHOW_INFO, _XDP_SHOW_MEMINFO = 0x01, 0x08
+
+_ETHERNET_PROTOCOLS = {
+    0x0000: "none",
+    0x0001: "802.3",
+    0x0003: "all",
+    0x0004: "802.2",
+    0x0800: "ip",
+    0x0806: "arp",
+    0x8035: "rarp",
+    0x8100: "802.1q",
+    0x86DD: "ipv6",
+    0x8809: "slow",
+    0x8847: "mpls",
+    0x8863: "pppoe-discovery",
+    0x8864: "pppoe-session",
+    0x888E: "eapol",
+    0x88A8: "802.1ad",
+    0x88CC: "lldp",
+    0x88E5: "macsec",
+    0x88F7: "ptp",
+}
+"""linux/if_ether.h: ETH_P_*."""
+
+_NETLINK_PROTOCOLS = (
+    "route unused usersock firewall sock_diag nflog xfrm selinux iscsi audit fib_lookup connector netfilter "
+    "ip6_fw dnrtmsg kobject_uevent generic dm scsitransport ecryptfs rdma crypto smc"
+).split()
+"""linux/netlink.h: NETLINK_*."""
+
+_VSOCK_ADDRESSES = {0: "hypervisor", 1: "local", 2: "host", 0xFFFFFFFF: "*"}
+"""linux/vm_sockets.h: VMADDR_CID_*."""
+
+_SHUTDOWNS = ("none", "receive", "send", "both")
+
+
+class Decoder:
+    """Decodes one family. ``interface_name`` gives the name of an interface index."""
+
+    def __init__(self, family: str, interface_name: Callable[[int], str]) -> None:
+        self._family = FAMILIES[family]
+        self._constants: dict[str, Column] = {
+            "protocol": Constant(family),
+            "family": Constant(family),
+            "source": Constant("sock_diag"),
+        }
+        self.interface_name = interface_name
+
+    def batches(self, run: Run) -> Iterator[Batch]:
+        """The sockets of a run. Raises NetlinkError where messages are malformed."""
+        for part, layout in run.by_layout(self._family.body):
+            yield self._batch(part, layout)
+
+    def _batch(self, run: Run, layout: Layout) -> Batch:
+        def make(field: str) -> Column:
+            constant = self._constants.get(field)
+            if constant is not None:
+                return constant
+            maker = self._family.makers.get(field)
+            return NONE if maker is None else maker(self, run, layout)
+
+        return Batch(run.count, make)
+
+
+class _Family:
+    __slots__ = ("body", "makers", "request")
+
+    def __init__(
+        self, request: bytes, body: int, makers: dict[str, Callable[[Decoder, Run, Layout], Column]]
+    ) -> None:
+        self.request = message(SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, request)
+        self.body = body
+        self.makers = makers
+
+
+def request(family: str) -> bytes:
+    """A dump of all sockets of one family; these kernel modules know no state filter worth having."""
+    return FAMILIES[family].request
+
+
+def _types(run: Run) -> Column:
+    return [TYPES.get(number, str(number)) for number in run.u8(17)]
+
+
+def _named(names: dict[int, str], number: int) -> str:
+    return names.get(number) or f"0x{number:04x}"
+
+
+def _netlink_protocol(number: int) -> str:
+    return _NETLINK_PROTOCOLS[number] if number < len(_NETLINK_PROTOCOLS) else str(number)
+
+
+def _received(run: Run, layout: Layout, kind: int) -> Column:
+    """Bytes waiting to be read: the socket's allocated receive memory, for want of anything better (as ss does)."""
+    at, size = layout.get(kind, (0, 0))
+    return run.u32(at) if size else Constant(0)
+
+
+def _sent(run: Run, layout: Layout, kind: int) -> Column:
+    at, size = layout.get(kind, (0, 0))
+    return run.u32(at + 8) if size else Constant(0)
+
+
+def _attribute_interfaces(decoder: Decoder, run: Run, layout: Layout, kind: int) -> Column:
+    at, size = layout.get(kind, (0, 0))
+    return interfaces(run.u32(at), decoder.interface_name) if size else NONE
+
+
+FAMILIES = {
+    "packet": _Family(
+        pack("=BBHII8x", AF_PACKET, 0, 0, 0, _PACKET_SHOW_INFO | _PACKET_SHOW_MEMINFO),
+        16,
+        {
+            "type": lambda decoder, run, layout: _types(run),
+            "state": lambda decoder, run, layout: Constant("UNCONNECTED"),
+            "recv_queue": lambda decoder, run, layout: _received(run, layout, PACKET_DIAG_MEMINFO),
+            "send_queue": lambda decoder, run, layout: _sent(run, layout, PACKET_DIAG_MEMINFO),
+            "local_address": lambda decoder, run, layout: [
+                _named(_ETHERNET_PROTOCOLS, number) for number in run.u16(18)
+            ],
+            "interface": lambda decoder, run, layout: _attribute_interfaces(
+                decoder, run, layout, PACKET_DIAG_INFO
+            ),
+            "uid": lambda decoder, run, layout: attribute_u32(run, layout, PACKET_DIAG_UID),
+            "inode": lambda decoder, run, layout: run.u32(20),
+            "cookie": lambda decoder, run, layout: run.unpack(24, "Q"),
+            "memory": lambda decoder, run, layout: memory_records(run, layout, PACKET_DIAG_MEMINFO),
+        },
+    ),
+    "netlink": _Family(
+        pack("=BBHII8x", AF_NETLINK, _NDIAG_PROTO_ALL, 0, 0, _NDIAG_SHOW_MEMINFO),
+        28,
+        {
+            "type": lambda decoder, run, layout: _types(run),
+            "state": lambda decoder, run, layout: [
+                "ESTABLISHED" if state else "UNCONNECTED" for state in run.u8(19)
+            ],
+            "recv_queue": lambda decoder, run, layout: _received(run, layout, NETLINK_DIAG_MEMINFO),
+            "send_queue": lambda decoder, run, layout: _sent(run, layout, NETLINK_DIAG_MEMINFO),
+            "local_address": lambda decoder, run, layout: [
+                _netlink_protocol(number) for number in run.u8(18)
+            ],
+            "local_port": lambda decoder, run, layout: run.u32(20),
+            "remote_port": lambda decoder, run, layout: run.u32(24),
+            "inode": lambda decoder, run, layout: run.u32(32),
+            "cookie": lambda decoder, run, layout: [low | high << 32 for low, high in run.rows(36, "II")],
+            "memory": lambda decoder, run, layout: memory_records(run, layout, NETLINK_DIAG_MEMINFO),
+        },
+    ),
+    "vsock": _Family(
+        pack("=BBHIII8x", AF_VSOCK, 0, 0, 0xFFFFFFFF, 0, 0),
+        32,
+        {
+            "type": lambda decoder, run, layout: _types(run),
+            "state": lambda decoder, run, layout: list(map(UNCONNECTED_STATES.__getitem__, run.u8(18))),
+            "recv_queue": lambda decoder, run, layout: Constant(0),
+            "send_queue": lambda decoder, run, layout: Constant(0),
+            "shutdown": lambda decoder, run, layout: [_SHUTDOWNS[bits & 3] for bits in run.u8(19)],
+            "local_address": lambda decoder, run, layout: [
+                _VSOCK_ADDRESSES.get(address) or str(address) for address in run.u32(20)
+            ],
+            "local_port": lambda decoder, run, layout: run.u32(24),
+            "remote_address": lambda decoder, run, layout: [
+                _VSOCK_ADDRESSES.get(address) or str(address) for address in run.u32(28)
+            ],
+            "remote_port": lambda decoder, run, layout: run.u32(32),
+            "inode": lambda decoder, run, layout: run.u32(36),
+            "cookie": lambda decoder, run, layout: run.unpack(40, "Q"),
+        },
+    ),
+    "xdp": _Family(
+        pack("=BBHII8x", AF_XDP, 0, 0, 0, _XDP_SHOW_INFO | _XDP_SHOW_MEMINFO),
+        16,
+        {
+            "type": lambda decoder, run, layout: _types(run),
+            "state": lambda decoder, run, layout: Constant("UNCONNECTED"),
+            "recv_queue": lambda decoder, run, layout: Constant(0),
+            "send_queue": lambda decoder, run, layout: Constant(0),
+            "interface": lambda decoder, run, layout: _attribute_interfaces(
+                decoder, run, layout, XDP_DIAG_INFO
+            ),
+            "uid": lambda decoder, run, layout: attribute_u32(run, layout, XDP_DIAG_UID),
+            "inode": lambda decoder, run, layout: run.u32(20),
+            "cookie": lambda decoder, run, layout: run.unpack(24, "Q"),
+            "memory": lambda decoder, run, layout: memory_records(run, layout, XDP_DIAG_MEMINFO),
+        },
+    ),
+}

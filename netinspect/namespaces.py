@@ -1,0 +1,93 @@
+"""Network namespaces: naming them and opening sockets inside them (network_namespaces(7), setns(2))."""
+
+from __future__ import annotations
+
+import os
+
+from .errors import NamespaceError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
+    Result = TypeVar("Result")
+
+NAMED = "/run/netns"
+_CLONE_NEWNET = 0x40000000
+_NS_GET_NSTYPE = 0xB703
+"""linux/nsfs.h"""
+
+
+def open_namespace(name: str) -> int:
+    """A file descriptor of the network namespace with that name (ip-netns(8)), of that process id, or at that path.
+
+    Raises NamespaceError where there is none, or it may not be opened.
+    """
+    if "/" in name:
+        candidates = [name]
+    else:
+        candidates = [f"{NAMED}/{name}"] + ([f"/proc/{name}/ns/net"] if name.isdecimal() else [])
+    failure: OSError | None = None
+    for path in candidates:
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except (OSError, ValueError) as error:
+            if isinstance(error, ValueError):
+                break
+            if failure is None or not isinstance(error, FileNotFoundError):
+                failure = error
+            continue
+        if _is_network_namespace(descriptor):
+            return descriptor
+        os.close(descriptor)
+        raise NamespaceError(f"{name!r} is not a network namespace")
+    if isinstance(failure, PermissionError):
+        raise NamespaceError(f"network namespace {name!r}: permission denied (run as root, or as its owner)")
+    raise NamespaceError(
+        f"no network namespace {name!r}: give a name listed by `ip netns`, the id of a running process, or a path"
+    )
+
+
+def _is_network_namespace(descriptor: int) -> bool:
+    import fcntl
+
+    try:
+        return fcntl.ioctl(descriptor, _NS_GET_NSTYPE) == _CLONE_NEWNET
+    except OSError:
+        return False
+
+
+def inside(descriptor: int | None, action: Callable[[], Result]) -> Result:
+    """What ``action`` returns when run inside that namespace; None is the current one.
+
+    Only the calling thread moves, and moves back. Raises NamespaceError where entering is not permitted.
+    """
+    if descriptor is None:
+        return action()
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        try:
+            _setns(descriptor)
+        except PermissionError:
+            raise NamespaceError("entering another network namespace needs CAP_SYS_ADMIN: run as root") from None
+        except OSError as error:
+            raise NamespaceError(f"entering the network namespace: {error.strerror}") from None
+        try:
+            return action()
+        finally:
+            _setns(home)
+    finally:
+        os.close(home)
+
+
+def _setns(descriptor: int) -> None:
+    if hasattr(os, "setns"):
+        os.setns(descriptor, _CLONE_NEWNET)
+        return
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.setns(descriptor, _CLONE_NEWNET) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
