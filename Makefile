@@ -1,0 +1,19 @@
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+
+.PHONY: run test check
+
+$(VENV)/ready: pyproject.toml
+	python3 -m venv $(VENV)
+	$(PYTHON) -m pip install -q -e '.[test,check]'
+	touch $@
+
+run: $(VENV)/ready
+	@echo "netinspect has no command yet: see README.md" >&2; exit 1
+
+test: $(VENV)/ready
+	$(PYTHON) -m pytest -q
+
+check: $(VENV)/ready
+	$(PYTHON) -m ruff check netinspect tests
+	$(PYTHON) -m mypy

@@ -1,0 +1,1 @@
+"""The public Python API: iterators of records. Nothing here prints."""
