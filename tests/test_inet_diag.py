@@ -1,4 +1,4 @@
-"""The transport and the inet_diag decoder, against real sockets in a namespace of their own."""
+"""The transport and the inet_diag decoder, against a socket that the test itself opens on loopback."""
 
 import os
 import socket
