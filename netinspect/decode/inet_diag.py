@@ -145,9 +145,7 @@ class Decoder:
 
         return [
             Timer(_TIMERS.get(kind, f"unknown-{kind}"), expires, retransmits) if kind else None
-            for kind, retransmits, expires in zip(
-                kinds, run.u8(_RETRANSMITS), run.u32(_EXPIRES), strict=True
-            )
+            for kind, retransmits, expires in zip(kinds, run.u8(_RETRANSMITS), run.u32(_EXPIRES), strict=True)
         ]
 
     def tcp_info(self, run: Run, layout: Layout) -> Column:
