@@ -12,11 +12,11 @@ from itertools import compress, repeat
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from typing import Any
+    from typing import Any, TypeAlias
 
     from .records import Socket
 
-    Column = Sequence[Any] | "Constant"
+    Column: TypeAlias = "Sequence[Any] | Constant"
 
 
 class Constant:

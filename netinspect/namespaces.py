@@ -70,9 +70,7 @@ def inside(descriptor: int | None, action: Callable[[], Result]) -> Result:
         try:
             _setns(descriptor)
         except PermissionError:
-            raise NamespaceError(
-                "entering another network namespace needs CAP_SYS_ADMIN: run as root"
-            ) from None
+            raise NamespaceError("entering another network namespace needs CAP_SYS_ADMIN: run as root") from None
         except OSError as error:
             raise NamespaceError(f"entering the network namespace: {error.strerror}") from None
         try:

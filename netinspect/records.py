@@ -13,9 +13,7 @@ class Process(NamedTuple):
     """One file descriptor that holds a socket (proc(5): /proc/PID/fd)."""
 
     pid: Annotated[int, "process id, in the pid namespace of this /proc"]
-    name: Annotated[
-        str, "the process's name (comm), at most 15 bytes; set by the process itself, so not to be trusted"
-    ]
+    name: Annotated[str, "the process's name (comm), at most 15 bytes; set by the process itself, so not to be trusted"]
     fd: Annotated[int, "file descriptor number in that process"]
     unit: Annotated[str | None, "systemd unit, from the process's cgroup path"] = None
     container: Annotated[str | None, "container id, from the process's cgroup path"] = None
@@ -52,9 +50,7 @@ class CongestionInfo(NamedTuple):
     cwnd_gain: Annotated[float | None, "BBR: congestion window gain, a factor"] = None
     rtt: Annotated[int | None, "Vegas: round-trip time, microseconds"] = None
     rtt_count: Annotated[int | None, "Vegas: round trips measured in this window"] = None
-    enabled: Annotated[bool | None, "Vegas, DCTCP: whether the algorithm is in force on this connection"] = (
-        None
-    )
+    enabled: Annotated[bool | None, "Vegas, DCTCP: whether the algorithm is in force on this connection"] = None
     ce_state: Annotated[int | None, "DCTCP: whether the last segment carried Congestion Experienced"] = None
     alpha: Annotated[int | None, "DCTCP: estimate of the fraction of marked packets, of 1024"] = None
     ecn_bytes: Annotated[int | None, "DCTCP: bytes acknowledged with ECN-Echo"] = None
@@ -79,9 +75,7 @@ class TcpInfo(NamedTuple):
     advertised_mss: Annotated[int, "maximum segment size advertised, bytes"]
     path_mtu: Annotated[int, "path MTU, bytes"]
     congestion_window: Annotated[int, "congestion window, segments"]
-    slow_start_threshold: Annotated[
-        int | None, "slow start threshold, segments; None while still at infinity"
-    ]
+    slow_start_threshold: Annotated[int | None, "slow start threshold, segments; None while still at infinity"]
     unacknowledged: Annotated[int, "segments sent and not acknowledged"]
     lost: Annotated[int, "segments believed lost"]
     retransmitted: Annotated[int, "segments retransmitted and still in flight"]
@@ -95,9 +89,7 @@ class TcpInfo(NamedTuple):
     pacing_rate: Annotated[int | None, "pacing rate, bytes/s; None where unlimited"]
     max_pacing_rate: Annotated[int | None, "limit of the pacing rate, bytes/s; None where unlimited"]
     delivery_rate: Annotated[int | None, "latest delivery rate, bytes/s"]
-    delivery_rate_app_limited: Annotated[
-        bool, "whether the sender, not the network, limited the delivery rate"
-    ]
+    delivery_rate_app_limited: Annotated[bool, "whether the sender, not the network, limited the delivery rate"]
     bytes_acked: Annotated[int | None, "bytes the peer has acknowledged"]
     bytes_received: Annotated[int | None, "bytes received in order"]
     bytes_sent: Annotated[int | None, "data bytes sent, retransmissions included"]
@@ -134,9 +126,7 @@ class Socket(NamedTuple):
     local_port: Annotated[int | None, "port; netlink: port id; None for families without ports"]
     remote_address: Annotated[str | None, "the other end's address; unix: the peer's name, where it has one"]
     remote_port: Annotated[int | None, "the other end's port"]
-    interface: Annotated[
-        str | None, "interface that the socket is bound to, or the scope of a link-local address"
-    ]
+    interface: Annotated[str | None, "interface that the socket is bound to, or the scope of a link-local address"]
     uid: Annotated[int | None, "user id of the owner"]
     inode: Annotated[int, "inode number in sockfs; 0 where no file refers to the socket any more"]
     cookie: Annotated[int | None, "the kernel's unique number for this socket; None from procfs"]
@@ -150,17 +140,13 @@ class Socket(NamedTuple):
     tcp_info: Annotated[TcpInfo | None, "TCP's own state, where asked for"] = None
     memory: Annotated[Memory | None, "socket memory, where asked for"] = None
     netns: Annotated[str | None, "network namespace, where more than the current one was asked for"] = None
-    source: Annotated[str, "sock_diag, or procfs where the kernel has no sock_diag for this protocol"] = (
-        "sock_diag"
-    )
+    source: Annotated[str, "sock_diag, or procfs where the kernel has no sock_diag for this protocol"] = "sock_diag"
     user: Annotated[str | None, "name of the owning user, where asked for"] = None
-    processes: Annotated[
-        tuple[Process, ...] | None, "every process and descriptor that holds it, where asked for"
-    ] = None
+    processes: Annotated[tuple[Process, ...] | None, "every process and descriptor that holds it, where asked for"] = (
+        None
+    )
     owner_reason: Annotated[
         str | None,
         "why no process is listed: kernel, orphaned, no permission, other pid namespace or gone",
     ] = None
-    peers: Annotated[
-        tuple[Process, ...] | None, "holders of the other end, where asked for and on this machine"
-    ] = None
+    peers: Annotated[tuple[Process, ...] | None, "holders of the other end, where asked for and on this machine"] = None

@@ -165,9 +165,7 @@ def _attribute_texts(run: Run, layout: Layout, kind: int) -> Sequence[str | None
     return [raw.split(b"\0", 1)[0].decode("ascii", "backslashreplace") for raw in run.unpack(at, f"{size}s")]
 
 
-def _attribute_u8(
-    run: Run, layout: Layout, kind: int, meanings: Callable[[int], Any] | Sequence[Any]
-) -> Column:
+def _attribute_u8(run: Run, layout: Layout, kind: int, meanings: Callable[[int], Any] | Sequence[Any]) -> Column:
     at, size = layout.get(kind, (0, 0))
     if not size:
         return NONE

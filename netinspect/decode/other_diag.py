@@ -60,9 +60,30 @@ _ETHERNET_PROTOCOLS = {
 """linux/if_ether.h: ETH_P_*."""
 
 _NETLINK_PROTOCOLS = (
-    "route unused usersock firewall sock_diag nflog xfrm selinux iscsi audit fib_lookup connector netfilter "
-    "ip6_fw dnrtmsg kobject_uevent generic dm scsitransport ecryptfs rdma crypto smc"
-).split()
+    "route",
+    "unused",
+    "usersock",
+    "firewall",
+    "sock_diag",
+    "nflog",
+    "xfrm",
+    "selinux",
+    "iscsi",
+    "audit",
+    "fib_lookup",
+    "connector",
+    "netfilter",
+    "ip6_fw",
+    "dnrtmsg",
+    "kobject_uevent",
+    "generic",
+    "dm",
+    "scsitransport",
+    "ecryptfs",
+    "rdma",
+    "crypto",
+    "smc",
+)
 """linux/netlink.h: NETLINK_*."""
 
 _VSOCK_ADDRESSES = {0: "hypervisor", 1: "local", 2: "host", 0xFFFFFFFF: "*"}
@@ -102,9 +123,7 @@ class Decoder:
 class _Family:
     __slots__ = ("body", "makers", "request")
 
-    def __init__(
-        self, request: bytes, body: int, makers: dict[str, Callable[[Decoder, Run, Layout], Column]]
-    ) -> None:
+    def __init__(self, request: bytes, body: int, makers: dict[str, Callable[[Decoder, Run, Layout], Column]]) -> None:
         self.request = message(SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, request)
         self.body = body
         self.makers = makers
@@ -155,9 +174,7 @@ FAMILIES = {
             "local_address": lambda decoder, run, layout: [
                 _named(_ETHERNET_PROTOCOLS, number) for number in run.u16(18)
             ],
-            "interface": lambda decoder, run, layout: _attribute_interfaces(
-                decoder, run, layout, PACKET_DIAG_INFO
-            ),
+            "interface": lambda decoder, run, layout: _attribute_interfaces(decoder, run, layout, PACKET_DIAG_INFO),
             "uid": lambda decoder, run, layout: attribute_u32(run, layout, PACKET_DIAG_UID),
             "inode": lambda decoder, run, layout: run.u32(20),
             "cookie": lambda decoder, run, layout: run.unpack(24, "Q"),
@@ -169,14 +186,10 @@ FAMILIES = {
         28,
         {
             "type": lambda decoder, run, layout: _types(run),
-            "state": lambda decoder, run, layout: [
-                "ESTABLISHED" if state else "UNCONNECTED" for state in run.u8(19)
-            ],
+            "state": lambda decoder, run, layout: ["ESTABLISHED" if state else "UNCONNECTED" for state in run.u8(19)],
             "recv_queue": lambda decoder, run, layout: _received(run, layout, NETLINK_DIAG_MEMINFO),
             "send_queue": lambda decoder, run, layout: _sent(run, layout, NETLINK_DIAG_MEMINFO),
-            "local_address": lambda decoder, run, layout: [
-                _netlink_protocol(number) for number in run.u8(18)
-            ],
+            "local_address": lambda decoder, run, layout: [_netlink_protocol(number) for number in run.u8(18)],
             "local_port": lambda decoder, run, layout: run.u32(20),
             "remote_port": lambda decoder, run, layout: run.u32(24),
             "inode": lambda decoder, run, layout: run.u32(32),
@@ -213,9 +226,7 @@ FAMILIES = {
             "state": lambda decoder, run, layout: Constant("UNCONNECTED"),
             "recv_queue": lambda decoder, run, layout: Constant(0),
             "send_queue": lambda decoder, run, layout: Constant(0),
-            "interface": lambda decoder, run, layout: _attribute_interfaces(
-                decoder, run, layout, XDP_DIAG_INFO
-            ),
+            "interface": lambda decoder, run, layout: _attribute_interfaces(decoder, run, layout, XDP_DIAG_INFO),
             "uid": lambda decoder, run, layout: attribute_u32(run, layout, XDP_DIAG_UID),
             "inode": lambda decoder, run, layout: run.u32(20),
             "cookie": lambda decoder, run, layout: run.unpack(24, "Q"),

@@ -124,9 +124,7 @@ def tcp_info_records(
         "congestion_info": congestion_info,
         "congestion_state": converted(
             "congestion_state",
-            lambda number: (
-                _CONGESTION_STATES[number] if number < len(_CONGESTION_STATES) else f"unknown-{number}"
-            ),
+            lambda number: _CONGESTION_STATES[number] if number < len(_CONGESTION_STATES) else f"unknown-{number}",
         ),
         "rtt": converted("rtt", _milliseconds),
         "rttvar": converted("rttvar", _milliseconds),

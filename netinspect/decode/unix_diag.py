@@ -75,8 +75,7 @@ def _names(run: Run, layout: Layout) -> list[str]:
     if not size:
         return [""] * run.count
     return [
-        text(raw.replace(b"\0", b"@") if raw[0] == 0 else raw.split(b"\0", 1)[0])
-        for raw in run.unpack(at, f"{size}s")
+        text(raw.replace(b"\0", b"@") if raw[0] == 0 else raw.split(b"\0", 1)[0]) for raw in run.unpack(at, f"{size}s")
     ]
 
 

@@ -194,7 +194,7 @@ class Answer:
             if kind > NLMSG_OVERRUN:
                 single = buffer[at : at + length]
                 groups.setdefault((kind, length), []).append(single + bytes(-length % 4))
-            elif kind == NLMSG_DONE or kind == NLMSG_ERROR:
+            elif kind in (NLMSG_DONE, NLMSG_ERROR):
                 _raise_error(buffer[at : at + length], kind, flags, operation)
                 self.done = True
             elif kind == NLMSG_OVERRUN:

@@ -1,0 +1,42 @@
+"""The whole suite runs in namespaces of its own: see throwaway.py."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+
+import pytest
+from throwaway import Namespace, own_world
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    failure = own_world()
+    if failure:
+        pytest.exit(failure, returncode=1)
+
+
+@pytest.fixture
+def namespace() -> Iterator[Namespace]:
+    """A throwaway network namespace."""
+    made = Namespace()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def need() -> Callable[[str], None]:
+    """Skips the test, loudly, where a peer's program is not installed; with NETINSPECT_NO_SKIP=1 (CI) it fails."""
+
+    def check(program: str) -> None:
+        if shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") is None:
+            unavailable(f"{program} is not installed")
+
+    return check
+
+
+def unavailable(reason: str) -> None:
+    """This test cannot run here: a skip, or a failure where skips are not allowed."""
+    if os.environ.get("NETINSPECT_NO_SKIP"):
+        pytest.fail(f"would skip: {reason}")
+    pytest.skip(reason)
