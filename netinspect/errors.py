@@ -25,6 +25,10 @@ class UsageError(NetinspectError):
     status = ExitStatus.USAGE
 
 
+class OutputError(NetinspectError):
+    """Standard output cannot be written."""
+
+
 class NamespaceError(NetinspectError):
     """A network namespace that does not exist or may not be entered."""
 

@@ -16,7 +16,7 @@ def test_a_listener_on_loopback_is_dumped_and_decoded() -> None:
         port = listener.getsockname()[1]
         inode = os.fstat(listener.fileno()).st_ino
         dump = Dump(connect(NETLINK_SOCK_DIAG), request(socket.AF_INET, 6, 0xFFF), "listing tcp sockets")
-        decoder = Decoder("tcp", socket.AF_INET, str)
+        decoder = Decoder("tcp", str)
         found = [record for run in dump for batch in decoder.batches(run) for record in batch]
     mine = [record for record in found if record.inode == inode]
     assert [(record.state, record.local_address, record.local_port) for record in mine] == [

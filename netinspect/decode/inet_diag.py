@@ -5,7 +5,7 @@ from __future__ import annotations
 from struct import pack
 
 from ..batch import NONE, Batch, Constant
-from ..netlink.messages import NLM_F_DUMP, attribute, message
+from ..netlink.messages import NLM_F_DUMP, attribute, malformed, message
 from .sock_diag import (
     SOCK_DIAG_BY_FAMILY,
     STATES,
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from ..batch import Column
     from ..netlink.messages import Layout, Run
 
+AF_UNSPEC = 0
 AF_INET = 2
 AF_INET6 = 10
+ADDRESS_FAMILIES = {"inet": AF_INET, "inet6": AF_INET6}
 
 PROTOCOLS = {
     "tcp": (6, "stream"),
@@ -40,6 +42,9 @@ PROTOCOLS = {
 """IP protocol number (linux/in.h) and socket type of what inet_diag lists."""
 
 CONNECTED_PROTOCOLS = frozenset(("tcp", "mptcp", "sctp", "dccp"))
+
+TCPDIAG_GETSOCK = 18
+"""The interface before SOCK_DIAG_BY_FAMILY. Only it can dump both families of TCP in one walk of the kernel's table."""
 
 INET_DIAG_REQ_BYTECODE = 1
 INET_DIAG_REQ_PROTOCOL = 3
@@ -60,7 +65,7 @@ _SHUTDOWNS = ("none", "receive", "send", "both")
 
 # struct inet_diag_msg: offsets behind the netlink header.
 _BODY = 72
-_STATE, _TIMER, _RETRANSMITS = 17, 18, 19
+_FAMILY, _STATE, _TIMER, _RETRANSMITS = 16, 17, 18, 19
 _SOURCE_PORT, _DESTINATION_PORT = 20, 22
 _SOURCE, _DESTINATION = 24, 40
 _INTERFACE, _COOKIE = 56, 60
@@ -76,45 +81,60 @@ def request(
     memory: bool = False,
     bytecode: bytes = b"",
 ) -> bytes:
-    """A dump of one family and protocol (struct inet_diag_req_v2), of the states whose bits are set."""
+    """A dump of one protocol in the states whose bits are set (struct inet_diag_req_v2).
+
+    TCP can be dumped for AF_UNSPEC: both families in one (struct inet_diag_req).
+    """
     extensions = 0
     if tcp_info:
         extensions |= 1 << INET_DIAG_INFO - 1 | 1 << INET_DIAG_VEGASINFO - 1 | 1 << INET_DIAG_CONG - 1
     if memory:
         extensions |= 1 << INET_DIAG_SKMEMINFO - 1
-    payload = pack("=BBBxI48x", family, protocol & 0xFF if protocol < 256 else 255, extensions, states)
+    if family == AF_UNSPEC:
+        payload = pack("=BxxB48xII", family, extensions, states, 0)
+    else:
+        payload = pack("=BBBxI48x", family, protocol if protocol < 256 else 255, extensions, states)
     if bytecode:
         payload += attribute(INET_DIAG_REQ_BYTECODE, bytecode)
     if protocol > 255:
         # The header's field has eight bits only (since 5.10, for MPTCP).
         payload += attribute(INET_DIAG_REQ_PROTOCOL, pack("=I", protocol))
-    return message(SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, payload)
+    kind = TCPDIAG_GETSOCK if family == AF_UNSPEC else SOCK_DIAG_BY_FAMILY
+    return message(kind, NLM_F_DUMP, payload)
 
 
 class Decoder:
-    """Decodes the answers to one dump. ``interface_name`` gives the name of an interface index."""
+    """Decodes the answers to dumps of one protocol. ``interface_name`` gives the name of an interface index."""
 
-    def __init__(self, protocol: str, family: int, interface_name: Callable[[int], str]) -> None:
+    def __init__(self, protocol: str, interface_name: Callable[[int], str]) -> None:
         self._interface_name = interface_name
-        self._family = family
         self._ipv4 = IPv4Texts()
         self._ipv6 = IPv6Texts()
         self._states = STATES if protocol in CONNECTED_PROTOCOLS else UNCONNECTED_STATES
-        self._constants: dict[str, Column] = {
-            "protocol": Constant(protocol),
-            "family": Constant("inet" if family == AF_INET else "inet6"),
-            "type": Constant(PROTOCOLS[protocol][1]),
-            "source": Constant("sock_diag"),
+        self._protocol = protocol
+        self._constants: dict[int, dict[str, Column]] = {
+            number: {
+                "protocol": Constant(protocol),
+                "family": Constant(name),
+                "type": Constant(PROTOCOLS[protocol][1]),
+                "source": Constant("sock_diag"),
+            }
+            for name, number in ADDRESS_FAMILIES.items()
         }
 
     def batches(self, run: Run) -> Iterator[Batch]:
         """The sockets of a run. Raises NetlinkError where messages are malformed."""
         for part, layout in run.by_layout(_BODY):
-            yield self._batch(part, layout)
+            for family, same in part.by_value(_FAMILY):
+                yield self._batch(family, same, layout)
 
-    def _batch(self, run: Run, layout: Layout) -> Batch:
+    def _batch(self, family: int, run: Run, layout: Layout) -> Batch:
+        constants = self._constants.get(family)
+        if constants is None:
+            raise malformed(f"a socket of address family {family}")
+
         def make(field: str) -> Column:
-            constant = self._constants.get(field)
+            constant = constants.get(field)
             if constant is not None:
                 return constant
             maker = _MAKERS.get(field)
@@ -124,7 +144,7 @@ class Decoder:
 
     def addresses(self, run: Run, offset: int) -> Sequence[str]:
         """Address text. An IPv4 socket has its address in the first of the four words."""
-        if self._family == AF_INET:
+        if run.data[_FAMILY] == AF_INET:
             return list(map(self._ipv4.__getitem__, run.u32(offset)))
         return list(map(self._ipv6.__getitem__, run.unpack(offset, "16s")))
 
@@ -150,7 +170,7 @@ class Decoder:
 
     def tcp_info(self, run: Run, layout: Layout) -> Column:
         at, size = layout.get(INET_DIAG_INFO, (0, 0))
-        if not size or self._constants["protocol"].value != "tcp":  # type: ignore[union-attr]
+        if not size or self._protocol != "tcp":
             return NONE
         from .tcp_info import congestion_records, tcp_info_records
 

@@ -113,6 +113,17 @@ class Run:
         size = Struct("=" + layout).size
         return iter_unpack(f"={offset}x{layout}{self.length - offset - size}x", self.data)
 
+    def by_value(self, offset: int) -> Iterator[tuple[int, Run]]:
+        """This run in parts that have the same byte at ``offset``, with that byte."""
+        values = self.u8(offset)
+        if values.count(values[0]) == self.count:
+            yield values[0], self
+            return
+        messages = [self.data[at : at + self.length] for at in range(0, len(self.data), self.length)]
+        for value in sorted(set(values)):
+            same = [single for single, byte in zip(messages, values, strict=True) if byte == value]
+            yield value, Run(b"".join(same), self.kind, self.length, len(same))
+
     def by_layout(self, body: int) -> Iterator[tuple[Run, Layout]]:
         """This run in parts that have their attributes at the same places, with these places.
 

@@ -1,0 +1,5 @@
+"""``python -m netinspect``."""
+
+from .main import main
+
+main()

@@ -1,0 +1,1 @@
+"""One short module for each noun: arguments to request, records to renderer."""

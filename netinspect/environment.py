@@ -1,0 +1,68 @@
+"""What a command knows of the outside: where its output goes. Tests pass one of their own."""
+
+from __future__ import annotations
+
+import os
+
+from .errors import OutputError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Environment:
+    """The streams of a run.
+
+    ``write`` takes the bytes of standard output, ``complain`` one line of text for standard error, ``terminal``
+    tells whether standard output is one, and ``columns`` how wide it is.
+    """
+
+    __slots__ = ("_complained", "_error", "columns", "terminal", "write")
+
+    def __init__(
+        self, write: Callable[[bytes], object], error: Callable[[bytes], object], terminal: bool, columns: int
+    ) -> None:
+        self.write = write
+        self._error = error
+        self._complained: set[str] = set()
+        self.terminal = terminal
+        self.columns = columns
+
+    def complain(self, text: str) -> None:
+        """One line on standard error, with no control character in it; the same line is not said twice."""
+        if text in self._complained:
+            return
+        self._complained.add(text)
+        from .render.text import printable
+
+        lines = [printable(line) for line in text.split("\n")]
+        self._error(("netinspect: " + "\n".join(lines) + "\n").encode("utf-8", "backslashreplace"))
+
+
+def of_process() -> Environment:
+    """The environment of this process: file descriptors 1 and 2."""
+    try:
+        terminal = os.isatty(1)
+        columns = os.get_terminal_size(1).columns if terminal else 80
+    except OSError:
+        terminal, columns = False, 80
+    return Environment(_write_output, _write_error, terminal, columns)
+
+
+def _write_output(data: bytes) -> None:
+    """Writes everything. Raises OutputError."""
+    try:
+        written = os.write(1, data)
+        while written < len(data):
+            data = data[written:]
+            written = os.write(1, data)
+    except OSError as error:
+        raise OutputError(f"standard output: {error.strerror}") from None
+
+
+def _write_error(data: bytes) -> None:
+    try:
+        os.write(2, data)
+    except OSError:
+        pass  # nobody left to tell

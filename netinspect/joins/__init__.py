@@ -1,0 +1,1 @@
+"""What other sources add to a record: owners, peers, names, cgroups."""

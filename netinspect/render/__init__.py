@@ -1,0 +1,1 @@
+"""From records to bytes: tables, JSON, CSV and netstat's own layouts."""

@@ -1,0 +1,74 @@
+"""Rows of text from columns, thousands at a time: the engine under every table, JSON and CSV.
+
+A row is made of cells. The text of all cells, joined, is one format string, in which numbers are still directives;
+one ``%`` then fills in all numbers of the whole batch. So a row costs a few pointer copies and no Python statement.
+"""
+
+from __future__ import annotations
+
+from itertools import chain, repeat
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Any
+
+_CACHED = 20_000
+"""Texts that a cache keeps: a few MiB, so that memory stays flat whatever a table holds."""
+
+
+class Cell:
+    """One cell of each row of a batch.
+
+    ``text`` is a format: one string for all rows, or one for each row. Every ``%`` that is not a directive must be
+    doubled. ``values`` fills the directive, where there is one; there is one at most.
+    """
+
+    __slots__ = ("text", "values")
+
+    def __init__(self, text: str | Iterable[str], values: Iterable[Any] | None = None) -> None:
+        self.text = text
+        self.values = values
+
+
+def rows(count: int, cells: Sequence[Cell]) -> str:
+    """``count`` rows of these cells."""
+    pieces: list[Iterable[str]] = []
+    literal = ""
+    for cell in cells:
+        if isinstance(cell.text, str):
+            literal += cell.text
+            continue
+        if literal:
+            pieces.append(repeat(literal))
+            literal = ""
+        pieces.append(cell.text)
+    if not pieces:
+        template = literal * count
+    else:
+        if literal:
+            pieces.append(repeat(literal))
+        template = "".join(chain.from_iterable(zip(*pieces)))  # noqa: B905 (some of them have no end)
+    values = [cell.values for cell in cells if cell.values is not None]
+    if len(values) == 1:
+        return template % tuple(values[0])
+    return template % tuple(chain.from_iterable(zip(*values, strict=True)))
+
+
+class Texts(dict[Any, str] if TYPE_CHECKING else dict):
+    """What to show for a value, made once for each value: a column of text is then one ``map`` over the values."""
+
+    def __init__(self, make: Callable[[Any], str]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, value: Any) -> str:
+        if len(self) >= _CACHED:
+            self.clear()
+        text = self[value] = self._make(value)
+        return text
+
+
+def literal(text: str) -> str:
+    """Text to stand in a format string as it is."""
+    return text.replace("%", "%%")

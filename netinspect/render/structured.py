@@ -1,0 +1,144 @@
+"""JSON, NDJSON and CSV, streamed. The fields are the records' (`netinspect schema`), the same in every format.
+
+JSON is written in ASCII, with escapes for everything else: it is valid UTF-8 whatever a name holds, and no control
+character reaches a terminal. CSV is RFC 4180's, with control characters as escapes like those of the tables, and
+what is a list or an object in JSON stands as JSON in its cell.
+"""
+
+from __future__ import annotations
+
+from _json import encode_basestring_ascii
+
+from ..batch import Constant
+from .rows import Cell, Texts, literal, rows
+from .text import printable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Any
+
+    from ..batch import Batch
+
+NUMBERS = frozenset(
+    [
+        "recv_queue",
+        "send_queue",
+        "local_port",
+        "remote_port",
+        "uid",
+        "inode",
+        "cookie",
+        "mark",
+        "cgroup_id",
+        "peer_inode",
+    ],
+)
+"""Fields that are whole numbers: they go into the text with all others of their batch in one operation."""
+
+NESTED = frozenset(("timer", "tcp_info", "memory", "processes", "peers"))
+"""Fields that are objects or lists, and so different in each row that their text is not worth keeping."""
+
+
+def dumps(value: Any) -> str:
+    """A value of a record as JSON."""
+    if value is None:
+        return "null"
+    if value is True:
+        return "true"
+    if value is False:
+        return "false"
+    if isinstance(value, str):
+        return encode_basestring_ascii(value)
+    if isinstance(value, tuple):
+        fields = getattr(value, "_fields", None)
+        if fields is None:
+            return "[" + ",".join(map(dumps, value)) + "]"
+        return "{" + ",".join([f'"{name}":{dumps(item)}' for name, item in zip(fields, value, strict=True)]) + "}"
+    return repr(value)
+
+
+def _cells(batch: Batch, field: str, texts: dict[Any, str], encode: Callable[[Any], str]) -> Cell:
+    values = batch.column(field)
+    if isinstance(values, Constant):
+        return Cell(literal(encode(values.value)))
+    if field in NUMBERS and None not in values:
+        return Cell("%d", values)
+    if field in NESTED:
+        return Cell([literal(encode(value)) for value in values])
+    return Cell(map(texts.__getitem__, values))
+
+
+class JsonLines:
+    """One object a line (NDJSON): ``add`` each batch, then ``end``."""
+
+    def __init__(self, fields: Sequence[str], write: Callable[[bytes], object]) -> None:
+        self._fields = [(field, Texts(lambda value: literal(dumps(value)))) for field in fields]
+        self._write = write
+
+    def add(self, batch: Batch) -> None:
+        """Writes the records of a batch."""
+        self._write(self._text(batch, "\n").encode())
+
+    def end(self) -> None:
+        """There is nothing to close."""
+
+    def _text(self, batch: Batch, end: str) -> str:
+        cells = []
+        opening = '{"'
+        for field, texts in self._fields:
+            cells += [Cell(f'{opening}{field}":'), _cells(batch, field, texts, dumps)]
+            opening = ',"'
+        return rows(batch.count, [*cells, Cell("}" + end)])
+
+
+class Json(JsonLines):
+    """One array of objects, an object a line."""
+
+    def __init__(self, fields: Sequence[str], write: Callable[[bytes], object]) -> None:
+        super().__init__(fields, write)
+        self._before = "[\n"
+
+    def add(self, batch: Batch) -> None:
+        if batch.count:
+            self._write((self._before + self._text(batch, ",\n")[:-2]).encode())
+            self._before = ",\n"
+
+    def end(self) -> None:
+        self._write(b"[]\n" if self._before == "[\n" else b"\n]\n")
+
+
+class Csv:
+    """Comma-separated values with a heading (RFC 4180, but with plain line feeds)."""
+
+    def __init__(self, fields: Sequence[str], write: Callable[[bytes], object], *, heading: bool = True) -> None:
+        self._fields = [(field, Texts(lambda value: literal(_csv(value)))) for field in fields]
+        self._write = write
+        if heading:
+            write((",".join(fields) + "\n").encode())
+
+    def add(self, batch: Batch) -> None:
+        """Writes the records of a batch."""
+        cells = []
+        for field, texts in self._fields:
+            cells += [_cells(batch, field, texts, _csv), Cell(",")]
+        cells[-1] = Cell("\n")
+        self._write(rows(batch.count, cells).encode("utf-8", "backslashreplace"))
+
+    def end(self) -> None:
+        """There is nothing to close."""
+
+
+def _csv(value: Any) -> str:
+    if value is None:
+        return ""
+    text = printable(value) if isinstance(value, str) else dumps(value)
+    if any(character in text for character in ',"'):
+        return '"' + text.replace('"', '""') + '"'
+    return text
+
+
+def json_document(records: Iterable[Any]) -> bytes:
+    """A small list of records as one JSON document."""
+    lines = ",\n".join(map(dumps, records))
+    return f"[\n{lines}\n]\n".encode() if lines else b"[]\n"

@@ -1,0 +1,197 @@
+"""Tables for people: fixed columns, streamed. Widths come from the first rows, so a short table fits its content.
+
+The same writer serves ten rows and a million, in flat memory: nothing is held back but the first rows. Every text is
+made printable.
+"""
+
+from __future__ import annotations
+
+from ..batch import NONE, Constant
+from .rows import Cell, Texts, literal, rows
+from .text import printable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Any
+
+    from ..batch import Batch
+
+_MEASURED_ROWS = 500
+"""Rows whose cells decide the widths. What comes later and is wider pushes its row to the right, as in ss."""
+
+
+class Column:
+    """One column of a table. ``texts`` gives the cells of a batch; they need not be printable yet."""
+
+    def __init__(self, title: str, texts: Callable[[Batch], Iterable[str]], *, right: bool = False) -> None:
+        self.title = title
+        self.width = len(title)
+        self.last = False
+        """Whether it ends the row: then it is not padded."""
+        self._texts = texts
+        self._right = right
+        self._padded = Texts(self._pad)
+
+    def measure(self, batch: Batch) -> None:
+        """Widens the column to what this batch needs."""
+        self.width = max(self.width, max(map(len, map(printable, self._texts(batch))), default=0))
+
+    def heading(self) -> str:
+        """The title, padded like a cell."""
+        return self._aligned(self.title)
+
+    def cell(self, batch: Batch) -> Cell:
+        """The cells of a batch."""
+        return Cell(map(self._padded.__getitem__, self._texts(batch)))
+
+    def _pad(self, text: str) -> str:
+        return literal(self._aligned(printable(text)))
+
+    def _aligned(self, text: str) -> str:
+        if self._right:
+            text = text.rjust(self.width)
+        elif not self.last:
+            text = text.ljust(self.width)
+        return text + ("\n" if self.last else " ")
+
+
+class Field(Column):
+    """A column that shows one field of the record."""
+
+    def __init__(
+        self, title: str, field: str, show: Callable[[Any], str] = str, *, right: bool = False, number: bool = False
+    ) -> None:
+        """``show`` makes the text of a value that is not None; ``number`` says that it would be ``str``."""
+        super().__init__(title, self._values, right=right or number)
+        self._field = field
+        self._number = number
+        self._shown = Texts(lambda value: "-" if value is None else show(value))
+
+    def _values(self, batch: Batch) -> Iterable[str]:
+        return map(self._shown.__getitem__, batch.values(self._field))
+
+    def cell(self, batch: Batch) -> Cell:
+        values = batch.column(self._field)
+        if isinstance(values, Constant):
+            return Cell(self._pad(self._shown[values.value]))
+        if self._number and None not in values:
+            return Cell(f"%{self.width}d" + ("\n" if self.last else " "), values)
+        return super().cell(batch)
+
+
+class Endpoint(Column):
+    """An address with its port: ``side`` is local or remote.
+
+    ``show_host`` and ``show_port`` give names; where they are None, addresses and ports are shown as numbers.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        side: str,
+        show_host: Callable[[str], str] | None = None,
+        show_port: Callable[[str, int], str] | None = None,
+    ) -> None:
+        super().__init__(title, self._endpoints)
+        self._address = f"{side}_address"
+        self._port = f"{side}_port"
+        self._key = "inode" if side == "local" else "peer_inode"
+        self._side = side
+        self._show_host = show_host
+        self._show_port = show_port
+        self._numeric = Texts(self._numeric_format)
+
+    def cell(self, batch: Batch) -> Cell:
+        ports = batch.column(self._port)
+        family = batch.column("family")
+        if (
+            self._show_host is None
+            and self._show_port is None
+            and isinstance(family, Constant)
+            and family.value in ("inet", "inet6")
+            and (self._side == "remote" or batch.column("interface") is NONE)
+            and not isinstance(ports, Constant)
+            and 0 not in ports
+        ):
+            # Nearly every row: what differs most, the port, stays a number until the last step.
+            return Cell(map(self._numeric.__getitem__, batch.values(self._address)), ports)
+        return super().cell(batch)
+
+    def _numeric_format(self, address: str) -> str:
+        host = _host(address)
+        return literal(host) + f":%-{max(1, self.width - len(host) - 1)}d" + ("\n" if self.last else " ")
+
+    def _endpoints(self, batch: Batch) -> Iterable[str]:
+        return map(
+            self._endpoint,
+            batch.values("protocol"),
+            batch.values(self._address),
+            batch.values(self._port),
+            batch.values("interface"),
+            batch.values(self._key),
+        )
+
+    def _endpoint(
+        self, protocol: str, address: str | None, port: int | None, interface: str | None, inode: int | None
+    ) -> str:
+        if protocol == "unix":
+            # Two ends of a connection find each other by inode, since most have no name.
+            return f"{address or '*'} {inode if inode is not None else '*'}"
+        if protocol == "packet":
+            return f"{address}:{interface or '*'}" if self._side == "local" else "*"
+        if protocol == "xdp":
+            return interface or "*" if self._side == "local" else "*"
+        if protocol == "netlink":
+            if self._side == "local":
+                return f"{address}:{port or 'kernel'}"
+            return str(port) if port else "*"
+        host = _host((self._show_host or str)(address or "*"))
+        if interface is not None and self._side == "local":
+            host += f"%{interface}"
+        if not port:
+            return f"{host}:*"
+        return f"{host}:{self._show_port(protocol, port) if self._show_port else port}"
+
+
+def _host(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
+
+
+class Table:
+    """Writes a table of these columns; ``add`` each batch, then ``end``."""
+
+    def __init__(self, columns: Sequence[Column], write: Callable[[bytes], object], *, heading: bool = True) -> None:
+        self._columns = columns
+        self._write = write
+        self._heading = heading
+        self._held: list[Batch] | None = []
+        columns[-1].last = True
+
+    def add(self, batch: Batch) -> None:
+        """Writes the rows of a batch, or holds them while the widths are still being found."""
+        if self._held is None:
+            self._put(batch)
+            return
+        self._held.append(batch)
+        if sum(map(len, self._held)) >= _MEASURED_ROWS:
+            self._start()
+
+    def end(self) -> None:
+        """Writes what is held back."""
+        if self._held is not None:
+            self._start()
+
+    def _start(self) -> None:
+        held, self._held = self._held or [], None
+        for column in self._columns:
+            for batch in held:
+                column.measure(batch)
+        if self._heading:
+            self._write("".join([column.heading() for column in self._columns]).encode())
+        for batch in held:
+            self._put(batch)
+
+    def _put(self, batch: Batch) -> None:
+        text = rows(batch.count, [column.cell(batch) for column in self._columns])
+        self._write(text.encode("utf-8", "backslashreplace"))
