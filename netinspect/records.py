@@ -150,3 +150,24 @@ class Socket(NamedTuple):
         "why no process is listed: kernel, orphaned, no permission, other pid namespace or gone",
     ] = None
     peers: Annotated[tuple[Process, ...] | None, "holders of the other end, where asked for and on this machine"] = None
+
+
+class Explanation(NamedTuple):
+    """What a state or a column means (``netinspect explain``)."""
+
+    name: Annotated[str, "state or field, as netinspect writes it; parts of a field stand behind a dot"]
+    kind: Annotated[str, "TCP state, state, netstat's unix state, column or netstat's unix column"]
+    aliases: Annotated[tuple[str, ...], "what netstat and ss call it"]
+    meaning: Annotated[str, "what it is, with its unit"]
+    next: Annotated[str | None, "for a state: who must act before it changes"]
+    look: Annotated[str, "what an administrator should look at"]
+    source: Annotated[str, "where to read more: RFC, man page, header or kernel file"]
+
+
+class SocketCount(NamedTuple):
+    """How many sockets there are of one protocol and family in one state (`netinspect sockets --summary`)."""
+
+    protocol: Annotated[str, "as in Socket"]
+    family: Annotated[str, "as in Socket"]
+    state: Annotated[str, "as in Socket"]
+    count: Annotated[int, "sockets"]
