@@ -1,0 +1,112 @@
+"""Makes a topology in namespaces that exist: as few sends as possible, nothing that waits."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Sequence
+from functools import partial
+from ipaddress import ip_address, ip_interface
+from typing import TYPE_CHECKING, Any
+
+from .errors import LabError
+from .network import FIRST_INDEX, LOOPBACK, add_host, add_link, set_up
+from .requests import Requests
+from .topology import HostSpec, Join, Topology
+
+if TYPE_CHECKING:
+    from .lab import Host, Lab
+
+# linux/in.h: protocol-independent multicast options (RFC 3678); Python's socket module has none of them.
+_MCAST_JOIN_GROUP, _MCAST_BLOCK_SOURCE, _MCAST_JOIN_SOURCE_GROUP = 42, 43, 46
+
+
+def build(lab: Lab[Any], topology: Topology, new: Sequence[str]) -> None:
+    """Makes the links of a topology, then what its hosts have. ``new`` names the hosts whose ``lo`` is still down."""
+    requests = {
+        name: Requests(host.namespace.route)
+        for name, host in lab.hosts.items()
+        if name in topology.hosts or any(name in dict(link.ends) for link in topology.links)
+    }
+    for name in new:
+        set_up(requests[name], "lo", LOOPBACK)
+    peers: list[tuple[str, str]] = []
+    for link in topology.links:
+        (left, left_name), (right, right_name) = link.ends
+        indexes = _new_index(lab.hosts[left], left_name), _new_index(lab.hosts[right], right_name)
+        add_link(requests[left], link, indexes, lab.hosts[right].namespace.descriptor)
+        peers.append((right, right_name))
+    _send(requests)
+    for host_name, name in peers:
+        set_up(requests[host_name], name, lab.hosts[host_name].interfaces[name])
+    for host_name, spec in topology.hosts.items():
+        host = lab.hosts[host_name]
+        for name, interface in spec.interfaces.items():
+            if interface.bridge is not None:
+                _new_index(host, name)
+            host.addresses += [str(ip_interface(text).ip) for text in interface.addresses]
+        add_host(requests[host_name], spec, host.interfaces.__getitem__)
+    _send(requests)
+    for host_name, spec in topology.hosts.items():
+        _rest(lab, lab.hosts[host_name], spec)
+
+
+def _rest(lab: Lab[Any], host: Host, spec: HostSpec) -> None:
+    if spec.nat or spec.drops:
+        from .nftables import add_rules
+
+        translations = Requests(host.namespace.netfilter)
+        add_rules(translations, spec.nat, spec.drops, host.chains)
+        translations.send()
+    if spec.joins:
+        lab.kept += host.call(partial(_join_all, spec.joins, dict(host.interfaces)))
+    for fill in spec.fill:
+        from .fill import fill_host
+
+        fill_host(host, fill)
+
+
+def _new_index(host: Host, name: str) -> int:
+    index = max(FIRST_INDEX - 1, *host.interfaces.values()) + 1
+    host.interfaces[name] = index
+    return index
+
+
+def _send(requests: dict[str, Requests]) -> None:
+    for host, batch in requests.items():
+        try:
+            batch.send()
+        except LabError as error:
+            raise LabError(f"host {host}: {error}") from None
+
+
+def _join_all(joins: Sequence[Join], indexes: dict[str, int]) -> list[socket.socket]:
+    return [join_group(join, indexes[join.interface]) for join in joins]
+
+
+def join_group(join: Join, index: int) -> socket.socket:
+    """A socket in the current namespace that is a member of that group (RFC 3678)."""
+    family = socket.AF_INET if ip_address(join.group).version == 4 else socket.AF_INET6
+    level = socket.IPPROTO_IP if family == socket.AF_INET else socket.IPPROTO_IPV6
+    opened = socket.socket(family, socket.SOCK_DGRAM)
+    group = struct.pack("@I4x", index) + _address(join.group)
+    try:
+        if join.mode == "include":
+            for source in join.sources:
+                opened.setsockopt(level, _MCAST_JOIN_SOURCE_GROUP, group + _address(source))
+        else:
+            opened.setsockopt(level, _MCAST_JOIN_GROUP, group)
+            for source in join.sources:
+                opened.setsockopt(level, _MCAST_BLOCK_SOURCE, group + _address(source))
+    except OSError as error:
+        opened.close()
+        raise LabError(f"joining {join.group} on {join.interface}: {error.strerror}") from None
+    return opened
+
+
+def _address(text: str) -> bytes:
+    """struct sockaddr_storage with that address and no port."""
+    parsed = ip_address(text)
+    if parsed.version == 4:
+        return struct.pack("=HH4s", socket.AF_INET, 0, parsed.packed).ljust(128, b"\0")
+    return struct.pack("=HHI16sI", socket.AF_INET6, 0, 0, parsed.packed, 0).ljust(128, b"\0")

@@ -1,0 +1,373 @@
+"""What a lab consists of: hosts, links between them, routes, rules, address translation and memberships.
+
+A topology is plain data, either read from a TOML file (``topology_file.py``) or put together in a test. Nothing here
+touches the kernel; ``check`` says what makes no sense.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_interface, ip_network
+from typing import Any
+
+from .errors import TopologyError
+
+Place = tuple[str | int, ...]
+"""Where in a topology something is: the path of its table and key, as in the file."""
+
+ROUTE_TYPES = ("unicast", "blackhole", "unreachable", "prohibit", "throw", "local")
+RULE_ACTIONS = ("lookup", "blackhole", "unreachable", "prohibit")
+NAT_KINDS = ("masquerade", "snat", "dnat", "redirect")
+TRANSPORTS = ("tcp", "udp")
+JOIN_MODES = ("include", "exclude")
+FILL_KINDS = ("sockets", "routes", "flows")
+
+
+@dataclass(frozen=True)
+class Interface:
+    """An end of a link, or a bridge with its ports."""
+
+    addresses: tuple[str, ...] = ()
+    mtu: int | None = None
+    bridge: tuple[str, ...] | None = None
+    """The names of this host's interfaces that are ports of this bridge; None where it is no bridge."""
+
+
+@dataclass(frozen=True)
+class NextHop:
+    """One of several ways of a multipath route."""
+
+    via: str
+    weight: int = 1
+
+
+@dataclass(frozen=True)
+class Route:
+    to: str
+    """A prefix, an address, ``default`` (IPv4) or ``default6``."""
+    via: str | None = None
+    interface: str | None = None
+    table: int = 254
+    type: str = "unicast"
+    metric: int | None = None
+    mtu: int | None = None
+    source: str | None = None
+    nexthops: tuple[NextHop, ...] = ()
+
+
+@dataclass(frozen=True)
+class Rule:
+    priority: int
+    table: int = 254
+    source: str | None = None
+    to: str | None = None
+    mark: int | None = None
+    iif: str | None = None
+    action: str = "lookup"
+    family: int = 4
+    """4 or 6, where no prefix tells."""
+
+
+@dataclass(frozen=True)
+class Nat:
+    """One rule of address translation (nft(8): masquerade, snat, dnat, redirect)."""
+
+    kind: str
+    family: int = 4
+    out: str | None = None
+    """The interface that packets leave by: masquerade and snat."""
+    into: str | None = None
+    """The interface that packets come in by: dnat and redirect."""
+    source: str | None = None
+    to: str | None = None
+    protocol: str | None = None
+    port: int | None = None
+    to_port: int | None = None
+
+
+@dataclass(frozen=True)
+class Drop:
+    """Forwarded packets that are dropped without a word: one that tests must be able to count on."""
+
+    family: int = 4
+    into: str | None = None
+    protocol: str | None = None
+    port: int | None = None
+
+
+@dataclass(frozen=True)
+class Join:
+    """A multicast membership, held for as long as the lab is up (ip(7), ipv6(7), RFC 3678)."""
+
+    group: str
+    interface: str
+    mode: str = "exclude"
+    sources: tuple[str, ...] = ()
+    """include: only from these; exclude: from all but these."""
+
+
+@dataclass(frozen=True)
+class Fill:
+    """Many of a kind at once, for measuring: ``count`` sockets, routes or conntrack entries ("flows")."""
+
+    kind: str
+    count: int
+
+
+@dataclass(frozen=True)
+class HostSpec:
+    forwarding: bool = False
+    sysctls: dict[str, str] = field(default_factory=dict)
+    interfaces: dict[str, Interface] = field(default_factory=dict)
+    routes: tuple[Route, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    nat: tuple[Nat, ...] = ()
+    drops: tuple[Drop, ...] = ()
+    joins: tuple[Join, ...] = ()
+    fill: tuple[Fill, ...] = ()
+
+
+@dataclass(frozen=True)
+class Link:
+    """A veth pair: two (host, interface) ends."""
+
+    ends: tuple[tuple[str, str], tuple[str, str]]
+    mtu: int | None = None
+
+
+@dataclass(frozen=True)
+class Topology:
+    name: str = "lab"
+    description: str = ""
+    hosts: dict[str, HostSpec] = field(default_factory=dict)
+    links: tuple[Link, ...] = ()
+    roles: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Which hosts play which part in the traffic scenarios: client, server, router, members …"""
+
+
+def check(topology: Topology, known: dict[str, set[str]] | None = None) -> None:
+    """Raises TopologyError for the first thing that makes no sense; ``known`` are interfaces made before, by host."""
+    for place, complaint in complaints(topology, known):
+        raise TopologyError(f"{describe(place)}: {complaint}")
+
+
+def complaints(topology: Topology, known: dict[str, set[str]] | None = None) -> Iterator[tuple[Place, str]]:
+    """Where and what makes no sense."""
+    interfaces = {host: set(names) for host, names in (known or {}).items()}
+    for host, spec in topology.hosts.items():
+        if not host or not host.isprintable() or any(character in host for character in " /:"):
+            yield ("hosts", host), "a host's name has no blank, slash or colon"
+        interfaces.setdefault(host, set()).update(
+            name for name, interface in spec.interfaces.items() if interface.bridge is not None
+        )
+    for number, link in enumerate(topology.links):
+        for end, (host, name) in enumerate(link.ends):
+            place: Place = ("links", number, "ends", end)
+            if host not in interfaces:
+                yield place, f"there is no host {host!r}"
+                continue
+            complaint = _interface_name(name)
+            if complaint:
+                yield place, complaint
+            if name in interfaces[host]:
+                yield place, f"{host} has an interface {name!r} already"
+            interfaces[host].add(name)
+        if complaint := _mtu(link.mtu):
+            yield ("links", number, "mtu"), complaint
+    for host, spec in topology.hosts.items():
+        for place, complaint in _host_complaints(spec, interfaces[host]):
+            yield ("hosts", host, *place), complaint
+    for role, hosts in topology.roles.items():
+        for host in hosts:
+            if host not in interfaces:
+                yield ("roles", role), f"there is no host {host!r}"
+
+
+def _host_complaints(spec: HostSpec, interfaces: set[str]) -> Iterator[tuple[Place, str]]:
+    for name in spec.sysctls:
+        if not name.startswith(("net.", "net/")) or ".." in name:
+            yield ("sysctls", name), "only sysctls below net. belong to a network namespace"
+    for name, interface in spec.interfaces.items():
+        place: Place = ("interfaces", name)
+        if complaint := _interface_name(name) or _mtu(interface.mtu):
+            yield place, complaint
+        elif name not in interfaces and name != "lo":
+            yield place, "no link ends here, and it is no bridge"
+        for number, address in enumerate(interface.addresses):
+            if complaint := _parses(ip_interface, address, "an address with its prefix length"):
+                yield (*place, "addresses", number), complaint
+        for number, port in enumerate(interface.bridge or ()):
+            if port not in interfaces:
+                yield (*place, "bridge", number), f"there is no interface {port!r}"
+    for kind, items in (
+        ("routes", spec.routes),
+        ("rules", spec.rules),
+        ("nat", spec.nat),
+        ("drops", spec.drops),
+        ("joins", spec.joins),
+        ("fill", spec.fill),
+    ):
+        for number, item in enumerate(items):
+            for where, complaint in _CHECKS[kind](item):
+                yield (kind, number, *where), complaint
+            for key in ("interface", "out", "into", "iif"):
+                used = getattr(item, key, None)
+                if used is not None and used not in interfaces | {"lo"}:
+                    yield (kind, number, key), f"there is no interface {used!r}"
+
+
+Complaints = Iterator[tuple[Place, str]]
+
+
+def _route(route: Route) -> Complaints:
+    if route.to not in ("default", "default6") and (complaint := _parses(ip_network, route.to, "a prefix")):
+        yield ("to",), complaint
+        return
+    family = destination(route.to).version
+    if route.type not in ROUTE_TYPES:
+        yield ("type",), f"{route.type!r} is none of {', '.join(ROUTE_TYPES)}"
+    elif route.type == "unicast" and not (route.via or route.interface or route.nexthops):
+        yield (), "a route needs via, interface or nexthops"
+    elif route.type != "unicast" and (route.via or route.nexthops):
+        yield ("type",), f"a {route.type} route goes via nothing"
+    for place, text in (
+        (("via",), route.via),
+        (("source",), route.source),
+        *((("nexthops", number, "via"), hop.via) for number, hop in enumerate(route.nexthops)),
+    ):
+        if text is not None and (complaint := _address(text, family)):
+            yield place, complaint
+    for number, hop in enumerate(route.nexthops):
+        if not 1 <= hop.weight <= 256:
+            yield ("nexthops", number, "weight"), "a weight is 1 to 256"
+    if not 1 <= route.table < 1 << 32:
+        yield ("table",), "a table's number is 1 to 4294967295"
+    if complaint := _mtu(route.mtu):
+        yield ("mtu",), complaint
+
+
+def _rule(rule: Rule) -> Complaints:
+    for key, text in (("source", rule.source), ("to", rule.to)):
+        if text is not None and (complaint := _parses(ip_network, text, "a prefix")):
+            yield (key,), complaint
+    if rule.action not in RULE_ACTIONS:
+        yield ("action",), f"{rule.action!r} is none of {', '.join(RULE_ACTIONS)}"
+    yield from _family(rule.family)
+
+
+def _nat(nat: Nat) -> Complaints:
+    yield from _family(nat.family)
+    if nat.kind not in NAT_KINDS:
+        yield ("kind",), f"{nat.kind!r} is none of {', '.join(NAT_KINDS)}"
+        return
+    if nat.kind in ("snat", "dnat"):
+        if nat.to is None:
+            yield (), f"{nat.kind} needs the address to translate to"
+    elif nat.to is not None:
+        yield ("to",), f"{nat.kind} finds its address itself"
+    if nat.kind == "redirect" and nat.to_port is None:
+        yield (), "redirect needs to_port"
+    wrong = "into" if nat.kind in ("masquerade", "snat") else "out"
+    if getattr(nat, wrong) is not None:
+        yield (wrong,), f"{nat.kind} is done where packets {'leave' if wrong == 'into' else 'come in'}"
+    if nat.to is not None and (complaint := _address(nat.to, nat.family)):
+        yield ("to",), complaint
+    if nat.source is not None and (complaint := _parses(ip_network, nat.source, "a prefix")):
+        yield ("source",), complaint
+    yield from _transport(nat.protocol, nat.port, nat.to_port)
+
+
+def _drop(drop: Drop) -> Complaints:
+    yield from _family(drop.family)
+    yield from _transport(drop.protocol, drop.port, None)
+
+
+def _join(join: Join) -> Complaints:
+    if complaint := _parses(ip_address, join.group, "an address"):
+        yield ("group",), complaint
+        return
+    group = ip_address(join.group)
+    if not group.is_multicast:
+        yield ("group",), f"{join.group!r} is not a multicast address"
+    if join.mode not in JOIN_MODES:
+        yield ("mode",), f"{join.mode!r} is none of {', '.join(JOIN_MODES)}"
+    elif join.mode == "include" and not join.sources:
+        yield (), "include needs sources"
+    for number, source in enumerate(join.sources):
+        if complaint := _address(source, group.version):
+            yield ("sources", number), complaint
+
+
+def _fill(fill: Fill) -> Complaints:
+    if fill.kind not in FILL_KINDS:
+        yield ("kind",), f"{fill.kind!r} is none of {', '.join(FILL_KINDS)}"
+    if fill.count < 0:
+        yield ("count",), "a count is not negative"
+
+
+_CHECKS: dict[str, Any] = {
+    "routes": _route,
+    "rules": _rule,
+    "nat": _nat,
+    "drops": _drop,
+    "joins": _join,
+    "fill": _fill,
+}
+
+
+def _transport(protocol: str | None, port: int | None, to_port: int | None) -> Complaints:
+    if protocol is not None and protocol not in TRANSPORTS:
+        yield ("protocol",), f"{protocol!r} is none of {', '.join(TRANSPORTS)}"
+    for key, number in (("port", port), ("to_port", to_port)):
+        if number is not None and protocol is None:
+            yield (key,), "a port needs a protocol"
+        elif number is not None and not 1 <= number <= 65535:
+            yield (key,), "a port is 1 to 65535"
+
+
+def _family(family: int) -> Complaints:
+    if family not in (4, 6):
+        yield ("family",), "a family is 4 or 6"
+
+
+def _interface_name(name: str) -> str | None:
+    if (
+        not 0 < len(name.encode()) < 16
+        or not name.isprintable()
+        or any(c in "/: " for c in name)
+        or name in (".", "..")
+    ):
+        return f"{name!r} is no name for an interface: 1 to 15 bytes, no blank, slash or colon"
+    return None
+
+
+def _mtu(mtu: int | None) -> str | None:
+    return "an MTU is 68 to 65535 bytes" if mtu is not None and not 68 <= mtu <= 65535 else None
+
+
+def _parses(parse: Any, text: str, what: str) -> str | None:
+    try:
+        parse(text)
+    except ValueError as error:
+        return f"{text!r} is not {what}: {error}"
+    return None
+
+
+def _address(text: str, family: int) -> str | None:
+    if complaint := _parses(ip_address, text, "an address"):
+        return complaint
+    return None if ip_address(text).version == family else f"{text!r} is not an IPv{family} address"
+
+
+def destination(to: str) -> Any:
+    """The prefix that a route's ``to`` stands for."""
+    return ip_network({"default": "0.0.0.0/0", "default6": "::/0"}.get(to, to))
+
+
+def describe(place: Place) -> str:
+    """A place as TOML writes it: ``hosts.gateway.routes[0].via``."""
+    text = ""
+    for part in place:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text or "the topology"

@@ -1,0 +1,348 @@
+"""What a host of a lab has in the kernel: its sockets, routes, flows and multicast groups, as small records."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..decode import inet_diag
+from ..netlink.transport import NETLINK_SOCK_DIAG, Dump, connect
+
+if TYPE_CHECKING:
+    from ..records import Socket
+    from .lab import Host
+
+_FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
+_RTM_F_CLONED = 0x200
+_RT_TABLES = {253: "default", 254: "main", 255: "local"}
+
+
+class HostRoute(NamedTuple):
+    """A route, or the answer to a route look-up."""
+
+    to: str
+    """Prefix, or ``default``."""
+    type: str
+    via: tuple[str, ...]
+    """Gateways: several for multipath."""
+    interface: str | None
+    table: int
+    metric: int | None
+    source: str | None
+    mtu: int | None
+    """The route's, or exception's, path MTU."""
+
+    def __str__(self) -> str:
+        words = [] if self.type == "unicast" else [self.type]
+        words.append(self.to)
+        words += [f"via {gateway}" for gateway in self.via]
+        for name, value in (
+            ("dev", self.interface),
+            ("table", _RT_TABLES.get(self.table, self.table) if self.table != 254 else None),
+            ("src", self.source),
+            ("metric", self.metric),
+            ("mtu", self.mtu),
+        ):
+            if value is not None:
+                words.append(f"{name} {value}")
+        return " ".join(words)
+
+
+class Tuple(NamedTuple):
+    """One direction of a flow."""
+
+    source: str
+    source_port: int | None
+    destination: str
+    destination_port: int | None
+
+    def __str__(self) -> str:
+        return f"{endpoint(self.source, self.source_port)} -> {endpoint(self.destination, self.destination_port)}"
+
+
+class HostFlow(NamedTuple):
+    """A conntrack entry."""
+
+    protocol: str
+    original: Tuple
+    reply: Tuple
+    state: str | None
+    """TCP's state, by conntrack's name."""
+    status: tuple[str, ...]
+    """SEEN_REPLY, ASSURED, SRC_NAT …"""
+
+    @property
+    def translated_source(self) -> bool:
+        return (self.reply.destination, self.reply.destination_port) != (
+            self.original.source,
+            self.original.source_port,
+        )
+
+    @property
+    def translated_destination(self) -> bool:
+        return (self.reply.source, self.reply.source_port) != (
+            self.original.destination,
+            self.original.destination_port,
+        )
+
+    def __str__(self) -> str:
+        words = [self.protocol, *([self.state] if self.state else []), str(self.original)]
+        if self.translated_source:
+            words.append(f"(source becomes {endpoint(self.reply.destination, self.reply.destination_port)})")
+        if self.translated_destination:
+            words.append(f"(destination becomes {endpoint(self.reply.source, self.reply.source_port)})")
+        return " ".join(words)
+
+
+class HostMembership(NamedTuple):
+    """A multicast group that an interface receives, with its source filter (RFC 3376, RFC 3810)."""
+
+    group: str
+    interface: str
+    included: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        words = [self.group, "on", self.interface]
+        if self.included:
+            words.append(f"only from {', '.join(self.included)}")
+        if self.excluded:
+            words.append(f"not from {', '.join(self.excluded)}")
+        return " ".join(words)
+
+
+def endpoint(address: str | None, port: int | None) -> str:
+    """``address:port`` as people write it."""
+    shown = f"[{address}]" if address and ":" in address and port is not None else address or "*"
+    return shown if port is None else f"{shown}:{port or '*'}"
+
+
+def sockets(host: Host, protocols: tuple[str, ...] = ("tcp", "udp")) -> list[Socket]:
+    """The host's internet sockets."""
+    found: list[Socket] = []
+    for protocol in protocols:
+        for family in (socket.AF_INET, socket.AF_INET6):
+            opened = host.call(lambda: connect(NETLINK_SOCK_DIAG))
+            request = inet_diag.request(family, inet_diag.PROTOCOLS[protocol][0], 0xFFFF)
+            decoder = inet_diag.Decoder(protocol, host.interface_name)
+            for run in Dump(opened, request, f"listing the {protocol} sockets of {host.name}"):
+                found += (record for batch in decoder.batches(run) for record in batch)
+    return found
+
+
+def socket_line(record: Socket) -> str:
+    """A socket in one line, as in ``wait_listening``'s explanation."""
+    line = f"{record.protocol} {record.state} {endpoint(record.local_address, record.local_port)}"
+    if record.remote_port:
+        line += f" -> {endpoint(record.remote_address, record.remote_port)}"
+    return line
+
+
+def routes(host: Host, *, family: int | None = None, exceptions: bool = False) -> list[HostRoute]:
+    """The host's routes in all tables, without those that the kernel keeps for its own addresses.
+
+    ``exceptions``: instead, what path MTU discovery and redirects have taught (RTM_F_CLONED).
+    """
+    from pyroute2.netlink.rtnl import RTM_GETROUTE
+    from pyroute2.netlink.rtnl.rtmsg import rtmsg
+
+    from .requests import dump
+
+    found = []
+    for version in (family,) if family else (4, 6):
+        message = rtmsg()
+        message["family"] = _FAMILIES[version]
+        if exceptions:
+            message["flags"] = _RTM_F_CLONED
+        for answer in dump(host.namespace.route, message, RTM_GETROUTE, f"listing the routes of {host.name}"):
+            if bool(answer["flags"] & _RTM_F_CLONED) == exceptions and answer.get_attr("RTA_TABLE") != 255:
+                found.append(_route(answer, host))
+    return found
+
+
+def route_to(host: Host, address: str, *, source: str | None = None, mark: int | None = None) -> HostRoute:
+    """The route that the kernel takes to that address. Raises LabError where it has none."""
+    from pyroute2.netlink.rtnl import RTM_GETROUTE
+    from pyroute2.netlink.rtnl.rtmsg import rtmsg
+
+    from .network import family_of
+    from .requests import dump
+
+    message = rtmsg()
+    message["family"] = family_of(address)
+    message["dst_len"] = 32 if ":" not in address else 128
+    message["attrs"] = [["RTA_DST", address]]
+    if source is not None:
+        message["src_len"] = message["dst_len"]
+        message["attrs"].append(["RTA_SRC", source])
+    if mark is not None:
+        message["attrs"].append(["RTA_MARK", mark])
+    answers = list(dump(host.namespace.route, message, RTM_GETROUTE, f"a route to {address} on {host.name}", flags=0))
+    return _route(answers[0], host)
+
+
+def _route(answer: Any, host: Host) -> HostRoute:
+    from pyroute2.netlink.rtnl import rt_type
+
+    hops = answer.get_attr("RTA_MULTIPATH") or []
+    gateways = [gateway for gateway in (hop.get_attr("RTA_GATEWAY") for hop in hops) if gateway]
+    if gateway := answer.get_attr("RTA_GATEWAY"):
+        gateways.append(gateway)
+    elif via := answer.get_attr("RTA_VIA"):
+        gateways.append(via["addr"])
+    index = answer.get_attr("RTA_OIF") or (hops[0]["oif"] if len(hops) == 1 else None)
+    metrics = answer.get_attr("RTA_METRICS")
+    prefix = answer.get_attr("RTA_DST")
+    return HostRoute(
+        f"{prefix}/{answer['dst_len']}" if prefix else "default",
+        rt_type.get(answer["type"], str(answer["type"])),
+        tuple(gateways),
+        None if index is None else host.interface_name(index),
+        answer.get_attr("RTA_TABLE") or answer["table"],
+        answer.get_attr("RTA_PRIORITY"),
+        answer.get_attr("RTA_PREFSRC"),
+        metrics.get_attr("RTAX_MTU") if metrics else None,
+    )
+
+
+def flows(host: Host) -> list[HostFlow]:
+    """The host's conntrack entries."""
+    from pyroute2.netlink.nfnetlink import NFNL_SUBSYS_CTNETLINK
+    from pyroute2.netlink.nfnetlink.nfctsocket import IPCTNL_MSG_CT_GET, nfct_msg
+
+    from .requests import dump
+
+    found = []
+    for family in _FAMILIES.values():
+        message = nfct_msg()
+        message["nfgen_family"] = family
+        kind = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET
+        for answer in dump(host.namespace.netfilter, message, kind, f"listing the flows of {host.name}"):
+            found.append(_flow(answer))
+    return found
+
+
+_PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6", 132: "sctp", 136: "udplite"}
+
+
+def _flow(answer: Any) -> HostFlow:
+    from pyroute2.netlink.nfnetlink.nfctsocket import IPSBIT_TO_NAME, TCP_CONNTRACK_TO_NAME
+
+    original, number = _tuple(answer.get_attr("CTA_TUPLE_ORIG"))
+    reply, _ = _tuple(answer.get_attr("CTA_TUPLE_REPLY"))
+    information = answer.get_attr("CTA_PROTOINFO")
+    tcp = information.get_attr("CTA_PROTOINFO_TCP") if information else None
+    state = TCP_CONNTRACK_TO_NAME.get(tcp.get_attr("CTA_PROTOINFO_TCP_STATE")) if tcp else None
+    bits = answer.get_attr("CTA_STATUS") or 0
+    status = tuple(name for bit, name in IPSBIT_TO_NAME.items() if bits & bit)
+    return HostFlow(_PROTOCOLS.get(number, str(number)), original, reply, state, status)
+
+
+def _tuple(answer: Any) -> tuple[Tuple, int]:
+    addresses, protocol = answer.get_attr("CTA_TUPLE_IP"), answer.get_attr("CTA_TUPLE_PROTO")
+    found = Tuple(
+        addresses.get_attr("CTA_IP_V4_SRC") or addresses.get_attr("CTA_IP_V6_SRC"),
+        protocol.get_attr("CTA_PROTO_SRC_PORT"),
+        addresses.get_attr("CTA_IP_V4_DST") or addresses.get_attr("CTA_IP_V6_DST"),
+        protocol.get_attr("CTA_PROTO_DST_PORT"),
+    )
+    return found, protocol.get_attr("CTA_PROTO_NUM")
+
+
+def memberships(host: Host) -> list[HostMembership]:
+    """The host's multicast groups, as its interfaces receive them, with their source filters."""
+    filters = host.call(_source_filters)
+    found = []
+    for group, index in _groups(host):
+        included, excluded = filters.get((group, index), ((), ()))
+        found.append(HostMembership(group, host.interface_name(index), included, excluded))
+    return found
+
+
+def _groups(host: Host) -> Iterator[tuple[str, int]]:
+    from pyroute2.netlink.rtnl import RTM_GETMULTICAST
+    from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
+
+    from .errors import LabError
+    from .requests import dump
+
+    for family in (socket.AF_INET, socket.AF_INET6):
+        message = ifaddrmsg()
+        message["family"] = family
+        try:
+            for answer in dump(host.namespace.route, message, RTM_GETMULTICAST, f"listing the groups of {host.name}"):
+                yield answer.get_attr("IFA_MULTICAST"), answer["index"]
+        except LabError:
+            if family == socket.AF_INET6:
+                raise
+            # IPv4 groups have been dumped since about Linux 6.15 only (commit eb4e17a1d915).
+            yield from host.call(_igmp_groups)
+
+
+def _igmp_groups() -> list[tuple[str, int]]:
+    """/proc/net/igmp: a line for each interface, and indented below it its groups, in host byte order."""
+    found, index = [], 0
+    with open("/proc/thread-self/net/igmp") as file:
+        for line in file.readlines()[1:]:
+            words = line.split()
+            if line[0] not in " \t":
+                index = int(words[0])
+            else:
+                found.append((socket.inet_ntop(socket.AF_INET, struct.pack("=I", int(words[0], 16))), index))
+    return found
+
+
+Filters = dict[tuple[str, int], tuple[tuple[str, ...], tuple[str, ...]]]
+
+
+def _source_filters() -> Filters:
+    """/proc/net/mcfilter and mcfilter6, for which no netlink source is known: group and index to both lists."""
+    filters: Filters = {}
+    for name, address in (("mcfilter", _hexadecimal_ipv4), ("mcfilter6", _hexadecimal_ipv6)):
+        try:
+            with open(f"/proc/thread-self/net/{name}") as file:
+                rows = file.readlines()[1:]
+        except FileNotFoundError:
+            continue  # no IPv6, or no multicast, in this kernel
+        for row in rows:
+            index, _, group, source, includes, excludes = row.split()
+            key = (address(group), int(index))
+            included, excluded = filters.get(key, ((), ()))
+            if int(includes):
+                included += (address(source),)
+            if int(excludes):
+                excluded += (address(source),)
+            filters[key] = (included, excluded)
+    return filters
+
+
+def _hexadecimal_ipv4(text: str) -> str:
+    return socket.inet_ntop(socket.AF_INET, int(text, 16).to_bytes(4, "big"))
+
+
+def _hexadecimal_ipv6(text: str) -> str:
+    return socket.inet_ntop(socket.AF_INET6, bytes.fromhex(text))
+
+
+def snapshot(hosts: list[Host], limit: int = 40) -> str:
+    """What the hosts have, in lines: at most ``limit`` of a kind, and how many more there are."""
+    lines = []
+    views: tuple[tuple[str, Callable[[Host], list[str]]], ...] = (
+        ("sockets", lambda host: [socket_line(record) for record in sockets(host)]),
+        ("routes", lambda host: [str(route) for route in routes(host)]),
+        ("flows", lambda host: [str(flow) for flow in flows(host)]),
+    )
+    for host in hosts:
+        lines.append(f"{host.name}:")
+        for kind, view in views:
+            try:
+                shown = view(host)
+            except Exception as error:  # a report must not fail for want of a part
+                shown = [f"could not be read: {error}"]
+            lines.append(f"  {kind}: {'none' if not shown else ''}".rstrip())
+            lines += [f"    {line}" for line in shown[:limit]]
+            if len(shown) > limit:
+                lines.append(f"    … and {len(shown) - limit} more")
+    return "\n".join(lines)
