@@ -42,8 +42,8 @@ class Batch:
         self._columns: dict[str, Column] = {}
 
     @classmethod
-    def from_records(cls, records: Sequence[Socket]) -> Batch:
-        """The same rows as columns again."""
+    def from_records(cls, records: Sequence[Any]) -> Batch:
+        """Records, all of one type, as columns."""
         columns = dict(zip(records[0]._fields, zip(*records, strict=True), strict=True)) if records else {}
         return cls(len(records), lambda field: columns.get(field, NONE))
 

@@ -22,6 +22,15 @@ COMMANDS = {
 }
 """Command names and what they do; each is a module in netinspect.commands with ``run(arguments, environment)``."""
 
+EXIT_STATUSES = {
+    ExitStatus.OK: "all well",
+    ExitStatus.FAILED: "failed; standard error says what and why",
+    ExitStatus.USAGE: "bad usage",
+    ExitStatus.INCOMPLETE: "the answer is incomplete; standard error says what is missing",
+    ExitStatus.INTERRUPTED: "interrupted (Ctrl-C)",
+}
+"""Every command's exit statuses. A reader that closes the pipe early ends the program with SIGPIPE, silently."""
+
 _OVERVIEW = """Usage: netinspect COMMAND [options]
 
 What the Linux kernel knows of its network, asked over netlink.
@@ -30,13 +39,15 @@ Commands:
 {commands}
 
 `netinspect COMMAND --help` lists the options of a command.
-Exit status: 0 all well, 1 failed, 2 bad usage, 3 the answer is incomplete (standard error says why), 130 interrupted.
+Exit status: {statuses}.
 """
 
 
 def overview() -> str:
     """The text of ``netinspect --help``."""
-    return _OVERVIEW.format(commands="\n".join(f"  {name:14}{text}" for name, text in COMMANDS.items()))
+    commands = "\n".join(f"  {name:14}{text}" for name, text in COMMANDS.items())
+    statuses = ",\n  ".join(f"{status} {meaning}" for status, meaning in EXIT_STATUSES.items())
+    return _OVERVIEW.format(commands=commands, statuses=statuses)
 
 
 def run(arguments: Sequence[str], environment: Environment) -> int:
@@ -74,7 +85,7 @@ def _dispatch(arguments: Sequence[str], environment: Environment) -> int:
 def main() -> None:
     """The ``netinspect`` program."""
     import gc
-    from _signal import SIG_DFL, SIGPIPE, signal
+    from _signal import SIG_DFL, SIGPIPE, signal  # `signal` imports enum
 
     # Rows make no reference cycles: a collection for every 700 new tuples finds nothing, at 10 % of the time.
     gc.set_threshold(100_000)

@@ -49,6 +49,42 @@ def open_namespace(name: str) -> int:
     )
 
 
+def every_namespace() -> tuple[list[tuple[str, str]], int]:
+    """All network namespaces that have a name or a process, as (label, path), the current one first.
+
+    The label is the name (ip-netns(8)), or the lowest id of a process inside: `--netns` takes either. Also returned is
+    the number of processes whose namespace may not be seen: there may be namespaces that only they are in.
+    """
+    found: dict[tuple[int, int], tuple[str, str]] = {}
+    try:
+        names = sorted(os.listdir(NAMED))
+    except OSError:
+        names = []
+    for name in names:
+        path = f"{NAMED}/{name}"
+        try:
+            status = os.stat(path)
+        except OSError:
+            continue  # removed just now
+        # What is not mounted is an empty file, on another file system.
+        if status.st_dev == os.stat("/proc/self/ns/net").st_dev:
+            found.setdefault((status.st_dev, status.st_ino), (name, path))
+    hidden = 0
+    for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdecimal()):
+        path = f"/proc/{pid}/ns/net"
+        try:
+            status = os.stat(path)
+        except PermissionError:
+            hidden += 1
+        except OSError:
+            continue  # ended just now
+        else:
+            found.setdefault((status.st_dev, status.st_ino), (str(pid), path))
+    current = os.stat("/proc/thread-self/ns/net")
+    first = found.pop((current.st_dev, current.st_ino), None)
+    return ([first] if first else []) + list(found.values()), hidden
+
+
 def _is_network_namespace(descriptor: int) -> bool:
     import fcntl
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from _functools import partial
 from errno import ENOBUFS, ENOENT
 from itertools import chain
 
+from ..batch import Constant
 from ..decode import inet_diag, other_diag, unix_diag
 from ..decode.sock_diag import STATES
-from ..errors import NetlinkError, UsageError
-from ..namespaces import inside
+from ..errors import NamespaceError, NetlinkError, UsageError
+from ..namespaces import inside, open_namespace
 from ..netlink.transport import NETLINK_SOCK_DIAG, Dump, connect
 
 TYPE_CHECKING = False
@@ -77,6 +80,23 @@ _KERNEL_CONFIGURATION = {
 """Kernel module and configuration option behind each protocol's sock_diag."""
 
 
+_KERNEL_NAMES = {
+    "tcp": "TCP",
+    "mptcp": "MPTCP",
+    "udp": "UDP",
+    "udplite": "UDP-Lite",
+    "sctp": "SCTP",
+    "dccp": "DCCP",
+    "raw": "RAW",
+    "unix": "UNIX",
+    "packet": "PACKET",
+    "netlink": "NETLINK",
+    "vsock": "AF_VSOCK",
+    "xdp": "XDP",
+}
+"""The protocols' names in the kernel's list of them (struct proto: name)."""
+
+
 def state_mask(names: Iterable[str]) -> int:
     """The bits of these states: the kernel's names in any spelling (``syn-recv``, ``SYN_RECV``), or ss's groups.
 
@@ -126,46 +146,70 @@ class Query:
 
 
 class Place:
-    """A network namespace to look into: its label, None where it need not be told, and an open descriptor.
+    """A network namespace to look into: where to open it, and its label, None where it need not be told."""
 
-    A descriptor of None is the current namespace.
-    """
+    __slots__ = ("descriptor", "label", "name")
 
-    __slots__ = ("descriptor", "label")
-
-    def __init__(self, label: str | None = None, descriptor: int | None = None) -> None:
+    def __init__(self, name: str | None = None, label: str | None = None) -> None:
+        """``name`` is what `--netns` takes: a name, a process id or a path; None is the current namespace."""
+        self.name = name
         self.label = label
-        self.descriptor = descriptor
+        self.descriptor: int | None = None
+
+    def open(self) -> None:
+        """Opens it. Raises NamespaceError."""
+        if self.name is not None:
+            self.descriptor = open_namespace(self.name)
+
+    def close(self) -> None:
+        """Closes it."""
+        if self.descriptor is not None:
+            os.close(self.descriptor)
+            self.descriptor = None
+
+    def connect(self, connect: Callable[[int], NetlinkSocket], protocol: int) -> NetlinkSocket:
+        """A netlink socket inside."""
+        return inside(self.descriptor, lambda: connect(protocol))
 
 
 class Listing:
     """One listing: ``batches()`` streams it. ``problems`` has, at its end, what could not be listed, and why."""
 
     def __init__(
-        self,
-        query: Query,
-        places: Sequence[Place] = (Place(),),
-        connect: Callable[[int], NetlinkSocket] = connect,
-        problem: Callable[[str], None] | None = None,
+        self, query: Query, places: Sequence[Place] = (), connect: Callable[[int], NetlinkSocket] = connect
     ) -> None:
-        """``problem``, where given, is called with the text of each problem as it is met."""
+        """Without ``places``: the current namespace. ``connect`` opens the netlink sockets."""
         self.query = query
         self.problems: list[str] = []
         self.notes: list[str] = []
         """Things worth knowing that leave nothing out: a fallback that was taken."""
-        self._places = places
+        self._places = places or (Place(),)
         self._connect = connect
 
     def batches(self) -> Iterator[Batch]:
-        """The sockets, as they come. Raises NetlinkError where the kernel refuses altogether."""
+        """The sockets, as they come. Raises NetlinkError where the kernel refuses altogether, NamespaceError."""
         for place in self._places:
-            names = InterfaceNames(place, self._connect)
-            for protocol in self.query.protocols:
-                for batch in self._protocol(protocol, place, names):
-                    if place.label is None:
-                        yield batch
-                    else:
-                        yield batch.joined({"netns": _constant(place.label)})
+            try:
+                place.open()
+            except NamespaceError as error:
+                if len(self._places) == 1:
+                    raise
+                self.problems.append(str(error))
+                continue
+            try:
+                yield from self._place(place)
+            finally:
+                place.close()
+
+    def _place(self, place: Place) -> Iterator[Batch]:
+        names = InterfaceNames(place, self._connect)
+        for protocol in self.query.protocols:
+            for batch in self._protocol(protocol, place, names):
+                if place.label is None:
+                    yield batch
+                else:
+                    label = Constant(place.label)
+                    yield batch.joined({"netns": lambda _, label=label: label})  # type: ignore[misc]
 
     def _protocol(self, protocol: str, place: Place, names: InterfaceNames) -> Iterator[Batch]:
         try:
@@ -246,8 +290,7 @@ class Listing:
         seen: list[Iterable[int]] = []
         for attempt in range(_ATTEMPTS):
             known = set(chain.from_iterable(seen)) if attempt else None
-            opened = inside(place.descriptor, lambda: self._connect(NETLINK_SOCK_DIAG))
-            dump = Dump(opened, request, operation)
+            dump = Dump(place.connect(self._connect, NETLINK_SOCK_DIAG), request, operation)
             try:
                 for run in dump:
                     for batch in decode(run):
@@ -274,10 +317,11 @@ class Listing:
                 f"`modprobe {module}` may bring it"
             )
             for family in self.query.families:
-                batch = inside(place.descriptor, lambda family=family: procfs.raw_sockets(family))
+                batch = inside(place.descriptor, partial(procfs.raw_sockets, family))
                 yield self._selected(self._in_states(batch))
-        elif procfs.has_protocol(protocol):
-            self.problems.append(
+        elif _KERNEL_NAMES[protocol] in procfs.protocols():
+            # A protocol that was not named is worth a word, but no failure.
+            (self.problems if self.query.explicit else self.notes).append(
                 f"{protocol} sockets are not listed: this kernel has no {module} (CONFIG_{option}); "
                 f"try `modprobe {module}`"
             )
@@ -297,17 +341,10 @@ class InterfaceNames(dict[int, str]):
         from ..decode import link
         from ..netlink.transport import NETLINK_ROUTE
 
-        opened = inside(self._place.descriptor, lambda: self._connect(NETLINK_ROUTE))
+        opened = self._place.connect(self._connect, NETLINK_ROUTE)
         try:
             found = link.name(Dump(opened, link.request(index=index), "naming an interface"))
         except NetlinkError:
             found = None  # gone, or in another namespace
         name = self[index] = found or f"if{index}"
         return name
-
-
-def _constant(value: object) -> Callable[[Batch], object]:
-    from ..batch import Constant
-
-    constant = Constant(value)
-    return lambda batch: constant

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from ..collect.joining import Selection, joined
 from ..collect.sockets import ALL_STATES, CONNECTED_STATES, FAMILIES, LISTENING_STATES, PROTOCOLS, Listing, Place, Query
 from ..errors import ExitStatus, UsageError
+from ..namespaces import every_namespace
 from ..options import Command, Group, Option
+from ..render.rows import WHOLE_NUMBERS
+from ..render.table import Column, Endpoint, Field, Table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import Any, Protocol
 
+    from ..batch import Batch
     from ..environment import Environment
+    from ..joins.names import HostNames
+
+    class Writer(Protocol):
+        """Tables and the structured formats: what writes batches."""
+
+        def add(self, batch: Batch) -> None: ...
+        def end(self) -> None: ...
+
 
 FORMATS = ("table", "json", "ndjson", "csv")
 
@@ -93,8 +107,7 @@ COMMAND = Command(
     "autobound; and, or, not and parentheses.",
 )
 
-PROTOCOL_OPTIONS = frozenset(PROTOCOLS)
-_BASE_FIELDS = [
+_BASE_FIELDS = (
     "protocol",
     "family",
     "type",
@@ -108,8 +121,32 @@ _BASE_FIELDS = [
     "interface",
     "uid",
     "inode",
+    "peer_inode",
     "cookie",
-]
+)
+"""What JSON and CSV have in any case."""
+
+_SHOWN_FIELDS = {
+    "timers": ("timer",),
+    "extended": ("user", "mark", "cgroup", "shutdown", "v6only"),
+    "processes": ("processes", "owner_reason"),
+    "peers": ("peers",),
+    "memory": ("memory",),
+    "info": ("tcp_info",),
+}
+"""What the options of the group Show add to them."""
+
+_TABLE_COLUMNS = {
+    "timers": {"timer": "Timer"},
+    "extended": {"user": "User", "inode": "Inode", "cookie": "Cookie", "mark": "Mark", "cgroup": "Cgroup"},
+    "processes": {"processes": "Process"},
+    "peers": {"peers": "Peer Process"},
+    "memory": {"memory": "Memory"},
+    "info": {"tcp_info": "TCP Info"},
+}
+"""What they add to the table."""
+
+_HEXADECIMAL = frozenset(("cookie", "mark"))
 
 
 class Options:
@@ -125,6 +162,7 @@ class Options:
         self.processes: list[str] = []
         self.users: list[str] = []
         self.show: set[str] = set()
+        self.summary = False
         self.numeric: set[str] = set()
         self.netns: list[str] = []
         self.all_netns = False
@@ -140,7 +178,7 @@ class Options:
             raise UsageError("--netns and --all-netns exclude each other")
 
     def _take(self, name: str, value: str) -> None:
-        if name in PROTOCOL_OPTIONS:
+        if name in PROTOCOLS:
             self.protocols.append(name)
         elif name in ("ipv4", "ipv6"):
             self.families.append("inet" if name == "ipv4" else "inet6")
@@ -160,7 +198,9 @@ class Options:
             self.users.append(value)
         elif name == "timers" and value:
             self.format = value
-        elif name in ("processes", "extended", "info", "memory", "timers", "peers", "summary"):
+        elif name == "summary":
+            self.summary = True
+        elif name in _SHOWN_FIELDS:
             self.show.add(name)
         elif name == "numeric":
             self.numeric |= {"hosts", "ports", "users"}
@@ -177,10 +217,10 @@ class Options:
         elif name == "json":
             self.format = "json"
         elif name == "columns":
-            self.columns = _fields(value)
+            self.columns = _known_fields(value)
         elif name == "sort":
             self.sort = [item.strip() for item in value.split(",")]
-            _fields(",".join(item.removeprefix("-") for item in self.sort))
+            _known_fields(",".join(item.removeprefix("-") for item in self.sort))
         elif name == "no-header":
             self.heading = False
         elif name == "watch":
@@ -190,23 +230,26 @@ class Options:
 
     @property
     def query(self) -> Query:
-        """What to ask of the kernel."""
+        """What to ask of the kernel. Raises UsageError for a bad filter."""
         expression = None
-        states = self.states or CONNECTED_STATES
         if self.filter:
             from ..filters import parse
 
             expression = parse(self.filter)
-        wanted = self.fields
         return Query(
             self.protocols or PROTOCOLS,
             self.families or FAMILIES,
-            states,
+            self.states or CONNECTED_STATES,
             explicit=bool(self.protocols),
             expression=expression,
-            tcp_info="tcp_info" in wanted,
-            memory="memory" in wanted,
+            tcp_info="tcp_info" in self.fields,
+            memory="memory" in self.fields,
         )
+
+    @property
+    def selection(self) -> Selection:
+        """What only user space can select by. Raises UsageError for an unknown user."""
+        return Selection(self.pids, self.processes, self.users)
 
     @property
     def fields(self) -> list[str]:
@@ -222,18 +265,8 @@ class Options:
         return [*fields, "source"]
 
 
-_SHOWN_FIELDS = {
-    "processes": ("processes", "owner_reason"),
-    "extended": ("user", "mark", "cgroup", "shutdown", "v6only"),
-    "timers": ("timer",),
-    "memory": ("memory",),
-    "info": ("tcp_info",),
-    "peers": ("peers",),
-}
-
-
 def _whole_number(value: str, option: str) -> int:
-    if not value.isdecimal():
+    if not (value.isascii() and value.isdecimal()):
         raise UsageError(f"{option} takes a whole number, not {value!r}")
     return int(value)
 
@@ -248,7 +281,7 @@ def _seconds(value: str) -> float:
     return seconds
 
 
-def _fields(value: str) -> list[str]:
+def _known_fields(value: str) -> list[str]:
     from ..records import Socket
 
     fields = [item.strip() for item in value.split(",")]
@@ -264,38 +297,144 @@ def run(arguments: Sequence[str], environment: Environment) -> int:
     if options.help:
         environment.write(COMMAND.help().encode())
         return ExitStatus.OK
+    view = _View(options, environment)
     if options.watch is None:
-        return _once(options, environment)
+        return view.once()
     from .watch import repeat
 
-    return repeat(lambda: _once(options, environment), options.watch, environment)
+    return repeat(view.once, options.watch, environment)
 
 
-def _once(options: Options, environment: Environment) -> int:
-    listing = Listing(options.query, [Place()])
-    batches = listing.batches()
-    writer = _writer(options, environment)
-    for batch in batches:
-        writer.add(batch)
-    writer.end()
-    for text in listing.notes + listing.problems:
-        environment.complain(text)
-    return ExitStatus.INCOMPLETE if listing.problems else ExitStatus.OK
+class _View:
+    """What a run of the command shows, once or again and again; names are kept from one time to the next."""
+
+    def __init__(self, options: Options, environment: Environment) -> None:
+        self._options = options
+        self._environment = environment
+        self._query = options.query
+        self._selection = options.selection
+        self._services: dict[str, dict[int, str]] = {}
+        self._hosts: HostNames | None = None
+        if options.format == "table" and not options.numeric.issuperset(("hosts",)) and not options.summary:
+            from ..joins.names import HostNames
+
+            self._hosts = HostNames()
+
+    def once(self) -> int:
+        """Lists once, and returns the exit status."""
+        options = self._options
+        listing = Listing(self._query, self._places())
+        batches = joined(listing, options.fields, self._selection)
+        if options.summary:
+            self._summarize(batches)
+        else:
+            self._write(_sorted(batches, options.sort) if options.sort else batches)
+        for text in listing.notes + listing.problems:
+            self._environment.complain(text)
+        return ExitStatus.INCOMPLETE if listing.problems else ExitStatus.OK
+
+    def _places(self) -> list[Place]:
+        options = self._options
+        if not options.all_netns:
+            told = len(options.netns) > 1
+            return [Place(name, name if told else None) for name in options.netns] or [Place()]
+        namespaces, hidden = every_namespace()
+        if hidden:
+            self._environment.complain(
+                f"the network namespaces of {hidden} processes may not be seen: run as root to have all of them"
+            )
+        return [Place(path, label) for label, path in namespaces]
+
+    def _summarize(self, batches: Iterator[Batch]) -> None:
+        from .summary import write_counts
+
+        write_counts(batches, self._options.format, self._options.heading, self._environment)
+
+    def _write(self, batches: Iterator[Batch]) -> None:
+        options = self._options
+        write = self._environment.write
+        writer: Writer
+        if options.format == "table":
+            writer = Table(self._columns(), write, heading=options.heading)
+            if self._hosts is not None:
+                batches = self._with_hosts(batches, self._hosts)
+        else:
+            from ..render.structured import writer_of
+
+            writer = writer_of(options.format, options.fields, write, heading=options.heading)
+        for batch in batches:
+            writer.add(batch)
+        writer.end()
+        if self._hosts is not None and self._hosts.incomplete:
+            self._environment.complain("some host names did not come in time: those addresses are shown as numbers")
+
+    def _with_hosts(self, batches: Iterator[Batch], hosts: HostNames) -> Iterator[Batch]:
+        from ..joins.names import as_named
+
+        hosts.restart()
+        if not self._options.sort:
+            return as_named(batches, hosts)
+        kept = list(batches)
+        for batch in kept:
+            hosts.want(batch.values("local_address"))
+            hosts.want(batch.values("remote_address"))
+        hosts.settle()
+        return iter(kept)
+
+    def _columns(self) -> list[Column]:
+        options = self._options
+        if options.columns is not None:
+            return [self._column(field, field) for field in options.columns]
+        host = None if self._hosts is None else self._hosts.get
+        port = None if "ports" in options.numeric else self._service
+        columns = [
+            Field("Protocol", "protocol"),
+            Field("State", "state"),
+            Field("Recv-Q", "recv_queue", number=True),
+            Field("Send-Q", "send_queue", number=True),
+            Endpoint("Local Address:Port", "local", host, port),
+            Endpoint("Peer Address:Port", "remote", host, port),
+        ]
+        if "netns" in options.fields:
+            columns.insert(0, self._column("netns", "Namespace"))
+        for name, titles in _TABLE_COLUMNS.items():
+            if name in options.show:
+                columns += [self._column(field, title) for field, title in titles.items()]
+        return columns
+
+    def _column(self, field: str, title: str) -> Column:
+        if field == "user" and "users" in self._options.numeric:
+            field = "uid"
+        if field == "processes":
+            raise NotImplementedError
+        if field in ("peers", "timer", "memory", "tcp_info"):
+            from ..render import details
+
+            return Field(title, field, details.TEXTS[field], kept=False)
+        if field in _HEXADECIMAL:
+            return Field(title, field, "{:x}".format)
+        return Field(title, field, number=field in WHOLE_NUMBERS)
+
+    def _service(self, protocol: str, port: int) -> str:
+        names = self._services.get(protocol)
+        if names is None:
+            from ..joins.names import ServiceNames
+
+            names = self._services[protocol] = ServiceNames(protocol)
+        return names[port]
 
 
-def _writer(options, environment):
-    from ..render.table import Endpoint, Field, Table
+def _sorted(batches: Iterator[Batch], keys: Sequence[str]) -> Iterator[Batch]:
+    """One batch with all rows, sorted by these fields; a - before one reverses it. Rows without a value come first."""
+    from ..batch import Batch
+    from ..records import Socket
 
-    columns = [
-        Field("Protocol", "protocol"),
-        Field("State", "state"),
-        Field("Recv-Q", "recv_queue", number=True),
-        Field("Send-Q", "send_queue", number=True),
-        Endpoint("Local Address:Port", "local"),
-        Endpoint("Peer Address:Port", "remote"),
-    ]
-    if options.format == "table":
-        return Table(columns, environment.write, heading=options.heading)
-    from ..render.structured import JsonLines
+    records = [record for batch in batches for record in batch]
+    for key in reversed(keys):
+        index = Socket._fields.index(key.removeprefix("-"))
+        records.sort(key=_sort_key(index), reverse=key.startswith("-"))
+    yield Batch.from_records(records)
 
-    return JsonLines(options.fields, environment.write)
+
+def _sort_key(index: int) -> Callable[[Any], Any]:
+    return lambda record: (record[index] is not None, record[index] if record[index] is not None else 0)

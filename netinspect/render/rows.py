@@ -13,6 +13,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
+WHOLE_NUMBERS = frozenset(
+    (
+        "recv_queue",
+        "send_queue",
+        "local_port",
+        "remote_port",
+        "uid",
+        "inode",
+        "peer_inode",
+        "cookie",
+        "mark",
+        "cgroup_id",
+        "count",
+    )
+)
+"""Fields that are whole numbers: they stay numbers until the last step."""
+
 _CACHED = 20_000
 """Texts that a cache keeps: a few MiB, so that memory stays flat whatever a table holds."""
 
@@ -55,7 +72,7 @@ def rows(count: int, cells: Sequence[Cell]) -> str:
     return template % tuple(chain.from_iterable(zip(*values, strict=True)))
 
 
-class Texts(dict[Any, str] if TYPE_CHECKING else dict):
+class Texts(dict["Any", str]):
     """What to show for a value, made once for each value: a column of text is then one ``map`` over the values."""
 
     def __init__(self, make: Callable[[Any], str]) -> None:

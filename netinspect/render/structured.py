@@ -10,7 +10,7 @@ from __future__ import annotations
 from _json import encode_basestring_ascii
 
 from ..batch import Constant
-from .rows import Cell, Texts, literal, rows
+from .rows import WHOLE_NUMBERS, Cell, Texts, literal, rows
 from .text import printable
 
 TYPE_CHECKING = False
@@ -19,22 +19,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..batch import Batch
-
-NUMBERS = frozenset(
-    [
-        "recv_queue",
-        "send_queue",
-        "local_port",
-        "remote_port",
-        "uid",
-        "inode",
-        "cookie",
-        "mark",
-        "cgroup_id",
-        "peer_inode",
-    ],
-)
-"""Fields that are whole numbers: they go into the text with all others of their batch in one operation."""
 
 NESTED = frozenset(("timer", "tcp_info", "memory", "processes", "peers"))
 """Fields that are objects or lists, and so different in each row that their text is not worth keeping."""
@@ -62,7 +46,7 @@ def _cells(batch: Batch, field: str, texts: dict[Any, str], encode: Callable[[An
     values = batch.column(field)
     if isinstance(values, Constant):
         return Cell(literal(encode(values.value)))
-    if field in NUMBERS and None not in values:
+    if field in WHOLE_NUMBERS and None not in values:
         return Cell("%d", values)
     if field in NESTED:
         return Cell([literal(encode(value)) for value in values])
@@ -136,6 +120,15 @@ def _csv(value: Any) -> str:
     if any(character in text for character in ',"'):
         return '"' + text.replace('"', '""') + '"'
     return text
+
+
+def writer_of(
+    form: str, fields: Sequence[str], write: Callable[[bytes], object], *, heading: bool = True
+) -> JsonLines | Csv:
+    """The writer for one of the formats json, ndjson and csv."""
+    if form == "csv":
+        return Csv(fields, write, heading=heading)
+    return (Json if form == "json" else JsonLines)(fields, write)
 
 
 def json_document(records: Iterable[Any]) -> bytes:

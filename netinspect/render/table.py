@@ -60,16 +60,25 @@ class Field(Column):
     """A column that shows one field of the record."""
 
     def __init__(
-        self, title: str, field: str, show: Callable[[Any], str] = str, *, right: bool = False, number: bool = False
+        self, title: str, field: str, show: Callable[[Any], str] = str, *, number: bool = False, kept: bool = True
     ) -> None:
-        """``show`` makes the text of a value that is not None; ``number`` says that it would be ``str``."""
-        super().__init__(title, self._values, right=right or number)
+        """``show`` makes the text of a value that is not None.
+
+        ``number`` says that the values are whole numbers, to be shown as they are; ``kept`` that equal values are
+        frequent, so that their text is worth keeping.
+        """
+        super().__init__(title, self._values, right=number)
         self._field = field
         self._number = number
-        self._shown = Texts(lambda value: "-" if value is None else show(value))
+        self._kept = kept
+        self._show = show
+        self._shown = Texts(self._text)
+
+    def _text(self, value: Any) -> str:
+        return "-" if value is None else self._show(value)
 
     def _values(self, batch: Batch) -> Iterable[str]:
-        return map(self._shown.__getitem__, batch.values(self._field))
+        return map(self._shown.__getitem__ if self._kept else self._text, batch.values(self._field))
 
     def cell(self, batch: Batch) -> Cell:
         values = batch.column(self._field)
@@ -77,6 +86,8 @@ class Field(Column):
             return Cell(self._pad(self._shown[values.value]))
         if self._number and None not in values:
             return Cell(f"%{self.width}d" + ("\n" if self.last else " "), values)
+        if not self._kept:
+            return Cell(map(self._pad, self._values(batch)))
         return super().cell(batch)
 
 

@@ -1,0 +1,47 @@
+"""``netinspect schema``: the JSON schema of a command's output."""
+
+from __future__ import annotations
+
+from ..errors import ExitStatus, UsageError
+from ..options import Command
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..environment import Environment
+
+RECORDS = {
+    "sockets": "Socket",
+    "summary": "SocketCount",
+    "capabilities": "Capability",
+    "explain": "Explanation",
+}
+"""Output and the record in netinspect.records that each of its objects is."""
+
+COMMAND = Command(
+    "schema",
+    "NAME",
+    f"Prints the JSON schema of a command's JSON output. NAME is one of: {', '.join(RECORDS)}.",
+    (),
+    "With `--format ndjson` each line is one item of the array that the schema describes; the other formats have the "
+    "same fields.",
+)
+
+
+def run(arguments: Sequence[str], environment: Environment) -> int:
+    """Runs the command. Raises UsageError."""
+    found, operands = COMMAND.parse(arguments)
+    if found:
+        environment.write(COMMAND.help().encode())
+        return ExitStatus.OK
+    if len(operands) != 1 or operands[0] not in RECORDS:
+        raise UsageError(f"schema takes one name: {', '.join(RECORDS)}")
+    import json
+
+    from .. import records
+    from ..schema import array_schema
+
+    document = json.dumps(array_schema(getattr(records, RECORDS[operands[0]])), indent=2)
+    environment.write(f"{document}\n".encode())
+    return ExitStatus.OK
