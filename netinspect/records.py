@@ -22,7 +22,7 @@ class Process(NamedTuple):
 class Timer(NamedTuple):
     """The timer that is running on a TCP socket (linux/inet_diag.h: idiag_timer, idiag_expires)."""
 
-    name: Annotated[str, "retransmit, keepalive, timewait or probe (zero window)"]
+    name: Annotated[str, "retransmit, keepalive, timewait, probe (zero window) or delayed_ack"]
     remaining: Annotated[int, "milliseconds until it fires"]
     retransmits: Annotated[int, "retransmissions, or probes, sent without an answer so far"]
 
@@ -77,11 +77,13 @@ class TcpInfo(NamedTuple):
     congestion_window: Annotated[int, "congestion window, segments"]
     slow_start_threshold: Annotated[int | None, "slow start threshold, segments; None while still at infinity"]
     unacknowledged: Annotated[int, "segments sent and not acknowledged"]
+    selectively_acknowledged: Annotated[int, "segments that the peer has beyond a gap (SACK)"]
     lost: Annotated[int, "segments believed lost"]
     retransmitted: Annotated[int, "segments retransmitted and still in flight"]
     total_retransmits: Annotated[int, "segments retransmitted since the connection began"]
     retransmits: Annotated[int, "timeouts in a row without an answer"]
     probes: Annotated[int, "zero-window or keepalive probes in a row without an answer"]
+    backoff: Annotated[int, "how often the retransmission timeout was doubled"]
     last_data_sent: Annotated[int, "milliseconds since data was last sent"]
     last_data_received: Annotated[int, "milliseconds since data was last received"]
     last_ack_received: Annotated[int, "milliseconds since an acknowledgment was last received"]
@@ -96,12 +98,60 @@ class TcpInfo(NamedTuple):
     bytes_retransmitted: Annotated[int | None, "data bytes retransmitted"]
     segments_out: Annotated[int | None, "segments sent"]
     segments_in: Annotated[int | None, "segments received"]
+    data_segments_out: Annotated[int | None, "segments sent with data"]
+    data_segments_in: Annotated[int | None, "segments received with data"]
+    delivered: Annotated[int | None, "data segments delivered, as far as acknowledgments tell"]
+    delivered_ce: Annotated[int | None, "of these, acknowledged with ECN-Echo"]
     not_sent: Annotated[int | None, "bytes in the send queue and not yet sent"]
     busy_time: Annotated[int | None, "microseconds with data outstanding"]
     receive_window_limited: Annotated[int | None, "microseconds stalled by the peer's window"]
     send_buffer_limited: Annotated[int | None, "microseconds stalled by our send buffer"]
+    reordering: Annotated[int, "segments that may arrive out of order before one counts as lost"]
     reordering_seen: Annotated[int | None, "reordering events"]
+    duplicate_sacks: Annotated[int | None, "duplicate SACK blocks received (RFC 2883)"]
+    out_of_order_packets: Annotated[int | None, "packets received out of order"]
+    receive_rtt: Annotated[float | None, "round-trip time as the receiver estimates it, milliseconds"]
+    receive_threshold: Annotated[int, "receive window up to which it may grow now, bytes (rcv_ssthresh)"]
+    send_window: Annotated[int | None, "window that the peer advertises, bytes"]
+    receive_window: Annotated[int | None, "window that we advertise, bytes"]
+    rehashes: Annotated[int | None, "times another path was tried after timeouts"]
+    timeouts: Annotated[int | None, "retransmission timeouts since the connection began"]
+    fastopen_failure: Annotated[
+        str | None, "why TCP Fast Open did not work: cookie_unavailable, data_not_acked or syn_retransmitted"
+    ]
     options: Annotated[tuple[str, ...], "options in force: timestamps, sack, ecn, ecn_seen, syn_data …"]
+
+
+class MptcpInfo(NamedTuple):
+    """MPTCP's own state (linux/mptcp.h: struct mptcp_info). A field that this kernel's struct is too short for is None.
+
+    Sequence numbers and bytes are those of the whole connection, over all subflows.
+    """
+
+    subflows: Annotated[int, "subflows beside the first"]
+    subflows_max: Annotated[int, "limit of these"]
+    subflows_total: Annotated[int | None, "subflows, the first included"]
+    addresses_signaled: Annotated[int, "addresses announced to the peer (ADD_ADDR)"]
+    addresses_signaled_max: Annotated[int, "limit of these"]
+    addresses_accepted: Annotated[int, "addresses accepted from the peer"]
+    addresses_accepted_max: Annotated[int, "limit of these"]
+    local_addresses_used: Annotated[int | None, "local addresses in use for further subflows"]
+    local_addresses_max: Annotated[int | None, "limit of these"]
+    fallback: Annotated[bool, "whether the connection fell back to plain TCP"]
+    remote_key_received: Annotated[bool, "whether the peer's key is known"]
+    checksum: Annotated[bool | None, "whether data carries MPTCP's checksum"]
+    token: Annotated[int, "token of the connection"]
+    write_sequence: Annotated[int, "data sequence number of the next byte to be written"]
+    send_unacknowledged: Annotated[int, "data sequence number of the oldest byte not acknowledged"]
+    receive_next: Annotated[int, "data sequence number of the next byte expected"]
+    retransmits: Annotated[int | None, "retransmissions at the level of the connection"]
+    bytes_retransmitted: Annotated[int | None, "bytes retransmitted at the level of the connection"]
+    bytes_sent: Annotated[int | None, "bytes sent"]
+    bytes_received: Annotated[int | None, "bytes received"]
+    bytes_acked: Annotated[int | None, "bytes acknowledged"]
+    last_data_sent: Annotated[int | None, "milliseconds since data was last sent"]
+    last_data_received: Annotated[int | None, "milliseconds since data was last received"]
+    last_ack_received: Annotated[int | None, "milliseconds since an acknowledgment was last received"]
 
 
 class Socket(NamedTuple):
@@ -123,7 +173,7 @@ class Socket(NamedTuple):
     local_address: Annotated[
         str | None, "address, numeric; unix: path, '@' before an abstract name; netlink: its protocol's name"
     ]
-    local_port: Annotated[int | None, "port; netlink: port id; None for families without ports"]
+    local_port: Annotated[int | None, "port; netlink: port id; xdp: device queue; None for families without ports"]
     remote_address: Annotated[str | None, "the other end's address; unix: the peer's name, where it has one"]
     remote_port: Annotated[int | None, "the other end's port"]
     interface: Annotated[str | None, "interface that the socket is bound to, or the scope of a link-local address"]
@@ -138,6 +188,11 @@ class Socket(NamedTuple):
     v6only: Annotated[bool | None, "whether an IPv6 listener refuses IPv4 (IPV6_V6ONLY)"] = None
     peer_inode: Annotated[int | None, "unix: inode of the connected peer"] = None
     tcp_info: Annotated[TcpInfo | None, "TCP's own state, where asked for"] = None
+    mptcp_info: Annotated[MptcpInfo | None, "MPTCP's own state, where asked for"] = None
+    upper_layer_protocol: Annotated[str | None, "protocol attached to the TCP socket: tls, mptcp, espintcp, smc"] = None
+    options: Annotated[
+        tuple[str, ...] | None, "socket options that are on: freebind, transparent, bind_address_no_port, recverr …"
+    ] = None
     memory: Annotated[Memory | None, "socket memory, where asked for"] = None
     netns: Annotated[str | None, "network namespace, where more than the current one was asked for"] = None
     source: Annotated[str, "sock_diag, or procfs where the kernel has no sock_diag for this protocol"] = "sock_diag"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from struct import pack
+from sys import byteorder
 
 from ..batch import NONE, Batch, Constant
-from ..netlink.messages import NLM_F_DUMP, attribute, malformed, message
+from ..netlink.messages import NLM_F_DUMP, attribute, attributes, malformed, message
 from .sock_diag import (
     SOCK_DIAG_BY_FAMILY,
     STATES,
@@ -13,14 +14,20 @@ from .sock_diag import (
     IPv4Texts,
     IPv6Texts,
     attribute_u32,
+    cookies,
     interfaces,
     memory_records,
+    numbers,
+    place,
+    shutdowns,
+    text,
 )
+from .sock_diag import identities as cookie_words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from typing import Any
+    from array import array
+    from collections.abc import Callable, Iterator
 
     from ..batch import Column
     from ..netlink.messages import Layout, Run
@@ -56,12 +63,45 @@ INET_DIAG_SKMEMINFO = 7
 INET_DIAG_SHUTDOWN = 8
 INET_DIAG_DCTCPINFO = 9
 INET_DIAG_SKV6ONLY = 11
+INET_DIAG_PEERS = 13
 INET_DIAG_MARK = 15
 INET_DIAG_BBRINFO = 16
+INET_DIAG_ULP_INFO = 19
 INET_DIAG_CGROUP_ID = 21
+INET_DIAG_SOCKOPT = 22
 
-_TIMERS = {1: "retransmit", 2: "keepalive", 3: "timewait", 4: "probe"}
-_SHUTDOWNS = ("none", "receive", "send", "both")
+INET_ULP_INFO_NAME = 1
+
+_TIMERS = {1: "retransmit", 2: "keepalive", 3: "timewait", 4: "probe", 5: "delayed_ack"}
+
+_SCTP_ASSOCIATION_STATES = (
+    "CLOSED",
+    "COOKIE_WAIT",
+    "COOKIE_ECHOED",
+    "ESTABLISHED",
+    "SHUTDOWN_PENDING",
+    "SHUTDOWN_SENT",
+    "SHUTDOWN_RECEIVED",
+    "SHUTDOWN_ACK_SENT",
+    *STATES[8:],
+)
+"""net/sctp/constants.h: enum sctp_state. Only an association has peer addresses; endpoints have the usual states."""
+
+_OPTIONS: tuple[str | None, ...] = (
+    "recverr",
+    None,  # is_icsk: no option, but whether the protocol has connections
+    "freebind",
+    "hdrincl",
+    "mc_loop",
+    "transparent",
+    "mc_all",
+    "nodefrag",
+    "bind_address_no_port",
+    "recverr_rfc4884",
+    "defer_connect",
+    *(f"unknown-{bit}" for bit in range(11, 16)),
+)
+"""struct inet_diag_sockopt: its bit-fields, in order."""
 
 # struct inet_diag_msg: offsets behind the netlink header.
 _BODY = 72
@@ -70,6 +110,9 @@ _SOURCE_PORT, _DESTINATION_PORT = 20, 22
 _SOURCE, _DESTINATION = 24, 40
 _INTERFACE, _COOKIE = 56, 60
 _EXPIRES, _RECEIVE_QUEUE, _SEND_QUEUE, _UID, _INODE = 68, 72, 76, 80, 84
+
+_LISTEN = 10
+_LONGEST = 0x7FFFFFFF
 
 
 def request(
@@ -131,7 +174,7 @@ class Decoder:
     def _batch(self, family: int, run: Run, layout: Layout) -> Batch:
         constants = self._constants.get(family)
         if constants is None:
-            raise malformed(f"a socket of address family {family}")
+            raise malformed(f"a socket of address family {family}", run.operation)
 
         def make(field: str) -> Column:
             constant = constants.get(field)
@@ -142,20 +185,25 @@ class Decoder:
 
         return Batch(run.count, make)
 
-    def addresses(self, run: Run, offset: int) -> Sequence[str]:
+    def addresses(self, run: Run, offset: int) -> Column:
         """Address text. An IPv4 socket has its address in the first of the four words."""
         if run.data[_FAMILY] == AF_INET:
-            return list(map(self._ipv4.__getitem__, run.u32(offset)))
+            if run.same(offset):
+                return Constant(self._ipv4[run.words(offset)[0]])
+            return list(map(self._ipv4.__getitem__, run.words(offset)))
         return list(map(self._ipv6.__getitem__, run.unpack(offset, "16s")))
 
-    def states(self, run: Run) -> Column:
+    def states(self, run: Run, layout: Layout) -> Column:
+        states = self._states
+        if self._protocol == "sctp" and INET_DIAG_PEERS in layout:
+            states = _SCTP_ASSOCIATION_STATES
         numbers = run.u8(_STATE)
         if numbers.count(numbers[0]) == run.count:
-            return Constant(self._states[numbers[0]])
-        return list(map(self._states.__getitem__, numbers))
+            return Constant(states[numbers[0]])
+        return list(map(states.__getitem__, numbers))
 
     def interfaces(self, run: Run) -> Column:
-        return interfaces(run.u32(_INTERFACE), self._interface_name)
+        return interfaces(run.words(_INTERFACE), self._interface_name)
 
     def timers(self, run: Run) -> Column:
         kinds = run.u8(_TIMER)
@@ -163,65 +211,94 @@ class Decoder:
             return NONE
         from ..records import Timer
 
+        # SCTP has but one, by a number of its own (net/sctp/constants.h: SCTP_EVENT_TIMEOUT_T3_RTX).
+        names = {4: "retransmit"} if self._protocol == "sctp" else _TIMERS
         return [
-            Timer(_TIMERS.get(kind, f"unknown-{kind}"), expires, retransmits) if kind else None
-            for kind, retransmits, expires in zip(kinds, run.u8(_RETRANSMITS), run.u32(_EXPIRES), strict=True)
+            # A timer that is overdue is told as a negative number, by older kernels.
+            Timer(names.get(kind) or f"unknown-{kind}", expires if expires <= _LONGEST else 0, retransmits)
+            if kind
+            else None
+            for kind, retransmits, expires in zip(kinds, run.u8(_RETRANSMITS), run.words(_EXPIRES), strict=True)
         ]
 
     def tcp_info(self, run: Run, layout: Layout) -> Column:
-        at, size = layout.get(INET_DIAG_INFO, (0, 0))
-        if not size or self._protocol != "tcp":
+        if self._protocol != "tcp" or INET_DIAG_INFO not in layout:
             return NONE
-        from .tcp_info import congestion_records, tcp_info_records
+        from .tcp_info import tcp_info_records
 
-        names = _attribute_texts(run, layout, INET_DIAG_CONG)
-        return tcp_info_records(run, at, size, names, congestion_records(run, layout))
+        return tcp_info_records(run, layout, [number == _LISTEN for number in run.u8(_STATE)])
+
+    def mptcp_info(self, run: Run, layout: Layout) -> Column:
+        if self._protocol != "mptcp" or INET_DIAG_INFO not in layout:
+            return NONE
+        from .mptcp_info import mptcp_info_records
+
+        return mptcp_info_records(run, layout)
 
 
-def _attribute_texts(run: Run, layout: Layout, kind: int) -> Sequence[str | None]:
-    at, size = layout.get(kind, (0, 0))
-    if not size:
-        return [None] * run.count
-    return [raw.split(b"\0", 1)[0].decode("ascii", "backslashreplace") for raw in run.unpack(at, f"{size}s")]
+def identities(run: Run) -> array[int]:
+    """The low words of the cookies of a run's sockets."""
+    return cookie_words(run, _BODY, _COOKIE)
 
 
-def _attribute_u8(run: Run, layout: Layout, kind: int, meanings: Callable[[int], Any] | Sequence[Any]) -> Column:
-    at, size = layout.get(kind, (0, 0))
-    if not size:
-        return NONE
-    meaning = meanings if callable(meanings) else meanings.__getitem__
-    return list(map(meaning, run.u8(at)))
+def _v6only(run: Run, layout: Layout) -> Column:
+    at = place(run, layout, INET_DIAG_SKV6ONLY, 1)
+    return NONE if at is None else list(map(bool, run.u8(at)))
 
 
 def _cgroup_ids(run: Run, layout: Layout) -> Column:
-    at, size = layout.get(INET_DIAG_CGROUP_ID, (0, 0))
-    return run.unpack(at, "Q") if size >= 8 else NONE
+    at = place(run, layout, INET_DIAG_CGROUP_ID, 8)
+    return NONE if at is None else run.unpack(at, "Q")
 
 
-def _cookies(run: Run) -> Column:
-    # Two words, the low one first, in a place that is no multiple of eight.
-    return [low | high << 32 for low, high in run.rows(_COOKIE, "II")]
+def _upper_layer_protocols(run: Run, layout: Layout) -> Column:
+    """The name in the nested INET_DIAG_ULP_INFO."""
+    if INET_DIAG_ULP_INFO not in layout:
+        return NONE
+    at, size = layout[INET_DIAG_ULP_INFO]
+    names: list[str | None] = []
+    for start in range(0, len(run.data), run.length):
+        nested = attributes(run.data, start + at, start + at + size, run.operation)
+        where, length = nested.get(INET_ULP_INFO_NAME, (0, 0))
+        names.append(text(run.data[where : where + length].split(b"\0", 1)[0]) or None)
+    return names
+
+
+def _options(run: Run, layout: Layout) -> Column:
+    at = place(run, layout, INET_DIAG_SOCKOPT, 2)
+    if at is None:
+        return NONE
+    words = run.unpack(at, "H")
+    names = {word: _option_names(word.to_bytes(2, byteorder)) for word in set(words)}
+    return [names[word] for word in words]
+
+
+def _option_names(raw: bytes) -> tuple[str, ...]:
+    """Names of the options that are on. Bit-fields begin with a byte's lowest bit on little-endian machines only."""
+    bits = (byte >> (bit if byteorder == "little" else 7 - bit) & 1 for byte in raw for bit in range(8))
+    return tuple(name for name, on in zip(_OPTIONS, bits, strict=True) if on and name)
 
 
 _MAKERS: dict[str, Callable[[Decoder, Run, Layout], Column]] = {
-    "state": lambda decoder, run, layout: decoder.states(run),
-    "recv_queue": lambda decoder, run, layout: run.u32(_RECEIVE_QUEUE),
-    "send_queue": lambda decoder, run, layout: run.u32(_SEND_QUEUE),
+    "state": lambda decoder, run, layout: decoder.states(run, layout),
+    "recv_queue": lambda decoder, run, layout: numbers(run, _RECEIVE_QUEUE),
+    "send_queue": lambda decoder, run, layout: numbers(run, _SEND_QUEUE),
     "local_address": lambda decoder, run, layout: decoder.addresses(run, _SOURCE),
     "local_port": lambda decoder, run, layout: run.be16(_SOURCE_PORT),
     "remote_address": lambda decoder, run, layout: decoder.addresses(run, _DESTINATION),
     "remote_port": lambda decoder, run, layout: run.be16(_DESTINATION_PORT),
     "interface": lambda decoder, run, layout: decoder.interfaces(run),
-    "uid": lambda decoder, run, layout: run.u32(_UID),
+    "uid": lambda decoder, run, layout: numbers(run, _UID),
     "inode": lambda decoder, run, layout: run.u32(_INODE),
-    "cookie": lambda decoder, run, layout: _cookies(run),
+    "cookie": lambda decoder, run, layout: cookies(run, _COOKIE),
     "timer": lambda decoder, run, layout: decoder.timers(run),
     "mark": lambda decoder, run, layout: attribute_u32(run, layout, INET_DIAG_MARK),
     "cgroup_id": lambda decoder, run, layout: _cgroup_ids(run, layout),
-    "shutdown": lambda decoder, run, layout: _attribute_u8(
-        run, layout, INET_DIAG_SHUTDOWN, lambda bits: _SHUTDOWNS[bits & 3]
-    ),
-    "v6only": lambda decoder, run, layout: _attribute_u8(run, layout, INET_DIAG_SKV6ONLY, bool),
+    "shutdown": lambda decoder, run, layout: shutdowns(run, layout, INET_DIAG_SHUTDOWN),
+    "v6only": lambda decoder, run, layout: _v6only(run, layout),
     "tcp_info": lambda decoder, run, layout: decoder.tcp_info(run, layout),
+    "mptcp_info": lambda decoder, run, layout: decoder.mptcp_info(run, layout),
+    "upper_layer_protocol": lambda decoder, run, layout: _upper_layer_protocols(run, layout),
+    "options": lambda decoder, run, layout: _options(run, layout),
     "memory": lambda decoder, run, layout: memory_records(run, layout, INET_DIAG_SKMEMINFO),
 }

@@ -10,16 +10,23 @@ from struct import pack
 from ..batch import NONE, Batch, Constant
 from ..netlink.messages import NLM_F_DUMP, message
 from .sock_diag import (
+    SHUTDOWNS,
     SOCK_DIAG_BY_FAMILY,
     TYPES,
     UNCONNECTED_STATES,
+    attribute_interfaces,
     attribute_u32,
-    interfaces,
+    cookies,
+    expect_family,
+    identities,
     memory_records,
+    numbers,
+    place,
 )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from array import array
     from collections.abc import Callable, Iterator
 
     from ..batch import Column
@@ -59,6 +66,9 @@ _ETHERNET_PROTOCOLS = {
 }
 """linux/if_ether.h: ETH_P_*."""
 
+_NETLINK_CONNECTED = 1
+"""net/netlink/af_netlink.c; 0 is not connected any more, and TCP_CLOSE not connected yet."""
+
 _NETLINK_PROTOCOLS = (
     "route",
     "unused",
@@ -88,12 +98,14 @@ _NETLINK_PROTOCOLS = (
 
 _VSOCK_ADDRESSES = {0: "hypervisor", 1: "local", 2: "host", 0xFFFFFFFF: "*"}
 """linux/vm_sockets.h: VMADDR_CID_*."""
-
-_SHUTDOWNS = ("none", "receive", "send", "both")
+_VSOCK_ANY_PORT = 0xFFFFFFFF
+"""linux/vm_sockets.h: VMADDR_PORT_ANY."""
 
 
 class Decoder:
     """Decodes one family. ``interface_name`` gives the name of an interface index."""
+
+    interface_name: Callable[[int], str]
 
     def __init__(self, family: str, interface_name: Callable[[int], str]) -> None:
         self._family = FAMILIES[family]
@@ -107,13 +119,20 @@ class Decoder:
     def batches(self, run: Run) -> Iterator[Batch]:
         """The sockets of a run. Raises NetlinkError where messages are malformed."""
         for part, layout in run.by_layout(self._family.body):
+            expect_family(part, self._family.number)
             yield self._batch(part, layout)
+
+    def identities(self, run: Run) -> array[int]:
+        """The low words of the cookies of a run's sockets."""
+        return identities(run, self._family.body, self._family.cookie)
 
     def _batch(self, run: Run, layout: Layout) -> Batch:
         def make(field: str) -> Column:
             constant = self._constants.get(field)
             if constant is not None:
                 return constant
+            if field == "cookie":
+                return cookies(run, self._family.cookie)
             maker = self._family.makers.get(field)
             return NONE if maker is None else maker(self, run, layout)
 
@@ -121,11 +140,17 @@ class Decoder:
 
 
 class _Family:
-    __slots__ = ("body", "makers", "request")
+    """One family: what to ask, the size of the answers' header, the place of the cookie, and what makes each column."""
 
-    def __init__(self, request: bytes, body: int, makers: dict[str, Callable[[Decoder, Run, Layout], Column]]) -> None:
+    __slots__ = ("body", "cookie", "makers", "number", "request")
+
+    def __init__(
+        self, request: bytes, body: int, cookie: int, makers: dict[str, Callable[[Decoder, Run, Layout], Column]]
+    ) -> None:
         self.request = message(SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, request)
+        self.number = request[0]
         self.body = body
+        self.cookie = cookie
         self.makers = makers
 
 
@@ -148,24 +173,41 @@ def _netlink_protocol(number: int) -> str:
 
 def _received(run: Run, layout: Layout, kind: int) -> Column:
     """Bytes waiting to be read: the socket's allocated receive memory, for want of anything better (as ss does)."""
-    at, size = layout.get(kind, (0, 0))
-    return run.u32(at) if size else Constant(0)
+    at = place(run, layout, kind, 4)
+    return Constant(0) if at is None else numbers(run, at)
 
 
 def _sent(run: Run, layout: Layout, kind: int) -> Column:
-    at, size = layout.get(kind, (0, 0))
-    return run.u32(at + 8) if size else Constant(0)
+    at = place(run, layout, kind, 12)
+    return Constant(0) if at is None else numbers(run, at + 8)
 
 
-def _attribute_interfaces(decoder: Decoder, run: Run, layout: Layout, kind: int) -> Column:
-    at, size = layout.get(kind, (0, 0))
-    return interfaces(run.u32(at), decoder.interface_name) if size else NONE
+def _netlink_destinations(run: Run) -> Column:
+    """The port id that a socket is connected to: a new one, which is in no state of netlink's, is not connected."""
+    states = run.u8(19)
+    if _NETLINK_CONNECTED not in states:
+        return NONE
+    return [port if state == _NETLINK_CONNECTED else None for port, state in zip(run.words(24), states, strict=True)]
 
 
-FAMILIES = {
+def _xdp_queues(run: Run, layout: Layout) -> Column:
+    at = place(run, layout, XDP_DIAG_INFO, 8)
+    return NONE if at is None else run.u32(at + 4)
+
+
+def _vsock_addresses(run: Run, offset: int) -> Column:
+    return [_VSOCK_ADDRESSES.get(address) or str(address) for address in run.words(offset)]
+
+
+def _vsock_ports(run: Run, offset: int) -> Column:
+    return [None if port == _VSOCK_ANY_PORT else port for port in run.words(offset)]
+
+
+FAMILIES: dict[str, _Family] = {
     "packet": _Family(
         pack("=BBHII8x", AF_PACKET, 0, 0, 0, _PACKET_SHOW_INFO | _PACKET_SHOW_MEMINFO),
         16,
+        24,
         {
             "type": lambda decoder, run, layout: _types(run),
             "state": lambda decoder, run, layout: Constant("UNCONNECTED"),
@@ -174,62 +216,64 @@ FAMILIES = {
             "local_address": lambda decoder, run, layout: [
                 _named(_ETHERNET_PROTOCOLS, number) for number in run.u16(18)
             ],
-            "interface": lambda decoder, run, layout: _attribute_interfaces(decoder, run, layout, PACKET_DIAG_INFO),
+            "interface": lambda decoder, run, layout: attribute_interfaces(
+                run, layout, PACKET_DIAG_INFO, decoder.interface_name
+            ),
             "uid": lambda decoder, run, layout: attribute_u32(run, layout, PACKET_DIAG_UID),
             "inode": lambda decoder, run, layout: run.u32(20),
-            "cookie": lambda decoder, run, layout: run.unpack(24, "Q"),
             "memory": lambda decoder, run, layout: memory_records(run, layout, PACKET_DIAG_MEMINFO),
         },
     ),
     "netlink": _Family(
         pack("=BBHII8x", AF_NETLINK, _NDIAG_PROTO_ALL, 0, 0, _NDIAG_SHOW_MEMINFO),
         28,
+        36,
         {
             "type": lambda decoder, run, layout: _types(run),
-            "state": lambda decoder, run, layout: ["ESTABLISHED" if state else "UNCONNECTED" for state in run.u8(19)],
+            "state": lambda decoder, run, layout: [
+                "ESTABLISHED" if state == _NETLINK_CONNECTED else "UNCONNECTED" for state in run.u8(19)
+            ],
             "recv_queue": lambda decoder, run, layout: _received(run, layout, NETLINK_DIAG_MEMINFO),
             "send_queue": lambda decoder, run, layout: _sent(run, layout, NETLINK_DIAG_MEMINFO),
             "local_address": lambda decoder, run, layout: [_netlink_protocol(number) for number in run.u8(18)],
             "local_port": lambda decoder, run, layout: run.u32(20),
-            "remote_port": lambda decoder, run, layout: run.u32(24),
+            "remote_port": lambda decoder, run, layout: _netlink_destinations(run),
             "inode": lambda decoder, run, layout: run.u32(32),
-            "cookie": lambda decoder, run, layout: [low | high << 32 for low, high in run.rows(36, "II")],
             "memory": lambda decoder, run, layout: memory_records(run, layout, NETLINK_DIAG_MEMINFO),
         },
     ),
     "vsock": _Family(
         pack("=BBHIII8x", AF_VSOCK, 0, 0, 0xFFFFFFFF, 0, 0),
         32,
+        40,
         {
             "type": lambda decoder, run, layout: _types(run),
             "state": lambda decoder, run, layout: list(map(UNCONNECTED_STATES.__getitem__, run.u8(18))),
             "recv_queue": lambda decoder, run, layout: Constant(0),
             "send_queue": lambda decoder, run, layout: Constant(0),
-            "shutdown": lambda decoder, run, layout: [_SHUTDOWNS[bits & 3] for bits in run.u8(19)],
-            "local_address": lambda decoder, run, layout: [
-                _VSOCK_ADDRESSES.get(address) or str(address) for address in run.u32(20)
-            ],
-            "local_port": lambda decoder, run, layout: run.u32(24),
-            "remote_address": lambda decoder, run, layout: [
-                _VSOCK_ADDRESSES.get(address) or str(address) for address in run.u32(28)
-            ],
-            "remote_port": lambda decoder, run, layout: run.u32(32),
+            "shutdown": lambda decoder, run, layout: [SHUTDOWNS[bits & 3] for bits in run.u8(19)],
+            "local_address": lambda decoder, run, layout: _vsock_addresses(run, 20),
+            "local_port": lambda decoder, run, layout: _vsock_ports(run, 24),
+            "remote_address": lambda decoder, run, layout: _vsock_addresses(run, 28),
+            "remote_port": lambda decoder, run, layout: _vsock_ports(run, 32),
             "inode": lambda decoder, run, layout: run.u32(36),
-            "cookie": lambda decoder, run, layout: run.unpack(40, "Q"),
         },
     ),
     "xdp": _Family(
         pack("=BBHII8x", AF_XDP, 0, 0, 0, _XDP_SHOW_INFO | _XDP_SHOW_MEMINFO),
         16,
+        24,
         {
             "type": lambda decoder, run, layout: _types(run),
             "state": lambda decoder, run, layout: Constant("UNCONNECTED"),
-            "recv_queue": lambda decoder, run, layout: Constant(0),
-            "send_queue": lambda decoder, run, layout: Constant(0),
-            "interface": lambda decoder, run, layout: _attribute_interfaces(decoder, run, layout, XDP_DIAG_INFO),
+            "recv_queue": lambda decoder, run, layout: _received(run, layout, XDP_DIAG_MEMINFO),
+            "send_queue": lambda decoder, run, layout: _sent(run, layout, XDP_DIAG_MEMINFO),
+            "local_port": lambda decoder, run, layout: _xdp_queues(run, layout),
+            "interface": lambda decoder, run, layout: attribute_interfaces(
+                run, layout, XDP_DIAG_INFO, decoder.interface_name
+            ),
             "uid": lambda decoder, run, layout: attribute_u32(run, layout, XDP_DIAG_UID),
             "inode": lambda decoder, run, layout: run.u32(20),
-            "cookie": lambda decoder, run, layout: run.unpack(24, "Q"),
             "memory": lambda decoder, run, layout: memory_records(run, layout, XDP_DIAG_MEMINFO),
         },
     ),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from _socket import inet_ntop
-from itertools import repeat
+from struct import calcsize
+from sys import byteorder
 
 from ..batch import NONE, Constant
+from ..netlink.messages import HEADER_SIZE, malformed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from array import array
     from collections.abc import Callable, Sequence
 
     from ..batch import Column
@@ -43,6 +46,9 @@ UNCONNECTED_STATES = tuple("UNCONNECTED" if state == "CLOSE" else state for stat
 TYPES = {1: "stream", 2: "dgram", 3: "raw", 5: "seqpacket"}
 """Socket types (linux/net.h: enum sock_type)."""
 
+SHUTDOWNS = ("none", "receive", "send", "both")
+"""By the bits of sk_shutdown."""
+
 _ADDRESS_TEXTS = 20_000
 """Addresses of which a cache keeps the text: about 4 MiB, so that memory stays flat whatever the table holds."""
 
@@ -53,8 +59,6 @@ class IPv4Texts(dict[int, str]):
     def __missing__(self, word: int) -> str:
         if len(self) >= _ADDRESS_TEXTS:
             self.clear()
-        from sys import byteorder
-
         text = self[word] = "%d.%d.%d.%d" % tuple(word.to_bytes(4, byteorder))
         return text
 
@@ -69,6 +73,36 @@ class IPv6Texts(dict[bytes, str]):
         return text
 
 
+def numbers(run: Run, offset: int) -> Column:
+    """A column of 32-bit numbers; a Constant where they are all the same, as queues mostly are."""
+    words = run.words(offset)
+    return Constant(words[0]) if run.same(offset) else words.tolist()
+
+
+def cookies(run: Run, offset: int) -> list[int]:
+    """A column of socket cookies: two 32-bit words, the low one first, wherever they lie."""
+    if byteorder == "little":
+        return run.unpack(offset, "Q")
+    return [low | high << 32 for low, high in run.rows(offset, "II")]
+
+
+def identities(run: Run, body: int, offset: int) -> array[int]:
+    """The low words of the cookies: enough to know a socket again within one listing, and cheap to take.
+
+    ``body`` is the size of the family's header, ``offset`` the place of the cookie in the message.
+    """
+    if run.length < HEADER_SIZE + body:
+        raise malformed(f"{run.length} bytes where at least {HEADER_SIZE + body} were due", run.operation)
+    return run.words(offset)
+
+
+def expect_family(run: Run, family: int) -> None:
+    """Raises NetlinkError where a message, which begins with its address family, is of another one."""
+    families = run.u8(HEADER_SIZE)
+    if families.count(family) != run.count:
+        raise malformed(f"a socket of another address family than {family}", run.operation)
+
+
 def interfaces(indices: Sequence[int], name: Callable[[int], str]) -> Column:
     """Names for a column of interface indices, 0 meaning none."""
     if not any(indices):
@@ -76,24 +110,75 @@ def interfaces(indices: Sequence[int], name: Callable[[int], str]) -> Column:
     return [name(index) if index else None for index in indices]
 
 
+def place(run: Run, layout: Layout, kind: int, size: int) -> int | None:
+    """Where the attribute of that kind is in each message, or None where there is none.
+
+    Raises NetlinkError where it has less than ``size`` bytes.
+    """
+    if kind not in layout:
+        return None
+    at, length = layout[kind]
+    if length < size:
+        raise malformed(f"attribute {kind} of {length} bytes where at least {size} were due", run.operation)
+    return at
+
+
 def attribute_u32(run: Run, layout: Layout, kind: int) -> Column:
     """The values of a 32-bit attribute, None where the messages have none."""
-    at, size = layout.get(kind, (0, 0))
-    return run.u32(at) if size >= 4 else NONE
+    at = place(run, layout, kind, 4)
+    return NONE if at is None else numbers(run, at)
+
+
+def attribute_interfaces(run: Run, layout: Layout, kind: int, name: Callable[[int], str]) -> Column:
+    """Names for an attribute that begins with an interface index."""
+    at = place(run, layout, kind, 4)
+    return NONE if at is None else interfaces(run.words(at), name)
+
+
+def shutdowns(run: Run, layout: Layout, kind: int) -> Column:
+    """Which directions are shut down, from an attribute of one byte (net/sock.h: RCV_SHUTDOWN, SEND_SHUTDOWN)."""
+    at = place(run, layout, kind, 1)
+    return NONE if at is None else [SHUTDOWNS[bits & 3] for bits in run.u8(at)]
 
 
 def memory_records(run: Run, layout: Layout, kind: int) -> Sequence[Memory] | Constant:
     """SK_MEMINFO_* (linux/sock_diag.h); kernels before 4.6 or so tell fewer than nine figures."""
-    at, size = layout.get(kind, (0, 0))
-    if not size:
+    at = place(run, layout, kind, 4)
+    if at is None:
         return NONE
     from ..records import Memory
 
+    # The kernel's order is Memory's.
     figures = len(Memory._fields)
-    known = min(size // 4, figures)
-    # The kernel's order is Memory's but for drops, which comes last in both.
-    columns = [run.u32(at + 4 * index) for index in range(known)]
-    return list(map(Memory, *columns, *(repeat(0) for _ in range(figures - known))))
+    known = min(layout[kind][1] // 4, figures)
+    missing = (0,) * (figures - known)
+    return [Memory._make(row + missing) for row in run.rows(at, f"{known}I")]
+
+
+class GrowingStruct:
+    """A C struct that has grown at its end from release to release: a kernel tells as much of it as it knows.
+
+    ``fields`` are names with their struct format, without holes; padding has a format and no name.
+    """
+
+    def __init__(self, *fields: tuple[str, str]) -> None:
+        self._fields = fields
+        self._known: dict[int, tuple[list[str], str]] = {}
+
+    def columns(self, run: Run, at: int, size: int) -> dict[str, Sequence[int]]:
+        """A column for each field that is whole within ``size`` bytes."""
+        names, layout = self._known.get(size) or self._known.setdefault(size, self._within(size))
+        return dict(zip(names, zip(*run.rows(at, layout), strict=True), strict=True))
+
+    def _within(self, size: int) -> tuple[list[str], str]:
+        names: list[str] = []
+        layout = ""
+        for name, code in self._fields:
+            if calcsize(f"={layout}{code}") > size:
+                break
+            layout += code
+            names += [name] if name else []
+        return names, layout
 
 
 def text(raw: bytes) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from itertools import repeat
+from sys import byteorder
 
 from ..records import CongestionInfo, TcpInfo
-from .inet_diag import INET_DIAG_BBRINFO, INET_DIAG_DCTCPINFO, INET_DIAG_VEGASINFO
+from .inet_diag import INET_DIAG_BBRINFO, INET_DIAG_CONG, INET_DIAG_DCTCPINFO, INET_DIAG_INFO, INET_DIAG_VEGASINFO
+from .sock_diag import GrowingStruct, place, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,150 +17,165 @@ if TYPE_CHECKING:
     from ..netlink.messages import Layout, Run
 
 _CONGESTION_STATES = ("open", "disorder", "cwr", "recovery", "loss")
-_OPTIONS = {
-    0x01: "timestamps",
-    0x02: "sack",
-    0x04: "wscale",
-    0x08: "ecn",
-    0x10: "ecn_seen",
-    0x20: "syn_data",
-    0x40: "usec_timestamps",
-    0x80: "tfo_child",
-}
+_OPTIONS = ("timestamps", "sack", "wscale", "ecn", "ecn_seen", "syn_data", "usec_timestamps", "tfo_child")
+"""TCPI_OPT_*, from the lowest bit on."""
 _WINDOW_SCALE = 0x04
+_FASTOPEN_FAILURES = (None, "cookie_unavailable", "data_not_acked", "syn_retransmitted")
+"""enum tcp_fastopen_client_fail; the first means that there is nothing to tell."""
+
 _UNLIMITED = (1 << 64) - 1
+_NOT_MEASURED = (1 << 32) - 1
 _INFINITE_THRESHOLD = 0x7FFFFFFF
 """TCP_INFINITE_SSTHRESH (net/tcp.h)."""
 
-# Field of struct tcp_info: (offset, struct format). The struct has grown at its end in many releases.
-_FIELDS = {
-    "congestion_state": (1, "B"),
-    "retransmits": (2, "B"),
-    "probes": (3, "B"),
-    "options": (5, "B"),
-    "window_scales": (6, "B"),
-    "app_limited": (7, "B"),
-    "retransmission_timeout": (8, "I"),
-    "acknowledgment_timeout": (12, "I"),
-    "send_mss": (16, "I"),
-    "receive_mss": (20, "I"),
-    "unacknowledged": (24, "I"),
-    "lost": (32, "I"),
-    "retransmitted": (36, "I"),
-    "last_data_sent": (44, "I"),
-    "last_data_received": (52, "I"),
-    "last_ack_received": (56, "I"),
-    "path_mtu": (60, "I"),
-    "rtt": (68, "I"),
-    "rttvar": (72, "I"),
-    "slow_start_threshold": (76, "I"),
-    "congestion_window": (80, "I"),
-    "advertised_mss": (84, "I"),
-    "receive_space": (96, "I"),
-    "total_retransmits": (100, "I"),
-    "pacing_rate": (104, "Q"),
-    "max_pacing_rate": (112, "Q"),
-    "bytes_acked": (120, "Q"),
-    "bytes_received": (128, "Q"),
-    "segments_out": (136, "I"),
-    "segments_in": (140, "I"),
-    "not_sent": (144, "I"),
-    "min_rtt": (148, "I"),
-    "delivery_rate": (160, "Q"),
-    "busy_time": (168, "Q"),
-    "receive_window_limited": (176, "Q"),
-    "send_buffer_limited": (184, "Q"),
-    "bytes_sent": (200, "Q"),
-    "bytes_retransmitted": (208, "Q"),
-    "reordering_seen": (220, "I"),
+_OLDEST_SIZE = 104
+"""struct tcp_info ended with tcpi_total_retrans from 2.6.16 to 3.14."""
+
+_STRUCT = GrowingStruct(
+    ("", "x"),  # tcpi_state, which the message has as well
+    ("congestion_state", "B"),
+    ("retransmits", "B"),
+    ("probes", "B"),
+    ("backoff", "B"),
+    ("options", "B"),
+    ("window_scales", "B"),
+    ("limits", "B"),
+    ("retransmission_timeout", "I"),
+    ("acknowledgment_timeout", "I"),
+    ("send_mss", "I"),
+    ("receive_mss", "I"),
+    ("unacknowledged", "I"),
+    ("selectively_acknowledged", "I"),
+    ("lost", "I"),
+    ("retransmitted", "I"),
+    ("", "4x"),  # tcpi_fackets: 0 since 4.15
+    ("last_data_sent", "I"),
+    ("", "4x"),  # tcpi_last_ack_sent: never told
+    ("last_data_received", "I"),
+    ("last_ack_received", "I"),
+    ("path_mtu", "I"),
+    ("receive_threshold", "I"),
+    ("rtt", "I"),
+    ("rttvar", "I"),
+    ("slow_start_threshold", "I"),
+    ("congestion_window", "I"),
+    ("advertised_mss", "I"),
+    ("reordering", "I"),
+    ("receive_rtt", "I"),
+    ("receive_space", "I"),
+    ("total_retransmits", "I"),
+    ("pacing_rate", "Q"),
+    ("max_pacing_rate", "Q"),
+    ("bytes_acked", "Q"),
+    ("bytes_received", "Q"),
+    ("segments_out", "I"),
+    ("segments_in", "I"),
+    ("not_sent", "I"),
+    ("min_rtt", "I"),
+    ("data_segments_in", "I"),
+    ("data_segments_out", "I"),
+    ("delivery_rate", "Q"),
+    ("busy_time", "Q"),
+    ("receive_window_limited", "Q"),
+    ("send_buffer_limited", "Q"),
+    ("delivered", "I"),
+    ("delivered_ce", "I"),
+    ("bytes_sent", "Q"),
+    ("bytes_retransmitted", "Q"),
+    ("duplicate_sacks", "I"),
+    ("reordering_seen", "I"),
+    ("out_of_order_packets", "I"),
+    ("send_window", "I"),
+    ("receive_window", "I"),
+    ("rehashes", "I"),
+    ("timeouts", "H"),
+)
+
+
+def tcp_info_records(run: Run, layout: Layout, listening: Sequence[bool]) -> list[TcpInfo]:
+    """The records of a run that has INET_DIAG_INFO; ``listening`` says which of its sockets listen.
+
+    Raises NetlinkError where the struct is too short.
+    """
+    at = place(run, layout, INET_DIAG_INFO, _OLDEST_SIZE)
+    if at is None:
+        return []
+    raw = _STRUCT.columns(run, at, layout[INET_DIAG_INFO][1])
+    columns: dict[str, Iterable[Any]] = dict(raw)
+    for name, convert in _CONVERSIONS.items():
+        if name in raw:
+            columns[name] = convert(raw[name])
+    if any(listening):
+        # Two fields of a listener hold its accept backlog (net/ipv4/tcp.c), which is in the queues already.
+        for name in ("unacknowledged", "selectively_acknowledged"):
+            columns[name] = [0 if listens else value for value, listens in zip(raw[name], listening, strict=True)]
+    scales = [
+        (scale >> _SEND_SCALE & 15, scale >> _RECEIVE_SCALE & 15) if options & _WINDOW_SCALE else (None, None)
+        for scale, options in zip(raw["window_scales"], raw["options"], strict=True)
+    ]
+    columns["send_window_scale"], columns["receive_window_scale"] = zip(*scales, strict=True)
+    columns["delivery_rate_app_limited"] = [bool(bits & _APP_LIMITED) for bits in raw["limits"]]
+    columns["fastopen_failure"] = [_FASTOPEN_FAILURES[bits >> _FASTOPEN_FAILURE & 3] for bits in raw["limits"]]
+    columns["congestion_control"] = _names(run, layout)
+    columns["congestion_info"] = _congestion_infos(run, layout)
+    missing = repeat(None, run.count)
+    return [TcpInfo._make(row) for row in zip(*(columns.get(name, missing) for name in TcpInfo._fields))]  # noqa: B905
+
+
+def _milliseconds(microseconds: Iterable[int]) -> list[float]:
+    return [value / 1000 for value in microseconds]
+
+
+def _unlimited(rates: Iterable[int]) -> list[int | None]:
+    return [None if rate == _UNLIMITED else rate for rate in rates]
+
+
+def _congestion_state(number: int) -> str:
+    return _CONGESTION_STATES[number] if number < len(_CONGESTION_STATES) else f"unknown-{number}"
+
+
+def _option_names(bits: int) -> tuple[str, ...]:
+    return tuple(name for position, name in enumerate(_OPTIONS) if bits >> position & 1)
+
+
+_OPTION_NAMES = tuple(map(_option_names, range(256)))
+
+_CONVERSIONS: dict[str, Callable[[Sequence[int]], Iterable[Any]]] = {
+    "congestion_state": lambda numbers: map(_congestion_state, numbers),
+    "rtt": _milliseconds,
+    "rttvar": _milliseconds,
+    "receive_rtt": _milliseconds,
+    # All bits set until the first measurement (net/ipv4/tcp.c: minmax_get of an empty filter).
+    "min_rtt": lambda values: [None if value == _NOT_MEASURED else value / 1000 for value in values],
+    "retransmission_timeout": _milliseconds,
+    "acknowledgment_timeout": _milliseconds,
+    "slow_start_threshold": lambda values: [None if value >= _INFINITE_THRESHOLD else value for value in values],
+    "pacing_rate": _unlimited,
+    "max_pacing_rate": _unlimited,
+    "options": lambda numbers: map(_OPTION_NAMES.__getitem__, numbers),
 }
-_SIZES = {"B": 1, "I": 4, "Q": 8}
+
+# Bit-fields begin with the lowest bit on little-endian machines, and with the highest on others.
+if byteorder == "little":
+    _SEND_SCALE, _RECEIVE_SCALE, _APP_LIMITED, _FASTOPEN_FAILURE = 0, 4, 0x01, 1
+else:
+    _SEND_SCALE, _RECEIVE_SCALE, _APP_LIMITED, _FASTOPEN_FAILURE = 4, 0, 0x80, 5
 
 
-class _OptionNames(dict[int, tuple[str, ...]]):
-    def __missing__(self, bits: int) -> tuple[str, ...]:
-        names = self[bits] = tuple(name for bit, name in _OPTIONS.items() if bits & bit)
-        return names
+def _names(run: Run, layout: Layout) -> Iterable[str | None]:
+    """Names of congestion control algorithms."""
+    at, size = layout.get(INET_DIAG_CONG, (0, 0))
+    if not size:
+        return repeat(None, run.count)
+    names = run.unpack(at, f"{size}s")
+    known = {name: text(name.split(b"\0", 1)[0]) for name in set(names)}
+    return [known[name] for name in names]
 
 
-_OPTION_NAMES = _OptionNames()
-
-
-def _milliseconds(microseconds: int) -> float:
-    return microseconds / 1000
-
-
-def _limit(unlimited: int) -> Callable[[int], int | None]:
-    return lambda value: None if value == unlimited else value
-
-
-def tcp_info_records(
-    run: Run,
-    at: int,
-    size: int,
-    congestion_control: Sequence[str | None],
-    congestion_info: Iterable[CongestionInfo | None],
-) -> list[TcpInfo]:
-    """The records of a run whose struct tcp_info, of ``size`` bytes, lies at ``at``."""
-
-    def column(name: str) -> Iterable[Any]:
-        offset, layout = _FIELDS[name]
-        if offset + _SIZES[layout] > size:
-            return repeat(None, run.count)
-        if layout == "B":
-            return run.u8(at + offset)
-        return run.u32(at + offset) if layout == "I" else run.unpack(at + offset, "Q")
-
-    def converted(name: str, convert: Callable[[int], Any]) -> Iterable[Any]:
-        return (None if value is None else convert(value) for value in column(name))
-
-    def window_scale(shift: int) -> Iterable[int | None]:
-        return (
-            scales >> shift & 15 if options & _WINDOW_SCALE else None
-            for scales, options in zip(column("window_scales"), column("options"), strict=True)
-        )
-
-    unlimited = _limit(_UNLIMITED)
-    special: dict[str, Iterable[Any]] = {
-        "congestion_control": congestion_control,
-        "congestion_info": congestion_info,
-        "congestion_state": converted(
-            "congestion_state",
-            lambda number: _CONGESTION_STATES[number] if number < len(_CONGESTION_STATES) else f"unknown-{number}",
-        ),
-        "rtt": converted("rtt", _milliseconds),
-        "rttvar": converted("rttvar", _milliseconds),
-        # All bits set until the first measurement (net/ipv4/tcp.c: minmax_get of an empty filter).
-        "min_rtt": converted("min_rtt", lambda value: None if value == 0xFFFFFFFF else value / 1000),
-        "retransmission_timeout": converted("retransmission_timeout", _milliseconds),
-        "acknowledgment_timeout": converted("acknowledgment_timeout", _milliseconds),
-        # tcpi_snd_wscale is the first bit-field: the low four bits on little-endian machines, the high on others.
-        "send_window_scale": window_scale(_SEND_SCALE_SHIFT),
-        "receive_window_scale": window_scale(4 - _SEND_SCALE_SHIFT),
-        "slow_start_threshold": converted(
-            "slow_start_threshold", lambda value: None if value >= _INFINITE_THRESHOLD else value
-        ),
-        "pacing_rate": converted("pacing_rate", unlimited),
-        "max_pacing_rate": converted("max_pacing_rate", unlimited),
-        "delivery_rate_app_limited": converted("app_limited", lambda bits: bool(bits & _APP_LIMITED_BIT)),
-        "options": converted("options", _OPTION_NAMES.__getitem__),
-    }
-    return list(map(TcpInfo, *(special.get(name) or column(name) for name in TcpInfo._fields)))
-
-
-def _bit_field_places() -> tuple[int, int]:
-    from sys import byteorder
-
-    return (0, 0x01) if byteorder == "little" else (4, 0x80)
-
-
-_SEND_SCALE_SHIFT, _APP_LIMITED_BIT = _bit_field_places()
-
-
-def congestion_records(run: Run, layout: Layout) -> Iterable[CongestionInfo | None]:
+def _congestion_infos(run: Run, layout: Layout) -> Iterable[CongestionInfo | None]:
     """What the congestion control adds, for the three that add anything: BBR, DCTCP and Vegas (also Illinois, Yeah)."""
-    if INET_DIAG_BBRINFO in layout:
-        at, _ = layout[INET_DIAG_BBRINFO]
+    at = place(run, layout, INET_DIAG_BBRINFO, 20)
+    if at is not None:
         return [
             CongestionInfo(
                 bandwidth=low | high << 32,
@@ -168,14 +185,14 @@ def congestion_records(run: Run, layout: Layout) -> Iterable[CongestionInfo | No
             )
             for low, high, min_rtt, pacing, cwnd in run.rows(at, "IIIII")
         ]
-    if INET_DIAG_DCTCPINFO in layout:
-        at, _ = layout[INET_DIAG_DCTCPINFO]
+    at = place(run, layout, INET_DIAG_DCTCPINFO, 16)
+    if at is not None:
         return [
             CongestionInfo(enabled=bool(enabled), ce_state=ce, alpha=alpha, ecn_bytes=ecn, total_bytes=total)
             for enabled, ce, alpha, ecn, total in run.rows(at, "HHIII")
         ]
-    if INET_DIAG_VEGASINFO in layout:
-        at, _ = layout[INET_DIAG_VEGASINFO]
+    at = place(run, layout, INET_DIAG_VEGASINFO, 16)
+    if at is not None:
         return [
             CongestionInfo(enabled=bool(enabled), rtt_count=count, rtt=rtt, min_rtt=min_rtt)
             for enabled, count, rtt, min_rtt in run.rows(at, "IIII")

@@ -6,10 +6,24 @@ from struct import pack
 
 from ..batch import NONE, Batch, Constant
 from ..netlink.messages import NLM_F_DUMP, message
-from .sock_diag import SOCK_DIAG_BY_FAMILY, TYPES, UNCONNECTED_STATES, attribute_u32, memory_records, text
+from .sock_diag import (
+    SOCK_DIAG_BY_FAMILY,
+    TYPES,
+    UNCONNECTED_STATES,
+    attribute_u32,
+    cookies,
+    expect_family,
+    memory_records,
+    numbers,
+    place,
+    shutdowns,
+    text,
+)
+from .sock_diag import identities as cookie_words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from array import array
     from collections.abc import Callable, Iterator, Mapping
 
     from ..batch import Column
@@ -25,8 +39,6 @@ UNIX_DIAG_SHUTDOWN = 6
 UNIX_DIAG_UID = 7
 
 _SHOW_NAME, _SHOW_PEER, _SHOW_QUEUES, _SHOW_MEMORY, _SHOW_UID = 0x01, 0x04, 0x10, 0x20, 0x40
-
-_SHUTDOWNS = ("none", "receive", "send", "both")
 
 # struct unix_diag_msg
 _BODY = 16
@@ -45,7 +57,13 @@ def decode(run: Run, names: Mapping[int, str]) -> Iterator[Batch]:
     Raises NetlinkError where messages are malformed.
     """
     for part, layout in run.by_layout(_BODY):
+        expect_family(part, AF_UNIX)
         yield Batch(part.count, _maker(part, layout, names))
+
+
+def identities(run: Run) -> array[int]:
+    """The low words of the cookies of a run's sockets."""
+    return cookie_words(run, _BODY, _COOKIE)
 
 
 def names_by_inode(run: Run) -> Iterator[tuple[int, str]]:
@@ -58,8 +76,8 @@ def names_by_inode(run: Run) -> Iterator[tuple[int, str]]:
 def _maker(run: Run, layout: Layout, names: Mapping[int, str]) -> Callable[[str], Column]:
     def make(field: str) -> Column:
         if field == "remote_address":
-            peers = attribute_u32(run, layout, UNIX_DIAG_PEER)
-            return peers if isinstance(peers, Constant) else list(map(names.get, peers))
+            at = place(run, layout, UNIX_DIAG_PEER, 4)
+            return NONE if at is None else list(map(names.get, run.words(at)))
         constant = _CONSTANTS.get(field)
         if constant is not None:
             return constant
@@ -80,13 +98,8 @@ def _names(run: Run, layout: Layout) -> list[str]:
 
 
 def _queues(run: Run, layout: Layout, offset: int) -> Column:
-    at, size = layout.get(UNIX_DIAG_RQLEN, (0, 0))
-    return run.u32(at + offset) if size >= 8 else Constant(0)
-
-
-def _shutdowns(run: Run, layout: Layout) -> Column:
-    at, size = layout.get(UNIX_DIAG_SHUTDOWN, (0, 0))
-    return [_SHUTDOWNS[bits & 3] for bits in run.u8(at)] if size else NONE
+    at = place(run, layout, UNIX_DIAG_RQLEN, 8)
+    return Constant(0) if at is None else numbers(run, at + offset)
 
 
 _CONSTANTS: dict[str, Column] = {
@@ -102,8 +115,8 @@ _MAKERS: dict[str, Callable[[Run, Layout], Column]] = {
     "local_address": lambda run, layout: _names(run, layout) if UNIX_DIAG_NAME in layout else NONE,
     "uid": lambda run, layout: attribute_u32(run, layout, UNIX_DIAG_UID),
     "inode": lambda run, layout: run.u32(_INODE),
-    "cookie": lambda run, layout: run.unpack(_COOKIE, "Q"),
-    "shutdown": _shutdowns,
+    "cookie": lambda run, layout: cookies(run, _COOKIE),
+    "shutdown": lambda run, layout: shutdowns(run, layout, UNIX_DIAG_SHUTDOWN),
     "peer_inode": lambda run, layout: attribute_u32(run, layout, UNIX_DIAG_PEER),
     "memory": lambda run, layout: memory_records(run, layout, UNIX_DIAG_MEMINFO),
 }

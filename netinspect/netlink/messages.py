@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from array import array
 from itertools import chain
-from struct import Struct, error, iter_unpack, pack
+from struct import Struct, calcsize, iter_unpack, pack
 
 from ..errors import NetlinkError
 
@@ -40,6 +40,8 @@ NLA_TYPE_MASK = 0x3FFF
 """Type bits of an attribute header, without NLA_F_NESTED and NLA_F_NET_BYTEORDER."""
 
 _ATTRIBUTE = Struct("=HH")
+_MAX_ERRNO = 4095
+"""linux/err.h: the kernel's errors end here."""
 
 Layout = dict[int, tuple[int, int]]
 """Where the attributes of a message are: type to (offset in the message, payload length)."""
@@ -55,54 +57,77 @@ def message(kind: int, flags: int, payload: bytes, sequence: int = 1) -> bytes:
     return HEADER.pack(HEADER_SIZE + len(payload), kind, NLM_F_REQUEST | flags, sequence, 0) + payload
 
 
-def attributes(data: bytes, start: int, end: int) -> Layout:
+def attributes(data: bytes, start: int, end: int, operation: str = "reading netlink attributes") -> Layout:
     """The attributes between two offsets. Raises NetlinkError where their lengths make no sense."""
-    found: Layout = {}
-    while end - start >= 4:
-        length, kind = _ATTRIBUTE.unpack_from(data, start)
-        if length < 4 or start + length > end:
-            raise malformed(f"attribute {kind & NLA_TYPE_MASK} of {length} bytes with {end - start} left")
-        found[kind & NLA_TYPE_MASK] = (start + 4, length - 4)
-        start += length + 3 & ~3
-    return found
+    return {kind & NLA_TYPE_MASK: (at + 4, length - 4) for at, length, kind in _walk(data, start, end, operation)}
 
 
-def malformed(what: str) -> NetlinkError:
+def _walk(data: bytes, at: int, end: int, operation: str) -> Iterator[tuple[int, int, int]]:
+    """Where each attribute begins, its length with the header, and its type."""
+    while end - at >= 4:
+        length, kind = _ATTRIBUTE.unpack_from(data, at)
+        if length < 4 or at + length > end:
+            what = f"attribute {kind & NLA_TYPE_MASK} of {length} bytes with {end - at} left"
+            raise malformed(what, operation)
+        yield at, length, kind
+        at += length + 3 & ~3
+
+
+def malformed(what: str, operation: str = "netlink") -> NetlinkError:
     """The error for an answer that breaks the protocol."""
-    return NetlinkError("malformed netlink message", 0, what)
+    return NetlinkError(operation, 0, f"malformed netlink message: {what}")
 
 
 class Run:
-    """``count`` messages of one ``kind`` and ``length``, one after the other in ``data``."""
+    """``count`` messages of one ``kind`` and ``length``, one after the other in ``data``.
 
-    __slots__ = ("_words", "count", "data", "kind", "length")
+    ``length`` is a multiple of four. ``operation`` says what the messages answer, for errors.
+    """
 
-    def __init__(self, data: bytes, kind: int, length: int, count: int) -> None:
+    __slots__ = ("_words", "count", "data", "kind", "length", "operation")
+
+    def __init__(
+        self,
+        data: bytes,
+        kind: int,
+        length: int,
+        count: int,
+        operation: str = "netlink",
+    ) -> None:
         self.data = data
         self.kind = kind
         self.length = length
         self.count = count
-        self._words: array[int] | None = None
+        self.operation = operation
+        self._words: array[int] = array("I", data)
 
     def u8(self, offset: int) -> bytes:
         """The byte at ``offset`` of every message."""
         return self.data[offset :: self.length]
 
-    def u16(self, offset: int) -> Sequence[int]:
-        """The 16-bit number at ``offset``, in host order."""
+    def u16(self, offset: int) -> list[int]:
+        """The 16-bit number at ``offset`` (a multiple of two), in host order."""
         return memoryview(self.data).cast("H")[offset // 2 :: self.length // 2].tolist()
 
-    def be16(self, offset: int) -> Sequence[int]:
-        """The 16-bit number at ``offset``, in network order: a port."""
-        if self._words is None:
-            self._words = array("H", self.data)
-            if sys.byteorder == "little":
-                self._words.byteswap()
-        return self._words[offset // 2 :: self.length // 2]
+    def be16(self, offset: int) -> list[int]:
+        """The 16-bit number at ``offset`` (a multiple of two), in network order: a port."""
+        column = array("H", self.data)[offset // 2 :: self.length // 2]
+        if sys.byteorder == "little":
+            column.byteswap()
+        return column.tolist()
+
+    def words(self, offset: int) -> array[int]:
+        """The 32-bit numbers at ``offset`` (a multiple of four), in host order, as they lie: four bytes each."""
+        return self._words[offset // 4 :: self.length // 4]
 
     def u32(self, offset: int) -> list[int]:
         """The 32-bit number at ``offset`` (a multiple of four), in host order."""
-        return memoryview(self.data).cast("I")[offset // 4 :: self.length // 4].tolist()
+        return self.words(offset).tolist()
+
+    def same(self, offset: int) -> bool:
+        """Whether all messages have the same 32-bit number at ``offset`` (a multiple of four)."""
+        column = self.words(offset)
+        return column.tobytes() == column[:1].tobytes() * self.count
 
     def unpack(self, offset: int, layout: str) -> list[Any]:
         """What ``layout``, a struct format of one value, finds at ``offset``."""
@@ -110,48 +135,55 @@ class Run:
 
     def rows(self, offset: int, layout: str) -> Iterator[tuple[Any, ...]]:
         """What ``layout``, a struct format, finds at ``offset`` of each message, as tuples."""
-        size = Struct("=" + layout).size
-        return iter_unpack(f"={offset}x{layout}{self.length - offset - size}x", self.data)
+        rest = self.length - offset - calcsize("=" + layout)
+        return iter_unpack(f"={offset}x{layout}{rest}x", self.data)
 
     def by_value(self, offset: int) -> Iterator[tuple[int, Run]]:
         """This run in parts that have the same byte at ``offset``, with that byte."""
         values = self.u8(offset)
         if values.count(values[0]) == self.count:
             yield values[0], self
-            return
-        messages = [self.data[at : at + self.length] for at in range(0, len(self.data), self.length)]
-        for value in sorted(set(values)):
-            same = [single for single, byte in zip(messages, values, strict=True) if byte == value]
-            yield value, Run(b"".join(same), self.kind, self.length, len(same))
+        else:
+            yield from self._split(values)
 
     def by_layout(self, body: int) -> Iterator[tuple[Run, Layout]]:
         """This run in parts that have their attributes at the same places, with these places.
 
-        ``body`` is the size of the fixed header behind the netlink header. Raises NetlinkError where a message is
-        shorter than that.
+        ``body`` is the size of the fixed header behind the netlink header, a multiple of four. Raises NetlinkError
+        where a message is shorter than that, or its attributes make no sense.
         """
         start = HEADER_SIZE + body
         if self.length < start:
-            raise malformed(f"{self.length} bytes where at least {start} were due")
-        layout = attributes(self.data, start, self.length)
-        # One look at each attribute header column tells whether the first message's layout holds for all of them.
-        for at, _ in layout.values():
-            headers = self.u32(at - 4)
-            if headers.count(headers[0]) != self.count:
-                break
-        else:
-            yield self, layout
-            return
-        parts: dict[tuple[tuple[int, tuple[int, int]], ...], list[bytes]] = {}
-        for at in range(0, len(self.data), self.length):
-            single = self.data[at : at + self.length]
-            parts.setdefault(tuple(attributes(single, start, self.length).items()), []).append(single)
-        for key, messages in parts.items():
-            yield Run(b"".join(messages), self.kind, self.length, len(messages)), dict(key)
+            raise malformed(f"{self.length} bytes where at least {start} were due", self.operation)
+        parts = [self]
+        while parts:
+            part = parts.pop()
+            layout: Layout = {}
+            # One look at the column of each attribute's header tells whether all messages are laid out like the first.
+            for at, length, kind in _walk(part.data, start, self.length, self.operation):
+                if not part.same(at):
+                    parts.extend(alike for _, alike in part._split(part.words(at)))
+                    break
+                layout[kind & NLA_TYPE_MASK] = (at + 4, length - 4)
+            else:
+                yield part, layout
+
+    def _split(self, keys: Sequence[int]) -> Iterator[tuple[int, Run]]:
+        """This run in parts of messages with the same key, in order of the keys' first appearance."""
+        data, length = self.data, self.length
+        groups: dict[int, list[bytes]] = {key: [] for key in keys}
+        for at, key in zip(range(0, len(data), length), keys, strict=True):
+            groups[key].append(data[at : at + length])
+        for key, messages in groups.items():
+            yield key, Run(b"".join(messages), self.kind, length, len(messages), self.operation)
 
 
 class Answer:
-    """One received buffer: its runs, whether the dump ended with it, and whether the kernel said it is inconsistent."""
+    """One received buffer: its runs, whether the dump ended with it, and whether the kernel said it is inconsistent.
+
+    ``interrupted`` is true where any message has NLM_F_DUMP_INTR, or the kernel says that it dropped messages
+    (NLMSG_OVERRUN).
+    """
 
     __slots__ = ("done", "interrupted", "runs")
 
@@ -160,29 +192,26 @@ class Answer:
         self.done = False
         self.interrupted = False
         self.runs: list[Run] = []
+        if len(buffer) < HEADER_SIZE:
+            raise malformed(f"{len(buffer)} bytes, less than a header", operation)
         if not self._uniform(buffer, operation):
             self._mixed(buffer, operation)
 
     def _uniform(self, buffer: bytes, operation: str) -> bool:
         """Reads a buffer of equal messages, perhaps with the end of the dump behind them."""
-        try:
-            length, kind, flags, _, _ = HEADER.unpack_from(buffer)
-        except error:
-            raise malformed(f"{len(buffer)} bytes, less than a header") from None
+        length, kind, flags, _, _ = HEADER.unpack_from(buffer)
         if length < HEADER_SIZE or length % 4 or kind <= NLMSG_OVERRUN:
             return False
         count, rest = divmod(len(buffer), length)
+        tail = b""
         if rest or count == 0:
             # The end of a dump is a header and an error number: 20 bytes.
             count, rest = divmod(len(buffer) - 20, length)
-            if rest or count == 0:
+            if rest or count <= 0:
                 return False
-            body, tail = buffer[:-20], buffer[-20:]
-        else:
-            body, tail = buffer, b""
-        run = Run(body, kind, length, count)
-        kinds = run.u32(4)
-        if run.u32(0).count(length) != count or kinds.count(kinds[0]) != count:
+            buffer, tail = buffer[:-20], buffer[-20:]
+        run = Run(buffer, kind, length, count, operation)
+        if not (run.same(0) and run.same(4)):
             return False
         self.interrupted = bool(flags & NLM_F_DUMP_INTR)
         self.runs.append(run)
@@ -191,46 +220,59 @@ class Answer:
         return True
 
     def _mixed(self, buffer: bytes, operation: str) -> None:
-        """Reads message by message, and puts those of one kind and length together."""
+        """Reads message by message, and puts those of one kind, length and flags together."""
+        end = len(buffer)
+        words = array("I", buffer + bytes(-end % 4))
         groups: dict[tuple[int, int], list[bytes]] = {}
-        at, end = 0, len(buffer)
+        at = 0
         while at < end and not self.done:
             if end - at < HEADER_SIZE:
-                raise malformed(f"{end - at} bytes left over, less than a header")
-            length, kind, flags, _, _ = HEADER.unpack_from(buffer, at)
+                raise malformed(f"{end - at} bytes left over, less than a header", operation)
+            length = words[at >> 2]
             if length < HEADER_SIZE or at + length > end:
-                raise malformed(f"a length of {length} with {end - at} bytes left")
-            if flags & NLM_F_DUMP_INTR:
-                self.interrupted = True
-            if kind > NLMSG_OVERRUN:
-                single = buffer[at : at + length]
-                groups.setdefault((kind, length), []).append(single + bytes(-length % 4))
-            elif kind in (NLMSG_DONE, NLMSG_ERROR):
-                _raise_error(buffer[at : at + length], kind, flags, operation)
-                self.done = True
-            elif kind == NLMSG_OVERRUN:
-                raise NetlinkError(operation, 105, "the kernel dropped messages")  # ENOBUFS
+                raise malformed(f"a length of {length} with {end - at} bytes left", operation)
+            key = length, words[(at >> 2) + 1]
+            same = groups.get(key)
+            if same is not None:
+                same.append(buffer[at : at + length])
+            elif self._is_data(buffer[at : at + length], operation):
+                groups[key] = [buffer[at : at + length]]
             at += length + 3 & ~3
-        for (kind, length), messages in groups.items():
-            self.runs.append(Run(b"".join(messages), kind, length + 3 & ~3, len(messages)))
+        for (length, _), messages in groups.items():
+            kind = HEADER.unpack_from(messages[0])[1]
+            padding = bytes(-length % 4)
+            data = padding.join(messages) + padding
+            self.runs.append(Run(data, kind, length + len(padding), len(messages), operation))
+
+    def _is_data(self, single: bytes, operation: str) -> bool:
+        """Notes what a message's header says, and does what its kind asks for where it is a message about the dump."""
+        _, kind, flags, _, _ = HEADER.unpack_from(single)
+        if flags & NLM_F_DUMP_INTR or kind == NLMSG_OVERRUN:
+            self.interrupted = True
+        if kind in (NLMSG_DONE, NLMSG_ERROR):
+            _raise_error(single, kind, flags, operation)
+            self.done = True
+        return kind > NLMSG_OVERRUN
 
 
 def _raise_error(single: bytes, kind: int, flags: int, operation: str) -> None:
     """Raises the error of an NLMSG_ERROR or NLMSG_DONE, with its extended acknowledgment; 0 is no error."""
-    if len(single) < HEADER_SIZE + 4:
+    start = HEADER_SIZE + 4
+    if len(single) < start:
         if kind == NLMSG_DONE:
             return
-        raise malformed(f"an error message of {len(single)} bytes")
-    number = -int.from_bytes(single[HEADER_SIZE : HEADER_SIZE + 4], sys.byteorder, signed=True)
+        raise malformed(f"an error message of {len(single)} bytes", operation)
+    number = -int.from_bytes(single[HEADER_SIZE:start], sys.byteorder, signed=True)
     if number <= 0:
         return
-    start = HEADER_SIZE + 4
+    if number > _MAX_ERRNO:
+        raise malformed(f"error number {number}", operation)
     if kind == NLMSG_ERROR and len(single) >= start + HEADER_SIZE:
         echoed = HEADER.unpack_from(single, start)[0]
         start += HEADER_SIZE if flags & NLM_F_CAPPED else echoed + 3 & ~3
     text, offset = "", None
-    if flags & NLM_F_ACK_TLVS and start < len(single):
-        found = attributes(single, start, len(single))
+    if flags & NLM_F_ACK_TLVS:
+        found = attributes(single, start, len(single), operation)
         if NLMSGERR_ATTR_MSG in found:
             at, size = found[NLMSGERR_ATTR_MSG]
             text = single[at : at + size].rstrip(b"\0").decode("utf-8", "backslashreplace")
