@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Any, TypeAlias
 
-    from .records import Socket
-
     Column: TypeAlias = "Sequence[Any] | Constant"
 
 
@@ -32,9 +30,15 @@ NONE = Constant(None)
 
 
 class Batch:
-    """``count`` rows. ``make(field)`` makes a column; it is called once, when that column is first asked for."""
+    """``count`` rows. ``make(field)`` makes a column; it is called once, when that column is first asked for.
+
+    Another noun's batches are a subclass with another ``record``.
+    """
 
     __slots__ = ("_columns", "_make", "count")
+
+    record = "Socket"
+    """The type of the rows, in netinspect.records."""
 
     def __init__(self, count: int, make: Callable[[str], Column]) -> None:
         self.count = count
@@ -69,7 +73,7 @@ class Batch:
             maker = makers.get(field)
             return self.column(field) if maker is None else maker(self)
 
-        return Batch(self.count, make)
+        return type(self)(self.count, make)
 
     def select(self, mask: Sequence[object]) -> Batch:
         """The rows for which ``mask`` is true."""
@@ -78,12 +82,13 @@ class Batch:
             column = self.column(field)
             return column if isinstance(column, Constant) else list(compress(column, mask))
 
-        return Batch(sum(map(bool, mask)), make)
+        return type(self)(sum(map(bool, mask)), make)
 
     def __len__(self) -> int:
         return self.count
 
-    def __iter__(self) -> Iterator[Socket]:
-        from .records import Socket
+    def __iter__(self) -> Iterator[Any]:
+        from . import records
 
-        return map(Socket._make, zip(*map(self.values, Socket._fields), strict=True))
+        record = getattr(records, self.record)
+        return map(record._make, zip(*map(self.values, record._fields), strict=True))

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import os
 from _functools import partial
-from errno import ENOBUFS, ENOENT
+from errno import ENOENT
 from itertools import chain
 
-from ..batch import Constant
 from ..decode import inet_diag, other_diag, unix_diag
 from ..decode.sock_diag import STATES
-from ..errors import NamespaceError, NetlinkError, UsageError
-from ..namespaces import inside, open_namespace
-from ..netlink.transport import NETLINK_SOCK_DIAG, Dump, connect
+from ..errors import NetlinkError, UsageError
+from ..namespaces import inside
+from ..netlink.transport import NETLINK_SOCK_DIAG, Dump
+from .dumps import whole_dump
+from .places import InterfaceNames, Place, in_places
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from array import array
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from ..batch import Batch
     from ..filters import Expression
     from ..netlink.messages import Run
-    from ..netlink.transport import NetlinkSocket
 
 FAMILIES = ("inet", "inet6")
 PROTOCOLS = (
@@ -59,9 +59,6 @@ STATE_ALIASES = {
     "listening": _LISTEN,
 }
 """Names beside the kernel's own; ss(8) has the groups."""
-
-_ATTEMPTS = 3
-"""How often an interrupted dump is made anew before the listing is called incomplete."""
 
 _KERNEL_CONFIGURATION = {
     "tcp": ("tcp_diag", "INET_TCP_DIAG"),
@@ -145,71 +142,24 @@ class Query:
         self.memory = memory
 
 
-class Place:
-    """A network namespace to look into: where to open it, and its label, None where it need not be told."""
-
-    __slots__ = ("descriptor", "label", "name")
-
-    def __init__(self, name: str | None = None, label: str | None = None) -> None:
-        """``name`` is what `--netns` takes: a name, a process id or a path; None is the current namespace."""
-        self.name = name
-        self.label = label
-        self.descriptor: int | None = None
-
-    def open(self) -> None:
-        """Opens it. Raises NamespaceError."""
-        if self.name is not None:
-            self.descriptor = open_namespace(self.name)
-
-    def close(self) -> None:
-        """Closes it."""
-        if self.descriptor is not None:
-            os.close(self.descriptor)
-            self.descriptor = None
-
-    def connect(self, connect: Callable[[int], NetlinkSocket], protocol: int) -> NetlinkSocket:
-        """A netlink socket inside."""
-        return inside(self.descriptor, lambda: connect(protocol))
-
-
 class Listing:
     """One listing: ``batches()`` streams it. ``problems`` has, at its end, what could not be listed, and why."""
 
-    def __init__(
-        self, query: Query, places: Sequence[Place] = (), connect: Callable[[int], NetlinkSocket] = connect
-    ) -> None:
-        """Without ``places``: the current namespace. ``connect`` opens the netlink sockets."""
+    def __init__(self, query: Query, places: Sequence[Place] = ()) -> None:
+        """Without ``places``: the current namespace."""
         self.query = query
         self.problems: list[str] = []
         self.notes: list[str] = []
         """Things worth knowing that leave nothing out: a fallback that was taken."""
         self._places = places or (Place(),)
-        self._connect = connect
 
     def batches(self) -> Iterator[Batch]:
         """The sockets, as they come. Raises NetlinkError where the kernel refuses altogether, NamespaceError."""
-        for place in self._places:
-            try:
-                place.open()
-            except NamespaceError as error:
-                if len(self._places) == 1:
-                    raise
-                self.problems.append(str(error))
-                continue
-            try:
-                yield from self._place(place)
-            finally:
-                place.close()
+        return in_places(self._places, self._place, self.problems.append)
 
     def _place(self, place: Place) -> Iterator[Batch]:
-        names = InterfaceNames(place, self._connect)
-        for protocol in self.query.protocols:
-            for batch in self._protocol(protocol, place, names):
-                if place.label is None:
-                    yield batch
-                else:
-                    label = Constant(place.label)
-                    yield batch.joined({"netns": lambda _, label=label: label})  # type: ignore[misc]
+        names = InterfaceNames(place)
+        return chain.from_iterable(self._protocol(protocol, place, names) for protocol in self.query.protocols)
 
     def _protocol(self, protocol: str, place: Place, names: InterfaceNames) -> Iterator[Batch]:
         try:
@@ -244,7 +194,7 @@ class Listing:
                 memory=query.memory,
                 bytecode=bytecode,
             )
-            yield from self._dump(request, f"listing {protocol} sockets", place, decoder.batches)
+            yield from self._dump(request, f"listing {protocol} sockets", place, decoder.batches, inet_diag.identities)
 
     def _unix(self, place: Place) -> Iterator[Batch]:
         # Peers are told by inode: their names are known only when the whole dump is there.
@@ -255,7 +205,7 @@ class Listing:
             runs.append(run)
             return iter(())
 
-        for _ in self._dump(request, "listing unix sockets", place, keep):
+        for _ in self._dump(request, "listing unix sockets", place, keep, unix_diag.identities):
             pass
         names = dict(chain.from_iterable(map(unix_diag.names_by_inode, runs)))
         for run in runs:
@@ -264,7 +214,7 @@ class Listing:
     def _other(self, protocol: str, place: Place, names: InterfaceNames) -> Iterator[Batch]:
         decoder = other_diag.Decoder(protocol, names.__getitem__)
         request = other_diag.request(protocol)
-        batches = self._dump(request, f"listing {protocol} sockets", place, decoder.batches)
+        batches = self._dump(request, f"listing {protocol} sockets", place, decoder.batches, decoder.identities)
         if self.query.states != ALL_STATES:
             batches = map(self._in_states, batches)
         return map(self._selected, batches)
@@ -284,27 +234,17 @@ class Listing:
         return batch.select(list(map(predicate(self.query.expression), batch)))
 
     def _dump(
-        self, request: bytes, operation: str, place: Place, decode: Callable[[Run], Iterator[Batch]]
+        self,
+        request: bytes,
+        operation: str,
+        place: Place,
+        decode: Callable[[Run], Iterable[Batch]],
+        identities: Callable[[Run], array[int]],
     ) -> Iterator[Batch]:
-        """One dump, made anew while the kernel says that it was interrupted; no socket is given twice."""
-        seen: list[Iterable[int]] = []
-        for attempt in range(_ATTEMPTS):
-            known = set(chain.from_iterable(seen)) if attempt else None
-            dump = Dump(place.connect(self._connect, NETLINK_SOCK_DIAG), request, operation)
-            try:
-                for run in dump:
-                    for batch in decode(run):
-                        if known is not None:
-                            fresh = [cookie & 0xFFFFFFFF not in known for cookie in batch.values("cookie")]
-                            batch = batch.select(fresh)
-                        yield batch
-            except NetlinkError as error:
-                if error.errno != ENOBUFS:
-                    raise
-            else:
-                if not dump.interrupted:
-                    return
-        self.problems.append(f"{operation}: the kernel's table kept changing in {_ATTEMPTS} dumps: some may be missing")
+        def dump() -> Dump:
+            return Dump(place.connect(NETLINK_SOCK_DIAG), request, operation)
+
+        return whole_dump(dump, decode, identities, "cookie", self.problems.append)
 
     def _missing(self, protocol: str, place: Place) -> Iterator[Batch]:
         """What to say, and to list instead, where the kernel has no sock_diag for a protocol."""
@@ -319,7 +259,7 @@ class Listing:
             for family in self.query.families:
                 batch = inside(place.descriptor, partial(procfs.raw_sockets, family))
                 yield self._selected(self._in_states(batch))
-        elif _KERNEL_NAMES[protocol] in procfs.protocols():
+        elif procfs.has_protocol(_KERNEL_NAMES[protocol]):
             # A protocol that was not named is worth a word, but no failure.
             (self.problems if self.query.explicit else self.notes).append(
                 f"{protocol} sockets are not listed: this kernel has no {module} (CONFIG_{option}); "
@@ -327,24 +267,3 @@ class Listing:
             )
         elif self.query.explicit:
             self.problems.append(f"this kernel has no {protocol} sockets")
-
-
-class InterfaceNames(dict[int, str]):
-    """Names of a namespace's interfaces by index, asked for one by one as they are met."""
-
-    def __init__(self, place: Place, connect: Callable[[int], NetlinkSocket] = connect) -> None:
-        super().__init__()
-        self._place = place
-        self._connect = connect
-
-    def __missing__(self, index: int) -> str:
-        from ..decode import link
-        from ..netlink.transport import NETLINK_ROUTE
-
-        opened = self._place.connect(self._connect, NETLINK_ROUTE)
-        try:
-            found = link.name(Dump(opened, link.request(index=index), "naming an interface"))
-        except NetlinkError:
-            found = None  # gone, or in another namespace
-        name = self[index] = found or f"if{index}"
-        return name

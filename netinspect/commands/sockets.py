@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
+from ..batch import Batch
 from ..collect.joining import Selection, joined
-from ..collect.sockets import ALL_STATES, CONNECTED_STATES, FAMILIES, LISTENING_STATES, PROTOCOLS, Listing, Place, Query
+from ..collect.sockets import ALL_STATES, CONNECTED_STATES, FAMILIES, LISTENING_STATES, PROTOCOLS, Listing, Query
 from ..errors import ExitStatus, UsageError
-from ..namespaces import every_namespace
 from ..options import Command, Group, Option
-from ..render.rows import WHOLE_NUMBERS
-from ..render.table import Column, Endpoint, Field, Table
+from ..render.table import Column, Endpoint, Field
+from .output import FORMATS, NAMESPACES, NUMERIC, NumericOptions, OutputOptions, output_group
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from typing import Any, Protocol
+    from collections.abc import Iterator, Sequence
 
-    from ..batch import Batch
     from ..environment import Environment
     from ..joins.names import HostNames
-
-    class Writer(Protocol):
-        """Tables and the structured formats: what writes batches."""
-
-        def add(self, batch: Batch) -> None: ...
-        def end(self) -> None: ...
-
-
-FORMATS = ("table", "json", "ndjson", "csv")
 
 COMMAND = Command(
     "sockets",
@@ -78,27 +67,10 @@ COMMAND = Command(
             ),
             Option("", "peers", "the owner of the other end, where it is on this machine (holds the table in memory)"),
             Option("s", "summary", "only counts, by protocol, family and state"),
-            Option("n", "numeric", "no names at all: not for hosts, ports or users"),
-            Option("", "numeric-hosts", "no host names"),
-            Option("", "numeric-ports", "no names of ports"),
-            Option("", "numeric-users", "no user names"),
+            *NUMERIC,
         ),
-        Group(
-            "Namespaces",
-            Option("N", "netns", "look into this network namespace: a name, a process id or a path", "NAME|PID|PATH"),
-            Option("", "all-netns", "look into all of them: the named ones and those of running processes"),
-        ),
-        Group(
-            "Output",
-            Option("", "format", "table (the default), json, ndjson or csv", "FORMAT"),
-            Option("j", "json", "the same as --format json"),
-            Option("", "columns", "exactly these fields, separated by commas (`netinspect schema sockets`)", "FIELDS"),
-            Option(
-                "", "sort", "sort by these fields, each may have a - before it (holds the table in memory)", "FIELDS"
-            ),
-            Option("H", "no-header", "no heading"),
-            Option("W", "watch", "list again every so many seconds, until interrupted", "SECONDS"),
-        ),
+        NAMESPACES,
+        output_group("sockets"),
     ),
     "Recv-Q and Send-Q are bytes: received and not yet read, sent and not yet acknowledged. For a listening socket "
     "Recv-Q is the number of connections that wait to be accepted now, and Send-Q the limit of that backlog.\n"
@@ -146,6 +118,11 @@ _TABLE_COLUMNS = {
 }
 """What they add to the table."""
 
+_NUMBERS = frozenset(
+    ("recv_queue", "send_queue", "local_port", "remote_port", "uid", "inode", "peer_inode", "cgroup_id")
+)
+"""Shown to the right."""
+
 _HEXADECIMAL = frozenset(("cookie", "mark"))
 
 
@@ -153,8 +130,11 @@ class Options:
     """The command line, converted."""
 
     def __init__(self, arguments: Sequence[str]) -> None:
+        """Raises UsageError."""
         found, operands = COMMAND.parse(arguments)
         self.help = False
+        self.output = OutputOptions("Socket")
+        self.numeric = NumericOptions()
         self.protocols: list[str] = []
         self.families: list[str] = []
         self.states = 0
@@ -163,19 +143,9 @@ class Options:
         self.users: list[str] = []
         self.show: set[str] = set()
         self.summary = False
-        self.numeric: set[str] = set()
-        self.netns: list[str] = []
-        self.all_netns = False
-        self.format = "table"
-        self.columns: list[str] | None = None
-        self.sort: list[str] = []
-        self.heading = True
-        self.watch: float | None = None
         self.filter = " ".join(operands)
         for name, value in found:
             self._take(name, value or "")
-        if self.all_netns and self.netns:
-            raise UsageError("--netns and --all-netns exclude each other")
 
     def _take(self, name: str, value: str) -> None:
         if name in PROTOCOLS:
@@ -197,36 +167,15 @@ class Options:
         elif name == "user":
             self.users.append(value)
         elif name == "timers" and value:
-            self.format = value
-        elif name == "summary":
-            self.summary = True
+            self.output.take("format", value)
         elif name in _SHOWN_FIELDS:
             self.show.add(name)
-        elif name == "numeric":
-            self.numeric |= {"hosts", "ports", "users"}
-        elif name.startswith("numeric-"):
-            self.numeric.add(name.removeprefix("numeric-"))
-        elif name == "netns":
-            self.netns.append(value)
-        elif name == "all-netns":
-            self.all_netns = True
-        elif name == "format":
-            if value not in FORMATS:
-                raise UsageError(f"no format {value!r}: {', '.join(FORMATS)}")
-            self.format = value
-        elif name == "json":
-            self.format = "json"
-        elif name == "columns":
-            self.columns = _known_fields(value)
-        elif name == "sort":
-            self.sort = [item.strip() for item in value.split(",")]
-            _known_fields(",".join(item.removeprefix("-") for item in self.sort))
-        elif name == "no-header":
-            self.heading = False
-        elif name == "watch":
-            self.watch = _seconds(value)
+        elif name == "summary":
+            self.summary = True
         elif name == "help":
             self.help = True
+        elif not self.numeric.take(name):
+            self.output.take(name, value)
 
     @property
     def query(self) -> Query:
@@ -254,13 +203,13 @@ class Options:
     @property
     def fields(self) -> list[str]:
         """The record's fields that will be shown."""
-        if self.columns is not None:
-            return self.columns
+        if self.output.columns is not None:
+            return self.output.columns
         fields = list(_BASE_FIELDS)
         for name, more in _SHOWN_FIELDS.items():
             if name in self.show:
                 fields += more
-        if self.all_netns or len(self.netns) > 1:
+        if self.output.told_apart:
             fields.insert(0, "netns")
         return [*fields, "source"]
 
@@ -271,38 +220,13 @@ def _whole_number(value: str, option: str) -> int:
     return int(value)
 
 
-def _seconds(value: str) -> float:
-    try:
-        seconds = float(value)
-    except ValueError:
-        seconds = -1
-    if not 0.05 <= seconds < 1e9:
-        raise UsageError(f"--watch takes a number of seconds, at least 0.05, not {value!r}")
-    return seconds
-
-
-def _known_fields(value: str) -> list[str]:
-    from ..records import Socket
-
-    fields = [item.strip() for item in value.split(",")]
-    for field in fields:
-        if field not in Socket._fields:
-            raise UsageError(f"sockets have no field {field!r}: {', '.join(Socket._fields)}")
-    return fields
-
-
 def run(arguments: Sequence[str], environment: Environment) -> int:
     """Runs the command. Raises NetinspectError."""
     options = Options(arguments)
     if options.help:
         environment.write(COMMAND.help().encode())
         return ExitStatus.OK
-    view = _View(options, environment)
-    if options.watch is None:
-        return view.once()
-    from .watch import repeat
-
-    return repeat(view.once, options.watch, environment)
+    return options.output.run(_View(options, environment).once, environment)
 
 
 class _View:
@@ -315,53 +239,30 @@ class _View:
         self._selection = options.selection
         self._services: dict[str, dict[int, str]] = {}
         self._hosts: HostNames | None = None
-        if options.format == "table" and not options.numeric.issuperset(("hosts",)) and not options.summary:
+        if options.output.format == "table" and not options.numeric.hosts and not options.summary:
             from ..joins.names import HostNames
 
             self._hosts = HostNames()
 
     def once(self) -> int:
         """Lists once, and returns the exit status."""
-        options = self._options
-        listing = Listing(self._query, self._places())
+        options, output = self._options, self._options.output
+        listing = Listing(self._query, output.places(self._environment))
         batches = joined(listing, options.fields, self._selection)
         if options.summary:
-            self._summarize(batches)
+            from .summary import write_counts
+
+            write_counts(batches, output.format, output.heading, self._environment)
         else:
-            self._write(_sorted(batches, options.sort) if options.sort else batches)
+            self._write(output.sorted(batches, Batch))
         for text in listing.notes + listing.problems:
             self._environment.complain(text)
         return ExitStatus.INCOMPLETE if listing.problems else ExitStatus.OK
 
-    def _places(self) -> list[Place]:
-        options = self._options
-        if not options.all_netns:
-            told = len(options.netns) > 1
-            return [Place(name, name if told else None) for name in options.netns] or [Place()]
-        namespaces, hidden = every_namespace()
-        if hidden:
-            self._environment.complain(
-                f"the network namespaces of {hidden} processes may not be seen: run as root to have all of them"
-            )
-        return [Place(path, label) for label, path in namespaces]
-
-    def _summarize(self, batches: Iterator[Batch]) -> None:
-        from .summary import write_counts
-
-        write_counts(batches, self._options.format, self._options.heading, self._environment)
-
     def _write(self, batches: Iterator[Batch]) -> None:
-        options = self._options
-        write = self._environment.write
-        writer: Writer
-        if options.format == "table":
-            writer = Table(self._columns(), write, heading=options.heading)
-            if self._hosts is not None:
-                batches = self._with_hosts(batches, self._hosts)
-        else:
-            from ..render.structured import writer_of
-
-            writer = writer_of(options.format, options.fields, write, heading=options.heading)
+        writer = self._options.output.writer(self._options.fields, self._columns, self._environment)
+        if self._hosts is not None:
+            batches = self._with_hosts(batches, self._hosts)
         for batch in batches:
             writer.add(batch)
         writer.end()
@@ -372,7 +273,7 @@ class _View:
         from ..joins.names import as_named
 
         hosts.restart()
-        if not self._options.sort:
+        if not self._options.output.sort:
             return as_named(batches, hosts)
         kept = list(batches)
         for batch in kept:
@@ -383,10 +284,10 @@ class _View:
 
     def _columns(self) -> list[Column]:
         options = self._options
-        if options.columns is not None:
-            return [self._column(field, field) for field in options.columns]
+        if options.output.columns is not None:
+            return [self._column(field, field) for field in options.fields]
         host = None if self._hosts is None else self._hosts.get
-        port = None if "ports" in options.numeric else self._service
+        port = None if options.numeric.ports else self._service
         columns = [
             Field("Protocol", "protocol"),
             Field("State", "state"),
@@ -403,7 +304,7 @@ class _View:
         return columns
 
     def _column(self, field: str, title: str) -> Column:
-        if field == "user" and "users" in self._options.numeric:
+        if field == "user" and self._options.numeric.users:
             field = "uid"
         if field == "processes":
             raise NotImplementedError
@@ -413,7 +314,7 @@ class _View:
             return Field(title, field, details.TEXTS[field], kept=False)
         if field in _HEXADECIMAL:
             return Field(title, field, "{:x}".format)
-        return Field(title, field, number=field in WHOLE_NUMBERS)
+        return Field(title, field, number=field in _NUMBERS)
 
     def _service(self, protocol: str, port: int) -> str:
         names = self._services.get(protocol)
@@ -422,19 +323,3 @@ class _View:
 
             names = self._services[protocol] = ServiceNames(protocol)
         return names[port]
-
-
-def _sorted(batches: Iterator[Batch], keys: Sequence[str]) -> Iterator[Batch]:
-    """One batch with all rows, sorted by these fields; a - before one reverses it. Rows without a value come first."""
-    from ..batch import Batch
-    from ..records import Socket
-
-    records = [record for batch in batches for record in batch]
-    for key in reversed(keys):
-        index = Socket._fields.index(key.removeprefix("-"))
-        records.sort(key=_sort_key(index), reverse=key.startswith("-"))
-    yield Batch.from_records(records)
-
-
-def _sort_key(index: int) -> Callable[[Any], Any]:
-    return lambda record: (record[index] is not None, record[index] if record[index] is not None else 0)

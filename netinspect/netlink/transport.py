@@ -75,12 +75,12 @@ class Dump:
         self.interrupted = False
         self._socket = opened
         self._request = request
-        self._operation = operation
+        self.operation = operation
 
     def __iter__(self) -> Iterator[Run]:
         try:
             for buffer in self._buffers():
-                answer = Answer(buffer, self._operation)
+                answer = Answer(buffer, self.operation)
                 self.interrupted |= answer.interrupted
                 yield from answer.runs
                 if answer.done:
@@ -93,7 +93,7 @@ class Dump:
         try:
             self._socket.send(self._request)
         except OSError as error:
-            raise NetlinkError(self._operation, error.errno or 0) from None
+            raise NetlinkError(self.operation, error.errno or 0) from None
         view = memoryview(bytearray(_RECEIVE_SIZE))
         for _ in range(2):
             yield self._receive(view)
@@ -126,9 +126,9 @@ class Dump:
                 size, sender = self._socket.recvfrom_into(view, 0, _MSG_TRUNC)
             except OSError as error:
                 if error.errno == 11:  # EAGAIN: the time allowed by SO_RCVTIMEO is over
-                    raise NetlinkError(self._operation, 0, f"no answer in {_PATIENCE} s") from None
-                raise NetlinkError(self._operation, error.errno or 0) from None
+                    raise NetlinkError(self.operation, 0, f"no answer in {_PATIENCE} s") from None
+                raise NetlinkError(self.operation, error.errno or 0) from None
             if size > len(view):
-                raise NetlinkError(self._operation, 0, f"an answer of {size} bytes was truncated")
+                raise NetlinkError(self.operation, 0, f"an answer of {size} bytes was truncated")
             if sender[0] == 0:  # only the kernel has port id 0: nobody else may answer
                 return bytes(view[:size])

@@ -13,23 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
-WHOLE_NUMBERS = frozenset(
-    (
-        "recv_queue",
-        "send_queue",
-        "local_port",
-        "remote_port",
-        "uid",
-        "inode",
-        "peer_inode",
-        "cookie",
-        "mark",
-        "cgroup_id",
-        "count",
-    )
-)
-"""Fields that are whole numbers: they stay numbers until the last step."""
-
 _CACHED = 20_000
 """Texts that a cache keeps: a few MiB, so that memory stays flat whatever a table holds."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from _json import encode_basestring_ascii
 
 from ..batch import Constant
-from .rows import WHOLE_NUMBERS, Cell, Texts, literal, rows
+from .rows import Cell, Texts, literal, rows
 from .text import printable
 
 TYPE_CHECKING = False
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..batch import Batch
 
 NESTED = frozenset(("timer", "tcp_info", "memory", "processes", "peers"))
-"""Fields that are objects or lists, and so different in each row that their text is not worth keeping."""
+"""Fields whose text is different in each row, and so not worth keeping."""
 
 
 def dumps(value: Any) -> str:
@@ -46,9 +46,11 @@ def _cells(batch: Batch, field: str, texts: dict[Any, str], encode: Callable[[An
     values = batch.column(field)
     if isinstance(values, Constant):
         return Cell(literal(encode(values.value)))
-    if field in WHOLE_NUMBERS and None not in values:
+    first = values[0]
+    if type(first) is int and None not in values:
+        # A field has one type, but for None: all of them are whole numbers.
         return Cell("%d", values)
-    if field in NESTED:
+    if isinstance(first, tuple) or field in NESTED:
         return Cell([literal(encode(value)) for value in values])
     return Cell(map(texts.__getitem__, values))
 

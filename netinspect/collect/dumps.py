@@ -1,0 +1,53 @@
+"""Dumps that are whole: made anew where the kernel says that the table changed while it was being read."""
+
+from __future__ import annotations
+
+from errno import ENOBUFS
+from itertools import chain
+
+from ..errors import NetlinkError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from array import array
+    from collections.abc import Callable, Iterable, Iterator
+
+    from ..batch import Batch
+    from ..netlink.messages import Run
+    from ..netlink.transport import Dump
+
+ATTEMPTS = 3
+"""How often a dump is made before the listing is called incomplete."""
+
+
+def whole_dump(
+    dump: Callable[[], Dump],
+    decode: Callable[[Run], Iterable[Batch]],
+    identities: Callable[[Run], array[int]],
+    identity: str,
+    problem: Callable[[str], object],
+) -> Iterator[Batch]:
+    """The batches of a dump. One that was interrupted is made anew, and then gives only the rows that are new.
+
+    ``identities`` takes from a run what tells its rows apart, 32 bits for each: they are kept in case the dump is
+    interrupted, which shows only later. They are the low bits of the field ``identity``. If the table stays in
+    motion, ``problem`` is told. Raises NetlinkError.
+    """
+    given: list[array[int]] = []
+    for attempt in range(ATTEMPTS):
+        current = dump()
+        known = set(chain.from_iterable(given)) if attempt else None
+        try:
+            for run in current:
+                given.append(identities(run))
+                for batch in decode(run):
+                    if known is not None:
+                        batch = batch.select([value & 0xFFFFFFFF not in known for value in batch.values(identity)])
+                    yield batch
+        except NetlinkError as error:
+            if error.errno != ENOBUFS:
+                raise
+        else:
+            if not current.interrupted:
+                return
+    problem(f"{current.operation}: the table kept changing while it was read, {ATTEMPTS} times: rows may be missing")

@@ -1,0 +1,91 @@
+"""Where to look: network namespaces, and what is named inside them."""
+
+from __future__ import annotations
+
+import os
+from _functools import partial
+
+from ..batch import Constant
+from ..errors import NamespaceError, NetlinkError
+from ..namespaces import inside, open_namespace
+from ..netlink.transport import NETLINK_ROUTE, Dump, connect
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from ..batch import Batch
+    from ..netlink.transport import NetlinkSocket
+
+
+class Place:
+    """A network namespace to look into: where to open it, and its label, None where it need not be told."""
+
+    __slots__ = ("descriptor", "label", "name")
+
+    def __init__(self, name: str | None = None, label: str | None = None) -> None:
+        """``name`` is what `--netns` takes: a name, a process id or a path; None is the current namespace."""
+        self.name = name
+        self.label = label
+        self.descriptor: int | None = None
+
+    def open(self) -> None:
+        """Opens it. Raises NamespaceError."""
+        if self.name is not None:
+            self.descriptor = open_namespace(self.name)
+
+    def close(self) -> None:
+        """Closes it."""
+        if self.descriptor is not None:
+            os.close(self.descriptor)
+            self.descriptor = None
+
+    def connect(self, protocol: int) -> NetlinkSocket:
+        """A netlink socket inside."""
+        opened: NetlinkSocket = inside(self.descriptor, partial(connect, protocol))
+        return opened
+
+
+def in_places(
+    places: Sequence[Place], collect: Callable[[Place], Iterator[Batch]], problem: Callable[[str], object]
+) -> Iterator[Batch]:
+    """What ``collect`` finds in each place, with a column ``netns`` where places have labels.
+
+    Of several places, one that cannot be entered is told to ``problem``; the only one raises NamespaceError.
+    """
+    for place in places:
+        try:
+            place.open()
+        except NamespaceError as error:
+            if len(places) == 1:
+                raise
+            problem(str(error))
+            continue
+        try:
+            if place.label is None:
+                yield from collect(place)
+            else:
+                label = Constant(place.label)
+                for batch in collect(place):
+                    yield batch.joined({"netns": lambda _, label=label: label})  # type: ignore[misc]
+        finally:
+            place.close()
+
+
+class InterfaceNames(dict[int, str]):
+    """Names of a namespace's interfaces by index, asked for one by one as they are met."""
+
+    def __init__(self, place: Place) -> None:
+        super().__init__()
+        self._place = place
+
+    def __missing__(self, index: int) -> str:
+        from ..decode import link
+
+        opened = self._place.connect(NETLINK_ROUTE)
+        try:
+            found = link.name(Dump(opened, link.request(index=index), "naming an interface"))
+        except NetlinkError:
+            found = None  # gone, or in another namespace
+        name = self[index] = found or f"if{index}"
+        return name

@@ -1,0 +1,183 @@
+"""What all nouns that list something have in common: formats, columns, sorting, watching, namespaces and names."""
+
+from __future__ import annotations
+
+from ..collect.places import Place
+from ..errors import UsageError
+from ..options import Group, Option
+from ..render.table import Table
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import Any, Protocol
+
+    from ..batch import Batch
+    from ..environment import Environment
+    from ..render.table import Column
+
+    class Writer(Protocol):
+        """Tables and the structured formats: what writes batches."""
+
+        def add(self, batch: Batch) -> None: ...
+        def end(self) -> None: ...
+
+
+FORMATS = ("table", "json", "ndjson", "csv")
+
+NAMESPACES = Group(
+    "Namespaces",
+    Option("N", "netns", "look into this network namespace; may be given more than once", "NAME|PID|PATH"),
+    Option("", "all-netns", "look into all of them: the named ones and those of running processes"),
+)
+
+
+def output_group(noun: str) -> Group:
+    """The options of the output, for the noun whose fields `netinspect schema` tells."""
+    return Group(
+        "Output",
+        Option("", "format", "table (the default), json, ndjson or csv", "FORMAT"),
+        Option("j", "json", "the same as --format json"),
+        Option("", "columns", f"exactly these fields, separated by commas (`netinspect schema {noun}`)", "FIELDS"),
+        Option("", "sort", "sort by these fields; a - before one reverses it (holds the table in memory)", "FIELDS"),
+        Option("H", "no-header", "no heading"),
+        Option("W", "watch", "list again every so many seconds, until interrupted", "SECONDS"),
+    )
+
+
+class OutputOptions:
+    """These options, converted. ``record`` is the noun's record, in netinspect.records."""
+
+    def __init__(self, record: str) -> None:
+        self.record = record
+        self.netns: list[str] = []
+        self.all_netns = False
+        self.format = "table"
+        self.columns: list[str] | None = None
+        self.sort: list[str] = []
+        self.heading = True
+        self.watch: float | None = None
+
+    def take(self, name: str, value: str) -> bool:
+        """Takes one option; False where it is none of these. Raises UsageError."""
+        if name == "netns":
+            self.netns.append(value)
+        elif name == "all-netns":
+            self.all_netns = True
+        elif name == "format":
+            if value not in FORMATS:
+                raise UsageError(f"no format {value!r}: {', '.join(FORMATS)}")
+            self.format = value
+        elif name == "json":
+            self.format = "json"
+        elif name == "columns":
+            self.columns = self._fields(value.split(","))
+        elif name == "sort":
+            self.sort = [item.strip() for item in value.split(",")]
+            self._fields([item.removeprefix("-") for item in self.sort])
+        elif name == "no-header":
+            self.heading = False
+        elif name == "watch":
+            self.watch = _seconds(value)
+        else:
+            return False
+        if self.all_netns and self.netns:
+            raise UsageError("--netns and --all-netns exclude each other")
+        return True
+
+    def _fields(self, names: Sequence[str]) -> list[str]:
+        from .. import records
+
+        known = getattr(records, self.record)._fields
+        fields = [name.strip() for name in names]
+        for field in fields:
+            if field not in known:
+                raise UsageError(f"no field {field!r}: {', '.join(known)}")
+        return fields
+
+    @property
+    def told_apart(self) -> bool:
+        """Whether the rows must say which namespace they are of."""
+        return self.all_netns or len(self.netns) > 1
+
+    def places(self, environment: Environment) -> list[Place]:
+        """Where to look."""
+        if not self.all_netns:
+            return [Place(name, name if self.told_apart else None) for name in self.netns] or [Place()]
+        from ..namespaces import every_namespace
+
+        namespaces, hidden = every_namespace()
+        if hidden:
+            environment.complain(
+                f"the network namespaces of {hidden} processes may not be seen: run as root to have all of them"
+            )
+        return [Place(path, label) for label, path in namespaces]
+
+    def run(self, once: Callable[[], int], environment: Environment) -> int:
+        """Runs ``once``, or again and again with --watch."""
+        if self.watch is None:
+            return once()
+        from .watch import repeat
+
+        return repeat(once, self.watch, environment)
+
+    def writer(
+        self, fields: Sequence[str], columns: Callable[[], Sequence[Column]], environment: Environment
+    ) -> Writer:
+        """The writer of the chosen format: of these fields, or for a table of these columns."""
+        if self.format == "table":
+            return Table(columns(), environment.write, heading=self.heading)
+        from ..render.structured import writer_of
+
+        return writer_of(self.format, fields, environment.write, heading=self.heading)
+
+    def sorted(self, batches: Iterable[Batch], make: type[Batch]) -> Iterator[Batch]:
+        """The batches as they are, or one batch with all rows in order. Rows without a value come first."""
+        if not self.sort:
+            yield from batches
+            return
+        from .. import records
+
+        fields = getattr(records, self.record)._fields
+        rows = [row for batch in batches for row in batch]
+        for key in reversed(self.sort):
+            rows.sort(key=_sort_key(fields.index(key.removeprefix("-"))), reverse=key.startswith("-"))
+        yield make.from_records(rows)
+
+
+def _seconds(value: str) -> float:
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = -1
+    if not 0.05 <= seconds < 1e9:
+        raise UsageError(f"--watch takes a number of seconds, at least 0.05, not {value!r}")
+    return seconds
+
+
+def _sort_key(index: int) -> Callable[[Any], Any]:
+    return lambda row: (row[index] is not None, row[index] if row[index] is not None else 0)
+
+
+NUMERIC = (
+    Option("n", "numeric", "no names at all: not for hosts, ports or users"),
+    Option("", "numeric-hosts", "no host names"),
+    Option("", "numeric-ports", "no names of ports"),
+    Option("", "numeric-users", "no user names"),
+)
+
+
+class NumericOptions:
+    """-n and its three parts: each true where numbers are to be shown instead of names."""
+
+    def __init__(self) -> None:
+        self.hosts = self.ports = self.users = False
+
+    def take(self, name: str) -> bool:
+        """Takes one option; False where it is none of these."""
+        if not name.startswith("numeric"):
+            return False
+        self.hosts |= name in ("numeric", "numeric-hosts")
+        self.ports |= name in ("numeric", "numeric-ports")
+        self.users |= name in ("numeric", "numeric-users")
+        return True
