@@ -77,23 +77,6 @@ _KERNEL_CONFIGURATION = {
 """Kernel module and configuration option behind each protocol's sock_diag."""
 
 
-_KERNEL_NAMES = {
-    "tcp": "TCP",
-    "mptcp": "MPTCP",
-    "udp": "UDP",
-    "udplite": "UDP-Lite",
-    "sctp": "SCTP",
-    "dccp": "DCCP",
-    "raw": "RAW",
-    "unix": "UNIX",
-    "packet": "PACKET",
-    "netlink": "NETLINK",
-    "vsock": "AF_VSOCK",
-    "xdp": "XDP",
-}
-"""The protocols' names in the kernel's list of them (struct proto: name)."""
-
-
 def state_mask(names: Iterable[str]) -> int:
     """The bits of these states: the kernel's names in any spelling (``syn-recv``, ``SYN_RECV``), or ss's groups.
 
@@ -259,7 +242,7 @@ class Listing:
             for family in self.query.families:
                 batch = inside(place.descriptor, partial(procfs.raw_sockets, family))
                 yield self._selected(self._in_states(batch))
-        elif procfs.has_protocol(_KERNEL_NAMES[protocol]):
+        elif procfs.has_protocol(protocol):
             # A protocol that was not named is worth a word, but no failure.
             (self.problems if self.query.explicit else self.notes).append(
                 f"{protocol} sockets are not listed: this kernel has no {module} (CONFIG_{option}); "

@@ -1,8 +1,4 @@
-"""The typed records: one frozen type per thing, each field with its meaning and unit.
-
-The JSON schema is derived from these annotations (``netinspect schema``). Records are named tuples, because
-``map(Socket._make, zip(...))`` builds hundreds of thousands a second, which no other frozen type does.
-"""
+"""Sockets (netinspect sockets)."""
 
 from __future__ import annotations
 
@@ -205,18 +201,6 @@ class Socket(NamedTuple):
         "why no process is listed: kernel, orphaned, no permission, other pid namespace or gone",
     ] = None
     peers: Annotated[tuple[Process, ...] | None, "holders of the other end, where asked for and on this machine"] = None
-
-
-class Explanation(NamedTuple):
-    """What a state or a column means (``netinspect explain``)."""
-
-    name: Annotated[str, "state or field, as netinspect writes it; parts of a field stand behind a dot"]
-    kind: Annotated[str, "TCP state, state, netstat's unix state, column or netstat's unix column"]
-    aliases: Annotated[tuple[str, ...], "what netstat and ss call it"]
-    meaning: Annotated[str, "what it is, with its unit"]
-    next: Annotated[str | None, "for a state: who must act before it changes"]
-    look: Annotated[str, "what an administrator should look at"]
-    source: Annotated[str, "where to read more: RFC, man page, header or kernel file"]
 
 
 class SocketCount(NamedTuple):
