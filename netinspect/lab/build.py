@@ -10,7 +10,7 @@ from ipaddress import ip_address, ip_interface
 from typing import TYPE_CHECKING, Any
 
 from .errors import LabError
-from .network import FIRST_INDEX, LOOPBACK, add_host, add_link, set_up
+from .network import FIRST_INDEX, LOOPBACK, add_host, add_link, set_down, set_up
 from .requests import Requests
 from .topology import HostSpec, Join, Topology
 
@@ -30,20 +30,25 @@ def build(lab: Lab[Any], topology: Topology, new: Sequence[str]) -> None:
     }
     for name in new:
         set_up(requests[name], "lo", LOOPBACK)
-    peers: list[tuple[str, str]] = []
     for link in topology.links:
         (left, left_name), (right, right_name) = link.ends
-        indexes = _new_index(lab.hosts[left], left_name), _new_index(lab.hosts[right], right_name)
+        indexes = _new_index(lab, left, left_name), _new_index(lab, right, right_name)
         add_link(requests[left], link, indexes, lab.hosts[right].namespace.descriptor)
-        peers.append((right, right_name))
     _send(requests)
-    for host_name, name in peers:
-        set_up(requests[host_name], name, lab.hosts[host_name].interfaces[name])
+    for _, (right, name) in (link.ends for link in topology.links):
+        set_up(requests[right], name, lab.hosts[right].interfaces[name])
+    _send(requests)
+    for (left, name), _ in (link.ends for link in topology.links):
+        # The other end came up with a carrier, and sends at once. This one, up before, would drop what it is to send
+        # until a kernel thread has noticed its carrier (net/core/link_watch.c), which takes up to a second.
+        index = lab.hosts[left].interfaces[name]
+        set_down(requests[left], name, index)
+        set_up(requests[left], name, index)
     for host_name, spec in topology.hosts.items():
         host = lab.hosts[host_name]
         for name, interface in spec.interfaces.items():
             if interface.bridge is not None:
-                _new_index(host, name)
+                _new_index(lab, host_name, name)
             host.addresses += [str(ip_interface(text).ip) for text in interface.addresses]
         add_host(requests[host_name], spec, host.interfaces.__getitem__)
     _send(requests)
@@ -66,9 +71,10 @@ def _rest(lab: Lab[Any], host: Host, spec: HostSpec) -> None:
         fill_host(host, fill)
 
 
-def _new_index(host: Host, name: str) -> int:
-    index = max(FIRST_INDEX - 1, *host.interfaces.values()) + 1
-    host.interfaces[name] = index
+def _new_index(lab: Lab[Any], host: str, name: str) -> int:
+    """An index that no other interface of the lab has, so that numbers tell interfaces apart on all hosts."""
+    index = max(FIRST_INDEX - 1, *(index for known in lab.hosts.values() for index in known.interfaces.values())) + 1
+    lab.hosts[host].interfaces[name] = index
     return index
 
 

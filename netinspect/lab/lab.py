@@ -28,6 +28,8 @@ _SYSCTLS = {
     "net.ipv4.ip_forward": "0",
     "net.ipv4.conf.all.rp_filter": "0",
     "net.ipv4.conf.default.rp_filter": "0",
+    "net.ipv4.conf.all.accept_redirects": "1",
+    "net.ipv4.conf.default.accept_redirects": "1",
     # Addresses are usable at once: no duplicate address detection, also for link-local ones.
     "net.ipv6.conf.default.accept_dad": "0",
     "net.ipv6.conf.default.disable_ipv6": "0",

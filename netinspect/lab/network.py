@@ -97,6 +97,14 @@ def set_up(requests: Requests, name: str, index: int, mtu: int | None = None) ->
     requests.add(message, RTM_SETLINK, 0, f"interface {name} up")
 
 
+def set_down(requests: Requests, name: str, index: int) -> None:
+    """Takes an interface down."""
+    message = ifinfmsg()
+    message["index"] = index
+    message["change"] = _IFF_UP
+    requests.add(message, RTM_SETLINK, 0, f"interface {name} down")
+
+
 def add_addresses(requests: Requests, name: str, index: int, interface: Interface) -> None:
     """The interface's addresses, usable at once: without duplicate address detection."""
     for text in interface.addresses:
@@ -207,4 +215,14 @@ def family_of(address: str) -> int:
     return _FAMILIES[ip_address(address).version]
 
 
-__all__ = ["FIRST_INDEX", "LOOPBACK", "RTM_GETROUTE", "add_host", "add_link", "add_route", "family_of", "set_up"]
+__all__ = [
+    "FIRST_INDEX",
+    "LOOPBACK",
+    "RTM_GETROUTE",
+    "add_host",
+    "add_link",
+    "add_route",
+    "family_of",
+    "set_down",
+    "set_up",
+]

@@ -30,19 +30,19 @@ _FAMILIES = {4: 2, 6: 10}
 _BATCH_BEGIN, _BATCH_END = 0x10, 0x11
 _PROTOCOLS = {"tcp": 6, "udp": 17}
 # Hooks (linux/netfilter.h) and priorities (linux/netfilter_ipv4.h: NF_IP_PRI_*).
-_PREROUTING, _FORWARD, _OUTPUT, _POSTROUTING = 0, 2, 3, 4
+_PREROUTING, _INPUT, _FORWARD, _POSTROUTING = 0, 1, 2, 4
 _CHAINS = {
     "prerouting": ("nat", _PREROUTING, -100),
-    "output": ("nat", _OUTPUT, -100),
     "postrouting": ("nat", _POSTROUTING, 100),
     "forward": ("filter", _FORWARD, 0),
+    "input": ("filter", _INPUT, 0),
 }
 _VERDICT, _FIRST, _SECOND = 0, 1, 2
 """Registers."""
 _META_IIFNAME, _META_OIFNAME, _META_L4PROTO = 6, 7, 16
 _NETWORK_HEADER, _TRANSPORT_HEADER = 1, 2
 _SOURCE_OFFSET = {4: (12, 4), 6: (8, 16)}
-_DESTINATION_PORT = 2
+_SOURCE_PORT, _DESTINATION_PORT = 0, 2
 _SNAT, _DNAT = 0, 1
 _NAME_SIZE = 16
 
@@ -57,8 +57,8 @@ def add_rules(requests: Requests, nat: Sequence[Nat], drops: Sequence[Drop], hav
         _chain(requests, translation.family, chain, have)
         _rule(requests, translation.family, chain, list(_translation(translation)), f"the {translation.kind} rule")
     for drop in drops:
-        _chain(requests, drop.family, "forward", have)
-        _rule(requests, drop.family, "forward", list(_dropped(drop)), "the drop rule")
+        _chain(requests, drop.family, drop.hook, have)
+        _rule(requests, drop.family, drop.hook, list(_dropped(drop)), "the drop rule")
 
 
 @cache
@@ -110,7 +110,8 @@ def _translation(nat: Nat) -> Iterator[Expression]:
         yield from _interface(_META_IIFNAME, nat.into)
     if nat.source is not None:
         yield from _source(nat.source, nat.family)
-    yield from _transport(nat.protocol, nat.port)
+    yield from _transport(nat.protocol)
+    yield from _port(_DESTINATION_PORT, nat.port)
     yield _expression("counter")
     attributes: list[list[Any]] = []
     if nat.kind in ("snat", "dnat"):
@@ -131,7 +132,9 @@ def _translation(nat: Nat) -> Iterator[Expression]:
 def _dropped(drop: Drop) -> Iterator[Expression]:
     if drop.into is not None:
         yield from _interface(_META_IIFNAME, drop.into)
-    yield from _transport(drop.protocol, drop.port)
+    yield from _transport(drop.protocol)
+    yield from _port(_DESTINATION_PORT, drop.port)
+    yield from _port(_SOURCE_PORT, drop.source_port)
     yield _expression("counter")
     verdict = {"attrs": [["NFTA_DATA_VERDICT", {"attrs": [["NFTA_VERDICT_CODE", 0]]}]]}
     yield _expression("immediate", [["NFTA_IMMEDIATE_DREG", _VERDICT], ["NFTA_IMMEDIATE_DATA", verdict]])
@@ -160,12 +163,15 @@ def _source(prefix: str, family: int) -> Iterator[Expression]:
     yield _equals(network.network_address.packed)
 
 
-def _transport(protocol: str | None, port: int | None) -> Iterator[Expression]:
+def _transport(protocol: str | None) -> Iterator[Expression]:
     if protocol is not None:
         yield _expression("meta", [["NFTA_META_DREG", _FIRST], ["NFTA_META_KEY", _META_L4PROTO]])
         yield _equals(bytes((_PROTOCOLS[protocol],)))
+
+
+def _port(offset: int, port: int | None) -> Iterator[Expression]:
     if port is not None:
-        yield _payload(_TRANSPORT_HEADER, _DESTINATION_PORT, 2)
+        yield _payload(_TRANSPORT_HEADER, offset, 2)
         yield _equals(port.to_bytes(2, "big"))
 
 

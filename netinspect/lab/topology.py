@@ -20,6 +20,7 @@ ROUTE_TYPES = ("unicast", "blackhole", "unreachable", "prohibit", "throw", "loca
 RULE_ACTIONS = ("lookup", "blackhole", "unreachable", "prohibit")
 NAT_KINDS = ("masquerade", "snat", "dnat", "redirect")
 TRANSPORTS = ("tcp", "udp")
+DROP_HOOKS = ("forward", "input")
 JOIN_MODES = ("include", "exclude")
 FILL_KINDS = ("sockets", "routes", "flows")
 
@@ -88,12 +89,14 @@ class Nat:
 
 @dataclass(frozen=True)
 class Drop:
-    """Forwarded packets that are dropped without a word: one that tests must be able to count on."""
+    """Packets that are dropped without a word: forwarded ones or, at the hook "input", those for the host itself."""
 
     family: int = 4
     into: str | None = None
     protocol: str | None = None
     port: int | None = None
+    source_port: int | None = None
+    hook: str = "forward"
 
 
 @dataclass(frozen=True)
@@ -275,12 +278,14 @@ def _nat(nat: Nat) -> Complaints:
         yield ("to",), complaint
     if nat.source is not None and (complaint := _parses(ip_network, nat.source, "a prefix")):
         yield ("source",), complaint
-    yield from _transport(nat.protocol, nat.port, nat.to_port)
+    yield from _transport(nat.protocol, port=nat.port, to_port=nat.to_port)
 
 
 def _drop(drop: Drop) -> Complaints:
     yield from _family(drop.family)
-    yield from _transport(drop.protocol, drop.port, None)
+    if drop.hook not in DROP_HOOKS:
+        yield ("hook",), f"{drop.hook!r} is none of {', '.join(DROP_HOOKS)}"
+    yield from _transport(drop.protocol, port=drop.port, source_port=drop.source_port)
 
 
 def _join(join: Join) -> Complaints:
@@ -316,10 +321,10 @@ _CHECKS: dict[str, Any] = {
 }
 
 
-def _transport(protocol: str | None, port: int | None, to_port: int | None) -> Complaints:
+def _transport(protocol: str | None, **ports: int | None) -> Complaints:
     if protocol is not None and protocol not in TRANSPORTS:
         yield ("protocol",), f"{protocol!r} is none of {', '.join(TRANSPORTS)}"
-    for key, number in (("port", port), ("to_port", to_port)):
+    for key, number in ports.items():
         if number is not None and protocol is None:
             yield (key,), "a port needs a protocol"
         elif number is not None and not 1 <= number <= 65535:
