@@ -21,6 +21,7 @@ ATTEMPTS = 3
 
 
 def whole_dump(
+    operation: str,
     dump: Callable[[], Dump],
     decode: Callable[[Run], Iterable[Batch]],
     identities: Callable[[Run], array[int]],
@@ -31,7 +32,7 @@ def whole_dump(
 
     ``identities`` takes from a run what tells its rows apart, 32 bits for each: they are kept in case the dump is
     interrupted, which shows only later. They are the low bits of the field ``identity``. If the table stays in
-    motion, ``problem`` is told. Raises NetlinkError.
+    motion, ``problem`` is told, with the ``operation``. Raises NetlinkError.
     """
     given: list[array[int]] = []
     for attempt in range(ATTEMPTS):
@@ -50,4 +51,4 @@ def whole_dump(
         else:
             if not current.interrupted:
                 return
-    problem(f"{current.operation}: the table kept changing while it was read, {ATTEMPTS} times: rows may be missing")
+    problem(f"{operation}: the table kept changing while it was read, {ATTEMPTS} times: rows may be missing")

@@ -227,7 +227,7 @@ class Listing:
         def dump() -> Dump:
             return Dump(place.connect(NETLINK_SOCK_DIAG), request, operation)
 
-        return whole_dump(dump, decode, identities, "cookie", self.problems.append)
+        return whole_dump(operation, dump, decode, identities, "cookie", self.problems.append)
 
     def _missing(self, protocol: str, place: Place) -> Iterator[Batch]:
         """What to say, and to list instead, where the kernel has no sock_diag for a protocol."""

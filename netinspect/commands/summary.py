@@ -30,8 +30,8 @@ def write_counts(batches: Iterable[Batch], form: str, heading: bool, environment
     if form == "table":
         from tabulate import tabulate
 
-        total = sum(record.count for record in records)
-        titles = ("Protocol", "Family", "State", "Count") if heading else ()
+        total = sum(record.sockets for record in records)
+        titles = ("Protocol", "Family", "State", "Sockets") if heading else ()
         rows = [*records, ("total", "", "", total)]
         environment.write((tabulate(rows, headers=titles, tablefmt="plain") + "\n").encode())
         return

@@ -209,4 +209,4 @@ class SocketCount(NamedTuple):
     protocol: Annotated[str, "as in Socket"]
     family: Annotated[str, "as in Socket"]
     state: Annotated[str, "as in Socket"]
-    count: Annotated[int, "sockets"]
+    sockets: Annotated[int, "how many"]
