@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from array import array
+from errno import ENOBUFS
 from itertools import chain
 from struct import Struct, calcsize, iter_unpack, pack
 
@@ -126,8 +127,8 @@ class Run:
 
     def same(self, offset: int) -> bool:
         """Whether all messages have the same 32-bit number at ``offset`` (a multiple of four)."""
-        column = self.words(offset)
-        return column.tobytes() == column[:1].tobytes() * self.count
+        column = self.words(offset).tobytes()
+        return column == column[:4] * self.count
 
     def unpack(self, offset: int, layout: str) -> list[Any]:
         """What ``layout``, a struct format of one value, finds at ``offset``."""
@@ -181,14 +182,15 @@ class Run:
 class Answer:
     """One received buffer: its runs, whether the dump ended with it, and whether the kernel said it is inconsistent.
 
-    ``interrupted`` is true where any message has NLM_F_DUMP_INTR, or the kernel says that it dropped messages
-    (NLMSG_OVERRUN).
+    ``interrupted`` is true where any message has NLM_F_DUMP_INTR.
     """
 
     __slots__ = ("done", "interrupted", "runs")
 
     def __init__(self, buffer: bytes, operation: str) -> None:
-        """Raises NetlinkError for an error in the answer, or an answer that is malformed."""
+        """Raises NetlinkError for an error in the answer, or an answer that is malformed, and with ENOBUFS where the
+        kernel says that it dropped messages (NLMSG_OVERRUN).
+        """
         self.done = False
         self.interrupted = False
         self.runs: list[Run] = []
@@ -247,12 +249,14 @@ class Answer:
     def _is_data(self, single: bytes, operation: str) -> bool:
         """Notes what a message's header says, and does what its kind asks for where it is a message about the dump."""
         _, kind, flags, _, _ = HEADER.unpack_from(single)
-        if flags & NLM_F_DUMP_INTR or kind == NLMSG_OVERRUN:
+        if flags & NLM_F_DUMP_INTR:
             self.interrupted = True
+        if kind == NLMSG_OVERRUN:
+            raise NetlinkError(operation, ENOBUFS, "the kernel dropped messages")
         if kind in (NLMSG_DONE, NLMSG_ERROR):
             _raise_error(single, kind, flags, operation)
             self.done = True
-        return kind > NLMSG_OVERRUN
+        return bool(kind > NLMSG_OVERRUN)
 
 
 def _raise_error(single: bytes, kind: int, flags: int, operation: str) -> None:

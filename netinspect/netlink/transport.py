@@ -17,7 +17,7 @@ from .messages import Answer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
     from typing import Protocol
 
     from .messages import Run
@@ -40,10 +40,13 @@ _NETLINK_EXT_ACK = 11
 _NETLINK_GET_STRICT_CHK = 12
 
 _MSG_TRUNC = 0x20
+_MSG_DONTWAIT = 0x40
 _RECEIVE_SIZE = 1 << 20
 """Far more than any answer: the kernel builds dumps in pieces of at most 32 KiB (net/netlink/af_netlink.c)."""
 _SOCKET_BUFFER = 1 << 20
 _QUEUE_LENGTH = 32
+"""Received buffers that may wait to be used: 1 MiB."""
+_BUFFERS_WITHOUT_THREAD = 2
 _PATIENCE = 30
 """Seconds without a word from the kernel after which a dump counts as failed."""
 
@@ -65,70 +68,105 @@ def connect(protocol: int) -> NetlinkSocket:
 
 
 class Dump:
-    """One dump: iterate over it once, to the end, for its runs of messages.
+    """One dump: iterate over it once, for its runs of messages. The socket is closed with the iteration, whole or not.
 
-    Raises NetlinkError, and nothing else, for whatever goes wrong. ``interrupted`` is true when the kernel says that
-    the table changed while it was read (NLM_F_DUMP_INTR), or had to drop a part (ENOBUFS): rows may be missing.
+    Raises NetlinkError, and nothing else, for whatever goes wrong: an error of the kernel's (with its words and the
+    place in the request, where it gives them), ENOBUFS where it had to drop messages, and errno 0 where an answer is
+    malformed, truncated or does not come. ``interrupted`` is true when the kernel says that the table changed while it
+    was read (NLM_F_DUMP_INTR): rows may be missing, or be there twice.
     """
 
     def __init__(self, opened: NetlinkSocket, request: bytes, operation: str) -> None:
         self.interrupted = False
         self._socket = opened
         self._request = request
-        self.operation = operation
+        self._operation = operation
 
     def __iter__(self) -> Iterator[Run]:
+        buffers = self._buffers()
         try:
-            for buffer in self._buffers():
-                answer = Answer(buffer, self.operation)
+            for buffer in buffers:
+                answer = Answer(buffer, self._operation)
                 self.interrupted |= answer.interrupted
                 yield from answer.runs
                 if answer.done:
                     break
         finally:
+            buffers.close()
             self._socket.close()
 
-    def _buffers(self) -> Iterator[bytes]:
-        """Received buffers; the first two in this thread, since most dumps end there, the rest by a reader thread."""
+    def _buffers(self) -> Generator[bytes, None, None]:
+        """What is received: at first in this thread, since most dumps are small, then by a reader thread."""
         try:
             self._socket.send(self._request)
         except OSError as error:
-            raise NetlinkError(self.operation, error.errno or 0) from None
+            raise self._failure(error) from None
         view = memoryview(bytearray(_RECEIVE_SIZE))
-        for _ in range(2):
+        for _ in range(_BUFFERS_WITHOUT_THREAD):
             yield self._receive(view)
-        received: SimpleQueue[bytes | NetlinkError] = SimpleQueue()
-        permits: SimpleQueue[bool] = SimpleQueue()
-        for _ in range(_QUEUE_LENGTH):
-            permits.put(True)
+        yield from self._read_ahead(view)
+        while True:
+            yield self._receive(view)
+
+    def _read_ahead(self, view: memoryview) -> Iterator[bytes]:
+        """What a reader thread receives while the buffers before are being used, until nothing more is at hand.
+
+        The kernel has the next part of a dump ready before it hands out one, so the reader never waits: it ends with
+        the dump, or soon after this generator is closed.
+        """
+        received: SimpleQueue[bytes | BaseException] = SimpleQueue()
+        permits: SimpleQueue[None] = SimpleQueue()
+        ended = _thread.allocate_lock()
+        stopped = False
 
         def read() -> None:
             try:
-                while permits.get():
-                    received.put(self._receive(view))
-            except NetlinkError as error:
+                while True:
+                    permits.get()
+                    if stopped:
+                        break
+                    received.put(self._receive(view, _MSG_DONTWAIT))
+            except BaseException as error:
                 received.put(error)
+            finally:
+                ended.release()
 
-        _thread.start_new_thread(read, ())
+        for _ in range(_QUEUE_LENGTH):
+            permits.put(None)
+        ended.acquire()
+        try:
+            _thread.start_new_thread(read, ())
+        except RuntimeError:
+            return  # no more threads allowed: it goes without
         try:
             while True:
                 item = received.get()
-                if isinstance(item, NetlinkError):
+                if isinstance(item, BlockingIOError):
+                    return
+                if isinstance(item, BaseException):
                     raise item
+                permits.put(None)
                 yield item
-                permits.put(True)
         finally:
-            permits.put(False)
+            stopped = True
+            permits.put(None)
+            ended.acquire()
 
-    def _receive(self, view: memoryview) -> bytes:
+    def _receive(self, view: memoryview, flags: int = 0) -> bytes:
+        """One message, or run of messages, from the kernel. Raises BlockingIOError only where told not to wait."""
         while True:
             try:
-                size, sender = self._socket.recvfrom_into(view, 0, _MSG_TRUNC)
+                size, sender = self._socket.recvfrom_into(view, 0, _MSG_TRUNC | flags)
+            except BlockingIOError:
+                if flags & _MSG_DONTWAIT:
+                    raise
+                raise NetlinkError(self._operation, 0, f"no answer in {_PATIENCE} s") from None
             except OSError as error:
-                if error.errno == 11:  # EAGAIN: the time allowed by SO_RCVTIMEO is over
-                    raise NetlinkError(self.operation, 0, f"no answer in {_PATIENCE} s") from None
-                raise NetlinkError(self.operation, error.errno or 0) from None
+                raise self._failure(error) from None
             if size > len(view):
-                raise NetlinkError(self.operation, 0, f"an answer of {size} bytes was truncated")
+                raise NetlinkError(self._operation, 0, f"an answer of {size} bytes was truncated")
             if sender[0] == 0:  # only the kernel has port id 0: nobody else may answer
                 return bytes(view[:size])
+
+    def _failure(self, error: OSError) -> NetlinkError:
+        return NetlinkError(self._operation, error.errno or 0, "" if error.errno else str(error) or "failed")
