@@ -318,6 +318,32 @@ def has_protocol(protocol: str) -> bool:
     return any(line.split()[0] == name for line in _lines("protocols"))
 
 
+def sysctl(name: str) -> str | None:
+    """The value of a sysctl, one of the calling thread's network namespace where it has its own.
+
+    None where there is none, or it may not be read.
+    """
+    try:
+        return _text(_read(f"/proc/sys/{name.replace('.', '/')}")).strip()
+    except OSError:
+        return None
+
+
+def kernel_configuration() -> str | None:
+    """How this kernel was built: lines of CONFIG_NAME=value. None where it does not tell (CONFIG_IKCONFIG_PROC)."""
+    from gzip import decompress
+
+    try:
+        return decompress(_read("/proc/config.gz")).decode("utf-8", "replace")
+    except (OSError, EOFError):
+        return None
+
+
+def has_network_file(name: str) -> bool:
+    """Whether there is such a file in /proc/net, and it may be read."""
+    return os.access(f"/proc/thread-self/net/{name}", os.R_OK)
+
+
 def raw_sockets(family: str) -> Batch:
     """The raw sockets of the calling thread's network namespace, ``family`` being inet or inet6.
 

@@ -60,14 +60,14 @@ STATE_ALIASES = {
 }
 """Names beside the kernel's own; ss(8) has the groups."""
 
-_KERNEL_CONFIGURATION = {
+DIAG_MODULES = {
     "tcp": ("tcp_diag", "INET_TCP_DIAG"),
     "mptcp": ("mptcp_diag", "INET_MPTCP_DIAG"),
     "udp": ("udp_diag", "INET_UDP_DIAG"),
     "udplite": ("udp_diag", "INET_UDP_DIAG"),
     "sctp": ("sctp_diag", "INET_SCTP_DIAG"),
     "dccp": ("dccp_diag", "INET_DCCP_DIAG"),
-    "raw": ("raw_diag", "INET_DIAG_RAW"),
+    "raw": ("raw_diag", "INET_RAW_DIAG"),
     "unix": ("unix_diag", "UNIX_DIAG"),
     "packet": ("af_packet_diag", "PACKET_DIAG"),
     "netlink": ("netlink_diag", "NETLINK_DIAG"),
@@ -233,7 +233,7 @@ class Listing:
         """What to say, and to list instead, where the kernel has no sock_diag for a protocol."""
         from .. import procfs
 
-        module, option = _KERNEL_CONFIGURATION[protocol]
+        module, option = DIAG_MODULES[protocol]
         if protocol == "raw":
             self.notes.append(
                 f"raw sockets: this kernel has no {module} (CONFIG_{option}): listed from procfs instead; "
