@@ -636,7 +636,10 @@ def test_the_range_of_ports_that_the_kernel_chooses_from_is_the_namespace_s() ->
 
 
 patterns = st.one_of(
-    st.text(alphabet="ab/.*?[]!^-\\:", max_size=12),
+    # Without what POSIX leaves open, and C libraries decide in their own ways: [. and [: by chance, an endless range.
+    st.text(alphabet="ab/.*?[]!^-\\:", max_size=12).filter(
+        lambda text: not any(part in text for part in ("[.", "[:")) and not text.rstrip("\\").endswith("-")
+    ),
     st.lists(
         st.sampled_from(
             ["*", "?", "[ab]", "[!a]", "[^b]", "[a-c]", "[]a]", "[[:digit:]]", "[![:alpha:]]", "a", "B", "/"]

@@ -1,6 +1,7 @@
 """Patterns of file names as fnmatch(3) has them, without regard to upper and lower case (FNM_CASEFOLD).
 
-Python's own fnmatch knows neither the backslash nor ``[^…]`` and ``[[:digit:]]``.
+Python's own fnmatch knows neither the backslash nor ``[^…]`` and ``[[:digit:]]``. Equivalence classes and collating
+symbols, ``[[=a=]]`` and ``[[.a.]]``, are not known here.
 """
 
 from __future__ import annotations
@@ -12,26 +13,27 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _CLASSES = {
-    "alpha": "a-zA-Z",
+    "alpha": "a-z",
     "digit": "0-9",
-    "alnum": "a-zA-Z0-9",
-    "upper": "a-zA-Z",
-    "lower": "a-zA-Z",
+    "alnum": "a-z0-9",
+    "upper": "a-z",
+    "lower": "a-z",
     "space": " \\t-\\r",
     "blank": " \\t",
     "punct": "!-/:-@\\[-`{-~",
     "print": " -~",
     "graph": "!-~",
     "cntrl": "\\x00-\\x1f\\x7f",
-    "xdigit": "0-9a-fA-F",
+    "xdigit": "0-9a-f",
 }
-"""Character classes (regex(7)), of ASCII."""
+"""Character classes (regex(7)), of ASCII and lower case."""
 
 
 def matcher(pattern: str) -> Callable[[str], bool]:
     """Whether a whole text is as the pattern says. A slash and a leading period are characters like others."""
-    expression = re.compile(_regular_expression(pattern), re.DOTALL | re.IGNORECASE)
-    return lambda text: expression.fullmatch(text) is not None
+    # All in lower case, and not re.IGNORECASE: [/-B] is a range from / to b to fnmatch(3).
+    expression = re.compile(_regular_expression(pattern.lower()), re.DOTALL)
+    return lambda text: expression.fullmatch(text.lower()) is not None
 
 
 def _regular_expression(pattern: str) -> str:
