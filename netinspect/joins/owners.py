@@ -211,8 +211,9 @@ def _owner_values(holder: Holder) -> Iterable[str]:
     return [f"{before}{descriptor}{after}" for descriptor in holder.descriptors]
 
 
-def _merged_owners(text: str, further: str) -> str:
-    return f"{text[:-1]},{further.removeprefix('users:(')}"
+def merged(text: str, *further: str) -> str:
+    """The holders in several texts as one text of the same form."""
+    return ",".join([text[:-1], *(other.removeprefix("users:(")[:-1] for other in further)]) + ")"
 
 
 def _program_values(holder: Holder) -> Iterable[str]:
@@ -231,7 +232,7 @@ def _home(holder: Holder) -> tuple[str | None, str | None]:
 
 _STYLES: dict[str, tuple[Callable[[Holder], Iterable[Any]], Callable[[Any, Any], Any]]] = {
     "processes": (_process_values, add),
-    "owners": (_owner_values, _merged_owners),
+    "owners": (_owner_values, merged),
     # netstat shows the first process that it meets.
     "program": (_program_values, lambda first, further: first),
 }

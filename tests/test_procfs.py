@@ -1,0 +1,289 @@
+"""What is read from text procfs, against sockets that the tests hold and what ss and netstat say of them."""
+
+from __future__ import annotations
+
+import os
+import resource
+import socket
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from throwaway import Namespace, unshare
+
+from netinspect import procfs
+from netinspect.errors import NetinspectError
+
+CLONE_FILES = 0x400
+
+
+def held_by_us(**options: bool) -> dict[int, int]:
+    """Descriptor and inode of each socket of this process, as the walk over all processes finds them."""
+    holders, _ = procfs.socket_holders(**options)
+    assert [holder.pid for holder in holders] == sorted({holder.pid for holder in holders})
+    mine = [holder for holder in holders if holder.pid == os.getpid()]
+    return dict(zip(mine[0].descriptors, mine[0].inodes, strict=True)) if mine else {}
+
+
+def inodes(*opened: socket.socket) -> dict[int, int]:
+    return {one.fileno(): os.fstat(one.fileno()).st_ino for one in opened}
+
+
+@pytest.fixture
+def sockets() -> Iterator[list[socket.socket]]:
+    """More sockets than are asked for by number, with others closed in between, and one with a high descriptor."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    opened = [socket.socket(socket.AF_UNIX) for _ in range(300)]
+    for gap in opened[::7]:
+        gap.close()
+    high = socket.socket(fileno=os.dup2(opened[1].fileno(), min(hard, 20_000) - 1 if soft >= 900 else soft - 1))
+    opened.append(high)
+    open_ones = [one for one in opened if one.fileno() >= 0]
+    yield open_ones
+    for one in open_ones:
+        one.close()
+
+
+@pytest.mark.parametrize("chunk", [16, 2048])
+@pytest.mark.parametrize("worth_a_thread", [1, 1_000_000])
+@pytest.mark.parametrize("counted", [True, False])
+def test_every_descriptor_of_a_socket_is_found_by_every_way_of_looking(
+    sockets: list[socket.socket], monkeypatch: pytest.MonkeyPatch, chunk: int, worth_a_thread: int, counted: bool
+) -> None:
+    monkeypatch.setattr(procfs, "_CHUNK", chunk)
+    monkeypatch.setattr(procfs, "_WORTH_A_THREAD", worth_a_thread)
+    if not counted:  # Linux before 6.2
+        monkeypatch.setattr(procfs, "_descriptors_counted", lambda: False)
+    assert inodes(*sockets).items() <= held_by_us().items()
+
+
+def test_no_thread_to_be_had_is_no_obstacle(sockets: list[socket.socket], monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(procfs, "_WORTH_A_THREAD", 1)
+    monkeypatch.setattr(procfs, "start_new_thread", refuse)
+    assert inodes(*sockets).items() <= held_by_us().items()
+
+
+def test_nothing_but_sockets_is_taken_for_one(tmp_path: Path) -> None:
+    path = tmp_path / "socket:[77]"
+    path.touch()
+    with path.open() as file, socket.socket() as opened:
+        held = held_by_us()
+        assert file.fileno() not in held
+        assert held[opened.fileno()] == os.fstat(opened.fileno()).st_ino
+
+
+def test_a_process_that_has_ended_is_left_out() -> None:
+    child = subprocess.Popen(["true"])
+    child.wait()
+    assert procfs.socket_holders([child.pid]) == ([], 0)
+    assert procfs.command_name(child.pid) is None
+    assert procfs.program_name(child.pid) is None
+    assert procfs.cgroups(child.pid) == []
+
+
+def test_a_zombie_keeps_nothing_from_us() -> None:
+    child = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert procfs.socket_holders([child.pid]) == ([], 0)
+    child.wait()
+
+
+def test_a_process_lives_on_when_its_first_thread_ends() -> None:
+    # The thread tells its socket, the first thread ends alone, and the process stays until its standard input ends.
+    code = (
+        "import ctypes, os, socket, sys, threading\n"
+        "opened = socket.socket()\n"
+        "print(os.fstat(opened.fileno()).st_ino, flush=True)\n"
+        "threading.Thread(target=sys.stdin.read).start()\n"
+        "ctypes.CDLL(None).pthread_exit(None)\n"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(["python3", "-c", code], **pipes) as child:  # type: ignore[call-overload]
+        inode = int(child.stdout.readline())
+        await_(lambda: Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z")
+        holders, unreadable = procfs.socket_holders([child.pid])
+        child.kill()
+    assert ([holder.inodes for holder in holders], unreadable) == ([[inode]], 0)
+
+
+def await_(condition: Callable[[], bool]) -> None:
+    import time
+
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_thread_with_descriptors_of_its_own_is_looked_at_when_asked_for() -> None:
+    opened: list[tuple[int, int]] = []
+    ready, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        unshare(CLONE_FILES)
+        own = socket.socket()
+        opened.append((own.fileno(), os.fstat(own.fileno()).st_ino))
+        ready.set()
+        done.wait(20)
+        own.close()
+
+    with socket.socket() as shared:
+        thread = threading.Thread(target=hold)
+        thread.start()
+        ready.wait(20)
+        without, with_threads = held_by_us(), held_by_us(threads=True)
+        done.set()
+        thread.join()
+        assert opened[0] not in without.items()
+        assert opened[0] in with_threads.items()
+        # A descriptor in both tables is one holder.
+        assert list(with_threads.values()).count(os.fstat(shared.fileno()).st_ino) == 1
+
+
+def test_without_proc_there_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "listdir", lambda _: ["meminfo"])
+    with pytest.raises(NetinspectError, match="mount it"):
+        procfs.socket_holders()
+
+
+@pytest.mark.parametrize(
+    ("argument", "name"),
+    [
+        ("/usr/sbin/sshd", "sshd"),
+        ("sshd: root@pts/0", "sshd: root@pts/0"),
+        ("./relative/path", "./relative/path"),
+        ("/odd/na me\x1b[31m", "na me\x1b[31m"),
+        ("", ""),
+    ],
+)
+def test_a_program_is_named_by_argument_0_as_netstat_does(argument: str, name: str) -> None:
+    with subprocess.Popen([argument, "-c", "read line"], executable="/bin/sh", stdin=subprocess.PIPE) as child:
+        await_(lambda: procfs.program_name(child.pid) == name)
+        assert procfs.command_name(child.pid) == "sh"
+
+
+def test_kernel_threads_are_told_from_processes_that_may_have_files() -> None:
+    assert procfs._may_have_files(os.getpid())
+    threads = [pid for pid in procfs.process_ids() if procfs.command_name(pid) == "kthreadd"]
+    assert not any(map(procfs._may_have_files, threads))
+    assert not procfs._may_have_files(0)
+
+
+def test_a_process_has_cgroups(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = [tuple(line.split(":", 2)[1:]) for line in Path("/proc/self/cgroup").read_text().splitlines()]
+    assert procfs.cgroups(os.getpid()) == expected
+    odd = b"0::/a:b\n4:cpu,cpuacct:/\xff\n"
+    monkeypatch.setattr(procfs, "_read", lambda _: odd)
+    assert procfs.cgroups(1) == [("", "/a:b"), ("cpu,cpuacct", "/\\xff")]
+
+
+def test_mounts_of_cgroup_v2_are_found_whatever_their_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    mountinfo = (
+        b"27 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n"
+        b"41 31 0:38 / /sys/fs/cgroup/uni\\040fied rw,relatime shared:9 - cgroup2 cgroup2 rw\n"
+        b"42 31 0:38 /docker/a\\134b /mnt/x rw - cgroup2 none rw\n"
+        b"32 31 0:29 / /sys/fs/cgroup/cpu rw,relatime - cgroup cgroup rw,cpu\n"
+    )
+    monkeypatch.setattr(procfs, "_read", lambda _: mountinfo)
+    assert procfs.cgroup2_mounts() == [("/", "/sys/fs/cgroup/uni fied"), ("/docker/a\\b", "/mnt/x")]
+    assert procfs.cgroup2_mount() == "/sys/fs/cgroup/uni fied"
+    monkeypatch.setattr(procfs, "_read", lambda _: b"")
+    assert procfs.cgroup2_mount() is None
+
+
+def test_the_kernel_is_asked_which_protocols_it_has() -> None:
+    assert procfs.has_protocol("tcp")
+    assert procfs.has_protocol("unix")
+    assert not procfs.has_protocol("carrier-pigeon")
+
+
+# --- raw sockets ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def raw(namespace: Namespace) -> Iterator[list[socket.socket]]:
+    """Raw sockets of both families: bound, connected, unbound, and one with an unread packet."""
+
+    def make() -> list[socket.socket]:
+        icmp = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+        bound = socket.socket(socket.AF_INET, socket.SOCK_RAW, 200)
+        bound.bind(("127.0.0.2", 0))
+        connected = socket.socket(socket.AF_INET, socket.SOCK_RAW, 201)
+        connected.connect(("127.0.0.3", 0))
+        bound6 = socket.socket(socket.AF_INET6, socket.SOCK_RAW, 202)
+        bound6.bind(("::1", 0))
+        connected6 = socket.socket(socket.AF_INET6, socket.SOCK_RAW, 203)
+        connected6.connect(("::1", 0))
+        connected6.send(b"unread by itself")
+        return [icmp, bound, connected, bound6, connected6]
+
+    opened = namespace.call(make)
+    yield opened
+    for one in opened:
+        one.close()
+
+
+def test_raw_sockets_are_those_of_the_namespace_that_this_thread_is_in(
+    namespace: Namespace, raw: list[socket.socket]
+) -> None:
+    found = namespace.call(lambda: [*procfs.raw_sockets("inet"), *procfs.raw_sockets("inet6")])
+    rows = {
+        (one.local_address, one.local_port, one.remote_address, one.remote_port, one.state, one.inode): one
+        for one in found
+    }
+    icmp, bound, connected, bound6, connected6 = (os.fstat(one.fileno()).st_ino for one in raw)
+    unread = rows[("::1", 203, "::1", 0, "ESTABLISHED", connected6)]
+    assert set(rows) == {
+        ("0.0.0.0", 1, "0.0.0.0", 0, "UNCONNECTED", icmp),
+        ("127.0.0.2", 200, "0.0.0.0", 0, "UNCONNECTED", bound),
+        ("127.0.0.1", 201, "127.0.0.3", 0, "ESTABLISHED", connected),
+        ("::1", 202, "::", 0, "UNCONNECTED", bound6),
+        ("::1", 203, "::1", 0, "ESTABLISHED", connected6),
+    }
+    assert unread.recv_queue > 0
+    assert unread.uid == os.geteuid()
+    assert {(one.protocol, one.type, one.source, one.cookie) for one in found} == {("raw", "raw", "procfs", None)}
+    assert {one.family for one in found} == {"inet", "inet6"}
+    assert list(procfs.raw_sockets("inet")) == []
+
+
+def test_raw_sockets_are_those_that_netstat_shows(
+    namespace: Namespace, raw: list[socket.socket], need: Callable[[str], None]
+) -> None:
+    need("netstat")
+    lines = [line.split() for line in namespace.run("netstat", "-wane").stdout.splitlines() if line.startswith("raw")]
+    theirs = {(int(line[1]), int(line[2]), line[3], int(line[7])) for line in lines}
+    found = namespace.call(lambda: [*procfs.raw_sockets("inet"), *procfs.raw_sockets("inet6")])
+    ours = {(one.recv_queue, one.send_queue, f"{one.local_address}:{one.local_port}", one.inode) for one in found}
+    assert ours == theirs
+
+
+def test_raw_sockets_are_those_that_ss_shows(
+    namespace: Namespace, raw: list[socket.socket], need: Callable[[str], None]
+) -> None:
+    need("ss")
+    lines = [line.split() for line in namespace.run("ss", "-Hwan").stdout.splitlines()]
+    theirs = {(line[0], int(line[1]), int(line[2]), line[3]) for line in lines}
+    found = namespace.call(lambda: [*procfs.raw_sockets("inet"), *procfs.raw_sockets("inet6")])
+    ours = set()
+    for one in found:
+        host = f"[{one.local_address}]" if one.family == "inet6" else one.local_address
+        state = {"UNCONNECTED": "UNCONN", "ESTABLISHED": "ESTAB"}[one.state]
+        ours.add((state, one.recv_queue, one.send_queue, f"{host}:{one.local_port}"))
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("line", ["0: nonsense", "", "1: 0100007F:0001 00000000:0000 07 zz:00000000 a b 0 0 7 2 0 0"])
+def test_a_line_that_makes_no_sense_is_one_clear_error(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(procfs, "_lines", lambda _: [line])
+    with pytest.raises(NetinspectError, match="makes no sense"):
+        procfs.raw_sockets("inet")
+
+
+def test_a_family_that_the_kernel_lacks_has_no_raw_sockets() -> None:
+    assert procfs._lines("no-such-file") == []
