@@ -631,7 +631,7 @@ def test_an_expression_selects(text: str, socket: Socket, selected: bool) -> Non
 
 
 def test_the_range_of_ports_that_the_kernel_chooses_from_is_the_namespace_s() -> None:
-    select = predicate(read("autobound"), local_ports=(1000, 2000))
+    select = predicate(read("autobound"), local_ports=lambda: (1000, 2000))
     assert [select(record(local_port=port)) for port in (999, 1000, 2000, 2001)] == [False, True, True, False]
 
 

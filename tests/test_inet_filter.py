@@ -27,6 +27,7 @@ from netinspect.decode.inet_filter import check_refusal, compile_filter
 from netinspect.errors import NetlinkError, UsageError
 from netinspect.filters import Expression, Lookups, parse, predicate
 from netinspect.filters.conditions import LOCAL, REMOTE, Address, And, Cgroup, Condition, Interface, Not, Or, Port
+from netinspect.filters.lookups import local_ports
 from netinspect.netlink.transport import NETLINK_SOCK_DIAG, Dump, connect
 from netinspect.records import Socket
 
@@ -103,6 +104,9 @@ class World:
         if number % 14 == 0:
             accepted.close()
 
+    def local_ports(self) -> tuple[int, int]:
+        return self.namespace.call(local_ports)
+
     def dump(self, bytecode: bytes, states: int = ALL_STATES) -> list[Socket]:
         """What the kernel selects, as records."""
         found: list[Socket] = []
@@ -117,14 +121,14 @@ class World:
 
     def kernel(self, expression: Expression) -> set[int]:
         """The cookies of the sockets that the kernel selects."""
-        bytecode = compile_filter(expression, interface_index=INTERFACES.get, local_ports=EPHEMERAL)
+        bytecode = compile_filter(expression, interface_index=INTERFACES.get, local_ports=self.local_ports)
         check_jumps(bytecode)
         states = ALL_STATES if expression.states is None else expression.states
         return {cookie(record) for record in self.dump(bytecode, states)}
 
     def python(self, expression: Expression) -> set[int]:
         """The cookies of the sockets that the predicate selects from the full dump."""
-        select = predicate(expression, interface_index=INTERFACES.get, local_ports=EPHEMERAL)
+        select = predicate(expression, interface_index=INTERFACES.get, local_ports=self.local_ports)
         return {cookie(record) for record in self.records if select(record)}
 
     def agree(self, *selections: Callable[[], set[int]]) -> None:
@@ -280,6 +284,7 @@ def test_conditions_nested_in_any_way_select_the_same_in_the_kernel(world: World
 
 def test_autobound_selects_ports_that_the_kernel_chose_and_not_those_of_accepted_connections(world: World) -> None:
     first, last = EPHEMERAL
+    assert world.local_ports() == EPHEMERAL
     selected = world.kernel(parse("autobound"))
     found = {cookie(record): record for record in world.records if cookie(record) in selected}
     assert found

@@ -29,7 +29,7 @@ from ..filters.conditions import (
     Port,
     leaves,
 )
-from ..filters.lookups import LOCAL_PORTS, interface_index
+from ..filters.lookups import interface_index, local_ports
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,14 +73,14 @@ def compile_filter(
     expression: Expression,
     *,
     interface_index: Callable[[str], int | None] = interface_index,
-    local_ports: tuple[int, int] = LOCAL_PORTS,
+    local_ports: Callable[[], tuple[int, int]] = local_ports,
 ) -> bytes:
     """The bytecode for what the expression says, but for its states, which have their own place in a request.
 
-    Empty where every socket is selected: a request without bytecode. ``interface_index`` and ``local_ports`` are as for
-    ``filters.predicate``, and an interface that the network namespace does not have selects nothing. Conditions of
-    families that inet_diag does not list hold for none of its sockets. Raises UsageError where the code is longer than
-    the kernel takes.
+    Empty where every socket is selected: a request without bytecode. ``interface_index`` and ``local_ports`` tell about
+    the network namespace that is asked, as for ``filters.predicate``; an interface that it does not have selects
+    nothing. Conditions of families that inet_diag does not list hold for none of its sockets. Raises UsageError where
+    the code is longer than the kernel takes.
 
     Port and address conditions are as old as inet_diag, ``dev`` needs Linux 4.8, ``fwmark`` 4.9 and CAP_NET_ADMIN,
     ``cgroup`` 5.8: see ``check_refusal``. A port is compared for equality by S_COND and D_COND, since S_EQ and D_EQ
@@ -121,7 +121,9 @@ def check_refusal(expression: Expression, error: NetlinkError) -> None:
 class _Code:
     """The operations, the last first, and the length of all of them."""
 
-    def __init__(self, interface_index: Callable[[str], int | None], local_ports: tuple[int, int]) -> None:
+    def __init__(
+        self, interface_index: Callable[[str], int | None], local_ports: Callable[[], tuple[int, int]]
+    ) -> None:
         self.operations: list[bytes] = []
         self._length = 0
         self._interface_index = interface_index
@@ -216,7 +218,7 @@ class _Code:
 
         Either alone says too much: an accepted connection was not bound itself, but has its listener's port.
         """
-        first, last = self._local_ports
+        first, last = self._local_ports()
         self._port(Port(LOCAL, "<=", last), yes, no)
         self._port(Port(LOCAL, ">=", first), self._length, no)
         self._test(INET_DIAG_BC_AUTO, b"", self._length, no)

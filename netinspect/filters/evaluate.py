@@ -34,7 +34,7 @@ from .conditions import (
     Or,
     Port,
 )
-from .lookups import AF_INET, AF_INET6, LOCAL_PORTS, interface_index
+from .lookups import AF_INET, AF_INET6, interface_index, local_ports
 from .states import names_of_states
 
 TYPE_CHECKING = False
@@ -55,12 +55,12 @@ def predicate(
     expression: Expression,
     *,
     interface_index: Callable[[str], int | None] = interface_index,
-    local_ports: tuple[int, int] = LOCAL_PORTS,
+    local_ports: Callable[[], tuple[int, int]] = local_ports,
 ) -> Test:
     """Whether a socket is selected, states included. The record must have its addresses and ports in numbers.
 
-    ``interface_index`` and ``local_ports`` (the range in net.ipv4.ip_local_port_range) are those of the socket's
-    network namespace.
+    ``interface_index`` and ``local_ports`` tell about the socket's network namespace; as they are, about the current
+    one. Both are asked right here, and only if there is a need.
     """
     test = _Tests(interface_index, local_ports).test(expression.condition)
     if expression.states is None:
@@ -72,7 +72,9 @@ def predicate(
 class _Tests:
     """Makes the test of each condition."""
 
-    def __init__(self, interface_index: Callable[[str], int | None], local_ports: tuple[int, int]) -> None:
+    def __init__(
+        self, interface_index: Callable[[str], int | None], local_ports: Callable[[], tuple[int, int]]
+    ) -> None:
         self._interface_index = interface_index
         self._local_ports = local_ports
 
@@ -120,7 +122,7 @@ class _Tests:
         return test
 
     def _autobound(self) -> Test:
-        first, last = self._local_ports
+        first, last = self._local_ports()
 
         def test(socket: Socket) -> bool:
             family, name, port = socket.family, socket.local_address or "", socket.local_port or 0

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 AF_INET, AF_INET6 = 2, 10
 _SOCK_STREAM = 1
 
-LOCAL_PORTS = (32768, 60999)
-"""The kernel's default of net.ipv4.ip_local_port_range: the first and last port that it chooses itself."""
+_LOCAL_PORTS = (32768, 60999)
+"""The kernel's default of net.ipv4.ip_local_port_range."""
 
 
 def _within(directory: str, path: str) -> str | None:
@@ -22,6 +22,17 @@ def _within(directory: str, path: str) -> str | None:
     if path.rstrip("/") == above:
         return "."
     return path[len(above) + 1 :] if path.startswith(f"{above}/") else None
+
+
+def local_ports() -> tuple[int, int]:
+    """The first and the last port that the kernel chooses by itself in the current network namespace."""
+    from ..procfs import sysctl
+
+    try:
+        first, last = map(int, (sysctl("net.ipv4.ip_local_port_range") or "").split())
+    except ValueError:
+        return _LOCAL_PORTS
+    return first, last
 
 
 def interface_index(name: str) -> int | None:
