@@ -10,26 +10,47 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
     from ..batch import Batch, Column
+    from ..records import Process
     from .sockets import Listing
 
 
 class Selection:
     """Sockets of these users, and held by these processes: each empty where it does not matter."""
 
-    __slots__ = ("pids", "processes", "uids")
+    __slots__ = ("_names", "pids", "uids")
 
     def __init__(
         self, pids: Sequence[int] = (), processes: Sequence[str] = (), users: Sequence[str | int] = ()
     ) -> None:
-        """``processes`` are patterns of names, ``users`` names or ids. Raises UsageError for an unknown user."""
+        """``processes`` are patterns of names, ``users`` names or ids.
+
+        Raises UsageError for a user or a process id that does not exist.
+        """
+        if pids:
+            from ..procfs import process_ids
+
+            missing = set(pids).difference(process_ids())
+            if missing:
+                raise UsageError(f"no process {min(missing)}")
         self.pids = frozenset(pids)
-        self.processes = tuple(processes)
+        self._names: list[Callable[[str], object]] = []
+        if processes:
+            from fnmatch import translate
+            from re import compile
+
+            self._names = [compile(translate(pattern)).match for pattern in processes]
         self.uids = frozenset(map(_user_id, users))
+
+    def holds(self, processes: Sequence[Process]) -> bool:
+        """Whether one of these processes is asked for."""
+        return any(
+            process.pid in self.pids or any(matches(process.name) for matches in self._names) for process in processes
+        )
 
     @property
     def by_owner(self) -> bool:
         """Whether it takes the owners to select."""
-        return bool(self.pids or self.processes)
+        return bool(self.pids or self._names)
 
 
 def _user_id(user: str | int) -> int:
@@ -45,18 +66,60 @@ def _user_id(user: str | int) -> int:
         raise UsageError(f"no user {user!r}") from None
 
 
+OWNER_FIELDS = frozenset(("processes", "owner_reason", "owners", "program"))
+PEER_FIELDS = frozenset(("peers", "peer_owners"))
+
+
 def joined(listing: Listing, fields: Collection[str], selection: Selection) -> Iterator[Batch]:
-    """The listing's batches with the columns that joins make, as far as ``fields`` asks for them, and the selection."""
+    """The listing's batches with the columns that joins make, as far as ``fields`` asks for them, and the selection.
+
+    Beside the record's fields there are columns for tables: ``owners`` and ``peer_owners`` as ss(8) writes them, and
+    ``program`` as netstat(8) does.
+    """
     batches = listing.batches()
     if selection.uids:
         uids = selection.uids
         batches = (batch.select([uid in uids for uid in batch.values("uid")]) for batch in batches)
+    peers = not PEER_FIELDS.isdisjoint(fields)
+    if peers or selection.by_owner or not OWNER_FIELDS.isdisjoint(fields):
+        batches = _with_owners(listing, batches, selection, peers)
     makers: dict[str, Callable[[Batch], Column]] = {}
     if "user" in fields:
         makers["user"] = _users()
+    if "cgroup" in fields:
+        from ..joins.cgroups import CgroupPaths
+
+        makers["cgroup"] = CgroupPaths().column
     if makers:
         batches = (batch.joined(makers) for batch in batches)
     return batches
+
+
+def _with_owners(listing: Listing, batches: Iterator[Batch], selection: Selection, peers: bool) -> Iterator[Batch]:
+    from ..joins.owners import Owners
+
+    owners = Owners()
+    owners.scan()
+    found: dict[str, Callable[[Batch], Column]] = {}
+    if peers:
+        from ..joins.peers import Peers
+
+        # The other end may well be a socket that was not asked for.
+        other_ends = Peers(owners)
+        everything = listing.everything()
+        for batch in owners.joined(everything.batches(), everything.batches):
+            other_ends.learn(batch)
+        found = other_ends.columns
+    for batch in owners.joined(batches, listing.again):
+        if selection.by_owner:
+            batch = batch.select([selection.holds(processes) for processes in batch.values("processes")])
+        yield batch.joined(found) if found else batch
+    if owners.unreadable:
+        text = f"the open files of {owners.unreadable} processes may not be seen (it takes root with CAP_SYS_PTRACE): "
+        if selection.by_owner:
+            listing.problems.append(text + "sockets of theirs may be missing")
+        else:
+            listing.notes.append(text + "sockets of theirs are shown without them")
 
 
 def _users() -> Callable[[Batch], Column]:

@@ -45,6 +45,13 @@ class Place:
         opened: NetlinkSocket = inside(self.descriptor, partial(connect, protocol))
         return opened
 
+    def interface_index(self, name: str) -> int | None:
+        """The index of an interface inside; None where there is none of that name."""
+        from ..filters.lookups import interface_index
+
+        index: int | None = inside(self.descriptor, partial(interface_index, name))
+        return index
+
 
 def in_places(
     places: Sequence[Place], collect: Callable[[Place], Iterator[Batch]], problem: Callable[[str], object]

@@ -140,6 +140,15 @@ class Listing:
         """The sockets, as they come. Raises NetlinkError where the kernel refuses altogether, NamespaceError."""
         return in_places(self._places, self._place, self.problems.append)
 
+    def again(self) -> Iterator[Batch]:
+        """The same sockets once more."""
+        return Listing(self.query, self._places).batches()
+
+    def everything(self) -> Listing:
+        """A listing of all sockets of the same protocols in the same places."""
+        query = Query(self.query.protocols, states=ALL_STATES)
+        return Listing(query, self._places)
+
     def _place(self, place: Place) -> Iterator[Batch]:
         names = InterfaceNames(place)
         return chain.from_iterable(self._protocol(protocol, place, names) for protocol in self.query.protocols)
@@ -158,26 +167,44 @@ class Listing:
             yield from self._missing(protocol, place)
 
     def _inet(self, protocol: str, place: Place, names: InterfaceNames) -> Iterator[Batch]:
-        query = self.query
-        bytecode = b""
-        if query.expression is not None:
-            from ..decode.inet_filter import compile_filter
-
-            bytecode = compile_filter(query.expression)
         decoder = inet_diag.Decoder(protocol, names.__getitem__)
-        families = [inet_diag.ADDRESS_FAMILIES[name] for name in FAMILIES if name in query.families]
+        families = [inet_diag.ADDRESS_FAMILIES[name] for name in FAMILIES if name in self.query.families]
         if protocol == "tcp" and len(families) == 2:
             families = [inet_diag.AF_UNSPEC]
+        operation = f"listing {protocol} sockets"
+        bytecode = self._bytecode(place)
         for family in families:
-            request = inet_diag.request(
-                family,
-                inet_diag.PROTOCOLS[protocol][0],
-                query.states,
-                tcp_info=query.tcp_info,
-                memory=query.memory,
-                bytecode=bytecode,
-            )
-            yield from self._dump(request, f"listing {protocol} sockets", place, decoder.batches, inet_diag.identities)
+
+            def batches(bytecode: bytes, family: int = family) -> Iterator[Batch]:
+                request = inet_diag.request(
+                    family,
+                    inet_diag.PROTOCOLS[protocol][0],
+                    self.query.states,
+                    tcp_info=self.query.tcp_info,
+                    memory=self.query.memory,
+                    bytecode=bytecode,
+                )
+                return self._dump(request, operation, place, decoder.batches, inet_diag.identities)
+
+            if not bytecode:
+                yield from batches(b"")
+                continue
+            try:
+                yield from batches(bytecode)
+            except NetlinkError as error:
+                from ..decode.inet_filter import check_refusal
+
+                if self.query.expression is not None:
+                    check_refusal(self.query.expression, error)
+                # This kernel lacks a condition: it is asked for all, and the records decide.
+                yield from self._selected(batches(b""), place)
+
+    def _bytecode(self, place: Place) -> bytes:
+        if self.query.expression is None:
+            return b""
+        from ..decode.inet_filter import compile_filter
+
+        return compile_filter(self.query.expression, interface_index=place.interface_index)
 
     def _unix(self, place: Place) -> Iterator[Batch]:
         # Peers are told by inode: their names are known only when the whole dump is there.
@@ -192,7 +219,7 @@ class Listing:
             pass
         names = dict(chain.from_iterable(map(unix_diag.names_by_inode, runs)))
         for run in runs:
-            yield from map(self._selected, unix_diag.decode(run, names))
+            yield from self._selected(unix_diag.decode(run, names), place)
 
     def _other(self, protocol: str, place: Place, names: InterfaceNames) -> Iterator[Batch]:
         decoder = other_diag.Decoder(protocol, names.__getitem__)
@@ -200,7 +227,7 @@ class Listing:
         batches = self._dump(request, f"listing {protocol} sockets", place, decoder.batches, decoder.identities)
         if self.query.states != ALL_STATES:
             batches = map(self._in_states, batches)
-        return map(self._selected, batches)
+        return self._selected(batches, place)
 
     def _in_states(self, batch: Batch) -> Batch:
         wanted = {name for number, name in enumerate(STATES[:14]) if self.query.states >> number & 1}
@@ -208,13 +235,16 @@ class Listing:
             wanted.add("UNCONNECTED")
         return batch.select([state in wanted for state in batch.values("state")])
 
-    def _selected(self, batch: Batch) -> Batch:
+    def _selected(self, batches: Iterable[Batch], place: Place) -> Iterator[Batch]:
         """Applies the filter expression where the kernel cannot."""
         if self.query.expression is None:
-            return batch
+            yield from batches
+            return
         from ..filters import predicate
 
-        return batch.select(list(map(predicate(self.query.expression), batch)))
+        selects = predicate(self.query.expression, interface_index=place.interface_index)
+        for batch in batches:
+            yield batch.select(list(map(selects, batch)))
 
     def _dump(
         self,
@@ -241,7 +271,7 @@ class Listing:
             )
             for family in self.query.families:
                 batch = inside(place.descriptor, partial(procfs.raw_sockets, family))
-                yield self._selected(self._in_states(batch))
+                yield from self._selected([self._in_states(batch)], place)
         elif procfs.has_protocol(protocol):
             # A protocol that was not named is worth a word, but no failure.
             (self.problems if self.query.explicit else self.notes).append(

@@ -185,10 +185,13 @@ class Options:
             from ..filters import parse
 
             expression = parse(self.filter)
+        states = self.states or CONNECTED_STATES
+        if expression is not None and expression.states is not None:
+            states = expression.states & (self.states or ALL_STATES)
         return Query(
             self.protocols or PROTOCOLS,
             self.families or FAMILIES,
-            self.states or CONNECTED_STATES,
+            states,
             explicit=bool(self.protocols),
             expression=expression,
             tcp_info="tcp_info" in self.fields,
@@ -306,9 +309,10 @@ class _View:
     def _column(self, field: str, title: str) -> Column:
         if field == "user" and self._options.numeric.users:
             field = "uid"
-        if field == "processes":
-            raise NotImplementedError
-        if field in ("peers", "timer", "memory", "tcp_info"):
+        if field in ("processes", "peers"):
+            owners = {"processes": "owners", "peers": "peer_owners"}[field]
+            return Field(title, owners, kept=False)
+        if field in ("timer", "memory", "tcp_info"):
             from ..render import details
 
             return Field(title, field, details.TEXTS[field], kept=False)

@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from ..records import CongestionInfo, Memory, Process, TcpInfo, Timer
+    from ..records import CongestionInfo, Memory, TcpInfo, Timer
 
 _TIMER_NAMES = {"retransmit": "on", "probe": "persist"}
 """ss's words for two of the timers."""
@@ -127,25 +127,9 @@ def _counted(*figures: tuple[str, int | None]) -> list[str]:
     return [f"{name}:{value}" for name, value in figures if value]
 
 
-def processes_text(processes: tuple[Process, ...]) -> str:
-    """``users:(("sshd",pid=812,fd=3))`` with the unit or container behind each process that has one."""
-    return f"users:({','.join(map(_process_text, processes))})"
-
-
-def _process_text(process: Process) -> str:
-    words = [f'"{process.name}"', f"pid={process.pid}", f"fd={process.fd}"]
-    if process.container:
-        words.append(f"container={process.container[:12]}")
-    elif process.unit:
-        words.append(f"unit={process.unit}")
-    return f"({','.join(words)})"
-
-
 TEXTS: dict[str, Callable[[Any], str]] = {
     "timer": timer_text,
     "memory": memory_text,
     "tcp_info": tcp_info_text,
-    "processes": processes_text,
-    "peers": processes_text,
 }
 """The text of a field that is a nested record."""

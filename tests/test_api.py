@@ -1,0 +1,95 @@
+"""The Python API, on sockets that the tests open in a namespace of their own."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+import pytest
+from throwaway import Namespace
+
+import netinspect
+from netinspect.errors import NamespaceError, UsageError
+from netinspect.records import Process, Socket
+
+
+def listener(namespace: Namespace, address: str = "127.0.0.1") -> socket.socket:
+    return namespace.call(lambda: socket.create_server((address, 0)))
+
+
+def test_sockets_yields_frozen_records_with_their_owners(namespace: Namespace) -> None:
+    with listener(namespace) as opened, netinspect.sockets(["tcp"], netns=namespace.path, processes=True) as found:
+        records = list(found)
+        port = opened.getsockname()[1]
+    assert [(record.state, record.local_port) for record in records] == [("LISTEN", port)]
+    assert isinstance(records[0], Socket)
+    [holder] = records[0].processes or ()
+    assert isinstance(holder, Process)
+    assert (holder.pid, holder.name) == (os.getpid(), open("/proc/self/comm").read().strip())
+    with pytest.raises(AttributeError):
+        records[0].state = "CLOSE"  # type: ignore[misc]
+
+
+def test_a_listing_that_is_closed_early_leaves_no_descriptor_open(namespace: Namespace) -> None:
+    kept = [listener(namespace) for _ in range(2)]
+    before = os.listdir("/proc/self/fd")
+    found = netinspect.sockets(["tcp", "udp"], netns=namespace.path)
+    next(found)
+    found.close()
+    found.close()
+    assert list(found) == []
+    assert os.listdir("/proc/self/fd") == before
+    for opened in kept:
+        opened.close()
+
+
+def test_filters_states_and_families_select(namespace: Namespace) -> None:
+    with listener(namespace) as opened, socket.socket() as client:
+        client_inside = namespace.call(lambda: socket.create_connection(opened.getsockname()))
+        port = opened.getsockname()[1]
+        path = namespace.path
+        assert {s.state for s in netinspect.sockets(["tcp"], states=["listen"], netns=path)} == {"LISTEN"}
+        assert [s.remote_port for s in netinspect.sockets(["tcp"], filter=f"dport = :{port}", netns=path)] == [port]
+        assert list(netinspect.sockets(["tcp"], families=["inet6"], netns=path)) == []
+        assert len(list(netinspect.sockets(["tcp"], filter="state listening", netns=path))) == 1
+        assert len(list(netinspect.sockets(["tcp"], pids=[os.getpid()], netns=path))) == 2
+        assert len(list(netinspect.sockets(["tcp"], users=[os.geteuid()], netns=path))) >= 2
+        client_inside.close()
+        client.close()
+
+
+def test_several_namespaces_are_told_apart(namespace: Namespace) -> None:
+    other = Namespace()
+    with listener(namespace), listener(other):
+        found = list(netinspect.sockets(["tcp"], netns=[namespace.path, other.path]))
+    other.close()
+    assert [record.netns for record in found] == [namespace.path, other.path]
+
+
+def test_what_the_kernel_cannot_list_is_a_problem_when_it_was_named(namespace: Namespace) -> None:
+    found = netinspect.sockets(["sctp", "tcp"], netns=namespace.path)
+    list(found)
+    assert all("sctp" in problem for problem in found.problems)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"protocols": ["tpc"]},
+        {"families": ["ipx"]},
+        {"states": ["open"]},
+        {"filter": "sport ="},
+        {"users": ["no-such-user"]},
+        {"pids": [4194305]},
+        {"netns": "a", "all_netns": True},
+    ],
+)
+def test_a_value_that_makes_no_sense_is_a_usage_error(arguments: dict[str, object]) -> None:
+    with pytest.raises(UsageError):
+        netinspect.sockets(**arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["no-such-namespace", "/no/such/file", "/dev/null", "999999999", "a\0b", ""])
+def test_a_namespace_that_is_not_there_is_a_namespace_error(name: str) -> None:
+    with pytest.raises(NamespaceError):
+        list(netinspect.sockets(netns=name))
