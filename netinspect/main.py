@@ -63,6 +63,13 @@ def run(arguments: Sequence[str], environment: Environment) -> int:
     except MemoryError:
         environment.complain("out of memory: without --sort and --peers a listing is streamed and needs little")
         return ExitStatus.FAILED
+    except Exception as error:
+        from os import environ
+
+        if "NETINSPECT_DEBUG" in environ:
+            raise
+        environment.complain(f"a mistake in netinspect: {error!r} (with NETINSPECT_DEBUG=1 it tells where)")
+        return ExitStatus.FAILED
 
 
 def _dispatch(arguments: Sequence[str], environment: Environment) -> int:

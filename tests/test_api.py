@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from pathlib import Path
 
 import pytest
 from throwaway import Namespace
@@ -25,7 +26,7 @@ def test_sockets_yields_frozen_records_with_their_owners(namespace: Namespace) -
     assert isinstance(records[0], Socket)
     [holder] = records[0].processes or ()
     assert isinstance(holder, Process)
-    assert (holder.pid, holder.name) == (os.getpid(), open("/proc/self/comm").read().strip())
+    assert (holder.pid, holder.name) == (os.getpid(), Path("/proc/self/comm").read_text().strip())
     with pytest.raises(AttributeError):
         records[0].state = "CLOSE"  # type: ignore[misc]
 

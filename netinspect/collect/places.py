@@ -34,6 +34,13 @@ class Place:
         if self.name is not None:
             self.descriptor = open_namespace(self.name)
 
+    def __enter__(self) -> Place:
+        self.open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def close(self) -> None:
         """Closes it."""
         if self.descriptor is not None:
@@ -51,6 +58,13 @@ class Place:
 
         index: int | None = inside(self.descriptor, partial(interface_index, name))
         return index
+
+    def local_ports(self) -> tuple[int, int]:
+        """The first and the last port that the kernel chooses by itself inside."""
+        from ..filters.lookups import local_ports
+
+        ports: tuple[int, int] = inside(self.descriptor, local_ports)
+        return ports
 
 
 def in_places(

@@ -46,20 +46,6 @@ LISTENING_STATES = _LISTEN | _CLOSE
 """Listeners, and for protocols without connections the sockets without a peer."""
 CONNECTED_STATES = ALL_STATES & ~(_LISTEN | _CLOSE | _BOUND_INACTIVE)
 
-STATE_ALIASES = {
-    "all": ALL_STATES,
-    "connected": CONNECTED_STATES,
-    "synchronized": CONNECTED_STATES & ~(1 << 2),
-    "bucket": 1 << 3 | 1 << 6,
-    "big": ALL_STATES & ~(1 << 3 | 1 << 6),
-    "unconnected": _CLOSE,
-    "unconn": _CLOSE,
-    "closed": _CLOSE,
-    "estab": 1 << 1,
-    "listening": _LISTEN,
-}
-"""Names beside the kernel's own; ss(8) has the groups."""
-
 DIAG_MODULES = {
     "tcp": ("tcp_diag", "INET_TCP_DIAG"),
     "mptcp": ("mptcp_diag", "INET_MPTCP_DIAG"),
@@ -78,24 +64,15 @@ DIAG_MODULES = {
 
 
 def state_mask(names: Iterable[str]) -> int:
-    """The bits of these states: the kernel's names in any spelling (``syn-recv``, ``SYN_RECV``), or ss's groups.
+    """The bits of these states: names in ss's or the kernel's spelling, or ss's groups. Raises UsageError."""
+    from ..filters.states import STATE_NAMES, state_bits
 
-    Raises UsageError.
-    """
     mask = 0
     for name in names:
-        wanted = name.lower().replace("-", "_")
-        for alias, bits in STATE_ALIASES.items():
-            if alias == wanted:
-                mask |= bits
-                break
-        else:
-            plain = wanted.replace("_", "")
-            numbers = [n for n, state in enumerate(STATES[1:14], 1) if state.lower().replace("_", "") == plain]
-            if not numbers:
-                known = ", ".join([*(state.lower() for state in STATES[1:14]), *STATE_ALIASES])
-                raise UsageError(f"no state {name!r}: {known}")
-            mask |= 1 << numbers[0]
+        bits = state_bits(name)
+        if bits is None:
+            raise UsageError(f"no state {name!r}: {', '.join(STATE_NAMES)}")
+        mask |= bits
     return mask
 
 
@@ -204,7 +181,9 @@ class Listing:
             return b""
         from ..decode.inet_filter import compile_filter
 
-        return compile_filter(self.query.expression, interface_index=place.interface_index)
+        return compile_filter(
+            self.query.expression, interface_index=place.interface_index, local_ports=place.local_ports
+        )
 
     def _unix(self, place: Place) -> Iterator[Batch]:
         # Peers are told by inode: their names are known only when the whole dump is there.
@@ -242,7 +221,7 @@ class Listing:
             return
         from ..filters import predicate
 
-        selects = predicate(self.query.expression, interface_index=place.interface_index)
+        selects = predicate(self.query.expression, interface_index=place.interface_index, local_ports=place.local_ports)
         for batch in batches:
             yield batch.select(list(map(selects, batch)))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..batch import Batch
 from ..collect.joining import Selection, joined
+from ..collect.places import Place
 from ..collect.sockets import ALL_STATES, CONNECTED_STATES, FAMILIES, LISTENING_STATES, PROTOCOLS, Listing, Query
 from ..errors import ExitStatus, UsageError
 from ..options import Command, Group, Option
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ..environment import Environment
+    from ..filters import Expression
     from ..joins.names import HostNames
 
 COMMAND = Command(
@@ -123,6 +125,12 @@ _NUMBERS = frozenset(
 )
 """Shown to the right."""
 
+_SERVICE_PROTOCOLS = ("tcp", "udp")
+"""Protocols whose names of services a filter may use (services(5))."""
+
+_OTHER_FAMILIES = frozenset(("unix", "packet", "netlink", "vsock"))
+"""Listed alone, their addresses in a filter need no family before them."""
+
 _HEXADECIMAL = frozenset(("cookie", "mark"))
 
 
@@ -182,9 +190,7 @@ class Options:
         """What to ask of the kernel. Raises UsageError for a bad filter."""
         expression = None
         if self.filter:
-            from ..filters import parse
-
-            expression = parse(self.filter)
+            expression = self._expression()
         states = self.states or CONNECTED_STATES
         if expression is not None and expression.states is not None:
             states = expression.states & (self.states or ALL_STATES)
@@ -197,6 +203,21 @@ class Options:
             tcp_info="tcp_info" in self.fields,
             memory="memory" in self.fields,
         )
+
+    def _expression(self) -> Expression:
+        from ..filters import Lookups, parse
+
+        protocols = [name for name in self.protocols if name in _SERVICE_PROTOCOLS] or _SERVICE_PROTOCOLS
+        family = self.protocols[0] if len(self.protocols) == 1 and self.protocols[0] in _OTHER_FAMILIES else None
+        if self.output.told_apart:
+            # An interface need not be in all of several namespaces.
+            return parse(self.filter, family=family, lookups=Lookups(protocols))
+        with Place(*self.output.netns) as place:
+
+            def exists(interface: str) -> bool:
+                return place.interface_index(interface) is not None
+
+            return parse(self.filter, family=family, lookups=Lookups(protocols, exists))
 
     @property
     def selection(self) -> Selection:

@@ -64,7 +64,8 @@ class JsonLines:
 
     def add(self, batch: Batch) -> None:
         """Writes the records of a batch."""
-        self._write(self._text(batch, "\n").encode())
+        if batch.count:
+            self._write(self._text(batch, "\n").encode())
 
     def end(self) -> None:
         """There is nothing to close."""
@@ -105,6 +106,8 @@ class Csv:
 
     def add(self, batch: Batch) -> None:
         """Writes the records of a batch."""
+        if not batch.count:
+            return
         cells = []
         for field, texts in self._fields:
             cells += [_cells(batch, field, texts, _csv), Cell(",")]

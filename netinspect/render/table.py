@@ -181,6 +181,8 @@ class Table:
 
     def add(self, batch: Batch) -> None:
         """Writes the rows of a batch, or holds them while the widths are still being found."""
+        if not batch.count:
+            return
         if self._held is None:
             self._put(batch)
             return
