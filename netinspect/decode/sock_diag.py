@@ -170,6 +170,11 @@ class GrowingStruct:
         names, layout = self._known.get(size) or self._known.setdefault(size, self._within(size))
         return dict(zip(names, zip(*run.rows(at, layout), strict=True), strict=True))
 
+    def lacking(self, size: int) -> list[str]:
+        """The fields that ``size`` bytes are too short for."""
+        known = self._within(size)[0]
+        return [name for name, _ in self._fields if name and name not in known]
+
     def _within(self, size: int) -> tuple[list[str], str]:
         names: list[str] = []
         layout = ""

@@ -122,6 +122,11 @@ def tcp_info_records(run: Run, layout: Layout, listening: Sequence[bool]) -> lis
     return [TcpInfo._make(row) for row in zip(*(columns.get(name, missing) for name in TcpInfo._fields))]  # noqa: B905
 
 
+def lacking(size: int) -> list[str]:
+    """What a kernel whose struct tcp_info has this size does not tell."""
+    return _STRUCT.lacking(size)
+
+
 def _milliseconds(microseconds: Iterable[int]) -> list[float]:
     return [value / 1000 for value in microseconds]
 

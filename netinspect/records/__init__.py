@@ -9,6 +9,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .capabilities import Capability as Capability
     from .explanations import Explanation as Explanation
     from .sockets import CongestionInfo as CongestionInfo
     from .sockets import Memory as Memory
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from .sockets import Timer as Timer
 
 MODULES = {
+    "Capability": "capabilities",
     "CongestionInfo": "sockets",
     "Explanation": "explanations",
     "Memory": "sockets",

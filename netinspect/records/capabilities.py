@@ -1,0 +1,18 @@
+"""What this machine supports (netinspect capabilities)."""
+
+from __future__ import annotations
+
+from typing import Annotated, NamedTuple
+
+
+class Capability(NamedTuple):
+    """Whether one part of a view can be shown here, as a probe found it."""
+
+    view: Annotated[str, "the command that shows it: sockets, routes, groups, conntrack …; names: those of all tables"]
+    name: Annotated[str, "what is shown"]
+    state: Annotated[
+        str, "yes, no, partial, or unknown where the probe told neither; no and unknown are not the same as empty"
+    ]
+    evidence: Annotated[str, "what was asked, and what came of it"]
+    lost: Annotated[str | None, "what is missing, unless the state is yes"] = None
+    remedy: Annotated[str | None, "how to get it: a command, a privilege, a kernel option or release"] = None
