@@ -1,22 +1,40 @@
-export PYTHONDONTWRITEBYTECODE :=
+# make run: sets up and lists this machine's sockets with their owners.  make test: sets up and runs the whole suite.
 VENV := .venv
 PYTHON := $(VENV)/bin/python
+CODE := netinspect tests netns-lab benchmarks
 
-.PHONY: run test check
+# Without compiled files every start of the program would compile it anew.
+export PYTHONDONTWRITEBYTECODE :=
 
-$(VENV)/ready: pyproject.toml
-	python3 -m venv $(VENV)
-	$(PYTHON) -m pip install -q --upgrade pip
-	$(PYTHON) -m pip install -q -e '.[test,check]'
+.PHONY: run test check man bench clean
+
+$(VENV)/made: pyproject.toml
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "netinspect needs Python 3.11 or later" >&2; exit 1; }
+	@python3 -m venv $(VENV) || { echo "python3 -m venv failed: on Debian and Ubuntu it is in the package python3-venv" >&2; exit 1; }
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(PYTHON) -m pip install --quiet --editable .
 	touch $@
 
-run: $(VENV)/ready
-	$(VENV)/bin/netinspect sockets -tuap
+$(VENV)/made-for-tests: $(VENV)/made
+	$(PYTHON) -m pip install --quiet --editable '.[test,check]'
+	touch $@
 
-test: $(VENV)/ready
+run: $(VENV)/made
+	$(VENV)/bin/netinspect sockets --tcp --udp --all --processes
+
+test: $(VENV)/made-for-tests
 	$(PYTHON) -m pytest -q
 
-check: $(VENV)/ready
-	$(PYTHON) -m ruff check netinspect tests
-	$(PYTHON) -m ruff format --check netinspect tests
+check: $(VENV)/made-for-tests
+	$(PYTHON) -m ruff check $(wildcard $(CODE))
+	$(PYTHON) -m ruff format --check $(wildcard $(CODE))
 	$(PYTHON) -m mypy
+
+man: $(VENV)/made
+	$(VENV)/bin/netinspect help --man > docs/netinspect.1
+
+bench: $(VENV)/made-for-tests
+	$(PYTHON) benchmarks/run.py $(if $(SCALE),--scale $(SCALE))
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
