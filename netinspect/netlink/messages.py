@@ -16,7 +16,7 @@ from ..errors import NetlinkError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
 HEADER = Struct("=IHHII")
@@ -37,6 +37,7 @@ NLM_F_DUMP = 0x300
 NLMSGERR_ATTR_MSG = 1
 NLMSGERR_ATTR_OFFS = 2
 
+NLA_F_NESTED = 0x8000
 NLA_TYPE_MASK = 0x3FFF
 """Type bits of an attribute header, without NLA_F_NESTED and NLA_F_NET_BYTEORDER."""
 
@@ -46,6 +47,14 @@ _MAX_ERRNO = 4095
 
 Layout = dict[int, tuple[int, int]]
 """Where the attributes of a message are: type to (offset in the message, payload length)."""
+
+Paths = dict[tuple[int, ...], tuple[int, int]]
+"""The same for attributes inside attributes: each by the types on the way to it."""
+
+_DEEPEST = 8
+"""Levels of nesting that are followed: more than any family has."""
+_GATHERED = 1 << 18
+"""Bytes of one shape that ``gathered`` waits for."""
 
 
 def attribute(kind: int, payload: bytes) -> bytes:
@@ -72,6 +81,21 @@ def _walk(data: bytes, at: int, end: int, operation: str) -> Iterator[tuple[int,
             raise malformed(what, operation)
         yield at, length, kind
         at += length + 3 & ~3
+
+
+def _walk_flat(data: bytes, at: int, end: int, operation: str) -> Iterator[tuple[int, int, int]]:
+    for where, length, kind in _walk(data, at, end, operation):
+        yield where, length, kind & NLA_TYPE_MASK
+
+
+def _walk_nested(
+    data: bytes, at: int, end: int, operation: str, path: tuple[int, ...] = ()
+) -> Iterator[tuple[int, int, tuple[int, ...]]]:
+    for where, length, kind in _walk(data, at, end, operation):
+        inner = (*path, kind & NLA_TYPE_MASK)
+        yield where, length, inner
+        if kind & NLA_F_NESTED and len(inner) < _DEEPEST:
+            yield from _walk_nested(data, where + 4, where + length, operation, inner)
 
 
 def malformed(what: str, operation: str = "netlink") -> NetlinkError:
@@ -112,10 +136,24 @@ class Run:
 
     def be16(self, offset: int) -> list[int]:
         """The 16-bit number at ``offset`` (a multiple of two), in network order: a port."""
-        column = array("H", self.data)[offset // 2 :: self.length // 2]
+        column = array("H", self.words(offset).tobytes())[offset // 2 % 2 :: 2]
         if sys.byteorder == "little":
             column.byteswap()
         return column.tolist()
+
+    def be32(self, offset: int) -> list[int]:
+        """The 32-bit number at ``offset`` (a multiple of four), in network order."""
+        column = self.words(offset)
+        if sys.byteorder == "little":
+            column.byteswap()
+        return column.tolist()
+
+    def be64(self, offset: int) -> list[int]:
+        """The 64-bit number at ``offset`` (a multiple of four), in network order."""
+        low = self.be32(offset + 4)
+        if self.same(offset) and not self.words(offset)[0]:
+            return low  # as most counters are
+        return [high << 32 | rest for high, rest in zip(self.be32(offset), low, strict=True)]
 
     def words(self, offset: int) -> array[int]:
         """The 32-bit numbers at ``offset`` (a multiple of four), in host order, as they lie: four bytes each."""
@@ -153,19 +191,26 @@ class Run:
         ``body`` is the size of the fixed header behind the netlink header, a multiple of four. Raises NetlinkError
         where a message is shorter than that, or its attributes make no sense.
         """
+        yield from self._alike(body, _walk_flat)
+
+    def by_paths(self, body: int) -> Iterator[tuple[Run, Paths]]:
+        """The same for attributes inside attributes, as far as the kernel marks them (NLA_F_NESTED)."""
+        yield from self._alike(body, _walk_nested)
+
+    def _alike(self, body: int, walk: Callable[..., Iterator[tuple[int, int, Any]]]) -> Iterator[tuple[Run, Any]]:
         start = HEADER_SIZE + body
         if self.length < start:
             raise malformed(f"{self.length} bytes where at least {start} were due", self.operation)
         parts = [self]
         while parts:
             part = parts.pop()
-            layout: Layout = {}
+            layout: dict[Any, tuple[int, int]] = {}
             # One look at the column of each attribute's header tells whether all messages are laid out like the first.
-            for at, length, kind in _walk(part.data, start, self.length, self.operation):
+            for at, length, key in walk(part.data, start, self.length, self.operation):
                 if not part.same(at):
                     parts.extend(alike for _, alike in part._split(part.words(at)))
                     break
-                layout[kind & NLA_TYPE_MASK] = (at + 4, length - 4)
+                layout[key] = (at + 4, length - 4)
             else:
                 yield part, layout
 
@@ -177,6 +222,29 @@ class Run:
             groups[key].append(data[at : at + length])
         for key, messages in groups.items():
             yield key, Run(b"".join(messages), self.kind, length, len(messages), self.operation)
+
+
+def gathered(runs: Iterable[Run]) -> Iterator[Run]:
+    """The same messages in longer runs: for tables in which messages of several shapes alternate.
+
+    Messages of one shape keep their order. What is held back is at most 256 KiB of each shape.
+    """
+    waiting: dict[tuple[int, int], list[Run]] = {}
+    for run in runs:
+        same = waiting.setdefault((run.length, run.kind), [])
+        same.append(run)
+        if sum(len(part.data) for part in same) >= _GATHERED:
+            yield _joined(same)
+            same.clear()
+    yield from (_joined(same) for same in waiting.values() if same)
+
+
+def _joined(runs: Sequence[Run]) -> Run:
+    if len(runs) == 1:
+        return runs[0]
+    first = runs[0]
+    data = b"".join([run.data for run in runs])
+    return Run(data, first.kind, first.length, sum(run.count for run in runs), first.operation)
 
 
 class Answer:
@@ -276,7 +344,10 @@ def _raise_error(single: bytes, kind: int, flags: int, operation: str) -> None:
         start += HEADER_SIZE if flags & NLM_F_CAPPED else echoed + 3 & ~3
     text, offset = "", None
     if flags & NLM_F_ACK_TLVS:
-        found = attributes(single, start, len(single), operation)
+        try:
+            found = attributes(single, start, len(single))
+        except NetlinkError:
+            found = {}  # the error itself is worth more than what is said of it
         if NLMSGERR_ATTR_MSG in found:
             at, size = found[NLMSGERR_ATTR_MSG]
             text = single[at : at + size].rstrip(b"\0").decode("utf-8", "backslashreplace")

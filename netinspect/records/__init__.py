@@ -11,6 +11,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .capabilities import Capability as Capability
     from .explanations import Explanation as Explanation
+    from .flows import ConntrackCount as ConntrackCount
+    from .flows import ConntrackStatistic as ConntrackStatistic
+    from .flows import Expectation as Expectation
+    from .flows import Flow as Flow
+    from .flows import FlowEvent as FlowEvent
+    from .flows import FlowGroup as FlowGroup
     from .sockets import CongestionInfo as CongestionInfo
     from .sockets import Memory as Memory
     from .sockets import MptcpInfo as MptcpInfo
@@ -23,7 +29,13 @@ if TYPE_CHECKING:
 MODULES = {
     "Capability": "capabilities",
     "CongestionInfo": "sockets",
+    "ConntrackCount": "flows",
+    "ConntrackStatistic": "flows",
+    "Expectation": "flows",
     "Explanation": "explanations",
+    "Flow": "flows",
+    "FlowEvent": "flows",
+    "FlowGroup": "flows",
     "Memory": "sockets",
     "MptcpInfo": "sockets",
     "Process": "sockets",
