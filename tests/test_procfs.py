@@ -19,9 +19,9 @@ from netinspect.errors import NetinspectError
 CLONE_FILES = 0x400
 
 
-def held_by_us(**options: bool) -> dict[int, int]:
+def held_by_us(*, threads: bool = False) -> dict[int, int]:
     """Descriptor and inode of each socket of this process, as the walk over all processes finds them."""
-    holders, _ = procfs.socket_holders(**options)
+    holders, _ = procfs.socket_holders(threads=threads)
     assert [holder.pid for holder in holders] == sorted({holder.pid for holder in holders})
     mine = [holder for holder in holders if holder.pid == os.getpid()]
     return dict(zip(mine[0].descriptors, mine[0].inodes, strict=True)) if mine else {}
