@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from .. import procfs
 from ..decode import probes
 from ..decode.probes import NETLINK_NETFILTER
-from ..errors import NetlinkError
 from .prober import NO, UNCLEAR, YES, Answer, Feature
 
 if TYPE_CHECKING:
@@ -53,11 +52,7 @@ def probe(prober: Prober) -> Iterator[Capability]:
 
 def _size(prober: Prober) -> str:
     """How full the table is, where the kernel tells. A namespace in which nothing tracks yet has no entries."""
-    answer = prober.ask(NETLINK_NETFILTER, probes.conntrack_size())
-    try:
-        now, most = (None, None) if answer.run is None else probes.entries(answer.run)
-    except NetlinkError:
-        return ""
+    now, most = prober.ask(NETLINK_NETFILTER, probes.conntrack_size(), probes.entries).value or (None, None)
     if now is None:
         return ""
     limit = f" of {most}" if most else ""

@@ -15,7 +15,7 @@ from errno import (
     EPROTONOSUPPORT,
 )
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import procfs
 from ..errors import NetlinkError
@@ -23,6 +23,8 @@ from ..netlink.transport import Dump
 from ..records import Capability
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..netlink.messages import Run
     from ..netlink.transport import Connect
 
@@ -55,11 +57,11 @@ class Feature(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What came of a probe: 0 and the first messages, where there were any, or an error number; and its text."""
+    """What came of a probe: an error number or 0, its text, and what was read from the first messages, if any came."""
 
     errno: int
     text: str
-    run: Run | None = None
+    value: Any = None
 
 
 class Prober:
@@ -68,10 +70,11 @@ class Prober:
     def __init__(self, connect: Connect) -> None:
         self._connect = connect
 
-    def ask(self, protocol: int, request: bytes) -> Answer:
-        """Sends a request and reads the first part of the answer."""
+    def ask(self, protocol: int, request: bytes, read: Callable[[Run], Any] = bool) -> Answer:
+        """Sends a request and reads the first part of the answer by ``read``, which may raise NetlinkError."""
         try:
-            return Answer(0, "answered", next(iter(Dump(self._connect(protocol), request, "probe")), None))
+            run = next(iter(Dump(self._connect(protocol), request, "probe")), None)
+            return Answer(0, "answered", None if run is None else read(run))
         except NetlinkError as error:
             return Answer(error.errno or UNCLEAR, str(error).removeprefix("probe: "))
 

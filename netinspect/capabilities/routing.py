@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from .. import procfs
 from ..decode import probes
 from ..decode.inet_diag import AF_INET, AF_INET6
-from ..errors import NetlinkError
 from ..netlink.transport import NETLINK_ROUTE
 from .prober import NO, PARTIAL, UNCLEAR, Answer, Feature
 
@@ -119,35 +118,37 @@ def probe_statistics(prober: Prober) -> Iterator[Capability]:
     answer = prober.ask(NETLINK_ROUTE, probes.link_counters())
     yield prober.judge(_LINK_COUNTERS, answer, "RTM_GETSTATS dump")
     asked = "RTM_GETLINK of the loopback interface"
-    answer = prober.ask(NETLINK_ROUTE, probes.loopback())
-    try:
-        if answer.run is not None and not probes.has_ipv6_counters(answer.run):
-            yield prober.lacks(_IPV6_COUNTERS, asked, "answered without them")
-            return
-    except NetlinkError as error:
-        answer = Answer(UNCLEAR, str(error))
-    yield prober.judge(_IPV6_COUNTERS, answer, asked)
+    answer = prober.ask(NETLINK_ROUTE, probes.loopback(), probes.has_ipv6_counters)
+    if answer.errno == 0 and answer.value is None:
+        answer = Answer(UNCLEAR, "answered without an interface")
+    if answer.value is False:
+        yield prober.lacks(_IPV6_COUNTERS, asked, "answered without them")
+    else:
+        yield prober.judge(_IPV6_COUNTERS, answer, asked)
 
 
 def _table(prober: Prober, feature: Feature, message: str, family: int) -> Capability:
     """Whether a table is dumped. For a family that the kernel lacks it answers with the rows of all others."""
     asked = f"{message} dump"
-    answer = prober.ask(NETLINK_ROUTE, probes.table(_TABLES[message], family))
-    if answer.run is not None and family and probes.family_of(answer.run) != family:
+    answer = prober.ask(NETLINK_ROUTE, probes.table(_TABLES[message], family), probes.family_of)
+    if answer.value is not None and family not in (_UNSPEC, answer.value):
         return prober.lacks(feature, asked, "answered for other families")
-    if answer.errno == 0 and answer.run is None and family in _OPTIONAL_FAMILIES:
+    if answer.errno == 0 and answer.value is None and family in _OPTIONAL_FAMILIES:
         others = prober.ask(NETLINK_ROUTE, probes.table(_TABLES[message]))
-        if others.run is None:
+        if others.value is None:
             answer = Answer(UNCLEAR, "no route of any family to tell by")
     return prober.judge(feature, answer, asked)
 
 
 def _route_exceptions(prober: Prober, feature: Feature, family: int) -> Capability:
     """Exceptions are dumped under strict checking only, and since the release that brought next-hop objects."""
-    if prober.ask(NETLINK_ROUTE, probes.strictly_wrong()).errno != EINVAL:
+    strict = prober.ask(NETLINK_ROUTE, probes.strictly_wrong())
+    if strict.errno == 0:
         return prober.lacks(feature, "NETLINK_GET_STRICT_CHK", "a request that makes no sense was not refused")
+    if strict.errno != EINVAL:
+        return prober.judge(feature, strict, "strict RTM_GETROUTE dump")
     answer = prober.ask(NETLINK_ROUTE, probes.route_exceptions(family))
-    if answer.errno == 0 and answer.run is None:
+    if answer.errno == 0 and answer.value is None:
         objects = prober.ask(NETLINK_ROUTE, probes.table(probes.RTM_GETNEXTHOP))
         if objects.errno:
             answer = Answer(UNCLEAR, "no exception to tell by; some older kernels never answer with one")

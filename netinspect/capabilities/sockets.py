@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .. import procfs
 from ..collect.sockets import DIAG_MODULES, FAMILIES, PROTOCOLS
 from ..decode import inet_diag, other_diag, probes, tcp_info, unix_diag
-from ..errors import NetinspectError, NetlinkError
+from ..errors import NetinspectError
 from ..netlink.transport import NETLINK_SOCK_DIAG
 from .prober import LACKING, PARTIAL, PRIVILEGE, UNCLEAR, YES, Answer, Feature
 
@@ -94,14 +94,9 @@ def _told(prober: Prober) -> Iterator[Capability]:
     """What is told of a TCP socket, seen on one of our own."""
     asked = f"sock_diag of a listener on {_LOOPBACK}"
     answer = _listener(prober)
-    told: dict[str, int] = {}
-    try:
-        if answer.run is not None:
-            told = probes.told(answer.run)
-    except NetlinkError as error:
-        answer = Answer(UNCLEAR, str(error))
+    told = answer.value
     for name, feature in _TOLD.items():
-        if answer.run is None:  # what failed says nothing of this attribute
+        if told is None:  # what failed says nothing of this attribute
             yield prober.judge(feature, Answer(UNCLEAR, answer.text), asked)
         elif name not in told:
             found = prober.lacks(feature, asked, "answered without it")
@@ -120,7 +115,8 @@ def _listener(prober: Prober) -> Answer:
             opened.bind((_LOOPBACK, 0))
             opened.listen(1)
             port = opened.getsockname()[1]
-            return prober.ask(NETLINK_SOCK_DIAG, probes.listener(_socket.inet_aton(_LOOPBACK), port))
+            request = probes.listener(_socket.inet_aton(_LOOPBACK), port)
+            return prober.ask(NETLINK_SOCK_DIAG, request, probes.told)
         finally:
             opened.close()
     except OSError as error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from struct import pack
 
-from ..netlink.messages import NLM_F_ACK, NLM_F_DUMP, attribute, attributes, message
+from ..netlink.messages import HEADER_SIZE, NLM_F_ACK, NLM_F_DUMP, attribute, attributes, malformed, message
 from .inet_diag import (
     AF_INET,
     AF_INET6,
@@ -108,8 +108,13 @@ def table(kind: int, family: int = AF_UNSPEC) -> bytes:
 
 
 def family_of(run: Run) -> int:
-    """The address family of the first row: where a kernel lacks the family, rtnetlink answers with all the others."""
-    return run.u8(16)[0]
+    """The address family of the first row: for a family that the kernel lacks, rtnetlink answers with all the others.
+
+    Raises NetlinkError where the row is too short for it.
+    """
+    if run.length <= HEADER_SIZE:
+        raise malformed(f"{run.length} bytes where more than a header was due")
+    return run.u8(HEADER_SIZE)[0]
 
 
 def route_exceptions(family: int) -> bytes:
