@@ -163,8 +163,7 @@ def test_without_proc_there_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) 
 )
 def test_a_program_is_named_by_argument_0_as_netstat_does(argument: str, name: str) -> None:
     with subprocess.Popen([argument, "-c", "read line"], executable="/bin/sh", stdin=subprocess.PIPE) as child:
-        await_(lambda: procfs.program_name(child.pid) == name)
-        assert procfs.command_name(child.pid) == "sh"
+        await_(lambda: (procfs.program_name(child.pid), procfs.command_name(child.pid)) == (name, "sh"))
 
 
 def test_kernel_threads_are_told_from_processes_that_may_have_files() -> None:
