@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import repeat
-
 from ..records import MptcpInfo
 from .inet_diag import INET_DIAG_INFO
 from .sock_diag import GrowingStruct, place
@@ -62,5 +60,5 @@ def mptcp_info_records(run: Run, layout: Layout) -> list[MptcpInfo]:
     columns["remote_key_received"] = [bool(bits & MPTCP_INFO_FLAG_REMOTE_KEY_RECEIVED) for bits in flags]
     if "checksum" in columns:
         columns["checksum"] = map(bool, columns["checksum"])
-    missing = repeat(None, run.count)
-    return [MptcpInfo._make(row) for row in zip(*(columns.get(name, missing) for name in MptcpInfo._fields))]  # noqa: B905
+    missing = [None] * run.count
+    return list(map(MptcpInfo._make, zip(*(columns.get(name, missing) for name in MptcpInfo._fields), strict=True)))

@@ -118,8 +118,8 @@ def tcp_info_records(run: Run, layout: Layout, listening: Sequence[bool]) -> lis
     columns["fastopen_failure"] = [_FASTOPEN_FAILURES[bits >> _FASTOPEN_FAILURE & 3] for bits in raw["limits"]]
     columns["congestion_control"] = _names(run, layout)
     columns["congestion_info"] = _congestion_infos(run, layout)
-    missing = repeat(None, run.count)
-    return [TcpInfo._make(row) for row in zip(*(columns.get(name, missing) for name in TcpInfo._fields))]  # noqa: B905
+    missing = [None] * run.count
+    return list(map(TcpInfo._make, zip(*(columns.get(name, missing) for name in TcpInfo._fields), strict=True)))
 
 
 def lacking(size: int) -> list[str]:
