@@ -262,4 +262,4 @@ def test_the_request_is_what_pyroute2_would_send() -> None:
     oracle.decode()
     assert oracle["sdiag_family"] == socket.AF_UNIX
     assert oracle["udiag_states"] == 0x402
-    assert oracle["udiag_show"] == 0x01 | 0x04 | 0x10 | 0x20 | 0x40
+    assert oracle["udiag_show"] == 0x01 | 0x04 | 0x08 | 0x10 | 0x20 | 0x40

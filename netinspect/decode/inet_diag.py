@@ -111,6 +111,9 @@ _SOURCE, _DESTINATION = 24, 40
 _INTERFACE, _COOKIE = 56, 60
 _EXPIRES, _RECEIVE_QUEUE, _SEND_QUEUE, _UID, _INODE = 68, 72, 76, 80, 84
 
+_TCPI_RETRANSMITS, _TCPI_PROBES = 2, 3
+"""linux/tcp.h: offsets in struct tcp_info."""
+
 _LISTEN = 10
 _LONGEST = 0x7FFFFFFF
 
@@ -246,6 +249,12 @@ def _v6only(run: Run, layout: Layout) -> Column:
     return NONE if at is None else list(map(bool, run.u8(at)))
 
 
+def _counter(run: Run, layout: Layout, offset: int) -> Column:
+    """One of the first bytes of struct tcp_info, without the rest."""
+    at = place(run, layout, INET_DIAG_INFO, 4)
+    return NONE if at is None else run.u8(at + offset)
+
+
 def _cgroup_ids(run: Run, layout: Layout) -> Column:
     at = place(run, layout, INET_DIAG_CGROUP_ID, 8)
     return NONE if at is None else run.unpack(at, "Q")
@@ -296,6 +305,8 @@ _MAKERS: dict[str, Callable[[Decoder, Run, Layout], Column]] = {
     "cgroup_id": lambda decoder, run, layout: _cgroup_ids(run, layout),
     "shutdown": lambda decoder, run, layout: shutdowns(run, layout, INET_DIAG_SHUTDOWN),
     "v6only": lambda decoder, run, layout: _v6only(run, layout),
+    "retransmits": lambda decoder, run, layout: _counter(run, layout, _TCPI_RETRANSMITS),
+    "probes": lambda decoder, run, layout: _counter(run, layout, _TCPI_PROBES),
     "tcp_info": lambda decoder, run, layout: decoder.tcp_info(run, layout),
     "mptcp_info": lambda decoder, run, layout: decoder.mptcp_info(run, layout),
     "upper_layer_protocol": lambda decoder, run, layout: _upper_layer_protocols(run, layout),

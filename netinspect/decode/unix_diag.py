@@ -33,12 +33,13 @@ AF_UNIX = 1
 
 UNIX_DIAG_NAME = 0
 UNIX_DIAG_PEER = 2
+UNIX_DIAG_ICONS = 3
 UNIX_DIAG_RQLEN = 4
 UNIX_DIAG_MEMINFO = 5
 UNIX_DIAG_SHUTDOWN = 6
 UNIX_DIAG_UID = 7
 
-_SHOW_NAME, _SHOW_PEER, _SHOW_QUEUES, _SHOW_MEMORY, _SHOW_UID = 0x01, 0x04, 0x10, 0x20, 0x40
+_SHOW_NAME, _SHOW_PEER, _SHOW_ICONS, _SHOW_QUEUES, _SHOW_MEMORY, _SHOW_UID = 0x01, 0x04, 0x08, 0x10, 0x20, 0x40
 
 # struct unix_diag_msg
 _BODY = 16
@@ -47,7 +48,7 @@ _TYPE, _STATE, _INODE, _COOKIE = 17, 18, 20, 24
 
 def request(states: int, *, memory: bool = False) -> bytes:
     """A dump of the unix sockets (struct unix_diag_req) in the states whose bits are set."""
-    show = _SHOW_NAME | _SHOW_PEER | _SHOW_QUEUES | _SHOW_UID | (_SHOW_MEMORY if memory else 0)
+    show = _SHOW_NAME | _SHOW_PEER | _SHOW_ICONS | _SHOW_QUEUES | _SHOW_UID | (_SHOW_MEMORY if memory else 0)
     return message(SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, pack("=BBHIII8x", AF_UNIX, 0, 0, states, 0, show))
 
 
@@ -97,6 +98,14 @@ def _names(run: Run, layout: Layout) -> list[str]:
     ]
 
 
+def _waiting(run: Run, layout: Layout) -> Column:
+    """For each listener the inodes of the clients that wait to be accepted, 0 for one that is gone."""
+    if UNIX_DIAG_ICONS not in layout:
+        return NONE
+    at, size = layout[UNIX_DIAG_ICONS]
+    return list(run.rows(at, f"{size // 4}I"))
+
+
 def _queues(run: Run, layout: Layout, offset: int) -> Column:
     at = place(run, layout, UNIX_DIAG_RQLEN, 8)
     return Constant(0) if at is None else numbers(run, at + offset)
@@ -119,4 +128,5 @@ _MAKERS: dict[str, Callable[[Run, Layout], Column]] = {
     "shutdown": lambda run, layout: shutdowns(run, layout, UNIX_DIAG_SHUTDOWN),
     "peer_inode": lambda run, layout: attribute_u32(run, layout, UNIX_DIAG_PEER),
     "memory": lambda run, layout: memory_records(run, layout, UNIX_DIAG_MEMINFO),
+    "waiting": lambda run, layout: _waiting(run, layout),
 }
