@@ -73,7 +73,8 @@ def _rest(lab: Lab[Any], host: Host, spec: HostSpec) -> None:
 
 def _new_index(lab: Lab[Any], host: str, name: str) -> int:
     """An index that no other interface of the lab has, so that numbers tell interfaces apart on all hosts."""
-    index = max(FIRST_INDEX - 1, *(index for known in lab.hosts.values() for index in known.interfaces.values())) + 1
+    taken = (index for known in lab.hosts.values() for index in known.interfaces.values())
+    index: int = max(FIRST_INDEX - 1, *taken) + 1
     lab.hosts[host].interfaces[name] = index
     return index
 

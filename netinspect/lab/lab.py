@@ -190,8 +190,12 @@ class Lab(Generic[AnyHost]):
         name: str | None = None,
         user_namespace: bool | None = None,
         host_type: type[AnyHost] | None = None,
+        world: World | None = None,
     ) -> None:
-        """Raises LabError or TopologyError; nothing is left behind then."""
+        """``world`` is given where the hosts are another process's, and ``adopt`` follows for each.
+
+        Raises LabError or TopologyError; nothing is left behind then.
+        """
         topology = topology or Topology()
         self.name = name or f"{topology.name}-{os.getpid()}-{next(_numbers)}"
         self.mark = Holder.current().mark(self.name)
@@ -205,7 +209,8 @@ class Lab(Generic[AnyHost]):
         """Sockets that keep multicast memberships."""
         self._host_type = cast("type[AnyHost]", host_type or Host)
         self._traffic: list[Traffic] = []
-        self.world = World.open(user_namespace)
+        self._owned = world is None
+        self.world = world or World.open(user_namespace)
         try:
             self.add(topology)
         except BaseException:
@@ -286,6 +291,13 @@ class Lab(Generic[AnyHost]):
         build(self, topology, new)
         self.roles.update(topology.roles)
 
+    def adopt(self, name: str, descriptor: int, interfaces: Mapping[str, int], addresses: Sequence[str]) -> None:
+        """Adds a host whose namespace another process has made."""
+        host = self._host_type(self, name, self.world.open_sockets(descriptor))
+        host.interfaces.update(interfaces)
+        host.addresses += addresses
+        self.hosts[name] = host
+
     def traffic(self, scenario: str, **options: Any) -> Traffic:
         """Plays a traffic scenario; what it opened stays open until its ``close``, or the lab's."""
         from .traffic import play
@@ -317,7 +329,7 @@ class Lab(Generic[AnyHost]):
         for pid in self.holders:
             os.waitpid(pid, 0)
         inodes = {host.inode for host in self.hosts.values()}
-        if self.started or self.holders:
+        if self._owned and (self.started or self.holders):
             kill_until_gone(lambda: processes_inside(inodes))
         for kept in self.kept:
             kept.close()

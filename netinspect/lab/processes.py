@@ -8,6 +8,7 @@ names a holder that is no more are orphans.
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import time
@@ -18,7 +19,7 @@ from .errors import LabError
 from .world import die_with_parent, spawn
 
 MARK = "NETINSPECT_LAB"
-"""The environment variable: NAME/PID/START-TIME of the holder."""
+"""The environment variable: NAME/PID-NAMESPACE/PID/START-TIME of the holder."""
 
 
 class Holder(NamedTuple):
@@ -39,7 +40,7 @@ class Holder(NamedTuple):
 
     def mark(self, name: str) -> str:
         """What processes of the lab of that name carry."""
-        return f"{name}/{self.pid}/{self.start}"
+        return f"{name}/{_pid_namespace()}/{self.pid}/{self.start}"
 
 
 def start_time(pid: int) -> int | None:
@@ -82,9 +83,16 @@ def orphans() -> Iterator[int]:
 
 
 def _holder(entry: bytes) -> Holder | None:
-    """The holder that a mark names."""
-    fields = entry.rsplit(b"/", 2)[1:]
-    return Holder(int(fields[0]), int(fields[1])) if len(fields) == 2 and all(map(bytes.isdigit, fields)) else None
+    """The holder that a mark names; None where its process id is one of another pid namespace, a container's."""
+    fields = entry.rsplit(b"/", 3)[1:]
+    if len(fields) != 3 or not all(map(bytes.isdigit, fields)) or int(fields[0]) != _pid_namespace():
+        return None
+    return Holder(int(fields[1]), int(fields[2]))
+
+
+def _pid_namespace() -> int:
+    """Its inode number."""
+    return os.stat("/proc/self/ns/pid").st_ino
 
 
 def command(pid: int) -> str:
@@ -127,6 +135,18 @@ def kill_until_gone(find: Callable[[], Iterable[int]], patience: float = 5.0) ->
         time.sleep(pause)
         pause = min(pause * 2, 0.05)
     return len(killed)
+
+
+def kill(holder: Holder) -> None:
+    """Kills that process and no other, and returns when it is gone."""
+    try:
+        descriptor = os.pidfd_open(holder.pid)
+    except ProcessLookupError:
+        return
+    with open(descriptor, closefd=True):
+        if holder.alive:  # asked when the descriptor is held: the id cannot pass to another process any more
+            signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+            select.select([descriptor], [], [], 5)
 
 
 def popen(

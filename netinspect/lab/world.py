@@ -107,6 +107,11 @@ class World:
             made = in_child(make, lambda: _setns(user, CLONE_NEWUSER))
         return [Namespace(descriptor.detach(), route, netfilter) for descriptor, route, netfilter in made]
 
+    def open_sockets(self, descriptor: int) -> Namespace:
+        """A namespace that exists, with sockets of our own inside."""
+        route, netfilter = self.call(descriptor, lambda: (_netlink(_NETLINK_ROUTE), _netlink(_NETLINK_NETFILTER)))
+        return Namespace(descriptor, route, netfilter)
+
     def call(self, namespace: int, function: Callable[[], Result]) -> Result:
         """What ``function`` returns inside that namespace; whatever it raises is raised here.
 

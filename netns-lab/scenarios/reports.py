@@ -37,8 +37,13 @@ def play(traffic):
 
 def link_local(host):
     """The link-local address of eth0: MLD reports from another are ignored."""
-    for line in host.call(lambda: open("/proc/thread-self/net/if_inet6").read()).splitlines():
+    for line in host.call(interface_addresses):
         digits, _, _, _, _, name = line.split()
         if name == "eth0" and digits.startswith("fe80"):
             return ":".join(digits[at : at + 4] for at in range(0, 32, 4))
     return "::"
+
+
+def interface_addresses():
+    with open("/proc/thread-self/net/if_inet6") as file:
+        return file.readlines()
