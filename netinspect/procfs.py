@@ -427,3 +427,18 @@ def _blocks(descriptor: int, limit: int) -> Iterator[bytes]:
 def _text(raw: bytes) -> str:
     """Names are bytes to the kernel: what is not UTF-8 is shown as escapes, so JSON stays valid."""
     return raw.decode("utf-8", "backslashreplace")
+
+
+def legacy_tables() -> list[str]:
+    """Tables of legacy iptables that the calling thread's network namespace has, such as ``ip nat``; often none.
+
+    Their rules have no netlink source: getsockopt(2) of raw sockets has them.
+    """
+    found = []
+    for family, name in (("ip", "ip_tables_names"), ("ip6", "ip6_tables_names")):
+        try:
+            text = _text(_read(f"/proc/thread-self/net/{name}"))
+        except OSError:
+            continue
+        found += [f"{family} {table}" for table in text.split()]
+    return found

@@ -1,0 +1,91 @@
+"""Entries of the connection tracking table: what to ask of ctnetlink, in which namespaces, and what refusals mean."""
+
+from __future__ import annotations
+
+from errno import EINVAL, EOPNOTSUPP, EPERM, EPROTONOSUPPORT
+
+from ..decode.conntrack import Decoder
+from ..decode.conntrack_filter import KernelFilter, request
+from ..errors import NetinspectError, NetlinkError
+from ..netlink.transport import NETLINK_NETFILTER, Dump
+from .dumps import whole_dump
+from .flow_filter import FlowFilter
+from .places import Place, in_places
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ..batch import Batch
+
+OPERATION = "listing conntrack entries"
+
+
+class ConntrackError(NetinspectError):
+    """Connection tracking cannot be asked: no permission, or not in this kernel."""
+
+
+class Listing:
+    """One listing: ``batches()`` streams it. ``problems`` has, at its end, what could not be listed, and why."""
+
+    def __init__(self, wanted: FlowFilter | None = None, places: Sequence[Place] = ()) -> None:
+        """Without ``places``: the current namespace."""
+        self.wanted = wanted or FlowFilter()
+        self.problems: list[str] = []
+        self.notes: list[str] = []
+        """Things worth knowing that leave nothing out."""
+        self._places = places or (Place(),)
+
+    def batches(self) -> Iterator[Batch]:
+        """The entries, as they come. Raises ConntrackError, NetlinkError and NamespaceError."""
+        return in_places(self._places, self._place, self.problems.append)
+
+    def _place(self, place: Place) -> Iterator[Batch]:
+        seen = False
+        for family, kernel in self.wanted.kernel():
+            for batch in self._filtered(place, family, kernel):
+                seen = True
+                found = self.wanted.checked(batch)
+                if found.count:
+                    yield found
+        if not seen:
+            self._explain_nothing(place)
+
+    def _filtered(self, place: Place, family: int, kernel: KernelFilter) -> Iterator[Batch]:
+        try:
+            yield from self._dump(place, request(family, kernel))
+        except NetlinkError as error:
+            if error.errno not in (EINVAL, EOPNOTSUPP):
+                raise explained(error) from None
+            # This kernel lacks a filter: it is asked for all, and the rows are checked in any case.
+            try:
+                yield from self._dump(place, request(family))
+            except NetlinkError as second:
+                raise explained(second) from None
+
+    def _dump(self, place: Place, asked: bytes) -> Iterator[Batch]:
+        decoder = Decoder()
+
+        def dump() -> Dump:
+            return Dump(place.connect(NETLINK_NETFILTER), asked, OPERATION)
+
+        return whole_dump(OPERATION, dump, decoder.batches, None, "id", self.problems.append, gather=True)
+
+    def _explain_nothing(self, place: Place) -> None:
+        from .conntrack_state import why_nothing
+
+        reason = why_nothing(place)
+        if reason:
+            self.notes.append(reason if place.label is None else f"namespace {place.label}: {reason}")
+
+
+def explained(error: NetlinkError) -> NetinspectError:
+    """What a refusal of ctnetlink means, and what to do."""
+    if error.errno == EPERM:
+        return ConntrackError(f"{error.operation} takes CAP_NET_ADMIN in this network namespace: run as root")
+    if error.errno in (EPROTONOSUPPORT, EOPNOTSUPP, EINVAL):
+        return ConntrackError(
+            f"{error.operation}: this kernel has no ctnetlink (CONFIG_NF_CT_NETLINK): "
+            "try `modprobe nf_conntrack_netlink`"
+        )
+    return error
