@@ -155,7 +155,9 @@ def _status(arguments: argparse.Namespace) -> int:
             (state.name, state.topology, state.holder.pid, _age(time.time() - state.created), " ".join(state.hosts))
             for state in labs
         ]
-        print(tabulate(rows, ("name", "topology", "holder", "up for", "hosts"), tablefmt="plain", disable_numparse=True))
+        print(
+            tabulate(rows, ("name", "topology", "holder", "up for", "hosts"), tablefmt="plain", disable_numparse=True)
+        )
     else:
         print("no lab is up")
     return ExitStatus.OK
@@ -229,7 +231,7 @@ def _run(arguments: argparse.Namespace) -> int:
         except OSError as error:
             print(f"netinspect lab: {printable(arguments.argv[0])}: {error.strerror}", file=sys.stderr)
             return _NOT_FOUND if isinstance(error, FileNotFoundError) else _NOT_EXECUTABLE
-        status = process.wait()
+        status: int = process.wait()
     return 128 - status if status < 0 else status
 
 

@@ -207,6 +207,8 @@ class Lab(Generic[AnyHost]):
         """Children that hold large numbers of sockets."""
         self.kept: list[socket.socket] = []
         """Sockets that keep multicast memberships."""
+        self.at_failure: str | None = None
+        """What it looked like when an assertion failed."""
         self._host_type = cast("type[AnyHost]", host_type or Host)
         self._traffic: list[Traffic] = []
         self._owned = world is None

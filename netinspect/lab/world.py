@@ -210,7 +210,7 @@ def _new_user_namespace() -> Descriptor:
     return Descriptor(descriptor)
 
 
-_SETTINGS = (
+_SETTINGS: tuple[tuple[str, Callable[[int], bool], str], ...] = (
     # user_namespaces(7), namespaces(7); Debian's patch; Ubuntu's AppArmor since 23.10.
     ("user.max_user_namespaces", lambda value: value == 0, "set it above 0"),
     ("user.max_net_namespaces", lambda value: value == 0, "set it above 0"),
@@ -256,6 +256,7 @@ class _Spawner:
         self._lock = threading.Lock()
 
     def __call__(self, start: Callable[[], Result]) -> Result:
+        """What ``start`` returns."""
         if threading.current_thread() is threading.main_thread():
             return start()
         with self._lock:
