@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -11,9 +12,16 @@ from throwaway import Namespace, own_world
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A directory of this user's own: pytest's default, /tmp/pytest-of-NAME, takes root's name in a user namespace.
+    if config.option.basetemp is None:
+        config.option.basetemp = tempfile.mkdtemp(prefix="netinspect-tests-")
     failure = own_world()
     if failure:
         pytest.exit(failure, returncode=1)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    shutil.rmtree(config.option.basetemp, ignore_errors=True)
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ COMMAND = Command(
         (["-aln"], [("all", None), ("listening", None), ("numeric", None)], []),
         (["-a", "x", "-l", "y"], [("all", None), ("listening", None)], ["x", "y"]),
         (["--all", "--", "-l", "--numeric"], [("all", None)], ["-l", "--numeric"]),
-        (["-sfoo", "-s", "bar", "--state=baz", "--state", "-a"], [("state", "foo"), ("state", "bar"), ("state", "baz"), ("state", "-a")], []),
+        (["-sx", "-s", "y", "--state=z", "--state", "-a"], [("state", value) for value in ("x", "y", "z", "-a")], []),
         (["-as", "x"], [("all", None), ("state", "x")], []),
         (["--numeric-h"], [("numeric-hosts", None)], []),
         (["--numeric"], [("numeric", None)], []),

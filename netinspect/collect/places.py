@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     from ..netlink.transport import NetlinkSocket
 
 
+_NAMED = 5
+"""How many of the namespaces that are left out are named."""
+
+
+def _nothing() -> None:
+    pass
+
+
 class Place:
     """A network namespace to look into: where to open it, and its label, None where it need not be told."""
 
@@ -30,9 +38,15 @@ class Place:
         self.descriptor: int | None = None
 
     def open(self) -> None:
-        """Opens it. Raises NamespaceError."""
-        if self.name is not None:
-            self.descriptor = open_namespace(self.name)
+        """Opens it. Raises NamespaceError, also where it may not be entered."""
+        if self.name is None:
+            return
+        self.descriptor = open_namespace(self.name)
+        try:
+            inside(self.descriptor, _nothing)
+        except NamespaceError:
+            self.close()
+            raise
 
     def __enter__(self) -> Place:
         self.open()
@@ -72,15 +86,16 @@ def in_places(
 ) -> Iterator[Batch]:
     """What ``collect`` finds in each place, with a column ``netns`` where places have labels.
 
-    Of several places, one that cannot be entered is told to ``problem``; the only one raises NamespaceError.
+    Of several places, those that cannot be entered are told to ``problem``; the only one raises NamespaceError.
     """
+    left_out: dict[str, list[str]] = {}
     for place in places:
         try:
             place.open()
         except NamespaceError as error:
             if len(places) == 1:
                 raise
-            problem(str(error))
+            left_out.setdefault(str(error), []).append(place.label or "")
             continue
         try:
             if place.label is None:
@@ -91,6 +106,9 @@ def in_places(
                     yield batch.joined({"netns": lambda _, label=label: label})  # type: ignore[misc]
         finally:
             place.close()
+    for reason, labels in left_out.items():
+        named = ", ".join(labels[:_NAMED]) + (" …" if len(labels) > _NAMED else "")
+        problem(f"network namespaces left out: {len(labels)} ({named}): {reason}")
 
 
 class InterfaceNames(dict[int, str]):
