@@ -63,6 +63,7 @@ INET_DIAG_SKMEMINFO = 7
 INET_DIAG_SHUTDOWN = 8
 INET_DIAG_DCTCPINFO = 9
 INET_DIAG_SKV6ONLY = 11
+INET_DIAG_LOCALS = 12
 INET_DIAG_PEERS = 13
 INET_DIAG_MARK = 15
 INET_DIAG_BBRINFO = 16
@@ -110,6 +111,9 @@ _SOURCE_PORT, _DESTINATION_PORT = 20, 22
 _SOURCE, _DESTINATION = 24, 40
 _INTERFACE, _COOKIE = 56, 60
 _EXPIRES, _RECEIVE_QUEUE, _SEND_QUEUE, _UID, _INODE = 68, 72, 76, 80, 84
+
+_SOCKADDR_STORAGE = 128
+"""linux/socket.h: an address of any family takes so much in INET_DIAG_LOCALS and INET_DIAG_PEERS."""
 
 _TCPI_RETRANSMITS, _TCPI_PROBES = 2, 3
 """linux/tcp.h: offsets in struct tcp_info."""
@@ -195,6 +199,21 @@ class Decoder:
                 return Constant(self._ipv4[run.words(offset)[0]])
             return list(map(self._ipv4.__getitem__, run.words(offset)))
         return list(map(self._ipv6.__getitem__, run.unpack(offset, "16s")))
+
+    def address_lists(self, run: Run, layout: Layout, kind: int) -> Column:
+        """All addresses of one end of an SCTP association or endpoint, the first one too."""
+        if kind not in layout:
+            return NONE
+        at, size = layout[kind]
+        starts = range(at, at + size - _SOCKADDR_STORAGE + 1, _SOCKADDR_STORAGE)
+        messages = range(0, len(run.data), run.length)
+        return [tuple(self._socket_address(run.data, first + start) for start in starts) for first in messages]
+
+    def _socket_address(self, data: bytes, at: int) -> str:
+        """The address in a struct sockaddr_in or sockaddr_in6."""
+        if int.from_bytes(data[at : at + 2], byteorder) == AF_INET:
+            return self._ipv4[int.from_bytes(data[at + 4 : at + 8], byteorder)]
+        return self._ipv6[data[at + 8 : at + 24]]
 
     def states(self, run: Run, layout: Layout) -> Column:
         states = self._states
@@ -296,6 +315,8 @@ _MAKERS: dict[str, Callable[[Decoder, Run, Layout], Column]] = {
     "local_port": lambda decoder, run, layout: run.be16(_SOURCE_PORT),
     "remote_address": lambda decoder, run, layout: decoder.addresses(run, _DESTINATION),
     "remote_port": lambda decoder, run, layout: run.be16(_DESTINATION_PORT),
+    "local_addresses": lambda decoder, run, layout: decoder.address_lists(run, layout, INET_DIAG_LOCALS),
+    "remote_addresses": lambda decoder, run, layout: decoder.address_lists(run, layout, INET_DIAG_PEERS),
     "interface": lambda decoder, run, layout: decoder.interfaces(run),
     "uid": lambda decoder, run, layout: numbers(run, _UID),
     "inode": lambda decoder, run, layout: run.u32(_INODE),
