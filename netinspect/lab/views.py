@@ -123,7 +123,8 @@ def sockets(host: Host, protocols: tuple[str, ...] = ("tcp", "udp")) -> list[Soc
     """The host's internet sockets."""
     found: list[Socket] = []
     for protocol in protocols:
-        for family in (socket.AF_INET, socket.AF_INET6):
+        families = (socket.AF_UNSPEC,) if protocol == "tcp" else (socket.AF_INET, socket.AF_INET6)
+        for family in families:
             opened = host.call(lambda: connect(NETLINK_SOCK_DIAG))
             request = inet_diag.request(family, inet_diag.PROTOCOLS[protocol][0], 0xFFFF)
             decoder = inet_diag.Decoder(protocol, host.interface_name)
@@ -214,14 +215,11 @@ def flows(host: Host) -> list[HostFlow]:
 
     from .requests import dump
 
-    found = []
-    for family in _FAMILIES.values():
-        message = nfct_msg()
-        message["nfgen_family"] = family
-        kind = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET
-        for answer in dump(host.namespace.netfilter, message, kind, f"listing the flows of {host.name}"):
-            found.append(_flow(answer))
-    return found
+    message = nfct_msg()
+    message["nfgen_family"] = socket.AF_UNSPEC  # both at once: a dump walks a hash table that all namespaces share
+    kind = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET
+    answers = dump(host.namespace.netfilter, message, kind, f"listing the flows of {host.name}")
+    return [_flow(answer) for answer in answers]
 
 
 _PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6", 132: "sctp", 136: "udplite"}
