@@ -5,7 +5,7 @@ Sources: linux/packet_diag.h, linux/netlink_diag.h, linux/vm_sockets_diag.h, lin
 
 from __future__ import annotations
 
-from struct import pack
+from struct import calcsize, pack
 
 from ..batch import NONE, Batch, Constant
 from ..netlink.messages import NLM_F_DUMP, message
@@ -37,8 +37,8 @@ AF_NETLINK, AF_PACKET, AF_VSOCK, AF_XDP = 16, 17, 40, 44
 PACKET_DIAG_INFO, PACKET_DIAG_UID, PACKET_DIAG_MEMINFO = 0, 5, 6
 _PACKET_SHOW_INFO, _PACKET_SHOW_MEMINFO = 0x01, 0x10
 
-NETLINK_DIAG_MEMINFO = 0
-_NDIAG_SHOW_MEMINFO = 0x01
+NETLINK_DIAG_MEMINFO, NETLINK_DIAG_GROUPS = 0, 1
+_NDIAG_SHOW_MEMINFO, _NDIAG_SHOW_GROUPS = 0x01, 0x02
 _NDIAG_PROTO_ALL = 0xFF
 
 XDP_DIAG_INFO, XDP_DIAG_UID, XDP_DIAG_MEMINFO = 1, 2, 8
@@ -103,7 +103,7 @@ _VSOCK_ANY_PORT = 0xFFFFFFFF
 
 
 class Decoder:
-    """Decodes one family. ``interface_name`` gives the name of an interface index."""
+    """Decodes one dump of one family. ``interface_name`` gives the name of an interface index."""
 
     interface_name: Callable[[int], str]
 
@@ -115,12 +115,22 @@ class Decoder:
             "source": Constant("sock_diag"),
         }
         self.interface_name = interface_name
+        self._seen: set[int] = set()
 
     def batches(self, run: Run) -> Iterator[Batch]:
         """The sockets of a run. Raises NetlinkError where messages are malformed."""
         for part, layout in run.by_layout(self._family.body):
             expect_family(part, self._family.number)
-            yield self._batch(part, layout)
+            batch = self._batch(part, layout)
+            yield self._once(batch) if self._family.twice else batch
+
+    def _once(self, batch: Batch) -> Batch:
+        """The sockets of a batch that were not there before."""
+        new: list[bool] = []
+        for cookie in batch.values("cookie"):
+            new.append(cookie not in self._seen)
+            self._seen.add(cookie)
+        return batch if all(new) else batch.select(new)
 
     def identities(self, run: Run) -> array[int]:
         """The low words of the cookies of a run's sockets."""
@@ -140,17 +150,27 @@ class Decoder:
 
 
 class _Family:
-    """One family: what to ask, the size of the answers' header, the place of the cookie, and what makes each column."""
+    """One family: what to ask, the size of the answers' header, the place of the cookie, and what makes each column.
 
-    __slots__ = ("body", "cookie", "makers", "number", "request")
+    ``twice`` says that the kernel may list a socket twice.
+    """
+
+    __slots__ = ("body", "cookie", "makers", "number", "request", "twice")
 
     def __init__(
-        self, request: bytes, body: int, cookie: int, makers: dict[str, Callable[[Decoder, Run, Layout], Column]]
+        self,
+        request: bytes,
+        body: int,
+        cookie: int,
+        makers: dict[str, Callable[[Decoder, Run, Layout], Column]],
+        *,
+        twice: bool = False,
     ) -> None:
         self.request = message(SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, request)
         self.number = request[0]
         self.body = body
         self.cookie = cookie
+        self.twice = twice
         self.makers = makers
 
 
@@ -190,6 +210,23 @@ def _netlink_destinations(run: Run) -> Column:
     return [port if state == _NETLINK_CONNECTED else None for port, state in zip(run.words(24), states, strict=True)]
 
 
+def _netlink_groups(run: Run, layout: Layout) -> Column:
+    """Numbers of groups, from a bit map of words (unsigned long) in which the lowest bit of the first is group 1."""
+    if NETLINK_DIAG_GROUPS not in layout:
+        return NONE
+    at, size = layout[NETLINK_DIAG_GROUPS]
+    words = size // calcsize("@L")
+    return [
+        tuple(
+            1 + position + word * 8 * calcsize("@L")
+            for word, bits in enumerate(row)
+            for position in range(bits.bit_length())
+            if bits >> position & 1
+        )
+        for row in run.rows(at, {4: "I", 8: "Q"}[calcsize("@L")] * words)
+    ]
+
+
 def _xdp_queues(run: Run, layout: Layout) -> Column:
     at = place(run, layout, XDP_DIAG_INFO, 8)
     return NONE if at is None else run.u32(at + 4)
@@ -225,7 +262,7 @@ FAMILIES: dict[str, _Family] = {
         },
     ),
     "netlink": _Family(
-        pack("=BBHII8x", AF_NETLINK, _NDIAG_PROTO_ALL, 0, 0, _NDIAG_SHOW_MEMINFO),
+        pack("=BBHII8x", AF_NETLINK, _NDIAG_PROTO_ALL, 0, 0, _NDIAG_SHOW_MEMINFO | _NDIAG_SHOW_GROUPS),
         28,
         36,
         {
@@ -239,8 +276,11 @@ FAMILIES: dict[str, _Family] = {
             "local_port": lambda decoder, run, layout: run.u32(20),
             "remote_port": lambda decoder, run, layout: _netlink_destinations(run),
             "inode": lambda decoder, run, layout: run.u32(32),
+            "groups": lambda decoder, run, layout: _netlink_groups(run, layout),
             "memory": lambda decoder, run, layout: memory_records(run, layout, NETLINK_DIAG_MEMINFO),
         },
+        # Those that have joined a group are in the table of all, and in the list of members (net/netlink/diag.c).
+        twice=True,
     ),
     "vsock": _Family(
         pack("=BBHIII8x", AF_VSOCK, 0, 0, 0xFFFFFFFF, 0, 0),

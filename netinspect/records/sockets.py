@@ -189,6 +189,7 @@ class Socket(NamedTuple):
     options: Annotated[
         tuple[str, ...] | None, "socket options that are on: freebind, transparent, bind_address_no_port, recverr …"
     ] = None
+    groups: Annotated[tuple[int, ...] | None, "netlink: numbers of the multicast groups it has joined"] = None
     memory: Annotated[Memory | None, "socket memory, where asked for"] = None
     netns: Annotated[str | None, "network namespace, where more than the current one was asked for"] = None
     source: Annotated[str, "sock_diag, or procfs where the kernel has no sock_diag for this protocol"] = "sock_diag"
