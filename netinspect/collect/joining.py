@@ -115,7 +115,8 @@ def _with_owners(listing: Listing, batches: Iterator[Batch], selection: Selectio
             batch = batch.select([selection.holds(processes) for processes in batch.values("processes")])
         yield batch.joined(found) if found else batch
     if owners.unreadable:
-        text = f"the open files of {owners.unreadable} processes may not be seen (it takes root with CAP_SYS_PTRACE): "
+        hidden = "1 process" if owners.unreadable == 1 else f"{owners.unreadable} processes"
+        text = f"the open files of {hidden} may not be seen (it takes root with CAP_SYS_PTRACE): "
         if selection.by_owner:
             listing.problems.append(text + "sockets of theirs may be missing")
         else:

@@ -332,7 +332,7 @@ class _View:
             field = "uid"
         if field in ("processes", "peers"):
             owners = {"processes": "owners", "peers": "peer_owners"}[field]
-            return Field(title, owners, kept=False)
+            return Field(title, owners, lambda text: text or "-", kept=False)
         if field in ("timer", "memory", "tcp_info"):
             from ..render import details
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 _MEASURED_ROWS = 500
 """Rows whose cells decide the widths. What comes later and is wider pushes its row to the right, as in ss."""
 
+_WIDEST = 64
+"""What a single cell can make of its column: a name of a hundred characters would push the rest off the screen."""
+
 
 class Column:
     """One column of a table. ``texts`` gives the cells of a batch; they need not be printable yet."""
@@ -35,7 +38,8 @@ class Column:
 
     def measure(self, batch: Batch) -> None:
         """Widens the column to what this batch needs."""
-        self.width = max(self.width, max(map(len, map(printable, self._texts(batch))), default=0))
+        widths = map(len, map(printable, self._texts(batch)))
+        self.width = max(self.width, min(max(widths, default=0), _WIDEST))
 
     def heading(self) -> str:
         """The title, padded like a cell."""
