@@ -14,7 +14,7 @@ from .errors import NetinspectError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from functools import partial
 
     from .batch import Batch, Column
@@ -29,12 +29,10 @@ _LONE_THREAD = 3
 """Links of a /proc/PID/task with one thread in it: a directory's usual two, and one for each thread."""
 
 _LINK = "socket:["
-_CHUNK = 2048
-"""Descriptors looked at in one go: few enough for two threads to share a process that has very many."""
 _NUMBERED = 64
 """Descriptors from which on asking for number after number is quicker than asking for a list first."""
-_WORTH_A_THREAD = 2000
-"""Descriptors from which on a second thread pays for itself."""
+_CHUNK = 1024
+"""Descriptors looked at in one go: few enough for two threads to share the work."""
 
 
 class Holder:
@@ -56,19 +54,22 @@ def socket_holders(pids: Iterable[int] | None = None, *, threads: bool = False) 
     and zombies, which have no descriptors. ``threads`` looks for threads with a descriptor table of their own as well
     (unshare(2): CLONE_FILES); one with as many descriptors as its process is taken to share them. Raises
     NetinspectError where /proc is not mounted.
-
-    Nearly all the time is spent inside readlink(2), which releases the interpreter lock: two threads need half of it.
     """
-    counted = _descriptors_counted()
-    tables = [table for pid in pids or process_ids() for table in _tables(pid, counted, threads)]
-    parts = [part for table in tables for part in table.parts]
-    _read_all(parts, sum(table.size for table in tables) >= _WORTH_A_THREAD)
-    holders: dict[int, Holder] = {}
+    tables: list[_Table] = []
     refused: set[int] = set()
+    for pid in process_ids() if pids is None else pids:
+        try:
+            tables.extend(_tables(pid, threads))
+        except PermissionError:
+            refused.add(pid)
+        except OSError:
+            continue  # it ended
+    _read_all([part for table in tables for part in table.parts if part.missing is None])
+    holders: dict[int, Holder] = {}
     for table in tables:
         table.read_rest()
         for part in table.parts:
-            if part.refused and (counted or _may_have_files(table.pid)):
+            if part.refused:
                 refused.add(table.pid)
             if part.inodes:
                 holder = holders.get(table.pid)
@@ -97,93 +98,109 @@ def process_ids() -> list[int]:
     return pids
 
 
-def _descriptors_counted() -> bool:
-    """Whether the size of /proc/PID/fd is the number of descriptors, as it is since Linux 6.2; before it is 0."""
+def _tables(pid: int, threads: bool) -> Iterator[_Table]:
+    """The descriptor tables of a process: one as a rule. Raises OSError."""
+    path, tasks = f"/proc/{pid}/fd", f"/proc/{pid}/task"
+    found = False
     try:
-        return os.stat("/proc/self/fd").st_size > 0
-    except OSError:
-        return False
-
-
-def _tables(pid: int, counted: bool, threads: bool) -> list[_Table]:
-    """The descriptor tables of a process: one as a rule, none for a kernel thread."""
-    path = f"/proc/{pid}"
-    try:
-        size = os.stat(f"{path}/fd").st_size
-        tables = [_Table(pid, f"{path}/fd", size)] if size or not counted else []
-        # Where the first thread has ended, the process has no descriptors under its own name; other threads have them.
-        if (threads or not tables) and counted and os.stat(f"{path}/task").st_nlink > _LONE_THREAD:
-            for thread in os.listdir(f"{path}/task"):
-                own = os.stat(f"{path}/task/{thread}/fd").st_size
-                if own not in (0, size):
-                    tables.append(_Table(pid, f"{path}/task/{thread}/fd", own))
-                    size = size or own
-    except OSError:
-        return []  # it ended
-    return tables
+        table = _Table(pid, path)
+        found = bool(table.parts)
+        yield table
+    except PermissionError:
+        if _may_have_files(pid):
+            raise
+    # Where the first thread has ended, the process has no descriptors under its own name; other threads have them.
+    if (threads or not found) and os.stat(tasks).st_nlink > _LONE_THREAD:
+        sizes = {0, os.stat(path).st_size}
+        for path in [f"{tasks}/{thread}/fd" for thread in os.listdir(tasks)]:
+            size = os.stat(path).st_size
+            if size not in sizes:
+                yield _Table(pid, path)
+                if not found:
+                    sizes.add(size)  # the others share it
 
 
 class _Table:
-    """One table of descriptors, to be read in parts. ``size`` is how many there are, 0 where that is not known."""
+    """The descriptors of a process, in parts: that of a small table is read at once, those of a large one later."""
 
     __slots__ = ("parts", "path", "pid", "size")
 
-    def __init__(self, pid: int, path: str, size: int) -> None:
+    def __init__(self, pid: int, path: str) -> None:
+        """Raises OSError."""
         self.pid = pid
         self.path = path
-        self.size = size
-        if size < _NUMBERED:
-            self.parts = [_Part(path)]
-        else:
-            # Descriptors are numbered from the lowest free number up, so nearly all of them are below their count.
-            self.parts = [_Part(path, range(first, min(first + _CHUNK, size))) for first in range(0, size, _CHUNK)]
+        self.size = 0
+        """How many descriptors there are; Linux tells since 6.2."""
+        self.parts: list[_Part] = []
+        _inside(path, self._begin)
+
+    def _begin(self, directory: int) -> None:
+        self.size = os.fstat(directory).st_size
+        # A new descriptor gets the lowest free number, so nearly all of them are below their count.
+        numbers = range(self.size) if self.size >= _NUMBERED else _listed(directory)
+        self.parts = [_Part(self.path, numbers[at : at + _CHUNK]) for at in range(0, len(numbers), _CHUNK)]
+        if len(self.parts) == 1:
+            self.parts[0].read_from(directory)
 
     def read_rest(self) -> None:
-        """Reads the descriptors that are numbered higher than their count."""
-        if self.size < _NUMBERED or sum(part.found for part in self.parts) >= self.size:
-            return
-        rest = _Part(self.path, first=self.size)
-        rest.read()
+        """Reads the descriptors with numbers above their count."""
+        if self.size >= _NUMBERED and any(part.missing for part in self.parts):
+            try:
+                _inside(self.path, self._read_rest)
+            except OSError:
+                return  # it ended
+
+    def _read_rest(self, directory: int) -> None:
+        rest = _Part(self.path, [number for number in _listed(directory) if number >= self.size])
+        rest.read_from(directory)
         self.parts.append(rest)
 
 
 class _Part:
-    """The descriptors with these numbers, or else all from ``first`` on."""
+    """Some descriptors of a table. ``missing`` is how many of them turned out not to be open, None before reading."""
 
-    __slots__ = ("_first", "_numbers", "_path", "descriptors", "found", "inodes", "refused")
+    __slots__ = ("descriptors", "inodes", "missing", "numbers", "path", "refused")
 
-    def __init__(self, path: str, numbers: range | None = None, first: int = 0) -> None:
-        self._path = path
-        self._numbers = numbers
-        self._first = first
-        self.found = -1
-        """Descriptors there were, -1 before reading."""
+    def __init__(self, path: str, numbers: Sequence[int]) -> None:
+        self.path = path
+        self.numbers = numbers
+        self.missing: int | None = None
         self.refused = False
         self.descriptors: list[int] = []
         self.inodes: list[int] = []
 
     def read(self) -> None:
         try:
-            directory = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                numbers = self._numbers or [n for n in map(int, os.listdir(directory)) if n >= self._first]
-                self._keep(numbers, _links(directory, numbers))
-            finally:
-                os.close(directory)
-        except OSError as error:
-            self.refused = isinstance(error, PermissionError)
-            self.found = 0  # or else the process ended
+            _inside(self.path, self.read_from)
+        except OSError:
+            self.missing = 0  # it ended
 
-    def _keep(self, numbers: Sequence[int], links: list[str]) -> None:
-        self.found = len(links) - links.count("")
+    def read_from(self, directory: int) -> None:
+        try:
+            links = _links(directory, self.numbers)
+        except PermissionError:
+            self.refused, links = True, []
+        self.missing = links.count("")
         mask = [link.startswith(_LINK) for link in links]
-        if any(mask):
+        if True in mask:
             texts = "".join(compress(links, mask))
             self.inodes = list(map(int, texts[len(_LINK) : -1].split("]" + _LINK)))
-            self.descriptors = list(compress(numbers, mask))
+            self.descriptors = list(compress(self.numbers, mask))
 
 
-def _links(directory: int, numbers: Sequence[int]) -> list[str]:
+def _inside(path: str, action: Callable[[int], None]) -> None:
+    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        action(directory)
+    finally:
+        os.close(directory)
+
+
+def _listed(directory: int) -> list[int]:
+    return list(map(int, os.listdir(directory)))
+
+
+def _links(directory: int, numbers: Iterable[int]) -> list[str]:
     """What the descriptors refer to; "" for those that are not, or no longer, open."""
     links: list[str] = []
     remaining = map(partial(os.readlink, dir_fd=directory), map(str, numbers))
@@ -195,7 +212,12 @@ def _links(directory: int, numbers: Sequence[int]) -> list[str]:
             links.append("")
 
 
-def _read_all(parts: list[_Part], helped: bool) -> None:
+def _read_all(parts: list[_Part]) -> None:
+    """Reads the parts of large tables, with the help of a second thread.
+
+    Nearly all the time is spent inside readlink(2), which releases the interpreter lock: two threads need half of it.
+    With small tables, where more happens outside, they would only wait for each other.
+    """
     waiting = parts[::-1]
 
     def work() -> None:
@@ -214,7 +236,7 @@ def _read_all(parts: list[_Part], helped: bool) -> None:
         finally:
             done.release()
 
-    if helped:
+    if parts:
         done.acquire()
         try:
             start_new_thread(help_with_work, ())
@@ -226,17 +248,24 @@ def _read_all(parts: list[_Part], helped: bool) -> None:
         waiting.clear()
         done.acquire()
     for part in parts:
-        if part.found < 0:  # the helper failed
+        if part.missing is None:  # the helper failed
             part.read()
 
 
 def _may_have_files(pid: int) -> bool:
     """Whether this is neither a kernel thread nor a zombie: these have no descriptors that could be kept from us."""
     try:
-        state, *fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
-        return state != b"Z" and not int(fields[5]) & _KERNEL_THREAD
+        if os.stat("/proc/self/fd").st_size:
+            return os.stat(f"/proc/{pid}/fd").st_size > 0
+        return _is_alive_program(_read(f"/proc/{pid}/stat"))
     except (OSError, ValueError, IndexError):
         return False
+
+
+def _is_alive_program(status: bytes) -> bool:
+    """Reads /proc/PID/stat, for kernels that do not count descriptors."""
+    state, *fields = status.rpartition(b")")[2].split()
+    return state != b"Z" and not int(fields[5]) & _KERNEL_THREAD
 
 
 def command_name(pid: int) -> str | None:
@@ -270,6 +299,14 @@ def cgroups(pid: int) -> list[tuple[str, str]]:
         return []
     fields = [_text(line).split(":", 2) for line in lines]
     return [(field[1], field[2]) for field in fields if len(field) == 3]
+
+
+def security_context(pid: int) -> str | None:
+    """The process's context in the security module that is in force, SELinux say; None where it is not told."""
+    try:
+        return _text(_read(f"/proc/{pid}/attr/current").rstrip(b"\0\n")) or None
+    except OSError:
+        return None
 
 
 def cgroup2_mounts() -> list[tuple[str, str]]:
