@@ -106,10 +106,11 @@ def malformed(what: str, operation: str = "netlink") -> NetlinkError:
 class Run:
     """``count`` messages of one ``kind`` and ``length``, one after the other in ``data``.
 
-    ``length`` is a multiple of four. ``operation`` says what the messages answer, for errors.
+    ``length`` is a multiple of four. ``operation`` says what the messages answer, for errors. ``positions`` tells where
+    in its buffer each message began; it is None where messages of no other shape were between them.
     """
 
-    __slots__ = ("_words", "count", "data", "kind", "length", "operation")
+    __slots__ = ("_words", "count", "data", "kind", "length", "operation", "positions")
 
     def __init__(
         self,
@@ -118,12 +119,14 @@ class Run:
         length: int,
         count: int,
         operation: str = "netlink",
+        positions: Sequence[int] | None = None,
     ) -> None:
         self.data = data
         self.kind = kind
         self.length = length
         self.count = count
         self.operation = operation
+        self.positions = positions
         self._words: array[int] = array("I", data)
 
     def u8(self, offset: int) -> bytes:
@@ -216,12 +219,14 @@ class Run:
 
     def _split(self, keys: Sequence[int]) -> Iterator[tuple[int, Run]]:
         """This run in parts of messages with the same key, in order of the keys' first appearance."""
-        data, length = self.data, self.length
-        groups: dict[int, list[bytes]] = {key: [] for key in keys}
+        data, length, positions = self.data, self.length, self.positions
+        groups: dict[int, list[int]] = {key: [] for key in keys}
         for at, key in zip(range(0, len(data), length), keys, strict=True):
-            groups[key].append(data[at : at + length])
-        for key, messages in groups.items():
-            yield key, Run(b"".join(messages), self.kind, length, len(messages), self.operation)
+            groups[key].append(at)
+        for key, places in groups.items():
+            part = b"".join([data[at : at + length] for at in places])
+            where = places if positions is None else [positions[at // length] for at in places]
+            yield key, Run(part, self.kind, length, len(places), self.operation, where)
 
 
 def gathered(runs: Iterable[Run]) -> Iterator[Run]:
@@ -293,7 +298,7 @@ class Answer:
         """Reads message by message, and puts those of one kind, length and flags together."""
         end = len(buffer)
         words = array("I", buffer + bytes(-end % 4))
-        groups: dict[tuple[int, int], list[bytes]] = {}
+        groups: dict[tuple[int, int], list[int]] = {}
         at = 0
         while at < end and not self.done:
             if end - at < HEADER_SIZE:
@@ -304,15 +309,15 @@ class Answer:
             key = length, words[(at >> 2) + 1]
             same = groups.get(key)
             if same is not None:
-                same.append(buffer[at : at + length])
+                same.append(at)
             elif self._is_data(buffer[at : at + length], operation):
-                groups[key] = [buffer[at : at + length]]
+                groups[key] = [at]
             at += length + 3 & ~3
-        for (length, _), messages in groups.items():
-            kind = HEADER.unpack_from(messages[0])[1]
+        for (length, _), places in groups.items():
+            kind = HEADER.unpack_from(buffer, places[0])[1]
             padding = bytes(-length % 4)
-            data = padding.join(messages) + padding
-            self.runs.append(Run(data, kind, length + len(padding), len(messages), operation))
+            data = padding.join([buffer[at : at + length] for at in places]) + padding
+            self.runs.append(Run(data, kind, length + len(padding), len(places), operation, places))
 
     def _is_data(self, single: bytes, operation: str) -> bool:
         """Notes what a message's header says, and does what its kind asks for where it is a message about the dump."""

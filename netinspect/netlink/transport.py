@@ -84,12 +84,21 @@ class Dump:
         self._operation = operation
 
     def __iter__(self) -> Iterator[Run]:
+        answers = self.answers()
+        try:
+            for runs in answers:
+                yield from runs
+        finally:
+            answers.close()
+
+    def answers(self) -> Generator[list[Run], None, None]:
+        """The same by received buffer: together, the positions of its runs' messages tell the order of them all."""
         buffers = self._buffers()
         try:
             for buffer in buffers:
                 answer = Answer(buffer, self._operation)
                 self.interrupted |= answer.interrupted
-                yield from answer.runs
+                yield answer.runs
                 if answer.done:
                     break
         finally:
