@@ -7,7 +7,7 @@ gives the typed records.
 
 from __future__ import annotations
 
-from itertools import compress, repeat
+from itertools import chain, compress, repeat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +27,15 @@ class Constant:
 
 
 NONE = Constant(None)
+
+
+class Plain(list["str"]):
+    """A column of texts that nothing needs to escape: of letters, digits, dots, colons and slashes alone.
+
+    Addresses are, and there are as many as rows, so that it pays to know.
+    """
+
+    __slots__ = ()
 
 
 class Batch:
@@ -80,7 +89,9 @@ class Batch:
 
         def make(field: str) -> Column:
             column = self.column(field)
-            return column if isinstance(column, Constant) else list(compress(column, mask))
+            if isinstance(column, Constant):
+                return column
+            return (Plain if isinstance(column, Plain) else list)(compress(column, mask))
 
         return type(self)(sum(map(bool, mask)), make)
 
@@ -92,3 +103,26 @@ class Batch:
 
         record = getattr(records, self.record)
         return map(record._make, zip(*map(self.values, record._fields), strict=True))
+
+
+def interleaved(parts: Sequence[tuple[Batch, Sequence[int]]]) -> Batch:
+    """Batches of one kind as one, in the order of their rows' positions, which each comes with."""
+    if len(parts) == 1:
+        return parts[0][0]
+    from _operator import itemgetter
+
+    batches = [batch for batch, _ in parts]
+    positions = list(chain.from_iterable(where for _, where in parts))
+    in_order = itemgetter(*sorted(range(len(positions)), key=positions.__getitem__))
+
+    def make(field: str) -> Column:
+        columns = [batch.column(field) for batch in batches]
+        first = columns[0]
+        if isinstance(first, Constant) and all(
+            isinstance(column, Constant) and column.value == first.value for column in columns
+        ):
+            return first
+        values = in_order(list(chain.from_iterable(batch.values(field) for batch in batches)))
+        return Plain(values) if all(isinstance(column, Plain) for column in columns) else values
+
+    return type(batches[0])(len(positions), make)

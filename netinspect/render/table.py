@@ -6,7 +6,7 @@ made printable.
 
 from __future__ import annotations
 
-from ..batch import NONE, Constant
+from ..batch import NONE, Constant, Plain
 from .rows import Cell, Texts, literal, rows
 from .text import printable
 
@@ -90,6 +90,8 @@ class Field(Column):
             return Cell(self._pad(self._shown[values.value]))
         if self._number and None not in values:
             return Cell(f"%{self.width}d" + ("\n" if self.last else " "), values)
+        if isinstance(values, Plain) and self._show is str:
+            return Cell("%s\n" if self.last else f"%-{self.width}s ", values)
         if not self._kept:
             return Cell(map(self._pad, self._values(batch)))
         return super().cell(batch)
