@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import socket
 import struct
+import time
 from collections.abc import Sequence
 from functools import partial
 from ipaddress import ip_address, ip_interface
 from typing import TYPE_CHECKING, Any
 
+from pyroute2.netlink.rtnl import RTM_GETLINK
+from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
+
 from .errors import LabError
-from .network import FIRST_INDEX, LOOPBACK, add_host, add_link, set_down, set_up
-from .requests import Requests
+from .network import FIRST_INDEX, LOOPBACK, add_host, add_link, set_up
+from .requests import Requests, dump
 from .topology import HostSpec, Join, Topology
+from .views import route_to
 
 if TYPE_CHECKING:
     from .lab import Host, Lab
 
 # linux/in.h: protocol-independent multicast options (RFC 3678); Python's socket module has none of them.
 _MCAST_JOIN_GROUP, _MCAST_BLOCK_SOURCE, _MCAST_JOIN_SOURCE_GROUP = 42, 43, 46
+_PATIENCE = 2.0
+"""Seconds: events are handled once a second at the latest."""
 
 
 def build(lab: Lab[Any], topology: Topology, new: Sequence[str]) -> None:
@@ -38,12 +45,7 @@ def build(lab: Lab[Any], topology: Topology, new: Sequence[str]) -> None:
     for _, (right, name) in (link.ends for link in topology.links):
         set_up(requests[right], name, lab.hosts[right].interfaces[name])
     _send(requests)
-    for (left, name), _ in (link.ends for link in topology.links):
-        # The other end came up with a carrier, and sends at once. This one, up before, would drop what it is to send
-        # until a kernel thread has noticed its carrier (net/core/link_watch.c), which takes up to a second.
-        index = lab.hosts[left].interfaces[name]
-        set_down(requests[left], name, index)
-        set_up(requests[left], name, index)
+    wait_for_carrier([(lab.hosts[host], name) for link in topology.links for host, name in link.ends])
     for host_name, spec in topology.hosts.items():
         host = lab.hosts[host_name]
         for name, interface in spec.interfaces.items():
@@ -52,6 +54,15 @@ def build(lab: Lab[Any], topology: Topology, new: Sequence[str]) -> None:
             host.addresses += [str(ip_interface(text).ip) for text in interface.addresses]
         add_host(requests[host_name], spec, host.interfaces.__getitem__)
     _send(requests)
+    wait_for_carrier(
+        [
+            (lab.hosts[host_name], name)
+            for host_name, spec in topology.hosts.items()
+            for name, interface in spec.interfaces.items()
+            if interface.bridge
+        ]
+    )
+    _wait_for_addresses(lab, topology)
     for host_name, spec in topology.hosts.items():
         _rest(lab, lab.hosts[host_name], spec)
 
@@ -69,6 +80,46 @@ def _rest(lab: Lab[Any], host: Host, spec: HostSpec) -> None:
         from .fill import fill_host
 
         fill_host(host, fill)
+
+
+def wait_for_carrier(interfaces: Sequence[tuple[Host, str]]) -> None:
+    """Returns when these interfaces send what they are given.
+
+    The kernel notices a carrier in a thread of its own (net/core/link_watch.c); before that packets are dropped, and
+    IPv6 is not ready, which costs a second until they are sent again. Since Linux 6.8 (commit facd15dfd691) asking
+    for one link makes it notice at once; on older kernels it takes a moment. One that never gets a carrier, its
+    other end being down, is not waited for.
+    """
+    for host, name in interfaces:
+        deadline = time.monotonic() + _PATIENCE
+        message = ifinfmsg()
+        message["index"] = host.interfaces[name]
+        while True:
+            (link,) = dump(host.namespace.route, message, RTM_GETLINK, f"looking at {name} of {host.name}", flags=0)
+            if link.get_attr("IFLA_OPERSTATE") == "UP" or time.monotonic() > deadline:
+                break
+            time.sleep(0.001)
+
+
+def _wait_for_addresses(lab: Lab[Any], topology: Topology) -> None:
+    """Returns when the hosts take packets for their IPv6 addresses.
+
+    Also without duplicate address detection, an address gets its local route in a kernel thread (net/ipv6/addrconf.c:
+    addrconf_dad_work), and packets that come before are lost.
+    """
+    for name, spec in topology.hosts.items():
+        for interface in spec.interfaces.values():
+            for address in (str(ip_interface(text).ip) for text in interface.addresses if ":" in text):
+                deadline = time.monotonic() + _PATIENCE
+                while not _is_local(lab.hosts[name], address) and time.monotonic() < deadline:
+                    time.sleep(0.0005)
+
+
+def _is_local(host: Host, address: str) -> bool:
+    try:
+        return route_to(host, address).type == "local"
+    except LabError:
+        return False
 
 
 def _new_index(lab: Lab[Any], host: str, name: str) -> int:

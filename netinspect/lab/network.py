@@ -97,14 +97,6 @@ def set_up(requests: Requests, name: str, index: int, mtu: int | None = None) ->
     requests.add(message, RTM_SETLINK, 0, f"interface {name} up")
 
 
-def set_down(requests: Requests, name: str, index: int) -> None:
-    """Takes an interface down."""
-    message = ifinfmsg()
-    message["index"] = index
-    message["change"] = _IFF_UP
-    requests.add(message, RTM_SETLINK, 0, f"interface {name} down")
-
-
 def add_addresses(requests: Requests, name: str, index: int, interface: Interface) -> None:
     """The interface's addresses, usable at once: without duplicate address detection."""
     for text in interface.addresses:
