@@ -6,8 +6,6 @@ one ``%`` then fills in all numbers of the whole batch. So a row costs a few poi
 
 from __future__ import annotations
 
-from itertools import chain, repeat
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -33,26 +31,27 @@ class Cell:
 
 def rows(count: int, cells: Sequence[Cell]) -> str:
     """``count`` rows of these cells."""
-    pieces: list[Iterable[str]] = []
-    literal = ""
+    pieces: list[str | Iterable[str]] = []
     for cell in cells:
-        if isinstance(cell.text, str):
-            literal += cell.text
-            continue
-        if literal:
-            pieces.append(repeat(literal))
-            literal = ""
-        pieces.append(cell.text)
-    if not pieces:
-        template = literal * count
-    else:
-        if literal:
-            pieces.append(repeat(literal))
-        template = "".join(chain.from_iterable(zip(*pieces)))  # noqa: B905 (some of them have no end)
+        if isinstance(cell.text, str) and pieces and isinstance(pieces[-1], str):
+            pieces[-1] += cell.text
+        else:
+            pieces.append(cell.text)
+    template = "".join(_interleaved(count, pieces))
     values = [cell.values for cell in cells if cell.values is not None]
-    if len(values) == 1:
-        return template % tuple(values[0])
-    return template % tuple(chain.from_iterable(zip(*values, strict=True)))
+    return template % tuple(values[0] if len(values) == 1 else _interleaved(count, values))
+
+
+def _interleaved(count: int, columns: Sequence[Any]) -> list[Any]:
+    """Row after row, one value of each column, or the same string again and again."""
+    width = len(columns)
+    row = [column if isinstance(column, str) else None for column in columns]
+    cells: list[Any] = row * count
+    for at, column in enumerate(columns):
+        if not isinstance(column, str):
+            # Assigning to every nth place takes half the time of zip and chain.
+            cells[at::width] = column
+    return cells
 
 
 class Texts(dict["Any", str]):
