@@ -269,7 +269,7 @@ class Answer:
         self.runs: list[Run] = []
         if len(buffer) < HEADER_SIZE:
             raise malformed(f"{len(buffer)} bytes, less than a header", operation)
-        if not self._uniform(buffer, operation):
+        if not self._uniform(buffer, operation) and not self._by_length(buffer, operation):
             self._mixed(buffer, operation)
 
     def _uniform(self, buffer: bytes, operation: str) -> bool:
@@ -292,6 +292,36 @@ class Answer:
         self.runs.append(run)
         if tail:
             self._mixed(tail, operation)
+        return True
+
+    def _by_length(self, buffer: bytes, operation: str) -> bool:
+        """Reads a buffer of messages of one kind and several lengths, as when some of the sockets are in TIME_WAIT."""
+        end = len(buffer)
+        if end % 4:
+            return False
+        words = array("I", buffer)
+        groups: dict[int, list[int]] = {}
+        at = 0
+        while at < end:
+            length = words[at >> 2]
+            try:
+                groups[length].append(at)
+            except KeyError:
+                if length < HEADER_SIZE or length % 4:
+                    return False
+                groups[length] = [at]
+            at += length
+        kind, flags = HEADER.unpack_from(buffer)[1:3]
+        if at != end or kind <= NLMSG_OVERRUN:
+            return False
+        runs = [
+            Run(b"".join([buffer[at : at + length] for at in places]), kind, length, len(places), operation, places)
+            for length, places in groups.items()
+        ]
+        if len({run.words(4)[0] for run in runs}) > 1 or not all(run.same(4) for run in runs):
+            return False
+        self.interrupted = bool(flags & NLM_F_DUMP_INTR)
+        self.runs = runs
         return True
 
     def _mixed(self, buffer: bytes, operation: str) -> None:
