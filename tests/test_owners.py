@@ -288,14 +288,29 @@ def test_a_holder_in_another_pid_namespace_is_said_to_be_there(namespace: Namesp
     listener.close()
 
 
-def test_hidden_processes_are_a_matter_of_permission(
-    namespace: Namespace, all_seen: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("lower", _LOWER)
+def test_processes_that_proc_hides_are_a_matter_of_permission(namespace: Namespace, lower: Callable[[], None]) -> None:
     listener = namespace.call(lambda: socket.create_server(("127.0.0.1", 0)))
+
+    def look() -> object:
+        if LIBC.mount(b"proc", b"/proc", b"proc", 0, b"hidepid=2") != 0:
+            raise OSError(ctypes.get_errno(), "mount")
+        return answer_of_child(in_the_dark)
+
+    def in_the_dark() -> object:
+        lower()
+        owners = scanned()
+        return owners.unreadable, [one.owner_reason for batch in owners.joined(batches, never) for one in batch]
+
+    def move() -> object:
+        listener.close()
+        unshare(CLONE_NEWPID | CLONE_NEWNS)
+        LIBC.mount(b"none", b"/", None, 0x4000 | 0x40000, None)  # MS_REC | MS_PRIVATE
+        return answer_of_child(look)
+
     batches = dumped(namespace, "tcp")
+    assert answer_of_child(move) == [0, ["no permission"]]
     listener.close()
-    monkeypatch.setattr(owners_module, "processes_hidden", lambda: True)
-    assert [record.owner_reason for batch in scanned().joined(batches, never) for record in batch] == ["no permission"]
 
 
 def test_tables_have_the_reason_in_the_place_of_the_owner(namespace: Namespace) -> None:
