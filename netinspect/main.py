@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 COMMANDS = {
     "sockets": "sockets of every family, with owners, TCP state and filters in the kernel",
     "netstat": "net-tools' netstat: the same options, the same output",
+    "conntrack": "the connection tracking table: entries, size, counters, largest groups, events",
     "explain": "what a state or a column means, and what to look at",
     "capabilities": "what this kernel and your privileges support",
+    "lab": "throwaway networks of network namespaces, with real traffic",
     "schema": "the JSON schema of a command's output",
     "help": "help for a command; `help --man` prints the man page",
 }
