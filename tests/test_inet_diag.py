@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import struct
@@ -402,6 +403,19 @@ def test_any_body_is_decoded_or_a_netlink_error(body: bytes) -> None:
     except NetlinkError:
         records = []
     assert len(records) <= 1
+
+
+@pytest.mark.parametrize("protocol", ["sctp", "dccp", "raw"])
+def test_a_protocol_whose_diag_module_is_missing_is_not_found(namespace: Namespace, protocol: str) -> None:
+    for family in (AF_INET, AF_INET6):
+        asked = request(family, PROTOCOLS[protocol][0], ALL)
+        try:
+            namespace.call(lambda: recorded(asked))  # noqa: B023
+        except NetlinkError as error:
+            missing = error.errno
+        else:
+            missing = errno.ENOENT
+        assert missing == errno.ENOENT
 
 
 # --- what this kernel does not send ----------------------------------------------------------------------------------

@@ -8,10 +8,10 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
-from fake_kernel import FakeKernel, From, Received, done, message, refusal
+from fake_kernel import FakeKernel, From, Received, attribute, done, message, refusal
 from hypothesis import given
 from hypothesis import strategies as st
 from throwaway import Namespace
@@ -314,6 +314,33 @@ def test_a_large_dump_of_the_real_kernel_is_whole_and_leaves_nothing(namespace: 
     finally:
         for opened in held:
             opened.close()
+
+
+def test_the_real_kernel_says_that_a_dump_was_interrupted(namespace: Namespace) -> None:
+    def add(numbers: range) -> None:
+        # RTM_NEWADDR, in one go: struct ifaddrmsg and IFA_LOCAL.
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, transport.NETLINK_ROUTE) as opened:
+            header = struct.pack("=BBBBI", socket.AF_INET, 32, 0, 0, socket.if_nametoindex("lo"))
+            addresses = (struct.pack("!I", 0x7F010000 + number) for number in numbers)
+            opened.send(b"".join(request(20, 0x400, header + attribute(2, address)) for address in addresses))
+
+    def dump() -> Dump:
+        asked = request(22, 0x300, struct.pack("=B7x", socket.AF_INET))
+        return Dump(namespace.call(lambda: connect(transport.NETLINK_ROUTE)), asked, "listing addresses")
+
+    def count(runs: Iterable[Run]) -> int:
+        return sum(run.count for run in runs)
+
+    namespace.call(lambda: add(range(1000)))
+    undisturbed = dump()
+    assert count(undisturbed) == 1001
+    assert not undisturbed.interrupted
+    disturbed = dump()
+    iteration = iter(disturbed)
+    first = next(iteration).count
+    namespace.call(lambda: add(range(1000, 1001)))
+    assert first + count(iteration) >= 1001
+    assert disturbed.interrupted
 
 
 def test_a_protocol_that_netlink_lacks_is_one_clear_error(namespace: Namespace) -> None:
