@@ -8,10 +8,14 @@ import tempfile
 from collections.abc import Callable, Iterator
 
 import pytest
+from hypothesis import settings
 from throwaway import Namespace, own_world
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # No test depends on how fast the machine is.
+    settings.register_profile("netinspect", deadline=None)
+    settings.load_profile("netinspect")
     # A directory of this user's own: pytest's default, /tmp/pytest-of-NAME, takes root's name in a user namespace.
     if config.option.basetemp is None:
         config.option.basetemp = tempfile.mkdtemp(prefix="netinspect-tests-")
