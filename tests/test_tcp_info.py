@@ -178,6 +178,7 @@ def test_a_struct_shorter_than_the_oldest_is_malformed(size: int) -> None:
         (104, "Q", 1 << 40, "pacing_rate", 1 << 40),
         (112, "Q", (1 << 64) - 1, "max_pacing_rate", None),
         (148, "I", 0xFFFFFFFF, "min_rtt", None),
+        (148, "I", 0, "min_rtt", None),
         (148, "I", 5, "min_rtt", 0.005),
     ],
 )

@@ -24,7 +24,8 @@ _FASTOPEN_FAILURES = (None, "cookie_unavailable", "data_not_acked", "syn_retrans
 """enum tcp_fastopen_client_fail; the first means that there is nothing to tell."""
 
 _UNLIMITED = (1 << 64) - 1
-_NOT_MEASURED = (1 << 32) - 1
+_NOT_MEASURED = (0, (1 << 32) - 1)
+"""Round-trip time of a listener, and of a connection before the first measurement (net/ipv4/tcp.c: tcp_min_rtt)."""
 _INFINITE_THRESHOLD = 0x7FFFFFFF
 """TCP_INFINITE_SSTHRESH (net/tcp.h)."""
 
@@ -150,8 +151,7 @@ _CONVERSIONS: dict[str, Callable[[Sequence[int]], Iterable[Any]]] = {
     "rtt": _milliseconds,
     "rttvar": _milliseconds,
     "receive_rtt": _milliseconds,
-    # All bits set until the first measurement (net/ipv4/tcp.c: minmax_get of an empty filter).
-    "min_rtt": lambda values: [None if value == _NOT_MEASURED else value / 1000 for value in values],
+    "min_rtt": lambda values: [None if value in _NOT_MEASURED else value / 1000 for value in values],
     "retransmission_timeout": _milliseconds,
     "acknowledgment_timeout": _milliseconds,
     "slow_start_threshold": lambda values: [None if value >= _INFINITE_THRESHOLD else value for value in values],
