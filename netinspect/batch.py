@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
     Column: TypeAlias = "Sequence[Any] | Constant"
+    Rows: TypeAlias = Sequence[Any]
+else:
+    Rows = object
 
 
 class Constant:
@@ -36,6 +39,30 @@ class Plain(list["str"]):
     """
 
     __slots__ = ()
+
+
+class Nested(Rows):
+    """A column of records within records: a batch of its own, of whose fields only those are taken that are asked for.
+
+    Who does not care sees a sequence of records.
+    """
+
+    __slots__ = ("_records", "batch")
+
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
+        self._records: list[Any] | None = None
+
+    def __len__(self) -> int:
+        return self.batch.count
+
+    def __iter__(self) -> Iterator[Any]:
+        if self._records is None:
+            self._records = list(self.batch)
+        return iter(self._records)
+
+    def __getitem__(self, row: int | slice) -> Any:
+        return list(self)[row]
 
 
 class Batch:
@@ -91,6 +118,8 @@ class Batch:
             column = self.column(field)
             if isinstance(column, Constant):
                 return column
+            if isinstance(column, Nested):
+                return Nested(column.batch.select(mask))
             return (Plain if isinstance(column, Plain) else list)(compress(column, mask))
 
         return type(self)(sum(map(bool, mask)), make)

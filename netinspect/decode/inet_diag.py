@@ -16,7 +16,7 @@ from .sock_diag import (
     attribute_u32,
     cookies,
     interfaces,
-    memory_records,
+    memory,
     numbers,
     place,
     shutdowns,
@@ -246,9 +246,9 @@ class Decoder:
     def tcp_info(self, run: Run, layout: Layout) -> Column:
         if self._protocol != "tcp" or INET_DIAG_INFO not in layout:
             return NONE
-        from .tcp_info import tcp_info_records
+        from .tcp_info import tcp_info
 
-        return tcp_info_records(run, layout, [number == _LISTEN for number in run.u8(_STATE)])
+        return tcp_info(run, layout, [number == _LISTEN for number in run.u8(_STATE)])
 
     def mptcp_info(self, run: Run, layout: Layout) -> Column:
         if self._protocol != "mptcp" or INET_DIAG_INFO not in layout:
@@ -332,5 +332,5 @@ _MAKERS: dict[str, Callable[[Decoder, Run, Layout], Column]] = {
     "mptcp_info": lambda decoder, run, layout: decoder.mptcp_info(run, layout),
     "upper_layer_protocol": lambda decoder, run, layout: _upper_layer_protocols(run, layout),
     "options": lambda decoder, run, layout: _options(run, layout),
-    "memory": lambda decoder, run, layout: memory_records(run, layout, INET_DIAG_SKMEMINFO),
+    "memory": lambda decoder, run, layout: memory(run, layout, INET_DIAG_SKMEMINFO),
 }

@@ -19,7 +19,7 @@ from .sock_diag import (
     cookies,
     expect_family,
     identities,
-    memory_records,
+    memory,
     numbers,
     place,
 )
@@ -258,7 +258,7 @@ FAMILIES: dict[str, _Family] = {
             ),
             "uid": lambda decoder, run, layout: attribute_u32(run, layout, PACKET_DIAG_UID),
             "inode": lambda decoder, run, layout: run.u32(20),
-            "memory": lambda decoder, run, layout: memory_records(run, layout, PACKET_DIAG_MEMINFO),
+            "memory": lambda decoder, run, layout: memory(run, layout, PACKET_DIAG_MEMINFO),
         },
     ),
     "netlink": _Family(
@@ -277,7 +277,7 @@ FAMILIES: dict[str, _Family] = {
             "remote_port": lambda decoder, run, layout: _netlink_destinations(run),
             "inode": lambda decoder, run, layout: run.u32(32),
             "groups": lambda decoder, run, layout: _netlink_groups(run, layout),
-            "memory": lambda decoder, run, layout: memory_records(run, layout, NETLINK_DIAG_MEMINFO),
+            "memory": lambda decoder, run, layout: memory(run, layout, NETLINK_DIAG_MEMINFO),
         },
         # Those that have joined a group are in the table of all, and in the list of members (net/netlink/diag.c).
         twice=True,
@@ -314,7 +314,7 @@ FAMILIES: dict[str, _Family] = {
             ),
             "uid": lambda decoder, run, layout: attribute_u32(run, layout, XDP_DIAG_UID),
             "inode": lambda decoder, run, layout: run.u32(20),
-            "memory": lambda decoder, run, layout: memory_records(run, layout, XDP_DIAG_MEMINFO),
+            "memory": lambda decoder, run, layout: memory(run, layout, XDP_DIAG_MEMINFO),
         },
     ),
 }

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from _socket import inet_ntop
+from array import array
 from struct import calcsize
 from sys import byteorder
 
-from ..batch import NONE, Constant
+from ..batch import NONE, Batch, Constant, Nested
 from ..netlink.messages import HEADER_SIZE, malformed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from array import array
     from collections.abc import Callable, Sequence
 
     from ..batch import Column
     from ..netlink.messages import Layout, Run
-    from ..records import Memory
 
 SOCK_DIAG_BY_FAMILY = 20
 SOCK_DESTROY = 21
@@ -62,6 +61,20 @@ class IPv4Texts(dict[int, str]):
         text = self[word] = "%d.%d.%d.%d" % tuple(word.to_bytes(4, byteorder))
         return text
 
+    def column(self, words: array[int]) -> list[str]:
+        """The texts of a column: quick also where most addresses are met for the first time."""
+        sample = words[:64]
+        if 2 * sum(map(self.__contains__, sample)) >= len(sample):
+            return list(map(self.__getitem__, words))
+        octets = map(_OCTETS.__getitem__, words.tobytes())
+        texts = list(map(".".join, zip(octets, octets, octets, octets, strict=True)))
+        if len(self) < _ADDRESS_TEXTS:
+            self.update(zip(words, texts, strict=True))
+        return texts
+
+
+_OCTETS = [str(octet) for octet in range(256)]
+
 
 class IPv6Texts(dict[bytes, str]):
     """Address text by its sixteen bytes (RFC 5952)."""
@@ -77,6 +90,23 @@ def numbers(run: Run, offset: int) -> Column:
     """A column of 32-bit numbers; a Constant where they are all the same, as queues mostly are."""
     words = run.words(offset)
     return Constant(words[0]) if run.same(offset) else words.tolist()
+
+
+def figures(run: Run, offset: int, code: str) -> Column:
+    """A column of numbers of the struct format B, H, I or Q; a Constant where they are all the same."""
+    if code == "I":
+        return numbers(run, offset)
+    column: Sequence[int]
+    if code == "B":
+        column = run.u8(offset)
+    elif code == "H":
+        column = run.u16(offset)
+    else:
+        low, high = (offset, offset + 4) if byteorder == "little" else (offset + 4, offset)
+        if run.same(high) and not run.words(high)[0]:
+            return numbers(run, low)
+        column = run.unpack(offset, "Q")
+    return Constant(column[0]) if column.count(column[0]) == run.count else column
 
 
 def cookies(run: Run, offset: int) -> list[int]:
@@ -141,18 +171,36 @@ def shutdowns(run: Run, layout: Layout, kind: int) -> Column:
     return NONE if at is None else [SHUTDOWNS[bits & 3] for bits in run.u8(at)]
 
 
-def memory_records(run: Run, layout: Layout, kind: int) -> Sequence[Memory] | Constant:
-    """SK_MEMINFO_* (linux/sock_diag.h); kernels before 4.6 or so tell fewer than nine figures."""
+class MemoryBatch(Batch):
+    """The columns of Memory."""
+
+    record = "Memory"
+
+
+_MEMORY_PLACES = {
+    name: 4 * number
+    for number, name in enumerate(
+        (
+            *("receive_allocated", "receive_buffer", "send_allocated", "send_buffer"),
+            *("forward_allocated", "send_queued", "option", "backlog", "drops"),
+        )
+    )
+}
+"""linux/sock_diag.h: SK_MEMINFO_*."""
+
+
+def memory(run: Run, layout: Layout, kind: int) -> Column:
+    """SK_MEMINFO_* (linux/sock_diag.h); kernels before 4.6 or so tell fewer than nine figures: the others are 0."""
     at = place(run, layout, kind, 4)
     if at is None:
         return NONE
-    from ..records import Memory
+    size = layout[kind][1]
 
-    # The kernel's order is Memory's.
-    figures = len(Memory._fields)
-    known = min(layout[kind][1] // 4, figures)
-    missing = (0,) * (figures - known)
-    return [Memory._make(row + missing) for row in run.rows(at, f"{known}I")]
+    def make(field: str) -> Column:
+        offset = _MEMORY_PLACES[field]
+        return numbers(run, at + offset) if offset + 4 <= size else Constant(0)
+
+    return Nested(MemoryBatch(run.count, make))
 
 
 class GrowingStruct:
@@ -164,11 +212,27 @@ class GrowingStruct:
     def __init__(self, *fields: tuple[str, str]) -> None:
         self._fields = fields
         self._known: dict[int, tuple[list[str], str]] = {}
+        self._places: dict[int, dict[str, tuple[int, str]]] = {}
 
     def columns(self, run: Run, at: int, size: int) -> dict[str, Sequence[int]]:
         """A column for each field that is whole within ``size`` bytes."""
         names, layout = self._known.get(size) or self._known.setdefault(size, self._within(size))
         return dict(zip(names, zip(*run.rows(at, layout), strict=True), strict=True))
+
+    def places(self, size: int) -> dict[str, tuple[int, str]]:
+        """Offset and struct format of each field that is whole within ``size`` bytes."""
+        known = self._places.get(size)
+        if known is None:
+            known, layout = {}, ""
+            for name, code in self._fields:
+                at = calcsize(f"={layout}")
+                layout += code
+                if calcsize(f"={layout}") > size:
+                    break
+                if name:
+                    known[name] = at, code
+            self._places[size] = known
+        return known
 
     def lacking(self, size: int) -> list[str]:
         """The fields that ``size`` bytes are too short for."""

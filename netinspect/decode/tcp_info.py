@@ -5,15 +5,17 @@ from __future__ import annotations
 from itertools import repeat
 from sys import byteorder
 
-from ..records import CongestionInfo, TcpInfo
+from ..batch import NONE, Batch, Constant, Nested
+from ..records import CongestionInfo
 from .inet_diag import INET_DIAG_BBRINFO, INET_DIAG_CONG, INET_DIAG_DCTCPINFO, INET_DIAG_INFO, INET_DIAG_VEGASINFO
-from .sock_diag import GrowingStruct, place, text
+from .sock_diag import GrowingStruct, figures, place, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
+    from ..batch import Column
     from ..netlink.messages import Layout, Run
 
 _CONGESTION_STATES = ("open", "disorder", "cwr", "recovery", "loss")
@@ -22,6 +24,12 @@ _OPTIONS = ("timestamps", "sack", "wscale", "ecn", "ecn_seen", "syn_data", "usec
 _WINDOW_SCALE = 0x04
 _FASTOPEN_FAILURES = (None, "cookie_unavailable", "data_not_acked", "syn_retransmitted")
 """enum tcp_fastopen_client_fail; the first means that there is nothing to tell."""
+
+# Bit-fields begin with the lowest bit on little-endian machines, and with the highest on others.
+if byteorder == "little":
+    _SEND_SCALE, _RECEIVE_SCALE, _APP_LIMITED, _FASTOPEN_FAILURE = 0, 4, 0x01, 1
+else:
+    _SEND_SCALE, _RECEIVE_SCALE, _APP_LIMITED, _FASTOPEN_FAILURE = 4, 0, 0x80, 5
 
 _UNLIMITED = (1 << 64) - 1
 _NOT_MEASURED = (0, (1 << 32) - 1)
@@ -93,34 +101,52 @@ _STRUCT = GrowingStruct(
 )
 
 
-def tcp_info_records(run: Run, layout: Layout, listening: Sequence[bool]) -> list[TcpInfo]:
-    """The records of a run that has INET_DIAG_INFO; ``listening`` says which of its sockets listen.
+class TcpInfoBatch(Batch):
+    """The columns of TcpInfo."""
+
+    record = "TcpInfo"
+
+
+def tcp_info(run: Run, layout: Layout, listening: Sequence[bool]) -> Column:
+    """The column of a run that may have INET_DIAG_INFO; ``listening`` says which of its sockets listen.
 
     Raises NetlinkError where the struct is too short.
     """
     at = place(run, layout, INET_DIAG_INFO, _OLDEST_SIZE)
     if at is None:
-        return []
-    raw = _STRUCT.columns(run, at, layout[INET_DIAG_INFO][1])
-    columns: dict[str, Iterable[Any]] = dict(raw)
-    for name, convert in _CONVERSIONS.items():
-        if name in raw:
-            columns[name] = convert(raw[name])
-    if any(listening):
-        # Two fields of a listener hold its accept backlog (net/ipv4/tcp.c), which is in the queues already.
-        for name in ("unacknowledged", "selectively_acknowledged"):
-            columns[name] = [0 if listens else value for value, listens in zip(raw[name], listening, strict=True)]
-    scales = [
-        (scale >> _SEND_SCALE & 15, scale >> _RECEIVE_SCALE & 15) if options & _WINDOW_SCALE else (None, None)
-        for scale, options in zip(raw["window_scales"], raw["options"], strict=True)
-    ]
-    columns["send_window_scale"], columns["receive_window_scale"] = zip(*scales, strict=True)
-    columns["delivery_rate_app_limited"] = [bool(bits & _APP_LIMITED) for bits in raw["limits"]]
-    columns["fastopen_failure"] = [_FASTOPEN_FAILURES[bits >> _FASTOPEN_FAILURE & 3] for bits in raw["limits"]]
-    columns["congestion_control"] = _names(run, layout)
-    columns["congestion_info"] = _congestion_infos(run, layout)
-    missing = [None] * run.count
-    return list(map(TcpInfo._make, zip(*(columns.get(name, missing) for name in TcpInfo._fields), strict=True)))
+        return NONE
+    places = _STRUCT.places(layout[INET_DIAG_INFO][1])
+
+    def raw(name: str) -> Column:
+        if name not in places:
+            return NONE
+        offset, code = places[name]
+        return figures(run, at + offset, code)
+
+    def scales(shift: int) -> Column:
+        both, options = raw("window_scales"), raw("options")
+        if isinstance(both, Constant) and isinstance(options, Constant):
+            return Constant(both.value >> shift & 15 if options.value & _WINDOW_SCALE else None)
+        pairs = zip(*(run.u8(at + places[name][0]) for name in ("window_scales", "options")), strict=True)
+        return [scale >> shift & 15 if bits & _WINDOW_SCALE else None for scale, bits in pairs]
+
+    def make(field: str) -> Column:
+        if field == "congestion_control":
+            return _names(run, layout)
+        if field == "congestion_info":
+            return _congestion_infos(run, layout)
+        if field in _SCALES:
+            return scales(_SCALES[field])
+        source, convert = _CONVERSIONS.get(field, (field, None))
+        column = raw(source)
+        if field in _BACKLOGS and any(listening):
+            values = repeat(column.value) if isinstance(column, Constant) else column
+            return [0 if listens else value for value, listens in zip(values, listening, strict=False)]
+        if convert is None or column is NONE:
+            return column
+        return Constant(convert((column.value,))[0]) if isinstance(column, Constant) else convert(column)
+
+    return Nested(TcpInfoBatch(run.count, make))
 
 
 def lacking(size: int) -> list[str]:
@@ -128,11 +154,11 @@ def lacking(size: int) -> list[str]:
     return _STRUCT.lacking(size)
 
 
-def _milliseconds(microseconds: Iterable[int]) -> list[float]:
+def _milliseconds(microseconds: Sequence[int]) -> list[float]:
     return [value / 1000 for value in microseconds]
 
 
-def _unlimited(rates: Iterable[int]) -> list[int | None]:
+def _unlimited(rates: Sequence[int]) -> list[int | None]:
     return [None if rate == _UNLIMITED else rate for rate in rates]
 
 
@@ -146,38 +172,46 @@ def _option_names(bits: int) -> tuple[str, ...]:
 
 _OPTION_NAMES = tuple(map(_option_names, range(256)))
 
-_CONVERSIONS: dict[str, Callable[[Sequence[int]], Iterable[Any]]] = {
-    "congestion_state": lambda numbers: map(_congestion_state, numbers),
-    "rtt": _milliseconds,
-    "rttvar": _milliseconds,
-    "receive_rtt": _milliseconds,
-    "min_rtt": lambda values: [None if value in _NOT_MEASURED else value / 1000 for value in values],
-    "retransmission_timeout": _milliseconds,
-    "acknowledgment_timeout": _milliseconds,
-    "slow_start_threshold": lambda values: [None if value >= _INFINITE_THRESHOLD else value for value in values],
-    "pacing_rate": _unlimited,
-    "max_pacing_rate": _unlimited,
-    "options": lambda numbers: map(_OPTION_NAMES.__getitem__, numbers),
+_SCALES = {"send_window_scale": _SEND_SCALE, "receive_window_scale": _RECEIVE_SCALE}
+
+_BACKLOGS = ("unacknowledged", "selectively_acknowledged")
+"""Two fields of a listener hold its accept backlog (net/ipv4/tcp.c), which is in the queues already."""
+
+_CONVERSIONS: dict[str, tuple[str, Callable[[Sequence[int]], Sequence[Any]]]] = {
+    "congestion_state": ("congestion_state", lambda numbers: [_congestion_state(number) for number in numbers]),
+    "rtt": ("rtt", _milliseconds),
+    "rttvar": ("rttvar", _milliseconds),
+    "receive_rtt": ("receive_rtt", _milliseconds),
+    "min_rtt": ("min_rtt", lambda values: [None if value in _NOT_MEASURED else value / 1000 for value in values]),
+    "retransmission_timeout": ("retransmission_timeout", _milliseconds),
+    "acknowledgment_timeout": ("acknowledgment_timeout", _milliseconds),
+    "slow_start_threshold": (
+        "slow_start_threshold",
+        lambda values: [None if value >= _INFINITE_THRESHOLD else value for value in values],
+    ),
+    "pacing_rate": ("pacing_rate", _unlimited),
+    "max_pacing_rate": ("max_pacing_rate", _unlimited),
+    "options": ("options", lambda numbers: [_OPTION_NAMES[bits] for bits in numbers]),
+    "delivery_rate_app_limited": ("limits", lambda numbers: [bool(bits & _APP_LIMITED) for bits in numbers]),
+    "fastopen_failure": (
+        "limits",
+        lambda numbers: [_FASTOPEN_FAILURES[bits >> _FASTOPEN_FAILURE & 3] for bits in numbers],
+    ),
 }
-
-# Bit-fields begin with the lowest bit on little-endian machines, and with the highest on others.
-if byteorder == "little":
-    _SEND_SCALE, _RECEIVE_SCALE, _APP_LIMITED, _FASTOPEN_FAILURE = 0, 4, 0x01, 1
-else:
-    _SEND_SCALE, _RECEIVE_SCALE, _APP_LIMITED, _FASTOPEN_FAILURE = 4, 0, 0x80, 5
+"""The fields that are not told as they are: what they are made of, and how."""
 
 
-def _names(run: Run, layout: Layout) -> Iterable[str | None]:
+def _names(run: Run, layout: Layout) -> Column:
     """Names of congestion control algorithms."""
     at, size = layout.get(INET_DIAG_CONG, (0, 0))
     if not size:
-        return repeat(None, run.count)
+        return NONE
     names = run.unpack(at, f"{size}s")
     known = {name: text(name.split(b"\0", 1)[0]) for name in set(names)}
-    return [known[name] for name in names]
+    return Constant(known[names[0]]) if len(known) == 1 else [known[name] for name in names]
 
 
-def _congestion_infos(run: Run, layout: Layout) -> Iterable[CongestionInfo | None]:
+def _congestion_infos(run: Run, layout: Layout) -> Column:
     """What the congestion control adds, for the three that add anything: BBR, DCTCP and Vegas (also Illinois, Yeah)."""
     at = place(run, layout, INET_DIAG_BBRINFO, 20)
     if at is not None:
@@ -202,4 +236,4 @@ def _congestion_infos(run: Run, layout: Layout) -> Iterable[CongestionInfo | Non
             CongestionInfo(enabled=bool(enabled), rtt_count=count, rtt=rtt, min_rtt=min_rtt)
             for enabled, count, rtt, min_rtt in run.rows(at, "IIII")
         ]
-    return repeat(None, run.count)
+    return NONE

@@ -13,7 +13,7 @@ from .sock_diag import (
     attribute_u32,
     cookies,
     expect_family,
-    memory_records,
+    memory,
     numbers,
     place,
     shutdowns,
@@ -127,6 +127,6 @@ _MAKERS: dict[str, Callable[[Run, Layout], Column]] = {
     "cookie": lambda run, layout: cookies(run, _COOKIE),
     "shutdown": lambda run, layout: shutdowns(run, layout, UNIX_DIAG_SHUTDOWN),
     "peer_inode": lambda run, layout: attribute_u32(run, layout, UNIX_DIAG_PEER),
-    "memory": lambda run, layout: memory_records(run, layout, UNIX_DIAG_MEMINFO),
+    "memory": lambda run, layout: memory(run, layout, UNIX_DIAG_MEMINFO),
     "waiting": lambda run, layout: _waiting(run, layout),
 }
