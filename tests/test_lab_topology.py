@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from netinspect.lab.errors import TopologyError
 from netinspect.lab.toml_lines import line_of, lines
 from netinspect.lab.topology import HostSpec, Link, Route, Topology, check
 from netinspect.lab.topology_file import load, names, parse
+from netinspect.testing import LabFactory
 
 GOOD = """
 [hosts.a.interfaces.eth0]
@@ -166,3 +168,11 @@ def test_every_key_table_and_element_of_a_document_has_its_line(text: str) -> No
 
 def test_a_missing_key_has_the_line_of_its_table() -> None:
     assert line_of(lines("a = 1\n[b]\nc = 2\n"), ("b", "missing", 0)) == 2
+
+
+def test_the_topology_in_the_documentation_works(lab: LabFactory) -> None:
+    text = (Path(__file__).parent.parent / "docs" / "testing.md").read_text()
+    example = text.split("```toml\n")[1].split("```")[0]
+    net = lab(parse(example, "docs/testing.md", "example", {}))
+    net.traffic("idle")
+    net.router.assert_natted("10.1.0.2 -> 10.2.0.2", to="10.2.0.1")
