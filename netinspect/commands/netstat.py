@@ -77,11 +77,14 @@ COMMAND = Command(
             Option("V", "version", "show the version and exit"),
         ),
         Group(
+            "Other tables",
+            Option("g", "groups", "multicast groups that interfaces receive"),
+            Option("s", "statistics", "counters of IP, ICMP, TCP, UDP and SCTP (with -t, -u, -w, -S: of these only)"),
+        ),
+        Group(
             "Other tables (not yet)",
             Option("r", "route", "routes: use `ip route`"),
             Option("i", "interfaces", "interfaces: use `ip -s link`"),
-            Option("g", "groups", "multicast groups: use `ip maddr`"),
-            Option("s", "statistics", "counters: use `nstat -a`"),
             Option("M", "masquerade", "translated connections: use `conntrack -L`"),
             Option("F", "fib", "routes, from the forwarding table: use `ip route`"),
             Option("C", "cache", "routes, from the cache: use `ip route show cache`"),
@@ -121,7 +124,7 @@ _UNLISTED = {
 """Families that no netlink tells, and the names by which net-tools says that the kernel lacks them."""
 _SAID_WITH_VERBOSE = ("sctp", "ipx", "ax25", "x25", "netrom", "rose")
 
-_OTHER_TABLES = {option.long: option for option in COMMAND.groups[3].options}
+_OTHER_TABLES = {option.long: option for option in COMMAND.groups[4].options}
 
 _NOT_ROOT = (
     "(Not all processes could be identified, non-owned process info\n"
@@ -151,11 +154,14 @@ class Options:
         self.operands = operands
         self.chosen = chosen
         self.families: set[str] = set()
+        self.in_order: list[str] = []
+        """The families, in the order given."""
         for name, value in found:
             for family in value.split(",") if name == "protocol" and value is not None else (name,):
                 self._take_family(_ALIASES.get(family, family), from_list=name == "protocol")
         self.named = [protocol for protocol in _PROTOCOLS if protocol in chosen]
-        everything = not self.named and not self.families
+        self.groups = "groups" in chosen
+        everything = not self.named and not self.families and not self.groups
         self.unix = everything or "unix" in self.families
         self.protocols: Sequence[str] = self.named
         if not self.named and (everything or not self.families.isdisjoint(_INTERNET_FAMILIES)):
@@ -171,6 +177,7 @@ class Options:
     def _take_family(self, name: str, from_list: bool) -> None:
         if name in _INTERNET_FAMILIES or name == "unix" or name in _UNLISTED:
             self.families.add(name)
+            self.in_order.append(name)
         elif from_list:
             raise UsageError(f"no address family {name!r}: inet, inet6, unix, {', '.join(_UNLISTED)}")
 
@@ -193,6 +200,11 @@ def run(arguments: Sequence[str], environment: Environment) -> int:
     if options.operands:
         # net-tools does not even say so.
         environment.complain(f"netstat takes options only: {' '.join(options.operands)!r} is ignored")
+    if "statistics" in options.chosen:
+        from .netstat_statistics import statistics
+
+        environment.write(statistics(options.in_order, options.chosen).encode())
+        return ExitStatus.OK
     netstat = _Netstat(options, environment)
     status = netstat.once()
     while status == ExitStatus.OK and "continuous" in options.chosen:
@@ -248,10 +260,15 @@ class _Netstat:
             self._write(self._view.internet_heading(which))
             for protocol in options.protocols:
                 self._list_internet(protocol, owners)
+        if options.groups:
+            from .netstat_groups import list_groups
+
+            self._take_over(list_groups(options.internet, self._hosts, self._write))
         if options.unix:
             self._write(self._view.unix_heading(which))
             self._list_unix(owners)
-        self._tell_unlisted()
+        if options.verbose or not options.families.isdisjoint(_UNLISTED):
+            self._tell_unlisted()
         for text in self._problems:
             self._environment.complain(text)
         return ExitStatus.INCOMPLETE if self._problems else ExitStatus.OK

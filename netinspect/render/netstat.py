@@ -139,12 +139,12 @@ class InternetRows:
     def _endpoint_cell(self, batch: Batch, side: str) -> Cell:
         address, port = f"{side}_address", f"{side}_port"
         ports = batch.column(port)
-        if not self._numeric or isinstance(ports, Constant) or 0 in ports:
+        if not self._numeric or isinstance(ports, Constant) or not all(ports):
             pairs = zip(batch.values(address), batch.values(port), strict=True)
             return Cell(map(self._endpoints.__getitem__, pairs))
         # Nearly every row: what differs most, the port, stays a number until the last step.
         formats = list(map(self._formats.__getitem__, batch.values(address)))
-        if "" in formats:
+        if not all(formats):
             pairs = zip(batch.values(address), map(len, map(str, ports)), strict=True)
             formats = list(map(self._cut_formats.__getitem__, pairs))
         return Cell(formats, ports)
