@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "sockets": "sockets of every family, with owners, TCP state and filters in the kernel",
+    "routes": "routes of every table, what was learned beside them, and the FIB's answer for one address",
     "netstat": "net-tools' netstat: the same options, the same output",
     "conntrack": "the connection tracking table: entries, size, counters, largest groups, events",
+    "groups": "multicast groups: who joined what on which interface, multicast routes, the bridge's view",
     "explain": "what a state or a column means, and what to look at",
     "capabilities": "what this kernel and your privileges support",
     "lab": "throwaway networks of network namespaces, with real traffic",

@@ -42,14 +42,19 @@ class Listing:
 
     def _place(self, place: Place) -> Iterator[Batch]:
         seen = False
+        for batch in self.entries(place):
+            seen = True
+            yield batch
+        if not seen:
+            self._explain_nothing(place)
+
+    def entries(self, place: Place) -> Iterator[Batch]:
+        """The wanted entries of one place, which is open. Raises ConntrackError and NetlinkError."""
         for family, kernel in self.wanted.kernel():
             for batch in self._filtered(place, family, kernel):
-                seen = True
                 found = self.wanted.checked(batch)
                 if found.count:
                     yield found
-        if not seen:
-            self._explain_nothing(place)
 
     def _filtered(self, place: Place, family: int, kernel: KernelFilter) -> Iterator[Batch]:
         try:

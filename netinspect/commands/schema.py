@@ -13,7 +13,21 @@ if TYPE_CHECKING:
 
 RECORDS = {
     "sockets": "Socket",
+    "routes": "Route",
+    "routes-summary": "RouteCount",
     "summary": "SocketCount",
+    "conntrack": "Flow",
+    "conntrack-count": "ConntrackCount",
+    "conntrack-stats": "ConntrackStatistic",
+    "conntrack-top": "FlowGroup",
+    "conntrack-expectations": "Expectation",
+    "conntrack-events": "FlowEvent",
+    "conntrack-monitor": "FlowRates",
+    "groups": "Membership",
+    "groups-watch": "GroupEvent",
+    "groups-routes": "MulticastRoute",
+    "groups-interfaces": "MulticastInterface",
+    "groups-bridge": "BridgeGroup",
     "capabilities": "Capability",
     "explain": "Explanation",
 }

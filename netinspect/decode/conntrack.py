@@ -10,15 +10,15 @@ from struct import pack
 from sys import byteorder
 
 from ..batch import NONE, Batch, Constant
-from ..netlink.messages import malformed
+from ..netlink.messages import HEADER, Run, malformed
 from .sock_diag import IPv4Texts, IPv6Texts, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from ..batch import Column
-    from ..netlink.messages import Paths, Run
+    from ..netlink.messages import Paths
 
 AF_UNSPEC, AF_INET, AF_INET6 = 0, 2, 10
 FAMILIES = {AF_INET: "inet", AF_INET6: "inet6"}
@@ -162,6 +162,43 @@ class FlowBatch(Batch):
     record = "Flow"
 
 
+class FlowEventBatch(Batch):
+    """Entries, each with what happened to it."""
+
+    __slots__ = ()
+    record = "FlowEvent"
+
+
+EVENT_GROUPS = {"new": 1, "update": 2, "destroy": 3}
+"""Events and their multicast groups (linux/netfilter/nfnetlink_compat.h: NFNLGRP_CONNTRACK_*)."""
+_NLM_F_CREATE = 0x400
+
+
+def event_runs(messages: Iterable[bytes], operation: str) -> Iterator[tuple[str, Run]]:
+    """Messages of events in runs of equal ones, with the name of what happened. Their order is kept."""
+    key = event = None
+    same: list[bytes] = []
+    for single in messages:
+        length, kind, flags, _, _ = HEADER.unpack_from(single)
+        if kind not in (IPCTNL_MSG_CT_NEW, IPCTNL_MSG_CT_DELETE):
+            continue
+        happened = "destroy" if kind == IPCTNL_MSG_CT_DELETE else "new" if flags & _NLM_F_CREATE else "update"
+        if (length, happened) != key:
+            if same and event:
+                yield event, _run_of(same, operation)
+            key, event, same = (length, happened), happened, []
+        same.append(single)
+    if same and event:
+        yield event, _run_of(same, operation)
+
+
+def _run_of(messages: list[bytes], operation: str) -> Run:
+    length, kind, _, _, _ = HEADER.unpack_from(messages[0])
+    padding = bytes(-length % 4)
+    data = padding.join(messages) + padding
+    return Run(data, kind, length + len(padding), len(messages), operation)
+
+
 def flow_body(family: int) -> bytes:
     """The fixed header of a request (struct nfgenmsg)."""
     return pack("=BBH", family, 0, 0)
@@ -181,6 +218,15 @@ class Decoder:
             for family, same in part.by_value(_FAMILY):
                 yield self._batch(family, same, paths)
 
+    def in_order(self, run: Run) -> Iterator[FlowBatch]:
+        """The same in the order of the messages, whatever their layout."""
+        batches = list(self.batches(run))
+        if len(batches) < 2:
+            yield from batches
+            return
+        for at in range(0, len(run.data), run.length):
+            yield from self.batches(Run(run.data[at : at + run.length], run.kind, run.length, 1, run.operation))
+
     def _batch(self, family: int, run: Run, paths: Paths) -> FlowBatch:
         name = Constant(FAMILIES.get(family) or f"unknown-{family}")
 
@@ -198,18 +244,15 @@ class Decoder:
         if at is not None:
             if run.same(at):
                 return Constant(self._ipv4[run.words(at)[0]])
-            return list(map(self._ipv4.__getitem__, run.words(at)))
+            return self._ipv4.column(run.words(at))
         at = place(run, paths, (direction, CTA_TUPLE_IP, CTA_IP_V6_SRC + side), 16)
         return NONE if at is None else list(map(self._ipv6.__getitem__, run.unpack(at, "16s")))
 
     def status(self, run: Run, paths: Paths) -> Column:
-        at = place(run, paths, (CTA_STATUS,), 4)
-        if at is None:
-            return Constant(())
-        names = be32(run, at)
-        if isinstance(names, Constant):
-            return Constant(self._status[names.value])
-        return list(map(self._status.__getitem__, names))
+        bits = attribute_be32(run, paths, CTA_STATUS)
+        if isinstance(bits, Constant):
+            return Constant(self._status[bits.value or 0])
+        return list(map(self._status.__getitem__, bits))
 
 
 def place(run: Run, paths: Paths, path: tuple[int, ...], size: int) -> int | None:

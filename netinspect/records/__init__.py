@@ -17,6 +17,22 @@ if TYPE_CHECKING:
     from .flows import Flow as Flow
     from .flows import FlowEvent as FlowEvent
     from .flows import FlowGroup as FlowGroup
+    from .flows import FlowRates as FlowRates
+    from .groups import BridgeGroup as BridgeGroup
+    from .groups import GroupEvent as GroupEvent
+    from .groups import GroupSocket as GroupSocket
+    from .groups import Membership as Membership
+    from .groups import MulticastHop as MulticastHop
+    from .groups import MulticastInterface as MulticastInterface
+    from .groups import MulticastRoute as MulticastRoute
+    from .routes import AffectedSocket as AffectedSocket
+    from .routes import Encapsulation as Encapsulation
+    from .routes import NextHop as NextHop
+    from .routes import NextHopMember as NextHopMember
+    from .routes import NextHopObject as NextHopObject
+    from .routes import Route as Route
+    from .routes import RouteCount as RouteCount
+    from .routes import RouteMetrics as RouteMetrics
     from .sockets import CongestionInfo as CongestionInfo
     from .sockets import Memory as Memory
     from .sockets import MptcpInfo as MptcpInfo
@@ -25,22 +41,42 @@ if TYPE_CHECKING:
     from .sockets import SocketCount as SocketCount
     from .sockets import TcpInfo as TcpInfo
     from .sockets import Timer as Timer
+    from .statistics import HealthCheck as HealthCheck
+    from .statistics import Statistic as Statistic
 
 MODULES = {
+    "AffectedSocket": "routes",
+    "BridgeGroup": "groups",
     "Capability": "capabilities",
     "CongestionInfo": "sockets",
     "ConntrackCount": "flows",
     "ConntrackStatistic": "flows",
+    "Encapsulation": "routes",
     "Expectation": "flows",
     "Explanation": "explanations",
     "Flow": "flows",
     "FlowEvent": "flows",
     "FlowGroup": "flows",
+    "FlowRates": "flows",
+    "GroupEvent": "groups",
+    "GroupSocket": "groups",
+    "HealthCheck": "statistics",
+    "Membership": "groups",
     "Memory": "sockets",
     "MptcpInfo": "sockets",
+    "MulticastHop": "groups",
+    "MulticastInterface": "groups",
+    "MulticastRoute": "groups",
+    "NextHop": "routes",
+    "NextHopMember": "routes",
+    "NextHopObject": "routes",
     "Process": "sockets",
+    "Route": "routes",
+    "RouteCount": "routes",
+    "RouteMetrics": "routes",
     "Socket": "sockets",
     "SocketCount": "sockets",
+    "Statistic": "statistics",
     "TcpInfo": "sockets",
     "Timer": "sockets",
 }

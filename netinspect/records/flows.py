@@ -133,3 +133,19 @@ class Expectation(NamedTuple):
     zone: Annotated[int | None, "conntrack zone; None is the default zone, 0"]
     id: Annotated[int | None, "the kernel's identifier"]
     netns: Annotated[str | None, "network namespace, where several are listed"] = None
+
+
+class FlowRates(NamedTuple):
+    """What happened to the connection tracking table in an interval (netinspect conntrack monitor)."""
+
+    time: Annotated[float, "end of the interval, seconds since 1970"]
+    seconds: Annotated[float, "length of the interval"]
+    new: Annotated[int, "entries made"]
+    updates: Annotated[int, "changes told of entries"]
+    destroyed: Annotated[int, "entries gone"]
+    new_per_second: Annotated[float, "entries made, a second"]
+    destroyed_per_second: Annotated[float, "entries gone, a second"]
+    lost: Annotated[int, "events that the kernel could not deliver"]
+    resyncs: Annotated[int, "how often the table was read again since events were lost"]
+    flows: Annotated[int, "entries now, as the events and the table make it"]
+    netns: Annotated[str | None, "network namespace, where several are watched"] = None

@@ -68,6 +68,34 @@ class Texts(dict["Any", str]):
         return text
 
 
+class _Digits(dict[int, str]):
+    """The text of numbers, each with ``end`` behind it."""
+
+    def __init__(self, end: str) -> None:
+        super().__init__()
+        self._end = end
+
+    def __missing__(self, number: int) -> str:
+        text = self[number] = f"{number}{self._end}"
+        return text
+
+
+_FEW = 1 << 16
+"""Ports are below, and most of what is counted: their texts are kept."""
+_digits: dict[str, _Digits] = {}
+
+
+def digits(numbers: Iterable[int], end: str = "") -> Iterable[str]:
+    """The texts of whole numbers from 0 to 65535, such as ports, each with ``end`` behind it."""
+    table = _digits.get(end) or _digits.setdefault(end, _Digits(end))
+    return map(table.__getitem__, numbers)
+
+
+def whole_numbers(numbers: Sequence[int]) -> Iterable[str]:
+    """The texts of whole numbers of any size: made quickly where all of them are small."""
+    return digits(numbers) if min(numbers) >= 0 and max(numbers) < _FEW else map(str, numbers)
+
+
 def literal(text: str) -> str:
     """Text to stand in a format string as it is."""
     return text.replace("%", "%%")

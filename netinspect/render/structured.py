@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from _json import encode_basestring_ascii
 
-from ..batch import Constant
-from .rows import Cell, Texts, literal, rows
+from ..batch import Constant, Plain
+from .rows import Cell, Texts, literal, rows, whole_numbers
 from .text import printable
 
 TYPE_CHECKING = False
@@ -46,11 +46,13 @@ def _cells(batch: Batch, field: str, texts: dict[Any, str], encode: Callable[[An
     values = batch.column(field)
     if isinstance(values, Constant):
         return Cell(literal(encode(values.value)))
+    if isinstance(values, Plain):
+        return Cell(values)
     first = values[0]
     if type(first) is int and None not in values:
         # A field has one type, but for None: all of them are whole numbers.
-        return Cell("%d", values)
-    if isinstance(first, tuple) or field in NESTED:
+        return Cell(whole_numbers(values))
+    if field in NESTED or hasattr(first, "_fields"):
         return Cell([literal(encode(value)) for value in values])
     return Cell(map(texts.__getitem__, values))
 
@@ -73,8 +75,17 @@ class JsonLines:
     def _text(self, batch: Batch, end: str) -> str:
         cells = []
         opening = '{"'
+        family = batch.column("family")
+        internet = isinstance(family, Constant) and family.value in ("inet", "inet6")
         for field, texts in self._fields:
-            cells += [Cell(f'{opening}{field}":'), _cells(batch, field, texts, dumps)]
+            values = batch.column(field)
+            if isinstance(values, Plain) or (
+                internet and field.endswith("_address") and not isinstance(values, Constant) and None not in values
+            ):
+                # Addresses need no escapes, and are too many to keep the text of each.
+                cells += [Cell(f'{opening}{field}":"'), Cell(values), Cell('"')]
+            else:
+                cells += [Cell(f'{opening}{field}":'), _cells(batch, field, texts, dumps)]
             opening = ',"'
         return rows(batch.count, [*cells, Cell("}" + end)])
 

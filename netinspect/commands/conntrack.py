@@ -1,0 +1,295 @@
+"""``netinspect conntrack``: the connection tracking table, its size, counters, events and expectations."""
+
+from __future__ import annotations
+
+from ..collect.flows import Listing
+from ..decode.conntrack import FlowBatch
+from ..errors import ExitStatus, UsageError
+from ..options import Command, Group, Option
+from ..render.table import Field
+from .flow_options import SELECT, FlowOptions
+from .output import NAMESPACES, NUMERIC, NumericOptions, OutputOptions, output_group
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from ..batch import Batch
+    from ..environment import Environment
+    from ..joins.names import HostNames
+    from ..render.table import Column
+
+VIEWS = {
+    "list": "Flow",
+    "count": "ConntrackCount",
+    "stats": "ConntrackStatistic",
+    "top": "FlowGroup",
+    "expectations": "Expectation",
+    "events": "FlowEvent",
+    "monitor": "FlowRates",
+}
+"""What the operand may be, and the record that each gives."""
+
+GROUPS = ("source", "destination", "outside", "port", "protocol", "state", "zone")
+"""What ``top`` adds up by: the keys of collect.flow_groups.GROUPINGS."""
+
+COMMAND = Command(
+    "conntrack",
+    "[list|count|stats|top|expectations|events|monitor]",
+    "Shows the connection tracking table, asked of the kernel over ctnetlink: every entry of both address families or, "
+    "with another word, its size, its counters, the largest groups, what helpers expect, what happens, or rates.",
+    (
+        SELECT,
+        Group(
+            "Show",
+            Option("c", "counters", "packets and bytes in each direction"),
+            Option("e", "extended", "mark, zone, labels, helper, start, security context, uses and id"),
+            *NUMERIC,
+        ),
+        Group(
+            "top",
+            Option("", "by", f"add up by this: {', '.join(GROUPS)}", "WHAT"),
+            Option("", "limit", "groups to show, the largest ones; 10 without this option, 0 is all", "NUMBER"),
+        ),
+        Group(
+            "events and monitor",
+            Option("", "event", "only these events: new, update, destroy", "NAME"),
+            Option("", "interval", "seconds between the lines of monitor; 1 without this option", "SECONDS"),
+            Option("", "times", "end after so many events, or lines of monitor", "NUMBER"),
+            Option("", "for", "end after so many seconds", "SECONDS"),
+            Option("", "buffer", "bytes of the socket's receive buffer; 8 MiB without this option", "BYTES"),
+        ),
+        NAMESPACES,
+        output_group("conntrack"),
+    ),
+    "source is the inside host of a translated flow, outside the address that stands for it. Counters are there when "
+    "net.netfilter.nf_conntrack_acct=1 was set before the flow began, times with nf_conntrack_timestamp=1.\n"
+    "events says `overrun` with the number lost when events came faster than they could be received; the whole table "
+    "follows as `current` entries, and `resynced` ends it. monitor re-reads the table by itself.",
+)
+
+_SHOWN = {
+    "counters": (
+        ("packets", "Packets"),
+        ("bytes", "Bytes"),
+        ("reply_packets", "Reply-Packets"),
+        ("reply_bytes", "Reply-Bytes"),
+    ),
+    "extended": (
+        ("mark", "Mark"),
+        ("zone", "Zone"),
+        ("zone_direction", "Zone-Dir"),
+        ("labels", "Labels"),
+        ("helper", "Helper"),
+        ("start", "Start"),
+        ("security_context", "Secctx"),
+        ("use", "Use"),
+        ("id", "Id"),
+    ),
+}
+"""What the options of the group Show add to the table."""
+
+_NUMBERS = frozenset(
+    (
+        *("packets", "bytes", "reply_packets", "reply_bytes", "timeout", "use", "id", "zone", "protocol_number"),
+        *("icmp_type", "icmp_code", "icmp_id", "reply_icmp_type", "reply_icmp_code", "reply_icmp_id"),
+    )
+)
+
+
+class Options:
+    """The command line, converted."""
+
+    def __init__(self, arguments: Sequence[str]) -> None:
+        """Raises UsageError."""
+        found, operands = COMMAND.parse(arguments)
+        self.view = operands[0] if operands else "list"
+        if self.view not in VIEWS or len(operands) > 1:
+            raise UsageError(f"conntrack takes one of {', '.join(VIEWS)}, not {' '.join(operands)!r}")
+        self.help = False
+        self.output = OutputOptions(VIEWS[self.view])
+        self.numeric = NumericOptions()
+        self.flows = FlowOptions()
+        self.show: set[str] = set()
+        self.by = "source"
+        self.limit = 10
+        self.events: set[str] = set()
+        self.interval = 1.0
+        self.times: int | None = None
+        self.seconds: float | None = None
+        self.buffer = 8 << 20
+        for name, value in found:
+            self._take(name, value or "")
+
+    def _take(self, name: str, value: str) -> None:
+        if name == "help":
+            self.help = True
+        elif name in _SHOWN:
+            self.show.add(name)
+        elif name == "by":
+            if value not in GROUPS:
+                raise UsageError(f"--by takes one of {', '.join(GROUPS)}, not {value!r}")
+            self._only("top", name)
+            self.by = value
+        elif name == "limit":
+            self._only("top", name)
+            self.limit = int(_positive(name, value, whole=True, zero=True))
+        elif name in ("event", "times", "for", "buffer", "interval"):
+            self._only(
+                "monitor" if name == "interval" else "events", name, *(() if name == "interval" else ("monitor",))
+            )
+            self._take_of_events(name, value)
+        elif not self.numeric.take(name) and not self.flows.take(name, value):
+            self.output.take(name, value)
+
+    def _take_of_events(self, name: str, value: str) -> None:
+        if name == "event":
+            for event in value.split(","):
+                if event not in ("new", "update", "destroy"):
+                    raise UsageError(f"no event {event!r}: new, update, destroy")
+                self.events.add(event)
+        elif name == "times":
+            self.times = int(_positive(name, value, whole=True))
+        elif name == "for":
+            self.seconds = _positive(name, value)
+        elif name == "buffer":
+            self.buffer = int(_positive(name, value, whole=True))
+        else:
+            self.interval = _positive(name, value)
+
+    def _only(self, view: str, name: str, *others: str) -> None:
+        if self.view not in (view, *others):
+            raise UsageError(f"--{name} goes with `conntrack {view}`")
+
+    @property
+    def fields(self) -> list[str]:
+        """The record's fields that will be shown by the structured formats."""
+        from .. import records
+
+        if self.output.columns is not None:
+            return self.output.columns
+        fields: list[str] = [*getattr(records, VIEWS[self.view])._fields]
+        if not self.output.told_apart:
+            fields.remove("netns")
+        return fields
+
+
+def _positive(name: str, value: str, *, whole: bool = False, zero: bool = False) -> float:
+    try:
+        number = int(value) if whole else float(value)
+    except ValueError:
+        number = -1
+    if not (number > 0 or (zero and number == 0)) or number > 1e12:
+        raise UsageError(f"--{name} takes a {'whole ' if whole else ''}number, not {value!r}")
+    return number
+
+
+def run(arguments: Sequence[str], environment: Environment) -> int:
+    """Runs the command. Raises NetinspectError."""
+    options = Options(arguments)
+    if options.help:
+        environment.write(COMMAND.help().encode())
+        return ExitStatus.OK
+    if options.view in ("events", "monitor"):
+        from .conntrack_events import run_view
+
+        return run_view(options, environment)
+    if options.view != "list":
+        from .conntrack_summaries import SUMMARIES
+
+        return options.output.run(lambda: SUMMARIES[options.view](options, environment), environment)
+    return options.output.run(FlowView(options, environment).once, environment)
+
+
+class FlowView:
+    """A listing of entries, once or again and again; names are kept from one time to the next."""
+
+    def __init__(self, options: Options, environment: Environment) -> None:
+        self._options = options
+        self._environment = environment
+        self._services: dict[str, dict[int, str]] = {}
+        self._hosts: HostNames | None = None
+        if options.output.format == "table" and not options.numeric.hosts:
+            from ..joins.names import HostNames
+
+            self._hosts = HostNames()
+
+    def once(self) -> int:
+        """Lists once, and returns the exit status."""
+        output = self._options.output
+        listing = Listing(self._options.flows.wanted, output.places(self._environment))
+        self.write(output.sorted(listing.batches(), FlowBatch))
+        for text in listing.notes + listing.problems:
+            self._environment.complain(text)
+        return ExitStatus.INCOMPLETE if listing.problems else ExitStatus.OK
+
+    def write(self, batches: Iterator[Batch]) -> None:
+        """Writes these batches in the chosen format."""
+        output = self._options.output
+        fields = () if output.format == "table" else self._options.fields
+        writer = output.writer(fields, self.columns, self._environment)
+        if self._hosts is not None:
+            from ..joins.names import as_named
+
+            self._hosts.restart()
+            batches = as_named(batches, self._hosts, ADDRESS_FIELDS)
+        for batch in batches:
+            writer.add(batch)
+        writer.end()
+
+    def columns(self) -> list[Column]:
+        """The columns of a table."""
+        from ..render.flows import FlowEndpoint, FlowState, FlowStatus
+
+        options = self._options
+        if options.output.columns is not None:
+            return [self._column(field, field) for field in options.fields]
+        host = None if self._hosts is None else self._hosts.get
+        port = None if options.numeric.ports else self._service
+        columns = [
+            Field("Protocol", "protocol"),
+            FlowState(),
+            Field("Timeout", "timeout", number=True),
+            FlowEndpoint("Source", "source", host, port),
+            FlowEndpoint("Destination", "destination", host, port),
+            FlowEndpoint("Reply-Source", "reply_source", host, port),
+            FlowEndpoint("Reply-Destination", "reply_destination", host, port),
+            FlowStatus(),
+        ]
+        if options.output.told_apart:
+            columns.insert(0, self._column("netns", "Namespace"))
+        for name, more in _SHOWN.items():
+            if name in options.show:
+                columns += [self._column(field, title) for field, title in more]
+        return columns
+
+    def _column(self, field: str, title: str) -> Column:
+        from ..render import flows
+
+        show: Callable[..., str] = str
+        if field == "status":
+            show = flows.status_text if title != field else ",".join
+        elif field == "labels":
+            show = flows.labels_text
+        elif field in ("start", "stop") and title != field:
+            show = flows.time_text
+        elif field == "mark" and title != field:
+            show = "{:#x}".format
+        number = field in _NUMBERS or field.endswith("_port")
+        return Field(title, field, show, number=number, kept=field not in ("start", "stop", "id"))
+
+    def _service(self, protocol: str, port: int) -> str:
+        names = self._services.get(protocol)
+        if names is None:
+            from ..joins.names import ServiceNames
+
+            names = self._services[protocol] = ServiceNames(protocol)
+        return names[port]
+
+
+ADDRESS_FIELDS = (
+    "source_address",
+    "destination_address",
+    "reply_source_address",
+    "reply_destination_address",
+)
