@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from _functools import partial
-from errno import ENOENT
+from errno import ENOENT, EOPNOTSUPP
 from itertools import chain
 
 from ..decode import inet_diag, other_diag, unix_diag
@@ -45,6 +45,9 @@ _LISTEN, _CLOSE, _BOUND_INACTIVE = 1 << 10, 1 << 7, 1 << 13
 LISTENING_STATES = _LISTEN | _CLOSE
 """Listeners, and for protocols without connections the sockets without a peer."""
 CONNECTED_STATES = ALL_STATES & ~(_LISTEN | _CLOSE | _BOUND_INACTIVE)
+
+_ORDERED_ROWS = 2000
+"""Rows that are put in order by family: what a person reads."""
 
 DIAG_MODULES = {
     "tcp": ("tcp_diag", "INET_TCP_DIAG"),
@@ -147,34 +150,39 @@ class Listing:
         decoder = inet_diag.Decoder(protocol, names.__getitem__)
         families = [inet_diag.ADDRESS_FAMILIES[name] for name in FAMILIES if name in self.query.families]
         if protocol == "tcp" and len(families) == 2:
-            families = [inet_diag.AF_UNSPEC]
-        operation = f"listing {protocol} sockets"
-        bytecode = self._bytecode(place)
-        for family in families:
-
-            def batches(bytecode: bytes, family: int = family) -> Iterator[Batch]:
-                request = inet_diag.request(
-                    family,
-                    inet_diag.PROTOCOLS[protocol][0],
-                    self.query.states,
-                    tcp_info=self.query.tcp_info,
-                    memory=self.query.memory,
-                    bytecode=bytecode,
-                )
-                return self._dump(request, operation, place, decoder.batches, inet_diag.identities)
-
-            if not bytecode:
-                yield from batches(b"")
-                continue
             try:
-                yield from batches(bytecode)
+                yield from _ipv4_first(self._family(protocol, inet_diag.AF_UNSPEC, place, decoder))
+                return
             except NetlinkError as error:
-                from ..decode.inet_filter import check_refusal
+                if error.errno != EOPNOTSUPP:
+                    raise  # else this kernel cannot dump both families in one
+        for family in families:
+            yield from self._family(protocol, family, place, decoder)
 
-                if self.query.expression is not None:
-                    check_refusal(self.query.expression, error)
-                # This kernel lacks a condition: it is asked for all, and the records decide.
-                yield from self._selected(batches(b""), place)
+    def _family(self, protocol: str, family: int, place: Place, decoder: inet_diag.Decoder) -> Iterator[Batch]:
+        def batches(bytecode: bytes) -> Iterator[Batch]:
+            request = inet_diag.request(
+                family,
+                inet_diag.PROTOCOLS[protocol][0],
+                self.query.states,
+                tcp_info=self.query.tcp_info,
+                memory=self.query.memory,
+                bytecode=bytecode,
+            )
+            operation = f"listing {protocol} sockets"
+            return self._dump(request, operation, place, decoder.batches, inet_diag.identities)
+
+        if self.query.expression is None:
+            yield from batches(b"")
+            return
+        try:
+            yield from batches(self._bytecode(place))
+        except NetlinkError as error:
+            from ..decode.inet_filter import check_refusal
+
+            check_refusal(self.query.expression, error)
+            # This kernel lacks a condition: it is asked for all, and the records decide.
+            yield from self._selected(batches(b""), place)
 
     def _bytecode(self, place: Place) -> bytes:
         if self.query.expression is None:
@@ -259,3 +267,20 @@ class Listing:
             )
         elif self.query.explicit:
             self.problems.append(f"this kernel has no {protocol} sockets")
+
+
+def _ipv4_first(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """Both families of one dump, IPv4 first as long as few enough rows come to hold them back."""
+    held: list[Batch] = []
+    rows = 0
+    for batch in batches:
+        held.append(batch)
+        rows += batch.count
+        if rows > _ORDERED_ROWS:
+            break
+    yield from sorted(held, key=_family_name)
+    yield from batches
+
+
+def _family_name(batch: Batch) -> str:
+    return next(iter(batch.values("family")), "")
