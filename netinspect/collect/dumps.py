@@ -12,10 +12,14 @@ from ..netlink.messages import gathered
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from typing import TypeVar
 
     from ..batch import Batch
+    from ..netlink.changes import Changes
     from ..netlink.messages import Run
     from ..netlink.transport import Dump
+
+    Row = TypeVar("Row")
 
 ATTEMPTS = 3
 """How often a dump is made before the listing is called incomplete."""
@@ -58,4 +62,75 @@ def whole_dump(
         else:
             if not current.interrupted:
                 return
+    problem(f"{operation}: the table kept changing while it was read, {ATTEMPTS} times: rows may be missing")
+
+
+def whole_list(
+    operation: str,
+    dump: Callable[[], Dump],
+    rows: Callable[[Run], Iterable[Row]],
+    problem: Callable[[str], object],
+) -> list[Row]:
+    """The rows of a small table, all in memory. A dump that was interrupted is thrown away, and made anew.
+
+    If the table stays in motion, ``problem`` is told, with the ``operation``. Raises NetlinkError.
+    """
+    found: list[Row] = []
+    for _ in range(ATTEMPTS):
+        current = dump()
+        try:
+            found = list(chain.from_iterable(map(rows, current)))
+        except NetlinkError as error:
+            if error.errno != ENOBUFS:
+                raise
+        else:
+            if not current.interrupted:
+                return found
+    problem(f"{operation}: the table kept changing while it was read, {ATTEMPTS} times: rows may be missing")
+    return found
+
+
+def whole_table(
+    operation: str,
+    dump: Callable[[], Dump],
+    decode: Callable[[list[Run]], Batch | None],
+    problem: Callable[[str], object],
+    watch: Callable[[], Changes] | None = None,
+) -> Iterator[Batch]:
+    """The same for tables whose rows come in the kernel's order: ``decode`` takes a whole received buffer.
+
+    Its batches have a column ``identity`` of 64-bit numbers, kept in case the dump is interrupted. ``watch`` is for
+    tables that change without the kernel's saying so in the dump: as long as what it returns has heard nothing, the
+    dump is whole; from then on no row is given twice. Raises NetlinkError.
+    """
+    given: list[array[int]] = []
+    for attempt in range(ATTEMPTS):
+        changes = watch() if watch else None
+        known = set(chain.from_iterable(given)) if attempt else None
+        current = dump()
+        changed = False
+        try:
+            for number, runs in enumerate(current.answers()):
+                # The first buffer is made in one go, and no change before it matters.
+                if number and changes is not None and not changed and changes.heard():
+                    changed = True
+                    known = known or set(chain.from_iterable(given))
+                batch = decode(runs)
+                if batch is None:
+                    continue
+                identities = array("q", batch.values("identity"))
+                given.append(identities)
+                if known is not None:
+                    batch = batch.select([identity not in known for identity in identities])
+                    known.update(identities)
+                yield batch
+        except NetlinkError as error:
+            if error.errno != ENOBUFS:
+                raise
+        else:
+            if not current.interrupted and not changed:
+                return
+        finally:
+            if changes is not None:
+                changes.close()
     problem(f"{operation}: the table kept changing while it was read, {ATTEMPTS} times: rows may be missing")

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .routes import Route as Route
     from .routes import RouteCount as RouteCount
     from .routes import RouteMetrics as RouteMetrics
+    from .rules import Rule as Rule
     from .sockets import CongestionInfo as CongestionInfo
     from .sockets import Memory as Memory
     from .sockets import MptcpInfo as MptcpInfo
@@ -74,6 +75,7 @@ MODULES = {
     "Route": "routes",
     "RouteCount": "routes",
     "RouteMetrics": "routes",
+    "Rule": "rules",
     "Socket": "sockets",
     "SocketCount": "sockets",
     "Statistic": "statistics",
