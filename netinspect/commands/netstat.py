@@ -31,8 +31,6 @@ COMMAND = Command(
             Option("S", "sctp", "SCTP"),
             Option("w", "raw", "raw IP"),
             Option("x", "unix", "unix domain"),
-            Option("2", "l2cap", "Bluetooth L2CAP: never listed, as by most distributions' netstat"),
-            Option("f", "rfcomm", "Bluetooth RFCOMM: never listed"),
             Option("l", "listening", "only sockets that listen, or have no peer"),
             Option("a", "all", "sockets in every state"),
         ),
@@ -49,6 +47,9 @@ COMMAND = Command(
                 "x25, ipx, ddp (or appletalk), econet, ash, bluetooth",
                 "FAMILY",
             ),
+        ),
+        Group(
+            "Families that are not listed, for want of a netlink source; said is whether this kernel has them",
             Option("", "ax25", "amateur radio AX.25"),
             Option("", "netrom", "amateur radio NET/ROM"),
             Option("", "rose", "amateur radio ROSE"),
@@ -57,6 +58,8 @@ COMMAND = Command(
             Option("", "ddp", "AppleTalk"),
             Option("", "appletalk", "the same"),
             Option("", "bluetooth", "Bluetooth"),
+            Option("2", "l2cap", "Bluetooth L2CAP"),
+            Option("f", "rfcomm", "Bluetooth RFCOMM"),
         ),
         Group(
             "Show",
@@ -93,8 +96,9 @@ COMMAND = Command(
     "An address that is too long for its column is cut, unless -W is given; a port and the name of a service never "
     "are. Words are those of the C locale.\n"
     "Unlike net-tools: control characters in names and paths are shown as escapes, and paths with blanks whole; an "
-    "association of SCTP has its own state; what the kernel cannot list is said on standard error and in the exit "
-    "status, while the rest is listed.\n"
+    "association of SCTP has its own state; the timer of a connection request (SYN_RECV) counts every retransmission; "
+    "addresses that end in .0 are looked up as hosts; what the kernel cannot list is said on standard error and in the "
+    "exit status, while the rest is listed.\n"
     "RefCnt is 2, and 1 for each socket of this network namespace that is connected to it; net-tools also counts those "
     "of other namespaces, and system calls that wait for room in its queue.",
 )
@@ -124,7 +128,9 @@ _UNLISTED = {
 """Families that no netlink tells, and the names by which net-tools says that the kernel lacks them."""
 _SAID_WITH_VERBOSE = ("sctp", "ipx", "ax25", "x25", "netrom", "rose")
 
-_OTHER_TABLES = {option.long: option for option in COMMAND.groups[4].options}
+_OTHER_TABLES = {
+    option.long: option for group in COMMAND.groups if group.title.endswith("(not yet)") for option in group.options
+}
 
 _NOT_ROOT = (
     "(Not all processes could be identified, non-owned process info\n"
