@@ -29,7 +29,7 @@ from pyroute2.netlink.rtnl import RTM_NEWROUTE
 
 from .errors import LabError
 from .network import route_message
-from .requests import NLM_F_ACK, NLM_F_NEW, Requests, encoded
+from .requests import NLM_F_NEW, Requests, encoded
 from .topology import Fill, Route
 from .world import fork, spawn
 
@@ -60,7 +60,7 @@ def _routes(host: Host, count: int) -> None:
     sentinel = IPv4Address("1.2.3.0")
     interface = next((name for name in host.interfaces if name != "lo"), "lo")
     route = Route(f"{sentinel}/24", via=_neighbour(host), interface=interface)
-    template = encoded(route_message(route, host.interfaces.__getitem__), RTM_NEWROUTE, NLM_F_NEW | NLM_F_ACK, 0)
+    template = encoded(route_message(route, host.interfaces.__getitem__), RTM_NEWROUTE, NLM_F_NEW, 0)
     before, after = _around(template, sentinel.packed)
     _send_many(
         Requests(host.namespace.route),
@@ -94,7 +94,7 @@ def _flows(host: Host, count: int) -> None:
     template = encoded(
         _flow_message(str(sentinel)),
         NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW,
-        NLM_F_NEW | NLM_F_ACK,
+        NLM_F_NEW,
         0,
     )
     before, between, after = _around(template, sentinel.packed)
@@ -151,7 +151,7 @@ def _send_many(
         data = parts[0][:8] + struct.pack("=I", number + 1) + parts[0][12:]
         for value, part in zip(values(number), parts[1:], strict=True):
             data += value + part
-        requests.add_encoded(data, what)
+        requests.add_quiet(data, what)
     requests.send()
 
 

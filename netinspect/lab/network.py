@@ -215,6 +215,5 @@ __all__ = [
     "add_link",
     "add_route",
     "family_of",
-    "set_down",
     "set_up",
 ]

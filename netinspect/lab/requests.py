@@ -31,6 +31,7 @@ class Requests:
         self._parts: list[bytes] = []
         self._what: list[str] = []
         self._before = self._after = b""
+        self._quiet = False
 
     def within(self, before: bytes, after: bytes) -> None:
         """Puts every batch between two messages of sequence number BATCH_SEQUENCE (nfnetlink's transactions)."""
@@ -38,10 +39,12 @@ class Requests:
 
     def add(self, message: Any, kind: int, flags: int, what: str) -> None:
         """Adds one pyroute2 message. ``what`` completes "the kernel refused …"."""
-        self.add_encoded(encoded(message, kind, flags | NLM_F_ACK, len(self._what) + 1), what)
+        self._parts.append(encoded(message, kind, flags | NLM_F_ACK, len(self._what) + 1))
+        self._what.append(what)
 
-    def add_encoded(self, data: bytes, what: str) -> None:
-        """Adds one message that is encoded already, asks for an answer, and has the right sequence number."""
+    def add_quiet(self, data: bytes, what: str) -> None:
+        """Adds one of many equal messages: encoded already, with its sequence number, and answered only if refused."""
+        self._quiet = True
         self._parts.append(data)
         self._what.append(what)
 
@@ -59,10 +62,12 @@ class Requests:
         self._parts, self._what = [], []
 
     def _exchange(self, start: int, end: int) -> None:
+        if self._quiet:
+            self._parts[end - 1] = _answered(self._parts[end - 1])
         self._socket.settimeout(_PATIENCE)
         self._socket.send(b"".join((self._before, *self._parts[start:end], self._after)))
         failure: tuple[int, str] | None = None
-        waiting = end - start
+        waiting = 1 if self._quiet else end - start
         while waiting > 0:
             for kind, sequence, body in _messages(_received(self._socket)):
                 if kind != _NLMSG_ERROR:
@@ -72,11 +77,18 @@ class Requests:
                     raise refused(number, self._what[start])
                 if not start < sequence <= end:
                     continue
-                waiting -= 1
+                if sequence == end or not self._quiet:
+                    waiting -= 1
                 if number and failure is None:
                     failure = (number, self._what[sequence - 1])
         if failure is not None:
             raise refused(*failure)
+
+
+def _answered(data: bytes) -> bytes:
+    """The same message, asking for an answer."""
+    length, kind, flags, sequence, port = _HEADER.unpack_from(data)
+    return _HEADER.pack(length, kind, flags | NLM_F_ACK, sequence, port) + data[_HEADER.size :]
 
 
 def refused(number: int, what: str) -> LabError:

@@ -7,15 +7,17 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..decode import inet_diag
-from ..netlink.transport import NETLINK_SOCK_DIAG, Dump, connect
+from ..decode import conntrack, conntrack_filter, inet_diag
+from ..netlink.transport import NETLINK_NETFILTER, NETLINK_SOCK_DIAG, Dump, connect
+from .topology import destination
 
 if TYPE_CHECKING:
-    from ..records import Socket
+    from ..records import Flow, Socket
     from .lab import Host
 
 _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 _RTM_F_CLONED = 0x200
+_RT_TABLE_LOCAL = 255
 _RT_TABLES = {253: "default", 254: "main", 255: "local"}
 
 
@@ -141,15 +143,40 @@ def socket_line(record: Socket) -> str:
     return line
 
 
-def routes(host: Host, *, family: int | None = None, exceptions: bool = False) -> list[HostRoute]:
+def routes(
+    host: Host, *, to: str | None = None, family: int | None = None, exceptions: bool = False
+) -> list[HostRoute]:
     """The host's routes in all tables, without those that the kernel keeps for its own addresses.
 
-    ``exceptions``: instead, what path MTU discovery and redirects have taught (RTM_F_CLONED).
+    ``to``: only those to that prefix, ``default`` or ``default6``. ``exceptions``: instead of routes, what path MTU
+    discovery and redirects have taught (RTM_F_CLONED).
     """
+    from pyroute2.netlink.rtnl.rtmsg import rtmsg
+
+    bodies = _route_bodies(host, family, exceptions)
+    if to is not None:
+        wanted = destination(to)
+        packed = wanted.network_address.packed if wanted.prefixlen else b""
+        number = _FAMILIES[wanted.version]
+        # struct rtmsg, behind the header: the family, then the prefix length.
+        bodies = [body for body in bodies if body[16] == number and body[17] == wanted.prefixlen and packed in body]
+    found = []
+    for body in bodies:
+        answer = rtmsg(body)
+        answer.decode()
+        found.append(_route(answer, host))
+    if to is not None:
+        shown = "default" if not destination(to).prefixlen else str(destination(to))
+        return [route for route in found if route.to == shown]
+    return found
+
+
+def _route_bodies(host: Host, family: int | None, exceptions: bool) -> list[bytes]:
+    """The messages of the routes: chosen before they are decoded, which takes long for large tables."""
     from pyroute2.netlink.rtnl import RTM_GETROUTE
     from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
-    from .requests import dump
+    from .requests import NLM_F_DUMP, dump_raw, encoded
 
     found = []
     for version in (family,) if family else (4, 6):
@@ -157,9 +184,11 @@ def routes(host: Host, *, family: int | None = None, exceptions: bool = False) -
         message["family"] = _FAMILIES[version]
         if exceptions:
             message["flags"] = _RTM_F_CLONED
-        for answer in dump(host.namespace.route, message, RTM_GETROUTE, f"listing the routes of {host.name}"):
-            if bool(answer["flags"] & _RTM_F_CLONED) == exceptions and answer.get_attr("RTA_TABLE") != 255:
-                found.append(_route(answer, host))
+        request = encoded(message, RTM_GETROUTE, NLM_F_DUMP, 1)
+        for body in dump_raw(host.namespace.route, request, f"listing the routes of {host.name}"):
+            (flags,) = struct.unpack_from("=I", body, 24)
+            if bool(flags & _RTM_F_CLONED) == exceptions and body[20] != _RT_TABLE_LOCAL:
+                found.append(body)
     return found
 
 
@@ -210,43 +239,32 @@ def _route(answer: Any, host: Host) -> HostRoute:
 
 def flows(host: Host) -> list[HostFlow]:
     """The host's conntrack entries."""
-    from pyroute2.netlink.nfnetlink import NFNL_SUBSYS_CTNETLINK
-    from pyroute2.netlink.nfnetlink.nfctsocket import IPCTNL_MSG_CT_GET, nfct_msg
-
-    from .requests import dump
-
-    message = nfct_msg()
-    message["nfgen_family"] = socket.AF_UNSPEC  # both at once: a dump walks a hash table that all namespaces share
-    kind = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET
-    answers = dump(host.namespace.netfilter, message, kind, f"listing the flows of {host.name}")
-    return [_flow(answer) for answer in answers]
+    opened = host.call(lambda: connect(NETLINK_NETFILTER))
+    found: list[HostFlow] = []
+    for run in Dump(opened, conntrack_filter.request(socket.AF_UNSPEC), f"listing the flows of {host.name}"):
+        for batch in conntrack.Decoder().batches(run):
+            found += map(_flow, batch)
+    return found
 
 
-_PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6", 132: "sctp", 136: "udplite"}
-
-
-def _flow(answer: Any) -> HostFlow:
-    from pyroute2.netlink.nfnetlink.nfctsocket import IPSBIT_TO_NAME, TCP_CONNTRACK_TO_NAME
-
-    original, number = _tuple(answer.get_attr("CTA_TUPLE_ORIG"))
-    reply, _ = _tuple(answer.get_attr("CTA_TUPLE_REPLY"))
-    information = answer.get_attr("CTA_PROTOINFO")
-    tcp = information.get_attr("CTA_PROTOINFO_TCP") if information else None
-    state = TCP_CONNTRACK_TO_NAME.get(tcp.get_attr("CTA_PROTOINFO_TCP_STATE")) if tcp else None
-    bits = answer.get_attr("CTA_STATUS") or 0
-    status = tuple(name for bit, name in IPSBIT_TO_NAME.items() if bits & bit)
-    return HostFlow(_PROTOCOLS.get(number, str(number)), original, reply, state, status)
-
-
-def _tuple(answer: Any) -> tuple[Tuple, int]:
-    addresses, protocol = answer.get_attr("CTA_TUPLE_IP"), answer.get_attr("CTA_TUPLE_PROTO")
-    found = Tuple(
-        addresses.get_attr("CTA_IP_V4_SRC") or addresses.get_attr("CTA_IP_V6_SRC"),
-        protocol.get_attr("CTA_PROTO_SRC_PORT"),
-        addresses.get_attr("CTA_IP_V4_DST") or addresses.get_attr("CTA_IP_V6_DST"),
-        protocol.get_attr("CTA_PROTO_DST_PORT"),
+def _flow(record: Flow) -> HostFlow:
+    return HostFlow(
+        record.protocol,
+        Tuple(
+            record.source_address or "",
+            record.source_port,
+            record.destination_address or "",
+            record.destination_port,
+        ),
+        Tuple(
+            record.reply_source_address or "",
+            record.reply_source_port,
+            record.reply_destination_address or "",
+            record.reply_destination_port,
+        ),
+        record.state,
+        record.status,
     )
-    return found, protocol.get_attr("CTA_PROTO_NUM")
 
 
 def memberships(host: Host) -> list[HostMembership]:
@@ -327,20 +345,34 @@ def _hexadecimal_ipv6(text: str) -> str:
 def snapshot(hosts: list[Host], limit: int = 40) -> str:
     """What the hosts have, in lines: at most ``limit`` of a kind, and how many more there are."""
     lines = []
-    views: tuple[tuple[str, Callable[[Host], list[str]]], ...] = (
-        ("sockets", lambda host: [socket_line(record) for record in sockets(host)]),
-        ("routes", lambda host: [str(route) for route in routes(host)]),
-        ("flows", lambda host: [str(flow) for flow in flows(host)]),
+    views: tuple[tuple[str, Callable[[Host, int], tuple[list[str], int]]], ...] = (
+        ("sockets", lambda host, limit: _some(sockets(host), socket_line, limit)),
+        ("routes", _some_routes),
+        ("flows", lambda host, limit: _some(flows(host), str, limit)),
     )
     for host in hosts:
         lines.append(f"{host.name}:")
         for kind, view in views:
             try:
-                shown = view(host)
+                shown, total = view(host, limit)
             except Exception as error:  # a report must not fail for want of a part
-                shown = [f"could not be read: {error}"]
+                shown, total = [f"could not be read: {error}"], 1
             lines.append(f"  {kind}: {'none' if not shown else ''}".rstrip())
-            lines += [f"    {line}" for line in shown[:limit]]
-            if len(shown) > limit:
-                lines.append(f"    … and {len(shown) - limit} more")
+            lines += [f"    {line}" for line in shown]
+            if total > len(shown):
+                lines.append(f"    … and {total - len(shown):,} more")
     return "\n".join(lines)
+
+
+def _some(records: list[Any], line: Callable[[Any], str], limit: int) -> tuple[list[str], int]:
+    return [line(record) for record in records[:limit]], len(records)
+
+
+def _some_routes(host: Host, limit: int) -> tuple[list[str], int]:
+    from pyroute2.netlink.rtnl.rtmsg import rtmsg
+
+    bodies = _route_bodies(host, None, False)
+    answers = [rtmsg(body) for body in bodies[:limit]]
+    for answer in answers:
+        answer.decode()
+    return [str(_route(answer, host)) for answer in answers], len(bodies)

@@ -245,10 +245,7 @@ def assert_route(host: Host, to: str, wanted: dict[str, Any], timeout: float) ->
 
     def candidates() -> list[HostRoute]:
         if prefix:
-            family = 6 if to == "default6" or ":" in to else 4
-            return [
-                route for route in views.routes(host, family=family) if route.to == to.replace("default6", "default")
-            ]
+            return views.routes(host, to=to)
         try:
             return [views.route_to(host, to)]
         except LabError:
