@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from netinspect.lab import registry
+from netinspect.lab import registry, traffic
 from netinspect.lab.errors import LabError
 from netinspect.lab.lab import Lab
 from netinspect.lab.processes import MARK, Holder, orphans
-from netinspect.lab.topology_file import load
+from netinspect.lab.topology_file import load, names
 from netinspect.testing import LabFactory
 
 WITNESS = "NETINSPECT_TEST_WITNESS"
@@ -254,22 +254,26 @@ def descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
-CHEAP = ("request", "idle", "half-closed", "refused", "udp", "unix")
+ROUNDS = 20
+EVERY = bool(os.environ.get("NETINSPECT_LAB_ALL_ROUNDS"))
+"""Every scenario twenty times in every topology takes minutes; otherwise twenty rounds are shared among them."""
 
 
-@pytest.mark.parametrize("user_namespace", [False, True])
-@pytest.mark.parametrize("topology", ["pair", "gateway", "multicast"])
+@pytest.mark.parametrize(
+    ("topology", "user_namespace"),
+    [*((name, False) for name in names()), ("pair", True), ("gateway", True), ("multicast", True)],
+)
 def test_up_traffic_and_down_twenty_times_in_a_row_leave_nothing(
     witness: Witness, topology: str, user_namespace: bool
 ) -> None:
-    parsed = load(topology)
-    scenarios = itertools.cycle((*CHEAP, "multicast") if topology == "multicast" else CHEAP)
+    parsed = load(topology, {"sockets": 20, "routes": 20, "flows": 20} if topology == "scale" else {})
+    fitting = [name for name in traffic.scenario_names() if traffic.fits(traffic.scenario(name), parsed)]
     inodes: set[int] = set()
     before = None
-    for _ in range(20):
+    for scenario in fitting * ROUNDS if EVERY else itertools.islice(itertools.cycle(fitting), ROUNDS):
         with Lab(parsed, user_namespace=user_namespace) as lab:
             inodes |= {host.inode for host in lab.hosts.values()}
-            lab.traffic(next(scenarios))
+            lab.traffic(scenario)
             next(iter(lab.hosts.values())).run("true")
         before = before or descriptors()
     assert descriptors() == before
