@@ -39,6 +39,9 @@ def rows(count: int, cells: Sequence[Cell]) -> str:
             pieces.append(cell.text)
     template = "".join(_interleaved(count, pieces))
     values = [cell.values for cell in cells if cell.values is not None]
+    if not values:
+        # Looking for directives through all of it would take longer than all the rest.
+        return template.replace("%%", "%") if "%" in template else template
     return template % tuple(values[0] if len(values) == 1 else _interleaved(count, values))
 
 
