@@ -479,3 +479,32 @@ def legacy_tables() -> list[str]:
             continue
         found += [f"{family} {table}" for table in text.split()]
     return found
+
+
+def network_text(name: str) -> str | None:
+    """A file of /proc/net of the calling thread's network namespace (``snmp``, ``igmp`` …); None where there is none.
+
+    Raises NetinspectError where it may not be read.
+    """
+    try:
+        return _text(_read(f"/proc/thread-self/net/{name}"))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise NetinspectError(f"/proc/net/{name}: {error.strerror}") from None
+
+
+def interface_sysctl(family: str, interface: str, name: str) -> str | None:
+    """The value of a sysctl that each interface has its own of, ``family`` being ipv4 or ipv6; None: not to be had."""
+    try:
+        return _text(_read(f"/proc/sys/net/{family}/conf/{interface}/{name}")).strip()
+    except OSError:
+        return None
+
+
+def socket_protocol(pid: int, descriptor: int) -> str | None:
+    """The kernel's name for the protocol of a socket that a process holds: ``UDP``, ``RAWv6``; None where unknown."""
+    try:
+        return _text(os.getxattr(f"/proc/{pid}/fd/{descriptor}", "system.sockprotoname").rstrip(b"\0"))
+    except OSError:
+        return None

@@ -269,7 +269,10 @@ class _Netstat:
         if options.groups:
             from .netstat_groups import list_groups
 
-            self._take_over(list_groups(options.internet, self._hosts, self._write))
+            problems, notes = list_groups(options.internet, self._hosts, self._write)
+            self._problems += problems
+            for text in notes:
+                self._environment.complain(text)
         if options.unix:
             self._write(self._view.unix_heading(which))
             self._list_unix(owners)

@@ -10,6 +10,8 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .capabilities import Capability as Capability
+    from .conditions import ConditionResult as ConditionResult
+    from .differences import Difference as Difference
     from .explanations import Explanation as Explanation
     from .flows import ConntrackCount as ConntrackCount
     from .flows import ConntrackStatistic as ConntrackStatistic
@@ -49,9 +51,11 @@ MODULES = {
     "AffectedSocket": "routes",
     "BridgeGroup": "groups",
     "Capability": "capabilities",
+    "ConditionResult": "conditions",
     "CongestionInfo": "sockets",
     "ConntrackCount": "flows",
     "ConntrackStatistic": "flows",
+    "Difference": "differences",
     "Encapsulation": "routes",
     "Expectation": "flows",
     "Explanation": "explanations",

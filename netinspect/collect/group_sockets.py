@@ -1,0 +1,173 @@
+"""Which sockets joined a multicast group, and which get its datagrams.
+
+sock_diag tells what a socket is bound to, and so whether datagrams of a group can reach it; what it joined it does not
+tell, but for packet sockets. So the socket itself is asked: a copy of the descriptor (pidfd_getfd(2), which takes the
+right to trace the process) answers getsockopt(2) for a group (RFC 3678). Nothing of the socket is changed by that.
+"""
+
+from __future__ import annotations
+
+from itertools import chain
+
+from ..decode import packet_memberships
+from ..errors import NetlinkError
+from ..joins.owners import Owners
+from ..namespaces import inside
+from ..netlink.transport import NETLINK_SOCK_DIAG, Dump
+from ..procfs import socket_protocol
+from ..records import GroupSocket
+from .dumps import whole_list
+from .places import Place
+from .socket_copies import Copy, namespace_cookie
+from .sockets import ALL_STATES, Listing, Query
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..records import Membership, Process, Socket
+
+_PROTOCOLS = ("udp", "udplite", "raw")
+_UNBOUND = {
+    **dict.fromkeys(("UDP", "UDPv6"), "udp"),
+    **dict.fromkeys(("UDP-Lite", "UDPLITEv6"), "udplite"),
+    **dict.fromkeys(("RAW", "RAWv6"), "raw"),
+}
+"""Names of struct proto: sockets that are bound to nothing, but may have joined a group all the same."""
+_ANY = {"inet": ("0.0.0.0", "::"), "inet6": ("::",)}
+
+
+class GroupSockets:
+    """The sockets of one namespace that may have to do with groups."""
+
+    def __init__(self, place: Place, problems: list[str], notes: list[str]) -> None:
+        """Lists them. Raises NetlinkError where the kernel refuses, NetinspectError where /proc is not mounted."""
+        # A listing closes its places when it is through, and this one is needed further.
+        same = Place(None if place.descriptor is None else f"/proc/self/fd/{place.descriptor}")
+        listing = Listing(Query(_PROTOCOLS, states=ALL_STATES), (same,))
+        self._bound: list[Socket] = list(chain.from_iterable(listing.batches()))
+        self._owners = Owners()
+        self._owners.scan()
+        problems += listing.problems
+        notes += listing.notes
+        if self._owners.unreadable:
+            notes.append(
+                f"the open files of {self._owners.unreadable} processes may not be seen (it takes root with "
+                "CAP_SYS_PTRACE): what they joined, and who they are, is not known"
+            )
+        self._copies: dict[int, Copy | None] = {}
+        self._unbound = dict(self._find_unbound(place))
+        self._packet = self._joined_by_packet_sockets(place, problems)
+
+    def of(self, membership: Membership) -> tuple[GroupSocket, ...]:
+        """The sockets that joined this group on this interface, or get its datagrams."""
+        if membership.family == "link":
+            key = membership.interface_index, membership.group
+            inodes = self._packet.get(key, [])
+            return tuple(
+                GroupSocket("packet", None, None, True, True, None, (), inode, self._processes(inode))
+                for inode in inodes
+            )
+        found = [self._of_bound(membership, socket) for socket in self._bound]
+        found += [self._of_unbound(membership, *item) for item in self._unbound.items()]
+        return tuple(socket for socket in found if socket is not None)
+
+    def close(self) -> None:
+        """Closes the copies."""
+        for copy in self._copies.values():
+            if copy is not None:
+                copy.close()
+        self._copies.clear()
+
+    def _of_bound(self, membership: Membership, socket: Socket) -> GroupSocket | None:
+        fits = self._reachable(membership, socket)
+        joined, mode, sources = self._asked(membership, socket.inode or 0)
+        receives = fits and (bool(joined) or self._takes_all(membership, socket))
+        if not joined and not receives:
+            return None
+        return GroupSocket(
+            socket.protocol,
+            socket.local_address,
+            socket.local_port,
+            joined,
+            receives,
+            mode,
+            sources,
+            socket.inode or 0,
+            self._processes(socket.inode or 0),
+        )
+
+    def _of_unbound(self, membership: Membership, inode: int, protocol: str) -> GroupSocket | None:
+        joined, mode, sources = self._asked(membership, inode)
+        if not joined:
+            return None
+        return GroupSocket(protocol, None, None, True, False, mode, sources, inode, self._processes(inode))
+
+    @staticmethod
+    def _reachable(membership: Membership, socket: Socket) -> bool:
+        """Whether the socket is bound to the group or to any address, and to that interface or to none."""
+        if socket.interface not in (None, membership.interface):
+            return False
+        if socket.local_address == membership.group:
+            return True
+        if socket.local_address not in _ANY[membership.family]:
+            return False
+        return not (membership.family == "inet" and socket.family == "inet6" and socket.v6only)
+
+    def _takes_all(self, membership: Membership, socket: Socket) -> bool:
+        """Whether the socket gets groups that it has not joined itself: the default of IP_MULTICAST_ALL."""
+        if membership.family == "inet" and socket.options is not None:
+            return "mc_all" in socket.options
+        copy = self._copy(socket.inode or 0)
+        return True if copy is None else copy.takes_all(membership.family)
+
+    def _asked(self, membership: Membership, inode: int) -> tuple[bool | None, str | None, tuple[str, ...]]:
+        """Whether the socket joined it, with which sources; None where it may not be asked."""
+        copy = self._copy(inode)
+        if copy is None:
+            return None, None, ()
+        answer = copy.source_filter(membership.family, membership.interface_index, membership.group)
+        return (False, None, ()) if answer is None else (True, *answer)
+
+    def _copy(self, inode: int) -> Copy | None:
+        if inode not in self._copies:
+            self._copies[inode] = None
+            for process in self._owners.processes(inode):
+                copy = Copy.of(process)
+                if copy is not None and copy.inode() == inode:
+                    self._copies[inode] = copy
+                    break
+                if copy is not None:
+                    copy.close()
+        return self._copies[inode]
+
+    def _processes(self, inode: int) -> tuple[Process, ...]:
+        return self._owners.processes(inode)
+
+    def _find_unbound(self, place: Place) -> Iterator[tuple[int, str]]:
+        """Sockets over IP that sock_diag does not list, since they are bound to nothing, of this namespace."""
+        bound = {socket.inode for socket in self._bound}
+        home = inside(place.descriptor, namespace_cookie)
+        for inode in sorted(self._owners.held_by(lambda pid, name: True) - bound):
+            holder: Process = self._owners.processes(inode)[0]
+            protocol = _UNBOUND.get(socket_protocol(holder.pid, holder.fd) or "")
+            if protocol is None:
+                continue
+            copy = self._copy(inode)
+            if copy is not None and home is not None and copy.namespace_cookie() == home:
+                yield inode, protocol
+
+    @staticmethod
+    def _joined_by_packet_sockets(place: Place, problems: list[str]) -> dict[tuple[int, str], list[int]]:
+        operation = "listing what packet sockets joined"
+
+        def dump() -> Dump:
+            return Dump(place.connect(NETLINK_SOCK_DIAG), packet_memberships.request(), operation)
+
+        found: dict[tuple[int, str], list[int]] = {}
+        try:
+            for inode, index, group in whole_list(operation, dump, packet_memberships.memberships, problems.append):
+                found.setdefault((index, group), []).append(inode)
+        except NetlinkError:
+            pass  # no packet_diag: the listing of sockets says so
+        return found

@@ -1,0 +1,125 @@
+"""Multicast groups, multicast routing and the bridge's forwarding of groups (netinspect groups)."""
+
+from __future__ import annotations
+
+from typing import Annotated, NamedTuple
+
+from .sockets import Process
+
+
+class GroupSocket(NamedTuple):
+    """A socket that joined a group on an interface, or that gets the datagrams of that group which come in there."""
+
+    protocol: Annotated[str, "udp, udplite, raw or packet"]
+    local_address: Annotated[str | None, "address it is bound to; None where it is not bound at all"]
+    local_port: Annotated[int | None, "port it is bound to; for raw sockets, the IP protocol"]
+    joined: Annotated[bool | None, "whether this socket joined the group there; None where that may not be asked"]
+    receives: Annotated[bool, "whether datagrams to the group and to its port reach it, its source filter aside"]
+    filter_mode: Annotated[str | None, "its own source filter: include (only these sources) or exclude (all but them)"]
+    sources: Annotated[tuple[str, ...], "the sources of its own source filter"]
+    inode: Annotated[int, "inode number"]
+    processes: Annotated[tuple[Process, ...], "every process and descriptor that holds it"]
+
+
+class Membership(NamedTuple):
+    """A multicast group that an interface receives."""
+
+    interface: Annotated[str, "interface"]
+    interface_index: Annotated[int, "index of the interface"]
+    family: Annotated[str, "inet, inet6, or link for the link layer"]
+    group: Annotated[str, "address of the group"]
+    name: Annotated[str | None, "what the group is registered for (IANA, IEEE 802), or its range"] = None
+    users: Annotated[int | None, "how many sockets and parts of the kernel have joined it there"] = None
+    filter_mode: Annotated[
+        str | None,
+        "what the users want together: exclude (from anybody but the excluded sources), include (from the included "
+        "sources only); None where the counts do not tell",
+    ] = None
+    included: Annotated[tuple[str, ...], "sources that some user asks for"] = ()
+    excluded: Annotated[tuple[str, ...], "sources that some user refuses"] = ()
+    version: Annotated[str | None, "what the interface speaks to queriers: IGMPv1, IGMPv2, IGMPv3, MLDv1, MLDv2"] = None
+    querier: Annotated[str | None, "for a bridge: the querier that it follows, or is itself"] = None
+    reporter: Annotated[bool | None, "whether this host was the last to report the group"] = None
+    timer: Annotated[float | None, "seconds until the next report; None where none is due"] = None
+    age: Annotated[float | None, "seconds since the interface joined it"] = None
+    global_use: Annotated[bool | None, "link layer: whether someone asked for the address itself, by hand say"] = None
+    sockets: Annotated[tuple[GroupSocket, ...] | None, "who joined or receives it; None where it was not asked"] = None
+    source: Annotated[str, "where it was read: rtnetlink or procfs, and what else procfs added"] = "rtnetlink"
+    netns: Annotated[str | None, "network namespace, where several are listed"] = None
+
+
+class GroupEvent(NamedTuple):
+    """An interface joined or left a group (netinspect groups watch)."""
+
+    time: Annotated[float, "when it was noticed, seconds since 1970"]
+    event: Annotated[str, "join, leave, or lost: events that the kernel could not deliver, what follows is new"]
+    interface: Annotated[str | None, "interface"]
+    interface_index: Annotated[int | None, "index of the interface"]
+    family: Annotated[str | None, "inet, inet6, or link for the link layer"]
+    group: Annotated[str | None, "address of the group"]
+    name: Annotated[str | None, "what the group is registered for"]
+    source: Annotated[str, "rtnetlink: told by the kernel; sampled: found by looking again and again"]
+    netns: Annotated[str | None, "network namespace, where several are watched"] = None
+
+
+class MulticastHop(NamedTuple):
+    """An interface that a multicast route sends out on."""
+
+    interface: Annotated[str, "interface"]
+    ttl: Annotated[int, "datagrams with a lower time to live (hop limit) stay here"]
+
+
+class MulticastRoute(NamedTuple):
+    """One entry of a multicast routing table (ipmr, ip6mr), as a routing daemon put it in."""
+
+    family: Annotated[str, "inet or inet6"]
+    table: Annotated[int, "routing table"]
+    origin: Annotated[str, "sender, or any for all (*, G)"]
+    group: Annotated[str, "address of the group"]
+    interface: Annotated[str | None, "interface that datagrams come in on; None while that is not resolved"]
+    outgoing: Annotated[tuple[MulticastHop, ...], "interfaces that they go out on"]
+    resolved: Annotated[bool, "whether the daemon has told where they go; until then they are held back"]
+    packets: Annotated[int | None, "packets forwarded"]
+    bytes: Annotated[int | None, "bytes forwarded"]
+    wrong_interface: Annotated[int | None, "packets that came in on another interface"]
+    expires: Annotated[float | None, "seconds since it was last used"]
+    netns: Annotated[str | None, "network namespace, where several are listed"] = None
+
+
+class MulticastInterface(NamedTuple):
+    """An interface of the multicast router (VIF in IPv4, MIF in IPv6)."""
+
+    family: Annotated[str, "inet or inet6"]
+    table: Annotated[int, "routing table"]
+    number: Annotated[int, "its number, by which routing daemons know it"]
+    interface: Annotated[str, "interface"]
+    flags: Annotated[tuple[str, ...], "tunnel, source_route, register; others in hexadecimal"]
+    received_packets: Annotated[int, "packets that came in"]
+    received_bytes: Annotated[int, "bytes that came in"]
+    sent_packets: Annotated[int, "packets that went out"]
+    sent_bytes: Annotated[int, "bytes that went out"]
+    local: Annotated[str | None, "IPv4: local end"]
+    remote: Annotated[str | None, "IPv4: remote end of a tunnel"]
+    source: Annotated[str, "rtnetlink or procfs"]
+    netns: Annotated[str | None, "network namespace, where several are listed"] = None
+
+
+class BridgeGroup(NamedTuple):
+    """One entry of a bridge's multicast forwarding (MDB), or a port that a multicast router is behind."""
+
+    bridge: Annotated[str, "bridge"]
+    kind: Annotated[str, "group, or router: a port that all groups are sent to"]
+    port: Annotated[str, "port of the bridge, or the bridge itself: this host"]
+    family: Annotated[str | None, "inet, inet6, or link"]
+    group: Annotated[str | None, "address of the group"]
+    origin: Annotated[str | None, "the sender it is for; None is any"]
+    vlan: Annotated[int | None, "VLAN"]
+    state: Annotated[str | None, "temporary (learnt), permanent; for a router disabled, query, permanent, temporary"]
+    flags: Annotated[
+        tuple[str, ...], "offload, fast_leave, added_by_star_ex, blocked, offload_failed; others in hexadecimal"
+    ]
+    filter_mode: Annotated[str | None, "include or exclude, where ports follow IGMPv3 or MLDv2"]
+    sources: Annotated[tuple[str, ...], "the sources of that filter that are let through, or blocked"]
+    timer: Annotated[float | None, "seconds until it is forgotten"]
+    protocol: Annotated[str | None, "who put it in: kernel, static, zebra …"]
+    netns: Annotated[str | None, "network namespace, where several are listed"] = None
