@@ -244,7 +244,9 @@ class Listing:
         def dump() -> Dump:
             return Dump(place.connect(NETLINK_SOCK_DIAG), request, operation)
 
-        return whole_dump(operation, dump, decode, identities, "cookie", self.problems.append)
+        # The text of TCP's state has so many parts that short batches would not pay.
+        gather = self.query.tcp_info
+        return whole_dump(operation, dump, decode, identities, "cookie", self.problems.append, gather=gather)
 
     def _missing(self, protocol: str, place: Place) -> Iterator[Batch]:
         """What to say, and to list instead, where the kernel has no sock_diag for a protocol."""

@@ -333,10 +333,14 @@ class _View:
         if field in ("processes", "peers"):
             owners = {"processes": "owners", "peers": "peer_owners"}[field]
             return Field(title, owners, lambda text: text or "-", kept=False)
-        if field in ("timer", "memory", "tcp_info"):
-            from ..render import details
+        if field in ("memory", "tcp_info"):
+            from ..render.details import Details
 
-            return Field(title, field, details.TEXTS[field], kept=False)
+            return Details(title, field)
+        if field == "timer":
+            from ..render.details import timer_text
+
+            return Field(title, field, timer_text, kept=False)
         if field in _HEXADECIMAL:
             return Field(title, field, "{:x}".format)
         return Field(title, field, number=field in _NUMBERS)

@@ -276,7 +276,7 @@ def _counter(run: Run, layout: Layout, offset: int) -> Column:
 
 def _cgroup_ids(run: Run, layout: Layout) -> Column:
     at = place(run, layout, INET_DIAG_CGROUP_ID, 8)
-    return NONE if at is None else run.unpack(at, "Q")
+    return NONE if at is None else run.u64(at)
 
 
 def _upper_layer_protocols(run: Run, layout: Layout) -> Column:

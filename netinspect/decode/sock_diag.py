@@ -105,14 +105,14 @@ def figures(run: Run, offset: int, code: str) -> Column:
         low, high = (offset, offset + 4) if byteorder == "little" else (offset + 4, offset)
         if run.same(high) and not run.words(high)[0]:
             return numbers(run, low)
-        column = run.unpack(offset, "Q")
+        column = run.u64(offset)
     return Constant(column[0]) if column.count(column[0]) == run.count else column
 
 
 def cookies(run: Run, offset: int) -> list[int]:
     """A column of socket cookies: two 32-bit words, the low one first, wherever they lie."""
     if byteorder == "little":
-        return run.unpack(offset, "Q")
+        return run.u64(offset)
     return [low | high << 32 for low, high in run.rows(offset, "II")]
 
 

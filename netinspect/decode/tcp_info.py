@@ -6,17 +6,19 @@ from itertools import repeat
 from sys import byteorder
 
 from ..batch import NONE, Batch, Constant, Nested
-from ..records import CongestionInfo
 from .inet_diag import INET_DIAG_BBRINFO, INET_DIAG_CONG, INET_DIAG_DCTCPINFO, INET_DIAG_INFO, INET_DIAG_VEGASINFO
-from .sock_diag import GrowingStruct, figures, place, text
+from .sock_diag import GrowingStruct, cookies, figures, numbers, place, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Any
+    from typing import Any, TypeAlias
 
     from ..batch import Column
     from ..netlink.messages import Layout, Run
+
+    Member: TypeAlias = "tuple[int, str, Callable[[int], Any] | None]"
+    """Offset in a struct, struct format, and what is made of the number."""
 
 _CONGESTION_STATES = ("open", "disorder", "cwr", "recovery", "loss")
 _OPTIONS = ("timestamps", "sack", "wscale", "ecn", "ecn_seen", "syn_data", "usec_timestamps", "tfo_child")
@@ -206,34 +208,76 @@ def _names(run: Run, layout: Layout) -> Column:
     at, size = layout.get(INET_DIAG_CONG, (0, 0))
     if not size:
         return NONE
+    if all(map(run.same, range(at, at + size, 4))):
+        return Constant(_name(run.data[at : at + size]))
     names = run.unpack(at, f"{size}s")
-    known = {name: text(name.split(b"\0", 1)[0]) for name in set(names)}
-    return Constant(known[names[0]]) if len(known) == 1 else [known[name] for name in names]
+    known = {name: _name(name) for name in set(names)}
+    return [known[name] for name in names]
+
+
+def _name(raw: bytes) -> str:
+    return text(raw.split(b"\0", 1)[0])
+
+
+class CongestionInfoBatch(Batch):
+    """The columns of CongestionInfo."""
+
+    record = "CongestionInfo"
 
 
 def _congestion_infos(run: Run, layout: Layout) -> Column:
     """What the congestion control adds, for the three that add anything: BBR, DCTCP and Vegas (also Illinois, Yeah)."""
-    at = place(run, layout, INET_DIAG_BBRINFO, 20)
-    if at is not None:
-        return [
-            CongestionInfo(
-                bandwidth=low | high << 32,
-                min_rtt=min_rtt,
-                pacing_gain=pacing / 256,
-                cwnd_gain=cwnd / 256,
-            )
-            for low, high, min_rtt, pacing, cwnd in run.rows(at, "IIIII")
-        ]
-    at = place(run, layout, INET_DIAG_DCTCPINFO, 16)
-    if at is not None:
-        return [
-            CongestionInfo(enabled=bool(enabled), ce_state=ce, alpha=alpha, ecn_bytes=ecn, total_bytes=total)
-            for enabled, ce, alpha, ecn, total in run.rows(at, "HHIII")
-        ]
-    at = place(run, layout, INET_DIAG_VEGASINFO, 16)
-    if at is not None:
-        return [
-            CongestionInfo(enabled=bool(enabled), rtt_count=count, rtt=rtt, min_rtt=min_rtt)
-            for enabled, count, rtt, min_rtt in run.rows(at, "IIII")
-        ]
+    for kind, size, members in (
+        (INET_DIAG_BBRINFO, 20, _BBR),
+        (INET_DIAG_DCTCPINFO, 16, _DCTCP),
+        (INET_DIAG_VEGASINFO, 16, _VEGAS),
+    ):
+        at = place(run, layout, kind, size)
+        if at is not None:
+            return _congestion_columns(run, at, members)
     return NONE
+
+
+def _congestion_columns(run: Run, start: int, members: dict[str, Member]) -> Column:
+    def make(field: str) -> Column:
+        if field not in members:
+            return NONE
+        offset, code, convert = members[field]
+        at = start + offset
+        if code == _HALVES:
+            return numbers(run, at) if run.same(at + 4) and not run.words(at + 4)[0] else cookies(run, at)
+        column = figures(run, at, code)
+        if convert is None:
+            return column
+        return Constant(convert(column.value)) if isinstance(column, Constant) else list(map(convert, column))
+
+    return Nested(CongestionInfoBatch(run.count, make))
+
+
+def _gain(fixed: int) -> float:
+    return fixed / 256
+
+
+_HALVES = "II"
+"""A 64-bit number in two halves, the low one first, as a socket cookie is."""
+
+_BBR: dict[str, Member] = {
+    "bandwidth": (0, _HALVES, None),
+    "min_rtt": (8, "I", None),
+    "pacing_gain": (12, "I", _gain),
+    "cwnd_gain": (16, "I", _gain),
+}
+_DCTCP: dict[str, Member] = {
+    "enabled": (0, "H", bool),
+    "ce_state": (2, "H", None),
+    "alpha": (4, "I", None),
+    "ecn_bytes": (8, "I", None),
+    "total_bytes": (12, "I", None),
+}
+_VEGAS: dict[str, Member] = {
+    "enabled": (0, "I", bool),
+    "rtt_count": (4, "I", None),
+    "rtt": (8, "I", None),
+    "min_rtt": (12, "I", None),
+}
+"""linux/inet_diag.h: struct tcp_bbr_info, tcp_dctcp_info, tcpvegas_info."""

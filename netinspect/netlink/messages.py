@@ -166,6 +166,12 @@ class Run:
         """The 32-bit number at ``offset`` (a multiple of four), in host order."""
         return self.words(offset).tolist()
 
+    def u64(self, offset: int) -> list[int]:
+        """The 64-bit number at ``offset`` (a multiple of four), in host order."""
+        pairs = array("I", bytes(8 * self.count))
+        pairs[0::2], pairs[1::2] = self.words(offset), self.words(offset + 4)
+        return memoryview(pairs).cast("B").cast("Q").tolist()
+
     def same(self, offset: int) -> bool:
         """Whether all messages have the same 32-bit number at ``offset`` (a multiple of four)."""
         column = self.words(offset).tobytes()

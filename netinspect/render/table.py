@@ -45,8 +45,12 @@ class Column:
         """The title, padded like a cell."""
         return self._aligned(self.title)
 
+    def cells(self, batch: Batch) -> Sequence[Cell]:
+        """What makes up this column in the rows of a batch: one cell, as a rule."""
+        return (self.cell(batch),)
+
     def cell(self, batch: Batch) -> Cell:
-        """The cells of a batch."""
+        """The cell of each row of a batch."""
         return Cell(map(self._padded.__getitem__, self._texts(batch)))
 
     def _pad(self, text: str) -> str:
@@ -212,5 +216,5 @@ class Table:
             self._put(batch)
 
     def _put(self, batch: Batch) -> None:
-        text = rows(batch.count, [column.cell(batch) for column in self._columns])
+        text = rows(batch.count, [cell for column in self._columns for cell in column.cells(batch)])
         self._write(text.encode("utf-8", "backslashreplace"))
