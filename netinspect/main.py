@@ -20,6 +20,10 @@ COMMANDS = {
     "groups": "multicast groups: who joined what on which interface, multicast routes, the bridge's view",
     "explain": "what a state or a column means, and what to look at",
     "capabilities": "what this kernel and your privileges support",
+    "wait": "wait until something is so: a listener, a connection, a route, a flow, a membership …",
+    "assert": "check whether it is so now, and say what is there instead",
+    "snapshot": "write down sockets, routes, flows and groups, to compare with later",
+    "diff": "what changed between two snapshots, or since one",
     "lab": "throwaway networks of network namespaces, with real traffic",
     "schema": "the JSON schema of a command's output",
     "help": "help for a command; `help --man` prints the man page",
@@ -60,20 +64,27 @@ def run(arguments: Sequence[str], environment: Environment) -> int:
         return _dispatch(arguments, environment)
     except NetinspectError as error:
         environment.complain(str(error))
-        return error.status
+        return _trouble(arguments) if error.status == ExitStatus.FAILED else error.status
     except KeyboardInterrupt:
         environment.complain("interrupted")
         return ExitStatus.INTERRUPTED
     except MemoryError:
         environment.complain("out of memory: without --sort and --peers a listing is streamed and needs little")
-        return ExitStatus.FAILED
+        return _trouble(arguments)
     except Exception as error:
         from os import environ
 
         if "NETINSPECT_DEBUG" in environ:
             raise
         environment.complain(f"a mistake in netinspect: {error!r} (with NETINSPECT_DEBUG=1 it tells where)")
-        return ExitStatus.FAILED
+        return _trouble(arguments)
+
+
+def _trouble(arguments: Sequence[str]) -> int:
+    """The exit status of a command that failed: a few say something else with 1, as diff(1) does."""
+    module = sys.modules.get(f"netinspect.commands.{arguments[0]}") if arguments else None
+    status: int = getattr(module, "TROUBLE", ExitStatus.FAILED)
+    return status
 
 
 def _dispatch(arguments: Sequence[str], environment: Environment) -> int:

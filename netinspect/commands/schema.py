@@ -28,6 +28,9 @@ RECORDS = {
     "groups-routes": "MulticastRoute",
     "groups-interfaces": "MulticastInterface",
     "groups-bridge": "BridgeGroup",
+    "wait": "ConditionResult",
+    "assert": "ConditionResult",
+    "diff": "Difference",
     "capabilities": "Capability",
     "explain": "Explanation",
 }

@@ -1,0 +1,22 @@
+"""Conditions that were waited for (netinspect wait, netinspect assert)."""
+
+from __future__ import annotations
+
+from typing import Annotated, NamedTuple
+
+from .flows import Flow
+from .groups import Membership
+from .routes import Route
+from .sockets import Socket
+
+
+class ConditionResult(NamedTuple):
+    """How it stands with a condition (``netinspect wait``, ``netinspect assert``)."""
+
+    condition: Annotated[str, "the condition in words"]
+    negated: Annotated[bool, "whether its opposite was asked for"]
+    holds: Annotated[bool, "whether it is, at the end, as was asked for"]
+    waited: Annotated[float, "seconds until then"]
+    found: Annotated[tuple[Socket | Route | Flow | Membership, ...], "the records that the condition speaks of"]
+    instead: Annotated[tuple[str, ...], "where it is not as was asked for: what comes nearest, in lines"] = ()
+    problems: Annotated[tuple[str, ...], "what could not be looked at: it may be otherwise"] = ()

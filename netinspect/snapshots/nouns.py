@@ -1,0 +1,125 @@
+"""What a snapshot holds of each noun, and which fields tell its records apart, or change by themselves."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ..collect.sockets import ALL_STATES, PROTOCOLS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import Any
+
+    from ..batch import Batch
+    from ..collect.places import Place
+
+
+class Noun(NamedTuple):
+    """One noun. Fields that are neither identity, volatile nor left out are what a change is told by."""
+
+    name: str
+    record: str
+    """The type of its records, in netinspect.records."""
+    identity: tuple[str, ...]
+    """Fields that tell records apart; netns does so in any case."""
+    volatile: frozenset[str]
+    """Fields that change by themselves, or with every restart, and are compared only when asked for."""
+    left_out: frozenset[str]
+    """Fields that are never asked for."""
+    listing: Callable[[Sequence[Place]], tuple[Iterator[Batch], Any]]
+    """Batches, and the listing that has their problems and notes when they have ended."""
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields that are kept."""
+        from .. import records
+
+        return tuple(field for field in getattr(records, self.record)._fields if field not in self.left_out)
+
+
+def _sockets(places: Sequence[Place]) -> tuple[Iterator[Batch], Any]:
+    from ..collect.joining import Selection, joined
+    from ..collect.sockets import Listing, Query
+
+    # Not netlink: a snapshot opens such sockets itself.
+    listing = Listing(Query([name for name in PROTOCOLS if name != "netlink"], states=ALL_STATES), places)
+    return joined(listing, ("processes", "user"), Selection()), listing
+
+
+def _routes(places: Sequence[Place]) -> tuple[Iterator[Batch], Any]:
+    from ..collect.routes import FAMILIES, Listing, Query
+
+    listing = Listing(Query(FAMILIES, table=None), places)
+    return listing.batches(), listing
+
+
+def _flows(places: Sequence[Place]) -> tuple[Iterator[Batch], Any]:
+    from ..collect.flows import Listing
+
+    listing = Listing(None, places)
+    return listing.batches(), listing
+
+
+def _groups(places: Sequence[Place]) -> tuple[Iterator[Batch], Any]:
+    from ..collect.groups import Listing, Query
+
+    listing = Listing(Query(), places)
+    return listing.batches(), listing
+
+
+NOUNS = {
+    noun.name: noun
+    for noun in (
+        Noun(
+            "sockets",
+            "Socket",
+            (
+                *("protocol", "family", "type", "local_address", "local_port", "remote_address", "remote_port"),
+                "interface",
+            ),
+            frozenset(
+                (
+                    *("recv_queue", "send_queue", "inode", "peer_inode", "cookie", "timer", "cgroup_id", "groups"),
+                    *("owner_reason", "source", "user"),
+                )
+            ),
+            frozenset(("cgroup", "tcp_info", "mptcp_info", "memory", "peers")),
+            _sockets,
+        ),
+        Noun(
+            "routes",
+            "Route",
+            ("family", "table", "destination", "source", "tos", "metric", "type"),
+            frozenset(("expires",)),
+            frozenset(("input_interface", "mark", "uid", "pmtu", "sockets", "rule", "entry")),
+            _routes,
+        ),
+        Noun(
+            "flows",
+            "Flow",
+            (
+                *("family", "protocol", "protocol_number", "zone", "zone_direction"),
+                *("source_address", "source_port", "destination_address", "destination_port"),
+                *("icmp_type", "icmp_code", "icmp_id"),
+            ),
+            frozenset(
+                (
+                    *("timeout", "packets", "bytes", "reply_packets", "reply_bytes", "start", "use", "id"),
+                    *("security_context",),
+                )
+            ),
+            frozenset(("stop",)),
+            _flows,
+        ),
+        Noun(
+            "groups",
+            "Membership",
+            ("family", "interface", "group"),
+            frozenset(("interface_index", "reporter", "timer", "age", "source", "name")),
+            frozenset(("sockets",)),
+            _groups,
+        ),
+    )
+}
+"""All nouns, in the order of a snapshot."""

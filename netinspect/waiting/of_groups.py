@@ -1,0 +1,74 @@
+"""Conditions on multicast groups."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import NamedTuple
+
+from ..collect.groups import Listing, Query
+from ..decode.change_groups import MEMBERSHIP_CHANGES
+from ..netlink.transport import NETLINK_ROUTE
+from .conditions import Sight, shown
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ..collect.places import Place
+    from ..records import Membership
+
+
+def receives(membership: Membership, source: str | None) -> bool:
+    """Whether the interface takes the group's datagrams from that source, None for no source in particular."""
+    if source is None:
+        return True
+    if membership.filter_mode == "include" or (membership.filter_mode is None and membership.included):
+        return source in membership.included
+    return source not in membership.excluded
+
+
+class Member(NamedTuple):
+    """An interface receives this group."""
+
+    group: str
+    dev: str | None = None
+    source: str | None = None
+
+    def __str__(self) -> str:
+        where = f" on {self.dev}" if self.dev else ""
+        return f"{self.group} is received{where}{f' from {self.source}' if self.source else ''}"
+
+    @property
+    def told(self) -> bool:
+        """Source filters change without a word, and older kernels do not tell at all."""
+        return False
+
+    @property
+    def events(self) -> Mapping[int, Sequence[int]]:
+        """Joins and leaves."""
+        return {NETLINK_ROUTE: MEMBERSHIP_CHANGES}
+
+    def look(self, places: Sequence[Place]) -> Sight:
+        """The memberships."""
+        query = Query(
+            ("inet6" if ":" in self.group else "inet",),
+            groups=(self.group,),
+            interfaces=(self.dev,) if self.dev else (),
+        )
+        rows, listing = self._rows(query, places)
+        found = tuple(row for row in rows if receives(row, self.source))
+        return Sight(found, tuple(listing.problems), tuple(listing.notes))
+
+    @staticmethod
+    def _rows(query: Query, places: Sequence[Place]) -> tuple[list[Membership], Listing]:
+        listing = Listing(query, places)
+        rows: list[Membership] = list(chain.from_iterable(listing.batches()))
+        return rows, listing
+
+    def instead(self, places: Sequence[Place]) -> list[str]:
+        """The group elsewhere, and else all groups."""
+        near, _ = self._rows(Query(("inet", "inet6"), groups=(self.group,)), places)
+        if near:
+            return shown("the group is received:", near)
+        rows, _ = self._rows(Query(("inet", "inet6")), places)
+        return shown("groups there:", rows) or ["no group is received there"]

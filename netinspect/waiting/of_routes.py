@@ -1,0 +1,148 @@
+"""Conditions on routes."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import Any, NamedTuple
+
+from ..collect.routes import FAMILIES, Listing, Prefix, Query
+from ..decode.change_groups import ROUTE_CHANGES
+from ..errors import NetinspectError, NetlinkError
+from ..netlink.transport import NETLINK_ROUTE
+from .conditions import Sight, shown
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from ..collect.places import Place
+    from ..records import Route
+
+
+class Wanted(NamedTuple):
+    """What a route must be like. None: does not matter."""
+
+    via: str | None = None
+    dev: str | None = None
+    table: str | None = None
+    proto: str | None = None
+    src: str | None = None
+    metric: int | None = None
+    type: str | None = None
+    mtu: int | None = None
+
+    def fits(self, route: Route) -> bool:
+        """Whether the route is so; of several next hops one must be."""
+        hops = [(route.gateway, route.interface)]
+        hops += [(hop.gateway, hop.interface) for hop in route.next_hops or ()]
+        if not any(self.via in (None, gateway) and self.dev in (None, interface) for gateway, interface in hops):
+            return False
+        mtu = route.pmtu or (route.metrics.mtu if route.metrics else None)
+        return all(
+            wanted in (None, found)
+            for wanted, found in (
+                (self.table, route.table),
+                (self.proto, route.protocol),
+                (self.src, route.preferred_source),
+                (self.metric, route.metric),
+                (self.type, route.type),
+                (self.mtu, mtu),
+            )
+        )
+
+    def __str__(self) -> str:
+        words = [f"{name} {value}" for name, value in self._asdict().items() if value is not None]
+        return "".join(f" {word}" for word in words)
+
+
+def _rows(query: Query, places: Sequence[Place]) -> tuple[list[Route], Listing]:
+    listing = Listing(query, places)
+    rows: list[Route] = list(chain.from_iterable(listing.batches()))
+    return rows, listing
+
+
+class RouteExists(NamedTuple):
+    """A table has a route to exactly this prefix."""
+
+    prefix: str
+    wanted: Wanted
+    table: int | None
+    """None: any table."""
+
+    def __str__(self) -> str:
+        return f"there is a route to {self.prefix}{self.wanted}"
+
+    @property
+    def told(self) -> bool:
+        """The kernel tells of routes, and of the links and addresses that they go with."""
+        return True
+
+    @property
+    def events(self) -> Mapping[int, Sequence[int]]:
+        """Changes of routes, links and addresses."""
+        return {NETLINK_ROUTE: ROUTE_CHANGES}
+
+    def look(self, places: Sequence[Place]) -> Sight:
+        """The routes."""
+        rows, listing = _rows(self._query(self.prefix, self.table), places)
+        found = tuple(row for row in rows if self.wanted.fits(row))
+        return Sight(found, tuple(listing.problems), tuple(listing.notes))
+
+    def _query(self, prefix: str, table: int | None, mode: str = "exact") -> Query:
+        asked = Prefix(prefix, mode)
+        return Query((asked.family,) if asked.family else FAMILIES[:2], table=table, prefix=asked)
+
+    def instead(self, places: Sequence[Place]) -> list[str]:
+        """Routes to that prefix, and else those that cover it."""
+        exact, _ = _rows(self._query(self.prefix, None), places)
+        if exact:
+            return shown("routes to that prefix:", exact)
+        covering, _ = _rows(self._query(self.prefix, self.table, "match"), places)
+        lines = ["there is no route to that prefix"]
+        return lines + shown("routes that cover it:", covering)
+
+
+class Routed(NamedTuple):
+    """The kernel sends to this address so: by whatever table, route exceptions included."""
+
+    address: str
+    wanted: Wanted
+
+    def __str__(self) -> str:
+        return f"{self.address} is routed{self.wanted}"
+
+    @property
+    def told(self) -> bool:
+        """It does not tell of exceptions: a path MTU that was learned, a redirect."""
+        return False
+
+    @property
+    def events(self) -> Mapping[int, Sequence[int]]:
+        """Changes of routes, rules, links and addresses."""
+        return {NETLINK_ROUTE: ROUTE_CHANGES}
+
+    def look(self, places: Sequence[Place]) -> Sight:
+        """The answer of the kernel's look-up, where it is as wanted."""
+        found, problems = self._answers(places)
+        return Sight(tuple(row for row in found if self.wanted.fits(row)), tuple(problems))
+
+    def _answers(self, places: Sequence[Place]) -> tuple[list[Route], list[str]]:
+        from ..collect.route_lookup import Lookup, lookups
+
+        rows: list[Route] = []
+        problems: list[str] = []
+        for place in places:
+            try:
+                answers: Iterable[Any] = lookups(Lookup([self.address]), [place])
+                rows += chain.from_iterable(answers)
+            except NetlinkError:
+                continue  # there is no route
+            except NetinspectError as error:
+                if len(places) == 1:
+                    raise
+                problems.append(str(error))
+        return rows, problems
+
+    def instead(self, places: Sequence[Place]) -> list[str]:
+        """How it is routed."""
+        return shown("the kernel's answer:", self._answers(places)[0]) or ["the kernel has no route to it"]

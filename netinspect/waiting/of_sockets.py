@@ -1,0 +1,230 @@
+"""Conditions on sockets."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import NamedTuple
+
+from ..collect.joining import Selection, joined
+from ..collect.places import Place
+from ..collect.sockets import ALL_STATES, FAMILIES, Listing, Query
+from ..decode.change_groups import SOCKET_ENDS
+from ..errors import NetinspectError
+from ..filters import Expression, parse
+from ..netlink.transport import NETLINK_SOCK_DIAG
+from .conditions import Sight, shown
+from .endpoint import Endpoint
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from ..records import Socket
+
+PROTOCOLS = ("tcp", "udp", "unix")
+_ESTABLISHED, _TIME_WAIT, _CLOSE, _LISTEN = 1 << 1, 1 << 6, 1 << 7, 1 << 10
+_LISTENING = {"tcp": _LISTEN, "udp": _CLOSE, "unix": _LISTEN | _CLOSE}
+_NAMESPACES_SEARCHED = 100
+
+
+class Holders(NamedTuple):
+    """Which processes must hold a socket: names may be patterns. Empty: it does not matter which."""
+
+    names: tuple[str, ...] = ()
+    pids: frozenset[int] = frozenset()
+
+    @property
+    def selection(self) -> Selection:
+        """The selection of their sockets. A process that has ended holds none."""
+        selection = Selection(processes=self.names)
+        selection.pids = self.pids
+        return selection
+
+    def __str__(self) -> str:
+        words = [f"a process named {name}" for name in self.names]
+        words += [f"process {pid}" for pid in sorted(self.pids)]
+        return " or ".join(words)
+
+
+def _rows(query: Query, places: Sequence[Place], *, owners: bool = False) -> tuple[list[Socket], Sight]:
+    listing = Listing(query, places)
+    batches = joined(listing, ("processes",), Selection()) if owners else listing.batches()
+    rows: list[Socket] = list(chain.from_iterable(batches))
+    return rows, Sight((), tuple(listing.problems), tuple(listing.notes))
+
+
+def _held(rows: Sequence[Socket], sight: Sight, holders: Holders) -> Sight:
+    """Those that the holders hold; where some of the others have owners that may not be seen, that is a problem."""
+    selection = holders.selection
+    found = tuple(row for row in rows if selection.holds(row.processes or ()))
+    hidden = any(not row.processes for row in rows)
+    return sight._replace(found=found, problems=(*sight.problems, *sight.notes) if hidden else sight.problems)
+
+
+class Listening(NamedTuple):
+    """A socket takes connections, or datagrams, that are sent to an address and port, or to a unix socket's name."""
+
+    protocol: str
+    target: Endpoint | str
+    """A name for unix sockets."""
+    families: tuple[str, ...] = FAMILIES
+    holders: Holders = Holders()
+
+    def __str__(self) -> str:
+        who = str(self.holders) if any(self.holders) else "somebody"
+        return f"{who} listens on {self.protocol} {self.target}"
+
+    @property
+    def told(self) -> bool:
+        """The kernel does not tell of new sockets."""
+        return False
+
+    @property
+    def events(self) -> Mapping[int, Sequence[int]]:
+        """The ends of sockets."""
+        return {NETLINK_SOCK_DIAG: SOCKET_ENDS[self.protocol]} if self.protocol in SOCKET_ENDS else {}
+
+    def look(self, places: Sequence[Place]) -> Sight:
+        """The sockets that listen there."""
+        expression = None
+        if isinstance(self.target, Endpoint):
+            expression = parse(f"sport = :{self.target.port}")
+        query = Query((self.protocol,), self.families, _LISTENING[self.protocol], explicit=True, expression=expression)
+        rows, sight = _rows(query, places)
+        found = self._fitting(rows)
+        if found and any(self.holders):
+            # It takes long to find out who holds a socket: not before there is one.
+            rows, sight = _rows(query, places, owners=True)
+            return _held(self._fitting(rows), sight, self.holders)
+        return sight._replace(found=found)
+
+    def _fitting(self, rows: Iterable[Socket]) -> tuple[Socket, ...]:
+        target = self.target
+        if isinstance(target, Endpoint):
+            return tuple(row for row in rows if target.reached_by(row))
+        # A datagram socket that is connected is bound and takes datagrams all the same, but of its peer only.
+        return tuple(row for row in rows if row.local_address == target)
+
+    def instead(self, places: Sequence[Place]) -> list[str]:
+        """Listeners that some part of the condition fits, and else all listeners."""
+        query = Query((self.protocol,), states=_LISTENING[self.protocol])
+        rows, _ = _rows(query, places, owners=True)
+        fitting = self._fitting(row for row in rows if row.family in ("unix", *self.families))
+        if fitting:
+            return shown("listening there, but held by others:", fitting)
+        lines = []
+        if isinstance(self.target, Endpoint):
+            port = self.target.port
+            what = f"at {self.target}" if self.target.address else f"over {' or '.join(self.families)}"
+            lines += shown(f"on that port, but not reached {what}:", [row for row in rows if row.local_port == port])
+            for other in PROTOCOLS[:2]:
+                if other != self.protocol:
+                    expression = parse(f"sport = :{port}")
+                    near, _ = _rows(
+                        Query((other,), states=_LISTENING[other], expression=expression), places, owners=True
+                    )
+                    lines += shown(f"on that port, but {other}:", near)
+        lines += shown("in other network namespaces:", self._elsewhere(places))
+        return lines or shown("listening there:", rows) or [f"nobody listens on {self.protocol} there"]
+
+    def _elsewhere(self, places: Sequence[Place]) -> list[Socket]:
+        from ..namespaces import every_namespace
+
+        found: list[Socket] = []
+        for label, path in every_namespace()[0][:_NAMESPACES_SEARCHED]:
+            try:
+                found += self.look([Place(path, label)]).found
+            except NetinspectError:
+                continue  # this is only a hint
+        return found
+
+
+class Established(NamedTuple):
+    """Connections of these ends are established, ``least`` of them at least."""
+
+    protocol: str
+    filter: str
+    """As ss(8) has them; empty for any connection."""
+    expression: Expression | None
+    families: tuple[str, ...] = FAMILIES
+    holders: Holders = Holders()
+    least: int = 1
+
+    def __str__(self) -> str:
+        what = "a connection is" if self.least == 1 else f"{self.least} connections are"
+        who = f", held by {self.holders}" if any(self.holders) else ""
+        return f"{what} established ({self.protocol}{f': {self.filter}' if self.filter else ''}{who})"
+
+    @property
+    def told(self) -> bool:
+        """The kernel does not tell."""
+        return False
+
+    @property
+    def events(self) -> Mapping[int, Sequence[int]]:
+        """The ends of sockets."""
+        return {NETLINK_SOCK_DIAG: SOCKET_ENDS[self.protocol]} if self.protocol in SOCKET_ENDS else {}
+
+    def look(self, places: Sequence[Place]) -> Sight:
+        """The connections; none where there are fewer than asked for."""
+        query = self._query(_ESTABLISHED)
+        rows, sight = _rows(query, places)
+        if len(rows) >= self.least and any(self.holders):
+            rows, sight = _rows(query, places, owners=True)
+            sight = _held(rows, sight, self.holders)
+        else:
+            sight = sight._replace(found=tuple(rows))
+        return sight if len(sight.found) >= self.least else sight._replace(found=())
+
+    def _query(self, states: int) -> Query:
+        return Query((self.protocol,), self.families, states, explicit=True, expression=self.expression)
+
+    def instead(self, places: Sequence[Place]) -> list[str]:
+        """The same ends in any state, and else all connections."""
+        near, _ = _rows(self._query(ALL_STATES), places, owners=True)
+        if near:
+            return shown(f"these {self.protocol} sockets fit it, in whatever state:", near)
+        rows, _ = _rows(Query((self.protocol,), states=ALL_STATES & ~_LISTEN), places)
+        return shown("connections there:", rows) or [f"there are no {self.protocol} connections"]
+
+
+class InUse(NamedTuple):
+    """Sockets have this local address and port, or name, or these ends, in any state but TIME_WAIT.
+
+    TIME_WAIT is the kernel's own: no process has that socket any more, and with SO_REUSEADDR the port can be bound.
+    """
+
+    protocol: str
+    target: Endpoint | str
+    expression: Expression | None
+    families: tuple[str, ...] = FAMILIES
+
+    def __str__(self) -> str:
+        return f"{self.protocol} {self.target} is in use"
+
+    @property
+    def told(self) -> bool:
+        """The kernel does not tell of new sockets."""
+        return False
+
+    @property
+    def events(self) -> Mapping[int, Sequence[int]]:
+        """The ends of sockets."""
+        return {NETLINK_SOCK_DIAG: SOCKET_ENDS[self.protocol]} if self.protocol in SOCKET_ENDS else {}
+
+    def look(self, places: Sequence[Place]) -> Sight:
+        """Those sockets."""
+        target, expression = self.target, self.expression
+        if isinstance(target, Endpoint) and target.port is not None:
+            expression = parse(f"sport = :{target.port}")
+        query = Query((self.protocol,), self.families, ALL_STATES & ~_TIME_WAIT, explicit=True, expression=expression)
+        rows, sight = _rows(query, places)
+        if isinstance(target, Endpoint):
+            rows = [row for row in rows if target.reached_by(row)]
+        elif expression is None:
+            rows = [row for row in rows if row.local_address == target]
+        return sight._replace(found=tuple(rows))
+
+    def instead(self, places: Sequence[Place]) -> list[str]:
+        """There is nothing near it."""
+        return ["no such socket is there"]
