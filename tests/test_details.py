@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from netinspect.batch import Batch, Nested
 from netinspect.records import CongestionInfo, Memory, Socket, TcpInfo
 from netinspect.render.details import Details, memory_text, rate, tcp_info_text
+from netinspect.render.structured import writer_of
 from netinspect.render.table import Field, Table
 
 COUNT = st.integers(0, 3) | st.integers(0, 2**32 - 1)
@@ -186,3 +187,16 @@ def test_a_socket_without_the_record_has_a_dash() -> None:
         [Socket("udp", "inet", "dgram", "UNCONNECTED", 0, 0, "::", 1, None, None, None, 0, 1, 1)]
     )
     assert list(Details("TCP Info", "tcp_info")._texts(batch)) == ["-"]
+
+
+@settings(max_examples=60)
+@given(tables(), st.sampled_from(["ndjson", "json", "csv"]))
+def test_columns_of_nested_records_are_written_like_the_records(infos: list[TcpInfo], form: str) -> None:
+    def written(nested: Any) -> bytes:
+        output = bytearray()
+        writer = writer_of(form, ["inode", "tcp_info", "uid"], output.extend)
+        writer.add(Batch(len(infos), lambda name: nested if name == "tcp_info" else [7] * len(infos)))
+        writer.end()
+        return bytes(output)
+
+    assert written(Nested(columns_of(_Columns, infos))) == written(infos)

@@ -106,7 +106,7 @@ def figures(run: Run, offset: int, code: str) -> Column:
         if run.same(high) and not run.words(high)[0]:
             return numbers(run, low)
         column = run.u64(offset)
-    return Constant(column[0]) if column.count(column[0]) == run.count else column
+    return Constant(column[0]) if column.count(column[0]) == run.count else list(column)
 
 
 def cookies(run: Run, offset: int) -> list[int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from _json import encode_basestring_ascii
 
-from ..batch import Constant, Plain
+from ..batch import Constant, Nested, Plain
 from .rows import Cell, Texts, literal, rows, whole_numbers
 from .text import printable
 
@@ -42,19 +42,62 @@ def dumps(value: Any) -> str:
     return repr(value)
 
 
-def _cells(batch: Batch, field: str, texts: dict[Any, str], encode: Callable[[Any], str]) -> Cell:
+def _cells(
+    batch: Batch, field: str, texts: Texts, encode: Callable[[Any], str], objects: _Objects, path: str = ""
+) -> Sequence[Cell]:
     values = batch.column(field)
     if isinstance(values, Constant):
-        return Cell(literal(encode(values.value)))
+        return (Cell(literal(encode(values.value))),)
     if isinstance(values, Plain):
-        return Cell(values)
+        return (Cell(values),)
+    if isinstance(values, Nested):
+        return objects.cells(values.batch, f"{path}{field}.")
     first = values[0]
     if type(first) is int and None not in values:
         # A field has one type, but for None: all of them are whole numbers.
-        return Cell(whole_numbers(values))
+        return (Cell(whole_numbers(values)),)
     if field in NESTED or hasattr(first, "_fields"):
-        return Cell([literal(encode(value)) for value in values])
-    return Cell(map(texts.__getitem__, values))
+        return (Cell([literal(encode(value)) for value in values]),)
+    return (Cell(map(texts.__getitem__, values)),)
+
+
+class _Objects:
+    """Records within records, as JSON objects, made from columns: ``quote`` is what stands for a quote."""
+
+    def __init__(self, quote: str = '"') -> None:
+        self._quote = quote
+        self._texts: dict[str, Texts] = {}
+
+    def _encode(self, value: Any) -> str:
+        return dumps(value).replace('"', self._quote)
+
+    def cells(self, batch: Batch, path: str) -> Sequence[Cell]:
+        """The cells of a batch of such records, which are the values of the field that ``path`` ends with."""
+        from .. import records
+
+        cells: list[Cell] = []
+        opening = "{"
+        for field in getattr(records, batch.record)._fields:
+            texts = self._texts.get(path + field)
+            if texts is None:
+                texts = self._texts[path + field] = Texts(lambda value: literal(self._encode(value)))
+            quote = self._quote if isinstance(batch.column(field), Plain) else ""
+            cells += [Cell(f"{opening}{self._quote}{field}{self._quote}:{quote}")]
+            cells += _cells(batch, field, texts, self._encode, self, path)
+            cells += [Cell(quote)]
+            opening = ","
+        return [*cells, Cell("}")]
+
+
+class _QuotedObjects(_Objects):
+    """The same as cells of CSV."""
+
+    def __init__(self) -> None:
+        super().__init__('""')
+
+    def cells(self, batch: Batch, path: str) -> Sequence[Cell]:
+        cells = super().cells(batch, path)
+        return cells if path.count(".") > 1 else [Cell('"'), *cells, Cell('"')]
 
 
 class JsonLines:
@@ -62,6 +105,7 @@ class JsonLines:
 
     def __init__(self, fields: Sequence[str], write: Callable[[bytes], object]) -> None:
         self._fields = [(field, Texts(lambda value: literal(dumps(value)))) for field in fields]
+        self._objects = _Objects()
         self._write = write
 
     def add(self, batch: Batch) -> None:
@@ -85,7 +129,7 @@ class JsonLines:
                 # Addresses need no escapes, and are too many to keep the text of each.
                 cells += [Cell(f'{opening}{field}":"'), Cell(values), Cell('"')]
             else:
-                cells += [Cell(f'{opening}{field}":'), _cells(batch, field, texts, dumps)]
+                cells += [Cell(f'{opening}{field}":'), *_cells(batch, field, texts, dumps, self._objects)]
             opening = ',"'
         return rows(batch.count, [*cells, Cell("}" + end)])
 
@@ -111,6 +155,7 @@ class Csv:
 
     def __init__(self, fields: Sequence[str], write: Callable[[bytes], object], *, heading: bool = True) -> None:
         self._fields = [(field, Texts(lambda value: literal(_csv(value)))) for field in fields]
+        self._objects = _QuotedObjects()
         self._write = write
         if heading:
             write((",".join(fields) + "\n").encode())
@@ -121,7 +166,7 @@ class Csv:
             return
         cells = []
         for field, texts in self._fields:
-            cells += [_cells(batch, field, texts, _csv), Cell(",")]
+            cells += [*_cells(batch, field, texts, _csv, self._objects), Cell(",")]
         cells[-1] = Cell("\n")
         self._write(rows(batch.count, cells).encode("utf-8", "backslashreplace"))
 
