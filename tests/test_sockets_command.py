@@ -212,6 +212,16 @@ def test_several_and_all_namespaces_are_told_apart(zoo: Sockets, namespace: Name
     assert (result.returncode == 3) == ("left out" in result.stderr), result.stderr
 
 
+@pytest.mark.parametrize("options", [("-ta6n",), ("-ta6np",), ("-ta6n", "--sort", "local_port"), ("-0a",)])
+def test_interfaces_have_the_names_that_they_have_in_the_namespace_listed(
+    zoo: Sockets, namespace: Namespace, options: tuple[str, ...]
+) -> None:
+    inside = zoo.namespace.netinspect("sockets", *options).stdout
+    outside = namespace.netinspect("sockets", *options, "--netns", zoo.namespace.path).stdout
+    assert "zoo0" in inside
+    assert sorted(outside.splitlines()) == sorted(inside.splitlines())
+
+
 def run(namespace: Namespace, command: str) -> subprocess.CompletedProcess[str]:
     """A shell command line in which ``ni`` is our command."""
     shell = f'ni() {{ {" ".join(NETINSPECT)} "$@"; }}; {command}'

@@ -85,7 +85,7 @@ class Prober:
         except NetlinkError as error:
             return Answer(error.errno or UNCLEAR, str(error))
         try:
-            opened.setsockopt(_SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, group)  # type: ignore[attr-defined]
+            opened.setsockopt(_SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, group)
             return Answer(0, "joined")
         except OSError as error:
             return Answer(error.errno or UNCLEAR, error.strerror or str(error))

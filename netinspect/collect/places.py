@@ -13,10 +13,12 @@ from ..netlink.transport import NETLINK_ROUTE, Dump, connect
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from typing import TypeVar
 
     from ..batch import Batch
     from ..netlink.transport import NetlinkSocket
 
+    Result = TypeVar("Result")
 
 _NAMED = 5
 """How many of the namespaces that are left out are named."""
@@ -27,22 +29,31 @@ def _nothing() -> None:
 
 
 class Place:
-    """A network namespace to look into: where to open it, and its label, None where it need not be told."""
+    """A network namespace to look into: where to open it, and its label, None where it need not be told.
 
-    __slots__ = ("descriptor", "label", "name")
+    It is entered through its descriptor while it is open. After that it is opened anew each time: columns are made
+    when they are asked for, which may be long after the namespace was listed.
+    """
+
+    __slots__ = ("_identity", "descriptor", "label", "name")
 
     def __init__(self, name: str | None = None, label: str | None = None) -> None:
         """``name`` is what `--netns` takes: a name, a process id or a path; None is the current namespace."""
         self.name = name
         self.label = label
         self.descriptor: int | None = None
+        self._identity: tuple[int, int] | None = None
 
     def open(self) -> None:
-        """Opens it. Raises NamespaceError, also where it may not be entered."""
+        """Opens it. Raises NamespaceError, also where it may not be entered or has become another one."""
         if self.name is None:
             return
         self.descriptor = open_namespace(self.name)
         try:
+            status = os.fstat(self.descriptor)
+            if self._identity not in (None, (status.st_dev, status.st_ino)):
+                raise NamespaceError(f"the network namespace {self.name!r} is gone")
+            self._identity = (status.st_dev, status.st_ino)
             inside(self.descriptor, _nothing)
         except NamespaceError:
             self.close()
@@ -61,23 +72,30 @@ class Place:
             os.close(self.descriptor)
             self.descriptor = None
 
+    def call(self, action: Callable[[], Result]) -> Result:
+        """What ``action`` returns when run inside. Raises NamespaceError."""
+        if self.name is None or self.descriptor is not None:
+            return inside(self.descriptor, action)
+        with self:
+            return inside(self.descriptor, action)
+
     def connect(self, protocol: int) -> NetlinkSocket:
-        """A netlink socket inside."""
-        opened: NetlinkSocket = inside(self.descriptor, partial(connect, protocol))
+        """A netlink socket inside. Raises NamespaceError."""
+        opened: NetlinkSocket = self.call(partial(connect, protocol))
         return opened
 
     def interface_index(self, name: str) -> int | None:
         """The index of an interface inside; None where there is none of that name."""
         from ..filters.lookups import interface_index
 
-        index: int | None = inside(self.descriptor, partial(interface_index, name))
+        index: int | None = self.call(partial(interface_index, name))
         return index
 
     def local_ports(self) -> tuple[int, int]:
         """The first and the last port that the kernel chooses by itself inside."""
         from ..filters.lookups import local_ports
 
-        ports: tuple[int, int] = inside(self.descriptor, local_ports)
+        ports: tuple[int, int] = self.call(local_ports)
         return ports
 
 
@@ -121,10 +139,10 @@ class InterfaceNames(dict[int, str]):
     def __missing__(self, index: int) -> str:
         from ..decode import link
 
-        opened = self._place.connect(NETLINK_ROUTE)
         try:
+            opened = self._place.connect(NETLINK_ROUTE)
             found = link.name(Dump(opened, link.request(index=index), "naming an interface"))
-        except NetlinkError:
+        except (NetlinkError, NamespaceError):
             found = None  # gone, or in another namespace
         name = self[index] = found or f"if{index}"
         return name
