@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from array import array
 from errno import ENOBUFS
 from itertools import chain
 
 from ..errors import NetlinkError
+from ..netlink.arrays import array
 from ..netlink.messages import gathered
 
 TYPE_CHECKING = False

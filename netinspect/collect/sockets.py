@@ -6,7 +6,7 @@ from _functools import partial
 from errno import ENOENT, EOPNOTSUPP
 from itertools import chain
 
-from ..decode import inet_diag, other_diag, unix_diag
+from ..decode import inet_diag
 from ..decode.sock_diag import STATES
 from ..errors import NetlinkError, UsageError
 from ..namespaces import inside
@@ -194,6 +194,8 @@ class Listing:
         )
 
     def _unix(self, place: Place) -> Iterator[Batch]:
+        from ..decode import unix_diag
+
         # Peers are told by inode: their names are known only when the whole dump is there.
         runs: list[Run] = []
         request = unix_diag.request(self.query.states & 0xFFFFFFFF, memory=self.query.memory)
@@ -209,6 +211,8 @@ class Listing:
             yield from self._selected(unix_diag.decode(run, names), place)
 
     def _other(self, protocol: str, place: Place, names: InterfaceNames) -> Iterator[Batch]:
+        from ..decode import other_diag
+
         decoder = other_diag.Decoder(protocol, names.__getitem__)
         request = other_diag.request(protocol)
         batches = self._dump(request, f"listing {protocol} sockets", place, decoder.batches, decoder.identities)

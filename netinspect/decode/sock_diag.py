@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from _socket import inet_ntop
-from array import array
 from struct import calcsize
 from sys import byteorder
 
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ..batch import Column
+    from ..netlink.arrays import array
     from ..netlink.messages import Layout, Run
 
 SOCK_DIAG_BY_FAMILY = 20

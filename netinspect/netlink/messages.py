@@ -7,12 +7,12 @@ field of all of them is then one strided slice of the buffer, at about 10 ns a v
 from __future__ import annotations
 
 import sys
-from array import array
 from errno import ENOBUFS
 from itertools import chain
 from struct import Struct, calcsize, iter_unpack, pack
 
 from ..errors import NetlinkError
+from .arrays import array
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
