@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 PROTOCOLS = ("tcp", "udp", "unix")
 _ESTABLISHED, _TIME_WAIT, _CLOSE, _LISTEN = 1 << 1, 1 << 6, 1 << 7, 1 << 10
 _LISTENING = {"tcp": _LISTEN, "udp": _CLOSE, "unix": _LISTEN | _CLOSE}
+_ONLY_BOUND = (("UNCONNECTED", "stream"), ("UNCONNECTED", "seqpacket"))
+"""Unix sockets with a name on which nobody called listen(2); datagram sockets need no such call."""
 _NAMESPACES_SEARCHED = 100
 
 
@@ -59,6 +61,16 @@ def _held(rows: Sequence[Socket], sight: Sight, holders: Holders) -> Sight:
     found = tuple(row for row in rows if selection.holds(row.processes or ()))
     hidden = any(not row.processes for row in rows)
     return sight._replace(found=found, problems=(*sight.problems, *sight.notes) if hidden else sight.problems)
+
+
+def _owned(rows: Sequence[Socket]) -> list[Socket]:
+    """The same with the processes that hold them."""
+    from ..joins.owners import Owners
+
+    owners = Owners()
+    if rows:
+        owners.scan()
+    return [row._replace(processes=owners.processes(row.inode)) for row in rows]
 
 
 class Listening(NamedTuple):
@@ -102,32 +114,31 @@ class Listening(NamedTuple):
         target = self.target
         if isinstance(target, Endpoint):
             return tuple(row for row in rows if target.reached_by(row))
-        # A datagram socket that is connected is bound and takes datagrams all the same, but of its peer only.
-        return tuple(row for row in rows if row.local_address == target)
+        return tuple(row for row in rows if row.local_address == target and (row.state, row.type) not in _ONLY_BOUND)
 
     def instead(self, places: Sequence[Place]) -> list[str]:
         """Listeners that some part of the condition fits, and else all listeners."""
         query = Query((self.protocol,), states=_LISTENING[self.protocol])
-        rows, _ = _rows(query, places, owners=True)
+        rows, _ = _rows(query, places)
         fitting = self._fitting(row for row in rows if row.family in ("unix", *self.families))
         if fitting:
-            return shown("listening there, but held by others:", fitting)
+            return shown("listening there, but held by others:", _owned(fitting))
         lines = []
         if isinstance(self.target, Endpoint):
             port = self.target.port
             what = f"at {self.target}" if self.target.address else f"over {' or '.join(self.families)}"
-            lines += shown(f"on that port, but not reached {what}:", [row for row in rows if row.local_port == port])
-            for other in PROTOCOLS[:2]:
-                if other != self.protocol:
-                    expression = parse(f"sport = :{port}")
-                    near, _ = _rows(
-                        Query((other,), states=_LISTENING[other], expression=expression), places, owners=True
-                    )
-                    lines += shown(f"on that port, but {other}:", near)
-        lines += shown("in other network namespaces:", self._elsewhere(places))
+            near = [row for row in rows if row.local_port == port]
+            lines += shown(f"on that port, but not reached {what}:", _owned(near))
+            other = "udp" if self.protocol == "tcp" else "tcp"
+            expression = parse(f"sport = :{port}")
+            near, _ = _rows(Query((other,), states=_LISTENING[other], expression=expression), places)
+            lines += shown(f"on that port, but {other}:", _owned(near))
+        else:
+            lines += shown("bound to that name:", _owned([row for row in rows if row.local_address == self.target]))
+        lines += shown("in other network namespaces:", self._elsewhere())
         return lines or shown("listening there:", rows) or [f"nobody listens on {self.protocol} there"]
 
-    def _elsewhere(self, places: Sequence[Place]) -> list[Socket]:
+    def _elsewhere(self) -> list[Socket]:
         from ..namespaces import every_namespace
 
         found: list[Socket] = []
@@ -181,9 +192,9 @@ class Established(NamedTuple):
 
     def instead(self, places: Sequence[Place]) -> list[str]:
         """The same ends in any state, and else all connections."""
-        near, _ = _rows(self._query(ALL_STATES), places, owners=True)
+        near, _ = _rows(self._query(ALL_STATES), places)
         if near:
-            return shown(f"these {self.protocol} sockets fit it, in whatever state:", near)
+            return shown(f"these {self.protocol} sockets fit it, in whatever state:", _owned(near))
         rows, _ = _rows(Query((self.protocol,), states=ALL_STATES & ~_LISTEN), places)
         return shown("connections there:", rows) or [f"there are no {self.protocol} connections"]
 
