@@ -10,6 +10,7 @@ class ExitStatus:
     FAILED = 1
     USAGE = 2
     INCOMPLETE = 3
+    FOUND = 4
     INTERRUPTED = 130
 
 

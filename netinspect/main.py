@@ -18,6 +18,8 @@ COMMANDS = {
     "netstat": "net-tools' netstat: the same options, the same output",
     "conntrack": "the connection tracking table: entries, size, counters, largest groups, events",
     "groups": "multicast groups: who joined what on which interface, multicast routes, the bridge's view",
+    "nat": "the masquerade table: who talks to whom, what stands for whom outside, and what is wrong",
+    "stats": "every protocol counter with its meaning, rates and changes; `stats health` for what matters most",
     "explain": "what a state or a column means, and what to look at",
     "capabilities": "what this kernel and your privileges support",
     "wait": "wait until something is so: a listener, a connection, a route, a flow, a membership …",
@@ -35,6 +37,7 @@ EXIT_STATUSES = {
     ExitStatus.FAILED: "failed; standard error says what and why",
     ExitStatus.USAGE: "bad usage",
     ExitStatus.INCOMPLETE: "the answer is incomplete; standard error says what is missing",
+    ExitStatus.FOUND: "something is wrong, as `nat diagnose` found",
     ExitStatus.INTERRUPTED: "interrupted (Ctrl-C)",
 }
 """Every command's exit statuses. A reader that closes the pipe early ends the program with SIGPIPE, silently."""

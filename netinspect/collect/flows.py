@@ -46,7 +46,7 @@ class Listing:
             seen = True
             yield batch
         if not seen:
-            self._explain_nothing(place)
+            self.explain_nothing(place)
 
     def entries(self, place: Place) -> Iterator[Batch]:
         """The wanted entries of one place, which is open. Raises ConntrackError and NetlinkError."""
@@ -76,7 +76,8 @@ class Listing:
 
         return whole_dump(OPERATION, dump, decoder.batches, None, "id", self.problems.append, gather=True)
 
-    def _explain_nothing(self, place: Place) -> None:
+    def explain_nothing(self, place: Place) -> None:
+        """Notes why there are no entries at all, where that is known."""
         from .conntrack_state import why_nothing
 
         reason = why_nothing(place)

@@ -39,6 +39,7 @@ CTA_COUNTERS_ORIG = 9
 CTA_COUNTERS_REPLY = 10
 CTA_USE = 11
 CTA_ID = 12
+CTA_SEQ_ADJ_ORIG = 15
 CTA_ZONE = 18
 CTA_SECCTX = 19
 CTA_TIMESTAMP = 20
@@ -54,6 +55,7 @@ _PROTOINFO_STATE = 1
 CTA_COUNTERS_PACKETS, CTA_COUNTERS_BYTES = 1, 2
 CTA_TIMESTAMP_START, CTA_TIMESTAMP_STOP = 1, 2
 CTA_HELP_NAME = 1
+CTA_SEQADJ_CORRECTION_POS, CTA_SEQADJ_OFFSET_BEFORE, CTA_SEQADJ_OFFSET_AFTER = 1, 2, 3
 CTA_SECCTX_NAME = 1
 
 PROTOCOLS = {
@@ -386,6 +388,14 @@ _MAKERS: dict[str, Callable[[Decoder, Run, Paths], Column]] = {
     "stop": lambda decoder, run, paths: attribute_be64(run, paths, CTA_TIMESTAMP, CTA_TIMESTAMP_STOP),
     "security_context": lambda decoder, run, paths: attribute_text(run, paths, CTA_SECCTX, CTA_SECCTX_NAME),
     "use": lambda decoder, run, paths: attribute_be32(run, paths, CTA_USE),
+    # For netstat -M: how TCP's sequence numbers of the original direction are shifted, and from which one on.
+    "sequence_position": lambda decoder, run, paths: attribute_be32(
+        run, paths, CTA_SEQ_ADJ_ORIG, CTA_SEQADJ_CORRECTION_POS
+    ),
+    "sequence_before": lambda decoder, run, paths: attribute_be32(
+        run, paths, CTA_SEQ_ADJ_ORIG, CTA_SEQADJ_OFFSET_BEFORE
+    ),
+    "sequence_after": lambda decoder, run, paths: attribute_be32(run, paths, CTA_SEQ_ADJ_ORIG, CTA_SEQADJ_OFFSET_AFTER),
     "id": lambda decoder, run, paths: attribute_be32(run, paths, CTA_ID),
 }
 

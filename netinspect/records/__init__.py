@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from .groups import MulticastHop as MulticastHop
     from .groups import MulticastInterface as MulticastInterface
     from .groups import MulticastRoute as MulticastRoute
+    from .nat import Finding as Finding
+    from .nat import InsideHost as InsideHost
+    from .nat import OutsideAddress as OutsideAddress
+    from .nat import Translation as Translation
     from .routes import AffectedSocket as AffectedSocket
     from .routes import Encapsulation as Encapsulation
     from .routes import NextHop as NextHop
@@ -44,6 +48,7 @@ if TYPE_CHECKING:
     from .sockets import SocketCount as SocketCount
     from .sockets import TcpInfo as TcpInfo
     from .sockets import Timer as Timer
+    from .statistics import CounterMeaning as CounterMeaning
     from .statistics import HealthCheck as HealthCheck
     from .statistics import Statistic as Statistic
 
@@ -55,10 +60,12 @@ MODULES = {
     "CongestionInfo": "sockets",
     "ConntrackCount": "flows",
     "ConntrackStatistic": "flows",
+    "CounterMeaning": "statistics",
     "Difference": "differences",
     "Encapsulation": "routes",
     "Expectation": "flows",
     "Explanation": "explanations",
+    "Finding": "nat",
     "Flow": "flows",
     "FlowEvent": "flows",
     "FlowGroup": "flows",
@@ -66,6 +73,7 @@ MODULES = {
     "GroupEvent": "groups",
     "GroupSocket": "groups",
     "HealthCheck": "statistics",
+    "InsideHost": "nat",
     "Membership": "groups",
     "Memory": "sockets",
     "MptcpInfo": "sockets",
@@ -75,6 +83,7 @@ MODULES = {
     "NextHop": "routes",
     "NextHopMember": "routes",
     "NextHopObject": "routes",
+    "OutsideAddress": "nat",
     "Process": "sockets",
     "Route": "routes",
     "RouteCount": "routes",
@@ -85,6 +94,7 @@ MODULES = {
     "Statistic": "statistics",
     "TcpInfo": "sockets",
     "Timer": "sockets",
+    "Translation": "nat",
 }
 """Every record and the module it is in."""
 
