@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from .collect.joining import Selection, joined
-from .collect.places import Place
+from .collect.places import EveryPlace, Place
 from .collect.sockets import ALL_STATES, FAMILIES, PROTOCOLS, Listing, Query, state_mask
 from .errors import UsageError
-from .namespaces import every_namespace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
     from types import TracebackType
-    from typing import Self
+    from typing import Any, Self
 
     from .records import Socket
 
@@ -63,26 +62,26 @@ class Sockets:
 
 
 def sockets(
-    protocols: Sequence[str] | None = None,
+    protocols: str | Iterable[str] | None = None,
     *,
-    families: Sequence[str] | None = None,
-    states: Iterable[str] | None = None,
+    families: str | Iterable[str] | None = None,
+    states: str | Iterable[str] | None = None,
     filter: str = "",
-    pids: Sequence[int] = (),
-    process_names: Sequence[str] = (),
-    users: Sequence[str | int] = (),
+    pids: int | Iterable[int] = (),
+    process_names: str | Iterable[str] = (),
+    users: str | int | Iterable[str | int] = (),
     processes: bool = False,
     peers: bool = False,
     user_names: bool = False,
     cgroups: bool = False,
     tcp_info: bool = False,
     memory: bool = False,
-    netns: str | Sequence[str] | None = None,
+    netns: str | Iterable[str] | None = None,
     all_netns: bool = False,
 ) -> Sockets:
     """The sockets of this machine, or of the network namespaces named, over sock_diag(7).
 
-    What to list:
+    What to list, one or several of each:
 
     - ``protocols``: of tcp, mptcp, udp, udplite, sctp, dccp, raw, unix, packet, netlink, vsock and xdp; None is all.
       One that is named and that the kernel cannot list is a problem, one that is not named a note at most.
@@ -99,12 +98,14 @@ def sockets(
     entered, and while iterating NetlinkError where the kernel refuses or its answers are malformed. All of them are
     NetinspectErrors.
     """
-    unknown = [name for name in protocols or () if name not in PROTOCOLS]
-    unknown += [name for name in families or () if name not in FAMILIES]
-    if unknown:
-        raise UsageError(f"{unknown[0]!r} is none of {', '.join(PROTOCOLS + FAMILIES)}")
+    listed = PROTOCOLS if protocols is None else _several(protocols)
+    of_families = FAMILIES if families is None else _several(families)
+    for names, known in ((listed, PROTOCOLS), (of_families, FAMILIES)):
+        for name in names:
+            if name not in known:
+                raise UsageError(f"{name!r} is none of {', '.join(known)}")
     expression = None
-    mask = ALL_STATES if states is None else state_mask(states)
+    mask = ALL_STATES if states is None else state_mask(_several(states))
     if filter:
         from .filters import parse
 
@@ -112,8 +113,8 @@ def sockets(
         if expression.states is not None:
             mask &= expression.states
     query = Query(
-        tuple(protocols) if protocols is not None else PROTOCOLS,
-        tuple(families) if families is not None else FAMILIES,
+        listed,
+        of_families,
         mask,
         explicit=protocols is not None,
         expression=expression,
@@ -122,14 +123,20 @@ def sockets(
     )
     wanted = {"processes": processes, "peers": peers, "user": user_names, "cgroup": cgroups}
     fields = [field for field, asked in wanted.items() if asked]
-    return Sockets(Listing(query, _places(netns, all_netns)), fields, Selection(pids, process_names, users))
+    selection = Selection(_several(pids), _several(process_names), _several(users))
+    return Sockets(Listing(query, _places(netns, all_netns)), fields, selection)
 
 
-def _places(netns: str | Sequence[str] | None, all_netns: bool) -> list[Place]:
+def _several(values: Any) -> tuple[Any, ...]:
+    """Values, of which a single one may stand alone."""
+    return (values,) if isinstance(values, str | int) else tuple(values)
+
+
+def _places(netns: str | Iterable[str] | None, all_netns: bool) -> list[Place]:
     if all_netns:
         if netns is not None:
             raise UsageError("netns and all_netns exclude each other")
-        return [Place(path, label) for label, path in every_namespace()[0]]
+        return EveryPlace()
     if netns is None:
         return [Place()]
     if isinstance(netns, str):

@@ -42,6 +42,7 @@ class Environment:
 
 def of_process() -> Environment:
     """The environment of this process: file descriptors 1 and 2."""
+    _keep_numbers()
     try:
         terminal = os.isatty(1)
         columns = os.get_terminal_size(1).columns if terminal else 80
@@ -50,15 +51,28 @@ def of_process() -> Environment:
     return Environment(_write_output, _write_error, terminal, columns)
 
 
+def _keep_numbers() -> None:
+    """Sees to it that no socket gets the number of a standard stream that is closed, and the output with it."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open("/", os.O_RDONLY)  # takes the lowest free number; writing to it fails as before
+
+
 def _write_output(data: bytes) -> None:
     """Writes everything. Raises OutputError."""
-    try:
-        written = os.write(1, data)
-        while written < len(data):
-            data = data[written:]
+    while data:
+        try:
             written = os.write(1, data)
-    except OSError as error:
-        raise OutputError(f"standard output: {error.strerror}") from None
+        except BlockingIOError:  # whoever shares this pipe or terminal with us has made it so
+            from select import select
+
+            select((), (1,), ())
+        except OSError as error:
+            raise OutputError(f"standard output: {error.strerror}") from None
+        else:
+            data = data[written:]
 
 
 def _write_error(data: bytes) -> None:

@@ -109,19 +109,22 @@ def _dispatch(arguments: Sequence[str], environment: Environment) -> int:
 
 def main() -> None:
     """The ``netinspect`` program."""
-    import gc
-    from _signal import SIG_DFL, SIGPIPE, signal  # `signal` imports enum
-
-    # Rows make no reference cycles: a collection for every 700 new tuples finds nothing, at 10 % of the time.
-    gc.set_threshold(100_000)
-    # A reader that has seen enough (`| head`) ends us quietly, as it ends every C tool.
-    signal(SIGPIPE, SIG_DFL)
-    from .environment import of_process
-
-    status = run(sys.argv[1:], of_process())
-    if status == ExitStatus.INTERRUPTED:
-        sys.exit(status)
-    # Threads of the dump and of look-ups may still run: there is nothing to wait for, and nothing left to flush.
     from os import _exit
 
+    try:
+        import gc
+        from _signal import SIG_DFL, SIGPIPE, signal  # `signal` imports enum
+
+        # Rows make no reference cycles: a collection for every 700 new tuples finds nothing, at 10 % of the time.
+        gc.set_threshold(100_000)
+        # A reader that has seen enough (`| head`) ends us quietly, as it ends every C tool.
+        signal(SIGPIPE, SIG_DFL)
+        # A number of thousands of digits is refused for its size, where it is used.
+        sys.set_int_max_str_digits(0)
+        from .environment import of_process
+
+        status = run(sys.argv[1:], of_process())
+    except KeyboardInterrupt:  # before the command had begun, or once more while it was ending
+        status = ExitStatus.INTERRUPTED
+    # Threads of the dump and of look-ups may still run: there is nothing to wait for, and nothing left to flush.
     _exit(status)

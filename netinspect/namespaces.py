@@ -53,8 +53,12 @@ def every_namespace() -> tuple[list[tuple[str, str]], int]:
     """All network namespaces that have a name or a process, as (label, path), the current one first.
 
     The label is the name (ip-netns(8)), or the lowest id of a process inside: `--netns` takes either. Also returned is
-    the number of processes whose namespace may not be seen: there may be namespaces that only they are in.
+    the number of processes whose namespace may not be seen: there may be namespaces that only they are in. Raises
+    NetinspectError where /proc is not mounted.
     """
+    from .procfs import process_ids
+
+    pids = process_ids()
     found: dict[tuple[int, int], tuple[str, str]] = {}
     try:
         names = sorted(os.listdir(NAMED))
@@ -70,7 +74,7 @@ def every_namespace() -> tuple[list[tuple[str, str]], int]:
         if status.st_dev == os.stat("/proc/self/ns/net").st_dev:
             found.setdefault((status.st_dev, status.st_ino), (name, path))
     hidden = 0
-    for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdecimal()):
+    for pid in pids:
         path = f"/proc/{pid}/ns/net"
         try:
             status = os.stat(path)
@@ -101,7 +105,10 @@ def inside(descriptor: int | None, action: Callable[[], Result]) -> Result:
     """
     if descriptor is None:
         return action()
-    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise NamespaceError(f"the way back out of a network namespace, /proc/self/ns/net: {error.strerror}") from None
     try:
         try:
             _setns(descriptor)

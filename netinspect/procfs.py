@@ -94,7 +94,7 @@ def process_ids() -> list[int]:
     except OSError:
         pids = []
     if not pids:
-        raise NetinspectError("no processes in /proc: mount it (mount -t proc proc /proc) to see who owns a socket")
+        raise NetinspectError("no processes in /proc: mount it (mount -t proc proc /proc)")
     return pids
 
 
@@ -233,6 +233,8 @@ def _read_all(parts: list[_Part]) -> None:
     def help_with_work() -> None:
         try:
             work()
+        except Exception:
+            pass  # no memory, say: what is not read then is read below
         finally:
             done.release()
 
@@ -350,9 +352,15 @@ def processes_hidden() -> bool:
 
 
 def has_protocol(protocol: str) -> bool:
-    """Whether the kernel has this kind of sockets at all (``sctp``, ``raw`` …): built in or loaded."""
+    """Whether the kernel has this kind of sockets at all (``sctp``, ``raw`` …): built in or loaded.
+
+    True where it cannot be known, so that nobody is told that there are none.
+    """
     name = {"udplite": "UDP-Lite", "vsock": "AF_VSOCK"}.get(protocol, protocol.upper())
-    return any(line.split()[0] == name for line in _lines("protocols"))
+    try:
+        return any(line.split()[0] == name for line in _lines("protocols"))
+    except NetinspectError:
+        return True
 
 
 def sysctl(name: str) -> str | None:
@@ -441,7 +449,9 @@ def _lines(name: str) -> list[str]:
     try:
         return _read(f"/proc/thread-self/net/{name}").decode("ascii").splitlines()[1:]
     except FileNotFoundError:
-        return []
+        if os.path.exists("/proc/thread-self/net"):
+            return []
+        raise NetinspectError("/proc is not there: mount it (mount -t proc proc /proc)") from None
     except OSError as error:
         raise NetinspectError(f"/proc/net/{name}: {error.strerror}") from None
 

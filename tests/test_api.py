@@ -59,12 +59,30 @@ def test_filters_states_and_families_select(namespace: Namespace) -> None:
         client.close()
 
 
+def test_one_value_may_stand_alone_and_many_may_come_from_a_generator(namespace: Namespace) -> None:
+    with listener(namespace):
+        path, name = namespace.path, Path("/proc/self/comm").read_text().strip()
+        me = os.getpid()
+        for arguments in ({"pids": me}, {"process_names": name}, {"users": os.geteuid()}, {"families": "inet"}):
+            assert len(list(netinspect.sockets("tcp", states="listen", netns=path, **arguments))) == 1  # type: ignore[arg-type]
+        assert list(netinspect.sockets("tcp", process_names="*no-such-name", netns=path)) == []
+        for protocols in (iter(["tcp"]), {"tcp"}):
+            assert len(list(netinspect.sockets(protocols, netns=path))) == 1
+
+
 def test_several_namespaces_are_told_apart(namespace: Namespace) -> None:
     other = Namespace()
     with listener(namespace), listener(other):
         found = list(netinspect.sockets(["tcp"], netns=[namespace.path, other.path]))
     other.close()
     assert [record.netns for record in found] == [namespace.path, other.path]
+
+
+def test_namespaces_that_may_not_be_seen_are_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("netinspect.collect.places.every_namespace", lambda: ([("1", "/proc/self/ns/net")], 2))
+    found = netinspect.sockets("tcp", all_netns=True)
+    assert {record.netns for record in found} <= {"1"}
+    assert found.problems == ["the network namespaces of 2 processes may not be seen: run as root to have all of them"]
 
 
 def test_what_the_kernel_cannot_list_is_a_problem_when_it_was_named(namespace: Namespace) -> None:

@@ -7,7 +7,7 @@ from _functools import partial
 
 from ..batch import Constant
 from ..errors import NamespaceError, NetlinkError
-from ..namespaces import inside, open_namespace
+from ..namespaces import every_namespace, inside, open_namespace
 from ..netlink.transport import NETLINK_ROUTE, Dump, connect
 
 TYPE_CHECKING = False
@@ -99,6 +99,18 @@ class Place:
         return ports
 
 
+class EveryPlace(list[Place]):
+    """All network namespaces that may be seen. Raises NetinspectError where /proc is not mounted."""
+
+    def __init__(self) -> None:
+        found, hidden = every_namespace()
+        super().__init__([Place(path, label) for label, path in found])
+        processes = "1 process" if hidden == 1 else f"{hidden} processes"
+        self.problem = (
+            f"the network namespaces of {processes} may not be seen: run as root to have all of them" if hidden else ""
+        )
+
+
 def in_places(
     places: Sequence[Place], collect: Callable[[Place], Iterator[Batch]], problem: Callable[[str], object]
 ) -> Iterator[Batch]:
@@ -106,6 +118,8 @@ def in_places(
 
     Of several places, those that cannot be entered are told to ``problem``; the only one raises NamespaceError.
     """
+    if isinstance(places, EveryPlace) and places.problem:
+        problem(places.problem)
     left_out: dict[str, list[str]] = {}
     for place in places:
         try:

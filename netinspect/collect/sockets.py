@@ -8,8 +8,7 @@ from itertools import chain
 
 from ..decode import inet_diag
 from ..decode.sock_diag import STATES
-from ..errors import NetlinkError, UsageError
-from ..namespaces import inside
+from ..errors import NetinspectError, NetlinkError, UsageError
 from ..netlink.transport import NETLINK_SOCK_DIAG, Dump
 from .dumps import whole_dump
 from .places import InterfaceNames, Place, in_places
@@ -258,13 +257,15 @@ class Listing:
 
         module, option = DIAG_MODULES[protocol]
         if protocol == "raw":
-            self.notes.append(
-                f"raw sockets: this kernel has no {module} (CONFIG_{option}): listed from procfs instead; "
-                f"`modprobe {module}` may bring it"
-            )
-            for family in self.query.families:
-                batch = inside(place.descriptor, partial(procfs.raw_sockets, family))
-                yield from self._selected([self._in_states(batch)], place)
+            lacking = f"raw sockets: this kernel has no {module} (CONFIG_{option})"
+            try:
+                for family in self.query.families:
+                    batch = place.call(partial(procfs.raw_sockets, family))
+                    yield from self._selected([self._in_states(batch)], place)
+            except NetinspectError as error:
+                self.problems.append(f"{lacking}, and procfs does not tell them either: {error}")
+            else:
+                self.notes.append(f"{lacking}: listed from procfs instead; `modprobe {module}` may bring it")
         elif procfs.has_protocol(protocol):
             # A protocol that was not named is worth a word, but no failure.
             (self.problems if self.query.explicit else self.notes).append(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..collect.places import Place
+from ..collect.places import EveryPlace, Place
 from ..errors import UsageError
 from ..options import Group, Option
 from ..render.table import Table
@@ -71,7 +71,7 @@ class OutputOptions:
         elif name == "json":
             self.format = "json"
         elif name == "columns":
-            self.columns = self._fields(value.split(","))
+            self.columns = list(dict.fromkeys(self._fields(value.split(","))))
         elif name == "sort":
             self.sort = [item.strip() for item in value.split(",")]
             self._fields([item.removeprefix("-") for item in self.sort])
@@ -104,14 +104,10 @@ class OutputOptions:
         """Where to look."""
         if not self.all_netns:
             return [Place(name, name if self.told_apart else None) for name in self.netns] or [Place()]
-        from ..namespaces import every_namespace
-
-        namespaces, hidden = every_namespace()
-        if hidden:
-            environment.complain(
-                f"the network namespaces of {hidden} processes may not be seen: run as root to have all of them"
-            )
-        return [Place(path, label) for label, path in namespaces]
+        every = EveryPlace()
+        if every.problem:
+            environment.complain(every.problem)
+        return every
 
     def run(self, once: Callable[[], int], environment: Environment) -> int:
         """Runs ``once``, or again and again with --watch."""

@@ -154,6 +154,8 @@ class Options:
         self.filter = " ".join(operands)
         for name, value in found:
             self._take(name, value or "")
+        if self.summary and (self.output.columns is not None or self.output.sort):
+            raise UsageError("--summary has its own columns and order: it goes with neither --columns nor --sort")
 
     def _take(self, name: str, value: str) -> None:
         if name in PROTOCOLS:
@@ -227,6 +229,8 @@ class Options:
     @property
     def fields(self) -> list[str]:
         """The record's fields that will be shown."""
+        if self.summary:
+            return []
         if self.output.columns is not None:
             return self.output.columns
         fields = list(_BASE_FIELDS)
