@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..decode import conntrack, conntrack_filter, inet_diag
 from ..netlink.transport import NETLINK_NETFILTER, NETLINK_SOCK_DIAG, Dump, connect
+from ..render.lines import endpoint as endpoint
+from ..render.lines import socket_line as socket_line
 from .topology import destination
 
 if TYPE_CHECKING:
@@ -115,12 +117,6 @@ class HostMembership(NamedTuple):
         return " ".join(words)
 
 
-def endpoint(address: str | None, port: int | None) -> str:
-    """``address:port`` as people write it."""
-    shown = f"[{address}]" if address and ":" in address and port is not None else address or "*"
-    return shown if port is None else f"{shown}:{port or '*'}"
-
-
 def sockets(host: Host, protocols: tuple[str, ...] = ("tcp", "udp")) -> list[Socket]:
     """The host's internet sockets."""
     found: list[Socket] = []
@@ -133,14 +129,6 @@ def sockets(host: Host, protocols: tuple[str, ...] = ("tcp", "udp")) -> list[Soc
             for run in Dump(opened, request, f"listing the {protocol} sockets of {host.name}"):
                 found += (record for batch in decoder.batches(run) for record in batch)
     return found
-
-
-def socket_line(record: Socket) -> str:
-    """A socket in one line, as in ``wait_listening``'s explanation."""
-    line = f"{record.protocol} {record.state} {endpoint(record.local_address, record.local_port)}"
-    if record.remote_port:
-        line += f" -> {endpoint(record.remote_address, record.remote_port)}"
-    return line
 
 
 def routes(

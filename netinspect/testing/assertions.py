@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import socket
-import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ..lab import views
 from ..lab.errors import LabError
+from ..waiting.endpoint import Endpoint, reached
+from ..waiting.until import until
 
 if TYPE_CHECKING:
     import subprocess
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.05
 _SHOWN = 20
 
 
@@ -29,18 +29,11 @@ def wait(lab: Lab[Any], look: Callable[[], Result | None], explain: Callable[[],
     The lab remembers what it looked like then: until the report is made, the test closes much of it.
     """
     __tracebackhide__ = True
-    deadline = time.monotonic() + timeout
-    pause = _FIRST_PAUSE
-    while True:
-        late = time.monotonic() >= deadline
-        found = look()
-        if found is not None:
-            return found
-        if late:
-            lab.at_failure = lab.snapshot()
-            raise AssertionError(f"{explain()} (waited {timeout:g} s)")
-        time.sleep(min(pause, max(0.0, deadline - time.monotonic())))
-        pause = min(pause * 2, _LONGEST_PAUSE)
+    found, _ = until(look, lambda found: found is not None, timeout)
+    if found is None:
+        lab.at_failure = lab.snapshot()
+        raise AssertionError(f"{explain()} (waited {timeout:g} s)")
+    return found
 
 
 def shown(lines: Iterable[object]) -> str:
@@ -73,7 +66,7 @@ def wait_listening(
                 f"on {host.name}: the process that was to listen on {protocol} port {port} ended with exit status "
                 f"{process.returncode}{_errors(process)}"
             )
-        return next((record for record in listening() if record.local_port == port and _reached(record, address)), None)
+        return next((record for record in listening() if record.local_port == port and reached(record, address)), None)
 
     where = views.endpoint(address, port) if address else f"port {port}"
     return wait(
@@ -92,14 +85,6 @@ def _errors(process: subprocess.Popen[Any]) -> str:
         return ""
     said = process.stderr.read()
     return "\n" + (said if isinstance(said, str) else said.decode("utf-8", "backslashreplace")) if said else ""
-
-
-def _reached(record: Socket, address: str | None) -> bool:
-    if address is None or record.local_address == address:
-        return True
-    if ":" in address:
-        return record.local_address == "::"
-    return record.local_address == "0.0.0.0" or (record.local_address == "::" and not record.v6only)
 
 
 def wait_established(
@@ -134,29 +119,6 @@ def wait_established(
         ),
         timeout,
     )
-
-
-class Endpoint(NamedTuple):
-    """An address, and perhaps a port."""
-
-    address: str
-    port: int | None
-
-    @classmethod
-    def parse(cls, text: str) -> Endpoint:
-        """``10.0.0.1``, ``10.0.0.1:80``, ``fd00::1`` or ``[fd00::1]:80``."""
-        from ipaddress import ip_address
-
-        address, port = text.strip(), None
-        if address.startswith("["):
-            address, _, after = address[1:].partition("]")
-            port = after.removeprefix(":") or None
-        elif address.count(":") == 1:
-            address, _, port = address.partition(":")
-        return cls(str(ip_address(address)), None if port is None else int(port))
-
-    def matches(self, address: str, port: int | None) -> bool:
-        return self.address == address and self.port in (None, port)
 
 
 class FlowPattern(NamedTuple):
