@@ -82,15 +82,15 @@ COMMAND = Command(
         Group(
             "Other tables",
             Option("g", "groups", "multicast groups that interfaces receive"),
+            Option("M", "masquerade", "connections that are translated (NAT), from connection tracking"),
             Option("s", "statistics", "counters of IP, ICMP, TCP, UDP and SCTP (with -t, -u, -w, -S: of these only)"),
+            Option("r", "route", "routes; with -e their metrics instead of TCP's figures, with -ee both"),
+            Option("F", "fib", "with -r: the routes (the default)"),
+            Option("C", "cache", "with -r: what was learned about single destinations, path MTUs and redirects"),
         ),
         Group(
             "Other tables (not yet)",
-            Option("r", "route", "routes: use `ip route`"),
             Option("i", "interfaces", "interfaces: use `ip -s link`"),
-            Option("M", "masquerade", "translated connections: use `conntrack -L`"),
-            Option("F", "fib", "routes, from the forwarding table: use `ip route`"),
-            Option("C", "cache", "routes, from the cache: use `ip route show cache`"),
         ),
     ),
     "An address that is too long for its column is cut, unless -W is given; a port and the name of a service never "
@@ -132,6 +132,8 @@ _OTHER_TABLES = {
     option.long: option for group in COMMAND.groups if group.title.endswith("(not yet)") for option in group.options
 }
 
+_EXCLUSIVE = frozenset(("route", "interfaces", "masquerade", "statistics"))
+
 _NOT_ROOT = (
     "(Not all processes could be identified, non-owned process info\n"
     " will not be shown, you would have to be root to see it all.)"
@@ -157,8 +159,12 @@ class Options:
         for name in chosen & _OTHER_TABLES.keys():
             option = _OTHER_TABLES[name]
             raise UsageError(f"netstat -{option.short}: not yet here. {option.help}")
+        if len(chosen & _EXCLUSIVE) > 1:
+            raise UsageError(f"netstat shows one of these at a time: {', '.join(sorted(chosen & _EXCLUSIVE))}")
         self.operands = operands
         self.chosen = chosen
+        self.extended = sum(name == "extend" for name, _ in found)
+        """How often -e was given."""
         self.families: set[str] = set()
         self.in_order: list[str] = []
         """The families, in the order given."""
@@ -211,14 +217,27 @@ def run(arguments: Sequence[str], environment: Environment) -> int:
 
         environment.write(statistics(options.in_order, options.chosen).encode())
         return ExitStatus.OK
-    netstat = _Netstat(options, environment)
-    status = netstat.once()
+    once = _other_table(options, environment) or _Netstat(options, environment).once
+    status = once()
     while status == ExitStatus.OK and "continuous" in options.chosen:
         from time import sleep
 
         sleep(_INTERVAL)
-        status = netstat.once()
+        status = once()
     return status
+
+
+def _other_table(options: Options, environment: Environment) -> Callable[[], int] | None:
+    """What lists a table other than those of sockets; None where none is wanted."""
+    if "route" in options.chosen:
+        from .netstat_routes import Routes
+
+        return Routes(options, environment).once
+    if "masquerade" in options.chosen:
+        from .netstat_masquerade import Masquerade
+
+        return Masquerade(options, environment).once
+    return None
 
 
 class _Netstat:

@@ -110,8 +110,8 @@ def get_request(
 
 
 class RouteBatch(Batch):
-    """Routes as columns. Beside the record's fields there are ``table_id``, ``protocol_id``, ``destination_bits`` and
-    ``destination_length`` for selections, and ``identity``, which tells a route from any other.
+    """Routes as columns. Beside the record's fields there are ``table_id``, ``protocol_id``, ``destination_address``,
+    ``destination_bits`` and ``destination_length``, and ``identity``, which tells a route from any other.
     """
 
     __slots__ = ()
@@ -184,6 +184,10 @@ def _destinations(decoder: Decoder, run: Run, layout: Layout) -> Column:
             return Constant("0")
         return Plain(["/".join(map(str, stack)) for stack in found])
     return decoder.texts.prefixes(run, layout.get(RTA_DST), run.u8(_DESTINATION_LENGTH), run.data[_FAMILY])
+
+
+def _destination_addresses(decoder: Decoder, run: Run, layout: Layout) -> Column:
+    return decoder.texts.networks(run, layout.get(RTA_DST), run.data[_FAMILY])
 
 
 def _destination_bits(_: Decoder, run: Run, layout: Layout) -> Column:
@@ -291,6 +295,7 @@ _COLUMNS: dict[str, Callable[[Decoder, Run, Layout], Column]] = {
     "identity": _identities,
     "type": lambda _, run, layout: named(run.u8(_TYPE), ROUTE_TYPES),
     "destination": _destinations,
+    "destination_address": _destination_addresses,
     "destination_bits": _destination_bits,
     "destination_length": lambda _, run, layout: list(run.u8(_DESTINATION_LENGTH)),
     "gateway": _gateways,

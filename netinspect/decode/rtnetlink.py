@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from _socket import inet_ntop
+from itertools import repeat
 from sys import byteorder as _BYTE_ORDER
 
 from ..batch import NONE, Constant, Plain
@@ -11,7 +12,7 @@ from .sock_diag import IPv4Texts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
     from ..batch import Column
@@ -151,25 +152,25 @@ class Texts:
     def prefixes(self, run: Run, place: tuple[int, int] | None, lengths: bytes, family: int) -> Column:
         """Prefixes, mostly different ones. Without an attribute the address is all zeros."""
         if place is None:
-            zeros = "0.0.0.0/" if family == AF_INET else "::/"
-            return Plain([f"{zeros}{length}" for length in lengths])
+            zeros = "0.0.0.0" if family == AF_INET else "::"
+            return Plain([zeros + slash[length] for length in lengths])
+        pairs = zip(self._networks(run, place, family), lengths, strict=True)
+        return Plain([address + slash[length] for address, length in pairs])
+
+    def networks(self, run: Run, place: tuple[int, int] | None, family: int) -> Column:
+        """The addresses alone."""
+        if place is None:
+            return Plain(["0.0.0.0" if family == AF_INET else "::"] * run.count)
+        return Plain(self._networks(run, place, family))
+
+    def _networks(self, run: Run, place: tuple[int, int], family: int) -> Iterable[str]:
         at, size = place
         if size != (4 if family == AF_INET else 16):
             raise malformed(f"an address of {size} bytes", run.operation)
         if family == AF_INET:
-            upper, lower = self._upper, self._lower
-            return Plain(
-                [
-                    upper[first] + lower[second] + slash[length]
-                    for first, second, length in zip(run.u16(at), run.u16(at + 2), lengths, strict=True)
-                ]
-            )
-        return Plain(
-            [
-                inet_ntop(AF_INET6, raw) + slash[length]
-                for (raw,), length in zip(run.rows(at, "16s"), lengths, strict=True)
-            ]
-        )
+            halves = map(self._upper.__getitem__, run.u16(at)), map(self._lower.__getitem__, run.u16(at + 2))
+            return map(str.__add__, *halves)
+        return map(inet_ntop, repeat(AF_INET6), run.unpack(at, "16s"))
 
 
 class _LowerHalves(dict[int, str]):
