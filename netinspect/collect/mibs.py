@@ -37,3 +37,10 @@ def tables(file: str) -> list[Table]:
     """The tables of one of these files; none where this kernel lacks it. Raises NetinspectError."""
     text = network_text(file)
     return [] if text is None else FILES[file](text, file)
+
+
+def of_interface(name: str) -> dict[str, int] | None:
+    """IPv6's counters of one interface, by name; None where there is no such file. Raises NetinspectError."""
+    file = f"dev_snmp6/{name}"
+    text = network_text(file)
+    return None if text is None else dict(statistics_text.columns(text, file))

@@ -22,6 +22,19 @@ class Statistic(NamedTuple):
     netns: Annotated[str | None, "network namespace, where several are listed"] = None
 
 
+class CounterMeaning(NamedTuple):
+    """What a counter means (netinspect stats explain)."""
+
+    group: Annotated[str, "the table it is of"]
+    counter: Annotated[str, "its name, as the kernel has it"]
+    kind: Annotated[str, "counter (only rises), level (what is so now), or setting"]
+    unit: Annotated[str | None, "what is counted"]
+    meaning: Annotated[str, "what it counts"]
+    netstat: Annotated[str | None, "how netstat -s writes it, where it has words of its own"]
+    checks: Annotated[tuple[str, ...], "the checks of `netinspect stats health` that look at it"]
+    source: Annotated[str, "where the kernel tells it"]
+
+
 class HealthCheck(NamedTuple):
     """One thing that an administrator should look at first (netinspect stats health)."""
 
