@@ -64,8 +64,8 @@ class Then:
         return self.inner.events
 
     @property
-    def told(self) -> bool:
-        return self.inner.told
+    def pause(self) -> float:
+        return self.inner.pause
 
     def look(self, places: Sequence[Place]) -> Sight:
         seen = self.inner.look(places)
@@ -94,9 +94,7 @@ def waited(
 @pytest.fixture
 def only_events(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a word from the kernel no wait looks again before its time is up."""
-    for module, name in ((until_module, "FIRST_PAUSE"), (wait_module, "LONGEST_PAUSE")):
-        monkeypatch.setattr(module, name, 60.0)
-    monkeypatch.setattr(wait_module, "_LOOK_ALL_THE_SAME", 60.0)
+    monkeypatch.setattr(until_module, "FIRST_PAUSE", 60.0)
 
 
 @pytest.fixture

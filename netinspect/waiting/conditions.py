@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from ..collect.places import Place
 
+TOLD, MOSTLY_TOLD, UNTOLD = 1.0, 0.5, 0.05
+"""What ``pause`` is where the kernel tells of all changes, of nearly all, or not of those that are waited for."""
 _SHOWN = 20
 
 
@@ -33,8 +35,8 @@ class Condition(Protocol):
         """Where the kernel tells of changes that matter: netlink protocol and groups (decode.change_groups)."""
 
     @property
-    def told(self) -> bool:
-        """Whether it tells of all of them, so that there is no need to look often."""
+    def pause(self) -> float:
+        """Seconds between two looks at most, as long as the kernel tells what it can of those changes."""
 
     def look(self, places: Sequence[Place]) -> Sight:
         """Looks at these namespaces, once. Raises NetinspectError where that cannot be done."""

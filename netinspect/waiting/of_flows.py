@@ -9,7 +9,7 @@ from ..collect.flow_filter import FlowFilter
 from ..collect.flows import Listing
 from ..decode.change_groups import FLOW_CHANGES
 from ..netlink.transport import NETLINK_NETFILTER
-from .conditions import Sight, shown
+from .conditions import MOSTLY_TOLD, Sight, shown
 from .endpoint import Endpoint
 
 TYPE_CHECKING = False
@@ -45,9 +45,9 @@ class FlowExists(NamedTuple):
         return f"{what} tracked{like}{f', translated to {self.natted_to}' if self.natted_to else ''}"
 
     @property
-    def told(self) -> bool:
+    def pause(self) -> float:
         """Of entries older than the first listener it does not tell (nf_conntrack_events=2, the default)."""
-        return False
+        return MOSTLY_TOLD
 
     @property
     def events(self) -> Mapping[int, Sequence[int]]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ..collect.groups import Listing, Query
 from ..decode.change_groups import MEMBERSHIP_CHANGES
 from ..netlink.transport import NETLINK_ROUTE
-from .conditions import Sight, shown
+from .conditions import MOSTLY_TOLD, Sight, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ class Member(NamedTuple):
         return f"{self.group} is received{where}{f' from {self.source}' if self.source else ''}"
 
     @property
-    def told(self) -> bool:
+    def pause(self) -> float:
         """Source filters change without a word, and older kernels do not tell at all."""
-        return False
+        return MOSTLY_TOLD
 
     @property
     def events(self) -> Mapping[int, Sequence[int]]:

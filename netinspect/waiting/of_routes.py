@@ -9,7 +9,7 @@ from ..collect.routes import FAMILIES, Listing, Prefix, Query
 from ..decode.change_groups import ROUTE_CHANGES
 from ..errors import NetinspectError, NetlinkError
 from ..netlink.transport import NETLINK_ROUTE
-from .conditions import Sight, shown
+from .conditions import MOSTLY_TOLD, TOLD, Sight, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,9 +73,9 @@ class RouteExists(NamedTuple):
         return f"there is a route to {self.prefix}{self.wanted}"
 
     @property
-    def told(self) -> bool:
+    def pause(self) -> float:
         """The kernel tells of routes, and of the links and addresses that they go with."""
-        return True
+        return TOLD
 
     @property
     def events(self) -> Mapping[int, Sequence[int]]:
@@ -112,9 +112,9 @@ class Routed(NamedTuple):
         return f"{self.address} is routed{self.wanted}"
 
     @property
-    def told(self) -> bool:
+    def pause(self) -> float:
         """It does not tell of exceptions: a path MTU that was learned, a redirect."""
-        return False
+        return MOSTLY_TOLD
 
     @property
     def events(self) -> Mapping[int, Sequence[int]]:

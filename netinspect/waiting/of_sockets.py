@@ -12,7 +12,7 @@ from ..decode.change_groups import SOCKET_ENDS
 from ..errors import NetinspectError
 from ..filters import Expression, parse
 from ..netlink.transport import NETLINK_SOCK_DIAG
-from .conditions import Sight, shown
+from .conditions import UNTOLD, Sight, shown
 from .endpoint import Endpoint
 
 TYPE_CHECKING = False
@@ -87,9 +87,9 @@ class Listening(NamedTuple):
         return f"{who} listens on {self.protocol} {self.target}"
 
     @property
-    def told(self) -> bool:
+    def pause(self) -> float:
         """The kernel does not tell of new sockets."""
-        return False
+        return UNTOLD
 
     @property
     def events(self) -> Mapping[int, Sequence[int]]:
@@ -167,9 +167,9 @@ class Established(NamedTuple):
         return f"{what} established ({self.protocol}{f': {self.filter}' if self.filter else ''}{who})"
 
     @property
-    def told(self) -> bool:
+    def pause(self) -> float:
         """The kernel does not tell."""
-        return False
+        return UNTOLD
 
     @property
     def events(self) -> Mapping[int, Sequence[int]]:
@@ -214,9 +214,9 @@ class InUse(NamedTuple):
         return f"{self.protocol} {self.target} is in use"
 
     @property
-    def told(self) -> bool:
+    def pause(self) -> float:
         """The kernel does not tell of new sockets."""
-        return False
+        return UNTOLD
 
     @property
     def events(self) -> Mapping[int, Sequence[int]]:

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from .conditions import Condition
 
-_LOOK_ALL_THE_SAME = 1.0
-"""Seconds after which it looks again, whether or not the kernel told of a change."""
 _BUFFER = 1 << 18
 
 
@@ -100,7 +98,7 @@ def wait(
     try:
         # Listening before the first look: what changes in between is heard.
         watch.begin()
-        longest = _LOOK_ALL_THE_SAME if condition.told and watch.listening else LONGEST_PAUSE
+        longest = condition.pause if watch.listening else LONGEST_PAUSE
         seen, waited = until(look, lambda seen: ended or holds(seen), timeout, watch.pause, longest)
     finally:
         watch.close()
