@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import UsageError
+from ..errors import NetinspectError, UsageError
 from ..options import Group, Option
 
 TYPE_CHECKING = False
@@ -34,8 +34,6 @@ SUBJECTS = (
     "closed [ADDRESS]:PORT | FILTER",
     "route PREFIX|ADDRESS [via ADDRESS] [dev NAME] [table TABLE] [proto NAME] [src ADDRESS] [metric NUMBER] "
     "[type TYPE] [mtu NUMBER]",
-    "link NAME [up|down] [mtu NUMBER] [master NAME]",
-    "address ADDRESS[/LENGTH] [dev NAME]",
     "flow [proto NAME] [src ADDRESS] [dst ADDRESS] [sport PORT] [dport PORT] [state NAME] …",
     "member GROUP [dev NAME] [from SOURCE]",
 )
@@ -46,8 +44,6 @@ NOTES = (
     "that local address and port, or fits that filter, but for TIME_WAIT. FILTER is that of `netinspect sockets`.\n"
     "route PREFIX, or `default`: the main table, the one named, or `all`, has just that route. route ADDRESS: the "
     "kernel sends there so, by its rules and tables and by what it learned (path MTU).\n"
-    "link NAME: it is there; up: it is up and has a carrier. address: it is there and can be used: duplicate address "
-    "detection is over.\n"
     "flow: sport, dport, src and dst are of the original direction; reply-src, reply-dst, reply-sport and reply-dport "
     "of the reply; also status, mark, zone, helper.\n"
     "With several namespaces, or --all-netns, a condition holds where it holds in one of them."
@@ -72,6 +68,9 @@ _FLOW_WORDS = {
     "helper": "helper",
 }
 """Words of a flow, and the options of `netinspect conntrack` that they stand for."""
+
+_YET_TO_COME = {"link": "links", "address": "addresses"}
+"""Conditions that have a meaning, on nouns that are not there."""
 
 _FOR = {
     "tcp": ("listening", "established", "closed"),
@@ -100,6 +99,10 @@ class Words:
         if not rest:
             raise UsageError(f"a condition is missing: {', '.join(_MAKERS)} (see --help)")
         self.subject, *self._words = rest
+        if self.subject in _YET_TO_COME:
+            raise NetinspectError(
+                f"{self.subject}: {_YET_TO_COME[self.subject]} cannot be listed by this netinspect yet"
+            )
         if self.subject not in _MAKERS:
             raise UsageError(f"no condition {self.subject!r}: {', '.join(_MAKERS)}")
         self.pids: list[int] = []
