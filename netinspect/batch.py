@@ -124,6 +124,22 @@ class Batch:
 
         return type(self)(sum(map(bool, mask)), make)
 
+    def take(self, rows: Sequence[int]) -> Batch:
+        """The rows with these numbers, in this order."""
+        from _operator import itemgetter
+
+        pick = itemgetter(*rows) if len(rows) > 1 else lambda column: [column[row] for row in rows]
+
+        def make(field: str) -> Column:
+            column = self.column(field)
+            if isinstance(column, Constant):
+                return column
+            if isinstance(column, Nested):
+                return Nested(column.batch.take(rows))
+            return Plain(pick(column)) if isinstance(column, Plain) else pick(column)
+
+        return type(self)(len(rows), make)
+
     def __len__(self) -> int:
         return self.count
 
@@ -134,15 +150,10 @@ class Batch:
         return map(record._make, zip(*map(self.values, record._fields), strict=True))
 
 
-def interleaved(parts: Sequence[tuple[Batch, Sequence[int]]]) -> Batch:
-    """Batches of one kind as one, in the order of their rows' positions, which each comes with."""
-    if len(parts) == 1:
-        return parts[0][0]
-    from _operator import itemgetter
-
-    batches = [batch for batch, _ in parts]
-    positions = list(chain.from_iterable(where for _, where in parts))
-    in_order = itemgetter(*sorted(range(len(positions)), key=positions.__getitem__))
+def concatenated(batches: Sequence[Batch]) -> Batch:
+    """Batches of one kind, at least one, as one."""
+    if len(batches) == 1:
+        return batches[0]
 
     def make(field: str) -> Column:
         columns = [batch.column(field) for batch in batches]
@@ -151,7 +162,18 @@ def interleaved(parts: Sequence[tuple[Batch, Sequence[int]]]) -> Batch:
             isinstance(column, Constant) and column.value == first.value for column in columns
         ):
             return first
-        values = in_order(list(chain.from_iterable(batch.values(field) for batch in batches)))
-        return Plain(values) if all(isinstance(column, Plain) for column in columns) else values
+        nested = [column.batch for column in columns if isinstance(column, Nested)]
+        if len(nested) == len(columns):
+            return Nested(concatenated(nested))
+        values = chain.from_iterable(batch.values(field) for batch in batches)
+        return Plain(values) if all(isinstance(column, Plain) for column in columns) else list(values)
 
-    return type(batches[0])(len(positions), make)
+    return type(batches[0])(sum(map(len, batches)), make)
+
+
+def interleaved(parts: Sequence[tuple[Batch, Sequence[int]]]) -> Batch:
+    """Batches of one kind as one, in the order of their rows' positions, which each comes with."""
+    if len(parts) == 1:
+        return parts[0][0]
+    positions = list(chain.from_iterable(where for _, where in parts))
+    return concatenated([batch for batch, _ in parts]).take(sorted(range(len(positions)), key=positions.__getitem__))

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
         def end(self) -> None: ...
 
 
+_SORTED_ROWS = 1000
+"""Rows of a sorted listing that are written at once."""
+
 FORMATS = ("table", "json", "ndjson", "csv")
 
 NAMESPACES = Group(
@@ -128,17 +131,19 @@ class OutputOptions:
         return writer_of(self.format, fields, environment.write, heading=self.heading)
 
     def sorted(self, batches: Iterable[Batch], make: type[Batch]) -> Iterator[Batch]:
-        """The batches as they are, or one batch with all rows in order. Rows without a value come first."""
+        """The batches as they are, or anew with all rows in order. Rows without a value come first."""
         if not self.sort:
             yield from batches
             return
-        from .. import records
+        from ..batch import concatenated
 
-        fields = getattr(records, self.record)._fields
-        rows = [row for batch in batches for row in batch]
+        held = list(batches)
+        whole = concatenated(held) if held else make.from_records([])
+        order = list(range(len(whole)))
         for key in reversed(self.sort):
-            rows.sort(key=_sort_key(fields.index(key.removeprefix("-"))), reverse=key.startswith("-"))
-        yield make.from_records(rows)
+            order.sort(key=_sort_key(list(whole.values(key.removeprefix("-")))), reverse=key.startswith("-"))
+        for start in range(0, len(order), _SORTED_ROWS):
+            yield whole.take(order[start : start + _SORTED_ROWS])
 
 
 def _seconds(value: str) -> float:
@@ -151,8 +156,10 @@ def _seconds(value: str) -> float:
     return seconds
 
 
-def _sort_key(index: int) -> Callable[[Any], Any]:
-    return lambda row: (row[index] is not None, row[index] if row[index] is not None else 0)
+def _sort_key(values: Sequence[Any]) -> Callable[[int], Any]:
+    if None not in values:
+        return values.__getitem__
+    return [(value is not None, 0 if value is None else value) for value in values].__getitem__
 
 
 NUMERIC = (

@@ -346,7 +346,7 @@ class _View:
 
             return Field(title, field, timer_text, kept=False)
         if field in _HEXADECIMAL:
-            return Field(title, field, "{:x}".format)
+            return Field(title, field, hexadecimal=True)
         return Field(title, field, number=field in _NUMBERS)
 
     def _service(self, protocol: str, port: int) -> str:

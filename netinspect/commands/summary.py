@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from ..records import SocketCount
 
 TYPE_CHECKING = False
@@ -17,8 +19,8 @@ def counts(batches: Iterable[Batch]) -> list[SocketCount]:
     found: dict[tuple[str, str, str], int] = {}
     for batch in batches:
         columns = (batch.values("protocol"), batch.values("family"), batch.values("state"))
-        for key in zip(*columns, strict=True):
-            found[key] = found.get(key, 0) + 1
+        for key, number in Counter(zip(*columns, strict=True)).items():
+            found[key] = found.get(key, 0) + number
     kinds = list(dict.fromkeys((protocol, family) for protocol, family, _ in found))
     ordered = sorted(found.items(), key=lambda item: (kinds.index(item[0][:2]), -item[1], item[0]))
     return [SocketCount(*key, number) for key, number in ordered]

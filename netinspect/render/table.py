@@ -68,18 +68,26 @@ class Field(Column):
     """A column that shows one field of the record."""
 
     def __init__(
-        self, title: str, field: str, show: Callable[[Any], str] = str, *, number: bool = False, kept: bool = True
+        self,
+        title: str,
+        field: str,
+        show: Callable[[Any], str] = str,
+        *,
+        number: bool = False,
+        hexadecimal: bool = False,
+        kept: bool = True,
     ) -> None:
         """``show`` makes the text of a value that is not None.
 
-        ``number`` says that the values are whole numbers, to be shown as they are; ``kept`` that equal values are
-        frequent, so that their text is worth keeping.
+        ``number`` says that the values are whole numbers, to be shown as they are, ``hexadecimal`` that they are to be
+        shown so; ``kept`` that equal values are frequent, so that their text is worth keeping.
         """
         super().__init__(title, self._values, right=number)
         self._field = field
         self._number = number
+        self._hexadecimal = hexadecimal
         self._kept = kept
-        self._show = show
+        self._show = "{:x}".format if hexadecimal else show
         self._shown = Texts(self._text)
 
     def _text(self, value: Any) -> str:
@@ -94,6 +102,8 @@ class Field(Column):
             return Cell(self._pad(self._shown[values.value]))
         if self._number and None not in values:
             return Cell(f"%{self.width}d" + ("\n" if self.last else " "), values)
+        if self._hexadecimal and None not in values:
+            return Cell("%x\n" if self.last else f"%-{self.width}x ", values)
         if isinstance(values, Plain) and self._show is str:
             return Cell("%s\n" if self.last else f"%-{self.width}s ", values)
         if not self._kept:
