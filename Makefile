@@ -33,7 +33,11 @@ check: $(VENV)/made-for-tests
 man: $(VENV)/made
 	$(VENV)/bin/netinspect help --man > docs/netinspect.1
 
-bench: $(VENV)/made-for-tests
+$(VENV)/made-for-benchmarks: $(VENV)/made
+	$(PYTHON) -m pip install --quiet --editable '.[bench]'
+	touch $@
+
+bench: $(VENV)/made-for-benchmarks
 	$(PYTHON) benchmarks/run.py $(if $(SCALE),--scale $(SCALE))
 
 clean:
