@@ -92,7 +92,7 @@ class Situation:
         self.accounting = setting(place, "net.netfilter.nf_conntrack_acct")
         self.exceptions: list[Route] = [
             route
-            for batch in Routes(RouteQuery(exceptions=True), [self._again()]).batches()
+            for batch in Routes(RouteQuery(table=None, exceptions=True), [self._again()]).batches()
             for route in batch
             if route.pmtu
         ]
