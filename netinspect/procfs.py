@@ -47,8 +47,8 @@ class Holder:
         self.inodes: list[int] = []
 
 
-def socket_holders(pids: Iterable[int] | None = None, *, threads: bool = False) -> tuple[list[Holder], int]:
-    """Which of these processes hold sockets, and how many of them did not let us see their descriptors.
+def socket_holders(pids: Iterable[int] | None = None, *, threads: bool = False) -> tuple[list[Holder], set[int]]:
+    """Which of these processes hold sockets, and the ids of those that did not let us see their descriptors.
 
     Without ``pids``: of all, in ascending order. Processes that end meanwhile are left out, and so are kernel threads
     and zombies, which have no descriptors. ``threads`` looks for threads with a descriptor table of their own as well
@@ -84,7 +84,7 @@ def socket_holders(pids: Iterable[int] | None = None, *, threads: bool = False) 
         for holder in holders.values():  # a descriptor may be in several tables
             pairs = dict.fromkeys(zip(holder.descriptors, holder.inodes, strict=True))
             holder.descriptors, holder.inodes = map(list, zip(*pairs, strict=True))
-    return list(holders.values()), len(refused)
+    return list(holders.values()), refused
 
 
 def process_ids() -> list[int]:

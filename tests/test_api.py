@@ -85,6 +85,29 @@ def test_namespaces_that_may_not_be_seen_are_a_problem(monkeypatch: pytest.Monke
     assert found.problems == ["the network namespaces of 2 processes may not be seen: run as root to have all of them"]
 
 
+def test_a_selection_is_incomplete_only_where_a_selected_process_may_not_be_seen(
+    namespace: Namespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from netinspect.joins import owners
+
+    walk = owners.socket_holders
+    first = 1  # a process that is always there, of whatever name
+    name = Path(f"/proc/{first}/comm").read_text().strip()
+    monkeypatch.setattr(owners, "socket_holders", lambda *pids, **options: (walk(*pids, **options)[0], {first}))
+
+    def problems(**selection: object) -> str:
+        found = netinspect.sockets("tcp", netns=namespace.path, **selection)  # type: ignore[arg-type]
+        list(found)
+        return "; ".join(found.problems)
+
+    assert problems(pids=os.getpid()) == problems(process_names="no-such-name") == ""
+    assert "the open files of 1 process may not be seen" in problems(pids=[os.getpid(), first])
+    assert "the open files of 1 process may not be seen" in problems(process_names=name)
+    monkeypatch.setattr("netinspect.procfs.processes_hidden", lambda: True)
+    assert problems(pids=os.getpid()) == ""
+    assert "hidepid" in problems(process_names="no-such-name")
+
+
 def test_what_the_kernel_cannot_list_is_a_problem_when_it_was_named(namespace: Namespace) -> None:
     found = netinspect.sockets(["sctp", "tcp"], netns=namespace.path)
     list(found)

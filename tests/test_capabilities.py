@@ -317,7 +317,7 @@ def test_in_a_pid_namespace_of_ones_own_owners_are_partial(namespace: Namespace,
 
 
 def test_hidden_processes_make_owners_partial(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(procfs, "socket_holders", lambda: ([], 0))
+    monkeypatch.setattr(procfs, "socket_holders", lambda: ([], set()))
     monkeypatch.setattr(procfs, "in_initial_pid_namespace", lambda: True)
     monkeypatch.setattr(procfs, "processes_hidden", lambda: True)
     item = next(item for item in system.probe_sockets() if item.name == "owners")

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from conftest import unavailable
 from held_sockets import Sockets
 from tcp_states import every_socket
 from throwaway import NETINSPECT, Namespace
@@ -256,7 +257,7 @@ def test_a_process_of_another_user_is_said_not_to_be_seen(zoo: Sockets) -> None:
     # The same in a user namespace, where nobody but we are ours.
     result = zoo.namespace.run("unshare", "--user", *NETINSPECT, "netstat", "-tanp", check=False)
     if "Operation not permitted" in result.stderr:
-        pytest.skip("no user namespaces")
+        unavailable("no user namespaces")
     assert result.returncode == 0
     assert "(Not all processes could be identified" in result.stderr
     assert f"{'-':<20}" in result.stdout
@@ -327,6 +328,22 @@ def test_verbose_says_which_families_the_kernel_lacks() -> None:
     assert status == 0
     assert "no support for `AF IPX' on this system" in complaint
     assert "AF IPX" not in called("-v", "-x")[2]
+
+
+def test_only_verbose_says_that_raw_sockets_come_from_procfs() -> None:
+    # Nothing is missing then, and net-tools writes nothing on standard error.
+    assert called("-an")[::2] == called("-wan")[::2] == (0, "")
+    status, _, complaint = called("-wanv")
+    assert status == 0
+    assert complaint == "" or "raw_diag" in complaint
+
+
+def test_a_protocol_without_sock_diag_is_said_to_be_missing_even_unnamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from netinspect import procfs
+
+    monkeypatch.setattr(procfs, "has_protocol", lambda _: True)
+    status, _, complaint = called("-an")
+    assert (status == 3) == ("sctp sockets are not listed" in complaint)
 
 
 def test_a_family_that_no_netlink_tells_is_not_called_empty(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,8 +52,8 @@ def all_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """As where every process can be read: the first process of a container may refuse even root."""
     walk = procfs.socket_holders
 
-    def readable(*arguments: Any, **options: Any) -> tuple[list[procfs.Holder], int]:
-        return walk(*arguments, **options)[0], 0
+    def readable(*arguments: Any, **options: Any) -> tuple[list[procfs.Holder], set[int]]:
+        return walk(*arguments, **options)[0], set()
 
     monkeypatch.setattr(owners_module, "socket_holders", readable)
     monkeypatch.setattr(owners_module, "processes_hidden", lambda: False)

@@ -93,7 +93,7 @@ def test_nothing_but_sockets_is_taken_for_one(tmp_path: Path) -> None:
 def test_a_process_that_has_ended_is_left_out() -> None:
     child = subprocess.Popen(["true"])
     child.wait()
-    assert procfs.socket_holders([child.pid]) == ([], 0)
+    assert procfs.socket_holders([child.pid]) == ([], set())
     assert procfs.command_name(child.pid) is None
     assert procfs.program_name(child.pid) is None
     assert procfs.cgroups(child.pid) == []
@@ -102,7 +102,7 @@ def test_a_process_that_has_ended_is_left_out() -> None:
 def test_a_zombie_keeps_nothing_from_us() -> None:
     child = subprocess.Popen(["true"])
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-    assert procfs.socket_holders([child.pid]) == ([], 0)
+    assert procfs.socket_holders([child.pid]) == ([], set())
     child.wait()
 
 
@@ -121,7 +121,7 @@ def test_a_process_lives_on_when_its_first_thread_ends() -> None:
         await_(lambda: Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z")
         holders, unreadable = procfs.socket_holders([child.pid])
         child.kill()
-    assert ([holder.inodes for holder in holders], unreadable) == ([[inode]], 0)
+    assert ([holder.inodes for holder in holders], unreadable) == ([[inode]], set())
 
 
 def await_(condition: Callable[[], bool]) -> None:

@@ -58,7 +58,7 @@ def _owners() -> Capability:
         holders, refused = procfs.socket_holders()
     except NetinspectError as error:
         return _OWNERS.has(NO, str(error), _OWNERS.lost, "mount -t proc proc /proc")
-    evidence = f"/proc: {len(holders)} processes hold sockets, {refused} may not be read"
+    evidence = f"/proc: {len(holders)} processes hold sockets, {len(refused)} may not be read"
     lost, remedies = [], []
     if refused:
         lost.append("owners among processes that may not be read")

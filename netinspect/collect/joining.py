@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
     from ..batch import Batch, Column
+    from ..joins.owners import Owners
     from ..records import Process
     from .sockets import Listing
 
@@ -43,9 +44,22 @@ class Selection:
 
     def holds(self, processes: Sequence[Process]) -> bool:
         """Whether one of these processes is asked for."""
-        return any(
-            process.pid in self.pids or any(matches(process.name) for matches in self._names) for process in processes
-        )
+        return any(self._selects(process.pid, process.name) for process in processes)
+
+    def missed(self, owners: Owners) -> str:
+        """Why sockets may be missing that processes of these hold; empty where none can be."""
+        from ..procfs import command_name, processes_hidden
+
+        reasons = []
+        unseen = sum(self._selects(pid, command_name(pid) or "") for pid in owners.refused)
+        if unseen:
+            reasons.append(_unreadable(unseen))
+        if self._names and processes_hidden():
+            reasons.append("/proc hides processes of others (proc(5): hidepid)")
+        return "; ".join(reasons)
+
+    def _selects(self, pid: int, name: str) -> bool:
+        return pid in self.pids or any(matches(name) for matches in self._names)
 
     @property
     def by_owner(self) -> bool:
@@ -114,13 +128,16 @@ def _with_owners(listing: Listing, batches: Iterator[Batch], selection: Selectio
         if selection.by_owner:
             batch = batch.select([selection.holds(processes) for processes in batch.values("processes")])
         yield batch.joined(found) if found else batch
-    if owners.unreadable:
-        hidden = "1 process" if owners.unreadable == 1 else f"{owners.unreadable} processes"
-        text = f"the open files of {hidden} may not be seen (it takes root with CAP_SYS_PTRACE): "
-        if selection.by_owner:
-            listing.problems.append(text + "sockets of theirs may be missing")
-        else:
-            listing.notes.append(text + "sockets of theirs are shown without them")
+    if not selection.by_owner:
+        if owners.unreadable:
+            listing.notes.append(f"{_unreadable(owners.unreadable)}: sockets of theirs are shown without them")
+    elif missed := selection.missed(owners):
+        listing.problems.append(f"{missed}: sockets of theirs may be missing")
+
+
+def _unreadable(count: int) -> str:
+    processes = "1 process" if count == 1 else f"{count} processes"
+    return f"the open files of {processes} may not be seen (it takes root with CAP_SYS_PTRACE)"
 
 
 def _users() -> Callable[[Batch], Column]:

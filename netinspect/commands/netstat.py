@@ -75,7 +75,7 @@ COMMAND = Command(
             Option("", "numeric-users", "no user names"),
             Option("N", "symbolic", "names of hardware: there are none in these tables"),
             Option("c", "continuous", "list again every second, until interrupted"),
-            Option("v", "verbose", "say which families this kernel does not have"),
+            Option("v", "verbose", "say which families this kernel does not have, and what comes from procfs"),
             Option("d", "", "accepted, and without effect, as in net-tools"),
             Option("V", "version", "show the version and exit"),
         ),
@@ -290,8 +290,7 @@ class _Netstat:
 
             problems, notes = list_groups(options.internet, self._hosts, self._write)
             self._problems += problems
-            for text in notes:
-                self._environment.complain(text)
+            self._tell_fallbacks(notes)
         if options.unix:
             self._write(self._view.unix_heading(which))
             self._list_unix(owners)
@@ -389,8 +388,16 @@ class _Netstat:
 
     def _take_over(self, listing: Listing) -> None:
         self._problems += listing.problems
-        for text in listing.notes:
-            self._environment.complain(text)
+        if "raw" in listing.query.protocols:
+            self._tell_fallbacks(listing.notes)
+        else:  # net-tools lists these protocols whether or not they were named
+            self._problems += listing.notes
+
+    def _tell_fallbacks(self, notes: Sequence[str]) -> None:
+        """Says what was taken from procfs, as net-tools takes everything: nothing is missing, so -v alone tells."""
+        if "verbose" in self._options.chosen:
+            for text in notes:
+                self._environment.complain(text)
 
     def _write(self, text: str) -> None:
         self._environment.write(text.encode("utf-8", "backslashreplace"))

@@ -46,8 +46,8 @@ class Owners:
     """
 
     def __init__(self) -> None:
-        self.unreadable = 0
-        """How many processes did not let us see their descriptors; known after ``scan``."""
+        self.refused: set[int] = set()
+        """The ids of processes that did not let us see their descriptors; known after ``scan``."""
         self._holders: list[Holder] = []
         self._known: set[int] = set()
         self._gone: set[int] = set()
@@ -60,9 +60,14 @@ class Owners:
             "program": lambda batch: self.programs(list(batch.values("inode"))),
         }
 
+    @property
+    def unreadable(self) -> int:
+        """How many processes did not let us see their descriptors."""
+        return len(self.refused)
+
     def scan(self) -> None:
         """Reads the descriptors of all processes. Raises NetinspectError where /proc is not mounted."""
-        holders, self.unreadable = socket_holders()
+        holders, self.refused = socket_holders()
         self._add(holders)
 
     def joined(self, batches: Iterable[Batch], again: Callable[[], Iterable[Batch]]) -> Iterator[Batch]:
@@ -130,13 +135,13 @@ class Owners:
         if "netlink" in batch.values("protocol"):
             settled = [row or not port for row, port in zip(settled, batch.values("local_port"), strict=True)]
         me = os.geteuid()
-        if self.unreadable and me != 0:
+        if self.refused and me != 0:
             # Nobody but root finds the holder of another user's socket by looking again.
             settled = [row or uid not in (None, me) for row, uid in zip(settled, batch.values("uid"), strict=True)]
         return None if all(settled) else settled
 
     def _look_again(self, wanted: set[int], again: Callable[[], Iterable[Batch]]) -> None:
-        holders, self.unreadable = socket_holders(threads=True)
+        holders, self.refused = socket_holders(threads=True)
         self._add_only(wanted, holders)
         missing = wanted - self._known
         if missing and self._out_of_sight() is None:
@@ -152,7 +157,7 @@ class Owners:
 
     def _out_of_sight(self) -> str | None:
         """Why a holder may be there and not be seen."""
-        if self.unreadable or processes_hidden():
+        if self.refused or processes_hidden():
             return NO_PERMISSION
         return None if in_initial_pid_namespace() else OTHER_PID_NAMESPACE
 
