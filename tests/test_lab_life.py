@@ -9,6 +9,7 @@ import select
 import signal
 import socket
 import subprocess
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -233,10 +234,14 @@ def test_a_closed_lab_leaves_no_namespace_and_no_veth(lab: LabFactory, user_name
 
 
 def held(inodes: set[int]) -> list[str]:
-    """Every descriptor and process that refers to one of these network namespaces."""
+    """Every descriptor of this process and its children that refers to one of these network namespaces.
+
+    Nobody else was given any; and others may have namespaces that got the same numbers since.
+    """
     wanted = {f"net:[{inode}]" for inode in inodes}
+    children = Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text().split()
     found = []
-    for pid in filter(str.isdecimal, os.listdir("/proc")):
+    for pid in ("self", *children):
         try:
             links = [f"/proc/{pid}/ns/net", *(f"/proc/{pid}/fd/{name}" for name in os.listdir(f"/proc/{pid}/fd"))]
         except OSError:
@@ -274,7 +279,6 @@ def test_up_traffic_and_down_twenty_times_in_a_row_leave_nothing(
             inodes = {host.inode for host in lab.hosts.values()}
             lab.traffic(scenario)
             next(iter(lab.hosts.values())).run("true")
-        # Asked at once: the kernel gives the numbers to other namespaces soon.
         assert held(inodes) == []
         before = before or descriptors()
     assert descriptors() == before

@@ -231,12 +231,17 @@ def _open(path: str, state: State) -> int:
 
 def down(state: State) -> None:
     """Takes a lab down: kills what runs in it, then its holder. Doing so twice does no harm."""
-    inodes = set()
-    for name in state.hosts:
-        with suppress(OSError):
-            inodes.add(os.stat(state.path(name)).st_ino)
-    if state.holder.alive:
+    held = []
+    try:
+        for name in state.hosts:
+            with suppress(LabError):
+                held.append(_open(state.path(name), state))
+        # While a namespace is held here its inode number is its own: processes are told by it.
+        inodes = {os.fstat(descriptor).st_ino for descriptor in held}
         kill_until_gone(lambda: (pid for pid in processes_inside(inodes) if pid != state.holder.pid))
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
     kill(state.holder)
     _remove(directory() / f"{state.name}.json", state.holder)
     kill_until_gone(orphans)
