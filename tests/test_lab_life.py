@@ -94,6 +94,14 @@ def until(condition: Callable[[], bool], patience: float = 5) -> bool:
     return True
 
 
+def duration(life: Callable[[], object]) -> float:
+    """Seconds that a life takes once everything is imported: a child that imports first would be killed doing so."""
+    life()
+    started = time.monotonic()
+    life()
+    return time.monotonic() - started
+
+
 def busy_life(user_namespace: bool) -> Callable[[], None]:
     """A lab with all that may be left behind: links, commands, a daemon, processes that hold sockets, traffic."""
     pair, scale = load("pair"), load("scale", {"sockets": 20, "routes": 5, "flows": 5})
@@ -103,7 +111,7 @@ def busy_life(user_namespace: bool) -> Callable[[], None]:
             lab.client.popen(["sh", "-c", DETACHED])
             lab.traffic("idle")
             with Lab(scale, user_namespace=user_namespace) as second:
-                second.big.run("sleep", "0.03")
+                second.big.run("true")
 
     return live
 
@@ -113,9 +121,11 @@ def test_a_lab_killed_at_a_random_moment_leaves_nothing_after_the_sweep(
     place: Path, witness: Witness, user_namespace: bool, tries: int
 ) -> None:
     chance = random.Random(7)
+    live = busy_life(user_namespace)
+    span = duration(live)
     for _ in range(tries):
-        child = witness.start(busy_life(user_namespace))
-        time.sleep(chance.uniform(0, 0.15))
+        child = witness.start(live)
+        time.sleep(chance.uniform(0, 1.2 * span))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         assert witness.forked_are_gone()
@@ -133,9 +143,10 @@ def test_an_up_killed_at_a_random_moment_leaves_nothing_or_a_whole_lab(place: Pa
         state = registry.up(pair, f"life-{next(numbers)}")
         registry.down(state)
 
+    span = duration(live)
     for _ in range(20):
         child = witness.start(live)
-        time.sleep(chance.uniform(0, 0.12))
+        time.sleep(chance.uniform(0, 1.2 * span))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
 
