@@ -151,7 +151,7 @@ class _Known(dict["Any", bool]):
         self._decide = decide
 
     def __missing__(self, value: Any) -> bool:
-        if len(self) > 20_000:
+        if len(self) > 50_000:
             self.clear()
         known = self[value] = self._decide(value)
         return known

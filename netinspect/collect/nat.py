@@ -161,7 +161,7 @@ def _batch(found: Batch, translated: int, kinds: Kinds) -> TranslationBatch:
         if field == "kind":
             return _kinds(found, translated, kinds)
         if field == "double_nat":
-            return _double(batch)
+            return _double(found, ends)
         if field == "translated":
             return Constant(translated)
         name, _, what = field.partition("_")
@@ -175,8 +175,8 @@ def _batch(found: Batch, translated: int, kinds: Kinds) -> TranslationBatch:
             return found.column(f"reply_{what}" if answers else what)
         return Constant(()) if field == "processes" else NONE
 
-    batch = TranslationBatch(found.count, make)
-    return batch
+    # Nothing in there may refer to the batch itself: cycles are not collected while a table is being listed.
+    return TranslationBatch(found.count, make)
 
 
 def _end(found: Batch, end: str, what: str) -> Column:
@@ -194,8 +194,8 @@ def _kinds(found: Batch, translated: int, kinds: Kinds) -> Column:
     return Constant("both")
 
 
-def _double(batch: Batch) -> Column:
-    outside, destination = batch.values("outside_address"), batch.values("destination_address")
+def _double(found: Batch, ends: dict[str, str]) -> Column:
+    outside, destination = found.values(f"{ends['outside']}_address"), found.values(f"{ends['destination']}_address")
     return [not is_global(here) and is_global(there) for here, there in zip(outside, destination, strict=True)]
 
 

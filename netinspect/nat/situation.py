@@ -5,6 +5,7 @@ from __future__ import annotations
 from _functools import partial
 from time import sleep
 
+from ..batch import NONE
 from ..collect.conntrack_state import count, counters, ruleset, setting
 from ..collect.flows import Listing
 from ..collect.nat import SOURCE, Kinds, is_global, translations
@@ -22,6 +23,8 @@ from ..procfs import interface_sysctl, legacy_tables, network_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ..batch import Batch
     from ..collect.flow_filter import FlowFilter
     from ..decode.interface import Interface
@@ -192,20 +195,22 @@ class Situation:
         """By outside address: flows of which no reply was seen."""
         self.answered: set[str] = set()
         """Outside addresses for which there are replies."""
-        self._unreplied: dict[tuple[object, ...], Flow] = {}
-        self._originals: list[Flow] = []
+        self._zoned = False
         fixed = [rule.addresses for rule in self.rules if rule.kind == "snat" and rule.addresses is not None]
-        translated: list[Batch] = []
+        ranges = port_ranges([self._again()])
+        self.usage: list[OutsideAddress] = outside_addresses(self._sources(fixed), ranges)
+        self.zone_mismatches = self._zone_mismatches() if self._zoned else []
+
+    def _sources(self, fixed: list[tuple[bytes, bytes]]) -> Iterator[Batch]:
+        """The flows whose source is translated; every flow is looked at on the way."""
         kinds = Kinds(self.place)
         for batch in Listing(self.wanted, [self.place]).entries(self.place):
             self.flows += batch.count
-            translated += [found for found in translations(batch, kinds) if _translates_source(found)]
+            self._zoned |= batch.column("zone") is not NONE
             for flow in batch:
                 self.matching.add(flow)
                 self._consider(flow, fixed)
-        ranges = port_ranges([self._again()])
-        self.usage: list[OutsideAddress] = outside_addresses(translated, ranges)
-        self.zone_mismatches = self._zone_mismatches()
+            yield from filter(_translates_source, translations(batch, kinds))
 
     def _consider(self, flow: Flow, fixed: list[tuple[bytes, bytes]]) -> None:
         source, outside = flow.source_address, flow.reply_destination_address
@@ -213,10 +218,6 @@ class Situation:
         if source is None or outside is None or destination is None:
             return
         replied = "SEEN_REPLY" in flow.status
-        if not replied:
-            self._unreplied[(flow.protocol, *_reply(flow))] = flow
-        if flow.zone:
-            self._originals.append(flow)
         if source == outside:
             here = source in self.local or destination in self.local
             if (
@@ -236,18 +237,18 @@ class Situation:
 
     def _zone_mismatches(self) -> list[tuple[Flow, Flow]]:
         """Flows without a reply whose replies are tracked as flows of their own, in another zone."""
-        if not self._unreplied:
-            return []
+        silent = {
+            (flow.protocol, *_reply(flow)): flow
+            for batch in Listing(self.wanted, [self.place]).entries(self.place)
+            for flow in batch
+            if "SEEN_REPLY" not in flow.status
+        }
         found = []
-        zones: list[Flow] = self._originals
-        if any(flow.zone for flow in self._unreplied.values()):
-            # The reply may be in the default zone, and so anywhere in the table.
-            batches = Listing(places=[self.place]).entries(self.place)
-            zones = [flow for batch in batches for flow in batch]
-        for flow in zones:
-            other = self._unreplied.get((flow.protocol, *_original(flow)))
-            if other is not None and (other.zone or 0) != (flow.zone or 0):
-                found.append((other, flow))
+        for batch in Listing(places=[self.place]).entries(self.place) if silent else ():
+            for flow in batch:
+                other = silent.get((flow.protocol, *_original(flow)))
+                if other is not None and (other.zone or 0) != (flow.zone or 0):
+                    found.append((other, flow))
         return found
 
 
