@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 COMMANDS = {
     "sockets": "sockets of every family, with owners, TCP state and filters in the kernel",
     "routes": "routes of every table, what was learned beside them, and the FIB's answer for one address",
+    "links": "interfaces, what they count and carry, and which is part of which",
+    "addresses": "addresses of interfaces",
+    "neighbours": "the tables of ARP and neighbour discovery, and how full they are",
+    "rules": "the rules that choose a routing table",
     "netstat": "net-tools' netstat: the same options, the same output",
     "conntrack": "the connection tracking table: entries, size, counters, largest groups, events",
     "groups": "multicast groups: who joined what on which interface, multicast routes, the bridge's view",

@@ -27,6 +27,7 @@ class Listing:
     def __init__(self, families: Sequence[str] = (), places: Sequence[Place] = ()) -> None:
         """Without ``families``: all that there are; without ``places``: the current namespace."""
         self.problems: list[str] = []
+        self.notes: list[str] = []
         self._families = families
         self._places = places or (Place(),)
 

@@ -67,6 +67,15 @@ def message(kind: int, flags: int, payload: bytes, sequence: int = 1) -> bytes:
     return HEADER.pack(HEADER_SIZE + len(payload), kind, NLM_F_REQUEST | flags, sequence, 0) + payload
 
 
+def each_attribute(data: bytes, start: int, end: int, operation: str) -> Iterator[tuple[int, int, int]]:
+    """Type, offset and payload length of each attribute between two offsets: where one type may occur repeatedly.
+
+    Raises NetlinkError where their lengths make no sense.
+    """
+    for at, length, kind in _walk(data, start, end, operation):
+        yield kind & NLA_TYPE_MASK, at + 4, length - 4
+
+
 def attributes(data: bytes, start: int, end: int, operation: str = "reading netlink attributes") -> Layout:
     """The attributes between two offsets. Raises NetlinkError where their lengths make no sense."""
     return {kind & NLA_TYPE_MASK: (at + 4, length - 4) for at, length, kind in _walk(data, start, end, operation)}

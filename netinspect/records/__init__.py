@@ -9,6 +9,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .addresses import Address as Address
     from .capabilities import Capability as Capability
     from .conditions import ConditionResult as ConditionResult
     from .differences import Difference as Difference
@@ -27,10 +28,16 @@ if TYPE_CHECKING:
     from .groups import MulticastHop as MulticastHop
     from .groups import MulticastInterface as MulticastInterface
     from .groups import MulticastRoute as MulticastRoute
+    from .links import Link as Link
+    from .links import LinkRates as LinkRates
+    from .links import LinkStatistics as LinkStatistics
+    from .links import XdpProgram as XdpProgram
     from .nat import Finding as Finding
     from .nat import InsideHost as InsideHost
     from .nat import OutsideAddress as OutsideAddress
     from .nat import Translation as Translation
+    from .neighbours import Neighbour as Neighbour
+    from .neighbours import NeighbourTable as NeighbourTable
     from .routes import AffectedSocket as AffectedSocket
     from .routes import Encapsulation as Encapsulation
     from .routes import NextHop as NextHop
@@ -53,6 +60,7 @@ if TYPE_CHECKING:
     from .statistics import Statistic as Statistic
 
 MODULES = {
+    "Address": "addresses",
     "AffectedSocket": "routes",
     "BridgeGroup": "groups",
     "Capability": "capabilities",
@@ -74,12 +82,17 @@ MODULES = {
     "GroupSocket": "groups",
     "HealthCheck": "statistics",
     "InsideHost": "nat",
+    "Link": "links",
+    "LinkRates": "links",
+    "LinkStatistics": "links",
     "Membership": "groups",
     "Memory": "sockets",
     "MptcpInfo": "sockets",
     "MulticastHop": "groups",
     "MulticastInterface": "groups",
     "MulticastRoute": "groups",
+    "Neighbour": "neighbours",
+    "NeighbourTable": "neighbours",
     "NextHop": "routes",
     "NextHopMember": "routes",
     "NextHopObject": "routes",
@@ -95,6 +108,7 @@ MODULES = {
     "TcpInfo": "sockets",
     "Timer": "sockets",
     "Translation": "nat",
+    "XdpProgram": "links",
 }
 """Every record and the module it is in."""
 

@@ -1,0 +1,81 @@
+"""Addresses of interfaces."""
+
+from __future__ import annotations
+
+from errno import EAFNOSUPPORT, EOPNOTSUPP
+
+from ..decode import interface_address
+from ..decode.rtnetlink import FAMILY_NUMBERS
+from ..errors import NetlinkError, UsageError
+from ..netlink.transport import NETLINK_ROUTE, Dump
+from .dumps import whole_table
+from .places import Place, in_places
+from .routes import names_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ..batch import Batch
+
+FAMILIES = ("inet", "inet6")
+
+
+class Query:
+    """What to ask. What is empty or None does not matter; ``interface`` is the kernel's to filter by."""
+
+    __slots__ = ("families", "interface", "scope")
+
+    def __init__(self, families: Sequence[str] = (), *, interface: str | None = None, scope: str | None = None) -> None:
+        self.families = families
+        self.interface = interface
+        self.scope = scope
+
+
+class Listing:
+    """One listing: ``batches()`` streams it. ``problems`` has, at its end, what could not be listed, and why."""
+
+    def __init__(self, query: Query | None = None, places: Sequence[Place] = ()) -> None:
+        """Without ``places``: the current namespace."""
+        self.query = query or Query()
+        self.problems: list[str] = []
+        self.notes: list[str] = []
+        self._places = places or (Place(),)
+
+    def batches(self) -> Iterator[Batch]:
+        """The addresses, as they come. Raises NetlinkError where the kernel refuses altogether, NamespaceError."""
+        return in_places(self._places, self._place, self.problems.append)
+
+    def _place(self, place: Place) -> Iterator[Batch]:
+        query = self.query
+        index = 0
+        if query.interface is not None:
+            index = place.interface_index(query.interface) or 0
+            if not index:
+                if len(self._places) == 1:
+                    raise UsageError(f"no interface {query.interface!r}")
+                return
+        for family in query.families or FAMILIES:
+            try:
+                for batch in self._family(family, index, place):
+                    if index:
+                        batch = batch.select([found == index for found in batch.values("interface_index")])
+                    if query.scope is not None:
+                        batch = batch.select([scope == query.scope for scope in batch.values("scope")])
+                    if batch.count:
+                        yield batch
+            except NetlinkError as error:
+                if family == "inet" or error.errno not in (EAFNOSUPPORT, EOPNOTSUPP):
+                    raise
+                if query.families:
+                    self.problems.append("this kernel, or this namespace, has no IPv6")
+
+    def _family(self, family: str, index: int, place: Place) -> Iterator[Batch]:
+        names = names_of(place)
+        operation = f"listing addresses ({family})"
+
+        def dump() -> Dump:
+            request = interface_address.request(FAMILY_NUMBERS[family], interface=index)
+            return Dump(place.connect(NETLINK_ROUTE), request, operation)
+
+        return whole_table(operation, dump, lambda runs: interface_address.batch(runs, names), self.problems.append)

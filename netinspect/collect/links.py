@@ -1,0 +1,153 @@
+"""Links: all interfaces of network namespaces, and what they carry a second."""
+
+from __future__ import annotations
+
+from errno import ENODEV
+
+from ..batch import NONE
+from ..decode import links
+from ..errors import NetlinkError, UsageError
+from ..joins.routing_names import RoutingNames
+from ..netlink.transport import NETLINK_ROUTE, Dump
+from .dumps import whole_table
+from .places import InterfaceNames, Place, in_places
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ..batch import Batch, Column
+
+OPERATION = "listing links"
+
+
+class Query:
+    """What to ask. What is empty or None does not matter."""
+
+    __slots__ = ("kind", "master", "names", "up")
+
+    def __init__(
+        self, names: Sequence[str] = (), *, kind: str | None = None, master: str | None = None, up: bool = False
+    ) -> None:
+        """``names`` may be alternative names. ``kind`` and ``master`` are the kernel's to filter by."""
+        self.names = names
+        self.kind = kind
+        self.master = master
+        self.up = up
+
+
+class Listing:
+    """One listing: ``batches()`` streams it. ``problems`` has, at its end, what could not be listed, and why."""
+
+    def __init__(self, query: Query | None = None, places: Sequence[Place] = ()) -> None:
+        """Without ``places``: the current namespace."""
+        self.query = query or Query()
+        self.problems: list[str] = []
+        self.notes: list[str] = []
+        self._places = places or (Place(),)
+
+    def batches(self) -> Iterator[Batch]:
+        """The links, as they come. Raises NetlinkError where the kernel refuses altogether, NamespaceError."""
+        return in_places(self._places, self._place, self.problems.append)
+
+    def _place(self, place: Place) -> Iterator[Batch]:
+        query = self.query
+        decoder = links.Decoder(InterfaceNames(place), RoutingNames("group"))
+        namespaces = _Namespaces(place)
+        for batch in self._found(place, decoder):
+            if query.up:
+                batch = batch.select(["up" in flags for flags in batch.values("flags")])
+            if query.kind is not None:
+                batch = batch.select([kind == query.kind for kind in batch.values("kind")])
+            if query.master is not None:
+                batch = batch.select([master == query.master for master in batch.values("master")])
+            if batch.count:
+                yield batch.joined({"parent_namespace": namespaces.names})
+
+    def _found(self, place: Place, decoder: links.Decoder) -> Iterator[Batch]:
+        query = self.query
+        if query.names:
+            for name in query.names:
+                index = place.interface_index(name)
+                if index is not None:
+                    yield from self._single(index, place, decoder)
+                elif len(self._places) == 1:
+                    raise UsageError(f"no interface {name!r}")
+            return
+        master = 0
+        if query.master is not None:
+            master = place.interface_index(query.master) or 0
+            if not master:
+                if len(self._places) == 1:
+                    raise UsageError(f"no interface {query.master!r}")
+                return
+        request = links.request(master=master, kind=query.kind)
+
+        def dump() -> Dump:
+            return Dump(place.connect(NETLINK_ROUTE), request, OPERATION)
+
+        yield from whole_table(OPERATION, dump, decoder.batch, self.problems.append)
+
+    def _single(self, index: int, place: Place, decoder: links.Decoder) -> Iterator[Batch]:
+        try:
+            for runs in Dump(place.connect(NETLINK_ROUTE), links.single_request(index), OPERATION).answers():
+                batch = decoder.batch(runs)
+                if batch is not None:
+                    yield batch
+        except NetlinkError as error:
+            if error.errno != ENODEV:
+                raise  # otherwise it went just now
+
+
+class _Namespaces:
+    """The network namespaces that links of one namespace reach into, by their numbers there."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._found: dict[int, str] | None = None
+
+    def names(self, batch: Batch) -> Column:
+        """The names of the namespaces of the parents."""
+        numbers = batch.column("parent_nsid")
+        if numbers is NONE:
+            return NONE
+        if self._found is None:
+            self._found = self._numbered()
+        return [
+            None if number is None else self._found.get(number, f"nsid {number}")
+            for number in batch.values("parent_nsid")
+        ]
+
+    def _numbered(self) -> dict[int, str]:
+        import os
+
+        from ..decode import nsid
+        from ..namespaces import every_namespace
+
+        found: dict[int, str] = {}
+        for label, path in every_namespace()[0]:
+            try:
+                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            except OSError:
+                continue  # gone just now, or not ours to see
+            try:
+                request = nsid.request(descriptor)
+                runs = next(Dump(self._place.connect(NETLINK_ROUTE), request, "numbering a namespace").answers(), [])
+                number = nsid.number(runs)
+            except NetlinkError:
+                number = None
+            finally:
+                os.close(descriptor)
+            if number is not None:
+                found.setdefault(number, label)
+        return found
+
+
+_WRAP_32, _WRAP_64 = 1 << 32, 1 << 64
+
+
+def difference(now: int, before: int) -> int:
+    """How much a counter went on. One that became smaller began anew at 32 bits, as some drivers count, or at 64."""
+    if now >= before:
+        return now - before
+    return (now - before) % (_WRAP_32 if before < _WRAP_32 else _WRAP_64)

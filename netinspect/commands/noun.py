@@ -1,0 +1,51 @@
+"""What the commands share that list a noun and nothing else."""
+
+from __future__ import annotations
+
+from ..errors import ExitStatus
+from .output import OutputOptions
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Protocol
+
+    from ..batch import Batch
+    from ..environment import Environment
+    from ..render.table import Column
+
+    class Listed(Protocol):
+        """What lists: collect's listings."""
+
+        problems: list[str]
+        notes: list[str]
+
+        def batches(self) -> Iterable[Batch]: ...
+
+
+def write_listing(
+    listing: Listed,
+    output: OutputOptions,
+    fields: Sequence[str],
+    columns: Callable[[], Sequence[Column]],
+    make: type[Batch],
+    environment: Environment,
+) -> int:
+    """Writes a listing in the chosen format and order, says what is missing, and returns the exit status."""
+    writer = output.writer(fields, columns, environment)
+    for batch in output.sorted(listing.batches(), make):
+        writer.add(batch)
+    writer.end()
+    for text in listing.notes + listing.problems:
+        environment.complain(text)
+    return ExitStatus.INCOMPLETE if listing.problems else ExitStatus.OK
+
+
+def fields_of(output: OutputOptions) -> list[str]:
+    """The record's fields that are shown: those asked for, or all; the namespace first, where rows must tell theirs."""
+    if output.columns is not None:
+        return output.columns
+    from .. import records
+
+    known: list[str] = [field for field in getattr(records, output.record)._fields if field != "netns"]
+    return ["netns", *known] if output.told_apart else known

@@ -1,0 +1,104 @@
+"""Links: network interfaces (netinspect links)."""
+
+from __future__ import annotations
+
+from typing import Annotated, NamedTuple
+
+
+class LinkStatistics(NamedTuple):
+    """The counters of a link since it was made (linux/if_link.h: struct rtnl_link_stats64), 64 bits each."""
+
+    rx_packets: Annotated[int, "packets received"]
+    tx_packets: Annotated[int, "packets sent"]
+    rx_bytes: Annotated[int, "bytes received"]
+    tx_bytes: Annotated[int, "bytes sent"]
+    rx_errors: Annotated[int, "packets received with an error: the sum of those of length, overrun, CRC and frame"]
+    tx_errors: Annotated[int, "packets not sent for an error: the sum of aborted, carrier, fifo, heartbeat and window"]
+    rx_dropped: Annotated[int, "packets received and dropped, for want of memory or of anybody who wants them"]
+    tx_dropped: Annotated[int, "packets dropped on their way out"]
+    multicast: Annotated[int, "multicast packets received"]
+    collisions: Annotated[int, "collisions during sending"]
+    rx_length_errors: Annotated[int, "packets received with a wrong length"]
+    rx_over_errors: Annotated[int, "packets lost since the ring of the receiver was full"]
+    rx_crc_errors: Annotated[int, "packets received with a wrong checksum"]
+    rx_frame_errors: Annotated[int, "packets received that were not aligned"]
+    rx_fifo_errors: Annotated[int, "packets lost since the receiver's buffer was full"]
+    rx_missed_errors: Annotated[int, "packets that the host was too slow to fetch"]
+    tx_aborted_errors: Annotated[int, "packets whose sending was given up"]
+    tx_carrier_errors: Annotated[int, "packets not sent for want of a carrier"]
+    tx_fifo_errors: Annotated[int, "packets not sent since the sender's buffer ran empty"]
+    tx_heartbeat_errors: Annotated[int, "packets sent without a heartbeat (half-duplex Ethernet)"]
+    tx_window_errors: Annotated[int, "late collisions"]
+    rx_compressed: Annotated[int, "compressed packets received"]
+    tx_compressed: Annotated[int, "compressed packets sent"]
+    rx_nohandler: Annotated[int | None, "packets received on a link that is not in use, as a backup slave"] = None
+    rx_otherhost_dropped: Annotated[int | None, "packets dropped since they were for another host"] = None
+
+
+class LinkRates(NamedTuple):
+    """What a link carried a second, over an interval (`netinspect links --rates`)."""
+
+    interval: Annotated[float, "seconds between the two readings of the counters"]
+    rx_bits: Annotated[float, "bits/s received"]
+    tx_bits: Annotated[float, "bits/s sent"]
+    rx_packets: Annotated[float, "packets/s received"]
+    tx_packets: Annotated[float, "packets/s sent"]
+    rx_dropped: Annotated[float, "packets/s received and dropped"]
+    tx_dropped: Annotated[float, "packets/s dropped on their way out"]
+    rx_errors: Annotated[float, "packets/s received with an error"]
+    tx_errors: Annotated[float, "packets/s not sent for an error"]
+
+
+class XdpProgram(NamedTuple):
+    """A BPF program that sees packets before the network stack does (linux/if_link.h: IFLA_XDP_*)."""
+
+    mode: Annotated[str, "driver, generic, offload or multi"]
+    id: Annotated[int | None, "number of the program, as bpftool(8) shows it"]
+
+
+class Link(NamedTuple):
+    """One network interface (rtnetlink(7): RTM_GETLINK). None: does not apply, or is not told."""
+
+    index: Annotated[int, "number of the interface in its network namespace"]  # type: ignore[assignment]
+    name: Annotated[str, "its name"]
+    kind: Annotated[str | None, "kind of virtual link: veth, bridge, bond, vlan, macvlan, vxlan, tun …; None: hardware"]
+    state: Annotated[str, "up, down, lowerlayerdown, dormant, testing, notpresent or unknown (RFC 2863: ifOperStatus)"]
+    flags: Annotated[
+        tuple[str, ...], "up, broadcast, multicast, loopback, pointopoint, noarp, promisc … (netdevice(7))"
+    ]
+    mtu: Annotated[int, "largest packet, bytes"]
+    master: Annotated[str | None, "bridge, bond or VRF that the link is part of"] = None
+    parent: Annotated[str | None, "link below (vlan, macvlan), or the other end (veth)"] = None
+    parent_index: Annotated[int | None, "index of that link"] = None
+    parent_namespace: Annotated[
+        str | None, "network namespace of that link: its name, a process in it, or nsid and its number here"
+    ] = None
+    address: Annotated[str | None, "link-layer address"] = None
+    broadcast: Annotated[str | None, "link-layer broadcast address, or the remote end of a tunnel"] = None
+    permanent_address: Annotated[str | None, "link-layer address of the hardware, where it is another one"] = None
+    type: Annotated[str, "ether, loopback, none, tunnel … (linux/if_arp.h: ARPHRD_*)"] = "ether"
+    queue_discipline: Annotated[str | None, "root queueing discipline: noqueue, fq_codel, mq …"] = None
+    queue_length: Annotated[int | None, "packets that the default queue holds"] = None
+    group: Annotated[str | None, "group, by the name in /etc/iproute2/group"] = None
+    alternative_names: Annotated[tuple[str, ...], "further names"] = ()
+    alias: Annotated[str | None, "description that an administrator gave (ifalias)"] = None
+    carrier: Annotated[bool | None, "whether there is a signal"] = None
+    carrier_changes: Annotated[int | None, "how often the carrier came or went"] = None
+    carrier_up_count: Annotated[int | None, "how often it came"] = None
+    carrier_down_count: Annotated[int | None, "how often it went"] = None
+    promiscuity: Annotated[int | None, "how many users want all packets"] = None
+    allmulti: Annotated[int | None, "how many users want all multicast packets"] = None
+    min_mtu: Annotated[int | None, "smallest MTU that may be set, bytes"] = None
+    max_mtu: Annotated[int | None, "largest MTU that may be set, bytes"] = None
+    tx_queues: Annotated[int | None, "queues for sending"] = None
+    rx_queues: Annotated[int | None, "queues for receiving"] = None
+    gso_max_size: Annotated[int | None, "largest packet handed to the driver to be cut up, bytes"] = None
+    gso_max_segs: Annotated[int | None, "segments in such a packet at most"] = None
+    port_kind: Annotated[str | None, "what the link is to its master: bridge, bond, vrf …"] = None
+    vlan_id: Annotated[int | None, "vlan: VLAN identifier"] = None
+    vni: Annotated[int | None, "vxlan: network identifier"] = None
+    mode: Annotated[str | None, "macvlan, ipvlan, bond: mode"] = None
+    xdp: Annotated[tuple[XdpProgram, ...] | None, "XDP programs that are attached"] = None
+    statistics: Annotated[LinkStatistics | None, "counters"] = None
+    rates: Annotated[LinkRates | None, "what was carried a second, where asked for"] = None
+    netns: Annotated[str | None, "network namespace, where more than the current one was asked for"] = None
