@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from ..records import CongestionInfo, Memory, TcpInfo, Timer
 
+_KEPT = 2000
+"""Texts of each word that are kept: there are forty words, and memory is to stay flat."""
+
 _TIMER_NAMES = {"retransmit": "on", "probe": "persist"}
 """ss's words for two of the timers."""
 
@@ -185,7 +188,8 @@ class TcpInfoLine(Line):
         texts = self._texts.get((name, *fields))
         if texts is None:
             alone = len(fields) == 1
-            texts = Texts((lambda value: literal(show(value))) if alone else (lambda values: literal(show(*values))))
+            make = (lambda value: literal(show(value))) if alone else (lambda values: literal(show(*values)))
+            texts = Texts(make, _KEPT)
             self._texts[(name, *fields)] = texts
         values = [repeat(column.value) if isinstance(column, Constant) else column for column in columns]
         # Some of them have no end.

@@ -60,12 +60,14 @@ def _interleaved(count: int, columns: Sequence[Any]) -> list[Any]:
 class Texts(dict["Any", str]):
     """What to show for a value, made once for each value: a column of text is then one ``map`` over the values."""
 
-    def __init__(self, make: Callable[[Any], str]) -> None:
+    def __init__(self, make: Callable[[Any], str], most: int = _CACHED) -> None:
+        """``most`` texts are kept at once."""
         super().__init__()
         self._make = make
+        self._most = most
 
     def __missing__(self, value: Any) -> str:
-        if len(self) >= _CACHED:
+        if len(self) >= self._most:
             self.clear()
         text = self[value] = self._make(value)
         return text

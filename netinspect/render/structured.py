@@ -24,6 +24,10 @@ NESTED = frozenset(("timer", "tcp_info", "memory", "processes", "peers"))
 """Fields whose text is different in each row, and so not worth keeping."""
 
 
+_KEPT = 2000
+"""Texts that are kept of each field of a record within records: there may be fifty of them."""
+
+
 def dumps(value: Any) -> str:
     """A value of a record as JSON."""
     if value is None:
@@ -80,7 +84,7 @@ class _Objects:
         for field in getattr(records, batch.record)._fields:
             texts = self._texts.get(path + field)
             if texts is None:
-                texts = self._texts[path + field] = Texts(lambda value: literal(self._encode(value)))
+                texts = self._texts[path + field] = Texts(lambda value: literal(self._encode(value)), _KEPT)
             quote = self._quote if isinstance(batch.column(field), Plain) else ""
             cells += [Cell(f"{opening}{self._quote}{field}{self._quote}:{quote}")]
             cells += _cells(batch, field, texts, self._encode, self, path)
