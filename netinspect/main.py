@@ -28,7 +28,7 @@ COMMANDS = {
     "capabilities": "what this kernel and your privileges support",
     "wait": "wait until something is so: a listener, a connection, a route, a flow, a membership …",
     "assert": "check whether it is so now, and say what is there instead",
-    "snapshot": "write down sockets, routes, flows and groups, to compare with later",
+    "snapshot": "write down sockets, routes, links, flows, groups …, to compare with later",
     "diff": "what changed between two snapshots, or since one",
     "lab": "throwaway networks of network namespaces, with real traffic",
     "schema": "the JSON schema of a command's output",

@@ -20,8 +20,8 @@ TROUBLE = ExitStatus.INCOMPLETE
 COMMAND = Command(
     "assert",
     "[not] CONDITION",
-    "Checks whether a condition on sockets, routes, flows or multicast groups holds now, and says what is there "
-    "instead where it does not.",
+    "Checks whether a condition on sockets, routes, links, addresses, flows or multicast groups holds now, and says "
+    "what is there instead where it does not.",
     (OPTIONS, NAMESPACES, SHOW),
     f"{NOTES}\n{STATUSES}",
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import NetinspectError, UsageError
+from ..errors import UsageError
 from ..options import Group, Option
 
 TYPE_CHECKING = False
@@ -34,6 +34,8 @@ SUBJECTS = (
     "closed [ADDRESS]:PORT | FILTER",
     "route PREFIX|ADDRESS [via ADDRESS] [dev NAME] [table TABLE] [proto NAME] [src ADDRESS] [metric NUMBER] "
     "[type TYPE] [mtu NUMBER]",
+    "link NAME [up|down] [mtu NUMBER] [master NAME]",
+    "address ADDRESS[/LENGTH] [dev NAME]",
     "flow [proto NAME] [src ADDRESS] [dst ADDRESS] [sport PORT] [dport PORT] [state NAME] …",
     "member GROUP [dev NAME] [from SOURCE]",
 )
@@ -44,6 +46,8 @@ NOTES = (
     "that local address and port, or fits that filter, but for TIME_WAIT. FILTER is that of `netinspect sockets`.\n"
     "route PREFIX, or `default`: the main table, the one named, or `all`, has just that route. route ADDRESS: the "
     "kernel sends there so, by its rules and tables and by what it learned (path MTU).\n"
+    "link NAME: it is there; up: it is set up and has a carrier, if it knows one; down: it is not. "
+    "address: it is there and can be used: duplicate address detection is over.\n"
     "flow: sport, dport, src and dst are of the original direction; reply-src, reply-dst, reply-sport and reply-dport "
     "of the reply; also status, mark, zone, helper.\n"
     "With several namespaces, or --all-netns, a condition holds where it holds in one of them."
@@ -68,9 +72,6 @@ _FLOW_WORDS = {
     "helper": "helper",
 }
 """Words of a flow, and the options of `netinspect conntrack` that they stand for."""
-
-_YET_TO_COME = {"link": "links", "address": "addresses"}
-"""Conditions that have a meaning, on nouns that are not there."""
 
 _FOR = {
     "tcp": ("listening", "established", "closed"),
@@ -99,10 +100,6 @@ class Words:
         if not rest:
             raise UsageError(f"a condition is missing: {', '.join(_MAKERS)} (see --help)")
         self.subject, *self._words = rest
-        if self.subject in _YET_TO_COME:
-            raise NetinspectError(
-                f"{self.subject}: {_YET_TO_COME[self.subject]} cannot be listed by this netinspect yet"
-            )
         if self.subject not in _MAKERS:
             raise UsageError(f"no condition {self.subject!r}: {', '.join(_MAKERS)}")
         self.pids: list[int] = []
@@ -223,6 +220,33 @@ class Words:
             return RouteExists(target, Wanted(**found), table)
         return Routed(_address(target), Wanted(**found))
 
+    def link(self) -> Condition:
+        """``link NAME [up|down] [mtu NUMBER] [master NAME]``."""
+        from ..waiting.of_links import STATES, LinkIs
+
+        if not self._words:
+            raise UsageError("link takes the name of a link")
+        name, *words = self._words
+        state = words.pop(0) if words and words[0] in STATES else None
+        found = self._pairs(words, ("mtu", "master"))
+        mtu = _number("mtu", found["mtu"]) if "mtu" in found else None
+        return LinkIs(name, state, mtu, found.get("master"))
+
+    def address(self) -> Condition:
+        """``address ADDRESS[/LENGTH] [dev NAME]``."""
+        from ..waiting.of_addresses import AddressIsUsable
+
+        if not self._words:
+            raise UsageError("address takes an address, with or without a prefix length")
+        first, *words = self._words
+        text, slash, length = first.partition("/")
+        address = _address(text)
+        found = self._pairs(words, ("dev",))
+        bits = _number("the prefix length", length) if slash else None
+        if bits is not None and bits > (128 if ":" in address else 32):
+            raise UsageError(f"{first!r}: the prefix is longer than the address")
+        return AddressIsUsable(address, bits, found.get("dev"))
+
     def flow(self) -> Condition:
         """``flow [src ADDRESS] …``."""
         from ..waiting.of_flows import FlowExists
@@ -300,6 +324,8 @@ _MAKERS: dict[str, Callable[[Words], Condition]] = {
     "established": Words.established,
     "closed": Words.closed,
     "route": Words.route,
+    "link": Words.link,
+    "address": Words.address,
     "flow": Words.flow,
     "member": Words.member,
 }

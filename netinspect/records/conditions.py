@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, NamedTuple
 
+from .addresses import Address
 from .flows import Flow
 from .groups import Membership
+from .links import Link
 from .routes import Route
 from .sockets import Socket
 
@@ -17,6 +19,8 @@ class ConditionResult(NamedTuple):
     negated: Annotated[bool, "whether its opposite was asked for"]
     holds: Annotated[bool, "whether it is, at the end, as was asked for"]
     waited: Annotated[float, "seconds until then"]
-    found: Annotated[tuple[Socket | Route | Flow | Membership, ...], "the records that the condition speaks of"]
+    found: Annotated[
+        tuple[Socket | Route | Link | Address | Flow | Membership, ...], "the records that the condition speaks of"
+    ]
     instead: Annotated[tuple[str, ...], "where it is not as was asked for: what comes nearest, in lines"] = ()
     problems: Annotated[tuple[str, ...], "what could not be looked at: it may be otherwise"] = ()

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from typing import Annotated, NamedTuple
 
+from .addresses import Address
 from .flows import Flow
 from .groups import Membership
+from .links import Link
 from .routes import Route
+from .rules import Rule
 from .sockets import Socket
+
+_Records = Socket | Route | Rule | Link | Address | Flow | Membership
 
 
 class Difference(NamedTuple):
     """One thing that is in one snapshot only, or is not the same in both."""
 
     change: Annotated[str, "added, removed or changed"]
-    noun: Annotated[str, "sockets, routes, flows or groups"]
+    noun: Annotated[str, "sockets, routes, rules, links, addresses, flows or groups"]
     what: Annotated[str, "what tells it apart, in one line"]
     netns: Annotated[str | None, "network namespace, where several are compared"]
     fields: Annotated[tuple[str, ...], "changed: the record's fields that are not the same"]
-    before: Annotated[Socket | Route | Flow | Membership | None, "the record in the first snapshot; None: added"]
-    after: Annotated[Socket | Route | Flow | Membership | None, "the record in the second snapshot; None: removed"]
+    before: Annotated[_Records | None, "the record in the first snapshot; None: added"]
+    after: Annotated[_Records | None, "the record in the second snapshot; None: removed"]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from .routes import details_text
+from .rules import rule_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from ..records import Flow, Membership, Route, Socket
+    from ..records import Address, Flow, Link, Membership, Route, Rule, Socket
 
 
 def line(record: Any) -> str:
@@ -91,6 +92,29 @@ def membership_line(membership: Membership) -> str:
     return " ".join(words)
 
 
+def link_line(link: Link) -> str:
+    """As ``eth0 veth up,broadcast state up mtu 1500 master br0``."""
+    words = [link.name, *([link.kind] if link.kind else []), ",".join(link.flags) or "-"]
+    words += ["state", link.state, "mtu", str(link.mtu)]
+    for name, value in (("master", link.master), ("address", link.address)):
+        if value is not None:
+            words += [name, value]
+    return " ".join(words)
+
+
+def address_line(address: Address) -> str:
+    """As ``10.0.0.1/24 on eth0 scope global permanent``."""
+    words = [f"{address.address}/{address.prefix_length}", "on", address.interface, "scope", address.scope]
+    if address.peer is not None:
+        words[1:1] = ["peer", address.peer]
+    return " ".join([*words, ",".join(address.flags)] if address.flags else words)
+
+
+def rule_line(rule: Rule) -> str:
+    """As `ip rule` shows it, the family before it."""
+    return f"{rule.family} {rule_text(rule)}"
+
+
 def _plain(record: Any) -> str:
     fields = record._asdict().items()
     return " ".join(f"{name} {value}" for name, value in fields if value not in (None, ()) and name != "netns")
@@ -101,4 +125,7 @@ _LINES: dict[str, Callable[[Any], str]] = {
     "Flow": flow_line,
     "Route": route_line,
     "Membership": membership_line,
+    "Link": link_line,
+    "Address": address_line,
+    "Rule": rule_line,
 }

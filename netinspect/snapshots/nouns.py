@@ -54,6 +54,27 @@ def _routes(places: Sequence[Place]) -> tuple[Iterator[Batch], Any]:
     return listing.batches(), listing
 
 
+def _rules(places: Sequence[Place]) -> tuple[Iterator[Batch], Any]:
+    from ..collect.rules import Listing
+
+    listing = Listing((), places)
+    return listing.batches(), listing
+
+
+def _addresses(places: Sequence[Place]) -> tuple[Iterator[Batch], Any]:
+    from ..collect.addresses import Listing
+
+    listing = Listing(None, places)
+    return listing.batches(), listing
+
+
+def _links(places: Sequence[Place]) -> tuple[Iterator[Batch], Any]:
+    from ..collect.links import Listing
+
+    listing = Listing(None, places)
+    return listing.batches(), listing
+
+
 def _flows(places: Sequence[Place]) -> tuple[Iterator[Batch], Any]:
     from ..collect.flows import Listing
 
@@ -94,6 +115,28 @@ NOUNS = {
             frozenset(("expires",)),
             frozenset(("input_interface", "mark", "uid", "pmtu", "sockets", "rule", "entry")),
             _routes,
+        ),
+        Noun("rules", "Rule", ("family", "priority"), frozenset(), frozenset(), _rules),
+        Noun(
+            "links",
+            "Link",
+            ("name",),
+            frozenset(
+                (
+                    *("index", "parent_index", "parent_namespace", "carrier_changes", "carrier_up_count"),
+                    *("carrier_down_count", "statistics"),
+                )
+            ),
+            frozenset(("rates",)),
+            _links,
+        ),
+        Noun(
+            "addresses",
+            "Address",
+            ("family", "interface", "address", "prefix_length", "peer"),
+            frozenset(("valid_lifetime", "preferred_lifetime", "created", "updated")),
+            frozenset(),
+            _addresses,
         ),
         Noun(
             "flows",

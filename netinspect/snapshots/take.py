@@ -129,7 +129,7 @@ class Taking:
             except NetinspectError as error:
                 problems.append(f"{name}: {error}")
             problems += [f"{name}: {text}" for text in listing.problems]
-            self._notes += [f"{name}: {text}" for text in listing.notes]
+            self._notes += [f"{name}: {text}" for text in getattr(listing, "notes", ())]
             if problems:
                 self._problems += problems
                 self._incomplete.append(name)

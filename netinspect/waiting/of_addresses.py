@@ -1,0 +1,69 @@
+"""Conditions on addresses of interfaces."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import NamedTuple
+
+from ..collect.addresses import Listing, Query
+from ..decode.change_groups import ADDRESS_CHANGES
+from ..netlink.transport import NETLINK_ROUTE
+from .conditions import TOLD, Sight, shown
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ..collect.places import Place
+    from ..records import Address
+
+_UNUSABLE = frozenset(("tentative", "dadfailed"))
+"""Flags of an address that may be somebody else's: duplicate address detection (RFC 4862, 5.4) runs, or found one."""
+
+
+class AddressIsUsable(NamedTuple):
+    """An interface has this address, and it can be used. None: does not matter."""
+
+    address: str
+    prefix_length: int | None = None
+    dev: str | None = None
+
+    def __str__(self) -> str:
+        length = "" if self.prefix_length is None else f"/{self.prefix_length}"
+        where = f" on {self.dev}" if self.dev else ""
+        return f"address {self.address}{length} can be used{where}"
+
+    @property
+    def pause(self) -> float:
+        """The kernel tells of addresses, and of the end of duplicate address detection."""
+        return TOLD
+
+    @property
+    def events(self) -> Mapping[int, Sequence[int]]:
+        """Changes of addresses and links."""
+        return {NETLINK_ROUTE: ADDRESS_CHANGES}
+
+    def look(self, places: Sequence[Place]) -> Sight:
+        """The address, where it is so."""
+        rows, sight = self._rows(places)
+        return sight._replace(
+            found=tuple(
+                row
+                for row in rows
+                if row.address == self.address
+                and self.prefix_length in (None, row.prefix_length)
+                and self.dev in (None, row.interface)
+                and _UNUSABLE.isdisjoint(row.flags)
+            )
+        )
+
+    def _rows(self, places: Sequence[Place]) -> tuple[list[Address], Sight]:
+        listing = Listing(Query(("inet6" if ":" in self.address else "inet",)), places)
+        rows: list[Address] = list(chain.from_iterable(listing.batches()))
+        return rows, Sight((), tuple(listing.problems), tuple(listing.notes))
+
+    def instead(self, places: Sequence[Place]) -> list[str]:
+        """The address as it is, and else all addresses of its family."""
+        rows, _ = self._rows(places)
+        near = [row for row in rows if row.address == self.address]
+        return shown("it is:", near) or shown("addresses there:", rows) or ["there is no address of that family"]
