@@ -155,6 +155,9 @@ def _internet(
     text: str | None = inside(place.descriptor, partial(network_text, _FILTER_FILES[family]))
     filters = {} if text is None else multicast_text.source_filters(text, family)
     versions: dict[str, str | None] = {}
+    from .multicast_routing import queriers
+
+    known_queriers = queriers(place, problems)
     if groups is None and details:
         notes.append(
             f"{_WHAT[family]} multicast groups: this kernel does not dump them over rtnetlink (IPv4: since about "
@@ -176,6 +179,7 @@ def _internet(
             told,
             filters.get((index, address)),
             versions.get(interface),
+            known_queriers.get((index, family)),
             None if created is None else age(created),
             source,
         )
@@ -188,6 +192,7 @@ def _membership(
     told: Told | None,
     filters: SourceFilter | None,
     version: str | None,
+    querier: str | None,
     age: float | None,
     source: str,
 ) -> Membership:
@@ -204,7 +209,7 @@ def _membership(
         () if filters is None else tuple(filters.included),
         () if filters is None else tuple(filters.excluded),
         version if told is None else told.version or version,
-        None,
+        querier,
         None if told is None else told.reporter,
         None if told is None else told.timer,
         age,

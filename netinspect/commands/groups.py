@@ -13,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from ..collect.multicast_routing import Listing as RoutingListing
     from ..environment import Environment
     from ..render.table import Column
 
@@ -71,7 +72,12 @@ COMMAND = Command(
     "and of older kernels, are found by sampling.",
 )
 
-_NUMBERS = frozenset(("users", "interface_index"))
+_NUMBERS = frozenset(
+    (
+        *("users", "interface_index", "table", "number", "packets", "bytes", "wrong_interface", "vlan"),
+        *("received_packets", "received_bytes", "sent_packets", "sent_bytes"),
+    )
+)
 
 
 class Options:
@@ -187,7 +193,13 @@ def run(arguments: Sequence[str], environment: Environment) -> int:
 
 def _once(options: Options, environment: Environment) -> int:
     places = options.output.places(environment)
-    listing = Listing(options.query, places)
+    listing: Listing | RoutingListing
+    if options.view == "list":
+        listing = Listing(options.query, places)
+    else:
+        from ..collect.multicast_routing import Listing as RoutingListing
+
+        listing = RoutingListing(options.view, options.query, places)
     writer = options.output.writer(options.fields, lambda: columns(options), environment)
     for batch in options.output.sorted(listing.batches(), Batch):
         writer.add(batch)
@@ -203,7 +215,11 @@ def columns(options: Options) -> list[Column]:
 
     if options.output.columns is not None:
         return [_column(field, field) for field in options.fields]
-    shown: list[Column] = [Field("Interface", "interface")]
+    shown: list[Column]
+    if options.view != "list":
+        shown = groups.routing_columns(options.view)
+        return [Field("Namespace", "netns"), *shown] if "netns" in options.fields else shown
+    shown = [Field("Interface", "interface")]
     if "netns" in options.fields:
         shown.insert(0, Field("Namespace", "netns"))
     shown += [
@@ -233,7 +249,7 @@ def _column(field: str, title: str) -> Column:
 
     show: dict[str, Callable[..., str]] = {
         "sockets": groups.sockets_text,
-        "included": ",".join,
-        "excluded": ",".join,
+        "outgoing": groups.hops_text,
+        **dict.fromkeys(("included", "excluded", "sources", "flags"), ",".join),
     }
     return Field(title, field, show.get(field, str), number=field in _NUMBERS)

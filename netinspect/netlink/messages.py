@@ -81,6 +81,13 @@ def attributes(data: bytes, start: int, end: int, operation: str = "reading netl
     return {kind & NLA_TYPE_MASK: (at + 4, length - 4) for at, length, kind in _walk(data, start, end, operation)}
 
 
+def attribute_list(
+    data: bytes, start: int, end: int, operation: str = "reading netlink attributes"
+) -> list[tuple[int, int, int]]:
+    """Type, offset and payload length of each, in order, where a type may come more than once. Raises NetlinkError."""
+    return [(kind & NLA_TYPE_MASK, at + 4, length - 4) for at, length, kind in _walk(data, start, end, operation)]
+
+
 def _walk(data: bytes, at: int, end: int, operation: str) -> Iterator[tuple[int, int, int]]:
     """Where each attribute begins, its length with the header, and its type."""
     while end - at >= 4:

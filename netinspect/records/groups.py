@@ -38,7 +38,9 @@ class Membership(NamedTuple):
     included: Annotated[tuple[str, ...], "sources that some user asks for"] = ()
     excluded: Annotated[tuple[str, ...], "sources that some user refuses"] = ()
     version: Annotated[str | None, "what the interface speaks to queriers: IGMPv1, IGMPv2, IGMPv3, MLDv1, MLDv2"] = None
-    querier: Annotated[str | None, "for a bridge: the querier that it follows, or is itself"] = None
+    querier: Annotated[
+        str | None, "for a bridge: the querier that it follows, or is itself (0.0.0.0 or :: where it has no address)"
+    ] = None
     reporter: Annotated[bool | None, "whether this host was the last to report the group"] = None
     timer: Annotated[float | None, "seconds until the next report; None where none is due"] = None
     age: Annotated[float | None, "seconds since the interface joined it"] = None
@@ -82,7 +84,7 @@ class MulticastRoute(NamedTuple):
     packets: Annotated[int | None, "packets forwarded"]
     bytes: Annotated[int | None, "bytes forwarded"]
     wrong_interface: Annotated[int | None, "packets that came in on another interface"]
-    expires: Annotated[float | None, "seconds since it was last used"]
+    idle: Annotated[float | None, "seconds since it was last used"]
     netns: Annotated[str | None, "network namespace, where several are listed"] = None
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from .table import Column
+from .table import Column, Field
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from ..batch import Batch
-    from ..records import GroupSocket
+    from ..records import GroupSocket, MulticastHop
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
@@ -66,3 +66,59 @@ def _socket_text(socket: GroupSocket) -> str:
 
 def _host(address: str) -> str:
     return f"[{address}]" if ":" in address else "*" if address == "0.0.0.0" else address
+
+
+def hops_text(hops: Sequence[MulticastHop]) -> str:
+    """Interfaces that datagrams go out on, with the TTL that they must have where it is not 1."""
+    return ",".join(hop.interface + (f"(ttl {hop.ttl})" if hop.ttl > 1 else "") for hop in hops) or "-"
+
+
+def words(values: Sequence[str]) -> str:
+    """Several words in one cell."""
+    return ",".join(values) or "-"
+
+
+def routing_columns(view: str) -> list[Column]:
+    """The columns of the tables of multicast routes, of the router's interfaces, and of bridges."""
+    if view == "routes":
+        return [
+            Field("Table", "table", number=True),
+            Field("Origin", "origin"),
+            Field("Group", "group"),
+            Field("In", "interface"),
+            Field("Out", "outgoing", hops_text),
+            Field("Resolved", "resolved", yes_or_no),
+            Field("Packets", "packets", number=True),
+            Field("Bytes", "bytes", number=True),
+            Field("Wrong-In", "wrong_interface", number=True),
+            Field("Idle", "idle", seconds),
+        ]
+    if view == "interfaces":
+        return [
+            Field("Family", "family"),
+            Field("Table", "table", number=True),
+            Field("Number", "number", number=True),
+            Field("Interface", "interface"),
+            Field("RX-Packets", "received_packets", number=True),
+            Field("RX-Bytes", "received_bytes", number=True),
+            Field("TX-Packets", "sent_packets", number=True),
+            Field("TX-Bytes", "sent_bytes", number=True),
+            Field("Local", "local"),
+            Field("Remote", "remote"),
+            Field("Flags", "flags", words),
+            Field("Source", "source"),
+        ]
+    return [
+        Field("Bridge", "bridge"),
+        Field("Port", "port"),
+        Field("Kind", "kind"),
+        Field("Group", "group"),
+        Field("Origin", "origin"),
+        Field("VLAN", "vlan", number=True),
+        Field("State", "state"),
+        Field("Mode", "filter_mode"),
+        Field("Sources", "sources", words),
+        Field("Timer", "timer", seconds),
+        Field("Protocol", "protocol"),
+        Field("Flags", "flags", words),
+    ]
