@@ -24,10 +24,9 @@ def netinspect_routes() -> Iterable[Any]:
 
 
 def netinspect_flows() -> Iterable[Any]:
-    from netinspect.collect.flow_filter import Query
     from netinspect.collect.flows import Listing
 
-    return chain.from_iterable(Listing(Query()).batches())
+    return chain.from_iterable(Listing().batches())
 
 
 def pyroute2_sockets() -> Iterable[Any]:
