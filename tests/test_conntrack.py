@@ -512,6 +512,14 @@ def test_several_namespaces_are_told_apart(namespace: Namespace, tracked: Namesp
     assert by_namespace == {namespace.path: 1, tracked.path: len(OF_EVERY_KIND)}
 
 
+def test_idle_namespaces_are_told_in_one_line(namespace: Namespace) -> None:
+    other = Namespace()
+    result = namespace.netinspect("conntrack", "--netns", namespace.path, "--netns", other.path)
+    assert result.stderr.startswith(f"netinspect: in 2 namespaces ({namespace.path}, {other.path}) nothing is tracked")
+    assert result.stderr.count("\n") == 1
+    other.close()
+
+
 def test_a_large_table_of_mixed_shapes_comes_whole(namespace: Namespace) -> None:
     rng = random.Random(1)
     entries = [

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ..batch import Batch
 
 OPERATION = "listing conntrack entries"
+_NAMED = 5
+"""Namespaces that are named where several have the same to say."""
 
 
 class ConntrackError(NetinspectError):
@@ -34,11 +36,14 @@ class Listing:
         self.problems: list[str] = []
         self.notes: list[str] = []
         """Things worth knowing that leave nothing out."""
+        self._idle: dict[str, list[str | None]] = {}
+        """Why there are no entries at all, and in which places."""
         self._places = places or (Place(),)
 
     def batches(self) -> Iterator[Batch]:
         """The entries, as they come. Raises ConntrackError, NetlinkError and NamespaceError."""
-        return in_places(self._places, self._place, self.problems.append)
+        yield from in_places(self._places, self._place, self.problems.append)
+        self.conclude()
 
     def _place(self, place: Place) -> Iterator[Batch]:
         seen = False
@@ -77,12 +82,24 @@ class Listing:
         return whole_dump(OPERATION, dump, decoder.batches, None, "id", self.problems.append, gather=True)
 
     def explain_nothing(self, place: Place) -> None:
-        """Notes why there are no entries at all, where that is known."""
+        """Finds out why a place has no entries at all, for ``conclude`` to say."""
         from .conntrack_state import why_nothing
 
         reason = why_nothing(place)
         if reason:
-            self.notes.append(reason if place.label is None else f"namespace {place.label}: {reason}")
+            self._idle.setdefault(reason, []).append(place.label)
+
+    def conclude(self) -> None:
+        """Notes what is to be said at the end of a listing."""
+        for reason, labels in self._idle.items():
+            named = [label for label in labels if label is not None]
+            where = (
+                f"in {len(named)} namespaces ({', '.join(named[:_NAMED])}{' …' * (len(named) > _NAMED)}) "
+                if named
+                else ""
+            )
+            self.notes.append(where + reason)
+        self._idle = {}
 
 
 def explained(error: NetlinkError) -> NetinspectError:

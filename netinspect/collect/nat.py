@@ -65,7 +65,8 @@ class Listing:
 
     def batches(self) -> Iterator[Batch]:
         """The translated flows, as they come. Raises ConntrackError, NetlinkError and NamespaceError."""
-        return in_places(self._places, self._place, self.problems.append)
+        yield from in_places(self._places, self._place, self.problems.append)
+        self._flows.conclude()
 
     def _place(self, place: Place) -> Iterator[Batch]:
         kinds = Kinds(place)

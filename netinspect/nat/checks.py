@@ -431,7 +431,7 @@ def stale(situation: Situation) -> Iterator[Finding]:
 
 def accounting(situation: Situation) -> Iterator[Finding]:
     """Without it nobody can tell who uses the line."""
-    if situation.accounting == 0:
+    if situation.accounting == 0 and (situation.rules or situation.flows):
         yield _finding(
             situation,
             "accounting",
