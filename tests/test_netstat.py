@@ -284,16 +284,6 @@ def test_contexts_are_shown_where_selinux_is_enabled_and_else_are_an_error(
     assert procfs.security_context(0) is None
 
 
-MISSING = [option for group in netstat.COMMAND.groups if "not yet" in group.title for option in group.options]
-
-
-@pytest.mark.parametrize("option", [f"-ta{option.short}" for option in MISSING] + [f"--{one.long}" for one in MISSING])
-def test_what_is_not_there_yet_names_what_to_use_instead(option: str) -> None:
-    status, output, complaint = called(option)
-    assert (status, output) == (2, "")
-    assert re.search(r"not yet here.*use `\w+", complaint)
-
-
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [

@@ -86,11 +86,9 @@ COMMAND = Command(
             Option("s", "statistics", "counters of IP, ICMP, TCP, UDP and SCTP (with -t, -u, -w, -S: of these only)"),
             Option("r", "route", "routes; with -e their metrics instead of TCP's figures, with -ee both"),
             Option("F", "fib", "with -r: the routes (the default)"),
+            Option("i", "interfaces", "interfaces that are up, with -a all; with -e all about each"),
+            Option("I", "", "with -i, or alone: this interface", "NAME"),
             Option("C", "cache", "with -r: what was learned about single destinations, path MTUs and redirects"),
-        ),
-        Group(
-            "Other tables (not yet)",
-            Option("i", "interfaces", "interfaces: use `ip -s link`"),
         ),
     ),
     "An address that is too long for its column is cut, unless -W is given; a port and the name of a service never "
@@ -128,10 +126,6 @@ _UNLISTED = {
 """Families that no netlink tells, and the names by which net-tools says that the kernel lacks them."""
 _SAID_WITH_VERBOSE = ("sctp", "ipx", "ax25", "x25", "netrom", "rose")
 
-_OTHER_TABLES = {
-    option.long: option for group in COMMAND.groups if group.title.endswith("(not yet)") for option in group.options
-}
-
 _EXCLUSIVE = frozenset(("route", "interfaces", "masquerade", "statistics"))
 
 _NOT_ROOT = (
@@ -156,9 +150,10 @@ class Options:
     def __init__(self, arguments: Sequence[str]) -> None:
         found, operands = COMMAND.parse(arguments)
         chosen = {name for name, _ in found}
-        for name in chosen & _OTHER_TABLES.keys():
-            option = _OTHER_TABLES[name]
-            raise UsageError(f"netstat -{option.short}: not yet here. {option.help}")
+        self.interface = next((value for name, value in reversed(found) if name == "I"), None)
+        """The only one that -i is to show."""
+        if self.interface is not None:
+            chosen.add("interfaces")
         if len(chosen & _EXCLUSIVE) > 1:
             raise UsageError(f"netstat shows one of these at a time: {', '.join(sorted(chosen & _EXCLUSIVE))}")
         self.operands = operands
@@ -233,6 +228,10 @@ def _other_table(options: Options, environment: Environment) -> Callable[[], int
         from .netstat_routes import Routes
 
         return Routes(options, environment).once
+    if "interfaces" in options.chosen:
+        from .netstat_interfaces import Interfaces
+
+        return Interfaces(options, environment).once
     if "masquerade" in options.chosen:
         from .netstat_masquerade import Masquerade
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 RTM_NEWLINK = 16
 
 IFLA_ADDRESS, IFLA_BROADCAST, IFLA_MTU, IFLA_LINK, IFLA_QDISC, IFLA_MASTER, IFLA_TXQLEN = 1, 2, 4, 5, 6, 10, 13
+IFLA_MAP = 14
 IFLA_OPERSTATE, IFLA_LINKINFO, IFLA_IFALIAS, IFLA_STATS64, IFLA_GROUP, IFLA_PROMISCUITY = 16, 18, 20, 23, 27, 30
 IFLA_NUM_TX_QUEUES, IFLA_NUM_RX_QUEUES, IFLA_CARRIER, IFLA_CARRIER_CHANGES, IFLA_LINK_NETNSID = 31, 32, 33, 35, 37
 IFLA_GSO_MAX_SEGS, IFLA_GSO_MAX_SIZE, IFLA_XDP, IFLA_CARRIER_UP_COUNT, IFLA_CARRIER_DOWN_COUNT = 40, 41, 43, 47, 48
@@ -103,8 +104,8 @@ def single_request(index: int) -> bytes:
 
 
 class LinkBatch(Batch):
-    """Links as columns. Beside the record's fields there are ``identity``, ``flag_bits``, ``type_number`` and
-    ``parent_nsid``, the number of the parent's network namespace in this one.
+    """Links as columns. Beside the record's fields there are ``identity``, ``flag_bits``, ``type_number``,
+    ``mapping`` and ``parent_nsid``, the number of the parent's network namespace in this one.
     """
 
     __slots__ = ()
@@ -271,6 +272,14 @@ def _xdp_of(raw: bytes) -> tuple[XdpProgram, ...] | None:
     return several or (XdpProgram(_XDP_MODES.get(attached, str(attached)), inside.get(_XDP_PROG_ID)),)
 
 
+def _mappings(_: Decoder, run: Run, layout: Layout) -> Column:
+    """struct rtnl_link_ifmap as interrupt, base address, start and end of memory, and DMA channel."""
+    at = place(run, layout, IFLA_MAP, 28)
+    if at is None:
+        return NONE
+    return [(irq, base, start, end, dma) for start, end, base, irq, dma in run.rows(at, "QQQHB")]
+
+
 def _statistics(_: Decoder, run: Run, layout: Layout) -> Column:
     at = place(run, layout, IFLA_STATS64, 8 * 23)
     if at is None:
@@ -321,4 +330,5 @@ _COLUMNS: dict[str, Callable[[Decoder, Run, Layout], Column]] = {
     "mode": _detail("mode"),
     "xdp": lambda _, run, layout: by_bytes(run, layout, IFLA_XDP, Made(_xdp_of)),
     "statistics": _statistics,
+    "mapping": _mappings,
 }
