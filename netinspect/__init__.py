@@ -1,17 +1,19 @@
 """netinspect: what the Linux kernel knows of its network, asked over netlink.
 
-``sockets`` is the Python API's entry; the records it gives are in ``netinspect.records``, the errors it raises in
-``netinspect.errors``.
+``sockets``, ``flows`` and ``translations`` are the Python API's entries; the records they give are in
+``netinspect.records``, the errors they raise in ``netinspect.errors``.
 """
 
 from __future__ import annotations
 
 __version__ = "0.1.0"
-__all__ = ["sockets"]
+__all__ = ["flows", "sockets", "translations"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .api import sockets as sockets
+    from .api_flows import flows as flows
+    from .api_flows import translations as translations
 
 
 def __getattr__(name: str) -> object:
@@ -20,4 +22,8 @@ def __getattr__(name: str) -> object:
         from .api import sockets
 
         return sockets
+    if name in ("flows", "translations"):
+        from . import api_flows
+
+        return getattr(api_flows, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
