@@ -34,7 +34,8 @@ COMMAND = Command(
     "wait",
     "[not] CONDITION",
     "Waits until a condition on sockets, routes, links, addresses, flows or multicast groups holds. The kernel "
-    "tells of changes where it can; where it does not, as of new sockets, the table is looked at again and again, filtered by the kernel.",
+    "tells of changes where it can; where it does not, as of new sockets, the table is looked at again and again, "
+    "filtered by the kernel.",
     (
         OPTIONS,
         Group(
