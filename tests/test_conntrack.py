@@ -6,7 +6,9 @@ import json
 import random
 import re
 import struct
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from fake_kernel import FakeKernel
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from test_structure import HEAVY
 from throwaway import NETINSPECT, Namespace
 
 from netinspect import records
@@ -30,6 +33,7 @@ from netinspect.records import Flow
 from netinspect.schema import array_schema, schema
 
 NESTED = 0x8000
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module")
@@ -430,6 +434,19 @@ def test_json_follows_its_schema(tracked: Namespace, arguments: list[str], recor
         Draft202012Validator(schema(kind)).validate(json.loads(line))
     if record not in ("FlowRates", "ConntrackStatistic"):
         assert len(lines) == len(document)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["conntrack", "-n"], ["conntrack", "-n", "-p", "udp"], ["nat", "-n", "-p", "253"]]
+)
+def test_a_listing_loads_nothing_heavy(tracked: Namespace, arguments: list[str]) -> None:
+    program = (
+        "import sys; from netinspect.main import run; from netinspect.environment import of_process;"
+        f"run({arguments!r}, of_process()); print(*sys.modules, file=sys.stderr)"
+    )
+    loaded = set(tracked.run(sys.executable, "-S", "-c", program, env={"PYTHONPATH": str(ROOT)}).stderr.split())
+    assert "netinspect.collect.flows" in loaded
+    assert loaded.isdisjoint(HEAVY), loaded & HEAVY
 
 
 def test_the_columns_are_those_asked_for(tracked: Namespace) -> None:

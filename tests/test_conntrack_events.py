@@ -183,3 +183,17 @@ def test_the_monitor_knows_how_many_entries_there_are(namespace: Namespace) -> N
     assert sum(line["new"] for line in rates) <= 7  # the first of them may be in the table that is read at the start
     assert rates[-1]["flows"] == 17
     assert rates[-1]["lost"] == 0
+
+
+def test_the_monitor_reads_the_table_again_after_a_loss(namespace: Namespace) -> None:
+    process = started(namespace, "monitor", "--interval", "1.5", "--times", "3", "--buffer", "5000", "-j")
+    add(namespace, entries(10_000))
+    output, errors = process.communicate(timeout=40)
+    rates = json.loads(output)
+    assert rates[-1]["flows"] == 10_000
+    lost = sum(line["lost"] for line in rates)
+    assert sum(line["new"] for line in rates) + lost == 10_000
+    if lost:
+        assert process.returncode == 3
+        assert f"{lost} events were lost" in errors
+        assert sum(line["resyncs"] for line in rates) > 0
