@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 from contextlib import contextmanager
+from time import sleep
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 MCAST_JOIN_GROUP, MCAST_BLOCK_SOURCE, MCAST_JOIN_SOURCE_GROUP = 42, 43, 46
 PACKET_ADD_MEMBERSHIP, SOL_PACKET = 1, 263
+IFA_F_TENTATIVE = 0x40
 
 GROUPS = {"inet": "239.1.2.3", "inet6": "ff15::1:2:3"}
 SENDERS = {"inet": "10.0.0.9", "inet6": "fd00::9"}
@@ -107,5 +109,15 @@ def with_interfaces(namespace: Namespace) -> None:
             index = netlink.link_lookup(ifname="veth0")[0]
             netlink.addr("add", index=index, address="10.0.0.1", prefixlen=24)
             netlink.addr("add", index=index, address="fd00::1", prefixlen=64)
+        # The link-local addresses, and the groups that go with them, come when the carrier has been noticed.
+        while not {"veth0", "veth1"} <= set(link_local()):
+            sleep(0.01)
+
+    def link_local() -> Iterator[str]:
+        with open("/proc/thread-self/net/if_inet6") as file:
+            for line in file:
+                words = line.split()
+                if words[0].startswith("fe80") and not int(words[4], 16) & IFA_F_TENTATIVE:
+                    yield words[5]
 
     namespace.call(make)

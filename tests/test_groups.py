@@ -99,16 +99,19 @@ def test_source_filters_of_the_lab_in_both_families(lab: LabFactory) -> None:
 
 def test_the_process_that_joined_in_the_lab_is_the_one_shown(lab: LabFactory) -> None:
     net = lab("multicast")
-    for name in ("m1", "m2", "m3"):
-        host = net.hosts[name]
-        for group in ("239.1.1.1", "ff15::1:1"):
-            (row,) = listed(host.path, groups=[group], interfaces=["eth0"], sockets=True)
-            joined = [found for found in row.sockets or () if found.joined]
-            assert len(joined) == 1
-            assert joined[0].filter_mode == row.filter_mode
-            assert joined[0].sources == row.included + row.excluded
-            (process,) = joined[0].processes
-            assert os.readlink(f"/proc/{process.pid}/fd/{process.fd}") == f"socket:[{joined[0].inode}]"
+    members = ("m1", "m2", "m3")
+    query = Query(groups=["239.1.1.1", "ff15::1:1"], interfaces=["eth0"], sockets=True)
+    listing = Listing(query, [Place(net.hosts[name].path, name) for name in members])
+    rows = [row for batch in listing.batches() for row in batch]
+    assert sorted((row.netns, row.family) for row in rows) == [
+        (name, family) for name in members for family in ("inet", "inet6")
+    ]
+    for row in rows:
+        (joined,) = (found for found in row.sockets if found.joined)
+        assert joined.filter_mode == row.filter_mode
+        assert joined.sources == row.included + row.excluded
+        (process,) = joined.processes
+        assert os.readlink(f"/proc/{process.pid}/fd/{process.fd}") == f"socket:[{joined.inode}]"
 
 
 @FAMILIES
@@ -215,6 +218,31 @@ def test_a_member_in_another_namespace_is_not_one_here(wired: Namespace) -> None
     ):
         (found,) = sockets_of(wired, GROUPS["inet"])
         assert found.inode == os.fstat(ours.fileno()).st_ino
+    other.close()
+
+
+def test_sockets_that_may_not_be_asked_are_shown_with_what_is_known_and_that_is_said(
+    wired: Namespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group = GROUPS["inet"]
+    monkeypatch.setattr("netinspect.collect.socket_copies.Copy.of", lambda process: None)
+    with wired.call(lambda: member(group, "veth0", bind=group, port=5000)):
+        listing = Listing(Query(groups=[group], interfaces=["veth0"], sockets=True), [Place(wired.path)])
+        (row,) = (row for batch in listing.batches() for row in batch)
+    (found,) = row.sockets
+    assert (found.joined, found.receives, found.local_port) == (None, True, 5000)
+    assert any("could not be asked what they joined" in note for note in listing.notes)
+
+
+def test_several_namespaces_are_told_apart(wired: Namespace) -> None:
+    other = Namespace()
+    with_interfaces(other)
+    group = GROUPS["inet6"]
+    with wired.call(lambda: member(group, "veth0")) as ours, other.call(lambda: member(group, "veth0")) as theirs:
+        expected = {(place.path, os.fstat(held.fileno()).st_ino) for place, held in ((wired, ours), (other, theirs))}
+        places = ["--netns", wired.path, "--netns", other.path]
+        rows = json.loads(wired.netinspect("groups", "-s", "-j", "-g", group, *places).stdout)
+    assert {(row["netns"], found["inode"]) for row in rows for found in row["sockets"]} == expected
     other.close()
 
 

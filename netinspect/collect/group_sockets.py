@@ -23,11 +23,12 @@ from .sockets import ALL_STATES, Listing, Query
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from ..records import Membership, Process, Socket
 
 _PROTOCOLS = ("udp", "udplite", "raw")
+_OTHERS = ("tcp", "unix")
 _UNBOUND = {
     **dict.fromkeys(("UDP", "UDPv6"), "udp"),
     **dict.fromkeys(("UDP-Lite", "UDPLITEv6"), "udplite"),
@@ -37,26 +38,81 @@ _UNBOUND = {
 _ANY = {"inet": ("0.0.0.0", "::"), "inet6": ("::",)}
 
 
-class GroupSockets:
-    """The sockets of one namespace that may have to do with groups."""
+class Holders:
+    """Who holds which socket, of all namespaces: looked up once for a listing, and the copies that are asked."""
 
-    def __init__(self, place: Place, problems: list[str], notes: list[str]) -> None:
-        """Lists them. Raises NetlinkError where the kernel refuses, NetinspectError where /proc is not mounted."""
-        # A listing closes its places when it is through, and this one is needed further.
-        same = Place(None if place.descriptor is None else f"/proc/self/fd/{place.descriptor}")
-        listing = Listing(Query(_PROTOCOLS, states=ALL_STATES), (same,))
-        self._bound: list[Socket] = list(chain.from_iterable(listing.batches()))
+    def __init__(self, notes: list[str]) -> None:
+        """Reads the descriptors of all processes. Raises NetinspectError where /proc is not mounted."""
         self._owners = Owners()
         self._owners.scan()
-        problems += listing.problems
-        notes += listing.notes
         if self._owners.unreadable:
             notes.append(
                 f"the open files of {self._owners.unreadable} processes may not be seen (it takes root with "
                 "CAP_SYS_PTRACE): what they joined, and who they are, is not known"
             )
         self._copies: dict[int, Copy | None] = {}
-        self._unbound = dict(self._find_unbound(place))
+        self._protocols: dict[int, str | None] = {}
+        self.refused = 0
+        """How many sockets could not be asked, though who holds them is known."""
+
+    def close(self) -> None:
+        """Closes the copies."""
+        for copy in self._copies.values():
+            if copy is not None:
+                copy.close()
+        self._copies.clear()
+
+    def processes(self, inode: int) -> tuple[Process, ...]:
+        """Every process and descriptor that holds the socket."""
+        return self._owners.processes(inode)
+
+    def copy(self, inode: int) -> Copy | None:
+        """A copy of the socket; None where that is not permitted, or it is gone."""
+        if inode not in self._copies:
+            self._copies[inode] = self._copied(inode)
+        return self._copies[inode]
+
+    def _copied(self, inode: int) -> Copy | None:
+        for process in self.processes(inode):
+            copy = Copy.of(process)
+            if copy is not None and copy.inode() == inode:
+                return copy
+            if copy is not None:
+                copy.close()  # the descriptor is another socket by now
+        self.refused += bool(self.processes(inode))
+        return None
+
+    def unbound(self, known: Collection[int | None], cookie: bytes | None) -> Iterator[tuple[int, str]]:
+        """Sockets over IP, with their protocols, of the namespace with that cookie, but for those that are known."""
+        held = self._owners.held_by(lambda pid, name: True)
+        for inode in sorted(held.difference(known)):
+            if inode not in self._protocols:
+                holder = self.processes(inode)[0]
+                self._protocols[inode] = _UNBOUND.get(socket_protocol(holder.pid, holder.fd) or "")
+            protocol = self._protocols[inode]
+            copy = None if protocol is None or cookie is None else self.copy(inode)
+            if protocol is not None and copy is not None and copy.namespace_cookie() == cookie:
+                yield inode, protocol
+
+
+class GroupSockets:
+    """The sockets of one namespace that may have to do with groups."""
+
+    def __init__(self, place: Place, holders: Holders, problems: list[str], notes: list[str]) -> None:
+        """Lists them. Raises NetlinkError where the kernel refuses."""
+        # A listing closes its places when it is through, and this one is needed further.
+        same = Place(None if place.descriptor is None else f"/proc/self/fd/{place.descriptor}")
+        listing = Listing(Query(_PROTOCOLS, states=ALL_STATES), (same,))
+        self._bound: list[Socket] = list(chain.from_iterable(listing.batches()))
+        self._holders = holders
+        problems += listing.problems
+        notes += listing.notes
+        known = {socket.inode for socket in self._bound}
+        # Most sockets are of other kinds: a dump of them takes less time than looking at each.
+        others = Listing(Query(_OTHERS, states=ALL_STATES), (same,))
+        known.update(inode for batch in others.batches() for inode in batch.values("inode"))
+        # What is left has sock_diag not listed, since it is bound to nothing, or is in another namespace.
+        self._unbound = dict(holders.unbound(known, inside(place.descriptor, namespace_cookie)))
         self._packet = self._joined_by_packet_sockets(place, problems)
 
     def of(self, membership: Membership) -> tuple[GroupSocket, ...]:
@@ -65,19 +121,12 @@ class GroupSockets:
             key = membership.interface_index, membership.group
             inodes = self._packet.get(key, [])
             return tuple(
-                GroupSocket("packet", None, None, True, True, None, (), inode, self._processes(inode))
+                GroupSocket("packet", None, None, True, True, None, (), inode, self._holders.processes(inode))
                 for inode in inodes
             )
         found = [self._of_bound(membership, socket) for socket in self._bound]
         found += [self._of_unbound(membership, *item) for item in self._unbound.items()]
         return tuple(socket for socket in found if socket is not None)
-
-    def close(self) -> None:
-        """Closes the copies."""
-        for copy in self._copies.values():
-            if copy is not None:
-                copy.close()
-        self._copies.clear()
 
     def _of_bound(self, membership: Membership, socket: Socket) -> GroupSocket | None:
         fits = self._reachable(membership, socket)
@@ -94,14 +143,14 @@ class GroupSockets:
             mode,
             sources,
             socket.inode or 0,
-            self._processes(socket.inode or 0),
+            self._holders.processes(socket.inode or 0),
         )
 
     def _of_unbound(self, membership: Membership, inode: int, protocol: str) -> GroupSocket | None:
         joined, mode, sources = self._asked(membership, inode)
         if not joined:
             return None
-        return GroupSocket(protocol, None, None, True, False, mode, sources, inode, self._processes(inode))
+        return GroupSocket(protocol, None, None, True, False, mode, sources, inode, self._holders.processes(inode))
 
     @staticmethod
     def _reachable(membership: Membership, socket: Socket) -> bool:
@@ -118,44 +167,16 @@ class GroupSockets:
         """Whether the socket gets groups that it has not joined itself: the default of IP_MULTICAST_ALL."""
         if membership.family == "inet" and socket.options is not None:
             return "mc_all" in socket.options
-        copy = self._copy(socket.inode or 0)
+        copy = self._holders.copy(socket.inode or 0)
         return True if copy is None else copy.takes_all(membership.family)
 
     def _asked(self, membership: Membership, inode: int) -> tuple[bool | None, str | None, tuple[str, ...]]:
         """Whether the socket joined it, with which sources; None where it may not be asked."""
-        copy = self._copy(inode)
+        copy = self._holders.copy(inode)
         if copy is None:
             return None, None, ()
         answer = copy.source_filter(membership.family, membership.interface_index, membership.group)
         return (False, None, ()) if answer is None else (True, *answer)
-
-    def _copy(self, inode: int) -> Copy | None:
-        if inode not in self._copies:
-            self._copies[inode] = None
-            for process in self._owners.processes(inode):
-                copy = Copy.of(process)
-                if copy is not None and copy.inode() == inode:
-                    self._copies[inode] = copy
-                    break
-                if copy is not None:
-                    copy.close()
-        return self._copies[inode]
-
-    def _processes(self, inode: int) -> tuple[Process, ...]:
-        return self._owners.processes(inode)
-
-    def _find_unbound(self, place: Place) -> Iterator[tuple[int, str]]:
-        """Sockets over IP that sock_diag does not list, since they are bound to nothing, of this namespace."""
-        bound = {socket.inode for socket in self._bound}
-        home = inside(place.descriptor, namespace_cookie)
-        for inode in sorted(self._owners.held_by(lambda pid, name: True) - bound):
-            holder: Process = self._owners.processes(inode)[0]
-            protocol = _UNBOUND.get(socket_protocol(holder.pid, holder.fd) or "")
-            if protocol is None:
-                continue
-            copy = self._copy(inode)
-            if copy is not None and home is not None and copy.namespace_cookie() == home:
-                yield inode, protocol
 
     @staticmethod
     def _joined_by_packet_sockets(place: Place, problems: list[str]) -> dict[tuple[int, str], list[int]]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from ..decode.multicast import Group
     from ..decode.multicast_text import Key, SourceFilter, Told
+    from .group_sockets import Holders
 
 FAMILIES = ("link", "inet", "inet6")
 """In the order of a listing, which is that of `ip maddr`."""
@@ -76,21 +77,35 @@ class Listing:
         self.notes: list[str] = []
         """Things worth knowing that leave nothing out: a fallback that was taken."""
         self._places = places or (Place(),)
+        self._known: Holders | None = None
 
     def batches(self) -> Iterator[Batch]:
         """The memberships. Raises NetlinkError where the kernel refuses, NamespaceError, NetinspectError."""
-        return in_places(self._places, self._place, self.problems.append)
+        try:
+            yield from in_places(self._places, self._place, self.problems.append)
+        finally:
+            if self._known is not None:
+                self._known.close()
+                if self._known.refused:
+                    self.notes.append(
+                        f"{self._known.refused} sockets could not be asked what they joined (that takes the right to "
+                        "trace their processes, CAP_SYS_PTRACE)"
+                    )
+
+    def _holders(self) -> Holders:
+        if self._known is None:
+            from .group_sockets import Holders
+
+            self._known = Holders(self.notes)
+        return self._known
 
     def _place(self, place: Place) -> Iterator[Batch]:
         found = list(memberships(self.query, place, self.problems, self.notes))
         if self.query.sockets and found:
             from .group_sockets import GroupSockets
 
-            sockets = GroupSockets(place, self.problems, self.notes)
-            try:
-                found = [row._replace(sockets=sockets.of(row)) for row in found]
-            finally:
-                sockets.close()
+            sockets = GroupSockets(place, self._holders(), self.problems, self.notes)
+            found = [row._replace(sockets=sockets.of(row)) for row in found]
         if found:
             yield MembershipBatch.from_records(found)
 
