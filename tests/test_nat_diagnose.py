@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import socket
 import struct
 import threading
@@ -176,6 +177,21 @@ def test_the_rule_is_for_another_network() -> None:
     with gateway() as world:
         world.masquerade(source="10.0.0.0/8")
         only(world.diagnose(), "other-source")
+
+
+def test_a_fix_is_safe_to_paste_whatever_interfaces_are_called(need: Need) -> None:
+    need("ip")
+    name = "$(id>x)'"
+    with gateway(forwarding=False) as world:
+        world.masquerade()
+        world.gateway.run("ip", "link", "set", "lan", "down")
+        world.gateway.run("ip", "link", "set", "lan", "name", name)
+        world.gateway.run("ip", "link", "set", name, "up")
+        world.gateway.sysctl("net.ipv4.ip_forward", 1)
+        world.gateway.run("sh", "-c", 'echo 0 > "/proc/sys/net/ipv4/conf/$1/forwarding"', "sh", name)
+        finding = only(world.diagnose(), "forwarding")
+        assert shlex.split(finding["fix"]) == ["sysctl", "-w", f"net/ipv4/conf/{name}/forwarding=1"]
+        assert finding["fix"] != " ".join(shlex.split(finding["fix"]))
 
 
 def test_rules_of_iptables_are_read_as_well(need: Need) -> None:

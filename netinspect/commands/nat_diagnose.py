@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from shlex import join
+
 from ..collect.flow_filter import FlowFilter, port_of, prefix_of, protocol_of
 from ..errors import ExitStatus, NetinspectError, UsageError
 from ..nat.checks import NOTE, diagnose, flow_text
@@ -81,7 +83,7 @@ def _of_flow(situation: Situation, text: str) -> list[Finding]:
                 text,
                 (f"conntrack: no entry of {situation.count.entries} is of this flow",),
                 "its packets do not come here, are dropped before they are tracked, or the entry has expired",
-                "tcpdump -ni any host " + text.split()[-1].partition(":")[0],
+                join(["tcpdump", "-ni", "any", "host", _split(text.split()[-1])[0]]),
                 label,
             )
         ]

@@ -5,6 +5,7 @@ What they rest on: ip-sysctl and nf_conntrack-sysctl (Documentation/networking),
 
 from __future__ import annotations
 
+from shlex import join
 from sys import byteorder
 
 from ..records import Finding
@@ -96,9 +97,7 @@ def forwarding(situation: Situation) -> Iterator[Finding]:
             continue
         everywhere = situation.setting(name) == 0
         names = ", ".join(found.name for found in off)
-        commands = [f"sysctl -w {name}=1"] if everywhere else []
-        if not everywhere:
-            commands = [f"sysctl -w net/{version}/conf/{found.name}/forwarding=1" for found in off]
+        settings = [f"{name}=1"] if everywhere else [f"net/{version}/conf/{found.name}/forwarding=1" for found in off]
         yield _finding(
             situation,
             "forwarding",
@@ -108,7 +107,7 @@ def forwarding(situation: Situation) -> Iterator[Finding]:
             + ([f"{name} = 0"] if everywhere else []),
             "packets that come in by these interfaces and are for somebody else are dropped: nothing inside reaches "
             "the outside, or no answer comes back",
-            "; ".join(commands),
+            join(["sysctl", "-w", *settings]),
         )
 
 
@@ -194,10 +193,11 @@ def _missing_rule(
     evidence = [f"way out for {_VERSIONS[family]}: {found.name} ({way})"]
     evidence += [f"inside network: {network} on {network.interface.name}" for network in left_out]
     table = f"{_NFT_FAMILIES[family]} nat"
-    fix = (
-        f"nft 'add table {table}; add chain {table} postrouting {{ type nat hook postrouting priority srcnat; }}; "
-        f'add rule {table} postrouting oifname "{found.name}" masquerade\''
+    script = (
+        f"add table {table}; add chain {table} postrouting {{ type nat hook postrouting priority srcnat; }}; "
+        f'add rule {table} postrouting oifname "{found.name}" masquerade'
     )
+    fix = join(["nft", script])
     if not rules:
         check, why = "no-rule", "no rule translates the source of what leaves this way: answers cannot find back"
         evidence.append("nftables: no masquerade or snat rule is reached from postrouting")
@@ -331,7 +331,7 @@ def reverse_path(situation: Situation) -> Iterator[Finding]:
         ],
         "packets come in by another interface than the one that answers to them would leave by, and are dropped: with "
         "several ways out, answers take another way than requests",
-        "; ".join(f"sysctl -w net/ipv4/conf/{name}/rp_filter=2" for name in ["all", *strict]),
+        join(["sysctl", "-w", *(f"net/ipv4/conf/{name}/rp_filter=2" for name in ["all", *strict])]),
     )
 
 
@@ -366,7 +366,7 @@ def bypassed(situation: Situation) -> Iterator[Finding]:
                 [f"nftables: {rule}"],
                 "packets that this rule applies to are not tracked: they are not translated, neither on the way out "
                 "nor on the way back",
-                f"nft delete rule {rule.rule}",
+                join(["nft", "delete", "rule", *str(rule.rule).split()]),
             )
     if situation.zone_mismatches:
         first, second = situation.zone_mismatches[0]
