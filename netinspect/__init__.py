@@ -1,29 +1,51 @@
 """netinspect: what the Linux kernel knows of its network, asked over netlink.
 
-``sockets``, ``flows`` and ``translations`` are the Python API's entries; the records they give are in
-``netinspect.records``, the errors they raise in ``netinspect.errors``.
+``__all__`` has the Python API's entries: ``sockets``, ``flows``, ``memberships``, ``statistics`` and others. The records
+that they give are in ``netinspect.records``, the errors that they raise in ``netinspect.errors``.
 """
 
 from __future__ import annotations
 
 __version__ = "0.1.0"
-__all__ = ["flows", "sockets", "translations"]
+__all__ = [
+    "bridge_groups",
+    "flows",
+    "health",
+    "memberships",
+    "multicast_interfaces",
+    "multicast_routes",
+    "save_sample",
+    "sockets",
+    "statistics",
+    "translations",
+]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .api import sockets as sockets
     from .api_flows import flows as flows
     from .api_flows import translations as translations
+    from .api_groups import bridge_groups as bridge_groups
+    from .api_groups import memberships as memberships
+    from .api_groups import multicast_interfaces as multicast_interfaces
+    from .api_groups import multicast_routes as multicast_routes
+    from .api_statistics import health as health
+    from .api_statistics import save_sample as save_sample
+    from .api_statistics import statistics as statistics
+
+
+_MODULES = {
+    "api": ("sockets",),
+    "api_flows": ("flows", "translations"),
+    "api_groups": ("memberships", "multicast_routes", "multicast_interfaces", "bridge_groups"),
+    "api_statistics": ("statistics", "save_sample", "health"),
+}
+"""Loaded when one of their names is first asked for: the command line starts without them."""
 
 
 def __getattr__(name: str) -> object:
-    # Loaded when asked for: the command line starts without it.
-    if name == "sockets":
-        from .api import sockets
-
-        return sockets
-    if name in ("flows", "translations"):
-        from . import api_flows
-
-        return getattr(api_flows, name)
+    for module, names in _MODULES.items():
+        if name in names:
+            entry: object = getattr(__import__(f"{__name__}.{module}", fromlist=(name,)), name)
+            return entry
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -20,7 +20,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from types import TracebackType
-    from typing import Any, Self
+    from typing import Any, Protocol, Self
+
+    from .batch import Batch
+
+    class Listing(Protocol):
+        """What the nouns' listings have in common."""
+
+        problems: list[str]
+        notes: list[str]
+
+        def batches(self) -> Iterator[Batch]: ...
 
     Values = str | int | Iterable[str | int] | None
 
@@ -33,7 +43,7 @@ class Listed:
     knowing, such as that nothing is tracked.
     """
 
-    def __init__(self, listing: entries.Listing | nat.Listing) -> None:
+    def __init__(self, listing: Listing) -> None:
         self._listing = listing
         self._records = self._iterate()
 

@@ -7,7 +7,7 @@ from time import monotonic, sleep
 
 from ..batch import Batch
 from ..decode import link_statistics, neighbour_tables
-from ..errors import NetinspectError, NetlinkError
+from ..errors import NetinspectError, NetlinkError, UsageError
 from ..namespaces import inside
 from ..netlink.transport import NETLINK_ROUTE, Dump
 from ..records import Statistic
@@ -47,6 +47,15 @@ SHORT = {
     "neighbours": ("neighbour",),
 }
 """Names of protocols, and the tables that each is."""
+
+
+def tables_of(name: str) -> Sequence[str]:
+    """The tables that a name stands for: a table's own, in any case, or a protocol's. Raises UsageError."""
+    by_name = {group.lower(): (group,) for group in GROUPS} | SHORT
+    tables = (name,) if name in GROUPS else by_name.get(name.lower())
+    if tables is None:
+        raise UsageError(f"no table {name!r}: {', '.join(GROUPS)}, or a protocol: {', '.join(SHORT)}")
+    return tables
 
 
 class StatisticBatch(Batch):

@@ -6,6 +6,7 @@ from time import localtime, strftime
 
 from ..batch import Batch
 from ..collect.group_events import Watch, untold
+from ..collect.places import EveryPlace
 from ..errors import ExitStatus, NamespaceError
 from ..render.table import Field
 
@@ -25,7 +26,11 @@ def watch(options: Options, environment: Environment) -> int:
     places: list[Place] = []
     incomplete = False
     try:
-        for place in options.output.places(environment):
+        every = options.output.places(environment)
+        if isinstance(every, EveryPlace) and every.problem:
+            environment.complain(every.problem)
+            incomplete = True
+        for place in every:
             try:
                 place.open()
             except NamespaceError as error:

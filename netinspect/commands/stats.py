@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..batch import Batch
-from ..collect.statistics import GROUPS, SHORT, Listing, Query
+from ..collect.statistics import GROUPS, SHORT, Listing, Query, tables_of
 from ..errors import ExitStatus, UsageError
 from ..options import Command, Group, Option
 from ..render.table import Field
@@ -82,7 +82,7 @@ class Options:
         self.save: str | None = None
         self._since: str | None = None
         if self.view == "list":
-            self.groups.update(group for name in operands for group in _tables(name))
+            self.groups.update(group for name in operands for group in tables_of(name))
         elif self.view == "health" and operands:
             raise UsageError(f"stats health takes no name, such as {operands[0]!r}")
         for name, value in found:
@@ -145,15 +145,6 @@ class Options:
     def compared(self) -> bool:
         """Whether changes since a sample are shown."""
         return self._since is not None
-
-
-def _tables(name: str) -> Sequence[str]:
-    """The tables that a name on the command line stands for. Raises UsageError."""
-    by_name = {group.lower(): (group,) for group in GROUPS} | SHORT
-    tables = (name,) if name in GROUPS else by_name.get(name.lower())
-    if tables is None:
-        raise UsageError(f"no table {name!r}: {', '.join(GROUPS)}, or a protocol: {', '.join(SHORT)}")
-    return tables
 
 
 def _seconds(value: str) -> float:
