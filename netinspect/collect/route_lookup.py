@@ -127,8 +127,10 @@ def _answer(lookup: Lookup, place: Place) -> Iterator[Batch]:
             return decoder.batch(runs)
         return None
 
+    # IPv6 always tells the table, and does not take the flag.
+    table_flag = route.RTM_F_LOOKUP_TABLE if lookup.family == "inet" else 0
     try:
-        answer = ask(route.RTM_F_LOOKUP_TABLE)
+        answer = ask(table_flag)
     except NetlinkError as error:
         if error.errno in _NO_ROUTE and not error.message:
             raise NetlinkError(error.operation, error.errno, _NO_ROUTE[error.errno]) from None
@@ -137,7 +139,7 @@ def _answer(lookup: Lookup, place: Place) -> Iterator[Batch]:
         return
     entry: Route | None = None
     try:
-        matched = ask(route.RTM_F_FIB_MATCH | route.RTM_F_LOOKUP_TABLE)
+        matched = ask(route.RTM_F_FIB_MATCH | table_flag)
         entry = next(iter(matched)) if matched else None
     except NetlinkError:
         pass  # before Linux 5.1 (IPv4), or not for this answer

@@ -28,6 +28,8 @@ FAMILIES = ("inet", "inet6", "mpls")
 MAIN_TABLE = 254
 _LAZY_TABLES = frozenset((253, 254, 255))
 """Tables that IPv4 makes when the first route comes: where they do not exist yet they are empty."""
+_MADE_TYPES = ("blackhole",)
+"""A route to a next-hop object that drops packets is told to be of this type, but not found by it."""
 _IPV6_ROUTE_CHANGES = 11
 """linux/rtnetlink.h: RTNLGRP_IPV6_ROUTE."""
 
@@ -163,7 +165,7 @@ class Listing:
             # MPLS has but one table, and its dump knows no filter but protocol and interface (net/mpls/af_mpls.c).
             table=0 if family == "mpls" else query.table or 0,
             protocol=query.protocol or 0,
-            kind=0 if family == "mpls" or query.kind is None else ROUTE_TYPES.index(query.kind),
+            kind=0 if family == "mpls" or query.kind in (None, *_MADE_TYPES) else ROUTE_TYPES.index(query.kind),
             interface=index,
             exceptions=query.exceptions,
         )
@@ -199,7 +201,9 @@ class Listing:
         return batch
 
     def _chosen(self, batch: Batch) -> Batch:
-        """What no kernel filters by."""
+        """What no kernel filters by, or not well."""
+        if self.query.kind is not None:
+            batch = _equal(batch, "type", self.query.kind)
         prefix = self.query.prefix
         if prefix is not None:
             columns = (batch.values("family"), batch.values("destination_bits"), batch.values("destination_length"))
