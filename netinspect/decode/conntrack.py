@@ -248,7 +248,7 @@ class Decoder:
                 return Constant(self._ipv4[run.words(at)[0]])
             return self._ipv4.column(run.words(at))
         at = place(run, paths, (direction, CTA_TUPLE_IP, CTA_IP_V6_SRC + side), 16)
-        return NONE if at is None else list(map(self._ipv6.__getitem__, run.unpack(at, "16s")))
+        return NONE if at is None else self._ipv6.column(run.unpack(at, "16s"))
 
     def status(self, run: Run, paths: Paths) -> Column:
         bits = attribute_be32(run, paths, CTA_STATUS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from _socket import inet_ntop
+from itertools import repeat
 from struct import calcsize
 from sys import byteorder
 
@@ -48,6 +49,8 @@ TYPES = {1: "stream", 2: "dgram", 3: "raw", 5: "seqpacket"}
 SHUTDOWNS = ("none", "receive", "send", "both")
 """By the bits of sk_shutdown."""
 
+_SAMPLE = 64
+"""Addresses of a column that are looked at to see whether most of them are known."""
 _ADDRESS_TEXTS = 20_000
 """Addresses of which a cache keeps the text: about 4 MiB, so that memory stays flat whatever the table holds."""
 
@@ -63,13 +66,15 @@ class IPv4Texts(dict[int, str]):
 
     def column(self, words: array[int]) -> list[str]:
         """The texts of a column: quick also where most addresses are met for the first time."""
-        sample = words[:64]
+        sample = words[:_SAMPLE]
         if 2 * sum(map(self.__contains__, sample)) >= len(sample):
             return list(map(self.__getitem__, words))
         octets = map(_OCTETS.__getitem__, words.tobytes())
         texts = list(map(".".join, zip(octets, octets, octets, octets, strict=True)))
-        if len(self) < _ADDRESS_TEXTS:
-            self.update(zip(words, texts, strict=True))
+        if len(self) >= _ADDRESS_TEXTS:
+            self.clear()
+        # The same addresses often stand in another column of these rows.
+        self.update(zip(words, texts, strict=True))
         return texts
 
 
@@ -84,6 +89,17 @@ class IPv6Texts(dict[bytes, str]):
             self.clear()
         text = self[raw] = inet_ntop(10, raw)
         return text
+
+    def column(self, addresses: Sequence[bytes]) -> list[str]:
+        """The texts of a column: quick also where most addresses are met for the first time."""
+        sample = addresses[:_SAMPLE]
+        if 2 * sum(map(self.__contains__, sample)) >= len(sample):
+            return list(map(self.__getitem__, addresses))
+        texts = list(map(inet_ntop, repeat(10), addresses))
+        if len(self) >= _ADDRESS_TEXTS:
+            self.clear()
+        self.update(zip(addresses, texts, strict=True))
+        return texts
 
 
 def numbers(run: Run, offset: int) -> Column:

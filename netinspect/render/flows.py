@@ -71,11 +71,11 @@ class FlowEndpoint(Endpoint):
         if 0 in ports or None in ports:
             return super().cell(batch)
         # Nearly every row. Most addresses with their port are met only once: no cache would help.
-        addresses = batch.values(self._address)
+        addresses, numbers = batch.values(self._address), digits(ports, "\n" if self.last else " ")
         if family.value == "inet6":
-            addresses = [f"[{address}]" for address in addresses]
-        end = "\n" if self.last else " "
-        texts = map(":".join, zip(addresses, digits(ports, end), strict=True))
+            texts = map("".join, zip(repeat("["), addresses, repeat("]:"), numbers))
+        else:
+            texts = map(":".join, zip(addresses, numbers, strict=True))
         return Cell(texts if self.last else map(str.ljust, texts, repeat(self.width + 1)))
 
     def _endpoints(self, batch: Batch) -> Iterable[str]:
