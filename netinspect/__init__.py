@@ -1,7 +1,7 @@
 """netinspect: what the Linux kernel knows of its network, asked over netlink.
 
-``__all__`` has the Python API's entries: ``sockets``, ``flows``, ``memberships``, ``statistics`` and others. The records
-that they give are in ``netinspect.records``, the errors that they raise in ``netinspect.errors``.
+``__all__`` has the Python API's entries: ``sockets``, ``flows``, ``memberships``, ``statistics`` and others. The
+records that they give are in ``netinspect.records``, the errors that they raise in ``netinspect.errors``.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import struct
 import subprocess
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 MCAST_JOIN_GROUP, MCAST_BLOCK_SOURCE, MCAST_JOIN_SOURCE_GROUP = 42, 43, 46
 PACKET_ADD_MEMBERSHIP, SOL_PACKET = 1, 263
-IFA_F_TENTATIVE = 0x40
 
 GROUPS = {"inet": "239.1.2.3", "inet6": "ff15::1:2:3"}
 SENDERS = {"inet": "10.0.0.9", "inet6": "fd00::9"}
@@ -109,15 +109,21 @@ def with_interfaces(namespace: Namespace) -> None:
             index = netlink.link_lookup(ifname="veth0")[0]
             netlink.addr("add", index=index, address="10.0.0.1", prefixlen=24)
             netlink.addr("add", index=index, address="fd00::1", prefixlen=64)
-        # The link-local addresses, and the groups that go with them, come when the carrier has been noticed.
-        while not {"veth0", "veth1"} <= set(link_local()):
+        # Link-local addresses come when the carrier has been noticed, and the groups that go with addresses by and by.
+        while not settled():
             sleep(0.01)
 
-    def link_local() -> Iterator[str]:
-        with open("/proc/thread-self/net/if_inet6") as file:
-            for line in file:
-                words = line.split()
-                if words[0].startswith("fe80") and not int(words[4], 16) & IFA_F_TENTATIVE:
-                    yield words[5]
+    def settled() -> bool:
+        """Whether each of the three addresses has its group, and the link layer that of the group."""
+        texts = {}
+        for name in ("if_inet6", "igmp6", "dev_mcast"):
+            with open(f"/proc/thread-self/net/{name}") as file:
+                texts[name] = file.read()
+        addresses = [line.split() for line in texts["if_inet6"].splitlines() if line.split()[5] != "lo"]
+        return len(addresses) == 3 and all(
+            re.search(rf"^\d+\s+{words[5]}\s+ff02\w+1ff{words[0][-6:]}\s", texts["igmp6"], re.MULTILINE)
+            and re.search(rf"^\d+\s+{words[5]}\s.*3333ff{words[0][-6:]}$", texts["dev_mcast"], re.MULTILINE)
+            for words in addresses
+        )
 
     namespace.call(make)

@@ -246,6 +246,14 @@ def test_several_namespaces_are_told_apart(wired: Namespace) -> None:
     other.close()
 
 
+@pytest.mark.parametrize("group", ["224.0.0.1", "ff02::1", "224.0.0.251", "ff02::fb"])
+def test_a_socket_that_joined_a_group_of_the_kernels_own_is_found_as_well(wired: Namespace, group: str) -> None:
+    assert [found for found in sockets_of(wired, "ff02::1") if found.joined] == []
+    with wired.call(lambda: member(group, "veth0")) as opened:
+        joined = [found.inode for found in sockets_of(wired, group) if found.joined]
+        assert joined == [os.fstat(opened.fileno()).st_ino]
+
+
 def test_versions_are_those_that_the_interface_is_set_to(wired: Namespace) -> None:
     assert membership(wired, "224.0.0.1").version == "IGMPv3"
     assert membership(wired, "ff02::1").version is None

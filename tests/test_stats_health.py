@@ -14,8 +14,10 @@ import pytest
 from group_members import with_interfaces
 from throwaway import Namespace
 
+from netinspect.collect import health
 from netinspect.collect.health import CHECKS, Counted, Health
 from netinspect.collect.places import Place
+from netinspect.collect.statistics import Listing
 from netinspect.records import HealthCheck
 
 
@@ -26,9 +28,9 @@ def wired(namespace: Namespace) -> Namespace:
 
 
 def checked(namespace: Namespace) -> dict[str, HealthCheck]:
-    health = Health([Place(namespace.path)])
-    found = {check.check: check for check in health.checks()}
-    assert health.problems == []
+    looked = Health([Place(namespace.path)])
+    found = {check.check: check for check in looked.checks()}
+    assert looked.problems == []
     assert list(found) == [check.name for check in CHECKS]
     return found
 
@@ -101,6 +103,15 @@ def test_a_namespace_in_which_nothing_happened_is_well(wired: Namespace) -> None
             assert check.state in ("ok", "unknown"), check
         assert check.advice
         assert check.reason
+
+
+def test_every_counter_that_a_verdict_rests_on_is_read(wired: Namespace) -> None:
+    listing = Listing(health._QUERY, [Place(wired.path)])
+    there = {f"{row.group}.{row.counter}" for batch in listing.batches() for row in batch}
+    assert set(health._PACKETS) <= there
+    for check in CHECKS:
+        if "conntrack" not in check.name:  # not every kernel has it
+            assert set(check.counters) <= there, check.name
 
 
 def test_ordinary_traffic_raises_nothing(wired: Namespace) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import _socket
 from errno import ENOBUFS
-from select import select
+from select import POLLIN, poll
 from time import monotonic, time
 
 from ..decode import multicast
@@ -50,14 +50,17 @@ class Watch:
         """What happens, as it happens, for so many seconds; None is for ever. Raises NetlinkError, NetinspectError."""
         end = None if seconds is None else monotonic() + seconds
         due = monotonic() + self._interval
-        sockets = [watched.socket for watched in self._places]
+        waiting = poll()
+        by_descriptor = {watched.socket.fileno(): watched for watched in self._places}
+        for descriptor in by_descriptor:
+            waiting.register(descriptor, POLLIN)
         while True:
             now = monotonic()
             last = end is not None and now >= end
             if not last:
                 until = due if end is None else min(due, end)
-                ready: list[Any] = select(sockets, (), (), max(until - now, 0))[0]
-                found = [event for watched in self._places if watched.socket in ready for event in watched.received()]
+                ready = waiting.poll(1000 * max(until - now, 0))
+                found = [event for descriptor, _ in ready for event in by_descriptor[descriptor].received()]
                 if found:
                     yield found
             if last or monotonic() >= due:

@@ -38,6 +38,22 @@ _UNBOUND = {
 _ANY = {"inet": ("0.0.0.0", "::"), "inet6": ("::",)}
 
 
+_OF_THE_KERNEL = frozenset(
+    ("224.0.0.1", "224.0.0.2", "224.0.0.106", "ff01::1", "ff01::2", "ff02::1", "ff02::2", "ff02::6a", "ff05::2")
+)
+"""Groups that the kernel itself joins: all systems; all routers where it forwards; all snooping switches on bridges."""
+_SOLICITED_NODE = "ff02::1:ff"
+_ADDRESSES_ALIKE = 2
+"""Users of a neighbour discovery group: a link-local and a global address that end alike are one each."""
+
+
+def _users_in_kernel(membership: Membership) -> int:
+    """How many of the users of a group are no sockets."""
+    if membership.group.startswith(_SOLICITED_NODE):
+        return _ADDRESSES_ALIKE
+    return int(membership.group in _OF_THE_KERNEL)
+
+
 class Holders:
     """Who holds which socket, of all namespaces: looked up once for a listing, and the copies that are asked."""
 
@@ -84,11 +100,11 @@ class Holders:
 
     def unbound(self, known: Collection[int | None], cookie: bytes | None) -> Iterator[tuple[int, str]]:
         """Sockets over IP, with their protocols, of the namespace with that cookie, but for those that are known."""
-        held = self._owners.held_by(lambda pid, name: True)
-        for inode in sorted(held.difference(known)):
+        for inode, pid, descriptor in self._owners.descriptors():
+            if inode in known:
+                continue
             if inode not in self._protocols:
-                holder = self.processes(inode)[0]
-                self._protocols[inode] = _UNBOUND.get(socket_protocol(holder.pid, holder.fd) or "")
+                self._protocols[inode] = _UNBOUND.get(socket_protocol(pid, descriptor) or "")
             protocol = self._protocols[inode]
             copy = None if protocol is None or cookie is None else self.copy(inode)
             if protocol is not None and copy is not None and copy.namespace_cookie() == cookie:
@@ -107,12 +123,8 @@ class GroupSockets:
         self._holders = holders
         problems += listing.problems
         notes += listing.notes
-        known = {socket.inode for socket in self._bound}
-        # Most sockets are of other kinds: a dump of them takes less time than looking at each.
-        others = Listing(Query(_OTHERS, states=ALL_STATES), (same,))
-        known.update(inode for batch in others.batches() for inode in batch.values("inode"))
-        # What is left has sock_diag not listed, since it is bound to nothing, or is in another namespace.
-        self._unbound = dict(holders.unbound(known, inside(place.descriptor, namespace_cookie)))
+        self._place = place
+        self._unbound: dict[int, str] | None = None
         self._packet = self._joined_by_packet_sockets(place, problems)
 
     def of(self, membership: Membership) -> tuple[GroupSocket, ...]:
@@ -125,8 +137,23 @@ class GroupSockets:
                 for inode in inodes
             )
         found = [self._of_bound(membership, socket) for socket in self._bound]
-        found += [self._of_unbound(membership, *item) for item in self._unbound.items()]
+        joined = sum(1 for socket in found if socket is not None and socket.joined)
+        if membership.users is None or membership.users > joined + _users_in_kernel(membership):
+            found += [self._of_unbound(membership, *item) for item in self._bound_to_nothing().items()]
         return tuple(socket for socket in found if socket is not None)
+
+    def _bound_to_nothing(self) -> dict[int, str]:
+        """Sockets that sock_diag does not list: looked for among all descriptors, where the others do not explain who
+        has joined.
+        """
+        if self._unbound is None:
+            known = {socket.inode for socket in self._bound}
+            # Most sockets are of other kinds: a dump of them takes less time than looking at each.
+            place = Place(None if self._place.descriptor is None else f"/proc/self/fd/{self._place.descriptor}")
+            others = Listing(Query(_OTHERS, states=ALL_STATES), (place,))
+            known.update(inode for batch in others.batches() for inode in batch.values("inode"))
+            self._unbound = dict(self._holders.unbound(known, inside(self._place.descriptor, namespace_cookie)))
+        return self._unbound
 
     def _of_bound(self, membership: Membership, socket: Socket) -> GroupSocket | None:
         fits = self._reachable(membership, socket)

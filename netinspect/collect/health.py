@@ -356,4 +356,8 @@ class Health:
         return (check.record(counted, place.label) for check in CHECKS)
 
 
-_QUERY = Query(tuple({counter.partition(".")[0] for check in CHECKS for counter in check.counters} | {"Ip"}))
+_PACKETS = ("Ip.InReceives", "Ip6.Ip6InReceives", "link.rx_packets", "link.tx_packets")
+"""What the ratios are of, beside the checks' own counters."""
+_QUERY = Query(
+    sorted({name.partition(".")[0] for name in (*_PACKETS, *(name for check in CHECKS for name in check.counters))})
+)

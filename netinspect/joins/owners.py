@@ -108,6 +108,11 @@ class Owners:
         """Inodes of the sockets held by a process whose id and name match."""
         return {inode for holder in self._holders if matches(holder.pid, holder.name) for inode in holder.inodes}
 
+    def descriptors(self) -> Iterator[tuple[int, int, int]]:
+        """Inode, process and descriptor of every socket that is held, once for each descriptor."""
+        for holder in self._holders:
+            yield from zip(holder.inodes, repeat(holder.pid), holder.descriptors)
+
     def _add(self, holders: Iterable[Holder]) -> None:
         for holder in holders:
             self._holders.append(holder)
