@@ -6,7 +6,7 @@ from ..errors import NetlinkError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .transport import NetlinkSocket
+    from typing import Any
 
 _SOL_NETLINK = 270
 _NETLINK_ADD_MEMBERSHIP = 1
@@ -16,10 +16,12 @@ _MSG_DONTWAIT, _MSG_TRUNC = 0x40, 0x20
 class Changes:
     """Tells whether a table changed meanwhile, by a socket in one of the groups (RTNLGRP_*, NFNLGRP_*)."""
 
-    def __init__(self, opened: NetlinkSocket, group: int) -> None:
+    def __init__(self, opened: Any, group: int) -> None:
         """Raises NetlinkError where the group may not be joined."""
         self._socket = opened
         try:
+            # Without a port id of its own a socket counts as the kernel's, and is told nothing.
+            opened.bind((0, 0))
             opened.setsockopt(_SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, group)
         except OSError as error:
             opened.close()

@@ -150,6 +150,7 @@ class IPv4Rows:
     def _end(self, interface: str | bool | None, metric: int, metrics: RouteMetrics | None) -> str:
         refused, name = interface is True, printable(str(interface or "*"))
         size, window, rtt = _figures(metrics)
+        metric = _signed(metric)
         if self._level == 1:
             text = f"{metric:<6} -  {0:>7} -" if refused else f"{metric:<6} {0:<2} {0:>7} {name}"
         elif self._level == 2:
@@ -171,6 +172,11 @@ class IPv4Rows:
             + self._middle(route.type, hop.gateway is not None, int(length))
             + self._end(True if refused else hop.interface, route.metric, route.metrics)
         ).replace("%%", "%")
+
+
+def _signed(metric: int) -> int:
+    """Metrics are unsigned, but shown as if they were not."""
+    return metric - (1 << 32) if metric >> 31 else metric
 
 
 def _figures(metrics: RouteMetrics | None) -> tuple[int, int, int]:
@@ -263,7 +269,8 @@ class IPv6Rows:
     def _end(
         kind: str, protocol: str, length: int, gateway: str | None, metric: int, interface: str | None, more: str = ""
     ) -> str:
-        if kind in _IPV6_REFUSED:
+        # What is sent to others by way of the loopback interface is refused (net/ipv6/route.c: fib6_is_reject).
+        if kind in _IPV6_REFUSED or (interface == "lo" and kind not in ("local", "anycast")):
             flags = "!n"
         else:
             flags = "U" + ("G" if gateway else "")
@@ -272,9 +279,7 @@ class IPv6Rows:
             flags += more
             if kind in ("local", "anycast") and protocol == "kernel":
                 flags += "n"
-        # Metrics are unsigned, but shown as if they were not.
-        shown = metric - (1 << 32) if metric >> 31 else metric
-        return f"{flags:<4} {shown:<3} {1:<1} {0:>6} {printable(interface or 'lo')}\n"
+        return f"{flags:<4} {_signed(metric):<3} {1:<1} {0:>6} {printable(interface or 'lo')}\n"
 
     def _single(self, route: Route) -> str:
         """A row for each next hop."""
