@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -384,6 +384,57 @@ def test_rows_that_need_no_look_up_pass_by_those_that_wait(slow: Resolver) -> No
     rest = [address for batch in named for address in remotes(batch)]
     assert rest == ["192.0.2.1", "192.0.2.2"]
     assert hosts.get("192.0.2.2") == "host-192-0-2-2"
+
+
+def test_who_shows_rows_is_told_when_others_wait(slow: Resolver) -> None:
+    told: list[list[str]] = []
+
+    def waiting(held: Sequence[Batch]) -> None:
+        told.extend(map(remotes, held))
+        slow.gate.set()
+
+    hosts = HostNames(60, resolve=slow)
+    named = as_named([rows(("0.0.0.0", "192.0.2.1"), ("0.0.0.0", "0.0.0.0"))], hosts, on_wait=waiting)
+    assert list(map(remotes, named)) == [["0.0.0.0"], ["192.0.2.1"]]
+    assert told == [["192.0.2.1"]]
+    assert not hosts.incomplete
+    told.clear()
+    assert list(map(remotes, as_named([rows(("0.0.0.0", "192.0.2.1"))], hosts, on_wait=waiting))) == [["192.0.2.1"]]
+    assert not told
+
+
+def test_the_resolver_of_the_system_is_asked_for_many_names_at_once(namespace: Namespace, tmp_path: Path) -> None:
+    # Nobody gets an answer before half of all have asked: one after the other they would wait for ever.
+    (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.1\n")
+    (tmp_path / "nsswitch.conf").write_text("hosts: dns\n")
+    asked: dict[bytes, list[tuple[bytes, object]]] = {}
+    with namespace.call(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as server:
+        server.bind(("127.0.0.1", 53))
+
+        def serve() -> None:
+            while data := server.recvfrom(512):
+                query, sender = data
+                if query == b"stop":
+                    return
+                asked.setdefault(query[12:], []).append((query, sender))
+                if len(asked) >= 16:
+                    for query, sender in [one for some in asked.values() for one in some]:
+                        server.sendto(query[:2] + b"\x81\x83" + query[4:], sender)  # no such name
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        program = (
+            "from netinspect.joins.names import HostNames\n"
+            "hosts = HostNames(60)\n"
+            "hosts.want(f'192.0.2.{number}' for number in range(32))\n"
+            "hosts.settle()\n"
+            "print(hosts.incomplete)\n"
+        )
+        binds = "".join(f"mount --bind {tmp_path}/{name} /etc/{name} && " for name in ("resolv.conf", "nsswitch.conf"))
+        done = namespace.run("unshare", "--mount", "sh", "-c", f'{binds}exec "$@"', "sh", sys.executable, "-c", program)
+        server.sendto(b"stop", server.getsockname())
+        thread.join()
+    assert done.stdout == "False\n"
 
 
 def test_where_all_answers_are_near_the_rows_keep_their_order(

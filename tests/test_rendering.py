@@ -160,3 +160,17 @@ def test_a_column_that_is_wider_later_pushes_its_row_and_no_other() -> None:
     table.add(Batch.from_records([empty._replace(local_address="x" * 9), empty]))
     table.end()
     assert output.decode().splitlines()[-2:] == ["x" * 9 + " 7", "x 7"]
+
+
+def test_a_table_that_is_flushed_is_wide_enough_for_the_rows_to_come() -> None:
+    output: list[bytes] = []
+    short, long = (Batch(1, {"state": [text], "uid": [1]}.__getitem__) for text in ("short", "much longer"))
+    table = Table([Field("State", "state"), Field("User", "uid", number=True)], output.append)
+    table.flush([long])
+    assert output == []  # a heading alone is of no use yet
+    table.add(short)
+    table.flush([long])
+    assert b"".join(output).splitlines()[1:] == [b"short          1"]
+    table.add(long)
+    table.end()
+    assert b"".join(output).splitlines() == [b"State       User", b"short          1", b"much longer    1"]

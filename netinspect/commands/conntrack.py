@@ -229,10 +229,7 @@ class FlowView:
         fields = () if output.format == "table" else self._options.fields
         writer = output.writer(fields, self.columns, self._environment)
         if self._hosts is not None:
-            from ..joins.names import as_named
-
-            self._hosts.restart()
-            batches = as_named(batches, self._hosts, ADDRESS_FIELDS)
+            batches = output.named(batches, self._hosts, writer, ADDRESS_FIELDS)
         for batch in batches:
             writer.add(batch)
         writer.end()

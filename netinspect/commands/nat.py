@@ -225,10 +225,7 @@ class _View:
         fields = () if output.format == "table" else options.fields
         writer = output.writer(fields, self._columns, self._environment)
         if self._hosts is not None:
-            from ..joins.names import as_named
-
-            self._hosts.restart()
-            batches = as_named(batches, self._hosts, _ENDS)
+            batches = output.named(batches, self._hosts, writer, _ENDS)
         for batch in batches:
             writer.add(batch)
         writer.end()

@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 
     from ..batch import Batch
     from ..environment import Environment
+    from ..joins.names import HostNames
     from ..render.table import Column
 
     class Writer(Protocol):
         """Tables and the structured formats: what writes batches."""
 
         def add(self, batch: Batch) -> None: ...
+        def flush(self, to_come: Sequence[Batch] = ()) -> None: ...
         def end(self) -> None: ...
 
 
@@ -144,6 +146,30 @@ class OutputOptions:
             order.sort(key=_sort_key(list(whole.values(key.removeprefix("-")))), reverse=key.startswith("-"))
         for start in range(0, len(order), _SORTED_ROWS):
             yield whole.take(order[start : start + _SORTED_ROWS])
+
+    def named(
+        self,
+        batches: Iterable[Batch],
+        hosts: HostNames,
+        writer: Writer,
+        fields: Sequence[str] = ("local_address", "remote_address"),
+    ) -> Iterator[Batch]:
+        """The batches for ``writer``, each when the hosts in its ``fields`` have what names there are.
+
+        Rows that need no name go ahead of those that wait, unless they are sorted.
+        """
+        from ..joins.names import as_named
+
+        hosts.restart()
+        if not self.sort:
+            yield from as_named(batches, hosts, fields, writer.flush)
+            return
+        kept = list(batches)
+        for batch in kept:
+            for field in fields:
+                hosts.want(batch.values(field))
+        hosts.settle()
+        yield from kept
 
 
 def _seconds(value: str) -> float:

@@ -290,25 +290,12 @@ class _View:
     def _write(self, batches: Iterator[Batch]) -> None:
         writer = self._options.output.writer(self._options.fields, self._columns, self._environment)
         if self._hosts is not None:
-            batches = self._with_hosts(batches, self._hosts)
+            batches = self._options.output.named(batches, self._hosts, writer)
         for batch in batches:
             writer.add(batch)
         writer.end()
         if self._hosts is not None and self._hosts.incomplete:
             self._environment.complain("some host names did not come in time: those addresses are shown as numbers")
-
-    def _with_hosts(self, batches: Iterator[Batch], hosts: HostNames) -> Iterator[Batch]:
-        from ..joins.names import as_named
-
-        hosts.restart()
-        if not self._options.output.sort:
-            return as_named(batches, hosts)
-        kept = list(batches)
-        for batch in kept:
-            hosts.want(batch.values("local_address"))
-            hosts.want(batch.values("remote_address"))
-        hosts.settle()
-        return iter(kept)
 
     def _columns(self) -> list[Column]:
         options = self._options

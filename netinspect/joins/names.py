@@ -13,7 +13,7 @@ from time import monotonic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import TypeAlias
 
     from ..batch import Batch
@@ -39,11 +39,10 @@ _MOST_KEPT = 50_000
 """Answers kept from one listing to the next."""
 _MOST_HELD = 50_000
 """Rows held back for their names, so that memory stays bounded."""
+_UNNOTICED = 0.2
+"""Seconds that nobody minds to wait for a table."""
 _GRACE = 0.02
 """Seconds in which /etc/hosts or a near cache answers: waiting so long keeps most listings in the kernel's order."""
-
-NI_NAMEREQD = 8
-"""netdb.h: no name is an error, not the address in digits."""
 
 
 class ServiceNames(dict[int, str]):
@@ -132,10 +131,11 @@ class UserNames(dict["int | None", "str | None"]):
 
 
 def reverse_lookup(address: str) -> str:
-    """The name of a numeric address (getnameinfo(3)). Raises OSError where it has none."""
-    from _socket import getnameinfo
+    """The name of a numeric address (gethostbyaddr(3)). Raises OSError where it has none."""
+    # Not getnameinfo: Python keeps the interpreter locked during that one, and everything waits for the resolver.
+    from _socket import gethostbyaddr
 
-    return getnameinfo((address, 0), NI_NAMEREQD)[0]
+    return gethostbyaddr(address)[0]
 
 
 class HostNames:
@@ -290,14 +290,18 @@ def _is_host_name(name: str) -> bool:
 
 
 def as_named(
-    batches: Iterable[Batch], hosts: HostNames, fields: tuple[str, ...] = ("local_address", "remote_address")
+    batches: Iterable[Batch],
+    hosts: HostNames,
+    fields: Sequence[str] = ("local_address", "remote_address"),
+    on_wait: Callable[[Sequence[Batch]], object] | None = None,
 ) -> Iterator[Batch]:
     """The same rows, each as soon as the names of its addresses are known or given up: ``hosts.get`` then has them.
 
     Rows that need no look-up pass at once. The others are held back and follow, in their own order, when their
     answers are there, at the latest at the deadline. So the order is the kernel's within each of the two, and as a
     whole where the answers come from /etc/hosts or a near cache; a listing that must keep its order (``--sort``)
-    calls ``want`` and ``settle`` itself.
+    calls ``want`` and ``settle`` itself. ``on_wait`` is told which rows are held back when that begins to be noticed,
+    so that whoever has the others can show them.
     """
     held: list[Batch] = []
     rows_held = 0
@@ -327,5 +331,9 @@ def as_named(
             yield from held
             held, rows_held = [], 0
     if held:
+        if on_wait is not None:
+            hosts.wait(monotonic() + _UNNOTICED)
+            if hosts.pending:
+                on_wait(held)
         hosts.settle()
         yield from held

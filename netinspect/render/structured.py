@@ -117,6 +117,9 @@ class JsonLines:
         if batch.count:
             self._write(self._text(batch, "\n").encode())
 
+    def flush(self, to_come: Sequence[Batch] = ()) -> None:
+        """Nothing is held back."""
+
     def end(self) -> None:
         """There is nothing to close."""
 
@@ -173,6 +176,9 @@ class Csv:
             cells += [*_cells(batch, field, texts, _csv, self._objects), Cell(",")]
         cells[-1] = Cell("\n")
         self._write(rows(batch.count, cells).encode("utf-8", "backslashreplace"))
+
+    def flush(self, to_come: Sequence[Batch] = ()) -> None:
+        """Nothing is held back."""
 
     def end(self) -> None:
         """There is nothing to close."""

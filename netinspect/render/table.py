@@ -210,15 +210,20 @@ class Table:
         if sum(map(len, self._held)) >= _MEASURED_ROWS:
             self._start()
 
+    def flush(self, to_come: Sequence[Batch] = ()) -> None:
+        """Writes what is held back, in columns that are wide enough for the rows to come as well."""
+        if self._held:
+            self._start(to_come)
+
     def end(self) -> None:
-        """Writes what is held back."""
+        """Writes what is held back, at least the heading."""
         if self._held is not None:
             self._start()
 
-    def _start(self) -> None:
+    def _start(self, to_come: Sequence[Batch] = ()) -> None:
         held, self._held = self._held or [], None
         for column in self._columns:
-            for batch in held:
+            for batch in (*held, *to_come):
                 column.measure(batch)
         if self._heading:
             self._write("".join([column.heading() for column in self._columns]).encode())
