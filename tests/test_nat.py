@@ -212,6 +212,25 @@ def test_netstat_m_of_one_family_and_of_nothing(world: World) -> None:
     assert netinspect(world.lab["wan"], "netstat", "-Mn").stdout == ""
 
 
+def test_both_gateways_of_a_carrier_show_what_conntrack_shows(need: Callable[[str], None]) -> None:
+    need("conntrack")
+    with lab_with_traffic("cgnat") as (lab, traffic):
+        traffic.listen("server", SERVER, 443)
+        for _ in range(3):
+            traffic.connect("home", SERVER, 443)
+        traffic.raw("home", SERVER, 1, echo_request(7))
+        traffic.datagram("home", SERVER, 53)
+        for name in ("cpe", "carrier"):
+            listing = lab[name].run("conntrack", "-L", "-o", "extended,id").stdout
+            theirs = {entry["id"]: entry for entry in map(of_conntrack, listing.splitlines())}
+            flows = json.loads(netinspect(lab[name], "conntrack", "-j").stdout)
+            ours = {flow["id"]: like_conntrack(records.Flow(**flow)) for flow in flows}
+            for entry in (*ours.values(), *theirs.values()):
+                entry["timeout"] = pytest.approx(entry["timeout"], abs=5)
+            assert len(ours) == 5
+            assert ours == theirs
+
+
 def test_two_translations_in_a_row_are_told() -> None:
     with lab_with_traffic("cgnat") as (lab, traffic):
         traffic.listen("server", SERVER, 443)
