@@ -442,6 +442,26 @@ def test_a_host_that_is_no_gateway_is_told_so() -> None:
         assert json.loads(result.stdout)[0]["check"] == "gateway"
 
 
+def test_a_host_with_two_interfaces_is_no_gateway_unless_it_forwards_or_translates() -> None:
+    with gateway(forwarding=False) as world:
+        assert only(world.diagnose(), "gateway")["severity"] == "note"
+
+
+def test_behind_another_router_a_missing_rule_is_a_warning() -> None:
+    lab: Lab[Any] = Lab()
+    try:
+        router, inside, upstream = lab.host("router", forwarding=True), lab.host("inside"), lab.host("upstream")
+        lab.link(inside, router, "192.168.1.2/24", "192.168.1.1/24", names=("eth0", "lan"))
+        lab.link(router, upstream, "10.0.0.2/24", "10.0.0.1/24", names=("wan", "eth0"))
+        router.route("default", via="10.0.0.1")
+        found = json.loads(netinspect(router, "nat", "diagnose", "-j", "--sample", "0", check=False).stdout)
+        finding = only(found, "no-rule")
+        assert finding["severity"] == "warning"
+        assert "next router" in finding["why"]
+    finally:
+        lab.close()
+
+
 def test_one_flow_is_looked_at() -> None:
     with gateway() as world:
         world.masquerade()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from shlex import join
 from sys import byteorder
 
+from ..collect.nat import is_global
 from ..records import Finding
 
 TYPE_CHECKING = False
@@ -62,10 +63,14 @@ def _examples(tally: Tally) -> list[str]:
 
 
 def _families(situation: Situation) -> Iterator[tuple[str, list[Network], list[Interface]]]:
-    """The families in which there is something to translate: networks inside, and a way out."""
+    """The families in which this is a gateway: networks inside, a way out, and either forwarding or a rule."""
     for family in ("inet", "inet6"):
         networks = [network for network in situation.inside if network.family == family]
-        if networks and situation.exits[family]:
+        if not networks or not situation.exits[family]:
+            continue
+        version, _ = _FORWARDING[family]
+        forwards = any(situation.own("forwarding", network.interface, version) for network in networks)
+        if forwards or situation.source_rules(family):
             yield family, networks, situation.exits[family]
 
 
@@ -79,8 +84,8 @@ def not_a_gateway(situation: Situation) -> Iterator[Finding]:
             NOTE,
             "this network namespace",
             [f"interfaces that are up: {', '.join(up) or 'none'}"],
-            "it has no private network on one interface and a way out by another, and no rule that translates: it is "
-            "no gateway, or its addresses are not set up yet",
+            "it does not forward from a private network on one interface to a way out by another, and has no rule that "
+            "translates: it is no gateway, or not set up yet",
             "ip address; ip route",
         )
 
@@ -210,7 +215,12 @@ def _missing_rule(
         why = "there are rules that translate what leaves this way, but none for this network"
         evidence += [f"nftables: {rule}" for rule in fitting]
     evidence += _examples(situation.untranslated)
-    return _finding(situation, check, ERROR, f"{_VERSIONS[family]} out of {found.name}", evidence, why, fix)
+    own = [n.address for n in situation.networks if n.interface is found and n.family == family]
+    severity = ERROR
+    if own and not any(map(is_global, own)):
+        severity = WARNING
+        why += "; unless the next router knows the way to this network, and translates"
+    return _finding(situation, check, severity, f"{_VERSIONS[family]} out of {found.name}", evidence, why, fix)
 
 
 def untranslated(situation: Situation) -> Iterator[Finding]:
