@@ -446,14 +446,8 @@ def _endpoint(text: str) -> tuple[str, int]:
 
 def _lines(name: str) -> list[str]:
     """The lines below the heading of a /proc/net file: that of this very thread, which may have changed namespaces."""
-    try:
-        return _read(f"/proc/thread-self/net/{name}").decode("ascii").splitlines()[1:]
-    except FileNotFoundError:
-        if os.path.exists("/proc/thread-self/net"):
-            return []
-        raise NetinspectError("/proc is not there: mount it (mount -t proc proc /proc)") from None
-    except OSError as error:
-        raise NetinspectError(f"/proc/net/{name}: {error.strerror}") from None
+    text = network_text(name)
+    return [] if text is None else text.splitlines()[1:]
 
 
 def _read(path: str, limit: int = 1 << 24) -> bytes:
@@ -499,7 +493,9 @@ def network_text(name: str) -> str | None:
     try:
         return _text(_read(f"/proc/thread-self/net/{name}"))
     except FileNotFoundError:
-        return None
+        if os.path.exists("/proc/thread-self/net"):
+            return None
+        raise NetinspectError("/proc is not there: mount it (mount -t proc proc /proc)") from None
     except OSError as error:
         raise NetinspectError(f"/proc/net/{name}: {error.strerror}") from None
 

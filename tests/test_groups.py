@@ -399,6 +399,29 @@ def test_the_command_watches_until_so_many_events(wired: Namespace) -> None:
     assert (row["group"], row["interface"], row["event"] in ("join", "leave")) == (GROUPS["inet"], "veth0", True)
 
 
+WITHOUT_PROC = "mount -t tmpfs none /proc && exec "
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        ("groups", 3),
+        ("groups routes", 3),
+        ("netstat -gn", 3),
+        ("netstat -s", 1),
+        ("stats", 3),
+        ("stats health", 3),
+    ],
+)
+def test_without_proc_it_is_said_what_is_missing(wired: Namespace, arguments: str, status: int) -> None:
+    script = WITHOUT_PROC + " ".join([*NETINSPECT, arguments])
+    result = wired.run("unshare", "--mount", "sh", "-c", script, check=False)
+    assert result.returncode == status, result.stderr
+    assert "/proc is not there: mount it" in result.stderr
+    if arguments == "groups":
+        assert "224.0.0.1" in result.stdout  # what rtnetlink tells is there
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

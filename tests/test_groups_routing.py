@@ -153,7 +153,7 @@ def test_the_interfaces_of_the_router(namespace: Namespace, router: Callable[[st
 def test_a_kernel_without_multicast_routing_is_said_to_have_none(
     namespace: Namespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(multicast_routing, "has_network_file", lambda name: False)
+    monkeypatch.setattr(multicast_routing, "network_text", lambda name: None)
     listing = Listing("routes", Query(), [Place(namespace.path)])
     assert list(listing.batches()) == []
     assert [note.partition(" (")[0] for note in listing.notes] == [

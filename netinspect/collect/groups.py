@@ -8,7 +8,7 @@ from time import CLOCK_MONOTONIC, clock_gettime
 
 from ..batch import Batch
 from ..decode import multicast, multicast_text
-from ..errors import NetlinkError
+from ..errors import NetinspectError, NetlinkError
 from ..joins.group_names import group_name
 from ..namespaces import inside
 from ..netlink.transport import NETLINK_ROUTE, Dump
@@ -116,7 +116,7 @@ def memberships(query: Query, place: Place, problems: list[str], notes: list[str
     names = InterfaceNames(place)
     for family in query.families:
         if family == "link":
-            rows += _link_layer(place)
+            rows += _link_layer(place, problems)
         else:
             rows += _internet(family, place, names, problems, notes)
     # A stable sort: of each interface the link layer first, then in the kernel's own order.
@@ -139,13 +139,23 @@ def told_by_kernel(family: str, place: Place, problems: list[str]) -> list[Group
         raise
 
 
-def told_by_procfs(family: str, place: Place) -> dict[Key, Told]:
-    """The groups of a family, link among them, in procfs. Raises NetinspectError."""
-    text: str | None = inside(place.descriptor, partial(network_text, _FILES[family]))
+def told_by_procfs(family: str, place: Place, problems: list[str]) -> dict[Key, Told]:
+    """The groups of a family, link among them, in procfs. Where it cannot be read, ``problems`` is told."""
+    text = _text(place, _FILES[family], problems)
     return {} if text is None else _READERS[family](text)
 
 
-def _link_layer(place: Place) -> list[Membership]:
+def _text(place: Place, file: str, problems: list[str]) -> str | None:
+    try:
+        text: str | None = inside(place.descriptor, partial(network_text, file))
+    except NetinspectError as error:
+        if str(error) not in problems:
+            problems.append(str(error))
+        return None
+    return text
+
+
+def _link_layer(place: Place, problems: list[str]) -> list[Membership]:
     """No netlink family tells the link layer's groups."""
     return [
         Membership(
@@ -158,7 +168,7 @@ def _link_layer(place: Place) -> list[Membership]:
             global_use=told.global_use,
             source="procfs",
         )
-        for (index, group), told in told_by_procfs("link", place).items()
+        for (index, group), told in told_by_procfs("link", place, problems).items()
     ]
 
 
@@ -166,8 +176,8 @@ def _internet(
     family: str, place: Place, names: InterfaceNames, problems: list[str], notes: list[str]
 ) -> Iterator[Membership]:
     groups = told_by_kernel(family, place, problems)
-    details = told_by_procfs(family, place)
-    text: str | None = inside(place.descriptor, partial(network_text, _FILTER_FILES[family]))
+    details = told_by_procfs(family, place, problems)
+    text = _text(place, _FILTER_FILES[family], problems)
     filters = {} if text is None else multicast_text.source_filters(text, family)
     versions: dict[str, str | None] = {}
     from .multicast_routing import queriers

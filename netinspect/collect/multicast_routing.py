@@ -7,10 +7,10 @@ from errno import EOPNOTSUPP
 
 from ..batch import Batch
 from ..decode import bridge_mdb, multicast_route, multicast_text
-from ..errors import NetlinkError
+from ..errors import NetinspectError, NetlinkError
 from ..namespaces import inside
 from ..netlink.transport import NETLINK_ROUTE, Dump
-from ..procfs import has_network_file, network_text
+from ..procfs import network_text
 from ..records import MulticastInterface
 from .dumps import whole_list
 from .places import InterfaceNames, Place, in_places
@@ -55,7 +55,12 @@ class Listing:
         for family, file in _FILES.items():
             if family not in self._query.families:
                 continue
-            if inside(place.descriptor, partial(has_network_file, file)):
+            try:
+                there = inside(place.descriptor, partial(network_text, file)) is not None
+            except NetinspectError as error:
+                self.problems.append(f"whether there is {_NAMES[family]} multicast routing is not known: {error}")
+                there = family == "inet"  # rtnetlink tells all of IPv4's
+            if there:
                 yield family
             else:
                 self.notes.append(f"this kernel has no {_NAMES[family]} multicast routing (CONFIG_{_OPTIONS[family]})")

@@ -18,7 +18,7 @@ from .places import Place, in_places
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from .samples import Sample
 
@@ -205,7 +205,7 @@ def figures(query: Query, place: Place, problems: list[str], notes: list[str]) -
     for read in (_of_links, _of_bridges, _of_neighbours, _of_conntrack):
         try:
             found |= read(query, place, problems, notes)
-        except NetlinkError as error:
+        except NetinspectError as error:
             problems.append(str(error))
     order = {group: number for number, group in enumerate(GROUPS)}
     return dict(sorted(found.items(), key=lambda item: order.get(item[0][0], len(order))))
@@ -217,7 +217,8 @@ def _of_procfs(query: Query, problems: list[str]) -> dict[Key, Figure]:
         try:
             tables = mibs.tables(file)
         except NetinspectError as error:
-            problems.append(str(error))
+            if str(error) not in problems:
+                problems.append(str(error))
             continue
         source = f"procfs: /proc/net/{file}"
         for title, counters in tables:
@@ -242,7 +243,7 @@ def _of_links(query: Query, place: Place, problems: list[str], notes: list[str])
         counters = list(link.counters)
         if query.wants("Ip6", link.name):
             read = partial(mibs.of_interface, link.name)
-            named = link_statistics.ip6_counters(link.ip6, partial(inside, place.descriptor, read))
+            named = link_statistics.ip6_counters(link.ip6, partial(_or_none, place, read))
             unnamed += named is None
             counters += named or []
         found |= {
@@ -254,6 +255,14 @@ def _of_links(query: Query, place: Place, problems: list[str], notes: list[str])
         problems.append(
             f"IPv6's counters of {unnamed} interfaces are left out: which is which only /proc/net/dev_snmp6 would tell"
         )
+    return found
+
+
+def _or_none(place: Place, read: Callable[[], dict[str, int] | None]) -> dict[str, int] | None:
+    try:
+        found: dict[str, int] | None = inside(place.descriptor, read)
+    except NetinspectError:
+        return None  # the caller says what is left out
     return found
 
 
