@@ -6,6 +6,7 @@ import json
 import socket
 import struct
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
@@ -397,3 +398,12 @@ def test_the_command_says_what_to_do(wired: Namespace, tmp_path: Any) -> None:
     (line,) = (line for line in text.splitlines() if line.startswith("warning"))
     assert "UDP receive buffers" in line
     assert "SO_RCVBUF" in text
+
+
+def test_the_documentation_has_every_check_with_its_thresholds_and_their_reason() -> None:
+    text = (Path(__file__).parent.parent / "docs" / "statistics.md").read_text()
+    for check in CHECKS:
+        counters = ", ".join(f"`{name}`" for name in check.counters)
+        critical = "" if check.critical is None else f"{check.critical:g} {check.unit}"
+        row = f"| {check.name} | {counters} | {check.warning:g} {check.unit} | {critical} | {check.reason} |"
+        assert row in text.splitlines()
