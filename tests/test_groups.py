@@ -383,20 +383,31 @@ def test_the_command_prints_what_its_schema_says(wired: Namespace) -> None:
 def test_the_command_watches_until_so_many_events(wired: Namespace) -> None:
     command = [*NETINSPECT, "groups", "watch", "-4", "--times", "1", "--for", "15", "--format", "ndjson"]
     process = wired.popen(command, stdout=subprocess.PIPE)
-    # It listens when its socket is in the groups, which only procfs tells of another process.
-    opened = [member(GROUPS["inet"], "veth0") for _ in range(0)]
+    # Nothing tells from outside when it has begun to watch: so it joins and leaves until that is seen.
     while process.poll() is None:
-        opened.append(wired.call(lambda: member(GROUPS["inet"], "veth0")))
-        try:
-            process.wait(0.2)
-        except subprocess.TimeoutExpired:
-            opened.pop().close()
-    for held in opened:
-        held.close()
+        with wired.call(lambda: member(GROUPS["inet"], "veth0")):
+            try:
+                process.wait(0.1)
+            except subprocess.TimeoutExpired:
+                continue
     output, _ = process.communicate()
     (line,) = output.splitlines()
     row = json.loads(line)
-    assert (row["group"], row["interface"], row["event"] in ("join", "leave")) == (GROUPS["inet"], "veth0", True)
+    jsonschema.validate([row], json.loads(wired.netinspect("schema", "groups-watch").stdout))
+    assert (row["group"], row["interface"]) == (GROUPS["inet"], "veth0")
+    assert row["event"] in ("join", "leave")
+
+
+@pytest.mark.parametrize("arguments", [["groups"], ["groups", "-s"], ["netstat", "-gn"], ["stats", "link"]])
+def test_names_of_interfaces_bring_no_control_characters_to_the_terminal(
+    namespace: Namespace, need: Callable[[str], None], arguments: list[str]
+) -> None:
+    need("ip")
+    namespace.run("ip", "link", "add", "e\x1b[31m\x07", "type", "bridge")
+    namespace.run("ip", "link", "set", "e\x1b[31m\x07", "up")
+    output = namespace.netinspect(*arguments).stdout
+    assert "e\\x1b[31m\\x07" in output
+    assert output.replace("\n", "").isprintable()
 
 
 WITHOUT_PROC = "mount -t tmpfs none /proc && exec "
