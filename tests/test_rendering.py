@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netinspect.batch import Batch
+from netinspect.batch import NONE, Batch, Constant
 from netinspect.records import Process, Socket, Timer
 from netinspect.render.rows import Cell, literal, rows
 from netinspect.render.structured import Csv, Json, JsonLines
@@ -119,6 +119,35 @@ def test_endpoints_are_the_same_on_the_fast_and_on_the_slow_path(records: list[S
         return output.decode()
 
     assert table(True) == table(False)
+
+
+IPV4 = st.ip_addresses(v=4).map(str)
+IPV6 = st.ip_addresses(v=6).map(str)
+
+
+@pytest.mark.parametrize("family", ["inet", "inet6"])
+@given(data=st.data())
+def test_columns_of_endpoints_are_the_same_whether_addresses_are_many_or_few(family: str, data: st.DataObject) -> None:
+    address = {"inet": IPV4, "inet6": IPV6}[family]
+    address = data.draw(st.sampled_from([address, st.sampled_from(data.draw(st.lists(address, min_size=1)))]))
+    row = st.tuples(address, st.integers(1, 65535), address, st.integers(1, 65535))
+    rows_ = data.draw(st.lists(row, min_size=1, max_size=20))
+    fields = ("local_address", "local_port", "remote_address", "remote_port")
+    columns = dict(zip(fields, map(list, zip(*rows_, strict=True)), strict=True))
+    if data.draw(st.booleans()):
+        columns["local_address"] = Constant(rows_[0][0])
+        rows_ = [(rows_[0][0], *rest) for _, *rest in rows_]
+    columns["family"] = Constant(family)
+    output = bytearray()
+    table = Table([Endpoint("L", "local"), Endpoint("R", "remote")], output.extend, heading=False)
+    for column in table._columns:
+        column.width = data.draw(st.integers(1, 50))
+    table._held = None
+    table.add(Batch(len(rows_), lambda field: columns.get(field, NONE)))
+    width, host = table._columns[0].width, "{}" if family == "inet" else "[{}]"
+    cells = [(f"{host.format(a)}:{b}", f"{host.format(c)}:{d}") for a, b, c, d in rows_]
+    # What is wider than its column pushes the rest to the right.
+    assert output.decode().splitlines() == [f"{left:<{width}} {right}" for left, right in cells]
 
 
 @given(st.lists(st.tuples(TEXT, st.integers(0, 10**9), TEXT, st.integers(0, 9)), min_size=1))

@@ -197,8 +197,8 @@ class Decoder:
         if run.data[_FAMILY] == AF_INET:
             if run.same(offset):
                 return Constant(self._ipv4[run.words(offset)[0]])
-            return list(map(self._ipv4.__getitem__, run.words(offset)))
-        return list(map(self._ipv6.__getitem__, run.unpack(offset, "16s")))
+            return self._ipv4.column(run.words(offset))
+        return self._ipv6.column(run.unpack(offset, "16s"))
 
     def address_lists(self, run: Run, layout: Layout, kind: int) -> Column:
         """All addresses of one end of an SCTP association or endpoint, the first one too."""

@@ -7,7 +7,7 @@ the path of a unix socket whole, where net-tools ends it at the first blank.
 from __future__ import annotations
 
 from ..batch import Constant
-from .rows import Cell, Texts, literal, rows
+from .rows import Cell, Texts, diverse, endpoints, literal, rows
 from .text import printable
 
 TYPE_CHECKING = False
@@ -142,6 +142,10 @@ class InternetRows:
         if not self._numeric or isinstance(ports, Constant) or not all(ports):
             pairs = zip(batch.values(address), batch.values(port), strict=True)
             return Cell(map(self._endpoints.__getitem__, pairs))
+        family, addresses = batch.column("family"), batch.column(address)
+        internet = isinstance(family, Constant) and family.value == "inet"
+        if internet and not isinstance(addresses, Constant) and diverse(addresses):
+            return Cell(endpoints(addresses, ports, _ENDPOINT + 1))  # there is room for every IPv4 address
         # Nearly every row: what differs most, the port, stays a number until the last step.
         formats = list(map(self._formats.__getitem__, batch.values(address)))
         if not all(formats):

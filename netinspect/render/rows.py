@@ -6,6 +6,8 @@ one ``%`` then fills in all numbers of the whole batch. So a row costs a few poi
 
 from __future__ import annotations
 
+from itertools import repeat
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -13,6 +15,9 @@ if TYPE_CHECKING:
 
 _CACHED = 20_000
 """Texts that a cache keeps: a few MiB, so that memory stays flat whatever a table holds."""
+
+
+_SAMPLE = 64
 
 
 class Cell:
@@ -99,6 +104,19 @@ def digits(numbers: Iterable[int], end: str = "") -> Iterable[str]:
 def whole_numbers(numbers: Sequence[int]) -> Iterable[str]:
     """The texts of whole numbers of any size: made quickly where all of them are small."""
     return digits(numbers) if min(numbers) >= 0 and max(numbers) < _FEW else map(str, numbers)
+
+
+def diverse(values: Sequence[Any]) -> bool:
+    """Whether most values are met but once, as far as the first ones tell: then it does not pay to keep their texts."""
+    sample = values[:_SAMPLE]
+    return 2 * len(set(sample)) > len(sample)
+
+
+def endpoints(addresses: Iterable[str], ports: Iterable[int], width: int) -> Iterable[str]:
+    """Addresses with their ports behind a colon, then a blank at least, up to ``width``; with 0 a line end instead."""
+    end = repeat(" " if width else "\n")
+    texts = map("".join, zip(addresses, repeat(":"), map(str, ports), end, strict=False))
+    return map(str.ljust, texts, repeat(width)) if width else texts
 
 
 def literal(text: str) -> str:

@@ -7,7 +7,7 @@ made printable.
 from __future__ import annotations
 
 from ..batch import NONE, Constant, Plain
-from .rows import Cell, Texts, literal, rows
+from .rows import Cell, Texts, diverse, endpoints, literal, rows
 from .text import printable
 
 TYPE_CHECKING = False
@@ -146,12 +146,18 @@ class Endpoint(Column):
             and 0 not in ports
         ):
             # Nearly every row: what differs most, the port, stays a number until the last step.
-            return Cell(map(self._numeric.__getitem__, batch.values(self._address)), ports)
+            addresses = batch.column(self._address)
+            if isinstance(addresses, Constant):
+                return Cell(self._numeric[addresses.value], ports)
+            if diverse(addresses):
+                hosts = addresses if family.value == "inet" else map(_host, addresses)
+                return Cell(endpoints(hosts, ports, 0 if self.last else self.width + 1))
+            return Cell(map(self._numeric.__getitem__, addresses), ports)
         return super().cell(batch)
 
     def _numeric_format(self, address: str) -> str:
         host = _host(address)
-        return literal(host) + f":%-{max(1, self.width - len(host) - 1)}d" + ("\n" if self.last else " ")
+        return literal(host) + (":%d\n" if self.last else f":%-{max(1, self.width - len(host) - 1)}d ")
 
     def _endpoints(self, batch: Batch) -> Iterable[str]:
         return map(
