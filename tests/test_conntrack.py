@@ -24,8 +24,9 @@ from netinspect import records
 from netinspect.collect.flow_filter import FlowFilter, mark_of, prefix_of
 from netinspect.collect.flows import ConntrackError, Listing
 from netinspect.collect.places import Place
-from netinspect.decode.conntrack import STATUS_BITS, Decoder, flow_body
+from netinspect.decode.conntrack import Decoder, flow_body
 from netinspect.decode.conntrack_filter import request
+from netinspect.decode.conntrack_names import STATUS_BITS
 from netinspect.errors import NetlinkError
 from netinspect.netlink.messages import Answer, Run, attribute, gathered, message
 from netinspect.netlink.transport import NETLINK_NETFILTER, Dump, connect

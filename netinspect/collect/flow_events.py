@@ -5,7 +5,8 @@ from __future__ import annotations
 from time import time
 
 from ..batch import NONE, Constant
-from ..decode.conntrack import EVENT_GROUPS, Decoder, FlowEventBatch, event_runs
+from ..decode.conntrack import Decoder
+from ..decode.conntrack_events import EVENT_GROUPS, FlowEventBatch, event_runs
 from ..errors import NetlinkError
 from ..netlink.subscription import Subscription
 from ..netlink.transport import NETLINK_NETFILTER

@@ -9,8 +9,9 @@ from __future__ import annotations
 from _operator import and_, or_
 from _socket import getservbyname, inet_pton
 
-from ..decode.conntrack import AF_INET, AF_INET6, AF_UNSPEC, PROTOCOLS, STATES, STATUS_BITS
+from ..decode.conntrack import AF_INET, AF_INET6, AF_UNSPEC
 from ..decode.conntrack_filter import KernelFilter, status_bits
+from ..decode.conntrack_names import PROTOCOLS, STATES, STATUS_BITS
 from ..errors import UsageError
 
 TYPE_CHECKING = False

@@ -10,12 +10,13 @@ from struct import pack
 from sys import byteorder
 
 from ..batch import NONE, Batch, Constant
-from ..netlink.messages import HEADER, Run, malformed
+from ..netlink.messages import Run, malformed
+from .conntrack_names import PROTOCOLS, STATES, STATUS_BITS, BitNames
 from .sock_diag import IPv4Texts, IPv6Texts, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from ..batch import Column
     from ..netlink.messages import Paths
@@ -50,7 +51,6 @@ CTA_IP_V4_SRC, CTA_IP_V4_DST, CTA_IP_V6_SRC, CTA_IP_V6_DST = 1, 2, 3, 4
 CTA_PROTO_NUM, CTA_PROTO_SRC_PORT, CTA_PROTO_DST_PORT = 1, 2, 3
 CTA_PROTO_ICMP_ID, CTA_PROTO_ICMP_TYPE, CTA_PROTO_ICMP_CODE = 4, 5, 6
 CTA_PROTO_ICMPV6_ID, CTA_PROTO_ICMPV6_TYPE, CTA_PROTO_ICMPV6_CODE = 7, 8, 9
-CTA_PROTOINFO_TCP, CTA_PROTOINFO_DCCP, CTA_PROTOINFO_SCTP = 1, 2, 3
 _PROTOINFO_STATE = 1
 CTA_COUNTERS_PACKETS, CTA_COUNTERS_BYTES = 1, 2
 CTA_TIMESTAMP_START, CTA_TIMESTAMP_STOP = 1, 2
@@ -58,103 +58,9 @@ CTA_HELP_NAME = 1
 CTA_SEQADJ_CORRECTION_POS, CTA_SEQADJ_OFFSET_BEFORE, CTA_SEQADJ_OFFSET_AFTER = 1, 2, 3
 CTA_SECCTX_NAME = 1
 
-PROTOCOLS = {
-    1: "icmp",
-    2: "igmp",
-    4: "ipip",
-    6: "tcp",
-    17: "udp",
-    33: "dccp",
-    41: "ipv6",
-    47: "gre",
-    50: "esp",
-    51: "ah",
-    58: "icmpv6",
-    89: "ospf",
-    103: "pim",
-    112: "vrrp",
-    115: "l2tp",
-    132: "sctp",
-    136: "udplite",
-}
-"""IP protocol numbers (linux/in.h, IANA) with the names that conntrack(8) and /etc/protocols have."""
-
-_TCP_STATES = (
-    "NONE",
-    "SYN_SENT",
-    "SYN_RECV",
-    "ESTABLISHED",
-    "FIN_WAIT",
-    "CLOSE_WAIT",
-    "LAST_ACK",
-    "TIME_WAIT",
-    "CLOSE",
-    "SYN_SENT2",
-)
-_DCCP_STATES = (
-    "NONE",
-    "REQUEST",
-    "RESPOND",
-    "PARTOPEN",
-    "OPEN",
-    "CLOSEREQ",
-    "CLOSING",
-    "TIMEWAIT",
-    "IGNORE",
-    "INVALID",
-)
-_SCTP_STATES = (
-    "NONE",
-    "CLOSED",
-    "COOKIE_WAIT",
-    "COOKIE_ECHOED",
-    "ESTABLISHED",
-    "SHUTDOWN_SENT",
-    "SHUTDOWN_RECD",
-    "SHUTDOWN_ACK_SENT",
-    "HEARTBEAT_SENT",
-    "HEARTBEAT_ACKED",
-)
-STATES = {CTA_PROTOINFO_TCP: _TCP_STATES, CTA_PROTOINFO_DCCP: _DCCP_STATES, CTA_PROTOINFO_SCTP: _SCTP_STATES}
-"""Names by number for each kind of CTA_PROTOINFO (nf_conntrack_tcp.h: enum tcp_conntrack, and so on)."""
-
-STATUS_BITS = (
-    "EXPECTED",
-    "SEEN_REPLY",
-    "ASSURED",
-    "CONFIRMED",
-    "SRC_NAT",
-    "DST_NAT",
-    "SEQ_ADJUST",
-    "SRC_NAT_DONE",
-    "DST_NAT_DONE",
-    "DYING",
-    "FIXED_TIMEOUT",
-    "TEMPLATE",
-    "UNTRACKED",
-    "HELPER",
-    "OFFLOAD",
-    "HW_OFFLOAD",
-)
-"""enum ip_conntrack_status: IPS_* by bit."""
-
 _BODY = 4
 """struct nfgenmsg: family, version, resource id."""
 _FAMILY = 16
-
-
-class BitNames(dict[int, tuple[str, ...]]):
-    """The names of the bits that are set; what has no name is told in hexadecimal, and never dropped."""
-
-    def __init__(self, names: Sequence[str]) -> None:
-        super().__init__()
-        self._names = names
-
-    def __missing__(self, value: int) -> tuple[str, ...]:
-        known = [name for bit, name in enumerate(self._names) if value >> bit & 1]
-        rest = value >> len(self._names) << len(self._names)
-        names = self[value] = (*known, *([f"{rest:#x}"] if rest else ()))
-        return names
 
 
 class FlowBatch(Batch):
@@ -162,43 +68,6 @@ class FlowBatch(Batch):
 
     __slots__ = ()
     record = "Flow"
-
-
-class FlowEventBatch(Batch):
-    """Entries, each with what happened to it."""
-
-    __slots__ = ()
-    record = "FlowEvent"
-
-
-EVENT_GROUPS = {"new": 1, "update": 2, "destroy": 3}
-"""Events and their multicast groups (linux/netfilter/nfnetlink_compat.h: NFNLGRP_CONNTRACK_*)."""
-_NLM_F_CREATE = 0x400
-
-
-def event_runs(messages: Iterable[bytes], operation: str) -> Iterator[tuple[str, Run]]:
-    """Messages of events in runs of equal ones, with the name of what happened. Their order is kept."""
-    key = event = None
-    same: list[bytes] = []
-    for single in messages:
-        length, kind, flags, _, _ = HEADER.unpack_from(single)
-        if kind not in (IPCTNL_MSG_CT_NEW, IPCTNL_MSG_CT_DELETE):
-            continue
-        happened = "destroy" if kind == IPCTNL_MSG_CT_DELETE else "new" if flags & _NLM_F_CREATE else "update"
-        if (length, happened) != key:
-            if same and event:
-                yield event, _run_of(same, operation)
-            key, event, same = (length, happened), happened, []
-        same.append(single)
-    if same and event:
-        yield event, _run_of(same, operation)
-
-
-def _run_of(messages: list[bytes], operation: str) -> Run:
-    length, kind, _, _, _ = HEADER.unpack_from(messages[0])
-    padding = bytes(-length % 4)
-    data = padding.join(messages) + padding
-    return Run(data, kind, length + len(padding), len(messages), operation)
 
 
 def flow_body(family: int) -> bytes:

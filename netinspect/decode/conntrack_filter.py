@@ -20,9 +20,9 @@ from .conntrack import (
     CTA_TUPLE_REPLY,
     CTA_ZONE,
     IPCTNL_MSG_CT_GET,
-    STATUS_BITS,
     flow_body,
 )
+from .conntrack_names import STATUS_BITS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,7 +8,6 @@ from .conntrack import (
     CTA_PROTO_DST_PORT,
     CTA_PROTO_SRC_PORT,
     FAMILIES,
-    BitNames,
     Decoder,
     attribute_be16,
     attribute_be32,
@@ -17,6 +16,7 @@ from .conntrack import (
     port,
     protocol,
 )
+from .conntrack_names import BitNames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
