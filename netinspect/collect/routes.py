@@ -61,16 +61,22 @@ class Prefix:
             raise UsageError(f"{text!r}: the length of a prefix is from 0 to {width}")
         self.bits = int.from_bytes(raw, "big") >> (width - self.length) << (width - self.length)
 
-    def selects(self, family: str, bits: int, length: int) -> bool:
-        """Whether a destination is one of those."""
-        if self.family not in (None, family):
-            return False
+    def mask(self, batch: Batch) -> list[bool]:
+        """Which of a batch's destinations are those."""
+        family = batch.column("family")
+        if self.family is not None and isinstance(family, Constant) and family.value != self.family:
+            return [False] * batch.count
+        rows = zip(batch.values("destination_bits"), batch.values("destination_length"), strict=True)
+        bits, least = self.bits, self.length
         if self.mode == "exact":
-            return length == self.length and bits == self.bits
-        common = 128 if family == "inet6" else 32
+            return [length == least and found == bits for found, length in rows]
+        width = 128 if self.family == "inet6" else 32
         if self.mode == "root":
-            return length >= self.length and (bits ^ self.bits) >> (common - self.length) == 0
-        return length <= self.length and (bits ^ self.bits) >> (common - length) == 0
+            shift = width - least
+            if self.family is None:
+                return [True] * batch.count
+            return [length >= least and (found ^ bits) >> shift == 0 for found, length in rows]
+        return [length <= least and (found ^ bits) >> (width - length) == 0 for found, length in rows]
 
 
 class Query:
@@ -206,8 +212,7 @@ class Listing:
             batch = _equal(batch, "type", self.query.kind)
         prefix = self.query.prefix
         if prefix is not None:
-            columns = (batch.values("family"), batch.values("destination_bits"), batch.values("destination_length"))
-            batch = batch.select(list(map(prefix.selects, *columns)))
+            batch = batch.select(prefix.mask(batch))
         for field, value in self.query.equal.items():
             batch = _equal(batch, field, value)
         return batch

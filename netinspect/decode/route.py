@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from struct import pack
+from sys import byteorder
 
 from ..batch import NONE, Batch, Constant, Plain, interleaved
 from ..netlink.messages import HEADER_SIZE, NLM_F_DUMP, attribute, malformed, message
@@ -194,6 +195,11 @@ def _destination_bits(_: Decoder, run: Run, layout: Layout) -> Column:
     if RTA_DST not in layout:
         return Constant(0)
     at, size = layout[RTA_DST]
+    if size == 4:
+        words = run.words(at)
+        if byteorder == "little":
+            words.byteswap()
+        return words.tolist()
     return [int.from_bytes(raw, "big") for (raw,) in run.rows(at, f"{size}s")]
 
 
