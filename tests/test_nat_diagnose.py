@@ -18,7 +18,7 @@ from nat_lab import SERVER, Traffic, lab_with_traffic, netinspect
 from netinspect.collect.flow_filter import FlowFilter
 from netinspect.collect.places import Place
 from netinspect.lab import Lab
-from netinspect.nat import checks
+from netinspect.nat import flow_checks
 from netinspect.nat.situation import Situation
 from netinspect.records import ConntrackCount, Finding
 from netinspect.schema import array_schema
@@ -219,10 +219,10 @@ def test_the_table_is_nearly_full() -> None:
         assert maximum
         for percent, severity in ((79, None), (81, "warning"), (96, "error")):
             situation.count = ConntrackCount(maximum * percent // 100, maximum, percent)
-            found = list(checks.table_size(situation))
+            found = list(flow_checks.table_size(situation))
             assert [finding.severity for finding in found] == ([severity] if severity else [])
         situation.count = ConntrackCount(9000, None, None, buckets=1000)
-        assert [finding.check for finding in checks.table_size(situation)] == ["buckets"]
+        assert [finding.check for finding in flow_checks.table_size(situation)] == ["buckets"]
         if maximum <= 300_000:
             world.gateway.fill("flows", maximum * 82 // 100)
             finding = only([f for f in world.diagnose() if f["check"] != "untranslated"], "table-full")

@@ -6,7 +6,8 @@ from shlex import join
 
 from ..collect.flow_filter import FlowFilter, port_of, prefix_of, protocol_of
 from ..errors import ExitStatus, NetinspectError, UsageError
-from ..nat.checks import NOTE, diagnose, flow_text
+from ..nat.checks import diagnose
+from ..nat.findings import NOTE, flow_text
 from ..nat.situation import Situation
 from ..records import Finding
 from ..render.text import printable
