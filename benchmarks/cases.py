@@ -41,17 +41,17 @@ TABLES = ("sockets", "routes", "flows")
 
 SCALES = {
     "tiny": Scale(
-        {"idle": 0, "sockets": 100, "routes": 100, "routes6": 100, "flows": 100},
+        {"idle": 0, "sockets": 100, "peers": 100, "routes": 100, "routes6": 100, "flows": 100},
         dict.fromkeys(TABLES, (50, 100)),
         0.0,
     ),
     "default": Scale(
-        {"idle": 0, "sockets": 40_000, "routes": 200_000, "routes6": 50_000, "flows": 100_000},
+        {"idle": 0, "sockets": 40_000, "peers": 40_000, "routes": 200_000, "routes6": 50_000, "flows": 100_000},
         dict.fromkeys(TABLES, (1_000, 10_000, 100_000)),
         6.0,
     ),
     "large": Scale(
-        {"idle": 0, "sockets": 40_000, "routes": 200_000, "routes6": 50_000, "flows": 100_000},
+        {"idle": 0, "sockets": 40_000, "peers": 40_000, "routes": 200_000, "routes6": 50_000, "flows": 100_000},
         dict.fromkeys(TABLES, (1_000, 10_000, 100_000, 1_000_000)),
         10.0,
     ),
@@ -80,6 +80,9 @@ CASES = (
     Case("sockets", "netinspect sockets -tas", "ss -Htan", None, "counts alone"),
     Case("sockets", "api netinspect sockets", "api pyroute2 sockets", 0.05),
     Case("sockets", "api netinspect sockets", "api psutil sockets"),
+    Case("peers", "netinspect sockets -tan", "ss -Htan", None, "each connection from another address"),
+    Case("peers", "netinspect netstat -tan", "netstat -tan", None, "each connection from another address"),
+    Case("peers", "netinspect sockets -ta --format ndjson", "ss -Htan", None, "each connection from another address"),
     Case("routes", "netinspect routes -n", "ip route", 0.9),
     Case("routes", "netinspect netstat -rn", "netstat -rn", 0.7),
     Case("routes", "netinspect routes -j", "ip -j route"),

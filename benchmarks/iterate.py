@@ -24,9 +24,9 @@ def netinspect_routes() -> Iterable[Any]:
 
 
 def netinspect_flows() -> Iterable[Any]:
-    from netinspect.collect.flows import Listing
+    import netinspect
 
-    return chain.from_iterable(Listing().batches())
+    return netinspect.flows()
 
 
 def pyroute2_sockets() -> Iterable[Any]:

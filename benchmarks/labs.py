@@ -2,24 +2,43 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from netinspect.lab import Host, Lab, load
+
+HOLD = Path(__file__).with_name("hold.py")
+_PAIRS_IN_A_PROCESS = 9_000
+"""A process may have 20,000 open files on many machines."""
 
 
 @contextmanager
 def table(kind: str, rows: int) -> Iterator[Host]:
-    """A host with that many sockets, routes, routes6 (IPv6) or flows; ``idle`` has nothing. Raises LabError."""
+    """A host with so much of one kind; ``idle`` has nothing. Raises LabError.
+
+    sockets (TCP, few addresses), peers (TCP, each connection from another address), routes, routes6 (IPv6), flows.
+    """
     counts = {name: rows if name == kind else 0 for name in ("sockets", "routes", "flows")}
     with Lab(load("scale", counts)) as lab:
         host = lab["big"]
         if kind == "routes6":
             _ipv6_routes(host, rows)
+        elif kind == "peers":
+            _peers(host, rows // 2)
         yield host
 
 
 def _ipv6_routes(host: Host, count: int) -> None:
     lines = [f"route add 2001:db8:{number >> 16:x}:{number & 0xFFFF:x}::/64 via fd00::2\n" for number in range(count)]
-    # The kernel keeps IPv6 routes below a limit where it is set (net.ipv6.route.max_size).
     host.run("ip", "-6", "-batch", "-", input="".join(lines), timeout=600)
+
+
+def _peers(host: Host, pairs: int) -> None:
+    for first in range(0, pairs, _PAIRS_IN_A_PROCESS):
+        count = min(_PAIRS_IN_A_PROCESS, pairs - first)
+        process = host.popen([sys.executable, "-I", str(HOLD), str(first), str(count)], stdin=-1, stdout=-1)
+        assert process.stdout is not None
+        if process.stdout.readline() != "ready\n":
+            raise RuntimeError(f"{2 * count} sockets could not be opened")
