@@ -8,6 +8,7 @@ import re
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
+from time import monotonic, sleep
 from typing import Any
 
 import group_members
@@ -17,6 +18,7 @@ from group_members import GROUPS, SENDERS, another_process, member, packet_membe
 from throwaway import NETINSPECT, Namespace
 
 from netinspect.collect import groups as collected
+from netinspect.collect import multicast_routing
 from netinspect.collect.group_events import Watch
 from netinspect.collect.groups import Listing, Query
 from netinspect.collect.places import Place
@@ -112,6 +114,47 @@ def test_the_process_that_joined_in_the_lab_is_the_one_shown(lab: LabFactory) ->
         assert joined.sources == row.included + row.excluded
         (process,) = joined.processes
         assert os.readlink(f"/proc/{process.pid}/fd/{process.fd}") == f"socket:[{joined.inode}]"
+
+
+@pytest.mark.parametrize(
+    ("setting", "group", "version"),
+    [
+        ("ipv4/conf/eth0/force_igmp_version=2", GROUPS["inet"], "IGMPv2"),
+        ("ipv6/conf/eth0/force_mld_version=1", GROUPS["inet6"], "MLDv1"),
+        ("ipv6/conf/eth0/force_mld_version=2", GROUPS["inet6"], "MLDv2"),
+    ],
+)
+def test_each_version_in_the_lab_reaches_the_bridge_and_its_leaving_is_seen(
+    lab: LabFactory, setting: str, group: str, version: str
+) -> None:
+    net = lab("multicast")
+    bridge, host = net.hosts["bridge"], net.hosts["m1"]
+
+    def force() -> None:
+        path, value = setting.split("=")
+        with open(f"/proc/sys/net/{path}", "w") as file:
+            file.write(value)
+
+    host.call(force)
+    with host.call(lambda: member(group, "eth0")) as opened:
+        (row,) = listed(host.path, groups=[group], sockets=True)
+        assert (row.version, row.users, row.filter_mode) == (version, 1, "exclude")
+        ((process,),) = (found.processes for found in row.sockets or () if found.joined)
+        assert os.readlink(f"/proc/{process.pid}/fd/{process.fd}") == os.readlink(f"/proc/self/fd/{opened.fileno()}")
+        deadline = monotonic() + 15
+        ports: set[str] = set()
+        while monotonic() < deadline and "m1" not in ports:
+            view = multicast_routing.Listing("bridge", Query(groups=[group]), [Place(bridge.path)])
+            ports = {entry.port for batch in view.batches() for entry in batch}
+            sleep(0.05)
+        assert ports == {"m1"}
+        place = Place(host.path)
+        place.open()
+        watched = Watch(Query(groups=[group]), [place], 0.2)
+        opened.close()
+        assert first(watched, ("leave", group))["leave", group].interface == "eth0"
+        watched.close()
+        place.close()
 
 
 @FAMILIES
