@@ -41,17 +41,33 @@ TABLES = ("sockets", "routes", "flows")
 
 SCALES = {
     "tiny": Scale(
-        {"idle": 0, "sockets": 100, "peers": 100, "routes": 100, "routes6": 100, "flows": 100},
+        {"idle": 0, "sockets": 100, "peers": 100, "routes": 100, "routes6": 100, "flows": 100, "links": 10},
         dict.fromkeys(TABLES, (50, 100)),
         0.0,
     ),
     "default": Scale(
-        {"idle": 0, "sockets": 40_000, "peers": 40_000, "routes": 200_000, "routes6": 50_000, "flows": 100_000},
+        {
+            "idle": 0,
+            "sockets": 40_000,
+            "peers": 40_000,
+            "routes": 200_000,
+            "routes6": 50_000,
+            "flows": 100_000,
+            "links": 1_000,
+        },
         dict.fromkeys(TABLES, (1_000, 10_000, 100_000)),
         6.0,
     ),
     "large": Scale(
-        {"idle": 0, "sockets": 40_000, "peers": 40_000, "routes": 200_000, "routes6": 50_000, "flows": 100_000},
+        {
+            "idle": 0,
+            "sockets": 40_000,
+            "peers": 40_000,
+            "routes": 200_000,
+            "routes6": 50_000,
+            "flows": 100_000,
+            "links": 1_000,
+        },
         dict.fromkeys(TABLES, (1_000, 10_000, 100_000, 1_000_000)),
         10.0,
     ),
@@ -89,6 +105,10 @@ CASES = (
     Case("routes", "api netinspect routes", "api pyroute2 routes", 0.05),
     Case("routes6", "netinspect routes -6n", "ip -6 route"),
     Case("routes6", "netinspect netstat -6rn", "netstat -6rn"),
+    Case("links", "netinspect links", "ip -s link"),
+    Case("links", "netinspect netstat -i", "netstat -i"),
+    Case("links", "netinspect addresses", "ip address"),
+    Case("links", "netinspect groups", "ip maddress"),
     Case("flows", "netinspect conntrack -n", "conntrack -L", 0.9),
     Case("flows", "netinspect conntrack --format ndjson", "conntrack -L -o xml"),
     Case("flows", "api netinspect flows", "api pyroute2 flows", 0.05),

@@ -18,13 +18,16 @@ _PAIRS_IN_A_PROCESS = 9_000
 def table(kind: str, rows: int) -> Iterator[Host]:
     """A host with so much of one kind; ``idle`` has nothing. Raises LabError.
 
-    sockets (TCP, few addresses), peers (TCP, each connection from another address), routes, routes6 (IPv6), flows.
+    sockets (TCP, few addresses), peers (TCP, each connection from another address), routes, routes6 (IPv6), flows,
+    links (interfaces).
     """
     counts = {name: rows if name == kind else 0 for name in ("sockets", "routes", "flows")}
     with Lab(load("scale", counts)) as lab:
         host = lab["big"]
         if kind == "routes6":
             _ipv6_routes(host, rows)
+        elif kind == "links":
+            _links(host, rows)
         elif kind == "peers":
             _peers(host, rows // 2)
         yield host
@@ -33,6 +36,11 @@ def table(kind: str, rows: int) -> Iterator[Host]:
 def _ipv6_routes(host: Host, count: int) -> None:
     lines = [f"route add 2001:db8:{number >> 16:x}:{number & 0xFFFF:x}::/64 via fd00::2\n" for number in range(count)]
     host.run("ip", "-6", "-batch", "-", input="".join(lines), timeout=600)
+
+
+def _links(host: Host, count: int) -> None:
+    lines = [f"link add left{number} up type veth peer right{number}\n" for number in range(count // 2)]
+    host.run("ip", "-batch", "-", input="".join(lines), timeout=600)
 
 
 def _peers(host: Host, pairs: int) -> None:

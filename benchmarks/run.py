@@ -19,7 +19,7 @@ from report import Compared, Point, Report
 
 from netinspect.errors import NetinspectError
 
-_LONGEST = 30.0
+_LONGEST = 20.0
 """Seconds that a single run may take: where the next size of a series would take longer, the series ends."""
 
 
