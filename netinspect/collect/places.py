@@ -143,19 +143,31 @@ def in_places(
         problem(f"network namespaces left out: {len(labels)} ({named}): {reason}")
 
 
+_ONE_BY_ONE = 8
+"""Names that are asked for singly: who needs more is better off with all of them."""
+
+
 class InterfaceNames(dict[int, str]):
-    """Names of a namespace's interfaces by index, asked for one by one as they are met."""
+    """Names of a namespace's interfaces by index, asked for as they are met."""
 
     def __init__(self, place: Place) -> None:
         super().__init__()
         self._place = place
+        self._asked = 0
 
     def __missing__(self, index: int) -> str:
         from ..decode import link
 
+        self._asked += 1
+        found = None
         try:
-            opened = self._place.connect(NETLINK_ROUTE)
-            found = link.name(Dump(opened, link.request(index=index), "naming an interface"))
+            if self._asked == _ONE_BY_ONE:
+                opened = self._place.connect(NETLINK_ROUTE)
+                self.update(link.names(Dump(opened, link.dump_request(), "naming interfaces")))
+                found = self.get(index)
+            if found is None:
+                opened = self._place.connect(NETLINK_ROUTE)
+                found = link.name(Dump(opened, link.request(index=index), "naming an interface"))
         except (NetlinkError, NamespaceError):
             found = None  # gone, or in another namespace
         name = self[index] = found or f"if{index}"

@@ -85,7 +85,7 @@ class Options:
         """The record's fields that are shown."""
         fields = fields_of(self.output)
         if self.output.columns is None and self.rates is None:
-            fields.remove("rates")
+            return [field for field in fields if field != "rates"]
         return fields
 
 

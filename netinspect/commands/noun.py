@@ -42,9 +42,14 @@ def write_listing(
 
 
 def fields_of(output: OutputOptions) -> list[str]:
-    """The record's fields that are shown: those asked for, or all; the namespace first, where rows must tell theirs."""
+    """The record's fields that are shown: those asked for, or all; the namespace first, where rows must tell theirs.
+
+    A table has columns of its own instead.
+    """
     if output.columns is not None:
         return output.columns
+    if output.format == "table":
+        return []
     from .. import records
 
     known: list[str] = [field for field in getattr(records, output.record)._fields if field != "netns"]

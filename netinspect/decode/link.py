@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from struct import pack
 
-from ..netlink.messages import NLM_F_ACK, message
+from ..netlink.messages import NLM_F_ACK, NLM_F_DUMP, message
 from .sock_diag import text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from ..netlink.messages import Run
 
@@ -18,6 +18,7 @@ IFLA_IFNAME = 3
 _IFLA_EXT_MASK = 29
 _RTEXT_FILTER_SKIP_STATS = 8
 _BODY = 16
+_INDEX = 20
 
 
 def request(*, index: int = 0) -> bytes:
@@ -25,6 +26,22 @@ def request(*, index: int = 0) -> bytes:
     payload = pack("=BxHiII", 0, 0, index, 0, 0)
     mask = pack("=HHI", 8, _IFLA_EXT_MASK, _RTEXT_FILTER_SKIP_STATS)
     return message(RTM_GETLINK, NLM_F_ACK, payload + mask)
+
+
+def dump_request() -> bytes:
+    """All interfaces, without their counters."""
+    mask = pack("=HHI", 8, _IFLA_EXT_MASK, _RTEXT_FILTER_SKIP_STATS)
+    return message(RTM_GETLINK, NLM_F_DUMP, bytes(_BODY) + mask)
+
+
+def names(runs: Iterable[Run]) -> Iterator[tuple[int, str]]:
+    """Index and name of each interface in the answer. Raises NetlinkError where messages are malformed."""
+    for run in runs:
+        for part, layout in run.by_layout(_BODY):
+            if IFLA_IFNAME in layout:
+                at, size = layout[IFLA_IFNAME]
+                raws = part.unpack(at, f"{size}s")
+                yield from zip(part.u32(_INDEX), [text(raw.split(b"\0", 1)[0]) for raw in raws], strict=True)
 
 
 def name(runs: Iterable[Run]) -> str | None:

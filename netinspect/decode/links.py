@@ -7,7 +7,6 @@ from sys import byteorder
 
 from ..batch import NONE, Batch, Constant, interleaved
 from ..netlink.messages import NLM_F_ACK, NLM_F_DUMP, attribute, attributes, each_attribute, malformed, message
-from ..records import LinkStatistics, XdpProgram
 from .link import IFLA_IFNAME, RTM_GETLINK
 from .rtnetlink import Made, address_text, by_bytes, interfaces, named
 from .sock_diag import place, text
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
     from ..batch import Column
     from ..netlink.messages import Layout, Run
+    from ..records import XdpProgram
 
 RTM_NEWLINK = 16
 
@@ -265,6 +265,8 @@ def _xdp_of(raw: bytes) -> tuple[XdpProgram, ...] | None:
         kind: int.from_bytes(raw[at : at + size], byteorder)
         for kind, (at, size) in attributes(raw, 0, len(raw)).items()
     }
+    from ..records import XdpProgram
+
     attached = inside.get(_XDP_ATTACHED, 0)
     if not attached:
         return None
@@ -284,6 +286,8 @@ def _statistics(_: Decoder, run: Run, layout: Layout) -> Column:
     at = place(run, layout, IFLA_STATS64, 8 * 23)
     if at is None:
         return NONE
+    from ..records import LinkStatistics
+
     known = min(layout[IFLA_STATS64][1] // 8, len(LinkStatistics._fields))
     missing = (None,) * (len(LinkStatistics._fields) - known)
     return [LinkStatistics._make(row + missing) for row in run.rows(at, f"{known}Q")]
