@@ -8,12 +8,19 @@ from __future__ import annotations
 
 __version__ = "0.1.0"
 __all__ = [
+    "addresses",
     "bridge_groups",
     "flows",
     "health",
+    "links",
     "memberships",
     "multicast_interfaces",
     "multicast_routes",
+    "neighbour_tables",
+    "neighbours",
+    "route_to",
+    "routes",
+    "rules",
     "save_sample",
     "sockets",
     "statistics",
@@ -29,6 +36,13 @@ if TYPE_CHECKING:
     from .api_groups import memberships as memberships
     from .api_groups import multicast_interfaces as multicast_interfaces
     from .api_groups import multicast_routes as multicast_routes
+    from .api_routing import addresses as addresses
+    from .api_routing import links as links
+    from .api_routing import neighbour_tables as neighbour_tables
+    from .api_routing import neighbours as neighbours
+    from .api_routing import route_to as route_to
+    from .api_routing import routes as routes
+    from .api_routing import rules as rules
     from .api_statistics import health as health
     from .api_statistics import save_sample as save_sample
     from .api_statistics import statistics as statistics
@@ -38,6 +52,7 @@ _MODULES = {
     "api": ("sockets",),
     "api_flows": ("flows", "translations"),
     "api_groups": ("memberships", "multicast_routes", "multicast_interfaces", "bridge_groups"),
+    "api_routing": ("addresses", "links", "neighbour_tables", "neighbours", "route_to", "routes", "rules"),
     "api_statistics": ("statistics", "save_sample", "health"),
 }
 """Loaded when one of their names is first asked for: the command line starts without them."""

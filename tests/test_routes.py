@@ -21,7 +21,7 @@ from netinspect.collect.places import Place
 from netinspect.collect.routes import Listing, Prefix, Query
 from netinspect.decode import route
 from netinspect.decode.rtnetlink import AF_INET, AF_INET6, Names
-from netinspect.errors import NetlinkError
+from netinspect.errors import NetlinkError, UsageError
 from netinspect.joins.routing_names import RoutingNames
 from netinspect.netlink.messages import Answer
 from netinspect.records import Route
@@ -484,3 +484,21 @@ def test_names_come_from_the_files_and_from_the_kernels_numbers(tmp_path: Any, m
 
 def test_a_socket_of_the_kernels_own_is_not_needed_for_addresses() -> None:
     assert Prefix("10/8").bits == int.from_bytes(socket.inet_aton("10.0.0.0"), "big")
+
+
+def test_the_python_api_gives_the_same_records(zoo: Namespace) -> None:
+    import netinspect
+
+    found = list(netinspect.routes(table=100, netns=zoo.path))
+    assert [one.destination for one in found] == ["10.50.0.0/16"]
+    within = netinspect.routes(table=None, prefix="10.41.0.0/16", match="root", netns=zoo.path)
+    assert {one.destination for one in within} == {"10.41.0.0/25", "10.41.0.1/32"}
+    answer = netinspect.route_to("10.50.1.1", source="10.0.0.1", netns=zoo.path)
+    assert answer.interface == "v0"
+    assert {one.name for one in netinspect.links(kind="veth", netns=zoo.path)} == {"v0", "v1"}
+    assert "10.0.0.1" in {one.address for one in netinspect.addresses(netns=zoo.path)}
+    assert {one.family for one in netinspect.rules(families="inet", netns=zoo.path)} == {"inet"}
+    assert list(netinspect.neighbours(states="permanent", netns=zoo.path)) == []
+    assert {one.name for one in netinspect.neighbour_tables(netns=zoo.path)} == {"arp_cache", "ndisc_cache"}
+    with pytest.raises(UsageError):
+        netinspect.routes(families="ipx")

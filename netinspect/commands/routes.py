@@ -6,7 +6,7 @@ from ..batch import Plain
 from ..collect.routes import FAMILIES, MAIN_TABLE, Listing, Prefix, Query
 from ..decode.route import RouteBatch
 from ..errors import ExitStatus, UsageError
-from ..joins.routing_names import RoutingNames
+from ..joins.routing_names import RoutingNames, numbered
 from ..options import Command, Group, Option
 from ..render.table import Column, Field
 from .output import NAMESPACES, OutputOptions, output_group
@@ -147,18 +147,18 @@ class Options:
         everything = self.verb in ("summary", "cache")
         table: int | None = None if everything else MAIN_TABLE
         if "table" in chosen:
-            table = None if chosen["table"] == "all" else _number("rt_tables", chosen["table"], "table") or None
+            table = None if chosen["table"] == "all" else numbered("rt_tables", chosen["table"]) or None
         equal: dict[str, Any] = {}
         if "scope" in chosen:
             scopes = RoutingNames("rt_scopes")
-            equal["scope"] = scopes[_number("rt_scopes", chosen["scope"], "scope")]
+            equal["scope"] = scopes[numbered("rt_scopes", chosen["scope"])]
         for option, field in (("via", "gateway"), ("source", "preferred_source")):
             if option in chosen:
                 equal[field] = _address(chosen[option])
         return Query(
             families or (FAMILIES if everything and self.verb != "cache" else FAMILIES[:2]),
             table=table,
-            protocol=_number("rt_protos", chosen["protocol"], "protocol") if "protocol" in chosen else None,
+            protocol=numbered("rt_protos", chosen["protocol"]) if "protocol" in chosen else None,
             kind=chosen.get("type"),
             interface=chosen.get("interface"),
             prefix=self.prefix,
@@ -174,13 +174,6 @@ class Options:
             return self.output.columns
         fields = [*_FIELDS, *{"get": _GET_FIELDS, "cache": _CACHE_FIELDS}.get(self.verb, ())]
         return ["netns", *fields] if self.output.told_apart else fields
-
-
-def _number(kind: str, name: str, what: str) -> int:
-    number = RoutingNames(kind).number(name)
-    if number is None or number >= (1 << 32 if what == "table" else 256):
-        raise UsageError(f"no {what} {name!r}: give a name from {kind}, or a number")
-    return number
 
 
 def _address(text: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from ..errors import UsageError
+
 DIRECTORIES = ("/usr/share/iproute2", "/usr/lib/iproute2", "/etc/iproute2")
 """Where the files are, the one that counts most at the end. Beside each NAME there may be NAME.d/*.conf."""
 
@@ -59,3 +61,14 @@ class RoutingNames(dict[int, str]):
         except ValueError:
             return None
         return number if 0 <= number < 1 << 32 else None
+
+
+_WHAT = {"rt_tables": "table", "rt_protos": "protocol", "rt_scopes": "scope"}
+
+
+def numbered(kind: str, name: str) -> int:
+    """The number of a name of that kind, or of digits. Raises UsageError where there is none."""
+    number = RoutingNames(kind).number(name)
+    if number is None or number >= (1 << 32 if kind == "rt_tables" else 256):
+        raise UsageError(f"no {_WHAT[kind]} {name!r}: give a name from {kind}, or a number")
+    return number

@@ -1,0 +1,153 @@
+"""The Python API of routing, links and neighbours: what `netinspect routes` and its sisters list, as records."""
+
+from __future__ import annotations
+
+from .api import _places, _several
+from .api_flows import Listed
+from .collect import addresses as collected_addresses
+from .collect import links as collected_links
+from .collect import neighbours as collected_neighbours
+from .collect import routes as collected_routes
+from .collect import rules as collected_rules
+from .errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .records import Route
+
+    Texts = str | Iterable[str]
+
+
+def routes(
+    *,
+    families: Texts = ("inet", "inet6"),
+    table: str | int | None = "main",
+    protocol: str | int | None = None,
+    type: str | None = None,
+    interface: str | None = None,
+    prefix: str | None = None,
+    match: str = "exact",
+    exceptions: bool = False,
+    netns: Texts | None = None,
+    all_netns: bool = False,
+) -> Listed:
+    """Routes, as Route records, streamed in the kernel's order: a table of any size takes the same memory.
+
+    ``families`` are of inet, inet6 and mpls. ``table`` and ``protocol`` are names (rt_tables, rt_protos) or numbers,
+    None is all of them; with ``type`` and ``interface`` they are for the kernel to filter by. ``prefix`` selects
+    destinations: that very one (``match="exact"``), those within it (``"root"``) or those that cover it
+    (``"match"``). ``exceptions`` lists what was learned about single destinations (path MTUs, redirects) instead.
+
+    Raises UsageError for what makes no sense, and while iterating NamespaceError and NetlinkError.
+    """
+    from .joins.routing_names import numbered
+
+    wanted = _known(families, collected_routes.FAMILIES)
+    if match not in ("exact", "root", "match"):
+        raise UsageError(f"match is exact, root or match, not {match!r}")
+    query = collected_routes.Query(
+        wanted,
+        table=None if table is None or (exceptions and table == "main") else numbered("rt_tables", str(table)),
+        protocol=None if protocol is None else numbered("rt_protos", str(protocol)),
+        kind=type,
+        interface=interface,
+        prefix=None if prefix is None else collected_routes.Prefix(prefix, match),
+        exceptions=exceptions,
+        explicit="mpls" in wanted,
+    )
+    return Listed(collected_routes.Listing(query, _places(netns, all_netns)))
+
+
+def route_to(address: str, *, netns: str | None = None, **selectors: str | int) -> Route:
+    """How the kernel would send to an address: the FIB's answer, with the rule and the table entry that gave it.
+
+    ``selectors`` are those of `ip route get`: source (for its `from`), iif, oif, mark, uid, tos, ipproto, sport,
+    dport. Raises UsageError, NamespaceError, and NetlinkError where no route leads there.
+    """
+    from .collect.route_lookup import Lookup, lookups
+
+    words = [address]
+    for name, value in selectors.items():
+        words += ["from" if name == "source" else name, str(value)]
+    for batch in lookups(Lookup(words), _places(netns, False)):
+        for route in batch:
+            found: Route = route
+            return found
+    raise UsageError(f"no answer for {address!r}")
+
+
+def rules(*, families: Texts = (), netns: Texts | None = None, all_netns: bool = False) -> Listed:
+    """The rules that choose a routing table, in their order, as Rule records. Raises as ``routes`` does."""
+    wanted = _known(families, collected_rules.FAMILIES)
+    return Listed(collected_rules.Listing(wanted, _places(netns, all_netns)))
+
+
+def neighbours(
+    *,
+    families: Texts = (),
+    interface: str | None = None,
+    states: Texts = (),
+    everything: bool = False,
+    netns: Texts | None = None,
+    all_netns: bool = False,
+) -> Listed:
+    """Entries of ARP's table and IPv6's, as Neighbour records.
+
+    ``everything`` includes those that need no look-up, as multicast addresses. Raises as ``routes`` does.
+    """
+    query = collected_neighbours.Query(
+        _known(families, collected_neighbours.FAMILIES),
+        interface=interface,
+        states=_several(states),
+        everything=everything,
+    )
+    return Listed(collected_neighbours.Listing(query, _places(netns, all_netns)))
+
+
+def neighbour_tables(*, netns: Texts | None = None, all_netns: bool = False) -> Listed:
+    """The tables of neighbours, their limits and counters, as NeighbourTable records. Raises as ``routes`` does."""
+    return Listed(collected_neighbours.TableListing(_places(netns, all_netns)))
+
+
+def addresses(
+    *,
+    families: Texts = (),
+    interface: str | None = None,
+    scope: str | None = None,
+    netns: Texts | None = None,
+    all_netns: bool = False,
+) -> Listed:
+    """The addresses of interfaces, as Address records. Raises as ``routes`` does."""
+    wanted = _known(families, collected_addresses.FAMILIES)
+    query = collected_addresses.Query(wanted, interface=interface, scope=scope)
+    return Listed(collected_addresses.Listing(query, _places(netns, all_netns)))
+
+
+def links(
+    names: Texts = (),
+    *,
+    kind: str | None = None,
+    master: str | None = None,
+    up: bool = False,
+    rates: float | None = None,
+    netns: Texts | None = None,
+    all_netns: bool = False,
+) -> Listed:
+    """Network interfaces, as Link records. ``rates`` measures over so many seconds. Raises as ``routes`` does."""
+    query = collected_links.Query(_several(names), kind=kind, master=master, up=up)
+    places = _places(netns, all_netns)
+    if rates is not None:
+        from .collect.rates import RatedListing
+
+        return Listed(RatedListing(query, places, rates))
+    return Listed(collected_links.Listing(query, places))
+
+
+def _known(families: Texts, known: tuple[str, ...]) -> tuple[str, ...]:
+    wanted: tuple[str, ...] = _several(families)
+    for family in wanted:
+        if family not in known:
+            raise UsageError(f"{family!r} is none of {', '.join(known)}")
+    return wanted
