@@ -101,10 +101,10 @@ def test_every_holder_of_the_other_end_is_listed(namespace: Namespace, stack: Ex
     with child(lambda: None) as pid:
         found = Found(namespace)
     (record,) = [record for record in found.records if record.inode == inode(calling)]
-    assert [(one.pid, one.fd) for one in record.peers or ()] == [
+    assert {(one.pid, one.fd) for one in record.peers or ()} == {
         (os.getpid(), accepted.fileno()),
         (pid, accepted.fileno()),
-    ]
+    }
     assert f"pid={pid},fd={accepted.fileno()}" in found.texts[inode(calling)]
 
 
