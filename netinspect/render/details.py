@@ -9,7 +9,7 @@ from __future__ import annotations
 from itertools import repeat
 
 from ..batch import NONE, Batch, Constant, Nested
-from .rows import Cell, Texts, literal, rows
+from .rows import Cell, Texts, diverse, literal, rows
 from .table import Column
 from .text import printable
 
@@ -46,11 +46,11 @@ def duration(milliseconds: float) -> str:
 def rate(bytes_per_second: float) -> str:
     """A rate in bits a second: ``87.4Gbps``."""
     bits = bytes_per_second * 8.0
-    for unit in ("", "K", "M", "G"):
-        if bits < 1000:
-            return f"{bits:.3g}{unit}bps"
-        bits /= 1000
-    return f"{bits:.3g}Tbps"
+    if bits < 1e6:
+        return f"{bits:.3g}bps" if bits < 1e3 else f"{bits / 1e3:.3g}Kbps"
+    if bits < 1e9:
+        return f"{bits / 1e6:.3g}Mbps"
+    return f"{bits / 1e9:.3g}Gbps" if bits < 1e12 else f"{bits / 1e12:.3g}Tbps"
 
 
 _CONGESTION_FIELDS = (
@@ -118,14 +118,15 @@ class TcpInfoLine(Line):
             return Cell(f" {name}:%d", column)
 
         yield word("", _option_words, "options")
-        yield word("", lambda name: f"{printable(name)} " if name else "", "congestion_control")
+        yield word("", lambda name: literal(f"{printable(name)} ") if name else "", "congestion_control")
         yield word(
             "wscale",
             lambda send, receive: "" if send is None else f"wscale:{send},{receive} ",
             *("send_window_scale", "receive_window_scale"),
         )
         yield word("rto", lambda value: f"rto:{value:g}", "retransmission_timeout")
-        yield word("rtt", lambda rtt, rttvar: f" rtt:{rtt:g}/{rttvar:g}", "rtt", "rttvar")
+        yield word("rtt", lambda value: f" rtt:{value:g}", "rtt")
+        yield word("rttvar", lambda value: f"/{value:g}", "rttvar")
         yield word("ato", lambda value: f" ato:{value:g}" if value else "", "acknowledgment_timeout")
         for name, field in (
             ("mss", "send_mss"),
@@ -180,18 +181,21 @@ class TcpInfoLine(Line):
         yield Cell(")")
 
     def _word(self, batch: Batch, name: str, show: Callable[..., str], fields: Sequence[str]) -> Cell:
-        """A word made of the values of some fields, each different text but once."""
+        """A word made of the values of some fields; ``show`` makes the format of one that is no directive.
+
+        Its text is kept where values repeat, as those of settings do, and those of idle connections.
+        """
         columns = [batch.column(field) for field in fields]
         constants = [column.value for column in columns if isinstance(column, Constant)]
         if len(constants) == len(columns):
-            return Cell(literal(show(*constants)))
+            return Cell(show(*constants))
+        values = [repeat(column.value) if isinstance(column, Constant) else column for column in columns]
+        if any(not isinstance(column, Constant) and diverse(column) for column in columns):
+            return Cell(map(show, *values))
         texts = self._texts.get((name, *fields))
         if texts is None:
-            alone = len(fields) == 1
-            make = (lambda value: literal(show(value))) if alone else (lambda values: literal(show(*values)))
-            texts = Texts(make, _KEPT)
+            texts = Texts(show if len(fields) == 1 else lambda values: show(*values), _KEPT)
             self._texts[(name, *fields)] = texts
-        values = [repeat(column.value) if isinstance(column, Constant) else column for column in columns]
         # Some of them have no end.
         return Cell(map(texts.__getitem__, values[0] if len(values) == 1 else zip(*values)))  # noqa: B905
 
@@ -242,7 +246,7 @@ def _busy(busy: int | None, window: int | None, buffer: int | None) -> str:
     words = f" busy:{busy // 1000}ms"
     for name, limited in (("rwnd_limited", window), ("sndbuf_limited", buffer)):
         if limited:
-            words += f" {name}:{limited // 1000}ms({100 * limited / busy:.1f}%)"
+            words += f" {name}:{limited // 1000}ms({100 * limited / busy:.1f}%%)"
     return words
 
 
