@@ -9,7 +9,8 @@ from ..decode.rtnetlink import FAMILY_NUMBERS
 from ..errors import NetlinkError, UsageError
 from ..netlink.transport import NETLINK_ROUTE, Dump
 from .dumps import whole_table
-from .places import Place, in_places
+from .listing import BaseListing
+from .places import Place
 from .routes import names_of
 
 TYPE_CHECKING = False
@@ -32,19 +33,13 @@ class Query:
         self.scope = scope
 
 
-class Listing:
-    """One listing: ``batches()`` streams it. ``problems`` has, at its end, what could not be listed, and why."""
+class Listing(BaseListing):
+    """One listing: ``batches()`` streams it."""
 
     def __init__(self, query: Query | None = None, places: Sequence[Place] = ()) -> None:
         """Without ``places``: the current namespace."""
         self.query = query or Query()
-        self.problems: list[str] = []
-        self.notes: list[str] = []
-        self._places = places or (Place(),)
-
-    def batches(self) -> Iterator[Batch]:
-        """The addresses, as they come. Raises NetlinkError where the kernel refuses altogether, NamespaceError."""
-        return in_places(self._places, self._place, self.problems.append)
+        super().__init__(places)
 
     def _place(self, place: Place) -> Iterator[Batch]:
         query = self.query

@@ -7,11 +7,11 @@ from ..errors import NetlinkError
 from ..netlink.transport import NETLINK_NETFILTER, Dump
 from .dumps import whole_dump
 from .flows import explained
-from .places import in_places
+from .listing import BaseListing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from ..batch import Batch
     from .places import Place
@@ -19,16 +19,8 @@ if TYPE_CHECKING:
 OPERATION = "listing expectations"
 
 
-class Listing:
-    """One listing: ``batches()`` streams it. ``problems`` has, at its end, what could not be listed, and why."""
-
-    def __init__(self, places: Sequence[Place]) -> None:
-        self.problems: list[str] = []
-        self._places = places
-
-    def batches(self) -> Iterator[Batch]:
-        """The expectations. Raises ConntrackError, NetlinkError and NamespaceError."""
-        return in_places(self._places, self._place, self.problems.append)
+class Listing(BaseListing):
+    """One listing: ``batches()`` streams it, and raises ConntrackError where there is no connection tracking."""
 
     def _place(self, place: Place) -> Iterator[Batch]:
         def dump() -> Dump:

@@ -10,7 +10,8 @@ from ..errors import NetinspectError, NetlinkError
 from ..netlink.transport import NETLINK_NETFILTER, Dump
 from .dumps import whole_dump
 from .flow_filter import FlowFilter
-from .places import Place, in_places
+from .listing import BaseListing
+from .places import Place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,22 +28,18 @@ class ConntrackError(NetinspectError):
     """Connection tracking cannot be asked: no permission, or not in this kernel."""
 
 
-class Listing:
-    """One listing: ``batches()`` streams it. ``problems`` has, at its end, what could not be listed, and why."""
+class Listing(BaseListing):
+    """One listing: ``batches()`` streams it, and raises ConntrackError where there is no connection tracking."""
 
     def __init__(self, wanted: FlowFilter | None = None, places: Sequence[Place] = ()) -> None:
         """Without ``places``: the current namespace."""
         self.wanted = wanted or FlowFilter()
-        self.problems: list[str] = []
-        self.notes: list[str] = []
-        """Things worth knowing that leave nothing out."""
+        super().__init__(places)
         self._idle: dict[str, list[str | None]] = {}
         """Why there are no entries at all, and in which places."""
-        self._places = places or (Place(),)
 
     def batches(self) -> Iterator[Batch]:
-        """The entries, as they come. Raises ConntrackError, NetlinkError and NamespaceError."""
-        yield from in_places(self._places, self._place, self.problems.append)
+        yield from super().batches()
         self.conclude()
 
     def _place(self, place: Place) -> Iterator[Batch]:

@@ -15,7 +15,8 @@ from ..netlink.transport import NETLINK_ROUTE, Dump
 from ..procfs import interface_sysctl, network_text
 from ..records import Membership
 from .dumps import whole_list
-from .places import InterfaceNames, Place, in_places
+from .listing import BaseListing
+from .places import InterfaceNames, Place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,22 +68,18 @@ class Query:
         return (not self.groups or group in self.groups) and (not self.interfaces or interface in self.interfaces)
 
 
-class Listing:
-    """One listing: ``batches()`` gives it. ``problems`` has, at its end, what could not be listed, and why."""
+class Listing(BaseListing):
+    """One listing: ``batches()`` gives it."""
 
     def __init__(self, query: Query, places: Sequence[Place] = ()) -> None:
         """Without ``places``: the current namespace."""
         self.query = query
-        self.problems: list[str] = []
-        self.notes: list[str] = []
-        """Things worth knowing that leave nothing out: a fallback that was taken."""
-        self._places = places or (Place(),)
+        super().__init__(places)
         self._known: Holders | None = None
 
     def batches(self) -> Iterator[Batch]:
-        """The memberships. Raises NetlinkError where the kernel refuses, NamespaceError, NetinspectError."""
         try:
-            yield from in_places(self._places, self._place, self.problems.append)
+            yield from super().batches()
         finally:
             if self._known is not None:
                 self._known.close()

@@ -10,7 +10,8 @@ from ..errors import NetlinkError, UsageError
 from ..joins.routing_names import RoutingNames
 from ..netlink.transport import NETLINK_ROUTE, Dump
 from .dumps import whole_table
-from .places import InterfaceNames, Place, in_places
+from .listing import BaseListing
+from .places import InterfaceNames, Place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,19 +37,13 @@ class Query:
         self.up = up
 
 
-class Listing:
-    """One listing: ``batches()`` streams it. ``problems`` has, at its end, what could not be listed, and why."""
+class Listing(BaseListing):
+    """One listing: ``batches()`` streams it."""
 
     def __init__(self, query: Query | None = None, places: Sequence[Place] = ()) -> None:
         """Without ``places``: the current namespace."""
         self.query = query or Query()
-        self.problems: list[str] = []
-        self.notes: list[str] = []
-        self._places = places or (Place(),)
-
-    def batches(self) -> Iterator[Batch]:
-        """The links, as they come. Raises NetlinkError where the kernel refuses altogether, NamespaceError."""
-        return in_places(self._places, self._place, self.problems.append)
+        super().__init__(places)
 
     def _place(self, place: Place) -> Iterator[Batch]:
         query = self.query

@@ -13,7 +13,8 @@ from ..netlink.transport import NETLINK_ROUTE, Dump
 from ..procfs import network_text
 from ..records import MulticastInterface
 from .dumps import whole_list
-from .places import InterfaceNames, Place, in_places
+from .listing import BaseListing
+from .places import InterfaceNames, Place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,21 +31,15 @@ _MAIN_TABLE = 254
 """linux/rtnetlink.h: RT_TABLE_MAIN, which IPv6's default multicast routing table is; procfs shows no other."""
 
 
-class Listing:
+class Listing(BaseListing):
     """One listing of ``view``: routes, interfaces or bridge."""
 
     def __init__(self, view: str, query: Query, places: Sequence[Place] = ()) -> None:
         """Without ``places``: the current namespace."""
-        self.problems: list[str] = []
-        self.notes: list[str] = []
+        super().__init__(places)
         self._query = query
-        self._places = places or (Place(),)
         self._rows = {"routes": self._routes, "interfaces": self._interfaces, "bridge": self._bridge}[view]
         self._batch = {"routes": RouteBatch, "interfaces": InterfaceBatch, "bridge": BridgeBatch}[view]
-
-    def batches(self) -> Iterator[Batch]:
-        """The rows. Raises NetlinkError where the kernel refuses, NamespaceError, NetinspectError."""
-        return in_places(self._places, self._place, self.problems.append)
 
     def _place(self, place: Place) -> Iterator[Batch]:
         rows = list(self._rows(place, InterfaceNames(place)))

@@ -9,7 +9,8 @@ from ..batch import NONE, Batch, Constant
 from ..decode import address
 from ..netlink.transport import NETLINK_ROUTE, Dump
 from . import flows
-from .places import Place, in_places
+from .listing import BaseListing
+from .places import Place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,19 +54,18 @@ class TranslationBatch(Batch):
     record = "Translation"
 
 
-class Listing:
-    """One listing: ``batches()`` streams it. ``problems`` has, at its end, what could not be listed, and why."""
+class Listing(BaseListing):
+    """One listing: ``batches()`` streams it, and raises ConntrackError where there is no connection tracking."""
 
     def __init__(self, wanted: FlowFilter | None = None, places: Sequence[Place] = ()) -> None:
         """Without ``places``: the current namespace."""
-        self._flows = flows.Listing(wanted, places or (Place(),))
-        self._places = places or (Place(),)
+        super().__init__(places)
+        self._flows = flows.Listing(wanted, places)
         self.problems = self._flows.problems
         self.notes = self._flows.notes
 
     def batches(self) -> Iterator[Batch]:
-        """The translated flows, as they come. Raises ConntrackError, NetlinkError and NamespaceError."""
-        yield from in_places(self._places, self._place, self.problems.append)
+        yield from super().batches()
         self._flows.conclude()
 
     def _place(self, place: Place) -> Iterator[Batch]:

@@ -9,7 +9,8 @@ from ..decode.rtnetlink import FAMILY_NUMBERS
 from ..errors import NetlinkError
 from ..netlink.transport import NETLINK_ROUTE, Dump
 from .dumps import whole_table
-from .places import Place, in_places
+from .listing import BaseListing
+from .places import Place
 from .routes import names_of
 
 TYPE_CHECKING = False
@@ -21,19 +22,13 @@ if TYPE_CHECKING:
 FAMILIES = ("inet", "inet6")
 
 
-class Listing:
-    """One listing: ``batches()`` streams it. ``problems`` has, at its end, what could not be listed, and why."""
+class Listing(BaseListing):
+    """One listing: ``batches()`` streams it."""
 
     def __init__(self, families: Sequence[str] = (), places: Sequence[Place] = ()) -> None:
         """Without ``families``: all that there are; without ``places``: the current namespace."""
-        self.problems: list[str] = []
-        self.notes: list[str] = []
+        super().__init__(places)
         self._families = families
-        self._places = places or (Place(),)
-
-    def batches(self) -> Iterator[Batch]:
-        """The rules, as they come. Raises NetlinkError where the kernel refuses altogether, NamespaceError."""
-        return in_places(self._places, self._place, self.problems.append)
 
     def _place(self, place: Place) -> Iterator[Batch]:
         for family in self._families or FAMILIES:

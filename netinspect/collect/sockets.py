@@ -11,7 +11,8 @@ from ..decode.sock_diag import STATES
 from ..errors import NetinspectError, NetlinkError, UsageError
 from ..netlink.transport import NETLINK_SOCK_DIAG, Dump
 from .dumps import whole_dump
-from .places import InterfaceNames, Place, in_places
+from .listing import BaseListing
+from .places import InterfaceNames, Place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -104,20 +105,13 @@ class Query:
         self.memory = memory
 
 
-class Listing:
-    """One listing: ``batches()`` streams it. ``problems`` has, at its end, what could not be listed, and why."""
+class Listing(BaseListing):
+    """One listing: ``batches()`` streams it."""
 
     def __init__(self, query: Query, places: Sequence[Place] = ()) -> None:
         """Without ``places``: the current namespace."""
         self.query = query
-        self.problems: list[str] = []
-        self.notes: list[str] = []
-        """Things worth knowing that leave nothing out: a fallback that was taken."""
-        self._places = places or (Place(),)
-
-    def batches(self) -> Iterator[Batch]:
-        """The sockets, as they come. Raises NetlinkError where the kernel refuses altogether, NamespaceError."""
-        return in_places(self._places, self._place, self.problems.append)
+        super().__init__(places)
 
     def again(self) -> Iterator[Batch]:
         """The same sockets once more."""

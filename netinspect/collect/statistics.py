@@ -14,6 +14,7 @@ from ..records import Statistic
 from . import mibs
 from .counters import meaning
 from .dumps import whole_list
+from .listing import BaseListing
 from .places import Place, in_places
 
 TYPE_CHECKING = False
@@ -95,8 +96,8 @@ class Query:
         return not self.groups or not self.groups.isdisjoint(groups)
 
 
-class Listing:
-    """Reads statistics, once or twice. ``problems`` has, at the end, what could not be read, and why."""
+class Listing(BaseListing):
+    """Reads statistics, once or twice."""
 
     def __init__(
         self,
@@ -113,9 +114,7 @@ class Listing:
         namespace.
         """
         self.query = query
-        self.problems: list[str] = []
-        self.notes: list[str] = []
-        self._places = places or (Place(),)
+        super().__init__(places)
         self._seconds = seconds
         self._since = since
         self._nonzero = nonzero
