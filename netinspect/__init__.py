@@ -29,31 +29,31 @@ __all__ = [
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .api import sockets as sockets
-    from .api_flows import flows as flows
-    from .api_flows import translations as translations
-    from .api_groups import bridge_groups as bridge_groups
-    from .api_groups import memberships as memberships
-    from .api_groups import multicast_interfaces as multicast_interfaces
-    from .api_groups import multicast_routes as multicast_routes
-    from .api_routing import addresses as addresses
-    from .api_routing import links as links
-    from .api_routing import neighbour_tables as neighbour_tables
-    from .api_routing import neighbours as neighbours
-    from .api_routing import route_to as route_to
-    from .api_routing import routes as routes
-    from .api_routing import rules as rules
-    from .api_statistics import health as health
-    from .api_statistics import save_sample as save_sample
-    from .api_statistics import statistics as statistics
+    from .api.flows import flows as flows
+    from .api.flows import translations as translations
+    from .api.groups import bridge_groups as bridge_groups
+    from .api.groups import memberships as memberships
+    from .api.groups import multicast_interfaces as multicast_interfaces
+    from .api.groups import multicast_routes as multicast_routes
+    from .api.routing import addresses as addresses
+    from .api.routing import links as links
+    from .api.routing import neighbour_tables as neighbour_tables
+    from .api.routing import neighbours as neighbours
+    from .api.routing import route_to as route_to
+    from .api.routing import routes as routes
+    from .api.routing import rules as rules
+    from .api.sockets import sockets as sockets
+    from .api.statistics import health as health
+    from .api.statistics import save_sample as save_sample
+    from .api.statistics import statistics as statistics
 
 
 _MODULES = {
-    "api": ("sockets",),
-    "api_flows": ("flows", "translations"),
-    "api_groups": ("memberships", "multicast_routes", "multicast_interfaces", "bridge_groups"),
-    "api_routing": ("addresses", "links", "neighbour_tables", "neighbours", "route_to", "routes", "rules"),
-    "api_statistics": ("statistics", "save_sample", "health"),
+    "api.sockets": ("sockets",),
+    "api.flows": ("flows", "translations"),
+    "api.groups": ("memberships", "multicast_routes", "multicast_interfaces", "bridge_groups"),
+    "api.routing": ("addresses", "links", "neighbour_tables", "neighbours", "route_to", "routes", "rules"),
+    "api.statistics": ("statistics", "save_sample", "health"),
 }
 """Loaded when one of their names is first asked for: the command line starts without them."""
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from .api import _places, _several
-from .api_flows import Listed
-from .collect import groups as collected
-from .collect import multicast_routing
-from .collect.groups import FAMILIES, Query
-from .errors import UsageError
+from ..collect import groups as collected
+from ..collect import multicast_routing
+from ..collect.groups import FAMILIES, Query
+from ..errors import UsageError
+from .listed import Listed, places_of, several
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ def memberships(
     are NetinspectErrors.
     """
     query = _query(families, groups, interfaces, sockets)
-    return Listed(collected.Listing(query, _places(netns, all_netns)))
+    return Listed(collected.Listing(query, places_of(netns, all_netns)))
 
 
 def multicast_routes(
@@ -73,12 +72,12 @@ def bridge_groups(
 
 
 def _query(families: Texts, groups: Texts, interfaces: Texts, sockets: bool = False) -> Query:
-    wanted = _several(families)
+    wanted = several(families)
     for family in wanted:
         if family not in FAMILIES:
             raise UsageError(f"{family!r} is none of {', '.join(FAMILIES)}")
-    return Query(wanted, groups=_several(groups), interfaces=_several(interfaces), sockets=sockets)
+    return Query(wanted, groups=several(groups), interfaces=several(interfaces), sockets=sockets)
 
 
 def _routing(view: str, query: Query, netns: Texts | None, all_netns: bool) -> Listed:
-    return Listed(multicast_routing.Listing(view, query, _places(netns, all_netns)))
+    return Listed(multicast_routing.Listing(view, query, places_of(netns, all_netns)))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from .api import _places, _several
-from .collect import flows as entries
-from .collect import nat
-from .collect.flow_filter import (
+from ..collect import flows as entries
+from ..collect import nat
+from ..collect.flow_filter import (
     FlowFilter,
     mark_of,
     port_of,
@@ -15,69 +14,13 @@ from .collect.flow_filter import (
     status_of,
     zone_of,
 )
+from .listed import Listed, places_of, several
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from types import TracebackType
-    from typing import Any, Protocol, Self
-
-    from .batch import Batch
-
-    class Listing(Protocol):
-        """What the nouns' listings have in common."""
-
-        problems: list[str]
-        notes: list[str]
-
-        def batches(self) -> Iterator[Batch]: ...
+    from collections.abc import Iterable, Sequence
 
     Values = str | int | Iterable[str | int] | None
-
-
-class Listed:
-    """An iterator of records, and a context manager.
-
-    ``close`` ends the listing early and closes what it opened; the end of the iteration and of a ``with`` block do so
-    too. ``problems`` has, at the end of the iteration, what could not be listed, and ``notes`` what else is worth
-    knowing, such as that nothing is tracked.
-    """
-
-    def __init__(self, listing: Listing) -> None:
-        self._listing = listing
-        self._records = self._iterate()
-
-    def _iterate(self) -> Iterator[Any]:
-        for batch in self._listing.batches():
-            yield from batch
-
-    @property
-    def problems(self) -> Sequence[str]:
-        """What could not be listed, and why; one line each."""
-        return self._listing.problems
-
-    @property
-    def notes(self) -> Sequence[str]:
-        """Things worth knowing that leave nothing out; one line each."""
-        return self._listing.notes
-
-    def close(self) -> None:
-        """Ends the listing and closes its sockets. May be called more than once."""
-        self._records.close()  # type: ignore[attr-defined]  # it is a generator
-
-    def __iter__(self) -> Iterator[Any]:
-        return self._records
-
-    def __next__(self) -> Any:
-        return next(self._records)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def flows(*, netns: str | Iterable[str] | None = None, all_netns: bool = False, **wanted: Values) -> Listed:
@@ -95,12 +38,12 @@ def flows(*, netns: str | Iterable[str] | None = None, all_netns: bool = False, 
     Raises UsageError for a value that makes no sense, and while iterating NamespaceError, ConntrackError (no
     permission, or no connection tracking in this kernel) and NetlinkError. All of them are NetinspectErrors.
     """
-    return Listed(entries.Listing(_filter(wanted), _places(netns, all_netns)))
+    return Listed(entries.Listing(_filter(wanted), places_of(netns, all_netns)))
 
 
 def translations(*, netns: str | Iterable[str] | None = None, all_netns: bool = False, **wanted: Values) -> Listed:
     """The translated flows (NAT), as Translation records. Selects and raises as ``flows`` does."""
-    return Listed(nat.Listing(_filter(wanted), _places(netns, all_netns)))
+    return Listed(nat.Listing(_filter(wanted), places_of(netns, all_netns)))
 
 
 _ADDRESSES = ("source", "destination", "reply_source", "reply_destination")
@@ -112,7 +55,7 @@ def _filter(wanted: dict[str, Values]) -> FlowFilter:
     for name, values in wanted.items():
         if values is None:
             continue
-        texts = [str(value) for value in _several(values)]
+        texts = [str(value) for value in several(values)]
         if name == "families":
             found.families = _families(texts)
         elif name in _ADDRESSES:
@@ -142,7 +85,7 @@ def _filter(wanted: dict[str, Values]) -> FlowFilter:
 
 
 def _families(texts: Sequence[str]) -> tuple[str, ...]:
-    from .errors import UsageError
+    from ..errors import UsageError
 
     for text in texts:
         if text not in ("inet", "inet6"):

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from .api import _places, _several
-from .api_flows import Listed
-from .collect.statistics import Listing, Query, tables_of
+from ..collect.statistics import Listing, Query, tables_of
+from .listed import Listed, places_of, several
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .collect.samples import Sample
-    from .records import HealthCheck
+    from ..collect.samples import Sample
+    from ..records import HealthCheck
 
     Texts = str | Iterable[str]
 
@@ -37,17 +36,17 @@ def statistics(
     Raises UsageError for a table that there is not, NetinspectError for a sample that cannot be read, and while
     iterating NamespaceError. ``problems`` has what could not be read.
     """
-    groups = [group for name in _several(tables) for group in tables_of(name)]
-    query = Query(groups, _several(interfaces))
-    places = _places(netns, all_netns)
+    groups = [group for name in several(tables) for group in tables_of(name)]
+    query = Query(groups, several(interfaces))
+    places = places_of(netns, all_netns)
     return Listed(Listing(query, places, seconds=seconds, since=_sample(since), nonzero=nonzero))
 
 
 def save_sample(path: str, *, netns: Texts | None = None, all_netns: bool = False) -> None:
     """Writes all counters to a file, for ``since``. Raises NetinspectError."""
-    from .collect.samples import save
+    from ..collect.samples import save
 
-    save(path, Listing(Query(), _places(netns, all_netns)).figures())
+    save(path, Listing(Query(), places_of(netns, all_netns)).figures())
 
 
 def health(
@@ -62,14 +61,14 @@ def health(
     It is about all that was counted or, with ``seconds`` or ``since`` as for ``statistics``, what happened in that
     time. Raises NamespaceError and NetinspectError. A check whose counters could not be read is ``unknown``.
     """
-    from .collect.health import Health
+    from ..collect.health import Health
 
-    return Health(_places(netns, all_netns), seconds=seconds, since=_sample(since)).checks()
+    return Health(places_of(netns, all_netns), seconds=seconds, since=_sample(since)).checks()
 
 
 def _sample(path: str | None) -> Sample | None:
     if path is None:
         return None
-    from .collect.samples import load
+    from ..collect.samples import load
 
     return load(path)

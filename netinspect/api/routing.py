@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from .api import _places, _several
-from .api_flows import Listed
-from .collect import addresses as collected_addresses
-from .collect import links as collected_links
-from .collect import neighbours as collected_neighbours
-from .collect import routes as collected_routes
-from .collect import rules as collected_rules
-from .errors import UsageError
+from ..collect import addresses as collected_addresses
+from ..collect import links as collected_links
+from ..collect import neighbours as collected_neighbours
+from ..collect import routes as collected_routes
+from ..collect import rules as collected_rules
+from ..errors import UsageError
+from .listed import Listed, places_of, several
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .records import Route
+    from ..records import Route
 
     Texts = str | Iterable[str]
 
@@ -42,7 +41,7 @@ def routes(
 
     Raises UsageError for what makes no sense, and while iterating NamespaceError and NetlinkError.
     """
-    from .joins.routing_names import numbered
+    from ..joins.routing_names import numbered
 
     wanted = _known(families, collected_routes.FAMILIES)
     if match not in ("exact", "root", "match"):
@@ -57,7 +56,7 @@ def routes(
         exceptions=exceptions,
         explicit="mpls" in wanted,
     )
-    return Listed(collected_routes.Listing(query, _places(netns, all_netns)))
+    return Listed(collected_routes.Listing(query, places_of(netns, all_netns)))
 
 
 def route_to(address: str, *, netns: str | None = None, **selectors: str | int) -> Route:
@@ -66,12 +65,12 @@ def route_to(address: str, *, netns: str | None = None, **selectors: str | int) 
     ``selectors`` are those of `ip route get`: source (for its `from`), iif, oif, mark, uid, tos, ipproto, sport,
     dport. Raises UsageError, NamespaceError, and NetlinkError where no route leads there.
     """
-    from .collect.route_lookup import Lookup, lookups
+    from ..collect.route_lookup import Lookup, lookups
 
     words = [address]
     for name, value in selectors.items():
         words += ["from" if name == "source" else name, str(value)]
-    for batch in lookups(Lookup(words), _places(netns, False)):
+    for batch in lookups(Lookup(words), places_of(netns, False)):
         for route in batch:
             found: Route = route
             return found
@@ -81,7 +80,7 @@ def route_to(address: str, *, netns: str | None = None, **selectors: str | int) 
 def rules(*, families: Texts = (), netns: Texts | None = None, all_netns: bool = False) -> Listed:
     """The rules that choose a routing table, in their order, as Rule records. Raises as ``routes`` does."""
     wanted = _known(families, collected_rules.FAMILIES)
-    return Listed(collected_rules.Listing(wanted, _places(netns, all_netns)))
+    return Listed(collected_rules.Listing(wanted, places_of(netns, all_netns)))
 
 
 def neighbours(
@@ -100,15 +99,15 @@ def neighbours(
     query = collected_neighbours.Query(
         _known(families, collected_neighbours.FAMILIES),
         interface=interface,
-        states=_several(states),
+        states=several(states),
         everything=everything,
     )
-    return Listed(collected_neighbours.Listing(query, _places(netns, all_netns)))
+    return Listed(collected_neighbours.Listing(query, places_of(netns, all_netns)))
 
 
 def neighbour_tables(*, netns: Texts | None = None, all_netns: bool = False) -> Listed:
     """The tables of neighbours, their limits and counters, as NeighbourTable records. Raises as ``routes`` does."""
-    return Listed(collected_neighbours.TableListing(_places(netns, all_netns)))
+    return Listed(collected_neighbours.TableListing(places_of(netns, all_netns)))
 
 
 def addresses(
@@ -122,7 +121,7 @@ def addresses(
     """The addresses of interfaces, as Address records. Raises as ``routes`` does."""
     wanted = _known(families, collected_addresses.FAMILIES)
     query = collected_addresses.Query(wanted, interface=interface, scope=scope)
-    return Listed(collected_addresses.Listing(query, _places(netns, all_netns)))
+    return Listed(collected_addresses.Listing(query, places_of(netns, all_netns)))
 
 
 def links(
@@ -136,17 +135,17 @@ def links(
     all_netns: bool = False,
 ) -> Listed:
     """Network interfaces, as Link records. ``rates`` measures over so many seconds. Raises as ``routes`` does."""
-    query = collected_links.Query(_several(names), kind=kind, master=master, up=up)
-    places = _places(netns, all_netns)
+    query = collected_links.Query(several(names), kind=kind, master=master, up=up)
+    places = places_of(netns, all_netns)
     if rates is not None:
-        from .collect.rates import RatedListing
+        from ..collect.rates import RatedListing
 
         return Listed(RatedListing(query, places, rates))
     return Listed(collected_links.Listing(query, places))
 
 
 def _known(families: Texts, known: tuple[str, ...]) -> tuple[str, ...]:
-    wanted: tuple[str, ...] = _several(families)
+    wanted: tuple[str, ...] = several(families)
     for family in wanted:
         if family not in known:
             raise UsageError(f"{family!r} is none of {', '.join(known)}")

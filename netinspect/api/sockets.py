@@ -1,0 +1,79 @@
+"""What `netinspect sockets` lists, as Socket records."""
+
+from __future__ import annotations
+
+from ..collect.joining import Selection, joined
+from ..collect.sockets import ALL_STATES, FAMILIES, PROTOCOLS, Listing, Query, state_mask
+from ..errors import UsageError
+from .listed import Listed, places_of, several
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def sockets(
+    protocols: str | Iterable[str] | None = None,
+    *,
+    families: str | Iterable[str] | None = None,
+    states: str | Iterable[str] | None = None,
+    filter: str = "",
+    pids: int | Iterable[int] = (),
+    process_names: str | Iterable[str] = (),
+    users: str | int | Iterable[str | int] = (),
+    processes: bool = False,
+    peers: bool = False,
+    user_names: bool = False,
+    cgroups: bool = False,
+    tcp_info: bool = False,
+    memory: bool = False,
+    netns: str | Iterable[str] | None = None,
+    all_netns: bool = False,
+) -> Listed:
+    """The sockets of this machine, or of the network namespaces named, over sock_diag(7).
+
+    What to list, one or several of each:
+
+    - ``protocols``: of tcp, mptcp, udp, udplite, sctp, dccp, raw, unix, packet, netlink, vsock and xdp; None is all.
+      One that is named and that the kernel cannot list is a problem, one that is not named a note at most.
+    - ``families``: of inet and inet6, for the protocols over IP; None is both.
+    - ``states``: names of states, see ``netinspect explain``; None is all of them.
+    - ``filter``: an expression as ss(8) has them; the kernel applies it (``dport = :ssh and dst 10.0.0.0/8``).
+    - ``pids``, ``process_names`` (patterns), ``users`` (names or ids): those sockets only.
+    - ``netns``: a network namespace or several, each by its name, a process id or a path; ``all_netns``: every one.
+
+    What to find out beside what every record has: ``processes`` and ``owner_reason`` (``processes``), ``peers``,
+    ``user`` (``user_names``), ``cgroup`` (``cgroups``), ``tcp_info`` and ``memory``.
+
+    Raises UsageError for a value that makes no sense, NamespaceError for a namespace that is not there or may not be
+    entered, and while iterating NetlinkError where the kernel refuses or its answers are malformed. All of them are
+    NetinspectErrors.
+    """
+    listed = PROTOCOLS if protocols is None else several(protocols)
+    of_families = FAMILIES if families is None else several(families)
+    for names, known in ((listed, PROTOCOLS), (of_families, FAMILIES)):
+        for name in names:
+            if name not in known:
+                raise UsageError(f"{name!r} is none of {', '.join(known)}")
+    expression = None
+    mask = ALL_STATES if states is None else state_mask(several(states))
+    if filter:
+        from ..filters import parse
+
+        expression = parse(filter)
+        if expression.states is not None:
+            mask &= expression.states
+    query = Query(
+        listed,
+        of_families,
+        mask,
+        explicit=protocols is not None,
+        expression=expression,
+        tcp_info=tcp_info,
+        memory=memory,
+    )
+    wanted = {"processes": processes, "peers": peers, "user": user_names, "cgroup": cgroups}
+    fields = [field for field, asked in wanted.items() if asked]
+    selection = Selection(several(pids), several(process_names), several(users))
+    listing = Listing(query, places_of(netns, all_netns))
+    return Listed(listing, joined(listing, fields, selection))
