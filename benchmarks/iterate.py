@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from itertools import chain
 from typing import Any
 
 
@@ -18,9 +17,9 @@ def netinspect_sockets() -> Iterable[Any]:
 
 
 def netinspect_routes() -> Iterable[Any]:
-    from netinspect.collect.routes import Listing, Query
+    import netinspect
 
-    return chain.from_iterable(Listing(Query()).batches())
+    return netinspect.routes()
 
 
 def netinspect_flows() -> Iterable[Any]:
