@@ -14,7 +14,7 @@ from throwaway import Namespace
 
 from netinspect.batch import Batch
 from netinspect.joins import names
-from netinspect.joins.names import HostNames, ServiceNames, UserNames, as_named
+from netinspect.joins.names import HostNames, ServiceNames, UserNames, as_named, as_named_in_order
 from netinspect.records import Socket
 
 SERVICES = """\
@@ -445,6 +445,27 @@ def test_where_all_answers_are_near_the_rows_keep_their_order(
     batches = [rows(("127.0.0.1", "192.0.2.1"), ("0.0.0.0", "0.0.0.0")), rows(("127.0.0.1", "192.0.2.2"))]
     found = [address for batch in as_named(batches, hosts) for address in remotes(batch)]
     assert found == ["192.0.2.1", "0.0.0.0", "192.0.2.2"]
+
+
+def test_rows_in_order_wait_for_each_other_and_all_of_them_are_asked_for_at_once(slow: Resolver) -> None:
+    hosts = HostNames(60, resolve=slow)
+    batches = [rows(("0.0.0.0", "0.0.0.0")), rows(("0.0.0.0", "192.0.2.2")), rows(("0.0.0.0", "192.0.2.1"))]
+    given = 0
+
+    def counted() -> Iterator[Batch]:
+        nonlocal given
+        for batch in batches:
+            given += 1
+            if given == len(batches):
+                assert hosts.pending == {"192.0.2.2"}
+                slow.gate.set()
+            yield batch
+
+    named = as_named_in_order(counted(), hosts, ("local_address", "remote_address"))
+    assert remotes(next(named)) == ["0.0.0.0"]
+    assert given == 1
+    assert [remotes(batch) for batch in named] == [["192.0.2.2"], ["192.0.2.1"]]
+    assert hosts.get("192.0.2.1") == "host-192-0-2-1"
 
 
 def test_no_row_is_lost_or_doubled_whatever_the_resolver_does(slow: Resolver) -> None:

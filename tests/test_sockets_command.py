@@ -22,6 +22,8 @@ from held_sockets import Sockets
 from tcp_states import every_socket
 from throwaway import NETINSPECT, Namespace
 
+from netinspect import main
+from netinspect.environment import Environment
 from netinspect.records import Socket
 
 SS_STATES = {
@@ -178,6 +180,15 @@ def test_dash_o_is_timers_alone_and_a_format_before_its_name(zoo: Sockets) -> No
     assert "keepalive," in zoo.namespace.netinspect("sockets", "-tno").stdout
     json.loads(zoo.namespace.netinspect("sockets", "-tn", "-o", "json").stdout)
     assert "timer" in json.loads(zoo.namespace.netinspect("sockets", "-tojson", "-o").stdout)[0]
+
+
+def test_columns_of_ones_own_show_addresses_and_nobody_is_asked_for_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("netinspect.joins.names.HostNames", None)
+    said: list[bytes] = []
+    environment = Environment(lambda _: None, said.append, False, 80)
+    assert main.run(["sockets", "-ta", "--columns", "local_address"], environment) == 0
+    assert main.run(["sockets", "-ta"], environment) == 1
+    assert len(said) == 1
 
 
 def test_hostile_names_reach_neither_a_terminal_nor_break_the_json(zoo: Sockets) -> None:

@@ -8,15 +8,13 @@ from ..errors import ExitStatus, UsageError
 from ..options import Command, Group, Option
 from ..render.table import Field
 from .flow_options import SELECT, FlowOptions
-from .output import NAMESPACES, NUMERIC, NumericOptions, OutputOptions, output_group
+from .output import NAMESPACES, NUMERIC, NumericOptions, OutputOptions, output_group, status_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
-    from ..batch import Batch
     from ..environment import Environment
-    from ..joins.names import HostNames
     from ..render.table import Column
 
 VIEWS = {
@@ -208,31 +206,21 @@ class FlowView:
         self._options = options
         self._environment = environment
         self._services: dict[str, dict[int, str]] = {}
-        self._hosts: HostNames | None = None
-        if options.output.format == "table" and not options.numeric.hosts:
-            from ..joins.names import HostNames
-
-            self._hosts = HostNames()
+        self._hosts = options.output.host_names(wanted=not options.numeric.hosts)
 
     def once(self) -> int:
         """Lists once, and returns the exit status."""
         output = self._options.output
         listing = Listing(self._options.flows.wanted, output.places(self._environment))
-        self.write(output.sorted(listing.batches(), FlowBatch))
-        for text in listing.notes + listing.problems:
-            self._environment.complain(text)
-        return ExitStatus.INCOMPLETE if listing.problems else ExitStatus.OK
-
-    def write(self, batches: Iterator[Batch]) -> None:
-        """Writes these batches in the chosen format."""
-        output = self._options.output
-        fields = () if output.format == "table" else self._options.fields
-        writer = output.writer(fields, self.columns, self._environment)
-        if self._hosts is not None:
-            batches = output.named(batches, self._hosts, writer, ADDRESS_FIELDS)
-        for batch in batches:
-            writer.add(batch)
-        writer.end()
+        output.write(
+            output.sorted(listing.batches(), FlowBatch),
+            () if output.format == "table" else self._options.fields,
+            self.columns,
+            self._environment,
+            hosts=self._hosts,
+            host_fields=ADDRESS_FIELDS,
+        )
+        return status_of(listing, self._environment)
 
     def columns(self) -> list[Column]:
         """The columns of a table."""

@@ -7,7 +7,7 @@ from ..errors import ExitStatus, UsageError
 from ..options import Command, Group, Option
 from ..render.table import Field
 from .flow_options import SELECT, FlowOptions
-from .output import NAMESPACES, NUMERIC, NumericOptions, OutputOptions, output_group
+from .output import NAMESPACES, NUMERIC, NumericOptions, OutputOptions, output_group, status_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..environment import Environment
-    from ..joins.names import HostNames
     from ..render.table import Column
 
 VIEWS = {
@@ -130,12 +129,6 @@ def run(arguments: Sequence[str], environment: Environment) -> int:
     return options.output.run(_View(options, environment).once, environment)
 
 
-def _complain(listing: Listing, environment: Environment) -> int:
-    for text in listing.notes + listing.problems:
-        environment.complain(text)
-    return ExitStatus.INCOMPLETE if listing.problems else ExitStatus.OK
-
-
 def _show_groups(options: Options, environment: Environment) -> int:
     from ..collect.nat_groups import inside_hosts, outside_addresses
 
@@ -166,7 +159,7 @@ def _show_groups(options: Options, environment: Environment) -> int:
     for batch in output.sorted([kind.from_records(records)] if records else [], kind):
         writer.add(batch)
     writer.end()
-    return _complain(listing, environment)
+    return status_of(listing, environment)
 
 
 _HOSTS = {
@@ -205,11 +198,7 @@ class _View:
         self._options = options
         self._environment = environment
         self._services: dict[str, dict[int, str]] = {}
-        self._hosts: HostNames | None = None
-        if options.output.format == "table" and not options.numeric.hosts:
-            from ..joins.names import HostNames
-
-            self._hosts = HostNames()
+        self._hosts = options.output.host_names(wanted=not options.numeric.hosts)
 
     def once(self) -> int:
         """Lists once, and returns the exit status."""
@@ -223,13 +212,8 @@ class _View:
             batches = with_owners(batches, listing, places)
         batches = output.sorted(batches, TranslationBatch)
         fields = () if output.format == "table" else options.fields
-        writer = output.writer(fields, self._columns, self._environment)
-        if self._hosts is not None:
-            batches = output.named(batches, self._hosts, writer, _ENDS)
-        for batch in batches:
-            writer.add(batch)
-        writer.end()
-        return _complain(listing, self._environment)
+        output.write(batches, fields, self._columns, self._environment, hosts=self._hosts, host_fields=_ENDS)
+        return status_of(listing, self._environment)
 
     def _columns(self) -> list[Column]:
         from ..render.flows import FlowEndpoint, FlowStatus

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import ExitStatus
-from .output import OutputOptions
+from .output import OutputOptions, status_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,13 +31,8 @@ def write_listing(
     environment: Environment,
 ) -> int:
     """Writes a listing in the chosen format and order, says what is missing, and returns the exit status."""
-    writer = output.writer(fields, columns, environment)
-    for batch in output.sorted(listing.batches(), make):
-        writer.add(batch)
-    writer.end()
-    for text in listing.notes + listing.problems:
-        environment.complain(text)
-    return ExitStatus.INCOMPLETE if listing.problems else ExitStatus.OK
+    output.write(output.sorted(listing.batches(), make), fields, columns, environment)
+    return status_of(listing, environment)
 
 
 def fields_of(output: OutputOptions) -> list[str]:

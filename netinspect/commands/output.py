@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..collect.places import EveryPlace, Place
-from ..errors import UsageError
+from ..errors import ExitStatus, UsageError
 from ..options import Group, Option
 from ..render.table import Table
 
@@ -23,6 +23,12 @@ if TYPE_CHECKING:
         def add(self, batch: Batch) -> None: ...
         def flush(self, to_come: Sequence[Batch] = ()) -> None: ...
         def end(self) -> None: ...
+
+    class Listed(Protocol):
+        """What lists: collect's listings."""
+
+        problems: list[str]
+        notes: list[str]
 
 
 _SORTED_ROWS = 1000
@@ -147,29 +153,51 @@ class OutputOptions:
         for start in range(0, len(order), _SORTED_ROWS):
             yield whole.take(order[start : start + _SORTED_ROWS])
 
-    def named(
+    def host_names(self, wanted: bool) -> HostNames | None:
+        """What looks up names of hosts, where the output shows any: in a table with its own columns."""
+        if not wanted or self.format != "table" or self.columns is not None:
+            return None
+        from ..joins.names import HostNames
+
+        return HostNames()
+
+    def write(
         self,
         batches: Iterable[Batch],
-        hosts: HostNames,
-        writer: Writer,
-        fields: Sequence[str] = ("local_address", "remote_address"),
-    ) -> Iterator[Batch]:
-        """The batches for ``writer``, each when the hosts in its ``fields`` have what names there are.
+        fields: Sequence[str],
+        columns: Callable[[], Sequence[Column]],
+        environment: Environment,
+        *,
+        hosts: HostNames | None = None,
+        host_fields: Sequence[str] = ("local_address", "remote_address"),
+        in_order: bool = False,
+    ) -> None:
+        """Writes batches in the chosen format: these fields of them or, as a table, these columns.
 
-        Rows that need no name go ahead of those that wait, unless they are sorted.
+        With ``hosts`` rows wait for the names of ``host_fields``, and others do not wait for them, unless rows are to
+        stay in order.
         """
-        from ..joins.names import as_named
+        writer = self.writer(fields, columns, environment)
+        if hosts is not None:
+            from ..joins.names import as_named, as_named_in_order
 
-        hosts.restart()
-        if not self.sort:
-            yield from as_named(batches, hosts, fields, writer.flush)
-            return
-        kept = list(batches)
-        for batch in kept:
-            for field in fields:
-                hosts.want(batch.values(field))
-        hosts.settle()
-        yield from kept
+            hosts.restart()
+            if in_order or self.sort:
+                batches = as_named_in_order(batches, hosts, host_fields)
+            else:
+                batches = as_named(batches, hosts, host_fields, writer.flush)
+        for batch in batches:
+            writer.add(batch)
+        writer.end()
+        if hosts is not None and hosts.incomplete:
+            environment.complain("some host names did not come in time: those addresses are shown as numbers")
+
+
+def status_of(listing: Listed, environment: Environment) -> int:
+    """Says what a listing has to say at its end, and returns the exit status."""
+    for text in listing.notes + listing.problems:
+        environment.complain(text)
+    return ExitStatus.INCOMPLETE if listing.problems else ExitStatus.OK
 
 
 def _seconds(value: str) -> float:

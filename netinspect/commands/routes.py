@@ -9,16 +9,15 @@ from ..errors import ExitStatus, UsageError
 from ..joins.routing_names import RoutingNames, numbered
 from ..options import Command, Group, Option
 from ..render.table import Column, Field
-from .output import NAMESPACES, OutputOptions, output_group
+from .output import NAMESPACES, OutputOptions, output_group, status_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
     from typing import Any
 
     from ..batch import Batch
     from ..environment import Environment
-    from ..joins.names import HostNames
 
 COMMAND = Command(
     "routes",
@@ -201,11 +200,7 @@ class _View:
     def __init__(self, options: Options, environment: Environment) -> None:
         self._options = options
         self._environment = environment
-        self._hosts: HostNames | None = None
-        if options.output.format == "table" and not options.numeric and options.verb != "summary":
-            from ..joins.names import HostNames
-
-            self._hosts = HostNames()
+        self._hosts = options.output.host_names(wanted=not options.numeric and options.verb != "summary")
 
     def once(self) -> int:
         """Lists once, and returns the exit status."""
@@ -229,30 +224,21 @@ class _View:
 
                 batches = with_sockets(batches, places)
             self._write(output.sorted(batches, RouteBatch))
-        for text in listing.notes + listing.problems:
-            self._environment.complain(text)
-        return ExitStatus.INCOMPLETE if listing.problems else ExitStatus.OK
+        return status_of(listing, self._environment)
 
     def _write(self, batches: Iterable[Batch]) -> None:
-        writer = self._options.output.writer(self._options.fields, self._columns, self._environment)
-        if self._options.output.format == "table" and self._options.output.columns is None:
+        output = self._options.output
+        if output.format == "table" and output.columns is None:
             batches = map(_with_default, batches)
-        if self._hosts is not None:
-            batches = self._with_hosts(iter(batches), self._hosts)
-        for batch in batches:
-            writer.add(batch)
-        writer.end()
-        if self._hosts is not None and self._hosts.incomplete:
-            self._environment.complain("some host names did not come in time: those addresses are shown as numbers")
-
-    def _with_hosts(self, batches: Iterator[Batch], hosts: HostNames) -> Iterator[Batch]:
-        """Waits for names, and keeps the order: that of prefixes tells something."""
-        hosts.restart()
-        for batch in batches:
-            hosts.want(batch.values("gateway"))
-            hosts.want(batch.values("preferred_source"))
-            hosts.settle()
-            yield batch
+        output.write(
+            batches,
+            self._options.fields,
+            self._columns,
+            self._environment,
+            hosts=self._hosts,
+            host_fields=("gateway", "preferred_source"),
+            in_order=True,  # that of prefixes tells something
+        )
 
     def _write_counts(self, batches: Iterable[Batch]) -> None:
         from .route_summary import write_counts

@@ -9,15 +9,14 @@ from ..collect.sockets import ALL_STATES, CONNECTED_STATES, FAMILIES, LISTENING_
 from ..errors import ExitStatus, UsageError
 from ..options import Command, Group, Option
 from ..render.table import Column, Endpoint, Field
-from .output import FORMATS, NAMESPACES, NUMERIC, NumericOptions, OutputOptions, output_group
+from .output import FORMATS, NAMESPACES, NUMERIC, NumericOptions, OutputOptions, output_group, status_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from ..environment import Environment
     from ..filters import Expression
-    from ..joins.names import HostNames
 
 COMMAND = Command(
     "sockets",
@@ -266,11 +265,7 @@ class _View:
         self._query = options.query
         self._selection = options.selection
         self._services: dict[str, dict[int, str]] = {}
-        self._hosts: HostNames | None = None
-        if options.output.format == "table" and not options.numeric.hosts and not options.summary:
-            from ..joins.names import HostNames
-
-            self._hosts = HostNames()
+        self._hosts = options.output.host_names(wanted=not options.numeric.hosts and not options.summary)
 
     def once(self) -> int:
         """Lists once, and returns the exit status."""
@@ -282,20 +277,9 @@ class _View:
 
             write_counts(batches, output.format, output.heading, self._environment)
         else:
-            self._write(output.sorted(batches, Batch))
-        for text in listing.notes + listing.problems:
-            self._environment.complain(text)
-        return ExitStatus.INCOMPLETE if listing.problems else ExitStatus.OK
-
-    def _write(self, batches: Iterator[Batch]) -> None:
-        writer = self._options.output.writer(self._options.fields, self._columns, self._environment)
-        if self._hosts is not None:
-            batches = self._options.output.named(batches, self._hosts, writer)
-        for batch in batches:
-            writer.add(batch)
-        writer.end()
-        if self._hosts is not None and self._hosts.incomplete:
-            self._environment.complain("some host names did not come in time: those addresses are shown as numbers")
+            batches = output.sorted(batches, Batch)
+            output.write(batches, options.fields, self._columns, self._environment, hosts=self._hosts)
+        return status_of(listing, self._environment)
 
     def _columns(self) -> list[Column]:
         options = self._options

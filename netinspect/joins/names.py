@@ -289,6 +289,23 @@ def _is_host_name(name: str) -> bool:
     )
 
 
+def as_named_in_order(batches: Iterable[Batch], hosts: HostNames, fields: Sequence[str]) -> Iterator[Batch]:
+    """The same rows in the same order, when the names in their ``fields`` and those before are known or given up."""
+    held: list[Batch] = []
+    rows_held = 0
+    for batch in batches:
+        for field in fields:
+            hosts.want(batch.values(field))
+        held.append(batch)
+        rows_held += batch.count
+        if not hosts.pending or rows_held > _MOST_HELD:
+            hosts.settle()
+            yield from held
+            held, rows_held = [], 0
+    hosts.settle()
+    yield from held
+
+
 def as_named(
     batches: Iterable[Batch],
     hosts: HostNames,
@@ -299,9 +316,8 @@ def as_named(
 
     Rows that need no look-up pass at once. The others are held back and follow, in their own order, when their
     answers are there, at the latest at the deadline. So the order is the kernel's within each of the two, and as a
-    whole where the answers come from /etc/hosts or a near cache; a listing that must keep its order (``--sort``)
-    calls ``want`` and ``settle`` itself. ``on_wait`` is told which rows are held back when that begins to be noticed,
-    so that whoever has the others can show them.
+    whole where the answers come from /etc/hosts or a near cache. ``on_wait`` is told which rows are held back when
+    that begins to be noticed, so that whoever has the others can show them.
     """
     held: list[Batch] = []
     rows_held = 0
