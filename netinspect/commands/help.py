@@ -53,9 +53,9 @@ def man_page() -> str:
         ".I COMMAND",
         "[options]",
         ".SH DESCRIPTION",
-        "Sockets and their owners, routes, links, neighbours, connection tracking and translations, multicast groups and "
-        "statistics, asked of the kernel over netlink. Where the kernel has no netlink source the output says where it "
-        "came from.",
+        "Sockets and their owners, routes, links, neighbours, connection tracking and translations, multicast groups "
+        "and statistics, asked of the kernel over netlink. Where the kernel has no netlink source the output says "
+        "where it came from.",
         ".SH COMMANDS",
     ]
     for name in COMMANDS:
