@@ -40,15 +40,19 @@ class Environment:
         self._error(("netinspect: " + "\n".join(lines) + "\n").encode("utf-8", "backslashreplace"))
 
 
+_USUAL_COLUMNS = 80
+
+
 def of_process() -> Environment:
     """The environment of this process: file descriptors 1 and 2."""
     _keep_numbers()
     try:
         terminal = os.isatty(1)
-        columns = os.get_terminal_size(1).columns if terminal else 80
+        columns = os.get_terminal_size(1).columns if terminal else 0
     except OSError:
-        terminal, columns = False, 80
-    return Environment(_write_output, _write_error, terminal, columns)
+        terminal, columns = False, 0
+    # A serial line, or a container's terminal, does not know its size.
+    return Environment(_write_output, _write_error, terminal, columns or _USUAL_COLUMNS)
 
 
 def _keep_numbers() -> None:

@@ -7,7 +7,9 @@ import json
 import os
 import signal
 import socket
+import struct
 import subprocess
+import termios
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -69,6 +71,24 @@ def test_an_output_that_does_not_wait_gets_everything(crowd: Namespace) -> None:
             lines = output.readlines()
         _, error = listing.communicate()
     assert (listing.returncode, error, len(lines)) == (0, "", _MANY + 1)
+
+
+@pytest.mark.parametrize("columns", [0, 1, 79])
+def test_a_terminal_may_be_of_unknown_size_or_narrow(namespace: Namespace, columns: int) -> None:
+    ours, theirs = os.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 0, columns, 0, 0))
+    with namespace.popen([*NETINSPECT, "explain", "LISTEN"], stdout=theirs, stderr=theirs) as explaining:
+        os.close(theirs)
+        output = b""
+        try:
+            while block := os.read(ours, 4096):
+                output += block
+        except OSError:
+            pass  # the end of a terminal
+    os.close(ours)
+    assert explaining.returncode == 0, output
+    widest = max(map(len, output.decode().splitlines()))
+    assert widest <= max(columns or 80, 40)
 
 
 @pytest.mark.parametrize(
