@@ -82,7 +82,14 @@ def test_namespaces_that_may_not_be_seen_are_a_problem(monkeypatch: pytest.Monke
     monkeypatch.setattr("netinspect.collect.places.every_namespace", lambda: ([("1", "/proc/self/ns/net")], 2))
     found = netinspect.sockets("tcp", all_netns=True)
     assert {record.netns for record in found} <= {"1"}
-    assert found.problems == ["the network namespaces of 2 processes may not be seen: run as root to have all of them"]
+    (problem,) = found.problems
+    assert problem.startswith("the network namespaces of 2 processes ")
+    assert problem.endswith(" may not be seen: run as root to have all of them")
+    monkeypatch.setattr("netinspect.procfs.processes_hidden", lambda: True)
+    monkeypatch.setattr("netinspect.collect.places.every_namespace", lambda: ([("1", "/proc/self/ns/net")], 0))
+    found = netinspect.sockets("tcp", all_netns=True)
+    list(found)
+    assert "of processes that /proc hides (proc(5): hidepid)" in found.problems[0]
 
 
 def test_a_selection_is_incomplete_only_where_a_selected_process_may_not_be_seen(

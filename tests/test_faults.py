@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from throwaway import NETINSPECT, Namespace
 
+from netinspect import main
 from netinspect.commands import watch
 from netinspect.environment import Environment
 
@@ -128,6 +129,15 @@ def without_proc(namespace: Namespace, command: str) -> subprocess.CompletedProc
     """Our command where something else lies over /proc."""
     inside = f"mount -t tmpfs none /proc && exec {' '.join(NETINSPECT)} {command}"
     return namespace.run("unshare", "--mount", "sh", "-c", inside, check=False)
+
+
+def test_a_proc_that_hides_processes_is_told_of(crowd: Namespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("netinspect.procfs.processes_hidden", lambda: True)
+    for command, said in (("sockets -uanp", "hidepid"), ("netstat -uanp", "Not all processes could be identified")):
+        complaints: list[bytes] = []
+        environment = Environment(lambda _: None, complaints.append, False, 80)
+        crowd.call(lambda: main.run(command.split(), environment))  # noqa: B023
+        assert said in b"".join(complaints).decode()
 
 
 @pytest.mark.parametrize("limit", [25_000, 30_000, 40_000])

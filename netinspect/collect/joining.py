@@ -48,15 +48,10 @@ class Selection:
 
     def missed(self, owners: Owners) -> str:
         """Why sockets may be missing that processes of these hold; empty where none can be."""
-        from ..procfs import command_name, processes_hidden
+        from ..procfs import command_name
 
-        reasons = []
         unseen = sum(self._selects(pid, command_name(pid) or "") for pid in owners.refused)
-        if unseen:
-            reasons.append(_unreadable(unseen))
-        if self._names and processes_hidden():
-            reasons.append("/proc hides processes of others (proc(5): hidepid)")
-        return "; ".join(reasons)
+        return _unseen(unseen, may_be_hidden=bool(self._names))
 
     def _selects(self, pid: int, name: str) -> bool:
         return pid in self.pids or any(matches(name) for matches in self._names)
@@ -129,15 +124,23 @@ def _with_owners(listing: Listing, batches: Iterator[Batch], selection: Selectio
             batch = batch.select([selection.holds(processes) for processes in batch.values("processes")])
         yield batch.joined(found) if found else batch
     if not selection.by_owner:
-        if owners.unreadable:
-            listing.notes.append(f"{_unreadable(owners.unreadable)}: sockets of theirs are shown without them")
+        if unseen := _unseen(owners.unreadable):
+            listing.notes.append(f"{unseen}: sockets of theirs are shown without them")
     elif missed := selection.missed(owners):
         listing.problems.append(f"{missed}: sockets of theirs may be missing")
 
 
-def _unreadable(count: int) -> str:
-    processes = "1 process" if count == 1 else f"{count} processes"
-    return f"the open files of {processes} may not be seen (it takes root with CAP_SYS_PTRACE)"
+def _unseen(unreadable: int, *, may_be_hidden: bool = True) -> str:
+    """Which processes may hold sockets and are not seen; empty where there are none."""
+    from ..procfs import processes_hidden
+
+    reasons = []
+    if unreadable:
+        processes = "1 process" if unreadable == 1 else f"{unreadable} processes"
+        reasons.append(f"the open files of {processes} may not be seen (it takes root with CAP_SYS_PTRACE)")
+    if may_be_hidden and processes_hidden():
+        reasons.append("/proc hides processes of others (proc(5): hidepid)")
+    return "; ".join(reasons)
 
 
 def _users() -> Callable[[Batch], Column]:

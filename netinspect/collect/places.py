@@ -103,12 +103,20 @@ class EveryPlace(list[Place]):
     """All network namespaces that may be seen. Raises NetinspectError where /proc is not mounted."""
 
     def __init__(self) -> None:
+        from ..procfs import processes_hidden
+
         found, hidden = every_namespace()
         super().__init__([Place(path, label) for label, path in found])
-        processes = "1 process" if hidden == 1 else f"{hidden} processes"
+        processes = "1 process" if hidden == 1 else f"{hidden} processes" if hidden else ""
+        if processes_hidden():
+            processes = f"{processes} and of those" if processes else "processes"
+            processes += " that /proc hides (proc(5): hidepid)"
         self.problem = (
-            f"the network namespaces of {processes} may not be seen: run as root to have all of them" if hidden else ""
+            f"the network namespaces of {processes} may not be seen: run as root to have all of them"
+            if processes
+            else ""
         )
+        """What to say of those that may not be seen; empty where there are none."""
 
 
 def in_places(

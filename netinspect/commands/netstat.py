@@ -353,10 +353,11 @@ class _Netstat:
         if not self._view.programs:
             return {}
         from ..joins.owners import Owners
+        from ..procfs import processes_hidden
 
         owners = Owners()
         owners.scan()
-        if owners.unreadable:
+        if owners.unreadable or processes_hidden():
             self._environment.complain(_NOT_ROOT if geteuid() != 0 else _NOT_ALMIGHTY)
         makers: dict[str, Callable[[Batch], Column]] = {
             "program": lambda batch: owners.programs(batch.values("inode")),
