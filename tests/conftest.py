@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 from throwaway import Namespace, own_world
+
+if TYPE_CHECKING:
+    from netinspect.testing import LabFactory
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -29,11 +33,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 @pytest.fixture
-def namespace() -> Iterator[Namespace]:
-    """A throwaway network namespace."""
-    made = Namespace()
-    yield made
-    made.close()
+def namespace(lab: LabFactory) -> Namespace:
+    """A throwaway network namespace, of the plugin's making."""
+    return Namespace(lab())
 
 
 @pytest.fixture

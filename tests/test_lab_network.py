@@ -12,7 +12,7 @@ import pytest
 
 from netinspect.lab import views
 from netinspect.lab.errors import LabError, TopologyError
-from netinspect.lab.world import _refusal
+from netinspect.lab.world import refusal
 from netinspect.testing import AssertingLab, LabFactory
 
 Need = Callable[[str], None]
@@ -235,4 +235,4 @@ def test_a_refusal_names_the_setting_that_forbids_namespaces(settings: dict[str,
             raise FileNotFoundError
         return settings[name]
 
-    assert expected in _refusal(PermissionError(1, "Operation not permitted"), read)
+    assert expected in refusal(PermissionError(1, "Operation not permitted"), read)

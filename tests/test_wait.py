@@ -187,6 +187,7 @@ def test_an_address_can_be_used_when_duplicate_address_detection_is_over(
     namespace: Namespace, need: Callable[[str], None]
 ) -> None:
     need("ip")
+    namespace.host.sysctl("net.ipv6.conf.default.accept_dad", 1)
     namespace.run("ip", "-batch", "-", input="link add v0 type veth peer name v1\nlink set v0 up\nlink set v1 up\n")
     namespace.run("ip", "address", "add", "fd01::1/64", "dev", "v0")
     outcome, looks = waited(namespace, ("address", "fd01::1"), lambda: None)

@@ -14,7 +14,7 @@ from pyroute2.netlink.rtnl import RTM_GETLINK
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 
 from .errors import LabError
-from .network import FIRST_INDEX, LOOPBACK, add_host, add_link, set_up
+from .network import FIRST_INDEX, add_host, add_link, set_up
 from .requests import Requests, dump
 from .topology import HostSpec, Join, Topology
 from .views import route_to
@@ -28,15 +28,13 @@ _PATIENCE = 2.0
 """Seconds: events are handled once a second at the latest."""
 
 
-def build(lab: Lab[Any], topology: Topology, new: Sequence[str]) -> None:
-    """Makes the links of a topology, then what its hosts have. ``new`` names the hosts whose ``lo`` is still down."""
+def build(lab: Lab[Any], topology: Topology) -> None:
+    """Makes the links of a topology, then what its hosts have."""
     requests = {
         name: Requests(host.namespace.route)
         for name, host in lab.hosts.items()
         if name in topology.hosts or any(name in dict(link.ends) for link in topology.links)
     }
-    for name in new:
-        set_up(requests[name], "lo", LOOPBACK)
     for link in topology.links:
         (left, left_name), (right, right_name) = link.ends
         indexes = _new_index(lab, left, left_name), _new_index(lab, right, right_name)

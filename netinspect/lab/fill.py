@@ -27,11 +27,11 @@ from pyroute2.netlink.nfnetlink.nfctsocket import (
 )
 from pyroute2.netlink.rtnl import RTM_NEWROUTE
 
+from .child import fork, spawn
 from .errors import LabError
 from .network import route_message
 from .requests import NLM_F_NEW, Requests, encoded
 from .topology import Fill, Route
-from .world import fork, spawn
 
 if TYPE_CHECKING:
     from .lab import Host

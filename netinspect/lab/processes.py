@@ -15,8 +15,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from .child import die_with_parent, spawn
 from .errors import LabError
-from .world import die_with_parent, spawn
 
 MARK = "NETINSPECT_LAB"
 """The environment variable: NAME/PID-NAMESPACE/PID/START-TIME of the holder."""

@@ -10,18 +10,18 @@ import json
 import os
 import signal
 import stat
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .child import fork, outlive_parent
 from .errors import LabError
 from .lab import Lab
 from .processes import Holder, kill, kill_until_gone, orphans, processes_inside
 from .topology import Topology
-from .world import World, fork, outlive_parent
+from .world import World
 
 DIRECTORY = "NETINSPECT_LAB_DIRECTORY"
 """The environment variable that puts the files elsewhere."""
@@ -149,13 +149,10 @@ def _hold(topology: Topology, name: str | None, place: Path, tell: int, go: int)
             path_kept, path = path, None
             outlive_parent()
             print(file=answer, flush=True)
-        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
-        try:
-            while True:
-                signal.pause()
-        finally:
-            path_kept.unlink(missing_ok=True)
-            lab.close()
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM,))
+        signal.sigwait((signal.SIGTERM,))
+        path_kept.unlink(missing_ok=True)
+        lab.close()
     finally:
         if path is not None:
             path.unlink(missing_ok=True)

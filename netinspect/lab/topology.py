@@ -130,6 +130,11 @@ class HostSpec:
     joins: tuple[Join, ...] = ()
     fill: tuple[Fill, ...] = ()
 
+    @property
+    def bare(self) -> bool:
+        """Whether it has nothing but sysctls: a namespace with ``lo`` up is all of it."""
+        return not (self.interfaces or self.routes or self.rules or self.nat or self.drops or self.joins or self.fill)
+
 
 @dataclass(frozen=True)
 class Link:
@@ -147,6 +152,11 @@ class Topology:
     links: tuple[Link, ...] = ()
     roles: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Which hosts play which part in the traffic scenarios: client, server, router, members …"""
+
+    @property
+    def bare(self) -> bool:
+        """Whether there is nothing to make but namespaces."""
+        return not self.links and all(host.bare for host in self.hosts.values())
 
 
 def check(topology: Topology, known: dict[str, set[str]] | None = None) -> None:
