@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from netinspect.lab.errors import LabError
 from netinspect.lab.requests import dump
 from netinspect.lab.topology_file import load, names
 from netinspect.testing import AssertingLab, LabFactory
+from netinspect.waiting.until import until
 
 FITTING = [
     (topology, scenario)
@@ -85,8 +87,9 @@ def too_big(net: AssertingLab) -> None:
 
 
 def redirected(net: AssertingLab) -> None:
-    neighbour = net.role("neighbour")[0]
-    net.client.assert_route(net.server.ipv4, via=neighbour.ipv4)
+    neighbours = [address for host in net.role("neighbour") for address in host.addresses]
+    net.client.assert_route(net.server.ipv4, via=neighbours[0])
+    net.client.assert_route(net.server.ipv6, via=next(address for address in neighbours if address[:5] == "fe80:"))
 
 
 def reported(net: AssertingLab) -> None:
@@ -140,6 +143,23 @@ def test_bulk_traffic_over_a_small_mtu_teaches_the_client(lab: LabFactory) -> No
     net.traffic("bulk")
     net.client.assert_route(net.server.ipv4, mtu=1400)
     net.client.assert_route(net.server.ipv6, mtu=1400)
+
+
+def test_the_bridge_knows_which_sources_the_members_want(lab: LabFactory, need: Callable[[str], None]) -> None:
+    need("bridge")
+    net = lab("multicast")
+
+    def wanted() -> dict[str, tuple[str, list[str]]]:
+        entries = json.loads(net.bridge.run("bridge", "-d", "-j", "mdb").stdout)[0]["mdb"]
+        return {
+            entry["port"]: (entry["filter_mode"], [source["address"] for source in entry.get("source_list", ())])
+            for entry in entries
+            if entry["grp"] == "239.1.1.1" and "src" not in entry
+        }
+
+    expected = {"m1": ("exclude", []), "m2": ("include", ["10.0.0.1"]), "m3": ("exclude", ["10.0.0.1"])}
+    found, _ = until(wanted, expected.__eq__, 10)
+    assert found == expected
 
 
 def test_both_translations_of_cgnat_are_seen(lab: LabFactory) -> None:

@@ -142,7 +142,7 @@ def test_assert_route_tells_look_ups_from_tables(lab: LabFactory) -> None:
     net = lab("gateway")
     net.lan1.assert_route("203.0.113.100", via="192.168.1.1", interface="eth0", source="192.168.1.11")
     net.lan1.assert_route("default", via="192.168.1.1")
-    net.lan1.assert_route("default6", via="fd00:1::1")
+    net.lan1.assert_route("default6", via="fe80::1")
     net.lan1.assert_route("192.168.1.0/24", interface="eth0")
     with pytest.raises(
         AssertionError, match=r"(?s)no route to default with via=192\.168\.1\.9; routes there:\n  default via"

@@ -31,7 +31,6 @@ from pyroute2.netlink.rtnl.rtmsg import rtmsg
 from .requests import NLM_F_APPEND, NLM_F_CREATE, NLM_F_NEW, Requests
 from .topology import HostSpec, Interface, Link, Route, Rule, destination
 
-LOOPBACK = 1
 FIRST_INDEX = 101
 """Interface indexes are given out from here: the kernel's own devices (tunl0, sit0 …) take the first few."""
 _IFF_UP = 1
@@ -68,12 +67,18 @@ def add_link(requests: Requests, link: Link, indexes: tuple[int, int], peer_name
 def add_bridge(requests: Requests, name: str, index: int, ports: list[int]) -> None:
     """A bridge with these ports. It takes up forwarding at once: no spanning tree, no forward delay.
 
-    It asks for memberships itself (multicast querier), so that snooping works without a router.
+    It asks for memberships itself (multicast querier), so that snooping works without a router; as IGMPv3 and MLDv2
+    ask, since hosts that hear an older query report no sources any more (RFC 3376, section 7.2.1).
     """
     message = ifinfmsg()
     message["index"] = index
     message["flags"] = message["change"] = _IFF_UP
-    data = [["IFLA_BR_FORWARD_DELAY", 0], ["IFLA_BR_MCAST_QUERIER", 1]]
+    data = [
+        ["IFLA_BR_FORWARD_DELAY", 0],
+        ["IFLA_BR_MCAST_IGMP_VERSION", 3],
+        ["IFLA_BR_MCAST_MLD_VERSION", 2],
+        ["IFLA_BR_MCAST_QUERIER", 1],
+    ]
     message["attrs"] = [["IFLA_IFNAME", name], _link_information("bridge", data)]
     requests.add(message, RTM_NEWLINK, NLM_F_NEW, f"the bridge {name}")
     for port in ports:
@@ -209,7 +214,6 @@ def family_of(address: str) -> int:
 
 __all__ = [
     "FIRST_INDEX",
-    "LOOPBACK",
     "RTM_GETROUTE",
     "add_host",
     "add_link",
