@@ -29,6 +29,12 @@ class Environment:
         self.terminal = terminal
         self.columns = columns
 
+    def progress(self, text: str) -> None:
+        """One line on standard error that is no complaint: what is going on."""
+        from .render.text import printable
+
+        self._error(f"{printable(text)}\n".encode("utf-8", "backslashreplace"))
+
     def complain(self, text: str) -> None:
         """One line on standard error, with no control character in it; the same line is not said twice."""
         if text in self._complained:

@@ -56,14 +56,24 @@ class Group:
 class Command:
     """What there is to say of one command: how it is called, what it does, its options and notes."""
 
-    __slots__ = ("groups", "name", "notes", "operands", "summary")
+    __slots__ = ("groups", "name", "notes", "operands", "subcommands", "summary")
 
-    def __init__(self, name: str, operands: str, summary: str, groups: Sequence[Group], notes: str = "") -> None:
+    def __init__(
+        self,
+        name: str,
+        operands: str,
+        summary: str,
+        groups: Sequence[Group],
+        notes: str = "",
+        subcommands: Sequence[Command] = (),
+    ) -> None:
         self.name = name
         self.operands = operands
         self.summary = summary
         self.groups = (*groups, Group("Help", HELP))
         self.notes = notes
+        self.subcommands = subcommands
+        """Commands of its own, each with a help text and a place in the man page; their names begin with this one's."""
 
     def options(self) -> Iterable[Option]:
         """All its options, in the order of the help text."""
@@ -79,6 +89,11 @@ class Command:
     def help(self) -> str:
         """The text of ``--help``."""
         lines = [f"Usage: netinspect {self.name} [options] {self.operands}".rstrip(), "", *_wrapped(self.summary, "")]
+        if self.subcommands:
+            lines += ["", "Commands:"]
+        for command in self.subcommands:
+            lines.append(f"  {command.name} {command.operands}".rstrip())
+            lines += _wrapped(command.summary, " " * 6)
         for group in self.groups:
             lines += ["", f"{group.title}:"]
             for option in group.options:

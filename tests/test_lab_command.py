@@ -12,7 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from netinspect.lab import main, registry
+from netinspect import main
+from netinspect.commands.lab import COMMAND
+from netinspect.environment import of_process
+from netinspect.lab import registry
 from netinspect.lab.traffic import scenario_names
 
 SCRIPT = Path(__file__).parent.parent / "netns-lab" / "lab"
@@ -33,7 +36,7 @@ def run(place: Path, capfd: pytest.CaptureFixture[str]) -> Run:
 
     def call(*argv: str) -> tuple[int, str, str]:
         capfd.readouterr()
-        status = main(list(argv))
+        status = main.run(["lab", *argv], of_process())
         return status, *capfd.readouterr()
 
     return call
@@ -91,7 +94,7 @@ def test_exec_becomes_the_command_with_its_exit_status(run: Run) -> None:
     wrong = command("exec", "pair", "nobody", "--", "true")
     assert (wrong.returncode, wrong.stderr) == (
         1,
-        "netinspect lab: lab pair has no host 'nobody': it has client, server\n",
+        "netinspect: lab pair has no host 'nobody': it has client, server\n",
     )
 
 
@@ -127,8 +130,14 @@ def test_parameters_are_set_on_the_command_line(run: Run) -> None:
     [
         (("up", "nothing"), 2, "no topology 'nothing'"),
         (("up", "/nonexistent.toml"), 2, "/nonexistent.toml: No such file or directory"),
-        (("up", "scale", "--set", "sockets=many"), 1, "--set 'sockets=many': give PARAMETER=NUMBER"),
+        (("up", "scale", "--set", "sockets=many"), 2, "--set 'sockets=many': give PARAMETER=NUMBER"),
         (("up", "scale", "--set", "planets=9"), 2, "no parameter 'planets': it has sockets, routes, flows"),
+        (("frobnicate",), 2, "no command 'frobnicate': list, up, down, "),
+        (("up",), 2, "lab up: TOPOLOGY is missing"),
+        (("exec", "pair", "client"), 2, "lab exec: COMMAND is missing"),
+        (("status", "pair", "client"), 2, "lab status: nothing is known to do with 'client'"),
+        (("down", "pair", "--all"), 2, "lab down takes a NAME or --all, not both"),
+        (("traffic", "pair", "idle", "--hold", "nan"), 2, "--hold takes a number of seconds, not 'nan'"),
         (("up", "pair", "--name", "../../etc/x"), 1, "is no name for a lab"),
         (("traffic", "nothing", "idle"), 1, "no lab 'nothing' is up"),
         (("run", "pair", "nothing", "--", "true"), 1, "no scenario 'nothing'"),
@@ -139,9 +148,35 @@ def test_mistakes_are_one_line_and_an_exit_status(run: Run, argv: tuple[str, ...
     seen = run(*argv)
     assert seen[0] == status
     assert seen[1] == ""
-    assert seen[2].startswith("netinspect lab: ")
+    assert seen[2].startswith("netinspect: ")
     assert seen[2].count("\n") == 1
     assert message in seen[2]
+
+
+def test_every_option_of_every_command_is_in_its_help_and_in_the_man_page(
+    run: Run, capfd: pytest.CaptureFixture[str]
+) -> None:
+    overview = run("--help")[1]
+    assert main.run(["help", "--man"], of_process()) == 0
+    manual = capfd.readouterr()[0].replace("\\-", "-")
+    for command in COMMAND.subcommands:
+        assert f"\n  {command.name}" in overview
+        status, text, _ = run(command.name.removeprefix("lab "), "--help")
+        assert status == 0
+        assert main.run(["help", *command.name.split()], of_process()) == 0
+        assert capfd.readouterr()[0] == text
+        section = manual.split(f'.SS "netinspect {command.name} [options]')[1].split(".SS")[0]
+        for option in command.options():
+            assert f"--{option.long}" in text
+            assert f"--{option.long}" in section
+
+
+def test_output_reaches_a_pipe(place: Path) -> None:
+    """Python keeps back what is printed to a pipe, and is not asked for it when the program ends at once."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    for program in ([sys.executable, str(SCRIPT)], [sys.executable, "-m", "netinspect", "lab"]):
+        done = subprocess.run([*program, "status"], capture_output=True, text=True, timeout=30, env=environment)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "no lab is up\n", "")
 
 
 def test_control_characters_in_arguments_never_reach_the_terminal(run: Run) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 COMMAND = Command(
     "help",
-    "[COMMAND]",
+    "[COMMAND...]",
     "Shows the help text of a command, or of netinspect as a whole.",
     (Group("Show", Option("", "man", "the man page, in roff: `netinspect help --man | man -l -`")),),
 )
@@ -31,8 +31,8 @@ def run(arguments: Sequence[str], environment: Environment) -> int:
         text = man_page()
     elif not operands:
         text = overview()
-    elif len(operands) == 1 and operands[0] in COMMANDS:
-        text = _command(operands[0]).help()
+    elif operands[0] in COMMANDS:
+        text = _described(operands).help()
     else:
         raise UsageError(f"no command {' '.join(operands)!r}: {', '.join(COMMANDS)}")
     environment.write(text.encode())
@@ -72,6 +72,18 @@ def _command(name: str) -> Command:
     return command
 
 
+def _described(operands: Sequence[str]) -> Command:
+    """The command with that name, or with those words. Raises UsageError."""
+    command = _command(operands[0])
+    for number in range(2, len(operands) + 1):
+        name = " ".join(operands[:number])
+        found = [subcommand for subcommand in command.subcommands if subcommand.name == name]
+        if not found:
+            raise UsageError(f"no command {name!r} (see `netinspect {command.name} --help`)")
+        command = found[0]
+    return command
+
+
 def _section(command: Command) -> list[str]:
     lines = [f'.SS "netinspect {command.name} [options] {_escaped(command.operands)}"', _escaped(command.summary)]
     for group in command.groups:
@@ -80,6 +92,8 @@ def _section(command: Command) -> list[str]:
             lines += [".TP", f".B {_escaped(option.spelling.strip())}", _escaped(option.help)]
     for note in command.notes.splitlines():
         lines += [".PP", _escaped(note)]
+    for subcommand in command.subcommands:
+        lines += _section(subcommand)
     return lines
 
 

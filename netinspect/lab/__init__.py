@@ -6,12 +6,4 @@ from .errors import LabError, TopologyError
 from .lab import Host, Lab
 from .topology_file import load
 
-
-def main(argv: list[str]) -> int:
-    """``netinspect lab``: runs one command line, and returns its exit status."""
-    from .cli import main as run
-
-    return run(argv)
-
-
-__all__ = ["Host", "Lab", "LabError", "TopologyError", "load", "main"]
+__all__ = ["Host", "Lab", "LabError", "TopologyError", "load"]
