@@ -51,6 +51,31 @@ def test_it_fails(lab):
         net.gateway.assert_natted("192.168.1.11", to="203.0.113.1", timeout=0.1)
 """
 
+SHARED = """
+import pytest
+
+@pytest.fixture(scope="session")
+def server(session_lab):
+    return session_lab().host("server")
+
+@pytest.fixture(scope="module")
+def client(module_lab):
+    return module_lab("pair").client
+
+def test_the_first_finds_what_the_second_will(client, server):
+    pytest.inodes = client.inode, server.inode
+    with pytest.raises(AssertionError):
+        client.wait_listening(4711, timeout=0.01)
+
+def test_the_second_fails(client, server, monkeypatch):
+    assert pytest.inodes == (client.inode, server.inode)
+    monkeypatch.setattr("netinspect.lab.views.snapshot", None)
+    raise AssertionError("on purpose")
+
+def test_the_third_fails(client, server):
+    raise AssertionError("on purpose")
+"""
+
 UNUSED = """
 import sys
 
@@ -156,12 +181,22 @@ def test_the_report_of_a_failure_shows_the_lab_as_it_was_then(
 ) -> None:
     done = outside(FAILING)
     assert done.returncode == 1
-    assert "no flow of 192.168.1.11 is tracked; tracked: nothing" in done.stdout
+    assert "no flow of 192.168.1.11 is tracked; tracked:" in done.stdout
     assert "- lab gateway-" in done.stdout
     # The socket was closed before the report was made, and yet is shown.
     assert "\n    tcp LISTEN 203.0.113.100:4711\n" in done.stdout
     assert "\n    default via 192.168.1.1 dev eth0\n" in done.stdout
     assert "in wait" not in done.stdout
+
+
+def test_labs_for_a_module_or_the_session_stay_and_are_in_the_reports(
+    outside: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    done = outside(SHARED)
+    assert "2 failed, 1 passed" in done.stdout
+    # What the first test saw when it was to fail is in nobody's report.
+    assert done.stdout.count("cannot be looked at: TypeError") == 2
+    assert done.stdout.count("\n    10.0.0.0/24 dev eth0 src 10.0.0.1\n") == 1
 
 
 def test_loading_the_plugin_costs_those_nothing_who_do_not_use_it(
