@@ -129,10 +129,15 @@ def test_procfs_has_the_same_packet_sockets(held: Sockets) -> None:
 
 def test_ss_shows_the_same_packet_sockets(held: Sockets, need: Callable[[str], None]) -> None:
     need("ss")
-    result = held.namespace.run("ss", "-H", "-O", "-n", "-a", "-0", "-e", "-m")
+    # Packets arrive meanwhile (the kernel reports its memberships): only what stands still can be compared.
+    for _ in range(20):
+        before = listed(held, "packet")
+        result = held.namespace.run("ss", "-H", "-O", "-n", "-a", "-0", "-e", "-m")
+        if listed(held, "packet") == before:
+            break
     pattern = r"(p_\w+) +UNCONN +(\d+) +(\d+) +(\S+):(\S+) +\* +(?:uid:(\d+) )?ino:(\d+) sk:(\w+) .*(skmem:\S+)"
     rows = [re.match(pattern, line) for line in result.stdout.splitlines()]
-    records = {record.inode: record for record in listed(held, "packet")}
+    records = {record.inode: record for record in before}
     assert len(rows) == len(records)
     protocols = {"all": "*", "arp": "[2054]", "0x1234": "[4660]", "none": "[0]"}
     for row in rows:
