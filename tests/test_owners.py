@@ -97,6 +97,7 @@ def test_texts_have_the_forms_of_ss_and_netstat(namespace: Namespace) -> None:
     fd, number = listener.fileno(), inode(listener)
     with child(lambda: None) as pid:
         owners = scanned()
+        programs = owners.programs([number, 1])  # which asks for the command line of each holder
     listener.close()
     name = procfs.command_name(os.getpid())
     text = owners.texts([number, 1])
@@ -105,7 +106,7 @@ def test_texts_have_the_forms_of_ss_and_netstat(namespace: Namespace) -> None:
         f'users:(("{name}",pid={first},fd={fd}),("{name}",pid={second},fd={fd}))'
     )
     assert text[1] == ""
-    assert owners.programs([number, 1]) == [f"{first}/{procfs.program_name(os.getpid())}"[:19], "-"]
+    assert programs == [f"{first}/{procfs.program_name(os.getpid())}"[:19], "-"]
     assert number in owners.held_by(lambda holder, _: holder == pid)
     assert number not in owners.held_by(lambda holder, name: False)
 
