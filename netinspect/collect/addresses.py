@@ -6,7 +6,7 @@ from errno import EAFNOSUPPORT, EOPNOTSUPP
 
 from ..decode import interface_address
 from ..decode.rtnetlink import FAMILY_NUMBERS
-from ..errors import NetlinkError, UsageError
+from ..errors import NetlinkError
 from ..netlink.transport import NETLINK_ROUTE, Dump
 from .dumps import whole_table
 from .listing import BaseListing
@@ -43,13 +43,9 @@ class Listing(BaseListing):
 
     def _place(self, place: Place) -> Iterator[Batch]:
         query = self.query
-        index = 0
-        if query.interface is not None:
-            index = place.interface_index(query.interface) or 0
-            if not index:
-                if len(self._places) == 1:
-                    raise UsageError(f"no interface {query.interface!r}")
-                return
+        index = self._interface_index(place, query.interface)
+        if index is None:
+            return
         for family in query.families or FAMILIES:
             try:
                 for batch in self._family(family, index, place):

@@ -6,7 +6,7 @@ from errno import ENODEV
 
 from ..batch import NONE
 from ..decode import links
-from ..errors import NetlinkError, UsageError
+from ..errors import NetlinkError
 from ..joins.routing_names import RoutingNames
 from ..netlink.transport import NETLINK_ROUTE, Dump
 from .dumps import whole_table
@@ -63,19 +63,13 @@ class Listing(BaseListing):
         query = self.query
         if query.names:
             for name in query.names:
-                index = place.interface_index(name)
+                index = self._interface_index(place, name)
                 if index is not None:
                     yield from self._single(index, place, decoder)
-                elif len(self._places) == 1:
-                    raise UsageError(f"no interface {name!r}")
             return
-        master = 0
-        if query.master is not None:
-            master = place.interface_index(query.master) or 0
-            if not master:
-                if len(self._places) == 1:
-                    raise UsageError(f"no interface {query.master!r}")
-                return
+        master = self._interface_index(place, query.master)
+        if master is None:
+            return
         request = links.request(master=master, kind=query.kind)
 
         def dump() -> Dump:

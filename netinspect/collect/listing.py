@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..errors import UsageError
 from .places import Place, in_places
 
 TYPE_CHECKING = False
@@ -27,6 +28,18 @@ class BaseListing:
     def batches(self) -> Iterator[Batch]:
         """The rows, as they come. Raises NetlinkError where the kernel refuses altogether, and NamespaceError."""
         return in_places(self._places, self._place, self.problems.append)
+
+    def _interface_index(self, place: Place, name: str | None) -> int | None:
+        """The index of an interface inside a place: 0 where none is asked for, None where that place has none so named.
+
+        Raises UsageError where that is the only place.
+        """
+        if name is None:
+            return 0
+        index = place.interface_index(name)
+        if index is None and len(self._places) == 1:
+            raise UsageError(f"no interface {name!r}")
+        return index
 
     def _place(self, place: Place) -> Iterator[Batch]:
         raise NotImplementedError

@@ -58,13 +58,9 @@ class Listing(BaseListing):
 
     def _place(self, place: Place) -> Iterator[Batch]:
         query = self.query
-        index = 0
-        if query.interface is not None:
-            index = place.interface_index(query.interface) or 0
-            if not index:
-                if len(self._places) == 1:
-                    raise UsageError(f"no interface {query.interface!r}")
-                return
+        index = self._interface_index(place, query.interface)
+        if index is None:
+            return
         for family in query.families or FAMILIES:
             try:
                 for proxies in (False, True):

@@ -126,15 +126,9 @@ class Listing(BaseListing):
     def _place(self, place: Place) -> Iterator[Batch]:
         names = names_of(place)
         decoder = route.Decoder(names)
-        index = 0
-        if self.query.interface is not None:
-            found = place.interface_index(self.query.interface)
-            if found is None:
-                text = f"no interface {self.query.interface!r}"
-                if place.label is None:
-                    raise UsageError(text)
-                return
-            index = found
+        index = self._interface_index(place, self.query.interface)
+        if index is None:
+            return
         missing = []
         objects = NextHopObjects(place, names)
         for family in self.query.families:
