@@ -9,7 +9,7 @@ from ..options import Command, Group, Option
 from ..render.links import TEXTS, statistics_columns
 from ..render.table import Column, Field
 from .noun import fields_of, write_listing
-from .output import NAMESPACES, OutputOptions, output_group
+from .output import NAMESPACES, OutputOptions, output_group, seconds_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Options:
         chosen: dict[str, str] = {}
         for name, value in found:
             if name == "rates":
-                self.rates = _seconds(value or "")
+                self.rates = seconds_of("--rates", value or "", 0.01, 1e9)
             elif name in ("statistics", "tree", "help"):
                 setattr(self, name, True)
             elif not self.output.take(name, value or ""):
@@ -87,16 +87,6 @@ class Options:
         if self.output.columns is None and self.rates is None:
             return [field for field in fields if field != "rates"]
         return fields
-
-
-def _seconds(value: str) -> float:
-    try:
-        seconds = float(value)
-    except ValueError:
-        seconds = -1
-    if not 0.01 <= seconds < 1e9:
-        raise UsageError(f"--rates takes a number of seconds, at least 0.01, not {value!r}")
-    return seconds
 
 
 def run(arguments: Sequence[str], environment: Environment) -> int:

@@ -89,7 +89,7 @@ class OutputOptions:
         elif name == "no-header":
             self.heading = False
         elif name == "watch":
-            self.watch = _seconds(value)
+            self.watch = seconds_of("--watch", value, 0.05, 1e9)
         else:
             return False
         if self.all_netns and self.netns:
@@ -200,13 +200,14 @@ def status_of(listing: Listed, environment: Environment) -> int:
     return ExitStatus.INCOMPLETE if listing.problems else ExitStatus.OK
 
 
-def _seconds(value: str) -> float:
+def seconds_of(option: str, value: str, least: float, limit: float) -> float:
+    """The seconds that an option takes: at least ``least`` and less than ``limit``. Raises UsageError."""
     try:
         seconds = float(value)
     except ValueError:
         seconds = -1
-    if not 0.05 <= seconds < 1e9:
-        raise UsageError(f"--watch takes a number of seconds, at least 0.05, not {value!r}")
+    if not least <= seconds < limit:
+        raise UsageError(f"{option} takes a number of seconds, at least {least}, not {value!r}")
     return seconds
 
 

@@ -7,7 +7,7 @@ from ..collect.statistics import GROUPS, SHORT, Listing, Query, tables_of
 from ..errors import ExitStatus, UsageError
 from ..options import Command, Group, Option
 from ..render.table import Field
-from .output import NAMESPACES, OutputOptions, output_group
+from .output import NAMESPACES, OutputOptions, output_group, seconds_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class Options:
         elif name == "nonzero":
             self.nonzero = True
         elif name == "rates":
-            self.seconds = _seconds(value)
+            self.seconds = seconds_of("--rates", value, 0.01, 1e6)
         elif name == "save":
             self.save = value
         elif name == "since":
@@ -145,16 +145,6 @@ class Options:
     def compared(self) -> bool:
         """Whether changes since a sample are shown."""
         return self._since is not None
-
-
-def _seconds(value: str) -> float:
-    try:
-        seconds = float(value)
-    except ValueError:
-        seconds = -1
-    if not 0.01 <= seconds < 1e6:
-        raise UsageError(f"--rates takes a number of seconds, at least 0.01, not {value!r}")
-    return seconds
 
 
 def run(arguments: Sequence[str], environment: Environment) -> int:

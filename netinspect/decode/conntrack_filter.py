@@ -71,11 +71,6 @@ class KernelFilter:
         """Whether it takes CTA_FILTER, for which the request must name one address family."""
         return self.protocol is not None or bool(self.original) or bool(self.reply)
 
-    @property
-    def ipv4_only(self) -> bool:
-        """Whether it asks for an IPv4 address."""
-        return any(address is not None for address in self.original.addresses + self.reply.addresses)
-
 
 def status_bits(names: Iterable[str]) -> int:
     """The bits of these names. Raises ValueError for one that is none."""

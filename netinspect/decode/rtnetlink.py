@@ -25,9 +25,6 @@ FAMILY_NUMBERS = {name: number for number, name in FAMILIES.items()}
 NLM_F_DUMP_FILTERED = 0x20
 """linux/netlink.h: the kernel applied the request's filters."""
 
-SCOPES = {0: "global", 200: "site", 253: "link", 254: "host", 255: "nowhere"}
-"""enum rt_scope_t, by rt_scopes' names."""
-
 ROUTE_TYPES = (
     "unspec",
     "unicast",

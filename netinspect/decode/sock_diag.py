@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from ..netlink.messages import Layout, Run
 
 SOCK_DIAG_BY_FAMILY = 20
-SOCK_DESTROY = 21
 
 STATES = (
     "UNKNOWN",

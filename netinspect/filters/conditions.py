@@ -99,7 +99,6 @@ class Autobound(NamedTuple):
 Condition: TypeAlias = And | Or | Not | Family | Address | Port | Name | Interface | Mark | Cgroup | Autobound
 
 EVERY = And(())
-NEVER = Or(())
 
 
 class Expression(NamedTuple):
