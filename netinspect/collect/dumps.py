@@ -7,7 +7,7 @@ from itertools import chain
 
 from ..errors import NetlinkError
 from ..netlink.arrays import array
-from ..netlink.messages import gathered
+from ..netlink.messages import collected, gathered
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -96,8 +96,12 @@ def whole_table(
     decode: Callable[[list[Run]], Batch | None],
     problem: Callable[[str], object],
     watch: Callable[[], Changes] | None = None,
+    *,
+    collect: bool = False,
 ) -> Iterator[Batch]:
     """The same for tables whose rows come in the kernel's order: ``decode`` takes a whole received buffer.
+
+    With ``collect`` it takes many as one, as a table has them that is small and has much in each row.
 
     Its batches have a column ``identity`` of 64-bit numbers, kept in case the dump is interrupted. ``watch`` is for
     tables that change without the kernel's saying so in the dump: as long as what it returns has heard nothing, the
@@ -110,7 +114,8 @@ def whole_table(
         current = dump()
         changed = False
         try:
-            for number, runs in enumerate(current.answers()):
+            answers = current.answers()
+            for number, runs in enumerate(collected(answers) if collect else answers):
                 # The first buffer is made in one go, and no change before it matters.
                 if number and changes is not None and not changed and changes.heard():
                     changed = True

@@ -75,7 +75,7 @@ class Listing(BaseListing):
         def dump() -> Dump:
             return Dump(place.connect(NETLINK_ROUTE), request, OPERATION)
 
-        yield from whole_table(OPERATION, dump, decoder.batch, self.problems.append)
+        yield from whole_table(OPERATION, dump, decoder.batch, self.problems.append, collect=True)
 
     def _single(self, index: int, place: Place, decoder: links.Decoder) -> Iterator[Batch]:
         try:
@@ -114,7 +114,7 @@ class _Namespaces:
         from ..namespaces import every_namespace
 
         found: dict[int, str] = {}
-        for label, path in every_namespace()[0]:
+        for label, path, _ in every_namespace()[0]:
             try:
                 descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             except OSError:

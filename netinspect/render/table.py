@@ -6,9 +6,11 @@ made printable.
 
 from __future__ import annotations
 
+from itertools import repeat
+
 from ..batch import NONE, Constant, Plain
 from .rows import Cell, Texts, diverse, endpoints, literal, rows
-from .text import printable
+from .text import printable, printable_column
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ class Column:
 
     def measure(self, batch: Batch) -> None:
         """Widens the column to what this batch needs."""
-        widths = map(len, map(printable, self._texts(batch)))
+        widths = map(len, printable_column(list(self._texts(batch))))
         self.width = max(self.width, min(max(widths, default=0), _WIDEST))
 
     def heading(self) -> str:
@@ -51,7 +53,17 @@ class Column:
 
     def cell(self, batch: Batch) -> Cell:
         """The cell of each row of a batch."""
-        return Cell(map(self._padded.__getitem__, self._texts(batch)))
+        texts = list(self._texts(batch))
+        if diverse(texts):
+            return Cell(self._directive(), printable_column(texts))
+        return Cell(map(self._padded.__getitem__, texts))
+
+    def _directive(self) -> str:
+        """What aligns a text as a cell, in a format string."""
+        end = "\n" if self.last else " "
+        if self._right:
+            return f"%{self.width}s{end}"
+        return f"%s{end}" if self.last else f"%-{self.width}s{end}"
 
     def _pad(self, text: str) -> str:
         return literal(self._aligned(printable(text)))
@@ -94,7 +106,12 @@ class Field(Column):
         return "-" if value is None else self._show(value)
 
     def _values(self, batch: Batch) -> Iterable[str]:
-        return map(self._shown.__getitem__ if self._kept else self._text, batch.values(self._field))
+        values = batch.column(self._field)
+        if isinstance(values, Constant):
+            return repeat(self._shown[values.value], batch.count)
+        if self._show is str and values and isinstance(values[0], str) and None not in values:
+            return values
+        return map(self._shown.__getitem__ if self._kept else self._text, values)
 
     def cell(self, batch: Batch) -> Cell:
         values = batch.column(self._field)
@@ -105,9 +122,7 @@ class Field(Column):
         if self._hexadecimal and None not in values:
             return Cell("%x\n" if self.last else f"%-{self.width}x ", values)
         if isinstance(values, Plain) and self._show is str:
-            return Cell("%s\n" if self.last else f"%-{self.width}s ", values)
-        if not self._kept:
-            return Cell(map(self._pad, self._values(batch)))
+            return Cell(self._directive(), values)
         return super().cell(batch)
 
 
