@@ -49,11 +49,12 @@ def open_namespace(name: str) -> int:
     )
 
 
-def every_namespace() -> tuple[list[tuple[str, str]], int]:
-    """All network namespaces that have a name or a process, as (label, path), the current one first.
+def every_namespace() -> tuple[list[tuple[str, str, tuple[int, int]]], int]:
+    """All network namespaces that have a name or a process, as (label, path, identity), the current one first.
 
-    The label is the name (ip-netns(8)), or the lowest id of a process inside: `--netns` takes either. Also returned is
-    the number of processes whose namespace may not be seen: there may be namespaces that only they are in. Raises
+    The label is the name (ip-netns(8)), or the lowest id of a process inside: `--netns` takes either. The identity
+    (st_dev, st_ino) tells whether the path still leads there: processes end, or go elsewhere. Also returned is the
+    number of processes whose namespace may not be seen: there may be namespaces that only they are in. Raises
     NetinspectError where /proc is not mounted.
     """
     from .procfs import process_ids
@@ -86,7 +87,9 @@ def every_namespace() -> tuple[list[tuple[str, str]], int]:
             found.setdefault((status.st_dev, status.st_ino), (str(pid), path))
     current = os.stat("/proc/thread-self/ns/net")
     first = found.pop((current.st_dev, current.st_ino), None)
-    return ([first] if first else []) + list(found.values()), hidden
+    if first:
+        found = {(current.st_dev, current.st_ino): first} | found
+    return [(*named, identity) for identity, named in found.items()], hidden
 
 
 def _is_network_namespace(descriptor: int) -> bool:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from throwaway import Namespace
+from throwaway import NETINSPECT, Namespace
 
+from netinspect.collect.places import EveryPlace
 from netinspect.errors import NamespaceError
 from netinspect.namespaces import every_namespace, inside, open_namespace
 
@@ -33,7 +37,7 @@ def test_a_namespace_is_opened_by_process_id_and_by_path(namespace: Namespace) -
             descriptor = open_namespace(name)
             assert os.fstat(descriptor).st_ino == os.fstat(namespace.descriptor).st_ino
             os.close(descriptor)
-        found = dict(every_namespace()[0])
+        found = {label: path for label, path, _ in every_namespace()[0]}
         assert os.stat(found[str(sleeper.pid)]).st_ino == os.fstat(namespace.descriptor).st_ino
         sleeper.kill()
 
@@ -52,7 +56,7 @@ def test_a_namespace_is_opened_and_listed_by_its_name(namespace: Namespace, tmp_
         descriptor = open_namespace("blue")
         assert os.fstat(descriptor).st_ino == os.fstat(namespace.descriptor).st_ino
         os.close(descriptor)
-        labels = [label for label, _ in every_namespace()[0]]
+        labels = [label for label, *_ in every_namespace()[0]]
         assert "blue" in labels
         assert "removed" not in labels
         with pytest.raises(NamespaceError, match="not a network namespace"):
@@ -63,9 +67,61 @@ def test_a_namespace_is_opened_and_listed_by_its_name(namespace: Namespace, tmp_
 
 def test_the_current_namespace_comes_first_and_none_comes_twice() -> None:
     found, _ = every_namespace()
-    inodes = [os.stat(path).st_ino for _, path in found]
+    inodes = [os.stat(path).st_ino for _, path, _ in found]
+    assert inodes == [identity[1] for *_, identity in found]
     assert inodes[0] == current()
     assert len(set(inodes)) == len(inodes)
+
+
+def test_a_process_that_went_elsewhere_does_not_make_a_namespace_come_twice(namespace: Namespace) -> None:
+    script = "echo; read go; exec unshare --net sh -c 'echo; read end'"
+    with namespace.popen(["sh", "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin
+        assert process.stdout
+        process.stdout.readline()
+        (place,) = [place for place in EveryPlace() if place.label == str(process.pid)]
+        process.stdin.write("go\n")
+        process.stdin.flush()
+        process.stdout.readline()
+        with pytest.raises(NamespaceError, match="is gone"):
+            place.open()
+        assert str(process.pid) in [place.label for place in EveryPlace()]
+        process.stdin.close()
+
+
+WITHOUT_PTRACE = ("setpriv", "--inh-caps=-all", "--bounding-set=-all,+sys_admin", *NETINSPECT)
+"""Enters namespaces, but does not see those of processes that may do more."""
+UNSEEN = re.compile(r"the network namespaces of \d+ process(es)? may not be seen")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["assert", "not", "listening", ":1"],
+        ["assert", "not", "route", "192.0.2.1"],
+        ["assert", "member", "239.255.1.1"],
+        ["sockets", "-l"],
+        ["groups", "watch", "--for", "0.05"],
+    ],
+    ids=" ".join,
+)
+def test_namespaces_that_may_not_be_seen_are_told_of_by_all_commands(
+    words: list[str], namespace: Namespace, need: Callable[[str], None]
+) -> None:
+    need("setpriv")
+    result = namespace.run(*WITHOUT_PTRACE, *words, "--all-netns", check=False)
+    assert (result.returncode, len(UNSEEN.findall(result.stderr))) == (3, 1), result.stderr
+
+
+def test_a_snapshot_tells_of_namespaces_that_may_not_be_seen(
+    namespace: Namespace, need: Callable[[str], None], tmp_path: Path
+) -> None:
+    need("setpriv")
+    result = namespace.run(*WITHOUT_PTRACE, "snapshot", "--all-netns", "-", check=False)
+    assert (result.returncode, len(UNSEEN.findall(result.stderr))) == (3, 1), result.stderr
+    end = json.loads(result.stdout.splitlines()[-1])
+    assert {"sockets", "routes", "links"} <= {one.partition(":")[0] for one in end["problems"] if UNSEEN.search(one)}
+    assert {"sockets", "routes", "links"} <= set(end["incomplete"])
 
 
 @pytest.mark.parametrize("name", ["nope", "/dev/null", "/", "0", "a/b\0", "..", ""])

@@ -37,12 +37,17 @@ class Place:
 
     __slots__ = ("_identity", "descriptor", "label", "name")
 
-    def __init__(self, name: str | None = None, label: str | None = None) -> None:
-        """``name`` is what `--netns` takes: a name, a process id or a path; None is the current namespace."""
+    def __init__(
+        self, name: str | None = None, label: str | None = None, *, identity: tuple[int, int] | None = None
+    ) -> None:
+        """``name`` is what `--netns` takes: a name, a process id or a path; None is the current namespace.
+
+        ``identity``: st_dev and st_ino, where it is known which namespace must be found there.
+        """
         self.name = name
         self.label = label
         self.descriptor: int | None = None
-        self._identity: tuple[int, int] | None = None
+        self._identity = identity
 
     def open(self) -> None:
         """Opens it. Raises NamespaceError, also where it may not be entered or has become another one."""
@@ -106,7 +111,7 @@ class EveryPlace(list[Place]):
         from ..procfs import processes_hidden
 
         found, hidden = every_namespace()
-        super().__init__([Place(path, label) for label, path in found])
+        super().__init__([Place(path, label, identity=identity) for label, path, identity in found])
         processes = "1 process" if hidden == 1 else f"{hidden} processes" if hidden else ""
         if processes_hidden():
             processes = f"{processes} and of those" if processes else "processes"
@@ -119,6 +124,11 @@ class EveryPlace(list[Place]):
         """What to say of those that may not be seen; empty where there are none."""
 
 
+def unseen(places: Sequence[Place]) -> str:
+    """What to say of namespaces that may not be seen, where all were to be looked into; empty otherwise."""
+    return places.problem if isinstance(places, EveryPlace) else ""
+
+
 def in_places(
     places: Sequence[Place], collect: Callable[[Place], Iterator[Batch]], problem: Callable[[str], object]
 ) -> Iterator[Batch]:
@@ -126,8 +136,8 @@ def in_places(
 
     Of several places, those that cannot be entered are told to ``problem``; the only one raises NamespaceError.
     """
-    if isinstance(places, EveryPlace) and places.problem:
-        problem(places.problem)
+    if lacking := unseen(places):
+        problem(lacking)
     left_out: dict[str, list[str]] = {}
     for place in places:
         try:

@@ -6,7 +6,7 @@ from time import localtime, strftime
 
 from ..batch import Batch
 from ..collect.group_events import Watch, untold
-from ..collect.places import EveryPlace
+from ..collect.places import unseen
 from ..errors import ExitStatus, NamespaceError
 from ..render.table import Field
 
@@ -27,9 +27,7 @@ def watch(options: Options, environment: Environment) -> int:
     incomplete = False
     try:
         every = options.output.places(environment)
-        if isinstance(every, EveryPlace) and every.problem:
-            environment.complain(every.problem)
-            incomplete = True
+        incomplete = bool(unseen(every))  # it has been said
         for place in every:
             try:
                 place.open()

@@ -93,8 +93,12 @@ def run(arguments: Sequence[str], environment: Environment) -> int:
         return write(head, taking, put)
 
     end = put_all(environment.write) if operands[0] == "-" else _to_file(operands[0], put_all)
+    nouns_by_text: dict[str, list[str]] = {}
     for text in end.problems:  # the notes are in the file
-        environment.complain(text)
+        noun, _, text = text.partition(": ")
+        nouns_by_text.setdefault(text, []).append(noun)
+    for text, told in nouns_by_text.items():
+        environment.complain(f"{', '.join(told)}: {text}")
     return ExitStatus.INCOMPLETE if end.problems else ExitStatus.OK
 
 

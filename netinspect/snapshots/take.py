@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from ..batch import Constant
 from ..errors import NetinspectError
-from ..namespaces import every_namespace, inside
+from ..namespaces import inside
 from .nouns import NOUNS
 
 TYPE_CHECKING = False
@@ -99,10 +99,10 @@ def _inode() -> int:
 
 def places_of(netns: Sequence[str], all_netns: bool) -> list[Place]:
     """The namespaces of a snapshot; several have their names as labels."""
-    from ..collect.places import Place
+    from ..collect.places import EveryPlace, Place
 
     if all_netns:
-        return [Place(path, label) for label, path in every_namespace()[0]]
+        return EveryPlace()
     return [Place(name, name if len(netns) > 1 else None) for name in netns] or [Place()]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import chain
 from typing import Any, NamedTuple
 
+from ..collect.places import unseen
 from ..collect.routes import FAMILIES, Listing, Prefix, Query
 from ..decode.change_groups import ROUTE_CHANGES
 from ..errors import NetinspectError, NetlinkError
@@ -130,7 +131,7 @@ class Routed(NamedTuple):
         from ..collect.route_lookup import Lookup, lookups
 
         rows: list[Route] = []
-        problems: list[str] = []
+        problems = [text for text in [unseen(places)] if text]
         for place in places:
             try:
                 answers: Iterable[Any] = lookups(Lookup([self.address]), [place])

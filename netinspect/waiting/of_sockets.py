@@ -6,7 +6,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from ..collect.joining import Selection, joined
-from ..collect.places import Place
+from ..collect.places import EveryPlace, Place
 from ..collect.sockets import ALL_STATES, FAMILIES, Listing, Query
 from ..decode.change_groups import SOCKET_ENDS
 from ..errors import NetinspectError
@@ -139,12 +139,10 @@ class Listening(NamedTuple):
         return lines or shown("listening there:", rows) or [f"nobody listens on {self.protocol} there"]
 
     def _elsewhere(self) -> list[Socket]:
-        from ..namespaces import every_namespace
-
         found: list[Socket] = []
-        for label, path in every_namespace()[0][:_NAMESPACES_SEARCHED]:
+        for place in EveryPlace()[:_NAMESPACES_SEARCHED]:
             try:
-                found += self.look([Place(path, label)]).found
+                found += self.look([place]).found
             except NetinspectError:
                 continue  # this is only a hint
         return found

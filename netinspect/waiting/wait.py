@@ -6,9 +6,9 @@ import os
 from select import POLLIN, poll
 from typing import Any, NamedTuple
 
-from ..collect.places import Place
+from ..collect.places import EveryPlace, Place
 from ..errors import NetlinkError
-from ..namespaces import every_namespace, open_namespace
+from ..namespaces import open_namespace
 from ..netlink.subscription import Subscription
 from .conditions import Sight
 from .until import LONGEST_PAUSE, until
@@ -45,9 +45,7 @@ class Where:
 
     def places(self) -> list[Place]:
         """The namespaces as they are now."""
-        if self.everywhere:
-            return [Place(path, label) for label, path in every_namespace()[0]]
-        return self._places
+        return EveryPlace() if self.everywhere else self._places
 
     def close(self) -> None:
         """Lets go of them."""
