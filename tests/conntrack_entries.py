@@ -103,12 +103,11 @@ def add(namespace: Namespace, entries: Iterable[Entry]) -> list[Entry]:
     opened = namespace.call(lambda: connect(NETLINK_NETFILTER))
     refused = []
     try:
-        buffer = memoryview(bytearray(1 << 16))
         for entry in entries:
             opened.send(encoded(entry))
-            size, _ = opened.recvfrom_into(buffer, 0, 0)
-            assert size >= 20
-            if struct.unpack_from("=i", buffer, 16)[0]:
+            received, _ = opened.recvfrom(1 << 16, 0)
+            assert len(received) >= 20
+            if struct.unpack_from("=i", received, 16)[0]:
                 refused.append(entry)
     finally:
         opened.close()

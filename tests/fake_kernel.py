@@ -40,7 +40,7 @@ class FakeKernel:
         self._received = iter(self._answer(data) if callable(self._answer) else self._answer)
         return len(data)
 
-    def recvfrom_into(self, buffer: memoryview, nbytes: int, flags: int, /) -> tuple[int, tuple[int, int]]:
+    def recvfrom(self, size: int, flags: int, /) -> tuple[bytes, tuple[int, int]]:
         if self.closed:
             raise OSError(9, "Bad file descriptor")
         self.flags.append(flags)
@@ -48,9 +48,7 @@ class FakeKernel:
         if isinstance(item, OSError):
             raise item
         port, datagram = item if isinstance(item, From) else (0, item)
-        size = min(len(datagram), len(buffer), nbytes or len(buffer))
-        buffer[:size] = datagram[:size]
-        return len(datagram) if flags & MSG_TRUNC else size, (port, 0)
+        return datagram if flags & MSG_TRUNC else datagram[:size], (port, 0)
 
     def close(self) -> None:
         self.closed = True
@@ -66,10 +64,10 @@ class Recorder:
     def send(self, data: bytes, /) -> int:
         return self._opened.send(data)
 
-    def recvfrom_into(self, buffer: memoryview, nbytes: int, flags: int, /) -> tuple[int, tuple[int, int]]:
-        size, sender = self._opened.recvfrom_into(buffer, nbytes, flags)
-        self.datagrams.append(bytes(buffer[:size]))
-        return size, sender
+    def recvfrom(self, size: int, flags: int, /) -> tuple[bytes, tuple[int, int]]:
+        received, sender = self._opened.recvfrom(size, flags)
+        self.datagrams.append(received)
+        return received, sender
 
     def close(self) -> None:
         self._opened.close()

@@ -37,7 +37,7 @@ def flush(namespace: Namespace) -> None:
     """Takes all entries away."""
     opened = namespace.call(lambda: connect(NETLINK_NETFILTER))
     opened.send(message(IPCTNL_MSG_CT_DELETE, NLM_F_ACK, flow_body(0)))
-    opened.recvfrom_into(memoryview(bytearray(4096)), 0, 0)
+    opened.recvfrom(4096, 0)
     opened.close()
 
 

@@ -249,10 +249,10 @@ def test_the_reader_thread_does_not_run_far_ahead() -> None:
 
 def test_what_fails_in_the_reader_thread_is_raised_here() -> None:
     class Exhausted(FakeKernel):
-        def recvfrom_into(self, buffer: memoryview, nbytes: int, flags: int, /) -> tuple[int, tuple[int, int]]:
+        def recvfrom(self, size: int, flags: int, /) -> tuple[bytes, tuple[int, int]]:
             if len(self.flags) == 5:
                 raise MemoryError
-            return super().recvfrom_into(buffer, nbytes, flags)
+            return super().recvfrom(size, flags)
 
     before = _thread._count()
     with pytest.raises(MemoryError):

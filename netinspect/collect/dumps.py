@@ -101,7 +101,7 @@ def whole_table(
 ) -> Iterator[Batch]:
     """The same for tables whose rows come in the kernel's order: ``decode`` takes a whole received buffer.
 
-    With ``collect`` it takes many as one, as a table has them that is small and has much in each row.
+    With ``collect`` it takes several as one, where a buffer holds few rows with much in each.
 
     Its batches have a column ``identity`` of 64-bit numbers, kept in case the dump is interrupted. ``watch`` is for
     tables that change without the kernel's saying so in the dump: as long as what it returns has heard nothing, the

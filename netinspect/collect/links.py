@@ -25,16 +25,26 @@ OPERATION = "listing links"
 class Query:
     """What to ask. What is empty or None does not matter."""
 
-    __slots__ = ("kind", "master", "names", "up")
+    __slots__ = ("kind", "master", "names", "statistics", "up")
 
     def __init__(
-        self, names: Sequence[str] = (), *, kind: str | None = None, master: str | None = None, up: bool = False
+        self,
+        names: Sequence[str] = (),
+        *,
+        kind: str | None = None,
+        master: str | None = None,
+        up: bool = False,
+        statistics: bool = True,
     ) -> None:
-        """``names`` may be alternative names. ``kind`` and ``master`` are the kernel's to filter by."""
+        """``names`` may be alternative names. ``kind`` and ``master`` are the kernel's to filter by.
+
+        Without ``statistics`` the kernel need not count them together, and they are None.
+        """
         self.names = names
         self.kind = kind
         self.master = master
         self.up = up
+        self.statistics = statistics
 
 
 class Listing(BaseListing):
@@ -70,7 +80,7 @@ class Listing(BaseListing):
         master = self._interface_index(place, query.master)
         if master is None:
             return
-        request = links.request(master=master, kind=query.kind)
+        request = links.request(master=master, kind=query.kind, statistics=query.statistics)
 
         def dump() -> Dump:
             return Dump(place.connect(NETLINK_ROUTE), request, OPERATION)
@@ -93,21 +103,20 @@ class _Namespaces:
 
     def __init__(self, place: Place) -> None:
         self._place = place
-        self._found: dict[int, str] | None = None
+        self._found: dict[int, str] = {}
 
     def names(self, batch: Batch) -> Column:
         """The names of the namespaces of the parents."""
         numbers = batch.column("parent_nsid")
         if numbers is NONE:
             return NONE
-        if self._found is None:
-            self._found = self._numbered()
-        return [
-            None if number is None else self._found.get(number, f"nsid {number}")
-            for number in batch.values("parent_nsid")
-        ]
+        wanted = set(batch.values("parent_nsid")) - {None}
+        if not wanted <= self._found.keys():
+            self._found |= {number: f"nsid {number}" for number in wanted} | self._numbered(wanted)
+        return [None if number is None else self._found[number] for number in batch.values("parent_nsid")]
 
-    def _numbered(self) -> dict[int, str]:
+    def _numbered(self, wanted: set[int]) -> dict[int, str]:
+        """The labels of namespaces by number, until all that are ``wanted`` are there."""
         import os
 
         from ..decode import nsid
@@ -115,6 +124,8 @@ class _Namespaces:
 
         found: dict[int, str] = {}
         for label, path, _ in every_namespace()[0]:
+            if wanted <= found.keys():
+                break
             try:
                 descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             except OSError:

@@ -76,7 +76,13 @@ class Options:
                 setattr(self, name, True)
             elif not self.output.take(name, value or ""):
                 chosen[name] = value or ""
-        self.query = Query(names, kind=chosen.get("kind"), master=chosen.get("master"), up="up" in chosen)
+        self.query = Query(
+            names,
+            kind=chosen.get("kind"),
+            master=chosen.get("master"),
+            up="up" in chosen,
+            statistics=self.rates is not None or "statistics" in (*self.fields, *self.output.sort) or self.statistics,
+        )
         if self.tree and (self.output.format != "table" or self.output.columns or self.output.sort):
             raise UsageError("--tree is a drawing: it goes with no other format, and no --columns or --sort")
 

@@ -17,6 +17,8 @@ RTM_GETLINK = 18
 IFLA_IFNAME = 3
 _IFLA_EXT_MASK = 29
 _RTEXT_FILTER_SKIP_STATS = 8
+WITHOUT_STATISTICS = pack("=HHI", 8, _IFLA_EXT_MASK, _RTEXT_FILTER_SKIP_STATS)
+"""The attribute that asks for links without their counters."""
 _BODY = 16
 _INDEX = 20
 
@@ -24,14 +26,12 @@ _INDEX = 20
 def request(*, index: int = 0) -> bytes:
     """One interface, without its counters, and an acknowledgment behind it."""
     payload = pack("=BxHiII", 0, 0, index, 0, 0)
-    mask = pack("=HHI", 8, _IFLA_EXT_MASK, _RTEXT_FILTER_SKIP_STATS)
-    return message(RTM_GETLINK, NLM_F_ACK, payload + mask)
+    return message(RTM_GETLINK, NLM_F_ACK, payload + WITHOUT_STATISTICS)
 
 
 def dump_request() -> bytes:
     """All interfaces, without their counters."""
-    mask = pack("=HHI", 8, _IFLA_EXT_MASK, _RTEXT_FILTER_SKIP_STATS)
-    return message(RTM_GETLINK, NLM_F_DUMP, bytes(_BODY) + mask)
+    return message(RTM_GETLINK, NLM_F_DUMP, bytes(_BODY) + WITHOUT_STATISTICS)
 
 
 def names(runs: Iterable[Run]) -> Iterator[tuple[int, str]]:

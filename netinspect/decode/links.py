@@ -7,7 +7,7 @@ from sys import byteorder
 
 from ..batch import NONE, Batch, Constant, interleaved
 from ..netlink.messages import NLM_F_ACK, NLM_F_DUMP, attribute, attributes, each_attribute, malformed, message
-from .link import IFLA_IFNAME, RTM_GETLINK
+from .link import IFLA_IFNAME, RTM_GETLINK, WITHOUT_STATISTICS
 from .rtnetlink import Made, address_text, by_bytes, interfaces, named
 from .sock_diag import place, text
 
@@ -88,9 +88,9 @@ _BODY = 16
 _TYPE, _INDEX, _FLAGS_AT = 18, 20, 24
 
 
-def request(*, master: int = 0, kind: str | None = None) -> bytes:
-    """A dump of all links, or of those of a master and of a kind."""
-    payload = bytes(_BODY)
+def request(*, master: int = 0, kind: str | None = None, statistics: bool = True) -> bytes:
+    """A dump of all links, or of those of a master and of a kind, with their counters or without."""
+    payload = bytes(_BODY) + (b"" if statistics else WITHOUT_STATISTICS)
     if master:
         payload += attribute(IFLA_MASTER, pack("=I", master))
     if kind is not None:

@@ -53,9 +53,9 @@ Paths = dict[tuple[int, ...], tuple[int, int]]
 
 _DEEPEST = 8
 """Levels of nesting that are followed: more than any family has."""
-_COLLECTED = 1 << 22
 _GATHERED = 1 << 18
-"""Bytes of one shape that ``gathered`` waits for."""
+"""Bytes that ``gathered`` and ``collected`` wait for. With more, each page of memory that is touched for the first time
+costs more than a further batch does."""
 
 
 def attribute(kind: int, payload: bytes) -> bytes:
@@ -269,7 +269,7 @@ def gathered(runs: Iterable[Run]) -> Iterator[Run]:
 
 
 def collected(answers: Iterable[list[Run]]) -> Iterator[list[Run]]:
-    """The same answers, many as one, up to 4 MiB: for tables of few rows with much in each.
+    """The same answers, several as one of 256 KiB: for tables with much in each row, so few rows in an answer.
 
     The positions of the messages still tell their order.
     """
@@ -281,7 +281,7 @@ def collected(answers: Iterable[list[Run]]) -> Iterator[list[Run]]:
             run.positions = [size + start for start in starts]
             waiting.setdefault((run.length, run.kind), []).append(run)
         size += sum(len(run.data) for run in runs)
-        if size >= _COLLECTED:
+        if size >= _GATHERED:
             yield list(map(_joined, waiting.values()))
             waiting, size = {}, 0
     yield list(map(_joined, waiting.values()))

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         """What the transport needs of a socket: tests put a fake kernel behind it."""
 
         def send(self, data: bytes, /) -> int: ...
-        def recvfrom_into(self, buffer: memoryview, nbytes: int, flags: int, /) -> tuple[int, tuple[int, int]]: ...
+        def recvfrom(self, size: int, flags: int, /) -> tuple[bytes, tuple[int, int]]: ...
         def setsockopt(self, level: int, option: int, value: int, /) -> None: ...
         def close(self) -> None: ...
 
@@ -138,14 +138,13 @@ class Dump:
             self._socket.send(self._request)
         except OSError as error:
             raise self._failure(error) from None
-        view = memoryview(bytearray(_RECEIVE_SIZE))
         for _ in range(_BUFFERS_WITHOUT_THREAD):
-            yield self._receive(view)
-        yield from self._read_ahead(view)
+            yield self._receive()
+        yield from self._read_ahead()
         while True:
-            yield self._receive(view)
+            yield self._receive()
 
-    def _read_ahead(self, view: memoryview) -> Iterator[bytes]:
+    def _read_ahead(self) -> Iterator[bytes]:
         """What a reader thread receives while the buffers before are being used, until nothing more is at hand.
 
         The kernel has the next part of a dump ready before it hands out one, so the reader never waits: it ends with
@@ -162,7 +161,7 @@ class Dump:
                     permits.get()
                     if stopped:
                         break
-                    received.put(self._receive(view, _MSG_DONTWAIT))
+                    received.put(self._receive(_MSG_DONTWAIT))
             except BaseException as error:
                 received.put(error)
             finally:
@@ -191,21 +190,21 @@ class Dump:
             ended.acquire()
             _readers.ended()
 
-    def _receive(self, view: memoryview, flags: int = 0) -> bytes:
+    def _receive(self, flags: int = 0) -> bytes:
         """One message, or run of messages, from the kernel. Raises BlockingIOError only where told not to wait."""
         while True:
             try:
-                size, sender = self._socket.recvfrom_into(view, 0, _MSG_TRUNC | flags)
+                received, sender = self._socket.recvfrom(_RECEIVE_SIZE, _MSG_TRUNC | flags)
             except BlockingIOError:
                 if flags & _MSG_DONTWAIT:
                     raise
                 raise NetlinkError(self._operation, 0, f"no answer in {_PATIENCE} s") from None
             except OSError as error:
                 raise self._failure(error) from None
-            if size > len(view):
-                raise NetlinkError(self._operation, 0, f"an answer of {size} bytes was truncated")
+            if len(received) > _RECEIVE_SIZE:  # as MSG_TRUNC tells
+                raise NetlinkError(self._operation, 0, f"an answer of {len(received)} bytes was truncated")
             if sender[0] == 0:  # only the kernel has port id 0: nobody else may answer
-                return bytes(view[:size])
+                return received
 
     def _failure(self, error: OSError) -> NetlinkError:
         return NetlinkError(self._operation, error.errno or 0, "" if error.errno else str(error) or "failed")
