@@ -7,6 +7,7 @@ gives the typed records.
 
 from __future__ import annotations
 
+from _functools import partial
 from itertools import chain, compress, repeat
 
 TYPE_CHECKING = False
@@ -147,7 +148,8 @@ class Batch:
         from . import records
 
         record = getattr(records, self.record)
-        return map(record._make, zip(*map(self.values, record._fields), strict=True))
+        # What `_make` checks is so: a value for each field.
+        return map(partial(tuple.__new__, record), zip(*map(self.values, record._fields), strict=True))
 
 
 def concatenated(batches: Sequence[Batch]) -> Batch:

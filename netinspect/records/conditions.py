@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, NamedTuple
-
 from .addresses import Address
 from .flows import Flow
 from .groups import Membership
 from .links import Link
 from .routes import Route
 from .sockets import Socket
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Annotated, NamedTuple
+else:
+    from .named_tuple import Annotated, NamedTuple
 
 
 class ConditionResult(NamedTuple):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Annotated, NamedTuple
-
 from .addresses import Address
 from .flows import Flow
 from .groups import Membership
@@ -11,6 +9,12 @@ from .links import Link
 from .routes import Route
 from .rules import Rule
 from .sockets import Socket
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Annotated, NamedTuple
+else:
+    from .named_tuple import Annotated, NamedTuple
 
 _Records = Socket | Route | Rule | Link | Address | Flow | Membership
 

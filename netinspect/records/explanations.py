@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, NamedTuple
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Annotated, NamedTuple
+else:
+    from .named_tuple import Annotated, NamedTuple
 
 
 class Explanation(NamedTuple):

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
-from typing import Annotated, Any, NamedTuple, get_type_hints
+from .named_tuple import named_tuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Annotated, Any, NamedTuple
+else:
+    from .named_tuple import Annotated, NamedTuple
 
 
 class Flow(NamedTuple):
@@ -54,27 +59,31 @@ class Flow(NamedTuple):
     netns: Annotated[str | None, "network namespace, where several are listed"] = None
 
 
-# A Flow with more in front, not written out twice.
-FlowEvent: Any = namedtuple(  # type: ignore[misc]
-    "FlowEvent",
-    ("event", "time", "lost", *Flow._fields),
-    defaults=(None,) * len(Flow._fields),  # type: ignore[misc]
-)
-FlowEvent.__doc__ = """What happened to an entry of the connection tracking table (netinspect conntrack events)."""
-FlowEvent.__annotations__ = {
-    "event": Annotated[
+class _FlowEventHead(NamedTuple):
+    """What a FlowEvent has in front of the fields of a Flow, or otherwise."""
+
+    event: Annotated[
         str,
         "new, update or destroy, as the kernel tells it; overrun: events were lost, and what follows is the table as "
         "it is; current: an entry of the table; resynced: the end of the table",
-    ],
-    "time": Annotated[float, "when it was received, seconds since 1970"],
-    "lost": Annotated[int | None, "for overrun: how many events the kernel could not deliver"],
-    **get_type_hints(Flow, include_extras=True),
+    ]
+    time: Annotated[float, "when it was received, seconds since 1970"]
+    lost: Annotated[int | None, "for overrun: how many events the kernel could not deliver"]
     # An overrun is of no flow.
-    "family": Annotated[str | None, "inet or inet6"],
-    "protocol": Annotated[str | None, "transport protocol"],
-    "protocol_number": Annotated[int | None, "IP protocol number"],
-}
+    family: Annotated[str | None, "inet or inet6"]
+    protocol: Annotated[str | None, "transport protocol"]
+    protocol_number: Annotated[int | None, "IP protocol number"]
+
+
+FlowEvent: Any = named_tuple(
+    "FlowEvent",
+    _FlowEventHead.__annotations__ | Flow.__annotations__ | _FlowEventHead.__annotations__,
+    {
+        "__module__": __name__,
+        "__doc__": "What happened to an entry of the connection tracking table (netinspect conntrack events).",
+        **dict.fromkeys(Flow._fields),
+    },
+)
 
 
 class ConntrackCount(NamedTuple):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, NamedTuple
-
 from .rules import Rule
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Annotated, NamedTuple
+else:
+    from .named_tuple import Annotated, NamedTuple
 
 
 class Encapsulation(NamedTuple):
