@@ -83,7 +83,9 @@ class Prefix:
 class Query:
     """What to ask. What is None does not matter."""
 
-    __slots__ = ("equal", "exceptions", "explicit", "families", "interface", "kind", "prefix", "protocol", "table")
+    __slots__ = (
+        "advertised", "equal", "exceptions", "explicit", "families", "interface", "kind", "prefix", "protocol", "table"
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -96,11 +98,13 @@ class Query:
         prefix: Prefix | None = None,
         equal: Mapping[str, Any] | None = None,
         exceptions: bool = False,
+        advertised: bool = False,
         explicit: bool = False,
     ) -> None:
         """``table``, ``protocol``, ``kind`` and ``interface`` are the kernel's to filter by, ``prefix`` and ``equal``,
-        fields with the value they must have, are not. ``exceptions`` asks for what was learned instead of the routes.
-        ``explicit`` means that the families were named, so that one unknown to this kernel is worth a word.
+        fields with the value they must have, are not. ``exceptions`` asks for what was learned instead of the routes,
+        ``advertised`` for IPv6 prefixes of links that routers told of and no other routes. ``explicit`` means that the
+        families were named, so that one unknown to this kernel is worth a word.
         """
         if kind is not None and kind not in ROUTE_TYPES:
             raise UsageError(f"no type of route {kind!r}: {', '.join(ROUTE_TYPES[1:12])}")
@@ -112,6 +116,7 @@ class Query:
         self.prefix = prefix
         self.equal = dict(equal or {})
         self.exceptions = exceptions
+        self.advertised = advertised
         self.explicit = explicit
 
 
@@ -162,6 +167,7 @@ class Listing(BaseListing):
             kind=0 if family == "mpls" or query.kind in (None, *_MADE_TYPES) else ROUTE_TYPES.index(query.kind),
             interface=index,
             exceptions=query.exceptions,
+            advertised=query.advertised,
         )
         operation = f"listing {'route exceptions' if query.exceptions else 'routes'} ({family})"
 

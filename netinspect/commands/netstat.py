@@ -98,7 +98,10 @@ COMMAND = Command(
     "addresses that end in .0 are looked up as hosts; what the kernel cannot list is said on standard error and in the "
     "exit status, while the rest is listed.\n"
     "RefCnt is 2, and 1 for each socket of this network namespace that is connected to it; net-tools also counts those "
-    "of other namespaces, and system calls that wait for room in its queue.",
+    "of other namespaces, and system calls that wait for room in its queue.\n"
+    "Of IPv6 routes Ref is always 1: the kernel's count of references to them has no netlink source. A route that a "
+    "program made with the protocol ra, by way of a link-local address, has the flag A as if the kernel had made it "
+    "(the default route only if it expires): netlink does not tell the difference.",
 )
 
 _PROTOCOLS = ("tcp", "sctp", "udp", "udplite", "raw")

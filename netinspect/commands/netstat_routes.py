@@ -60,7 +60,13 @@ class Routes:
         """The routes of a family: for IPv4 those of the main table, for IPv6 of all tables, as in procfs."""
         if family == "inet6":
             self._write(layout.IPV6_TITLE + layout.IPV6_HEADING)
-            self._ipv6(self._listed(Query(("inet6",), table=None)))
+            advertised = Query(("inet6",), table=None, advertised=True)
+            prefixes = {
+                key
+                for batch in self._listed(advertised)
+                for key in zip(*map(batch.values, layout.ADVERTISED), strict=True)
+            }
+            self._ipv6(self._listed(Query(("inet6",), table=None)), prefixes)
             return
         self._write(layout.IPV4_TITLE + layout.ipv4_heading(self._level))
         networks = _network_names().get
@@ -81,8 +87,8 @@ class Routes:
         for batch in exceptions:
             self._write("".join([layout.ipv4_cache_row(found, self._level, self._host) for found in batch]))
 
-    def _ipv6(self, batches: Iterable[Batch]) -> None:
-        rows = layout.IPv6Rows(self._host)
+    def _ipv6(self, batches: Iterable[Batch], advertised: set[layout.Advertised]) -> None:
+        rows = layout.IPv6Rows(self._host, advertised)
         waiting = sorted(_IPV6_TABLES)
         current: int | None = None
         default = False

@@ -48,7 +48,7 @@ RTA_ENCAP_TYPE, RTA_ENCAP, RTA_UID, RTA_TTL_PROPAGATE, RTA_IP_PROTO, RTA_SPORT, 
     *(27, 28, 29, 30),
 )
 
-RTM_F_CLONED, RTM_F_LOOKUP_TABLE, RTM_F_FIB_MATCH = 0x200, 0x1000, 0x2000
+RTM_F_CLONED, RTM_F_PREFIX, RTM_F_LOOKUP_TABLE, RTM_F_FIB_MATCH = 0x200, 0x800, 0x1000, 0x2000
 
 _PREFERENCES = {0: "medium", 1: "high", 3: "low"}
 """linux/icmpv6.h: ICMPV6_ROUTER_PREF_*."""
@@ -69,12 +69,14 @@ def request(
     kind: int = 0,
     interface: int = 0,
     exceptions: bool = False,
+    advertised: bool = False,
 ) -> bytes:
     """A dump of one family's routes; what is not 0 is for the kernel to filter by (strict checking).
 
-    ``exceptions`` asks for those instead of the routes (commit ee28906fd7a1 and others, Linux 5.3).
+    ``exceptions`` asks for those instead of the routes (commit ee28906fd7a1 and others, Linux 5.3); ``advertised`` for
+    the prefixes of links of which routers told (net/ipv6/route.c: RTF_PREFIX_RT).
     """
-    flags = RTM_F_CLONED if exceptions else 0
+    flags = RTM_F_CLONED if exceptions else RTM_F_PREFIX if advertised else 0
     payload = pack("=BBBBBBBBI", family, 0, 0, 0, table if table < 256 else 0, protocol, 0, kind, flags)
     if table:
         payload += attribute(RTA_TABLE, pack("=I", table))

@@ -14,12 +14,13 @@ from .text import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from ..batch import Batch
     from ..records import NextHop, Route, RouteMetrics
 
     Name = Callable[[str], str]
+    Advertised = tuple[str, str, str | None, int]
 
 _WIDTH = 15
 """Columns of an IPv4 address: what is longer is cut."""
@@ -218,21 +219,32 @@ def _any(address: str | None, name: Name) -> str:
     return name(address) if address and address != "0.0.0.0" else "0.0.0.0"
 
 
+ADVERTISED = ("table", "destination", "interface", "metric")
+"""The fields that tell an advertised prefix from other routes."""
+
+
+def _link_local(address: str) -> bool:
+    """Whether an address is in fe80::/10. The kernel's own routes of protocol ra lead to such addresses."""
+    return address.startswith(("fe8", "fe9", "fea", "feb"))
+
+
 _IPV6_REFUSED = frozenset(("blackhole", "unreachable", "prohibit", "throw"))
 
 
 class IPv6Rows:
     """The rows of all IPv6 tables. At the end of a table without a default route the kernel tells one that refuses."""
 
-    def __init__(self, host: Name | None) -> None:
+    def __init__(self, host: Name | None, advertised: Collection[Advertised] = ()) -> None:
+        """``advertised``: what is a prefix on a link that a router advertised."""
         self._host = host
+        self._advertised = advertised
         self._hosts = Texts(lambda address: literal(self._text(address)))
         self._ends = Texts(lambda key: literal(self._end(*key)))
         self._next = Texts(self._next_hop)
 
     def text(self, batch: Batch) -> str:
         """The rows of a batch, all of one table."""
-        if any(batch.column(field) is not NONE for field in ("next_hops", "expires")):
+        if any(batch.column(field) is not NONE for field in ("next_hops", "expires")) or self._has_advertised(batch):
             return "".join(map(self._single, batch))
         keys = zip(
             *map(batch.values, ("type", "protocol", "destination_length", "gateway", "metric", "interface")),
@@ -246,6 +258,11 @@ class IPv6Rows:
                 Cell(map(self._ends.__getitem__, keys)),
             ],
         )
+
+    def _has_advertised(self, batch: Batch) -> bool:
+        if not self._advertised:
+            return False
+        return any(map(self._advertised.__contains__, zip(*map(batch.values, ADVERTISED), strict=True)))
 
     def null_row(self) -> str:
         """The route that refuses, with the metric that comes after all others."""
@@ -274,7 +291,7 @@ class IPv6Rows:
             flags = "!n"
         else:
             flags = "U" + ("G" if gateway else "")
-            if protocol == "ra":
+            if protocol == "ra" and gateway and _link_local(gateway) and (length or "e" in more):
                 flags += "A" if length else "DA"
             flags += more
             if kind in ("local", "anycast") and protocol == "kernel":
@@ -285,7 +302,8 @@ class IPv6Rows:
         """A row for each next hop."""
         address, _, length = route.destination.partition("/")
         hops: Sequence[Route | NextHop] = route.next_hops or (route,)
-        more = ("C" if "cloned" in route.flags else "") + ("e" if route.expires else "") + ("m" if route.pmtu else "")
+        more = "A" if tuple(getattr(route, field) for field in ADVERTISED) in self._advertised else ""
+        more += ("C" if "cloned" in route.flags else "") + ("e" if route.expires else "") + ("m" if route.pmtu else "")
         return "".join(
             f"{f'{self._text(address)}/{length}':<30} "
             + f"{self._text(hop.gateway or '::'):<26} "
