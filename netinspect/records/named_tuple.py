@@ -19,7 +19,7 @@ def named_tuple(name: str, annotations: Mapping[str, str], namespace: Mapping[st
     fields = tuple(annotations)
     defaults = {field: namespace[field] for field in fields if field in namespace}
     parameters = ", ".join(fields)
-    new = eval(f"lambda cls, {parameters}: new(cls, ({parameters},))", {"new": tuple.__new__})
+    new = eval(f"lambda cls, {parameters}: _new(cls, ({parameters},))", {"_new": tuple.__new__})
     new.__name__, new.__defaults__ = "__new__", tuple(defaults.values())
     return type(
         name,
