@@ -369,6 +369,34 @@ def naive(protocol: str, single: bytes) -> Socket:
     )
 
 
+def _addresses(one: st.SearchStrategy[bytes]) -> st.SearchStrategy[list[bytes]]:
+    """A column of addresses: all different, or few again and again."""
+    few = st.lists(one, min_size=1, max_size=3).map(st.sampled_from)
+    return st.one_of(st.just(one), few).flatmap(lambda address: st.lists(address, min_size=1, max_size=90))
+
+
+IPV4 = st.binary(min_size=4, max_size=4)
+IPV6 = st.binary(min_size=16, max_size=16)
+MAPPED = IPV4.map((bytes(10) + b"\xff\xff").__add__)
+
+
+@pytest.mark.parametrize(
+    ("family", "one"),
+    [(AF_INET, IPV4), (AF_INET6, IPV6), (AF_INET6, MAPPED), (AF_INET6, IPV6 | MAPPED)],
+    ids=["IPv4", "IPv6", "mapped", "mixed"],
+)
+@given(data=st.data())
+def test_address_text_is_that_of_inet_ntop_buffer_after_buffer(
+    family: int, one: st.SearchStrategy[bytes], data: st.DataObject
+) -> None:
+    decoder = Decoder("tcp", str)
+    for column in data.draw(st.lists(_addresses(one), min_size=1, max_size=4)):
+        answer = [message(20, bytes([family]) + bytes(7) + raw.ljust(64, b"\0")) for raw in column]
+        batches = [batch for run in runs_of(answer) for batch in decoder.batches(run)]
+        texts = [text for batch in batches for text in batch.values("local_address")]
+        assert texts == [socket.inet_ntop(family, raw) for raw in column]
+
+
 @given(st.sampled_from(["tcp", "udp", "mptcp"]), st.lists(inet_messages, max_size=8))
 def test_a_dump_of_any_layouts_decodes_like_single_messages(protocol: str, groups: list[list[bytes]]) -> None:
     data = [single for group in groups for single in group]

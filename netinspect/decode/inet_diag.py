@@ -5,7 +5,7 @@ from __future__ import annotations
 from struct import pack
 from sys import byteorder
 
-from ..batch import NONE, Batch, Constant
+from ..batch import NONE, Batch, Constant, Plain
 from ..netlink.messages import NLM_F_DUMP, attribute, attributes, malformed, message
 from .sock_diag import (
     SOCK_DIAG_BY_FAMILY,
@@ -118,6 +118,9 @@ _SOCKADDR_STORAGE = 128
 _TCPI_RETRANSMITS, _TCPI_PROBES = 2, 3
 """linux/tcp.h: offsets in struct tcp_info."""
 
+_MAPPED = bytes(10) + b"\xff\xff"
+"""What the IPv4 address of an IPv6 socket begins with (RFC 4291, 2.5.5.2)."""
+
 _LISTEN = 10
 _LONGEST = 0x7FFFFFFF
 
@@ -198,6 +201,12 @@ class Decoder:
             if run.same(offset):
                 return Constant(self._ipv4[run.words(offset)[0]])
             return self._ipv4.column(run.words(offset))
+        if all(map(run.same, range(offset, offset + 12, 4))):
+            first = run.data[offset : offset + 16]
+            if run.same(offset + 12):
+                return Constant(self._ipv6[first])
+            if first.startswith(_MAPPED):
+                return Plain(map("::ffff:".__add__, self._ipv4.column(run.words(offset + 12))))
         return self._ipv6.column(run.unpack(offset, "16s"))
 
     def address_lists(self, run: Run, layout: Layout, kind: int) -> Column:

@@ -7,12 +7,13 @@ from itertools import repeat
 from struct import calcsize
 from sys import byteorder
 
-from ..batch import NONE, Batch, Constant, Nested
+from ..batch import NONE, Batch, Constant, Nested, Plain
 from ..netlink.messages import HEADER_SIZE, malformed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Any
 
     from ..batch import Column
     from ..netlink.arrays import array
@@ -52,53 +53,59 @@ _SAMPLE = 64
 """Addresses of a column that are looked at to see whether most of them are known."""
 _ADDRESS_TEXTS = 20_000
 """Addresses of which a cache keeps the text: about 4 MiB, so that memory stays flat whatever the table holds."""
+_LEARNT_TEXTS = 4_000
+"""Addresses that are kept of columns in which nearly all are new: of so many at most it may be that they come again."""
 
 
-class IPv4Texts(dict[int, str]):
-    """Address text by the 32-bit word as it lies in memory."""
+class AddressTexts(dict["Any", str]):
+    """Address text by the address as it lies in memory."""
 
-    def __missing__(self, word: int) -> str:
+    def __missing__(self, address: Any) -> str:
         if len(self) >= _ADDRESS_TEXTS:
             self.clear()
-        text = self[word] = ".".join(map(_OCTETS.__getitem__, word.to_bytes(4, byteorder)))
+        text = self[address] = self._text(address)
         return text
 
-    def column(self, words: array[int]) -> list[str]:
+    def column(self, addresses: Any) -> Plain:
         """The texts of a column: quick also where most addresses are met for the first time."""
-        sample = words[:_SAMPLE]
-        if 4 * sum(map(self.__contains__, sample)) >= 3 * len(sample):
-            return list(map(self.__getitem__, words))
-        octets = map(_OCTETS.__getitem__, words.tobytes())
-        texts = list(map(".".join, zip(octets, octets, octets, octets, strict=True)))
-        if len(self) >= _ADDRESS_TEXTS:
-            self.clear()
-        # The same addresses often stand in another column of these rows.
-        self.update(zip(words, texts, strict=True))
+        sample = addresses[:_SAMPLE]
+        distinct = set(sample)
+        if 4 * (len(distinct) - sum(map(self.__contains__, distinct))) <= len(sample):
+            return Plain(map(self.__getitem__, addresses))
+        texts = Plain(self._texts(addresses))
+        if len(self) < _LEARNT_TEXTS:
+            self.update(zip(addresses, texts, strict=True))
         return texts
+
+    def _text(self, address: Any) -> str:
+        raise NotImplementedError
+
+    def _texts(self, addresses: Any) -> Iterable[str]:
+        raise NotImplementedError
+
+
+class IPv4Texts(AddressTexts):
+    """By the 32-bit word."""
+
+    def _text(self, address: int) -> str:
+        return ".".join(map(_OCTETS.__getitem__, address.to_bytes(4, byteorder)))
+
+    def _texts(self, addresses: array[int]) -> Iterable[str]:
+        octets = map(_OCTETS.__getitem__, addresses.tobytes())
+        return map(".".join, zip(octets, octets, octets, octets, strict=True))
 
 
 _OCTETS = [str(octet) for octet in range(256)]
 
 
-class IPv6Texts(dict[bytes, str]):
-    """Address text by its sixteen bytes (RFC 5952)."""
+class IPv6Texts(AddressTexts):
+    """By the sixteen bytes (RFC 5952)."""
 
-    def __missing__(self, raw: bytes) -> str:
-        if len(self) >= _ADDRESS_TEXTS:
-            self.clear()
-        text = self[raw] = inet_ntop(10, raw)
-        return text
+    def _text(self, address: bytes) -> str:
+        return inet_ntop(10, address)
 
-    def column(self, addresses: Sequence[bytes]) -> list[str]:
-        """The texts of a column: quick also where most addresses are met for the first time."""
-        sample = addresses[:_SAMPLE]
-        if 4 * sum(map(self.__contains__, sample)) >= 3 * len(sample):
-            return list(map(self.__getitem__, addresses))
-        texts = list(map(inet_ntop, repeat(10), addresses))
-        if len(self) >= _ADDRESS_TEXTS:
-            self.clear()
-        self.update(zip(addresses, texts, strict=True))
-        return texts
+    def _texts(self, addresses: Sequence[bytes]) -> Iterable[str]:
+        return map(inet_ntop, repeat(10), addresses)
 
 
 def numbers(run: Run, offset: int) -> Column:

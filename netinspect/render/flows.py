@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import repeat
-
 from ..batch import NONE, Constant
-from .rows import Cell, Texts, digits
+from .rows import Cell, Texts
 from .table import Column, Endpoint
 
 TYPE_CHECKING = False
@@ -62,21 +60,6 @@ class FlowEndpoint(Endpoint):
     ) -> None:
         super().__init__(title, side, show_host, show_port)
         self._identifier = "reply_icmp_id" if side.startswith("reply_") else "icmp_id"
-
-    def cell(self, batch: Batch) -> Cell:
-        ports = batch.column(self._port)
-        family = batch.column("family")
-        if self._show_host or self._show_port or isinstance(ports, Constant) or not isinstance(family, Constant):
-            return super().cell(batch)
-        if 0 in ports or None in ports:
-            return super().cell(batch)
-        # Nearly every row. Most addresses with their port are met only once: no cache would help.
-        addresses, numbers = batch.values(self._address), digits(ports, "\n" if self.last else " ")
-        if family.value == "inet6":
-            texts = map("".join, zip(repeat("["), addresses, repeat("]:"), numbers))
-        else:
-            texts = map(":".join, zip(addresses, numbers, strict=True))
-        return Cell(texts if self.last else map(str.ljust, texts, repeat(self.width + 1)))
 
     def _endpoints(self, batch: Batch) -> Iterable[str]:
         columns = map(batch.values, ("protocol", self._address, self._port, self._identifier))

@@ -7,7 +7,7 @@ the path of a unix socket whole, where net-tools ends it at the first blank.
 from __future__ import annotations
 
 from ..batch import Constant
-from .rows import Cell, Texts, diverse, endpoints, literal, rows
+from .rows import Cell, Endpoints, Texts, literal, rows
 from .text import printable
 
 TYPE_CHECKING = False
@@ -97,6 +97,7 @@ class InternetRows:
         name = _PROTOCOL_NAMES.get(protocol, protocol)
         self._names = {"inet": f"{name:<6}", "inet6": f"{name + '6':<6}"}
         self._states = Texts(self._state)
+        self._ipv4 = Endpoints(_ENDPOINT)  # there is room for every IPv4 address
         self._endpoints = Texts(lambda endpoint: self._endpoint(*endpoint))
         self._formats = Texts(self._format)
         self._cut_formats = Texts(lambda key: self._cut_format(*key))
@@ -120,8 +121,8 @@ class InternetRows:
             _cell(self._names, batch.column("family")),
             _number_cell("%6d ", batch.column("recv_queue")),
             _number_cell("%6d ", self._send_queues(batch)),
-            self._endpoint_cell(batch, "local"),
-            self._endpoint_cell(batch, "remote"),
+            *self._endpoint_cells(batch, "local"),
+            *self._endpoint_cells(batch, "remote"),
             _cell(self._states, batch.column("state")),
         ]
 
@@ -136,22 +137,20 @@ class InternetRows:
         pairs = zip(states, batch.values("send_queue"), strict=True)
         return [0 if state == "LISTEN" else queue for state, queue in pairs]
 
-    def _endpoint_cell(self, batch: Batch, side: str) -> Cell:
+    def _endpoint_cells(self, batch: Batch, side: str) -> list[Cell]:
         address, port = f"{side}_address", f"{side}_port"
         ports = batch.column(port)
         if not self._numeric or isinstance(ports, Constant) or not all(ports):
             pairs = zip(batch.values(address), batch.values(port), strict=True)
-            return Cell(map(self._endpoints.__getitem__, pairs))
+            return [Cell(map(self._endpoints.__getitem__, pairs))]
         family, addresses = batch.column("family"), batch.column(address)
-        internet = isinstance(family, Constant) and family.value == "inet"
-        if internet and not isinstance(addresses, Constant) and diverse(addresses):
-            return Cell(endpoints(addresses, ports, _ENDPOINT + 1))  # there is room for every IPv4 address
-        # Nearly every row: what differs most, the port, stays a number until the last step.
+        if isinstance(family, Constant) and family.value == "inet":
+            return self._ipv4.cells(addresses, ports)
         formats = list(map(self._formats.__getitem__, batch.values(address)))
         if not all(formats):
             pairs = zip(batch.values(address), map(len, map(str, ports)), strict=True)
             formats = list(map(self._cut_formats.__getitem__, pairs))
-        return Cell(formats, ports)
+        return [Cell(formats, ports)]
 
     def _format(self, address: str) -> str:
         """The text of an address with a directive for its port; empty where it takes the port to know what is cut."""

@@ -6,7 +6,7 @@ one ``%`` then fills in all numbers of the whole batch. So a row costs a few poi
 
 from __future__ import annotations
 
-from itertools import repeat
+from ..batch import Constant
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,45 +78,42 @@ class Texts(dict["Any", str]):
         return text
 
 
-class _Digits(dict[int, str]):
-    """The text of numbers, each with ``end`` behind it."""
+def diverse(values: Sequence[Any], share: int = 2) -> bool:
+    """Whether more than one in ``share`` values is met for the first time, as far as the first ones tell.
 
-    def __init__(self, end: str) -> None:
-        super().__init__()
-        self._end = end
-
-    def __missing__(self, number: int) -> str:
-        text = self[number] = f"{number}{self._end}"
-        return text
-
-
-_FEW = 1 << 16
-"""Ports are below, and most of what is counted: their texts are kept."""
-_digits: dict[str, _Digits] = {}
-
-
-def digits(numbers: Iterable[int], end: str = "") -> Iterable[str]:
-    """The texts of whole numbers from 0 to 65535, such as ports, each with ``end`` behind it."""
-    table = _digits.get(end) or _digits.setdefault(end, _Digits(end))
-    return map(table.__getitem__, numbers)
-
-
-def whole_numbers(numbers: Sequence[int]) -> Iterable[str]:
-    """The texts of whole numbers of any size: made quickly where all of them are small."""
-    return digits(numbers) if min(numbers) >= 0 and max(numbers) < _FEW else map(str, numbers)
-
-
-def diverse(values: Sequence[Any]) -> bool:
-    """Whether most values are met but once, as far as the first ones tell: then it does not pay to keep their texts."""
+    Then it does not pay to keep their texts.
+    """
     sample = values[:_SAMPLE]
-    return 2 * len(set(sample)) > len(sample)
+    return share * len(set(sample)) > len(sample)
 
 
-def endpoints(addresses: Iterable[str], ports: Iterable[int], width: int) -> Iterable[str]:
-    """Addresses with their ports behind a colon, then a blank at least, up to ``width``; with 0 a line end instead."""
-    end = repeat(" " if width else "\n")
-    texts = map("".join, zip(addresses, repeat(":"), map(str, ports), end, strict=False))
-    return map(str.ljust, texts, repeat(width)) if width else texts
+class Endpoints:
+    """Cells of numeric addresses with their ports behind a colon, then a blank at least, up to ``width``.
+
+    With the width 0 a line ends there. ``before`` and ``after`` are put around each address.
+    """
+
+    def __init__(self, width: int, before: str = "", after: str = "") -> None:
+        self._width = width and width - len(before) - len(after)
+        self._before = before
+        self._after = after
+        self._ends = Texts(self._end)
+        self._formats = Texts(lambda address: f"{before}{address}{self._ends[len(address)]}")
+
+    def _end(self, length: int) -> str:
+        """What follows an address of this length."""
+        directive = f"%-{max(self._width - length - 1, 1)}d " if self._width else "%d\n"
+        return f"{self._after}:{directive}"
+
+    def cells(self, addresses: Sequence[str] | Constant, ports: Iterable[int]) -> list[Cell]:
+        """The cells of a batch."""
+        # What differs most, the port, stays a number until the last step.
+        if isinstance(addresses, Constant):
+            return [Cell(self._formats[addresses.value], ports)]
+        if not diverse(addresses, 4):
+            return [Cell(map(self._formats.__getitem__, addresses), ports)]
+        ends = map(self._ends.__getitem__, map(len, addresses)) if self._width else self._end(0)
+        return [Cell(self._before), Cell(addresses), Cell(ends, ports)]
 
 
 def literal(text: str) -> str:

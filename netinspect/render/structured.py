@@ -10,7 +10,7 @@ from __future__ import annotations
 from _json import encode_basestring_ascii
 
 from ..batch import Constant, Nested, Plain
-from .rows import Cell, Texts, literal, rows, whole_numbers
+from .rows import Cell, Texts, literal, rows
 from .text import printable
 
 TYPE_CHECKING = False
@@ -59,7 +59,7 @@ def _cells(
     first = values[0]
     if type(first) is int and None not in values:
         # A field has one type, but for None: all of them are whole numbers.
-        return (Cell(whole_numbers(values)),)
+        return (Cell(map(str, values)),)
     if field in NESTED or hasattr(first, "_fields"):
         return (Cell([literal(encode(value)) for value in values]),)
     return (Cell(map(texts.__getitem__, values)),)
@@ -126,14 +126,9 @@ class JsonLines:
     def _text(self, batch: Batch, end: str) -> str:
         cells = []
         opening = '{"'
-        family = batch.column("family")
-        internet = isinstance(family, Constant) and family.value in ("inet", "inet6")
         for field, texts in self._fields:
             values = batch.column(field)
-            if isinstance(values, Plain) or (
-                internet and field.endswith("_address") and not isinstance(values, Constant) and None not in values
-            ):
-                # Addresses need no escapes, and are too many to keep the text of each.
+            if isinstance(values, Plain):
                 cells += [Cell(f'{opening}{field}":"'), Cell(values), Cell('"')]
             else:
                 cells += [Cell(f'{opening}{field}":'), *_cells(batch, field, texts, dumps, self._objects)]

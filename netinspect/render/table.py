@@ -9,7 +9,7 @@ from __future__ import annotations
 from itertools import repeat
 
 from ..batch import NONE, Constant, Plain
-from .rows import Cell, Texts, diverse, endpoints, literal, rows
+from .rows import Cell, Endpoints, Texts, diverse, literal, rows
 from .text import printable, printable_column
 
 TYPE_CHECKING = False
@@ -146,9 +146,9 @@ class Endpoint(Column):
         self._side = side
         self._show_host = show_host
         self._show_port = show_port
-        self._numeric = Texts(self._numeric_format)
+        self._numeric: dict[str, Endpoints] = {}
 
-    def cell(self, batch: Batch) -> Cell:
+    def cells(self, batch: Batch) -> Sequence[Cell]:
         ports = batch.column(self._port)
         family = batch.column("family")
         if (
@@ -156,23 +156,21 @@ class Endpoint(Column):
             and self._show_port is None
             and isinstance(family, Constant)
             and family.value in ("inet", "inet6")
-            and (self._side == "remote" or batch.column("interface") is NONE)
+            and (self._side != "local" or batch.column("interface") is NONE)
             and not isinstance(ports, Constant)
-            and 0 not in ports
+            and all(ports)
         ):
-            # Nearly every row: what differs most, the port, stays a number until the last step.
-            addresses = batch.column(self._address)
-            if isinstance(addresses, Constant):
-                return Cell(self._numeric[addresses.value], ports)
-            if diverse(addresses):
-                hosts = addresses if family.value == "inet" else map(_host, addresses)
-                return Cell(endpoints(hosts, ports, 0 if self.last else self.width + 1))
-            return Cell(map(self._numeric.__getitem__, addresses), ports)
-        return super().cell(batch)
+            # Nearly every row.
+            return self._numeric_endpoints(family.value).cells(batch.column(self._address), ports)
+        return super().cells(batch)
 
-    def _numeric_format(self, address: str) -> str:
-        host = _host(address)
-        return literal(host) + (":%d\n" if self.last else f":%-{max(1, self.width - len(host) - 1)}d ")
+    def _numeric_endpoints(self, family: str) -> Endpoints:
+        """Made when the width is known."""
+        endpoints = self._numeric.get(family)
+        if endpoints is None:
+            brackets = "[]" if family == "inet6" else ("", "")
+            endpoints = self._numeric[family] = Endpoints(0 if self.last else self.width, *brackets)
+        return endpoints
 
     def _endpoints(self, batch: Batch) -> Iterable[str]:
         return map(
