@@ -16,6 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from functools import partial
+    from typing import Any
 
     from .batch import Batch, Column
 else:
@@ -28,9 +29,10 @@ _KERNEL_THREAD = 0x00200000
 _LONE_THREAD = 3
 """Links of a /proc/PID/task with one thread in it: a directory's usual two, and one for each thread."""
 
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_ENDED = (FileNotFoundError, ProcessLookupError)
+"""A process, thread or descriptor that is no more."""
 _LINK = "socket:["
-_NUMBERED = 64
-"""Descriptors from which on asking for number after number is quicker than asking for a list first."""
 _CHUNK = 1024
 """Descriptors looked at in one go: few enough for two threads to share the work."""
 
@@ -38,13 +40,12 @@ _CHUNK = 1024
 class Holder:
     """A process that holds sockets: its descriptors and, side by side, the inodes of the sockets they refer to."""
 
-    __slots__ = ("descriptors", "inodes", "name", "pid")
+    __slots__ = ("descriptors", "inodes", "pid")
 
-    def __init__(self, pid: int, name: str) -> None:
+    def __init__(self, pid: int, descriptors: list[int], inodes: list[int]) -> None:
         self.pid = pid
-        self.name = name
-        self.descriptors: list[int] = []
-        self.inodes: list[int] = []
+        self.descriptors = descriptors
+        self.inodes = inodes
 
 
 def socket_holders(pids: Iterable[int] | None = None, *, threads: bool = False) -> tuple[list[Holder], set[int]]:
@@ -53,38 +54,17 @@ def socket_holders(pids: Iterable[int] | None = None, *, threads: bool = False) 
     Without ``pids``: of all, in ascending order. Processes that end meanwhile are left out, and so are kernel threads
     and zombies, which have no descriptors. ``threads`` looks for threads with a descriptor table of their own as well
     (unshare(2): CLONE_FILES); one with as many descriptors as its process is taken to share them. Raises
-    NetinspectError where /proc is not mounted.
+    NetinspectError where /proc is not mounted or cannot be read.
     """
-    tables: list[_Table] = []
-    refused: set[int] = set()
-    for pid in process_ids() if pids is None else pids:
-        try:
-            tables.extend(_tables(pid, threads))
-        except PermissionError:
-            refused.add(pid)
-        except OSError:
-            continue  # it ended
-    _read_all([part for table in tables for part in table.parts if part.missing is None])
-    holders: dict[int, Holder] = {}
-    for table in tables:
-        table.read_rest()
-        for part in table.parts:
-            if part.refused:
-                refused.add(table.pid)
-            if part.inodes:
-                holder = holders.get(table.pid)
-                if holder is None:
-                    name = command_name(table.pid)
-                    if name is None:
-                        break  # it ended
-                    holder = holders[table.pid] = Holder(table.pid, name)
-                holder.descriptors += part.descriptors
-                holder.inodes += part.inodes
-    if threads:
-        for holder in holders.values():  # a descriptor may be in several tables
-            pairs = dict.fromkeys(zip(holder.descriptors, holder.inodes, strict=True))
-            holder.descriptors, holder.inodes = map(list, zip(*pairs, strict=True))
-    return list(holders.values()), refused
+    counted = _counts_descriptors()
+    searches = [_Search(pid, threads, counted) for pid in (process_ids() if pids is None else pids)]
+    try:
+        share(_Search.begin, searches)
+        share(_Part.read, [part for search in searches for table in search.tables for part in table.unread])
+        holders = [holder for search in searches if (holder := search.holder()) is not None]
+    except OSError as error:  # too many open files, say
+        raise NetinspectError(f"the descriptors in /proc cannot be read: {error.strerror}") from None
+    return holders, {search.pid for search in searches if search.refused}
 
 
 def process_ids() -> list[int]:
@@ -98,102 +78,150 @@ def process_ids() -> list[int]:
     return pids
 
 
-def _tables(pid: int, threads: bool) -> Iterator[_Table]:
-    """The descriptor tables of a process: one as a rule. Raises OSError."""
-    path, tasks = f"/proc/{pid}/fd", f"/proc/{pid}/task"
-    found = False
-    try:
-        table = _Table(pid, path)
-        found = bool(table.parts)
-        yield table
-    except PermissionError:
-        if _may_have_files(pid):
-            raise
-    # Where the first thread has ended, the process has no descriptors under its own name; other threads have them.
-    if (threads or not found) and os.stat(tasks).st_nlink > _LONE_THREAD:
-        sizes = {0, os.stat(path).st_size}
+class _Search:
+    """The search for sockets in the descriptor tables of a process, which has one as a rule."""
+
+    __slots__ = ("counted", "pid", "refused", "tables", "threads")
+
+    def __init__(self, pid: int, threads: bool, counted: bool) -> None:
+        self.pid = pid
+        self.threads = threads
+        self.counted = counted
+        self.refused = False
+        self.tables: list[_Table] = []
+
+    def begin(self) -> None:
+        """Reads small tables, and finds the parts of large ones."""
+        self.tables = []
+        try:
+            self._look(f"/proc/{self.pid}/fd")
+        except PermissionError:
+            self.refused = True
+        except _ENDED:
+            pass
+
+    def _look(self, path: str) -> None:
+        try:
+            table = _Table(path, self.counted)
+            if table.parts:
+                self.tables.append(table)
+        except PermissionError:
+            if _may_have_files(self.pid):
+                raise
+        # Where the first thread has ended, the process has no descriptors under its own name; other threads have them.
+        tasks = f"/proc/{self.pid}/task"
+        if (self.threads or not self.tables) and os.stat(tasks).st_nlink > _LONE_THREAD:
+            self._look_at_threads(tasks, os.stat(path).st_size)
+
+    def _look_at_threads(self, tasks: str, shared: int) -> None:
+        found = bool(self.tables)
+        sizes = {0, shared}
         for path in [f"{tasks}/{thread}/fd" for thread in os.listdir(tasks)]:
-            size = os.stat(path).st_size
-            if size not in sizes:
-                yield _Table(pid, path)
-                if not found:
-                    sizes.add(size)  # the others share it
+            try:
+                size = os.stat(path).st_size
+                if size not in sizes:
+                    self.tables.append(_Table(path, self.counted))
+                    if not found:
+                        sizes.add(size)  # the others share it
+            except _ENDED:
+                continue
+
+    def holder(self) -> Holder | None:
+        """What was found, once all parts are read; None where that is no socket."""
+        descriptors: list[int] = []
+        inodes: list[int] = []
+        for table in self.tables:
+            table.read_rest()
+            for part in table.parts:
+                self.refused = self.refused or part.refused
+                descriptors += part.descriptors
+                inodes += part.inodes
+        if len(self.tables) > 1:  # a descriptor may be in several tables
+            pairs = dict.fromkeys(zip(descriptors, inodes, strict=True))
+            descriptors, inodes = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+        self.tables = []
+        return Holder(self.pid, descriptors, inodes) if inodes else None
 
 
 class _Table:
-    """The descriptors of a process, in parts: that of a small table is read at once, those of a large one later."""
+    """Descriptors, in parts: those of a small table are read at once, those of a large one later."""
 
-    __slots__ = ("parts", "path", "pid", "size")
+    __slots__ = ("parts", "path", "size", "unread")
 
-    def __init__(self, pid: int, path: str) -> None:
+    def __init__(self, path: str, counted: bool) -> None:
         """Raises OSError."""
-        self.pid = pid
         self.path = path
-        self.size = 0
-        """How many descriptors there are; Linux tells since 6.2."""
-        self.parts: list[_Part] = []
-        _inside(path, self._begin)
-
-    def _begin(self, directory: int) -> None:
-        self.size = os.fstat(directory).st_size
-        # A new descriptor gets the lowest free number, so nearly all of them are below their count.
-        numbers = range(self.size) if self.size >= _NUMBERED else _listed(directory)
-        self.parts = [_Part(self.path, numbers[at : at + _CHUNK]) for at in range(0, len(numbers), _CHUNK)]
-        if len(self.parts) == 1:
-            self.parts[0].read_from(directory)
+        directory = os.open(path, _DIRECTORY)
+        try:
+            # A new descriptor gets the lowest free number, so nearly all of them are below their count.
+            self.size = os.fstat(directory).st_size if counted else 0
+            numbers = range(self.size) if counted else _listed(directory)
+            self.parts = [_Part(path, numbers[at : at + _CHUNK]) for at in range(0, len(numbers), _CHUNK)]
+            self.unread = self.parts if len(self.parts) > 1 else []
+            if self.parts and not self.unread:
+                self.parts[0].read_from(directory)
+                if counted and self.parts[0].missing:
+                    self._read_rest(directory)
+        finally:
+            os.close(directory)
 
     def read_rest(self) -> None:
-        """Reads the descriptors with numbers above their count."""
-        if self.size >= _NUMBERED and any(part.missing for part in self.parts):
+        """Reads the descriptors of a large table with numbers above their count."""
+        if self.size and any(part.missing for part in self.unread):
             try:
-                _inside(self.path, self._read_rest)
-            except OSError:
-                return  # it ended
+                directory = os.open(self.path, _DIRECTORY)
+            except _ENDED:
+                return
+            try:
+                self._read_rest(directory)
+            finally:
+                os.close(directory)
 
     def _read_rest(self, directory: int) -> None:
-        rest = _Part(self.path, [number for number in _listed(directory) if number >= self.size])
+        try:
+            rest = _Part(self.path, [number for number in _listed(directory) if number >= self.size])
+        except _ENDED:
+            return
         rest.read_from(directory)
         self.parts.append(rest)
 
 
 class _Part:
-    """Some descriptors of a table. ``missing`` is how many of them turned out not to be open, None before reading."""
+    """Some descriptors of a table."""
 
     __slots__ = ("descriptors", "inodes", "missing", "numbers", "path", "refused")
 
     def __init__(self, path: str, numbers: Sequence[int]) -> None:
         self.path = path
         self.numbers = numbers
-        self.missing: int | None = None
+        self.missing = 0
+        """How many of them turned out not to be open."""
         self.refused = False
         self.descriptors: list[int] = []
         self.inodes: list[int] = []
 
     def read(self) -> None:
         try:
-            _inside(self.path, self.read_from)
-        except OSError:
-            self.missing = 0  # it ended
+            directory = os.open(self.path, _DIRECTORY)
+        except _ENDED:
+            return
+        try:
+            self.read_from(directory)
+        finally:
+            os.close(directory)
 
     def read_from(self, directory: int) -> None:
         try:
             links = _links(directory, self.numbers)
         except PermissionError:
-            self.refused, links = True, []
+            self.refused = True
+            return
         self.missing = links.count("")
         mask = [link.startswith(_LINK) for link in links]
         if True in mask:
             texts = "".join(compress(links, mask))
             self.inodes = list(map(int, texts[len(_LINK) : -1].split("]" + _LINK)))
             self.descriptors = list(compress(self.numbers, mask))
-
-
-def _inside(path: str, action: Callable[[int], None]) -> None:
-    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        action(directory)
-    finally:
-        os.close(directory)
 
 
 def _listed(directory: int) -> list[int]:
@@ -208,25 +236,30 @@ def _links(directory: int, numbers: Iterable[int]) -> list[str]:
         try:
             links.extend(remaining)
             return links
-        except (FileNotFoundError, ProcessLookupError):
+        except _ENDED:
             links.append("")
 
 
-def _read_all(parts: list[_Part]) -> None:
-    """Reads the parts of large tables, with the help of a second thread.
+def share(action: Callable[[Any], object], items: Sequence[Any]) -> None:
+    """Does ``action`` for each item, with the help of a second thread.
 
-    Nearly all the time is spent inside readlink(2), which releases the interpreter lock: two threads need half of it.
-    With small tables, where more happens outside, they would only wait for each other.
+    Nearly all the time is spent in system calls, which release the interpreter lock: the two need two thirds of it for
+    many small tables, half of it for large ones. Where there is one processor only, the second thread costs nothing.
     """
-    waiting = parts[::-1]
+    waiting = list(reversed(items))
+    failed: list[Any] = []
 
     def work() -> None:
-        while True:
+        while waiting:
             try:
-                part = waiting.pop()
+                item = waiting.pop()
             except IndexError:
                 return
-            part.read()
+            try:
+                action(item)
+            except BaseException:
+                failed.append(item)
+                raise
 
     done = allocate_lock()
 
@@ -234,11 +267,11 @@ def _read_all(parts: list[_Part]) -> None:
         try:
             work()
         except Exception:
-            pass  # no memory, say: what is not read then is read below
+            pass  # no memory, say: what failed is done again below
         finally:
             done.release()
 
-    if parts:
+    if len(items) > 1:
         done.acquire()
         try:
             start_new_thread(help_with_work, ())
@@ -249,15 +282,22 @@ def _read_all(parts: list[_Part]) -> None:
     finally:
         waiting.clear()
         done.acquire()
-    for part in parts:
-        if part.missing is None:  # the helper failed
-            part.read()
+    for item in failed:
+        action(item)
+
+
+def _counts_descriptors() -> bool:
+    """Whether the size of /proc/PID/fd is the number of descriptors, as since Linux 6.2."""
+    try:
+        return os.stat("/proc/self/fd").st_size > 0
+    except OSError:
+        return False
 
 
 def _may_have_files(pid: int) -> bool:
     """Whether this is neither a kernel thread nor a zombie: these have no descriptors that could be kept from us."""
     try:
-        if os.stat("/proc/self/fd").st_size:
+        if _counts_descriptors():
             return os.stat(f"/proc/{pid}/fd").st_size > 0
         return _is_alive_program(_read(f"/proc/{pid}/stat"))
     except (OSError, ValueError, IndexError):
@@ -273,7 +313,7 @@ def _is_alive_program(status: bytes) -> bool:
 def command_name(pid: int) -> str | None:
     """The process's name (comm, 15 bytes); None where the process has ended."""
     try:
-        return _text(_read(f"/proc/{pid}/comm").removesuffix(b"\n"))
+        return _text(_record(f"/proc/{pid}/comm", 64).removesuffix(b"\n"))
     except OSError:
         return None
 
@@ -284,22 +324,26 @@ def program_name(pid: int) -> str | None:
     None where the process has ended.
     """
     try:
-        argument = _read(f"/proc/{pid}/cmdline", 511).split(b"\0", 1)[0]
+        argument = _record(f"/proc/{pid}/cmdline", 511).split(b"\0", 1)[0]
     except OSError:
         return None
     return _text(argument.rpartition(b"/")[2] if argument.startswith(b"/") else argument)
 
 
-def cgroups(pid: int) -> list[tuple[str, str]]:
-    """The controllers and the path of each cgroup a process is in (cgroups(7)); none where the process has ended.
+def cgroup_lines(pid: int) -> bytes:
+    """The cgroups that a process is in, as /proc/PID/cgroup has them; none where it has ended."""
+    try:
+        return _record(f"/proc/{pid}/cgroup", 1 << 16)
+    except OSError:
+        return b""
+
+
+def cgroups(lines: bytes) -> list[tuple[str, str]]:
+    """The controllers and the path of each cgroup (cgroups(7)).
 
     The controllers are "" for cgroup v2, else separated by commas: "cpu,cpuacct", "name=systemd".
     """
-    try:
-        lines = _read(f"/proc/{pid}/cgroup").splitlines()
-    except OSError:
-        return []
-    fields = [_text(line).split(":", 2) for line in lines]
+    fields = [_text(line).split(":", 2) for line in lines.splitlines()]
     return [(field[1], field[2]) for field in fields if len(field) == 3]
 
 
@@ -455,6 +499,15 @@ def _read(path: str, limit: int = 1 << 24) -> bytes:
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         return b"".join(_blocks(descriptor, limit))
+    finally:
+        os.close(descriptor)
+
+
+def _record(path: str, limit: int) -> bytes:
+    """A file of one record, which a single read(2) gives whole."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(descriptor, limit)
     finally:
         os.close(descriptor)
 

@@ -12,7 +12,7 @@ from throwaway import Namespace
 from netinspect.batch import Batch, Constant
 from netinspect.collect.sockets import ALL_STATES, Listing, Query
 from netinspect.joins.cgroups import CgroupPaths, container, unit, unit_and_container
-from netinspect.procfs import cgroups
+from netinspect.procfs import cgroup_lines, cgroups
 
 ID = "3c8d4f0e" * 8
 OTHER = "0123456789abcdef" * 4
@@ -159,6 +159,6 @@ def test_sockets_without_ids_have_no_paths() -> None:
 def test_a_socket_is_in_the_cgroup_of_the_process_that_made_it(namespace: Namespace) -> None:
     with namespace.call(lambda: socket.create_server(("127.0.0.1", 0))):
         (batch,) = namespace.call(lambda: list(Listing(Query(["tcp"], states=ALL_STATES)).batches()))
-    assert CgroupPaths().column(batch) in ([dict(cgroups(os.getpid())).get("")], ["(not visible)"])
+    assert CgroupPaths().column(batch) in ([dict(cgroups(cgroup_lines(os.getpid()))).get("")], ["(not visible)"])
     # No cgroup has this id.
     assert CgroupPaths().column(_ids(2**63)) in (["(deleted)"], ["(not visible)"])

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -97,18 +97,38 @@ def test_texts_have_the_forms_of_ss_and_netstat(namespace: Namespace) -> None:
     fd, number = listener.fileno(), inode(listener)
     with child(lambda: None) as pid:
         owners = scanned()
-        programs = owners.programs([number, 1])  # which asks for the command line of each holder
+        programs, text = owners.programs([number, 1]), owners.texts([number, 1])
     listener.close()
     name = procfs.command_name(os.getpid())
-    text = owners.texts([number, 1])
     first, second = sorted((os.getpid(), pid))  # ids begin anew when the highest has been given
     assert re.sub(r",(unit|container)=[^,)]*", "", text[0]) == (
         f'users:(("{name}",pid={first},fd={fd}),("{name}",pid={second},fd={fd}))'
     )
     assert text[1] == ""
     assert programs == [f"{first}/{procfs.program_name(os.getpid())}"[:19], "-"]
-    assert number in owners.held_by(lambda holder, _: holder == pid)
-    assert number not in owners.held_by(lambda holder, name: False)
+
+
+def test_a_process_that_ends_after_the_scan_holds_nothing(namespace: Namespace, all_seen: None) -> None:
+    lone, shared = namespace.call(lambda: [socket.create_server(("127.0.0.1", 0)) for _ in range(2)])
+    numbers = [inode(lone), inode(shared)]
+    with ExitStack() as ending:
+        ending.enter_context(child(lambda: None))
+        with child(lone.close) as kept:
+            fd = shared.fileno()
+            lone.close()
+            shared.close()
+            before, owners, unasked = dumped(namespace, "tcp"), scanned(), scanned()
+            assert [inode for inode, _, _ in owners.descriptors() if inode in numbers].count(numbers[1]) == 2
+            ending.close()
+            joined = owners.joined(before, lambda: dumped(namespace, "tcp"))
+            records = {record.inode: record for batch in joined for record in batch}
+            program = f"{kept}/{procfs.program_name(kept)}"[:19]
+            assert unasked.programs(numbers) == ["-", program]
+            assert list(map(len, map(unasked.processes, numbers))) == [0, 1]
+    assert [(held(records[number]), records[number].owner_reason) for number in numbers] == [
+        ([], "gone"),
+        ([(kept, fd)], None),
+    ]
 
 
 def test_texts_of_several_sockets_become_one() -> None:

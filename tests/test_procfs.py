@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import socket
@@ -47,12 +48,13 @@ def sockets() -> Iterator[list[socket.socket]]:
 
 
 @pytest.mark.parametrize("chunk", [16, 1024])
-@pytest.mark.parametrize("numbered", [1, 64, 1_000_000])
+@pytest.mark.parametrize("counted", [True, False])
 def test_every_descriptor_of_a_socket_is_found_by_every_way_of_looking(
-    sockets: list[socket.socket], monkeypatch: pytest.MonkeyPatch, chunk: int, numbered: int
+    sockets: list[socket.socket], monkeypatch: pytest.MonkeyPatch, chunk: int, counted: bool
 ) -> None:
     monkeypatch.setattr(procfs, "_CHUNK", chunk)
-    monkeypatch.setattr(procfs, "_NUMBERED", numbered)
+    if not counted:  # as before Linux 6.2
+        monkeypatch.setattr(procfs, "_counts_descriptors", lambda: False)
     assert inodes(*sockets).items() <= held_by_us().items()
 
 
@@ -81,6 +83,15 @@ def test_a_failing_helper_loses_nothing(sockets: list[socket.socket], monkeypatc
     assert inodes(*sockets).items() <= held_by_us().items()
 
 
+def test_descriptors_that_cannot_be_opened_are_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(NetinspectError, match="Too many open files"):
+        procfs.socket_holders()
+
+
 def test_nothing_but_sockets_is_taken_for_one(tmp_path: Path) -> None:
     path = tmp_path / "socket:[77]"
     path.touch()
@@ -96,7 +107,7 @@ def test_a_process_that_has_ended_is_left_out() -> None:
     assert procfs.socket_holders([child.pid]) == ([], set())
     assert procfs.command_name(child.pid) is None
     assert procfs.program_name(child.pid) is None
-    assert procfs.cgroups(child.pid) == []
+    assert procfs.cgroups(procfs.cgroup_lines(child.pid)) == []
 
 
 def test_a_zombie_keeps_nothing_from_us() -> None:
@@ -193,12 +204,11 @@ def test_kernel_threads_are_told_from_processes_that_may_have_files() -> None:
     assert not procfs._is_alive_program(b"2 (kthreadd) S 0 0 0 0 -1 2129984 0")
 
 
-def test_a_process_has_cgroups(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_has_cgroups() -> None:
     expected = [tuple(line.split(":", 2)[1:]) for line in Path("/proc/self/cgroup").read_text().splitlines()]
-    assert procfs.cgroups(os.getpid()) == expected
+    assert procfs.cgroups(procfs.cgroup_lines(os.getpid())) == expected
     odd = b"0::/a:b\n4:cpu,cpuacct:/\xff\n"
-    monkeypatch.setattr(procfs, "_read", lambda _: odd)
-    assert procfs.cgroups(1) == [("", "/a:b"), ("cpu,cpuacct", "/\\xff")]
+    assert procfs.cgroups(odd) == [("", "/a:b"), ("cpu,cpuacct", "/\\xff")]
 
 
 def test_mounts_of_cgroup_v2_are_found_whatever_their_names(monkeypatch: pytest.MonkeyPatch) -> None:

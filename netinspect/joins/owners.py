@@ -8,21 +8,34 @@ while their holders are known, and the few others wait for a second look at the 
 from __future__ import annotations
 
 import os
-from _operator import add, not_
-from itertools import compress, repeat
+from _operator import not_
+from itertools import chain, compress, repeat
 
 from ..batch import NONE, Constant
-from ..procfs import cgroups, in_initial_pid_namespace, processes_hidden, program_name, socket_holders
+from ..procfs import (
+    cgroup_lines,
+    cgroups,
+    command_name,
+    in_initial_pid_namespace,
+    processes_hidden,
+    program_name,
+    share,
+    socket_holders,
+)
 from ..render.text import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Container, Iterable, Iterator, Sequence
     from typing import Any
 
     from ..batch import Batch, Column
     from ..procfs import Holder
     from ..records import Process
+
+    Table = dict[Any, Any]
+else:
+    Table = dict
 
 KERNEL = "kernel"
 ORPHANED = "orphaned"
@@ -37,6 +50,10 @@ _UNACCEPTED_STATES = frozenset(("SYN_RECV", "NEW_SYN_RECV", "ESTABLISHED", "CLOS
 _PROGRAM_WIDTH = 19
 """Bytes that netstat has for PID/Program name (net-tools' netstat.c: PROGNAME_WIDTH)."""
 
+_SHIFT = 32
+_DESCRIPTOR = (1 << _SHIFT) - 1
+_NOBODY = -1
+
 
 class Owners:
     """The holders of sockets, for one listing: ``scan``, then ``joined`` over its batches.
@@ -48,11 +65,21 @@ class Owners:
     def __init__(self) -> None:
         self.refused: set[int] = set()
         """The ids of processes that did not let us see their descriptors; known after ``scan``."""
-        self._holders: list[Holder] = []
-        self._known: set[int] = set()
+        self._pids: list[int] = []
+        """The processes that hold sockets. A process's number is its place in here."""
+        self._first: dict[int, int] = {}
+        """By inode, its first holder: the number of the process, shifted left, and the descriptor.
+
+        One integer for a socket, for there may be very many; more is made only for those that are listed.
+        """
+        self._further: dict[int, list[int]] = {}
+        """By inode, the other holders of a socket that has several."""
         self._gone: set[int] = set()
-        self._tables: dict[str, tuple[dict[int, Any], int]] = {}
-        """The values of each column by inode, and how many of the holders are in there."""
+        self._abouts = _Made(self._about)
+        self._ends = _Made(self._text_ends)
+        self._programs = _Made(self._program)
+        self._programs[_NOBODY] = "-"
+        self._homes = _Made(_home)
         self._columns: dict[str, Callable[[Batch], Column]] = {
             "processes": self._processes,
             "owner_reason": self._reasons,
@@ -93,50 +120,86 @@ class Owners:
 
     def processes(self, inode: int) -> tuple[Process, ...]:
         """Every process and descriptor that holds the socket."""
-        found: tuple[Process, ...] = self._table("processes").get(inode, ())
+        self._forget_ended((inode,))
+        found: tuple[Process, ...]
+        (found,) = self._records((inode,))
         return found
 
     def texts(self, inodes: Iterable[int]) -> list[str]:
         """The holders of each socket as ss writes them, ``users:(("sshd",pid=812,fd=3))``; "" where none is known."""
-        return list(map(self._table("owners").get, inodes, repeat("")))
+        inodes = list(inodes)
+        self._forget_ended(inodes)
+        return self._owner_texts(inodes)
 
     def programs(self, inodes: Iterable[int]) -> list[str]:
         """The first holder of each socket as netstat writes it, ``812/sshd`` in 19 bytes at most; "-" where unknown."""
-        return list(map(self._table("program").get, inodes, repeat("-")))
-
-    def held_by(self, matches: Callable[[int, str], bool]) -> set[int]:
-        """Inodes of the sockets held by a process whose id and name match."""
-        return {inode for holder in self._holders if matches(holder.pid, holder.name) for inode in holder.inodes}
+        inodes, programs = list(inodes), self._programs
+        found = [programs[holder >> _SHIFT] for holder in map(self._first.get, inodes, repeat(_NOBODY))]
+        for row in self._shared(inodes):
+            if found[row] == "-":  # it ended
+                others = (programs[holder >> _SHIFT] for holder in self._further[inodes[row]])
+                found[row] = next((program for program in others if program != "-"), "-")
+        return found
 
     def descriptors(self) -> Iterator[tuple[int, int, int]]:
         """Inode, process and descriptor of every socket that is held, once for each descriptor."""
-        for holder in self._holders:
-            yield from zip(holder.inodes, repeat(holder.pid), holder.descriptors)
+        further = ((inode, holder) for inode, holders in self._further.items() for holder in holders)
+        for inode, holder in chain(self._first.items(), further):
+            yield inode, self._pids[holder >> _SHIFT], holder & _DESCRIPTOR
 
-    def _add(self, holders: Iterable[Holder]) -> None:
+    def _add(self, holders: Iterable[Holder], wanted: Container[int] | None = None) -> None:
+        """Takes holders in: of these sockets only, where they are given."""
+        first = self._first
         for holder in holders:
-            self._holders.append(holder)
-            self._known.update(holder.inodes)
+            inodes, descriptors = holder.inodes, holder.descriptors
+            if wanted is not None:
+                mask = [inode in wanted for inode in inodes]
+                inodes, descriptors = list(compress(inodes, mask)), list(compress(descriptors, mask))
+            number = len(self._pids)
+            self._pids.append(holder.pid)
+            values = list(map((number << _SHIFT).__or__, descriptors))
+            fresh = dict(zip(inodes, values, strict=True))
+            if len(fresh) == len(values) and first.keys().isdisjoint(fresh):
+                first.update(fresh)  # most sockets have one holder
+                continue
+            for inode, value in zip(inodes, values, strict=True):
+                if inode in first:
+                    self._further.setdefault(inode, []).append(value)
+                else:
+                    first[inode] = value
 
-    def _table(self, name: str) -> dict[int, Any]:
-        """The values of one column by inode, made the first time they are asked for."""
-        table, done = self._tables.get(name, ({}, 0))
-        if done < len(self._holders):
-            make, merge = _STYLES[name]
-            for holder in self._holders[done:]:
-                _insert(table, holder.inodes, make(holder), merge)
-            self._tables[name] = table, len(self._holders)
-        return table
+    def _shared(self, inodes: Sequence[int]) -> list[int]:
+        """The rows whose sockets have several holders."""
+        further = self._further
+        return [row for row, inode in enumerate(inodes) if inode in further] if further else []
+
+    def _forget_ended(self, inodes: Sequence[int]) -> None:
+        """Reads the names of all that hold these sockets; those that have none any more have ended."""
+        numbers = {holder >> _SHIFT for holder in map(self._first.get, inodes, repeat(_NOBODY))}
+        for row in self._shared(inodes):
+            numbers.update(holder >> _SHIFT for holder in self._further[inodes[row]])
+        numbers.discard(_NOBODY)
+        share(self._abouts.__getitem__, sorted(numbers.difference(self._abouts)))
+        ended = {number for number in numbers if self._abouts[number] is None}
+        for inode in inodes if ended else ():
+            if inode in self._first:
+                holders = [self._first.pop(inode), *self._further.pop(inode, ())]
+                holders = [holder for holder in holders if holder >> _SHIFT not in ended]
+                if holders:
+                    self._first[inode] = holders[0]
+                if holders[1:]:
+                    self._further[inode] = holders[1:]
 
     def _settled(self, batch: Batch) -> Sequence[bool] | None:
         """Which rows need no second look; None where that is all of them."""
         inodes = list(batch.values("inode"))
-        unknown = set(inodes).difference(self._known, (0,))
+        self._forget_ended(inodes)
+        unknown = set(inodes).difference(self._first, (0,))
         if not unknown:
             return None
         # A socket of ours, such as the one of the dump itself, is found by looking at this one process.
-        self._add_only(unknown, socket_holders([os.getpid()])[0])
-        settled = [inode in self._known or inode == 0 for inode in inodes]
+        self._add(socket_holders([os.getpid()])[0], unknown)
+        settled = [inode in self._first or inode == 0 for inode in inodes]
         if "netlink" in batch.values("protocol"):
             settled = [row or not port for row, port in zip(settled, batch.values("local_port"), strict=True)]
         me = os.geteuid()
@@ -147,18 +210,11 @@ class Owners:
 
     def _look_again(self, wanted: set[int], again: Callable[[], Iterable[Batch]]) -> None:
         holders, self.refused = socket_holders(threads=True)
-        self._add_only(wanted, holders)
-        missing = wanted - self._known
+        self._add(holders, wanted.difference(self._first))
+        self._forget_ended(list(wanted))
+        missing = wanted.difference(self._first)
         if missing and self._out_of_sight() is None:
             self._gone = missing.difference(*(batch.values("inode") for batch in again()))
-
-    def _add_only(self, wanted: set[int], holders: Iterable[Holder]) -> None:
-        for holder in holders:
-            mask = list(map(wanted.__contains__, holder.inodes))
-            if any(mask):
-                holder.descriptors = list(compress(holder.descriptors, mask))
-                holder.inodes = list(compress(holder.inodes, mask))
-                self._add((holder,))
 
     def _out_of_sight(self) -> str | None:
         """Why a holder may be there and not be seen."""
@@ -167,15 +223,31 @@ class Owners:
         return None if in_initial_pid_namespace() else OTHER_PID_NAMESPACE
 
     def _processes(self, batch: Batch) -> Column:
-        return list(map(self._table("processes").get, batch.values("inode"), repeat(())))
+        return self._records(list(batch.values("inode")))
+
+    def _records(self, inodes: Sequence[int]) -> list[tuple[Process, ...]]:
+        from ..records import Process
+
+        abouts = self._abouts
+
+        def record(holder: int) -> Process:
+            pid, name, unit, container = abouts[holder >> _SHIFT]
+            return Process(pid, name, holder & _DESCRIPTOR, unit, container)
+
+        firsts = map(self._first.get, inodes, repeat(_NOBODY))
+        found: list[tuple[Process, ...]] = [() if holder == _NOBODY else (record(holder),) for holder in firsts]
+        for row in self._shared(inodes):
+            found[row] += tuple(map(record, self._further[inodes[row]]))
+        return found
 
     def _reasons(self, batch: Batch) -> Column:
         inodes = list(batch.values("inode"))
-        if self._known.issuperset(inodes):
+        known = self._first
+        if all(map(known.__contains__, inodes)):
             return NONE
         unseen = self._out_of_sight()
         rows = zip(inodes, batch.values("protocol"), batch.values("state"), batch.values("local_port"), strict=True)
-        return [None if row[0] in self._known else self._reason(unseen, *row) for row in rows]
+        return [None if row[0] in known else self._reason(unseen, *row) for row in rows]
 
     def _reason(self, unseen: str | None, inode: int, protocol: str, state: str, port: int | None) -> str:
         if inode == 0:
@@ -185,40 +257,59 @@ class Owners:
         return unseen or (GONE if inode in self._gone else KERNEL)
 
     def _owners(self, batch: Batch) -> Column:
-        texts = self.texts(batch.values("inode"))
+        texts = self._owner_texts(list(batch.values("inode")))
         reasons = self._reasons(batch)
         if isinstance(reasons, Constant):
             return texts
         return [text or f"({reason})" for text, reason in zip(texts, reasons, strict=True)]
 
+    def _owner_texts(self, inodes: Sequence[int]) -> list[str]:
+        ends = self._ends
 
-def _insert(
-    table: dict[int, Any], inodes: Sequence[int], values: Iterable[Any], merge: Callable[[Any, Any], Any]
-) -> None:
-    """Puts in a value for each inode, merged with the one that is there: most sockets have one holder, few several."""
-    values = list(values)
-    fresh = dict(zip(inodes, values, strict=False))
-    if len(fresh) == len(values) and table.keys().isdisjoint(fresh):
-        table.update(fresh)
-        return
-    for inode, value in zip(inodes, values, strict=False):
-        table[inode] = merge(table[inode], value) if inode in table else value
+        def text(holder: int) -> str:
+            before, after = ends[holder >> _SHIFT]
+            return f"{before}{holder & _DESCRIPTOR}{after}"
+
+        firsts = map(self._first.get, inodes, repeat(_NOBODY))
+        found = ["" if holder == _NOBODY else text(holder) for holder in firsts]
+        for row in self._shared(inodes):
+            found[row] = merged(found[row], *map(text, self._further[inodes[row]]))
+        return found
+
+    def _about(self, number: int) -> tuple[int, str, str | None, str | None] | None:
+        """The process with that number: id, name, unit and container. None where it has ended."""
+        pid = self._pids[number]
+        name = command_name(pid)
+        return None if name is None else (pid, name, *self._homes[cgroup_lines(pid)])
+
+    def _text_ends(self, number: int) -> tuple[str, str]:
+        """What ss writes before and after a descriptor of that process."""
+        pid, name, unit, container = self._abouts[number]
+        where = f",container={container[:12]}" if container else f",unit={unit}" if unit else ""
+        # A quote in a name must not end it: what follows could read as another holder.
+        name = name.replace('"', '\\"')
+        return printable(f'users:(("{name}",pid={pid},fd='), printable(f"{where}))")
+
+    def _program(self, number: int) -> str:
+        pid = self._pids[number]
+        name = program_name(pid)
+        if name is None:
+            return "-"  # it ended
+        return printable(f"{pid}/{name}".encode()[:_PROGRAM_WIDTH].decode("utf-8", "backslashreplace"))
 
 
-def _process_values(holder: Holder) -> Iterable[tuple[Process]]:
-    from ..records import Process
+class _Made(Table):
+    """Values that are made when they are first asked for."""
 
-    pid, name, home = holder.pid, holder.name, _home(holder)
-    return zip(map(Process, repeat(pid), repeat(name), holder.descriptors, *map(repeat, home)))
+    __slots__ = ("_make",)
 
+    def __init__(self, make: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self._make = make
 
-def _owner_values(holder: Holder) -> Iterable[str]:
-    unit, container = _home(holder)
-    where = f",container={container[:12]}" if container else f",unit={unit}" if unit else ""
-    # A quote in a name must not end it: what follows could read as another holder.
-    name = holder.name.replace('"', '\\"')
-    before, after = printable(f'users:(("{name}",pid={holder.pid},fd='), printable(f"{where}))")
-    return [f"{before}{descriptor}{after}" for descriptor in holder.descriptors]
+    def __missing__(self, key: Any) -> Any:
+        value = self[key] = self._make(key)
+        return value
 
 
 def merged(text: str, *further: str) -> str:
@@ -226,23 +317,7 @@ def merged(text: str, *further: str) -> str:
     return ",".join([text[:-1], *(other.removeprefix("users:(")[:-1] for other in further)]) + ")"
 
 
-def _program_values(holder: Holder) -> Iterable[str]:
-    name = program_name(holder.pid)
-    if name is None:
-        return ()  # it ended
-    raw = f"{holder.pid}/{name}".encode()[:_PROGRAM_WIDTH]
-    return repeat(printable(raw.decode("utf-8", "backslashreplace")), len(holder.inodes))
-
-
-def _home(holder: Holder) -> tuple[str | None, str | None]:
+def _home(lines: bytes) -> tuple[str | None, str | None]:
     from .cgroups import unit_and_container
 
-    return unit_and_container(cgroups(holder.pid))
-
-
-_STYLES: dict[str, tuple[Callable[[Holder], Iterable[Any]], Callable[[Any, Any], Any]]] = {
-    "processes": (_process_values, add),
-    "owners": (_owner_values, merged),
-    # netstat shows the first process that it meets.
-    "program": (_program_values, lambda first, further: first),
-}
+    return unit_and_container(cgroups(lines))
