@@ -193,7 +193,7 @@ def test_the_namespace_has_sockets_of_every_kind_that_the_filters_tell_apart(wor
 
 addresses = st.sampled_from((*IPV4, *IPV6, *MAPPED, "0.0.0.0", "::", "127.9.9.9", "2001:db8::9"))
 ports = st.one_of(
-    st.sampled_from((*PORTS, *(port + 3 for port in PORTS), *(port + 7 for port in PORTS), 0, 65535, 65536, 70000)),
+    st.sampled_from((*PORTS, *(port + 3 for port in PORTS), *(port + 7 for port in PORTS), 0, 65535)),
     st.integers(20000, 31000),
     st.integers(0, 65535),
 )
@@ -447,8 +447,8 @@ def test_the_longest_code_that_an_attribute_can_hold_is_accepted_and_a_longer_on
         ("autobound and src unix:/x", None),
         ("sport = :22", "070c1000" + "00000000" + "16000000"),
         ("dport >= :22", "04080c00" + "00001600"),
-        ("dport = :65536", "01040800"),
-        ("dport <= :65536", ""),
+        ("dport = netlink:65536", "01040c0001040800"),
+        ("not dport <= netlink:65536", "0104080001040800"),
         ("src 10.0.0.0/8", "07101400" + "02080000" + "ffffffff" + "0a000000"),
         ("fwmark 1/3", "0a0c1000" + "01000000" + "03000000"),
         ("dev lo", "09080c00" + "01000000"),

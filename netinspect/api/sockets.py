@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..collect.joining import Selection, joined
-from ..collect.sockets import ALL_STATES, FAMILIES, PROTOCOLS, Listing, Query, state_mask
+from ..collect.sockets import ALL_STATES, FAMILIES, PROTOCOLS, Listing, Query, family_of, state_mask
 from ..errors import UsageError
 from .listed import Listed, places_of, several
 
@@ -60,7 +60,7 @@ def sockets(
     if filter:
         from ..filters import parse
 
-        expression = parse(filter)
+        expression = parse(filter, family=family_of(listed))
         if expression.states is not None:
             mask &= expression.states
     query = Query(

@@ -66,6 +66,14 @@ DIAG_MODULES = {
 """Kernel module and configuration option behind each protocol's sock_diag."""
 
 
+_OTHER_FAMILIES = frozenset(("unix", "packet", "netlink", "vsock"))
+
+
+def family_of(protocols: Sequence[str]) -> str | None:
+    """The family that addresses and ports in a filter are of, where they name none; None for IP."""
+    return protocols[0] if len(protocols) == 1 and protocols[0] in _OTHER_FAMILIES else None
+
+
 def state_mask(names: Iterable[str]) -> int:
     """The bits of these states: names in ss's or the kernel's spelling, or ss's groups. Raises UsageError."""
     from ..filters.states import STATE_NAMES, state_bits

@@ -5,7 +5,16 @@ from __future__ import annotations
 from ..batch import Batch
 from ..collect.joining import Selection, joined
 from ..collect.places import Place
-from ..collect.sockets import ALL_STATES, CONNECTED_STATES, FAMILIES, LISTENING_STATES, PROTOCOLS, Listing, Query
+from ..collect.sockets import (
+    ALL_STATES,
+    CONNECTED_STATES,
+    FAMILIES,
+    LISTENING_STATES,
+    PROTOCOLS,
+    Listing,
+    Query,
+    family_of,
+)
 from ..errors import ExitStatus, UsageError
 from ..options import Command, Group, Option
 from ..render.table import Column, Endpoint, Field
@@ -67,7 +76,9 @@ COMMAND = Command(
                 choices=FORMATS,
             ),
             Option("", "peers", "the owner of the other end, where it is on this machine (holds the table in memory)"),
-            Option("s", "summary", "only counts, by protocol, family and state"),
+            Option(
+                "s", "summary", "only counts, by protocol, family and state, and by namespace where there are several"
+            ),
             *NUMERIC,
         ),
         NAMESPACES,
@@ -126,9 +137,6 @@ _NUMBERS = frozenset(
 
 _SERVICE_PROTOCOLS = ("tcp", "udp")
 """Protocols whose names of services a filter may use (services(5))."""
-
-_OTHER_FAMILIES = frozenset(("unix", "packet", "netlink", "vsock"))
-"""Listed alone, their addresses in a filter need no family before them."""
 
 _HEXADECIMAL = frozenset(("cookie", "mark"))
 
@@ -209,7 +217,7 @@ class Options:
         from ..filters import Lookups, parse
 
         protocols = [name for name in self.protocols if name in _SERVICE_PROTOCOLS] or _SERVICE_PROTOCOLS
-        family = self.protocols[0] if len(self.protocols) == 1 and self.protocols[0] in _OTHER_FAMILIES else None
+        family = family_of(self.protocols)
         if self.output.told_apart:
             # An interface need not be in all of several namespaces.
             return parse(self.filter, family=family, lookups=Lookups(protocols))

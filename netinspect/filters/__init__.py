@@ -13,7 +13,7 @@ The language::
                 | "cgroup" [ = | != ] PATH                      of a cgroup v2, from its root or as a file name
                 | "autobound"
 
-    PORT        = [FAMILY:][:]( number | service name | * )
+    PORT        = [FAMILY:][:]( number | service name | * )         above 65535 in netlink, vsock and unix only
     HOST        = [FAMILY:]ADDRESS[:PORT], :PORT or *
     ADDRESS     = 10.1.2.3, 10.0.0.0/8, 10/8, [2001:db8::1], [2001:db8::]/32, ::1, a host's name
                   unix:PATTERN     fnmatch(3), upper and lower case alike; "/…" and "@…" need no "unix:"

@@ -36,7 +36,7 @@ _DEPTH = 100
 def parse(text: str, *, family: str | None = None, lookups: Lookups | None = None) -> Expression:
     """What a filter expression means; an empty one holds for every socket.
 
-    ``family`` is that of hosts that name none, where only one family is listed at all: ``unix``, ``packet``,
+    ``family`` is that of hosts and ports that name none, where only one family is listed at all: ``unix``, ``packet``,
     ``netlink`` or ``vsock``; None means IP, of both versions. Raises FilterError for a bad expression. Names of hosts
     and services are looked up right here.
     """
@@ -140,7 +140,7 @@ class _Parser:
         if word in ("sport", "dport"):
             value = self._value(subject, "a port")
             comparison = _OPPOSITES.get(sign, sign or "=")
-            condition = self._read(value, lambda text: values.port(_ENDS[word], comparison, text, self._lookups))
+            condition = self._read(value, lambda text: self._port(_ENDS[word], comparison, text))
         elif word in ("src", "dst"):
             value = self._value(subject, "an address")
             condition = self._read(value, lambda text: values.host(_ENDS[word], text, self._family, self._lookups))
@@ -152,6 +152,9 @@ class _Parser:
         else:
             condition = self._cgroup(self._value(subject, "the path of a cgroup"))
         return Not(condition) if sign in _OPPOSITES else condition
+
+    def _port(self, side: str, comparison: str, text: str) -> Condition:
+        return values.port(side, comparison, text, self._family, self._lookups)
 
     def _value(self, subject: Token, what: str) -> Value:
         """The value that belongs to ``subject``; what stood between them is in the message where there is none."""

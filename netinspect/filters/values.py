@@ -21,6 +21,8 @@ FAMILIES = {
 _WILDCARDS = frozenset(("", "*", "any", "all", "default"))
 _MAXIMUM = 0xFFFFFFFF
 """Ports of netlink and vsock, and the inodes that stand for ports of unix sockets, have 32 bits."""
+_WIDE_PORTS = frozenset(("netlink", "vsock", "unix"))
+_LAST_PORT = 0xFFFF
 _HOST_NAME_SIZE = 253
 """RFC 1035, 2.3.4: 255 octets in DNS's encoding."""
 
@@ -45,8 +47,11 @@ def host(side: str, text: str, family: str | None, lookups: Lookups) -> Conditio
     return condition if named is None else _both(Family(named), condition)
 
 
-def port(side: str, comparison: str, text: str, lookups: Lookups) -> Condition:
-    """What PORT says of one end: ``comparison`` is that of ``Port``. Raises BadValueError where it makes no sense."""
+def port(side: str, comparison: str, text: str, family: str | None, lookups: Lookups) -> Condition:
+    """What PORT says of one end: ``comparison`` is that of ``Port``, ``family`` that of a value that names none.
+
+    Raises BadValueError where it makes no sense.
+    """
     named, start = _family(text)
     start += text.startswith(":", start)
     rest = text[start:]
@@ -57,7 +62,7 @@ def port(side: str, comparison: str, text: str, lookups: Lookups) -> Condition:
     elif named == "netlink" and rest == "kernel":
         condition = Port(side, comparison, 0)
     else:
-        condition = Port(side, comparison, _port(rest, start, lookups))
+        condition = Port(side, comparison, _port(rest, start, named or family, lookups))
     return condition if named is None else _both(Family(named), condition)
 
 
@@ -103,7 +108,7 @@ def _internet(side: str, text: str, family: str | None, lookups: Lookups) -> Con
         where = _addresses(side, address, at, text.find("/") + 1, family, lookups)
     if port_at is None or text[port_at:] in ("", "*"):
         return where
-    which = Port(side, "=", _port(text[port_at:], port_at, lookups))
+    which = Port(side, "=", _port(text[port_at:], port_at, None, lookups))
     return which if where == EVERY else And((where, which))
 
 
@@ -187,11 +192,15 @@ def _other(side: str, text: str, family: str) -> Condition:
     return And(tuple(parts)) if len(parts) > 1 else parts[0]
 
 
-def _port(text: str, at: int, lookups: Lookups) -> int:
+def _port(text: str, at: int, family: str | None, lookups: Lookups) -> int:
     number = _number(text)
     if number is not None:
-        if number > _MAXIMUM:
-            raise BadValueError("a port has at most 32 bits, and 16 in TCP and UDP", at)
+        if family in _WIDE_PORTS:
+            if number > _MAXIMUM:
+                raise BadValueError(f"a port of a {family} socket is from 0 to {_MAXIMUM}", at)
+        elif number > _LAST_PORT:
+            also = f"; of another family: netlink:{number}" if family is None and number <= _MAXIMUM else ""
+            raise BadValueError(f"a port is from 0 to {_LAST_PORT}{also}", at)
         return number
     found = lookups.ports(text)
     if not found:
