@@ -111,11 +111,16 @@ def memberships(query: Query, place: Place, problems: list[str], notes: list[str
     """The memberships of one namespace, by interface. Raises NetlinkError, NetinspectError."""
     rows: list[Membership] = []
     names = InterfaceNames(place)
+    known_queriers = {}
+    if set(query.families) - {"link"}:
+        from .multicast_routing import queriers
+
+        known_queriers = queriers(place, problems)
     for family in query.families:
         if family == "link":
             rows += _link_layer(place, problems)
         else:
-            rows += _internet(family, place, names, problems, notes)
+            rows += _internet(family, place, names, known_queriers, problems, notes)
     # A stable sort: of each interface the link layer first, then in the kernel's own order.
     rows.sort(key=lambda row: row.interface_index)
     return (row for row in rows if query.wants(row.interface, row.group))
@@ -170,16 +175,18 @@ def _link_layer(place: Place, problems: list[str]) -> list[Membership]:
 
 
 def _internet(
-    family: str, place: Place, names: InterfaceNames, problems: list[str], notes: list[str]
+    family: str,
+    place: Place,
+    names: InterfaceNames,
+    known_queriers: dict[Key, str],
+    problems: list[str],
+    notes: list[str],
 ) -> Iterator[Membership]:
     groups = told_by_kernel(family, place, problems)
     details = told_by_procfs(family, place, problems)
     text = _text(place, _FILTER_FILES[family], problems)
     filters = {} if text is None else multicast_text.source_filters(text, family)
     versions: dict[str, str | None] = {}
-    from .multicast_routing import queriers
-
-    known_queriers = queriers(place, problems)
     if groups is None and details:
         notes.append(
             f"{_WHAT[family]} multicast groups: this kernel does not dump them over rtnetlink (IPv4: since about "

@@ -8,8 +8,9 @@ from __future__ import annotations
 from _socket import AF_INET, AF_INET6, inet_ntop
 from struct import pack, unpack_from
 
-from ..netlink.messages import NLM_F_DUMP, attribute_list, attributes, malformed, message
+from ..netlink.messages import NLM_F_DUMP, attribute, attribute_list, attributes, malformed, message
 from ..records import BridgeGroup
+from .link import WITHOUT_STATISTICS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -165,8 +166,9 @@ def _flag_names(flags: int) -> tuple[str, ...]:
 
 
 def queriers_request() -> bytes:
-    """A dump of all interfaces, for what bridges say of queriers."""
-    return message(RTM_GETLINK, NLM_F_DUMP, bytes(_LINK_BODY))
+    """A dump of the bridges, for what they say of queriers. A kernel that filters by no kind gives all interfaces."""
+    bridges = attribute(IFLA_LINKINFO, attribute(IFLA_INFO_KIND, b"bridge"))
+    return message(RTM_GETLINK, NLM_F_DUMP, bytes(_LINK_BODY) + WITHOUT_STATISTICS + bridges)
 
 
 def queriers(run: Run) -> Iterator[tuple[int, str, str]]:
