@@ -291,6 +291,11 @@ def test_the_summary_counts_what_is_listed(zoo: Namespace) -> None:
     counts = json.loads(zoo.netinspect("routes", "summary", "-j").stdout)
     assert sum(row["routes"] for row in counts) == len(routes(zoo, Query(table=None)))
     assert "total" in zoo.netinspect("routes", "summary").stdout
+    other = Namespace()
+    rows = json.loads(zoo.netinspect("routes", "summary", "-j", "--netns", zoo.path, "--netns", other.path).stdout)
+    other.close()
+    assert [row for row in rows if row["netns"] == zoo.path] == [row | {"netns": zoo.path} for row in counts]
+    assert {row["netns"] for row in rows} == {zoo.path, other.path}
 
 
 def test_json_is_as_the_schema_says_and_as_the_records_are(zoo: Namespace) -> None:

@@ -155,6 +155,25 @@ def test_the_summary_counts_what_is_listed(zoo: Sockets) -> None:
     assert "total" in zoo.namespace.netinspect("sockets", "-as").stdout
 
 
+def test_the_summary_of_several_namespaces_tells_them_apart(zoo: Sockets) -> None:
+    empty = Namespace()
+    with empty.call(lambda: socket.create_server(("127.0.0.1", 0))):
+        both = ("--netns", zoo.namespace.path, "--netns", empty.path)
+        counted = json.loads(zoo.namespace.netinspect("sockets", "-tus", "-a", "--json", *both).stdout)
+        table = zoo.namespace.netinspect("sockets", "-tus", "-a", *both).stdout.splitlines()
+    empty.close()
+    schema = json.loads(zoo.namespace.netinspect("schema", "summary").stdout)
+    jsonschema.validate(counted, schema)
+    assert all(row["sockets"] for row in counted)
+    rows = Counter((row["protocol"], row["family"], row["state"]) for row in listed(zoo.namespace, "-tua"))
+    first = {(row["protocol"], row["family"], row["state"]): row["sockets"] for row in counted[:-1]}
+    assert ({row["netns"] for row in counted[:-1]}, first) == ({zoo.namespace.path}, rows)
+    assert counted[-1] == {"netns": empty.path, "protocol": "tcp", "family": "inet", "state": "LISTEN", "sockets": 1}
+    assert table[0].split() == ["Namespace", "Protocol", "Family", "State", "Sockets"]
+    assert table[-2].split() == [empty.path, "tcp", "inet", "LISTEN", "1"]
+    assert table[-1].split() == ["total", str(rows.total() + 1)]
+
+
 def test_states_are_selected_by_name_group_and_expression(zoo: Sockets) -> None:
     def states(*arguments: str) -> set[str]:
         return {row["state"] for row in listed(zoo.namespace, *arguments)}

@@ -241,10 +241,19 @@ class _View:
         )
 
     def _write_counts(self, batches: Iterable[Batch]) -> None:
-        from .route_summary import write_counts
+        from ..records import RouteCount
+        from .counts import write_counts
+        from .route_summary import counts
 
         output = self._options.output
-        write_counts(batches, output.format, output.heading, self._environment)
+        write_counts(
+            counts(batches),
+            RouteCount,
+            output.format,
+            self._environment,
+            heading=output.heading,
+            told_apart=output.told_apart,
+        )
 
     def _columns(self) -> list[Column]:
         from ..render.routes import Details

@@ -76,9 +76,7 @@ COMMAND = Command(
                 choices=FORMATS,
             ),
             Option("", "peers", "the owner of the other end, where it is on this machine (holds the table in memory)"),
-            Option(
-                "s", "summary", "only counts, by protocol, family and state, and by namespace where there are several"
-            ),
+            Option("s", "summary", "only counts, by protocol, family and state; of each namespace, where several"),
             *NUMERIC,
         ),
         NAMESPACES,
@@ -281,9 +279,18 @@ class _View:
         listing = Listing(self._query, output.places(self._environment))
         batches = joined(listing, options.fields, self._selection)
         if options.summary:
-            from .summary import write_counts
+            from ..records import SocketCount
+            from .counts import write_counts
+            from .summary import counts
 
-            write_counts(batches, output.format, output.heading, self._environment)
+            write_counts(
+                counts(batches),
+                SocketCount,
+                output.format,
+                self._environment,
+                heading=output.heading,
+                told_apart=output.told_apart,
+            )
         else:
             batches = output.sorted(batches, Batch)
             output.write(batches, options.fields, self._columns, self._environment, hosts=self._hosts)

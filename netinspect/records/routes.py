@@ -157,3 +157,4 @@ class RouteCount(NamedTuple):
     protocol: Annotated[str, "as in Route"]
     type: Annotated[str, "as in Route"]
     routes: Annotated[int, "how many"]
+    netns: Annotated[str | None, "network namespace, where more than the current one was asked for"] = None

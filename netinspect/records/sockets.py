@@ -217,3 +217,4 @@ class SocketCount(NamedTuple):
     family: Annotated[str, "as in Socket"]
     state: Annotated[str, "as in Socket"]
     sockets: Annotated[int, "how many"]
+    netns: Annotated[str | None, "network namespace, where more than the current one was asked for"] = None
