@@ -31,17 +31,19 @@ class Interfaces:
     def once(self) -> int:
         """Lists once, and returns the exit status. Raises UsageError where the only one wanted does not exist."""
         listing = links.Listing(links.Query((self._only,) if self._only else ()))
-        found = sorted(self._interfaces(listing), key=lambda interface: layout.sort_key(interface.name))
+        found = filter(self._shows, self._interfaces(listing))
         text = self._title + ("" if self._long else layout.HEADING)
         # The title is for the first time only.
         self._title = ""
-        for interface in found:
-            if interface.flags & _UP or self._everything or self._only:
-                text += layout.long_rows(interface) if self._long else layout.short_row(interface)
+        for interface in sorted(found, key=lambda interface: layout.sort_key(interface.name)):
+            text += layout.long_rows(interface) if self._long else layout.short_row(interface)
         self._environment.write(text.encode("utf-8", "backslashreplace"))
         for problem in listing.problems:
             self._environment.complain(problem)
         return ExitStatus.INCOMPLETE if listing.problems else ExitStatus.OK
+
+    def _shows(self, interface: layout.Interface) -> bool:
+        return bool(interface.flags & _UP or self._everything or self._only)
 
     def _interfaces(self, listing: links.Listing) -> Iterator[layout.Interface]:
         labels = _by_label("inet", listing)
