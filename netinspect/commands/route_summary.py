@@ -13,6 +13,6 @@ if TYPE_CHECKING:
 
 
 def counts(batches: Iterable[Batch]) -> list[RouteCount]:
-    """How many routes there are by namespace, family, table, protocol and type; of each family the most frequent first."""
+    """How many routes there are of each kind; the most frequent of each family, in each namespace, first."""
     found = tally(batches, ("netns", "family", "table", "protocol", "type"), 2)
     return [RouteCount._make((*key[1:], number, key[0])) for key, number in found]
