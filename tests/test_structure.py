@@ -100,6 +100,8 @@ def test_text_procfs_is_read_in_one_module() -> None:
         ["sockets", "-tan"],
         ["sockets", "-tuanp"],
         ["sockets", "-tanime"],
+        ["sockets", "-tas"],
+        ["sockets", "-tan", "sport < 36000 and dst 10.0.0.0/8"],
         ["netstat", "-tan"],
         ["netstat", "-tanp"],
         ["sockets", "-ta", "--format", "ndjson"],

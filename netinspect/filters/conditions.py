@@ -6,11 +6,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeAlias
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import NamedTuple, TypeAlias
+else:
+    from ..records.named_tuple import NamedTuple
 
 LOCAL, REMOTE = "local", "remote"
 """The two ends of a socket, as the fields of ``records.Socket`` begin."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from ..errors import UsageError
 from ..render.text import printable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NamedTuple
+else:
+    from ..records.named_tuple import NamedTuple
 
 _SYMBOLS = ("&&", "||", "==", "!=", "<=", ">=", "&", "|", "=", "!", "<", ">", "(", ")")
 """Longer ones first, since they begin with the shorter."""

@@ -18,8 +18,8 @@ def named_tuple(name: str, annotations: Mapping[str, str], namespace: Mapping[st
     """A type of tuples with these fields; ``namespace`` is that of a class body: defaults, ``__module__``, methods."""
     fields = tuple(annotations)
     defaults = {field: namespace[field] for field in fields if field in namespace}
-    parameters = ", ".join(fields)
-    new = eval(f"lambda cls, {parameters}: _new(cls, ({parameters},))", {"_new": tuple.__new__})
+    parameters = "".join([f"{field}, " for field in fields])
+    new = eval(f"lambda cls, {parameters}: _new(cls, ({parameters}))", {"_new": tuple.__new__})
     new.__name__, new.__defaults__ = "__new__", tuple(defaults.values())
     return type(
         name,
@@ -77,7 +77,7 @@ class _Maker(type):
     """What ``class X(NamedTuple)`` calls instead of type."""
 
     def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> Any:
-        return named_tuple(name, namespace["__annotations__"], namespace)
+        return named_tuple(name, namespace.get("__annotations__", {}), namespace)
 
 
 class _Base:
