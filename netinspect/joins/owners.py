@@ -147,10 +147,12 @@ class Owners:
         for inode, holder in chain(self._first.items(), further):
             yield inode, self._pids[holder >> _SHIFT], holder & _DESCRIPTOR
 
-    def _add(self, holders: Iterable[Holder], wanted: Container[int] | None = None) -> None:
-        """Takes holders in: of these sockets only, where they are given."""
+    def _add(self, holders: list[Holder], wanted: Container[int] | None = None) -> None:
+        """Takes holders in, and out of that list: of these sockets only, where they are given."""
         first = self._first
-        for holder in holders:
+        holders.reverse()
+        while holders:
+            holder = holders.pop()  # which frees what the last one had
             inodes, descriptors = holder.inodes, holder.descriptors
             if wanted is not None:
                 mask = [inode in wanted for inode in inodes]
