@@ -188,6 +188,21 @@ def test_a_run_whose_layouts_differ_is_split_once_for_each() -> None:
     assert sorted(tuple(layout) for _, layout in parts) == [(1, 2), (1, 2), (1, 3)]
 
 
+@given(st.lists(runs_of_messages.filter(bool), max_size=6), st.integers(1, 1000))
+def test_collected_answers_have_the_same_messages_in_the_same_order(datagrams: list[bytes], size: int) -> None:
+    found: list[bytes] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(messages, "_GATHERED", size)
+        for runs in messages.collected(Answer(datagram, "listing").runs for datagram in datagrams):
+            singles = {
+                position: run.data[at : at + run.length]
+                for run in runs
+                for position, at in zip(run.positions or (), range(0, len(run.data), run.length), strict=True)
+            }
+            found += [singles[position] for position in sorted(singles)]
+    assert found == [single for datagram in datagrams for single in split(datagram)]
+
+
 def test_a_nested_attribute_is_found_by_its_plain_number() -> None:
     (run,) = runs_of([message(20, bytes(BODY) + attribute(19 | nested, attribute(1, b"tls\0")))])
     ((_, layout),) = list(run.by_layout(BODY))
