@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import _thread
+import sys
+from itertools import chain, islice
+
 from ..collect.places import EveryPlace, Place
 from ..errors import ExitStatus, UsageError
 from ..options import Group, Option
-from ..render.table import Table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -133,6 +136,8 @@ class OutputOptions:
     ) -> Writer:
         """The writer of the chosen format: of these fields, or for a table of these columns."""
         if self.format == "table":
+            from ..render.table import Table
+
             return Table(columns(), environment.write, heading=self.heading)
         from ..render.structured import writer_of
 
@@ -177,6 +182,10 @@ class OutputOptions:
         With ``hosts`` rows wait for the names of ``host_fields``, and others do not wait for them, unless rows are to
         stay in order.
         """
+        # The kernel may need a while for the first rows: what writes them is loaded meanwhile.
+        _load_aside("netinspect.render.table" if self.format == "table" else "netinspect.render.structured")
+        rest = iter(batches)
+        batches = chain(list(islice(rest, 1)), rest)
         writer = self.writer(fields, columns, environment)
         if hosts is not None:
             from ..joins.names import as_named, as_named_in_order
@@ -191,6 +200,16 @@ class OutputOptions:
         writer.end()
         if hosts is not None and hosts.incomplete:
             environment.complain("some host names did not come in time: those addresses are shown as numbers")
+
+
+def _load_aside(module: str) -> None:
+    """Has a thread load a module that will be needed soon."""
+    if module in sys.modules:
+        return
+    try:
+        _thread.start_new_thread(__import__, (module,))
+    except RuntimeError:
+        return  # no more threads allowed: it is loaded when it is needed
 
 
 def status_of(listing: Listed, environment: Environment) -> int:

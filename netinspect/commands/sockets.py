@@ -17,7 +17,6 @@ from ..collect.sockets import (
 )
 from ..errors import ExitStatus, UsageError
 from ..options import Command, Group, Option
-from ..render.table import Column, Endpoint, Field
 from .output import FORMATS, NAMESPACES, NUMERIC, NumericOptions, OutputOptions, output_group, status_of
 
 TYPE_CHECKING = False
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
     from ..environment import Environment
     from ..filters import Expression
+    from ..render.table import Column
 
 COMMAND = Command(
     "sockets",
@@ -297,6 +297,8 @@ class _View:
         return status_of(listing, self._environment)
 
     def _columns(self) -> list[Column]:
+        from ..render.table import Endpoint, Field
+
         options = self._options
         if options.output.columns is not None:
             return [self._column(field, field) for field in options.fields]
@@ -318,6 +320,8 @@ class _View:
         return columns
 
     def _column(self, field: str, title: str) -> Column:
+        from ..render.table import Field
+
         if field == "user" and self._options.numeric.users:
             field = "uid"
         if field in ("processes", "peers"):
