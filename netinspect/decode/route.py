@@ -50,8 +50,8 @@ RTA_ENCAP_TYPE, RTA_ENCAP, RTA_UID, RTA_TTL_PROPAGATE, RTA_IP_PROTO, RTA_SPORT, 
 
 RTM_F_CLONED, RTM_F_PREFIX, RTM_F_LOOKUP_TABLE, RTM_F_FIB_MATCH = 0x200, 0x800, 0x1000, 0x2000
 
-_PREFERENCES = {0: "medium", 1: "high", 3: "low"}
-"""linux/icmpv6.h: ICMPV6_ROUTER_PREF_*."""
+_PREFERENCES = ("medium", "high", "invalid", "low") * 64
+"""linux/icmpv6.h: ICMPV6_ROUTER_PREF_*, which are the lowest two bits."""
 _TICKS = 100
 """USER_HZ, in which expiry is told, on every architecture but two old ones."""
 
@@ -175,9 +175,9 @@ class Decoder:
 
 
 def _identities(_: Decoder, run: Run, layout: Layout) -> Column:
-    """A hash of all that is not a counter or a clock."""
-    at, size = layout.get(RTA_CACHEINFO, (run.length, 0))
-    return list(map(hash, run.rows(HEADER_SIZE, f"{at - HEADER_SIZE}s{size}x{run.length - at - size}s")))
+    """A hash of all but counters and clocks, and the little behind them: only what is before tells routes apart."""
+    end = layout.get(RTA_CACHEINFO, (run.length, 0))[0]
+    return list(map(hash, run.rows(HEADER_SIZE, f"{end - HEADER_SIZE}s")))
 
 
 def _destinations(decoder: Decoder, run: Run, layout: Layout) -> Column:
@@ -269,7 +269,7 @@ def _flags(decoder: Decoder, run: Run) -> Column:
 
 def _preferences(run: Run, layout: Layout) -> Column:
     at = place(run, layout, RTA_PREF, 1)
-    return NONE if at is None else named([value & 3 for value in run.u8(at)], _PREFERENCES | {2: "invalid"})
+    return NONE if at is None else named(run.u8(at), _PREFERENCES)
 
 
 def _expiries(run: Run, layout: Layout) -> Column:

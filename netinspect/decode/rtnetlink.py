@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from _socket import inet_ntop
-from itertools import repeat
-from sys import byteorder as _BYTE_ORDER
 
 from ..batch import NONE, Constant, Plain
 from ..netlink.messages import HEADER_SIZE, attributes, malformed
-from .sock_diag import IPv4Texts
+from .prefix_text import Prefixes
+from .sock_diag import IPv4Texts, IPv6Texts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any
 
     from ..batch import Column
@@ -126,9 +125,8 @@ class Texts:
 
     def __init__(self) -> None:
         self._ipv4 = IPv4Texts()
-        self._upper = Made(lambda half: "%d.%d." % tuple(half.to_bytes(2, _BYTE_ORDER)))
-        self._lower = _LowerHalves()
-        self._ipv6 = Made(lambda raw: inet_ntop(AF_INET6, raw))
+        self._ipv6 = IPv6Texts()
+        self._prefixes = Prefixes()
 
     def addresses(self, run: Run, place: tuple[int, int] | None) -> Column:
         """Addresses that are often equal; None where the messages have none."""
@@ -136,46 +134,31 @@ class Texts:
             return NONE
         at, size = place
         if size == 4:
-            if run.same(at):
-                return Constant(self._ipv4[run.words(at)[0]])
-            return Plain(map(self._ipv4.__getitem__, run.words(at)))
-        values = run.unpack(at, f"{size}s")
+            return Constant(self._ipv4[run.words(at)[0]]) if run.same(at) else self._ipv4.column(run.words(at))
         if size != 16:
-            return [address_text(value) for value in values]
-        if values.count(values[0]) == run.count:
-            return Constant(self._ipv6[values[0]])
-        return Plain(map(self._ipv6.__getitem__, values))
+            return list(map(address_text, run.unpack(at, f"{size}s")))
+        if all(run.same(word) for word in range(at, at + 16, 4)):
+            return Constant(self._ipv6[run.data[at : at + 16]])
+        return self._ipv6.column(run.unpack(at, "16s"))
 
     def prefixes(self, run: Run, place: tuple[int, int] | None, lengths: bytes, family: int) -> Column:
         """Prefixes, mostly different ones. Without an attribute the address is all zeros."""
         if place is None:
             zeros = "0.0.0.0" if family == AF_INET else "::"
             return Plain([zeros + slash[length] for length in lengths])
-        pairs = zip(self._networks(run, place, family), lengths, strict=True)
-        return Plain([address + slash[length] for address, length in pairs])
+        return Plain(self._networks(run, place, lengths, family))
 
     def networks(self, run: Run, place: tuple[int, int] | None, family: int) -> Column:
         """The addresses alone."""
         if place is None:
             return Plain(["0.0.0.0" if family == AF_INET else "::"] * run.count)
-        return Plain(self._networks(run, place, family))
+        return Plain(self._networks(run, place, None, family))
 
-    def _networks(self, run: Run, place: tuple[int, int], family: int) -> Iterable[str]:
+    def _networks(self, run: Run, place: tuple[int, int], lengths: bytes | None, family: int) -> list[str]:
         at, size = place
         if size != (4 if family == AF_INET else 16):
             raise malformed(f"an address of {size} bytes", run.operation)
-        if family == AF_INET:
-            halves = map(self._upper.__getitem__, run.u16(at)), map(self._lower.__getitem__, run.u16(at + 2))
-            return map(str.__add__, *halves)
-        return map(inet_ntop, repeat(AF_INET6), run.unpack(at, "16s"))
-
-
-class _LowerHalves(dict[int, str]):
-    """The lower half of an IPv4 address by its 16 bits as they lie in memory: 65,536 at most, about 6 MiB."""
-
-    def __missing__(self, half: int) -> str:
-        text = self[half] = "%d.%d" % tuple(half.to_bytes(2, _BYTE_ORDER))
-        return text
+        return (self._prefixes.ipv4 if family == AF_INET else self._prefixes.ipv6)(run, at, lengths)
 
 
 slash = tuple(f"/{length}" for length in range(256))
@@ -203,6 +186,6 @@ def by_bytes(run: Run, layout: Layout, kind: int, made: Mapping[bytes, Any]) -> 
 
 def named(values: bytes | Sequence[int], names: Mapping[int, Any] | Sequence[Any]) -> Column:
     """A column of names for small numbers, a Constant where all are the same."""
-    if len(set(values)) == 1:
+    if values.count(values[0]) == len(values):
         return Constant(names[values[0]])
     return list(map(names.__getitem__, values))
