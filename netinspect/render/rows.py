@@ -94,7 +94,8 @@ class Endpoints:
     """
 
     def __init__(self, width: int, before: str = "", after: str = "") -> None:
-        self._width = width and width - len(before) - len(after)
+        self._last = not width
+        self._width = width - len(before) - len(after)
         self._before = before
         self._after = after
         self._ends = Texts(self._end)
@@ -102,7 +103,7 @@ class Endpoints:
 
     def _end(self, length: int) -> str:
         """What follows an address of this length."""
-        directive = f"%-{max(self._width - length - 1, 1)}d " if self._width else "%d\n"
+        directive = "%d\n" if self._last else f"%-{max(self._width - length - 1, 1)}d "
         return f"{self._after}:{directive}"
 
     def cells(self, addresses: Sequence[str] | Constant, ports: Iterable[int]) -> list[Cell]:
@@ -112,7 +113,7 @@ class Endpoints:
             return [Cell(self._formats[addresses.value], ports)]
         if not diverse(addresses, 4):
             return [Cell(map(self._formats.__getitem__, addresses), ports)]
-        ends = map(self._ends.__getitem__, map(len, addresses)) if self._width else self._end(0)
+        ends = self._end(0) if self._last else map(self._ends.__getitem__, map(len, addresses))
         return [Cell(self._before), Cell(addresses), Cell(ends, ports)]
 
 
