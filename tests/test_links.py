@@ -107,6 +107,192 @@ def test_every_link_is_as_ip_tells_it(zoo: Namespace, need: Callable[[str], None
         assert one.carrier_changes == sent["carrier_changes"]
 
 
+KINDS = """
+link add v0 type veth peer name v1
+link add br1 type bridge stp_state 1 forward_delay 400 ageing_time 12300 mcast_querier 1 group_fwd_mask 8
+link set v1 master br1
+link set v1 type bridge_slave cost 7 hairpin on isolated on mcast_to_unicast on learning off priority 5
+link add mv0 link v0 type macvlan mode source bcqueuelen 77
+link set mv0 type macvlan macaddr add 02:00:00:00:00:01
+link set mv0 type macvlan macaddr add 02:00:00:00:00:02
+link add mt0 link v0 type macvtap mode vepa
+link add vx0 type vxlan id 42 dev v0 group 239.1.1.1 dstport 4789 ttl 5
+link add vx1 type vxlan id 43 remote fd00::9 local fd00::1 dstport 8472 nolearning ageing 100 maxaddress 9 df set
+link add vx2 type vxlan external srcport 5000 6000 proxy l2miss
+tuntap add tap0 mode tap user 0
+tuntap add tun0 mode tun multi_queue
+"""
+
+
+@pytest.fixture(scope="module")
+def kinds() -> Iterator[Namespace]:
+    """Links of kinds that tell much."""
+    namespace = Namespace()
+    namespace.run("ip", "-force", "-batch", "-", input=KINDS, check=False)
+    yield namespace
+    namespace.close()
+
+
+FIELDS: dict[str, dict[str, str]] = {
+    "bridge": {
+        "forward_delay": "forward_delay",
+        "hello_time": "hello_time",
+        "max_age": "max_age",
+        "ageing_time": "ageing_time",
+        "stp_state": "spanning_tree",
+        "priority": "priority",
+        "vlan_filtering": "vlan_filtering",
+        "vlan_protocol": "vlan_protocol",
+        "bridge_id": "bridge_id",
+        "root_id": "root_id",
+        "root_port": "root_port",
+        "root_path_cost": "root_path_cost",
+        "topology_change": "topology_change",
+        "topology_change_detected": "topology_change_detected",
+        "vlan_default_pvid": "vlan_default_pvid",
+        "vlan_stats_enabled": "vlan_statistics",
+        "vlan_stats_per_port": "vlan_statistics_per_port",
+        "group_fwd_mask": "group_forward_mask",
+        "group_addr": "group_address",
+        "mcast_snooping": "multicast_snooping",
+        "no_linklocal_learn": "no_link_local_learning",
+        "mcast_vlan_snooping": "multicast_vlan_snooping",
+        "mcast_router": "multicast_router",
+        "mcast_query_use_ifaddr": "multicast_query_use_address",
+        "mcast_querier": "multicast_querier",
+        "mcast_hash_max": "multicast_hash_maximum",
+        "mcast_last_member_cnt": "multicast_last_member_count",
+        "mcast_startup_query_cnt": "multicast_startup_query_count",
+        "mcast_last_member_intvl": "multicast_last_member_interval",
+        "mcast_membership_intvl": "multicast_membership_interval",
+        "mcast_querier_intvl": "multicast_querier_interval",
+        "mcast_query_intvl": "multicast_query_interval",
+        "mcast_query_response_intvl": "multicast_query_response_interval",
+        "mcast_startup_query_intvl": "multicast_startup_query_interval",
+        "mcast_stats_enabled": "multicast_statistics",
+        "mcast_igmp_version": "igmp_version",
+        "mcast_mld_version": "mld_version",
+        "nf_call_iptables": "netfilter_ipv4",
+        "nf_call_ip6tables": "netfilter_ipv6",
+        "nf_call_arptables": "netfilter_arp",
+        **dict.fromkeys(("hello_timer", "tcn_timer", "topology_change_timer", "gc_timer", "mcast_hash_elasticity"), ""),
+    },
+    "bridge_port": {
+        "state": "state",
+        "priority": "priority",
+        "cost": "cost",
+        "hairpin": "hairpin",
+        "guard": "bpdu_guard",
+        "root_block": "root_block",
+        "fastleave": "fast_leave",
+        "learning": "learning",
+        "flood": "unicast_flood",
+        "id": "id",
+        "no": "number",
+        "designated_port": "designated_port",
+        "designated_cost": "designated_cost",
+        "bridge_id": "designated_bridge",
+        "root_id": "designated_root",
+        "proxy_arp": "proxy_arp",
+        "proxy_arp_wifi": "proxy_arp_wifi",
+        "multicast_router": "multicast_router",
+        "mcast_flood": "multicast_flood",
+        "bcast_flood": "broadcast_flood",
+        "mcast_to_unicast": "multicast_to_unicast",
+        "neigh_suppress": "neighbour_suppression",
+        "group_fwd_mask": "group_forward_mask",
+        "vlan_tunnel": "vlan_tunnel",
+        "isolated": "isolated",
+        "locked": "locked",
+        "mab": "mac_authentication_bypass",
+        **dict.fromkeys(("hold_timer", "message_age_timer", "forward_delay_timer", "topology_change_ack"), ""),
+        **dict.fromkeys(("config_pending", "group_fwd_mask_str"), ""),
+    },
+    "vxlan": {
+        "group": "remote",
+        "group6": "remote",
+        "remote": "remote",
+        "remote6": "remote",
+        "local": "local",
+        "local6": "local",
+        "port": "port",
+        "port_range": "source_ports",
+        "learning": "learning",
+        "proxy": "proxy",
+        "l2miss": "l2_miss",
+        "l3miss": "l3_miss",
+        "ttl": "ttl",
+        "df": "dont_fragment",
+        "ageing": "ageing",
+        "limit": "limit",
+        "external": "external",
+        "udp_csum": "udp_checksum",
+        "udp_zero_csum6_tx": "udp_zero_checksum6_transmit",
+        "udp_zero_csum6_rx": "udp_zero_checksum6_receive",
+        "localbypass": "local_bypass",
+        # Fields of the link itself.
+        **dict.fromkeys(("id", "link"), ""),
+    },
+    "tun": {
+        "user": "owner",
+        "group": "group",
+        "pi": "packet_information",
+        "vnet_hdr": "virtio_header",
+        "multi_queue": "multi_queue",
+        "persist": "persistent",
+        "numqueues": "queues",
+        "numdisabled": "disabled_queues",
+        "type": "",
+    },
+    "macvlan": {
+        "bcqueuelen": "broadcast_queue_length",
+        "usedbcqueuelen": "broadcast_queue_length_used",
+        "macaddr_data": "sources",
+        **dict.fromkeys(("mode", "macaddr_count"), ""),
+    },
+}
+"""The keys of `ip -d -j link` and our fields; "": timers that go on by themselves, and what other fields tell."""
+
+
+def in_our_words(name: str, value: Any) -> Any:
+    if name == "port_range":
+        return (value["low"], value["high"])
+    if name == "macaddr_data":
+        return tuple(value)
+    if name == "user":
+        return 0 if value == "root" else value
+    if name.endswith(("_delay", "_time", "_age", "_intvl")):
+        return value / 100
+    return int(value, 16) if name in ("id", "no", "group_fwd_mask") else value
+
+
+def test_what_only_some_kinds_have_is_as_ip_tells_it(kinds: Namespace, need: Callable[[str], None]) -> None:
+    need("ip")
+    ours = {one.name: one for one in listed(kinds)}
+    seen = set()
+    for row in by_ip(kinds, "link"):
+        one, details = ours[row["ifname"]], row.get("linkinfo", {})
+        assert (one.tso_max_size, one.gro_max_size) == (row["tso_max_size"], row["gro_max_size"])
+        assert one.parent == row.get("link", details.get("info_data", {}).get("link"))
+        kind = {"macvtap": "macvlan"}.get(details.get("info_kind"), details.get("info_kind"))
+        for field, data in ((kind, details.get("info_data")), ("bridge_port", details.get("info_slave_data"))):
+            if not data:
+                assert field not in FIELDS or (field == "bridge_port" and one.bridge_port is None)
+                continue
+            seen.add(field)
+            for name, value in data.items():
+                known = FIELDS[field][name]
+                if known:
+                    assert getattr(getattr(one, field), known) == in_our_words(name, value), (one.name, name)
+    assert seen == set(FIELDS)
+    assert (ours["vx0"].parent, ours["vx0"].parent_index) == ("v0", ours["v0"].index)
+    assert (ours["tap0"].mode, ours["tun0"].mode, ours["mt0"].mode) == ("tap", "tun", "vepa")
+    rows = json.loads(kinds.netinspect("links", "-j").stdout)
+    jsonschema.validate(rows, array_schema(Link))
+    table = kinds.netinspect("links", "--columns", "name,vxlan,bridge").stdout
+    assert "remote:239.1.1.1" in table
+
+
 def test_each_field_is_as_pyroute2_decodes_it(zoo: Namespace) -> None:
     messages = raw_messages(zoo, links.request())
     assert len(messages) >= 7

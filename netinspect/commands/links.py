@@ -37,8 +37,11 @@ COMMAND = Command(
         NAMESPACES,
         output_group("links"),
     ),
-    "Kind is that of a virtual link, - for hardware. Parent is the link below (vlan, macvlan), or the other end of a "
-    "veth; with the network namespace it is in, where that is another one.",
+    "Kind is that of a virtual link, - for hardware. Parent is the link below (vlan, macvlan, vxlan), or the other end "
+    "of a veth; with the network namespace it is in, where that is another one.\n"
+    "What only bridges, their ports, vxlan, tun and macvlan have is in JSON, and in the columns bridge, bridge_port, "
+    "vxlan, tun and macvlan. Not told, though the kernel has it: timers of the spanning tree, IPv6's settings, virtual "
+    "functions (SR-IOV), and the settings of other kinds but for mode and VLAN identifier.",
 )
 
 _NUMBERS = frozenset(

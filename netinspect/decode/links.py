@@ -27,13 +27,19 @@ IFLA_MAP = 14
 IFLA_OPERSTATE, IFLA_LINKINFO, IFLA_IFALIAS, IFLA_STATS64, IFLA_GROUP, IFLA_PROMISCUITY = 16, 18, 20, 23, 27, 30
 IFLA_NUM_TX_QUEUES, IFLA_NUM_RX_QUEUES, IFLA_CARRIER, IFLA_CARRIER_CHANGES, IFLA_LINK_NETNSID = 31, 32, 33, 35, 37
 IFLA_GSO_MAX_SEGS, IFLA_GSO_MAX_SIZE, IFLA_XDP, IFLA_CARRIER_UP_COUNT, IFLA_CARRIER_DOWN_COUNT = 40, 41, 43, 47, 48
+IFLA_PARENT_DEV_NAME, IFLA_PARENT_DEV_BUS_NAME = 56, 57
+IFLA_GRO_MAX_SIZE, IFLA_TSO_MAX_SIZE, IFLA_TSO_MAX_SEGS = 58, 59, 60
 IFLA_MIN_MTU, IFLA_MAX_MTU, IFLA_PROP_LIST, IFLA_ALT_IFNAME, IFLA_PERM_ADDRESS, IFLA_ALLMULTI = 50, 51, 52, 53, 54, 61
 
 IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND = 1, 2, 4
 _FIRST_OF_DATA = 1
 """IFLA_VLAN_ID, IFLA_VXLAN_ID, IFLA_MACVLAN_MODE, IFLA_IPVLAN_MODE and IFLA_BOND_MODE are the first of their kinds."""
+IFLA_TUN_TYPE, IFLA_VXLAN_LINK = 3, 3
+_MACVLAN_MODES = {1: "private", 2: "vepa", 4: "bridge", 8: "passthru", 16: "source"}
 _MODES = {
-    "macvlan": {1: "private", 2: "vepa", 4: "bridge", 8: "passthru", 16: "source"},
+    "macvlan": _MACVLAN_MODES,
+    "macvtap": _MACVLAN_MODES,
+    "tun": {1: "tun", 2: "tap"},
     "ipvlan": {0: "l2", 1: "l3", 2: "l3s"},
     "bond": dict(
         enumerate(("balance-rr", "active-backup", "balance-xor", "broadcast", "802.3ad", "balance-tlb", "balance-alb"))
@@ -120,6 +126,8 @@ class Decoder:
         self.groups = groups
         self.flags = Made(_flags_of)
         self.details = Made(_details_of)
+        self.kinds: Made | None = None
+        """What only links of one kind have, where it is asked for."""
 
     def batch(self, runs: Sequence[Run]) -> LinkBatch | None:
         """The links of one received buffer, in order. Raises NetlinkError where messages are malformed."""
@@ -159,7 +167,11 @@ def _details_of(raw: bytes) -> dict[str, Any]:
     kind, data = found["kind"], inside.get(IFLA_INFO_DATA, b"")
     if kind not in ("vlan", "vxlan", *_MODES):
         return found
-    at, size = attributes(data, 0, len(data)).get(_FIRST_OF_DATA, (0, 0))
+    told = attributes(data, 0, len(data))
+    if kind == "vxlan" and IFLA_VXLAN_LINK in told:
+        at, size = told[IFLA_VXLAN_LINK]
+        found["parent_index"] = int.from_bytes(data[at : at + size], byteorder)
+    at, size = told.get(IFLA_TUN_TYPE if kind == "tun" else _FIRST_OF_DATA, (0, 0))
     if size:
         number = int.from_bytes(data[at : at + size], byteorder)
         if kind in _MODES:
@@ -176,6 +188,18 @@ def _word(raw: bytes | None) -> str | None:
 def _detail(field: str) -> Callable[[Decoder, Run, Layout], Column]:
     def column(decoder: Decoder, run: Run, layout: Layout) -> Column:
         found = by_bytes(run, layout, IFLA_LINKINFO, decoder.details)
+        return found if isinstance(found, Constant) else [details.get(field) for details in found]
+
+    return column
+
+
+def _kind_detail(field: str) -> Callable[[Decoder, Run, Layout], Column]:
+    def column(decoder: Decoder, run: Run, layout: Layout) -> Column:
+        if decoder.kinds is None:
+            from .link_kinds import kinds_of
+
+            decoder.kinds = Made(kinds_of)
+        found = by_bytes(run, layout, IFLA_LINKINFO, decoder.kinds)
         return found if isinstance(found, Constant) else [details.get(field) for details in found]
 
     return column
@@ -221,14 +245,23 @@ def _master(decoder: Decoder, run: Run, layout: Layout) -> Column:
 
 def _parents(decoder: Decoder, run: Run, layout: Layout) -> Column:
     """Names of the links below; of those in another namespace only the index is known."""
-    at = place(run, layout, IFLA_LINK, 4)
-    if at is None:
+    parents = _parent_indexes(decoder, run, layout)
+    if isinstance(parents, Constant):
         return NONE
     elsewhere = IFLA_LINK_NETNSID in layout
     return [
         None if not parent or parent == own else f"if{parent}" if elsewhere else decoder.names[parent]
-        for parent, own in zip(run.words(at), run.words(_INDEX), strict=True)
+        for parent, own in zip(parents, run.words(_INDEX), strict=True)
     ]
+
+
+_vxlan_parents = _detail("parent_index")
+
+
+def _parent_indexes(decoder: Decoder, run: Run, layout: Layout) -> Column:
+    """IFLA_LINK; vxlan tells the link below in its own data."""
+    at = place(run, layout, IFLA_LINK, 4)
+    return _vxlan_parents(decoder, run, layout) if at is None else run.u32(at)
 
 
 def _carriers(_: Decoder, run: Run, layout: Layout) -> Column:
@@ -304,7 +337,7 @@ _COLUMNS: dict[str, Callable[[Decoder, Run, Layout], Column]] = {
     "mtu": _numbers(IFLA_MTU),
     "master": _master,
     "parent": _parents,
-    "parent_index": _numbers(IFLA_LINK),
+    "parent_index": _parent_indexes,
     "parent_nsid": _numbers(IFLA_LINK_NETNSID),
     "address": _addresses(IFLA_ADDRESS),
     "broadcast": _addresses(IFLA_BROADCAST),
@@ -332,6 +365,16 @@ _COLUMNS: dict[str, Callable[[Decoder, Run, Layout], Column]] = {
     "vlan_id": _detail("vlan_id"),
     "vni": _detail("vni"),
     "mode": _detail("mode"),
+    "bridge": _kind_detail("bridge"),
+    "bridge_port": _kind_detail("bridge_port"),
+    "vxlan": _kind_detail("vxlan"),
+    "tun": _kind_detail("tun"),
+    "macvlan": _kind_detail("macvlan"),
+    "parent_device": _texts(IFLA_PARENT_DEV_NAME),
+    "parent_bus": _texts(IFLA_PARENT_DEV_BUS_NAME),
+    "gro_max_size": _numbers(IFLA_GRO_MAX_SIZE),
+    "tso_max_size": _numbers(IFLA_TSO_MAX_SIZE),
+    "tso_max_segs": _numbers(IFLA_TSO_MAX_SEGS),
     "xdp": lambda _, run, layout: by_bytes(run, layout, IFLA_XDP, Made(_xdp_of)),
     "statistics": _statistics,
     "mapping": _mappings,

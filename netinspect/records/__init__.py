@@ -28,6 +28,11 @@ if TYPE_CHECKING:
     from .groups import MulticastHop as MulticastHop
     from .groups import MulticastInterface as MulticastInterface
     from .groups import MulticastRoute as MulticastRoute
+    from .link_kinds import Bridge as Bridge
+    from .link_kinds import BridgePort as BridgePort
+    from .link_kinds import Macvlan as Macvlan
+    from .link_kinds import Tun as Tun
+    from .link_kinds import Vxlan as Vxlan
     from .links import Link as Link
     from .links import LinkRates as LinkRates
     from .links import LinkStatistics as LinkStatistics
@@ -62,7 +67,9 @@ if TYPE_CHECKING:
 MODULES = {
     "Address": "addresses",
     "AffectedSocket": "routes",
+    "Bridge": "link_kinds",
     "BridgeGroup": "groups",
+    "BridgePort": "link_kinds",
     "Capability": "capabilities",
     "ConditionResult": "conditions",
     "CongestionInfo": "sockets",
@@ -85,6 +92,7 @@ MODULES = {
     "Link": "links",
     "LinkRates": "links",
     "LinkStatistics": "links",
+    "Macvlan": "link_kinds",
     "Membership": "groups",
     "Memory": "sockets",
     "MptcpInfo": "sockets",
@@ -108,6 +116,8 @@ MODULES = {
     "TcpInfo": "sockets",
     "Timer": "sockets",
     "Translation": "nat",
+    "Tun": "link_kinds",
+    "Vxlan": "link_kinds",
     "XdpProgram": "links",
 }
 """Every record and the module it is in."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .link_kinds import Bridge, BridgePort, Macvlan, Tun, Vxlan
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Annotated, NamedTuple
@@ -72,7 +74,7 @@ class Link(NamedTuple):
     ]
     mtu: Annotated[int, "largest packet, bytes"]
     master: Annotated[str | None, "bridge, bond or VRF that the link is part of"] = None
-    parent: Annotated[str | None, "link below (vlan, macvlan), or the other end (veth)"] = None
+    parent: Annotated[str | None, "link below (vlan, macvlan, vxlan), or the other end (veth)"] = None
     parent_index: Annotated[int | None, "index of that link"] = None
     parent_namespace: Annotated[
         str | None, "network namespace of that link: its name, a process in it, or nsid and its number here"
@@ -98,10 +100,20 @@ class Link(NamedTuple):
     rx_queues: Annotated[int | None, "queues for receiving"] = None
     gso_max_size: Annotated[int | None, "largest packet handed to the driver to be cut up, bytes"] = None
     gso_max_segs: Annotated[int | None, "segments in such a packet at most"] = None
+    gro_max_size: Annotated[int | None, "largest packet that received ones are put together to, bytes"] = None
+    tso_max_size: Annotated[int | None, "largest packet that the driver cuts up, bytes"] = None
+    tso_max_segs: Annotated[int | None, "segments in such a packet at most"] = None
+    parent_device: Annotated[str | None, "the hardware's device, as 0000:00:03.0"] = None
+    parent_bus: Annotated[str | None, "the bus of that device: pci, virtio, usb …"] = None
     port_kind: Annotated[str | None, "what the link is to its master: bridge, bond, vrf …"] = None
     vlan_id: Annotated[int | None, "vlan: VLAN identifier"] = None
     vni: Annotated[int | None, "vxlan: network identifier"] = None
-    mode: Annotated[str | None, "macvlan, ipvlan, bond: mode"] = None
+    mode: Annotated[str | None, "macvlan, macvtap, ipvlan, bond: mode; tun: tun or tap"] = None
+    bridge: Annotated[Bridge | None, "bridge: its settings"] = None
+    bridge_port: Annotated[BridgePort | None, "ports of bridges: their state and settings"] = None
+    vxlan: Annotated[Vxlan | None, "vxlan: the tunnel"] = None
+    tun: Annotated[Tun | None, "tun: who may open it, and how"] = None
+    macvlan: Annotated[Macvlan | None, "macvlan, macvtap: settings"] = None
     xdp: Annotated[tuple[XdpProgram, ...] | None, "XDP programs that are attached"] = None
     statistics: Annotated[LinkStatistics | None, "counters"] = None
     rates: Annotated[LinkRates | None, "what was carried a second, where asked for"] = None

@@ -91,11 +91,17 @@ def _map(batch: Batch, field: str, show: Callable[[Any], str]) -> Iterable[str]:
     return ["-" if record is None else show(record) for record in batch.values(field)]
 
 
+def settings_text(settings: Any) -> str:
+    """What is told of a link's kind: ``priority:32768 vlan_filtering:False …``."""
+    return " ".join(f"{name}:{value}" for name, value in settings._asdict().items() if value is not None) or "-"
+
+
 TEXTS: dict[str, Callable[[Any], str]] = {
     "flags": ",".join,
     "alternative_names": lambda names: ",".join(names) or "-",
     "statistics": statistics_text,
     "rates": rates_text,
     "xdp": xdp_text,
+    **dict.fromkeys(("bridge", "bridge_port", "vxlan", "tun", "macvlan"), settings_text),
 }
 """The text of a field that is not a plain one."""
