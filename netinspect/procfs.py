@@ -1,7 +1,7 @@
 """The one module that reads text procfs (proc(5)), for what no netlink family tells.
 
-That is which process holds which socket, a process's names and cgroups, the mounts of cgroup v2, and raw sockets where
-the kernel was built without raw_diag.
+That is which process holds which socket, a process's names and cgroups, the mounts of cgroup v2, and where the kernel
+was built without the modules of sock_diag, raw sockets and the numbers of some others.
 """
 
 from __future__ import annotations
@@ -405,6 +405,21 @@ def has_protocol(protocol: str) -> bool:
         return any(line.split()[0] == name for line in _lines("protocols"))
     except NetinspectError:
         return True
+
+
+_COUNTED = {"xdp": ("XDP",), "sctp": ("SCTP", "SCTPv6")}
+"""Protocols of which the kernel counts every socket; of vsock it counts none, of TCP not those in TIME_WAIT."""
+
+
+def sockets_in_use(protocol: str) -> int | None:
+    """How many sockets of a protocol the calling thread's network namespace has; None where it cannot be known."""
+    names = _COUNTED.get(protocol, ())
+    try:
+        fields = [line.split() for line in _lines("protocols")]
+        counts = [int(field[2]) for field in fields if field[0] in names]
+    except (NetinspectError, ValueError, IndexError):
+        return None
+    return sum(counts) if counts else None
 
 
 def sysctl(name: str) -> str | None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from conftest import unavailable
 from throwaway import Namespace, unshare
 
 from netinspect import procfs
@@ -229,6 +230,38 @@ def test_the_kernel_is_asked_which_protocols_it_has() -> None:
     assert procfs.has_protocol("tcp")
     assert procfs.has_protocol("unix")
     assert not procfs.has_protocol("carrier-pigeon")
+
+
+def test_sockets_are_counted_where_the_kernel_counts_all_of_them(namespace: Namespace) -> None:
+    assert procfs.sockets_in_use("vsock") is procfs.sockets_in_use("tcp") is None
+    if not procfs.has_protocol("xdp"):
+        assert procfs.sockets_in_use("xdp") is None
+        return
+    assert namespace.call(lambda: procfs.sockets_in_use("xdp")) == 0
+    with namespace.call(xdp_socket), namespace.call(xdp_socket):
+        assert namespace.call(lambda: procfs.sockets_in_use("xdp")) == 2
+        assert procfs.sockets_in_use("xdp") == 0
+
+
+def xdp_socket() -> socket.socket:
+    return socket.socket(44, socket.SOCK_RAW)  # AF_XDP
+
+
+def test_sockets_that_cannot_be_listed_matter_where_there_are_any(namespace: Namespace) -> None:
+    def listed(*options: str) -> tuple[int, str]:
+        result = namespace.netinspect("sockets", *options, check=False)
+        return result.returncode, "".join(line for line in result.stderr.splitlines() if " xdp " in f" {line}")
+
+    if not procfs.has_protocol("xdp") or listed("--xdp", "-a") == (0, ""):
+        unavailable("this kernel has no AF_XDP, or xsk_diag for it")
+    for options in ((), ("-a",), ("--xdp", "-a")):
+        status, said = listed(*options)
+        assert (status, said.endswith("but by /proc/net/protocols there are none")) == (0, True), (options, said)
+    with namespace.call(xdp_socket):
+        assert listed("-t", "-a") == (0, "")
+        for options, expected in (((), 0), (("-a",), 3), (("--xdp", "-a"), 3), (("--xdp",), 3)):
+            status, said = listed(*options)
+            assert (status, "(1 by /proc/net/protocols) are not listed" in said) == (expected, True), (options, said)
 
 
 # --- raw sockets ------------------------------------------------------------------------------------------------------

@@ -269,13 +269,24 @@ class Listing(BaseListing):
             else:
                 self.notes.append(f"{lacking}: listed from procfs instead; `modprobe {module}` may bring it")
         elif procfs.has_protocol(protocol):
-            # A protocol that was not named is worth a word, but no failure.
-            (self.problems if self.query.explicit else self.notes).append(
-                f"{protocol} sockets are not listed: this kernel has no {module} (CONFIG_{option}); "
-                f"try `modprobe {module}`"
-            )
+            self._tell_unlisted(protocol, f"this kernel has no {module} (CONFIG_{option})", module, place)
         elif self.query.explicit:
             self.problems.append(f"this kernel has no {protocol} sockets")
+
+    def _tell_unlisted(self, protocol: str, lacking: str, module: str, place: Place) -> None:
+        """Something is missing where there are such sockets, or a protocol was named of which that is not known."""
+        from ..procfs import sockets_in_use
+
+        count = place.call(partial(sockets_in_use, protocol))
+        if count == 0:
+            self.notes.append(f"{protocol} sockets: {lacking}, but by /proc/net/protocols there are none")
+            return
+        shown = protocol != "xdp" or self.query.states & _CLOSE  # AF_XDP knows no other state
+        missing = self.query.explicit or (count and shown)
+        sockets = f"{protocol} sockets" if count is None else f"{protocol} sockets ({count} by /proc/net/protocols)"
+        (self.problems if missing else self.notes).append(
+            f"{sockets} are not listed: {lacking}; try `modprobe {module}`"
+        )
 
 
 def _ipv4_first(batches: Iterator[Batch]) -> Iterator[Batch]:
