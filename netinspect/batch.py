@@ -66,6 +66,46 @@ class Nested(Rows):
         return list(self)[row]
 
 
+class Coded(Rows):
+    """A column of values that repeat, each by its code: what is made of a value is made once for all rows that have it.
+
+    ``table`` has the values by their codes. Who does not care sees a sequence of values.
+    """
+
+    __slots__ = ("codes", "table")
+
+    def __init__(self, codes: Sequence[Any], table: Mapping[Any, Any]) -> None:
+        self.codes = codes
+        self.table = table
+
+    def mapped(self, function: Callable[[Any], Any]) -> Iterable[Any]:
+        """What ``function`` makes of the values."""
+        made = {code: function(value) for code, value in self.table.items()}
+        return map(made.__getitem__, self.codes)
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def __iter__(self) -> Iterator[Any]:
+        return map(self.table.__getitem__, self.codes)
+
+    def __getitem__(self, row: int | slice) -> Any:
+        codes = self.codes[row]
+        return [self.table[code] for code in codes] if isinstance(row, slice) else self.table[codes]
+
+
+def converted(values: Sequence[Any], convert: Callable[[Sequence[Any]], Sequence[Any]]) -> Sequence[Any]:
+    """What ``convert`` makes of a column, value by value: codes where values repeat, as far as the first ones tell."""
+    sample = values[:_SAMPLE]
+    if 2 * len(set(sample)) > len(sample):
+        return convert(values)
+    distinct = list(set(values))
+    return Coded(values, dict(zip(distinct, convert(distinct), strict=True)))
+
+
+_SAMPLE = 64
+
+
 class Batch:
     """``count`` rows. ``make(field)`` makes a column; it is called once, when that column is first asked for.
 
@@ -121,6 +161,8 @@ class Batch:
                 return column
             if isinstance(column, Nested):
                 return Nested(column.batch.select(mask))
+            if isinstance(column, Coded):
+                return Coded(list(compress(column.codes, mask)), column.table)
             return (Plain if isinstance(column, Plain) else list)(compress(column, mask))
 
         return type(self)(sum(map(bool, mask)), make)
@@ -137,6 +179,8 @@ class Batch:
                 return column
             if isinstance(column, Nested):
                 return Nested(column.batch.take(rows))
+            if isinstance(column, Coded):
+                return Coded(pick(column.codes), column.table)
             return Plain(pick(column)) if isinstance(column, Plain) else pick(column)
 
         return type(self)(len(rows), make)

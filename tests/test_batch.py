@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netinspect.batch import Batch, Constant, Nested, Plain, concatenated
+from netinspect.batch import Batch, Coded, Constant, Nested, Plain, concatenated, converted
 from netinspect.commands.output import OutputOptions
 from netinspect.records import Memory, Socket, SocketCount
 
@@ -26,13 +26,15 @@ class _Memories(Batch):
 
 
 def columns_of(kind: type[Batch], records: list[Any]) -> Batch:
-    """As a decoder makes them: Constant where all values are the same, and texts that are plain."""
+    """As a decoder makes them: Constant where all values are the same, texts that are plain, and numbers by codes."""
 
     def make(field: str) -> Any:
         values = [getattr(record, field) for record in records]
         if all(value == values[0] for value in values):
             return Constant(values[0])
-        return Plain(values) if isinstance(values[0], str) else values
+        if isinstance(values[0], str):
+            return Plain(values)
+        return Coded([str(value) for value in values], {str(value): value for value in values})
 
     return kind(len(records), make)
 
@@ -44,6 +46,24 @@ def test_batches_are_put_together_and_rows_taken(tables: list[list[SocketCount]]
     assert list(whole) == records
     rows = data.draw(st.lists(st.sampled_from(range(len(records)))))
     assert list(whole.take(rows)) == [records[row] for row in rows]
+
+
+@given(st.lists(st.integers(0, 3) | st.integers(), min_size=1), st.data())
+def test_a_converted_column_has_the_same_values_whether_they_repeat_or_not(
+    values: list[int], data: st.DataObject
+) -> None:
+    column = converted(values, lambda numbers: [number / 2 for number in numbers])
+    expected = [number / 2 for number in values]
+    assert list(column) == expected
+    assert len(column) == len(expected)
+    rows = data.draw(st.slices(len(values)))
+    assert column[rows] == expected[rows]
+    assert column[-1] == expected[-1]
+    batch = Batch(len(values), lambda _: column)
+    mask = [number % 2 for number in values]
+    assert list(batch.select(mask).values("x")) == [half for half, odd in zip(expected, mask, strict=True) if odd]
+    if isinstance(column, Coded):
+        assert list(column.mapped(str)) == list(map(str, expected))
 
 
 @given(st.lists(st.lists(st.builds(Memory, *[st.integers(0, 3)] * 9), min_size=1, max_size=3), min_size=1, max_size=3))

@@ -125,9 +125,12 @@ def figures(run: Run, offset: int, code: str) -> Column:
         column = run.u16(offset)
     else:
         low, high = (offset, offset + 4) if byteorder == "little" else (offset + 4, offset)
-        if run.same(high) and not run.words(high)[0]:
-            return numbers(run, low)
-        column = run.u64(offset)
+        if run.same(high):
+            if not run.words(high)[0]:
+                return numbers(run, low)
+            if run.same(low):
+                return Constant(run.words(high)[0] << 32 | run.words(low)[0])
+        return run.u64(offset)
     return Constant(column[0]) if column.count(column[0]) == run.count else list(column)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import repeat
 from sys import byteorder
 
-from ..batch import NONE, Batch, Constant, Nested
+from ..batch import NONE, Batch, Coded, Constant, Nested, converted
 from .inet_diag import INET_DIAG_BBRINFO, INET_DIAG_CONG, INET_DIAG_DCTCPINFO, INET_DIAG_INFO, INET_DIAG_VEGASINFO
 from .sock_diag import GrowingStruct, cookies, figures, numbers, place, text
 
@@ -146,7 +146,7 @@ def tcp_info(run: Run, layout: Layout, listening: Sequence[bool]) -> Column:
             return [0 if listens else value for value, listens in zip(values, listening, strict=False)]
         if convert is None or column is NONE:
             return column
-        return Constant(convert((column.value,))[0]) if isinstance(column, Constant) else convert(column)
+        return Constant(convert((column.value,))[0]) if isinstance(column, Constant) else converted(column, convert)
 
     return Nested(TcpInfoBatch(run.count, make))
 
@@ -211,8 +211,7 @@ def _names(run: Run, layout: Layout) -> Column:
     if all(map(run.same, range(at, at + size, 4))):
         return Constant(_name(run.data[at : at + size]))
     names = run.unpack(at, f"{size}s")
-    known = {name: _name(name) for name in set(names)}
-    return [known[name] for name in names]
+    return Coded(names, {name: _name(name) for name in set(names)})
 
 
 def _name(raw: bytes) -> str:
@@ -249,7 +248,9 @@ def _congestion_columns(run: Run, start: int, members: dict[str, Member]) -> Col
         column = figures(run, at, code)
         if convert is None:
             return column
-        return Constant(convert(column.value)) if isinstance(column, Constant) else list(map(convert, column))
+        if isinstance(column, Constant):
+            return Constant(convert(column.value))
+        return converted(column, lambda numbers: list(map(convert, numbers)))
 
     return Nested(CongestionInfoBatch(run.count, make))
 

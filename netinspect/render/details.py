@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from itertools import repeat
 
-from ..batch import NONE, Batch, Constant, Nested
+from ..batch import NONE, Batch, Coded, Constant, Nested
 from .rows import Cell, Texts, diverse, literal, rows
 from .table import Column
 from .text import printable
@@ -186,11 +186,15 @@ class TcpInfoLine(Line):
         Its text is kept where values repeat, as those of settings do, and those of idle connections.
         """
         columns = [batch.column(field) for field in fields]
-        constants = [column.value for column in columns if isinstance(column, Constant)]
-        if len(constants) == len(columns):
-            return Cell(show(*constants))
+        fixed = [column.value if isinstance(column, Constant) else None for column in columns]
+        varying = [column for column in columns if not isinstance(column, Constant)]
+        if not varying:
+            return Cell(show(*fixed))
+        if len(varying) == 1 and isinstance(varying[0], Coded):
+            at = columns.index(varying[0])
+            return Cell(varying[0].mapped(lambda value: show(*fixed[:at], value, *fixed[at + 1 :])))
         values = [repeat(column.value) if isinstance(column, Constant) else column for column in columns]
-        if any(not isinstance(column, Constant) and diverse(column) for column in columns):
+        if any(map(diverse, varying)):
             return Cell(map(show, *values))
         texts = self._texts.get((name, *fields))
         if texts is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from _json import encode_basestring_ascii
 
-from ..batch import Constant, Nested, Plain
+from ..batch import Coded, Constant, Nested, Plain
 from .rows import Cell, Texts, literal, rows
 from .text import printable
 
@@ -56,6 +56,8 @@ def _cells(
         return (Cell(values),)
     if isinstance(values, Nested):
         return objects.cells(values.batch, f"{path}{field}.")
+    if isinstance(values, Coded):
+        return (Cell(values.mapped(lambda value: literal(encode(value)))),)
     first = values[0]
     if type(first) is int and None not in values:
         # A field has one type, but for None: all of them are whole numbers.
