@@ -8,7 +8,7 @@ from struct import calcsize
 from sys import byteorder
 
 from ..batch import NONE, Batch, Constant, Nested, Plain
-from ..netlink.messages import HEADER_SIZE, malformed
+from ..netlink.messages import HEADER_SIZE, alike, malformed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class IPv6Texts(AddressTexts):
 def numbers(run: Run, offset: int) -> Column:
     """A column of 32-bit numbers; a Constant where they are all the same, as queues mostly are."""
     words = run.words(offset)
-    return Constant(words[0]) if run.same(offset) else words.tolist()
+    return Constant(words[0]) if alike(words) else words.tolist()
 
 
 def figures(run: Run, offset: int, code: str) -> Column:

@@ -120,6 +120,11 @@ def malformed(what: str, operation: str = "netlink") -> NetlinkError:
     return NetlinkError(operation, 0, f"malformed netlink message: {what}")
 
 
+def alike(words: array[int]) -> bool:
+    """Whether a column has the same number everywhere."""
+    return words.tobytes() == words[:1].tobytes() * len(words)
+
+
 class Run:
     """``count`` messages of one ``kind`` and ``length``, one after the other in ``data``.
 
@@ -191,8 +196,7 @@ class Run:
 
     def same(self, offset: int) -> bool:
         """Whether all messages have the same 32-bit number at ``offset`` (a multiple of four)."""
-        column = self.words(offset).tobytes()
-        return column == column[:4] * self.count
+        return alike(self.words(offset))
 
     def unpack(self, offset: int, layout: str) -> list[Any]:
         """What ``layout``, a struct format of one value, finds at ``offset``."""
