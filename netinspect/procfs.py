@@ -14,9 +14,8 @@ from .errors import NetinspectError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from functools import partial
-    from typing import Any
 
     from .batch import Batch, Column
 else:
@@ -59,8 +58,9 @@ def socket_holders(pids: Iterable[int] | None = None, *, threads: bool = False) 
     counted = _counts_descriptors()
     searches = [_Search(pid, threads, counted) for pid in (process_ids() if pids is None else pids)]
     try:
-        share(_Search.begin, searches)
-        share(_Part.read, [part for search in searches for table in search.tables for part in table.unread])
+        for search in searches:
+            search.begin()
+        _share([part for search in searches for table in search.large for part in table.parts])
         holders = [holder for search in searches if (holder := search.holder()) is not None]
     except OSError as error:  # too many open files, say
         raise NetinspectError(f"the descriptors in /proc cannot be read: {error.strerror}") from None
@@ -81,113 +81,115 @@ def process_ids() -> list[int]:
 class _Search:
     """The search for sockets in the descriptor tables of a process, which has one as a rule."""
 
-    __slots__ = ("counted", "pid", "refused", "tables", "threads")
+    __slots__ = ("counted", "descriptors", "inodes", "large", "pid", "refused", "tables", "threads")
 
     def __init__(self, pid: int, threads: bool, counted: bool) -> None:
         self.pid = pid
         self.threads = threads
         self.counted = counted
         self.refused = False
-        self.tables: list[_Table] = []
+        self.tables = 0
+        """How many tables have anything in them."""
+        self.large: list[_Large] = []
+        self.descriptors: list[int] = []
+        self.inodes: list[int] = []
 
     def begin(self) -> None:
-        """Reads small tables, and finds the parts of large ones."""
-        self.tables = []
+        """Reads small tables, and finds the large ones."""
+        path = f"/proc/{self.pid}/fd"
         try:
-            self._look(f"/proc/{self.pid}/fd")
+            try:
+                self._read(path)
+            except PermissionError:
+                if _may_have_files(self.pid):
+                    raise
+            # Where the first thread has ended, the process has no descriptors under its own name; others have them.
+            if self.threads or not self.tables:
+                self._look_at_threads(path)
         except PermissionError:
             self.refused = True
         except _ENDED:
             pass
 
-    def _look(self, path: str) -> None:
-        try:
-            table = _Table(path, self.counted)
-            if table.parts:
-                self.tables.append(table)
-        except PermissionError:
-            if _may_have_files(self.pid):
-                raise
-        # Where the first thread has ended, the process has no descriptors under its own name; other threads have them.
+    def _look_at_threads(self, path: str) -> None:
         tasks = f"/proc/{self.pid}/task"
-        if (self.threads or not self.tables) and os.stat(tasks).st_nlink > _LONE_THREAD:
-            self._look_at_threads(tasks, os.stat(path).st_size)
-
-    def _look_at_threads(self, tasks: str, shared: int) -> None:
-        found = bool(self.tables)
-        sizes = {0, shared}
+        if os.stat(tasks).st_nlink <= _LONE_THREAD:
+            return
+        sizes = {0, os.stat(path).st_size}
+        shared = not self.tables
         for path in [f"{tasks}/{thread}/fd" for thread in os.listdir(tasks)]:
             try:
                 size = os.stat(path).st_size
                 if size not in sizes:
-                    self.tables.append(_Table(path, self.counted))
-                    if not found:
+                    self._read(path)
+                    if shared:
                         sizes.add(size)  # the others share it
             except _ENDED:
                 continue
 
-    def holder(self) -> Holder | None:
-        """What was found, once all parts are read; None where that is no socket."""
-        descriptors: list[int] = []
-        inodes: list[int] = []
-        for table in self.tables:
-            table.read_rest()
-            for part in table.parts:
-                self.refused = self.refused or part.refused
-                descriptors += part.descriptors
-                inodes += part.inodes
-        if len(self.tables) > 1:  # a descriptor may be in several tables
-            pairs = dict.fromkeys(zip(descriptors, inodes, strict=True))
-            descriptors, inodes = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-        self.tables = []
-        return Holder(self.pid, descriptors, inodes) if inodes else None
-
-
-class _Table:
-    """Descriptors, in parts: those of a small table are read at once, those of a large one later."""
-
-    __slots__ = ("parts", "path", "size", "unread")
-
-    def __init__(self, path: str, counted: bool) -> None:
-        """Raises OSError."""
-        self.path = path
+    def _read(self, path: str) -> None:
         directory = os.open(path, _DIRECTORY)
         try:
             # A new descriptor gets the lowest free number, so nearly all of them are below their count.
-            self.size = os.fstat(directory).st_size if counted else 0
-            numbers = range(self.size) if counted else _listed(directory)
-            self.parts = [_Part(path, numbers[at : at + _CHUNK]) for at in range(0, len(numbers), _CHUNK)]
-            self.unread = self.parts if len(self.parts) > 1 else []
-            if self.parts and not self.unread:
-                self.parts[0].read_from(directory)
-                if counted and self.parts[0].missing:
-                    self._read_rest(directory)
+            size = os.fstat(directory).st_size if self.counted else 0
+            numbers = range(size) if self.counted else _listed(directory)
+            if not numbers:
+                return
+            self.tables += 1
+            if len(numbers) > _CHUNK:
+                self.large.append(_Large(path, numbers, size))
+            elif self._take(directory, numbers) and size:
+                self._take(directory, _above(directory, size))
         finally:
             os.close(directory)
 
-    def read_rest(self) -> None:
-        """Reads the descriptors of a large table with numbers above their count."""
-        if self.size and any(part.missing for part in self.unread):
+    def _take(self, directory: int, numbers: Sequence[int]) -> int:
+        """Reads these descriptors, and returns how many of them are not open."""
+        descriptors, inodes, missing = _sockets(directory, numbers)
+        self.descriptors += descriptors
+        self.inodes += inodes
+        return missing
+
+    def holder(self) -> Holder | None:
+        """What was found, once all parts of large tables are read; None where that is no socket."""
+        for table in self.large:
+            self._finish(table)
+        self.large = []
+        if self.tables > 1:  # a descriptor may be in several
+            pairs = dict.fromkeys(zip(self.descriptors, self.inodes, strict=True))
+            self.descriptors, self.inodes = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+        return Holder(self.pid, self.descriptors, self.inodes) if self.inodes else None
+
+    def _finish(self, table: _Large) -> None:
+        for part in table.parts:
+            self.refused = self.refused or part.refused
+            self.descriptors += part.descriptors
+            self.inodes += part.inodes
+        if table.size and any(part.missing for part in table.parts):
             try:
-                directory = os.open(self.path, _DIRECTORY)
+                directory = os.open(table.path, _DIRECTORY)
             except _ENDED:
                 return
             try:
-                self._read_rest(directory)
+                self._take(directory, _above(directory, table.size))
             finally:
                 os.close(directory)
 
-    def _read_rest(self, directory: int) -> None:
-        try:
-            rest = _Part(self.path, [number for number in _listed(directory) if number >= self.size])
-        except _ENDED:
-            return
-        rest.read_from(directory)
-        self.parts.append(rest)
+
+class _Large:
+    """A large table of descriptors, in parts."""
+
+    __slots__ = ("parts", "path", "size")
+
+    def __init__(self, path: str, numbers: Sequence[int], size: int) -> None:
+        self.path = path
+        self.size = size
+        """The number of descriptors; 0 where it is not known."""
+        self.parts = [_Part(path, numbers[at : at + _CHUNK]) for at in range(0, len(numbers), _CHUNK)]
 
 
 class _Part:
-    """Some descriptors of a table."""
+    """Some descriptors of a large table. ``missing`` is how many of them turned out not to be open."""
 
     __slots__ = ("descriptors", "inodes", "missing", "numbers", "path", "refused")
 
@@ -195,7 +197,6 @@ class _Part:
         self.path = path
         self.numbers = numbers
         self.missing = 0
-        """How many of them turned out not to be open."""
         self.refused = False
         self.descriptors: list[int] = []
         self.inodes: list[int] = []
@@ -206,22 +207,30 @@ class _Part:
         except _ENDED:
             return
         try:
-            self.read_from(directory)
+            self.descriptors, self.inodes, self.missing = _sockets(directory, self.numbers)
+        except PermissionError:
+            self.refused = True
         finally:
             os.close(directory)
 
-    def read_from(self, directory: int) -> None:
-        try:
-            links = _links(directory, self.numbers)
-        except PermissionError:
-            self.refused = True
-            return
-        self.missing = links.count("")
-        mask = [link.startswith(_LINK) for link in links]
-        if True in mask:
-            texts = "".join(compress(links, mask))
-            self.inodes = list(map(int, texts[len(_LINK) : -1].split("]" + _LINK)))
-            self.descriptors = list(compress(self.numbers, mask))
+
+def _sockets(directory: int, numbers: Sequence[int]) -> tuple[list[int], list[int], int]:
+    """Which of the descriptors are sockets, their inodes, and how many of the descriptors are not open."""
+    links = _links(directory, numbers)
+    mask = [link.startswith(_LINK) for link in links]
+    if True not in mask:
+        return [], [], links.count("")
+    texts = "".join(compress(links, mask))
+    inodes = list(map(int, texts[len(_LINK) : -1].split("]" + _LINK)))
+    return list(compress(numbers, mask)), inodes, links.count("")
+
+
+def _above(directory: int, size: int) -> list[int]:
+    """The descriptors with numbers that are not below their count."""
+    try:
+        return [number for number in _listed(directory) if number >= size]
+    except _ENDED:
+        return []
 
 
 def _listed(directory: int) -> list[int]:
@@ -240,25 +249,25 @@ def _links(directory: int, numbers: Iterable[int]) -> list[str]:
             links.append("")
 
 
-def share(action: Callable[[Any], object], items: Sequence[Any]) -> None:
-    """Does ``action`` for each item, with the help of a second thread.
+def _share(parts: list[_Part]) -> None:
+    """Reads parts of large tables, with the help of a second thread.
 
-    Nearly all the time is spent in system calls, which release the interpreter lock: the two need two thirds of it for
-    many small tables, half of it for large ones. Where there is one processor only, the second thread costs nothing.
+    Nearly all the time is spent inside readlink(2), which releases the interpreter lock: two threads need half of it.
+    With small tables, where more happens outside, they would only wait for each other.
     """
-    waiting = list(reversed(items))
-    failed: list[Any] = []
+    waiting = parts[::-1]
+    failed: list[_Part] = []
 
     def work() -> None:
-        while waiting:
+        while True:
             try:
-                item = waiting.pop()
+                part = waiting.pop()
             except IndexError:
                 return
             try:
-                action(item)
+                part.read()
             except BaseException:
-                failed.append(item)
+                failed.append(part)
                 raise
 
     done = allocate_lock()
@@ -267,11 +276,11 @@ def share(action: Callable[[Any], object], items: Sequence[Any]) -> None:
         try:
             work()
         except Exception:
-            pass  # no memory, say: what failed is done again below
+            pass  # no memory, say: what failed is read below
         finally:
             done.release()
 
-    if len(items) > 1:
+    if parts:
         done.acquire()
         try:
             start_new_thread(help_with_work, ())
@@ -282,8 +291,8 @@ def share(action: Callable[[Any], object], items: Sequence[Any]) -> None:
     finally:
         waiting.clear()
         done.acquire()
-    for item in failed:
-        action(item)
+    for part in failed:
+        part.read()
 
 
 def _counts_descriptors() -> bool:

@@ -19,7 +19,6 @@ from ..procfs import (
     in_initial_pid_namespace,
     processes_hidden,
     program_name,
-    share,
     socket_holders,
 )
 from ..render.text import printable
@@ -181,7 +180,6 @@ class Owners:
         for row in self._shared(inodes):
             numbers.update(holder >> _SHIFT for holder in self._further[inodes[row]])
         numbers.discard(_NOBODY)
-        share(self._abouts.__getitem__, sorted(numbers.difference(self._abouts)))
         ended = {number for number in numbers if self._abouts[number] is None}
         for inode in inodes if ended else ():
             if inode in self._first:
