@@ -41,7 +41,16 @@ TABLES = ("sockets", "routes", "flows")
 
 SCALES = {
     "tiny": Scale(
-        {"idle": 0, "sockets": 100, "peers": 100, "routes": 100, "routes6": 100, "flows": 100, "links": 10},
+        {
+            "idle": 0,
+            "sockets": 100,
+            "peers": 100,
+            "processes": 20,
+            "routes": 100,
+            "routes6": 100,
+            "flows": 100,
+            "links": 10,
+        },
         dict.fromkeys(TABLES, (50, 100)),
         0.0,
     ),
@@ -50,6 +59,7 @@ SCALES = {
             "idle": 0,
             "sockets": 40_000,
             "peers": 40_000,
+            "processes": 1_500,
             "routes": 200_000,
             "routes6": 50_000,
             "flows": 100_000,
@@ -63,6 +73,7 @@ SCALES = {
             "idle": 0,
             "sockets": 40_000,
             "peers": 40_000,
+            "processes": 1_500,
             "routes": 200_000,
             "routes6": 50_000,
             "flows": 100_000,
@@ -99,6 +110,8 @@ CASES = (
     Case("peers", "netinspect sockets -tan", "ss -Htan", None, "each connection from another address"),
     Case("peers", "netinspect netstat -tan", "netstat -tan", None, "each connection from another address"),
     Case("peers", "netinspect sockets -ta --format ndjson", "ss -Htan", None, "each connection from another address"),
+    Case("processes", "netinspect sockets -tanp", "ss -Htanp", None, "many small processes"),
+    Case("processes", "netinspect netstat -tanp", "netstat -tanp", None, "many small processes"),
     Case("routes", "netinspect routes -n", "ip route", 0.9),
     Case("routes", "netinspect netstat -rn", "netstat -rn", 0.7),
     Case("routes", "netinspect routes -j", "ip -j route"),

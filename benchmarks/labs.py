@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from netinspect.lab import Host, Lab, load
+from netinspect.lab import Host, Lab, LabError, load
 
 HOLD = Path(__file__).with_name("hold.py")
 _PAIRS_IN_A_PROCESS = 9_000
@@ -18,8 +18,8 @@ _PAIRS_IN_A_PROCESS = 9_000
 def table(kind: str, rows: int) -> Iterator[Host]:
     """A host with so much of one kind; ``idle`` has nothing. Raises LabError.
 
-    sockets (TCP, few addresses), peers (TCP, each connection from another address), routes, routes6 (IPv6), flows,
-    links (interfaces).
+    sockets (TCP, few addresses), peers (TCP, each connection from another address), processes (small ones, each with a
+    socket), routes, routes6 (IPv6), flows, links (interfaces).
     """
     counts = {name: rows if name == kind else 0 for name in ("sockets", "routes", "flows")}
     with Lab(load("scale", counts)) as lab:
@@ -30,6 +30,8 @@ def table(kind: str, rows: int) -> Iterator[Host]:
             _links(host, rows)
         elif kind == "peers":
             _peers(host, rows // 2)
+        elif kind == "processes":
+            _hold(host, kind, rows)
         yield host
 
 
@@ -46,7 +48,11 @@ def _links(host: Host, count: int) -> None:
 def _peers(host: Host, pairs: int) -> None:
     for first in range(0, pairs, _PAIRS_IN_A_PROCESS):
         count = min(_PAIRS_IN_A_PROCESS, pairs - first)
-        process = host.popen([sys.executable, "-I", str(HOLD), str(first), str(count)], stdin=-1, stdout=-1)
-        assert process.stdout is not None
-        if process.stdout.readline() != "ready\n":
-            raise RuntimeError(f"{2 * count} sockets could not be opened")
+        _hold(host, "peers", first, count)
+
+
+def _hold(host: Host, kind: str, *numbers: int) -> None:
+    process = host.popen([sys.executable, "-I", "-S", str(HOLD), kind, *map(str, numbers)], stdin=-1, stdout=-1)
+    assert process.stdout is not None
+    if process.stdout.readline() != "ready\n":
+        raise LabError(f"{kind} {numbers} could not be made")
