@@ -143,14 +143,22 @@ class OutputOptions:
 
         return writer_of(self.format, fields, environment.write, heading=self.heading)
 
-    def sorted(self, batches: Iterable[Batch], make: type[Batch]) -> Iterator[Batch]:
-        """The batches as they are, or anew with all rows in order. Rows without a value come first."""
+    def sorted(self, batches: Iterable[Batch], make: type[Batch], shown: Iterable[str] = ()) -> Iterator[Batch]:
+        """The batches as they are, or anew with all rows in order. Rows without a value come first.
+
+        What is ``shown`` in any case, and takes time to decode, is decoded while the kernel makes the rest of the dump.
+        """
         if not self.sort:
             yield from batches
             return
         from ..batch import concatenated
 
-        held = list(batches)
+        keys = [key.removeprefix("-") for key in self.sort]
+        held = []
+        for batch in batches:
+            for field in (*keys, *shown):
+                batch.column(field)
+            held.append(batch)
         whole = concatenated(held) if held else make.from_records([])
         order = list(range(len(whole)))
         for key in reversed(self.sort):

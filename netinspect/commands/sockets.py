@@ -133,6 +133,8 @@ _NUMBERS = frozenset(
 )
 """Shown to the right."""
 
+_ENDPOINTS = ("local_address", "local_port", "remote_address", "remote_port")
+
 _SERVICE_PROTOCOLS = ("tcp", "udp")
 """Protocols whose names of services a filter may use (services(5))."""
 
@@ -292,7 +294,7 @@ class _View:
                 told_apart=output.told_apart,
             )
         else:
-            batches = output.sorted(batches, Batch)
+            batches = output.sorted(batches, Batch, [field for field in _ENDPOINTS if field in options.fields])
             output.write(batches, options.fields, self._columns, self._environment, hosts=self._hosts)
         return status_of(listing, self._environment)
 
