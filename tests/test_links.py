@@ -289,6 +289,13 @@ def test_what_only_some_kinds_have_is_as_ip_tells_it(kinds: Namespace, need: Cal
     assert (ours["tap0"].mode, ours["tun0"].mode, ours["mt0"].mode) == ("tap", "tun", "vepa")
     rows = json.loads(kinds.netinspect("links", "-j").stdout)
     jsonschema.validate(rows, array_schema(Link))
+    other = Namespace()
+    kinds.run("ip", "link", "add", "vx9", "type", "vxlan", "id", "44", "dev", "v0", "dstport", "4790")
+    kinds.run("ip", "link", "set", "vx9", "netns", other.path)
+    (moved,) = [one for one in listed(other) if one.name == "vx9"]
+    other.close()
+    assert (moved.parent, moved.parent_index) == (f"if{ours['v0'].index}", ours["v0"].index)
+    assert moved.parent_namespace is not None
     table = kinds.netinspect("links", "--columns", "name,vxlan,bridge").stdout
     assert "remote:239.1.1.1" in table
 

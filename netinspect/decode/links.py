@@ -259,9 +259,12 @@ _vxlan_parents = _detail("parent_index")
 
 
 def _parent_indexes(decoder: Decoder, run: Run, layout: Layout) -> Column:
-    """IFLA_LINK; vxlan tells the link below in its own data."""
+    """IFLA_LINK; vxlan tells the link below in its own data, and in another namespace itself as IFLA_LINK."""
     at = place(run, layout, IFLA_LINK, 4)
-    return _vxlan_parents(decoder, run, layout) if at is None else run.u32(at)
+    below = _vxlan_parents(decoder, run, layout)
+    if at is None or isinstance(below, Constant):
+        return below if at is None else run.u32(at)
+    return [found or other for found, other in zip(below, run.words(at), strict=True)]
 
 
 def _carriers(_: Decoder, run: Run, layout: Layout) -> Column:
