@@ -164,6 +164,22 @@ def test_where_ip_finds_no_route_neither_do_we(
         assert theirs.stderr.splitlines()[0].removeprefix("RTNETLINK answers: ").lower() in result.stderr.lower()
 
 
+def test_a_look_up_in_several_namespaces_has_the_answers_of_those_that_have_one(labs: dict[str, AssertingLab]) -> None:
+    lab = labs["policy"]
+    where = [word for name in ("client", "r1", "server") for word in ("--netns", lab[name].path)]
+    result = lab.client.run(*NETINSPECT, "routes", "get", "10.0.2.11", *where, "--json")
+    rows = json.loads(result.stdout)
+    assert [row["netns"] for row in rows] == [lab.client.path, lab.server.path]
+    assert result.stderr == f"netinspect: network namespace {lab.r1.path}: {NO_ROUTE.format('10.0.2.11')}\n"
+    result = lab.client.run(*NETINSPECT, "routes", "get", "192.0.2.1", *where, check=False)
+    assert (result.returncode, len(result.stderr.splitlines())) == (1, 3)
+    result = lab.client.run(*NETINSPECT, "routes", "get", "127.0.0.1", "--all-netns", "--json", check=False)
+    assert json.loads(result.stdout)[0]["destination"] == "127.0.0.1/32"
+
+
+NO_ROUTE = "looking up {}: Network is unreachable: no route leads there"
+
+
 @of_each_family
 @pytest.mark.parametrize(("topology", "name"), [pair for pair in HOSTS if pair[0] == "pmtu"], ids="-".join)
 def test_exceptions_are_those_of_ip(

@@ -65,12 +65,12 @@ def route_to(address: str, *, netns: str | None = None, **selectors: str | int) 
     ``selectors`` are those of `ip route get`: source (for its `from`), iif, oif, mark, uid, tos, ipproto, sport,
     dport. Raises UsageError, NamespaceError, and NetlinkError where no route leads there.
     """
-    from ..collect.route_lookup import Lookup, lookups
+    from ..collect.route_lookup import Lookup, Lookups
 
     words = [address]
     for name, value in selectors.items():
         words += ["from" if name == "source" else name, str(value)]
-    for batch in lookups(Lookup(words), places_of(netns, False)):
+    for batch in Lookups(Lookup(words), places_of(netns, False)).batches():
         for route in batch:
             found: Route = route
             return found

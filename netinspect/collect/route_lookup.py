@@ -9,10 +9,10 @@ from os import geteuid
 from ..batch import Constant
 from ..decode import route
 from ..decode.rtnetlink import FAMILY_NUMBERS
-from ..errors import NetinspectError, NetlinkError, UsageError
+from ..errors import NetlinkError, UsageError
 from ..joins.rules import Flow, deciding_rule
 from ..netlink.transport import NETLINK_ROUTE, Dump
-from .places import in_places
+from .listing import BaseListing
 from .routes import names_of
 from .rules import rules_of
 
@@ -95,13 +95,27 @@ class Lookup:
         return number
 
 
-def lookups(lookup: Lookup, places: Sequence[Place]) -> Iterator[Batch]:
-    """The answer in each place. Raises NetinspectError where no route is found."""
+class Lookups(BaseListing):
+    """The answer in each place. Where there is but one, ``batches`` raises NetlinkError if no route leads there."""
 
-    def problem(text: str) -> None:
-        raise NetinspectError(text)
+    def __init__(self, lookup: Lookup, places: Sequence[Place] = ()) -> None:
+        """Without ``places``: the current namespace."""
+        super().__init__(places)
+        self._lookup = lookup
+        self.answered = False
+        """Whether there was an answer in any place, when all has been listed."""
 
-    return in_places(places, lambda place: _answer(lookup, place), problem)
+    def _place(self, place: Place) -> Iterator[Batch]:
+        try:
+            for batch in _answer(self._lookup, place):
+                self.answered = True
+                yield batch
+        except (NetlinkError, UsageError) as error:
+            if len(self._places) == 1:
+                raise
+            # That one of several has no route there, or no such interface, is an answer.
+            known = not isinstance(error, NetlinkError) or error.errno in _NO_ROUTE
+            (self.notes if known else self.problems).append(f"network namespace {place.label}: {error}")
 
 
 def _answer(lookup: Lookup, place: Place) -> Iterator[Batch]:

@@ -207,13 +207,14 @@ class _View:
         options, output = self._options, self._options.output
         places = output.places(self._environment)
         if options.verb == "get":
-            from ..collect.route_lookup import Lookup, lookups
+            from ..collect.route_lookup import Lookup, Lookups
 
             if options.selected:
                 raise UsageError("routes get takes selectors, as `from ADDRESS`, and none of the options that select")
-            lookup = Lookup(options.operands, options.families)
-            self._write(lookups(lookup, places))
-            return ExitStatus.OK
+            found = Lookups(Lookup(options.operands, options.families), places)
+            self._write(found.batches())
+            status = status_of(found, self._environment)
+            return ExitStatus.FAILED if status == ExitStatus.OK and not found.answered else status
         listing = Listing(options.query, places)
         batches = listing.batches()
         if options.verb == "summary":

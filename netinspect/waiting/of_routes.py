@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from ..collect.places import unseen
 from ..collect.routes import FAMILIES, Listing, Prefix, Query
 from ..decode.change_groups import ROUTE_CHANGES
-from ..errors import NetinspectError, NetlinkError
+from ..errors import NetlinkError
 from ..netlink.transport import NETLINK_ROUTE
 from .conditions import MOSTLY_TOLD, TOLD, Sight, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from ..collect.places import Place
     from ..records import Route
@@ -128,21 +127,15 @@ class Routed(NamedTuple):
         return Sight(tuple(row for row in found if self.wanted.fits(row)), tuple(problems))
 
     def _answers(self, places: Sequence[Place]) -> tuple[list[Route], list[str]]:
-        from ..collect.route_lookup import Lookup, lookups
+        from ..collect.route_lookup import Lookup, Lookups
 
+        listing = Lookups(Lookup([self.address]), places)
         rows: list[Route] = []
-        problems = [text for text in [unseen(places)] if text]
-        for place in places:
-            try:
-                answers: Iterable[Any] = lookups(Lookup([self.address]), [place])
-                rows += chain.from_iterable(answers)
-            except NetlinkError:
-                continue  # there is no route
-            except NetinspectError as error:
-                if len(places) == 1:
-                    raise
-                problems.append(str(error))
-        return rows, problems
+        try:
+            rows += chain.from_iterable(listing.batches())
+        except NetlinkError:
+            pass  # there is no route
+        return rows, listing.problems
 
     def instead(self, places: Sequence[Place]) -> list[str]:
         """How it is routed."""
