@@ -149,6 +149,25 @@ def test_a_look_up_is_answered_as_by_ip_and_tells_the_rule(
 
 
 @pytest.mark.parametrize(
+    ("address", "expected", "theirs"),
+    [
+        ("10.0.1.11", {"local"}, ["local"]),
+        ("10.0.1.255", {"local", "broadcast"}, ["local", "brd"]),
+        ("224.0.0.1", {"local", "multicast"}, ["local", "mc"]),
+        ("10.0.1.1", set(), []),
+    ],
+)
+def test_flags_of_an_answer_are_those_of_the_routing_cache(
+    address: str, expected: set[str], theirs: list[str], labs: dict[str, AssertingLab], need: Callable[[str], None]
+) -> None:
+    need("ip")
+    host = labs["policy"].client
+    assert set(ours(host, "routes", "get", address)[0]["flags"]) == {"cloned", *expected}
+    (answer,) = by_ip(host, "route", "get", address)
+    assert set(theirs) <= set(answer["cache"])
+
+
+@pytest.mark.parametrize(
     "words",
     ["192.0.2.1", "198.51.100.1", "203.0.113.1", "10.66.0.1", "10.66.0.1 from 10.0.1.11", "2001:db8:bad::1"],
 )

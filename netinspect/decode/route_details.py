@@ -101,14 +101,28 @@ _TUNNEL_FLAGS = (
 )
 """linux/if_tunnel.h: TUNNEL_*, from the lowest bit, of a number in network order."""
 
+_CLONED = 0x200
+_ANSWER_FLAGS = {
+    **{bit: name for bit, name in _ROUTE_FLAGS.items() if bit < 1 << 16},
+    0x40000: "redirected",
+    0x1000000: "doredirect",
+    0x4000000: "directsrc",
+    0x10000000: "broadcast",
+    0x20000000: "multicast",
+    0x40000000: "reject",
+    0x80000000: "local",
+}
+"""What was looked up or learned has the flags of IPv4's routing cache above the 16th bit: linux/in_route.h: RTCF_*."""
+
 _OPERATION = "reading a route"
 
 
 def flags_of(word: int) -> tuple[str, ...]:
     """The flags of a route or next hop, in the lower byte RTNH_F_*, above RTM_F_*. Unknown bits are told as numbers."""
     names = [name for bit, name in enumerate(_HOP_FLAGS) if word >> bit & 1]
-    names += [name for bit, name in _ROUTE_FLAGS.items() if word & bit]
-    unknown = word & ~0x7F & ~sum(_ROUTE_FLAGS)
+    known = _ANSWER_FLAGS if word & _CLONED else _ROUTE_FLAGS
+    names += [name for bit, name in known.items() if word & bit]
+    unknown = word & ~0x7F & ~sum(known)
     return (*names, hex(unknown)) if unknown else tuple(names)
 
 

@@ -125,7 +125,8 @@ class Route(NamedTuple):
     flags: Annotated[
         tuple[str, ...],
         "onlink, dead, linkdown, pervasive, unresolved, offload, trap, rt_offload, rt_trap, rt_offload_failed, "
-        "cloned, notify",
+        "cloned, notify; answers of `routes get`, and exceptions: redirected, doredirect, directsrc, broadcast, "
+        "multicast, local",
     ] = ()
     source: Annotated[str | None, "source prefix that the route is for (IPv6)"] = None
     tos: Annotated[int, "type of service that the route is for (IPv4); 0 is any"] = 0
