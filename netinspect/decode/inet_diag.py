@@ -15,6 +15,7 @@ from .sock_diag import (
     IPv6Texts,
     attribute_u32,
     cookies,
+    figures,
     interfaces,
     memory,
     numbers,
@@ -285,7 +286,7 @@ def _counter(run: Run, layout: Layout, offset: int) -> Column:
 
 def _cgroup_ids(run: Run, layout: Layout) -> Column:
     at = place(run, layout, INET_DIAG_CGROUP_ID, 8)
-    return NONE if at is None else run.u64(at)
+    return NONE if at is None else figures(run, at, "Q")
 
 
 def _upper_layer_protocols(run: Run, layout: Layout) -> Column:
