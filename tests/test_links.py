@@ -261,6 +261,9 @@ def in_our_words(name: str, value: Any) -> Any:
         return tuple(value)
     if name == "user":
         return 0 if value == "root" else value
+    if name in ("bridge_id", "root_id"):  # ip leaves out zeros
+        priority, _, address = value.partition(".")
+        return f"{priority}." + ":".join(part.zfill(2) for part in address.split(":"))
     if name.endswith(("_delay", "_time", "_age", "_intvl")):
         return value / 100
     return int(value, 16) if name in ("id", "no", "group_fwd_mask") else value
