@@ -15,7 +15,7 @@ from .places import InterfaceNames, Place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from ..batch import Batch, Column
 
@@ -85,7 +85,7 @@ class Listing(BaseListing):
         def dump() -> Dump:
             return Dump(place.connect(NETLINK_ROUTE), request, OPERATION)
 
-        yield from whole_table(OPERATION, dump, decoder.batch, self.problems.append, collect=True)
+        yield from _one_behind(whole_table(OPERATION, dump, decoder.batch, self.problems.append, collect=True))
 
     def _single(self, index: int, place: Place, decoder: links.Decoder) -> Iterator[Batch]:
         try:
@@ -96,6 +96,17 @@ class Listing(BaseListing):
         except NetlinkError as error:
             if error.errno != ENODEV:
                 raise  # otherwise it went just now
+
+
+def _one_behind(batches: Iterable[Batch]) -> Iterator[Batch]:
+    """The same, each when the next has been decoded: what a link is on top of mostly comes soon after."""
+    held = None
+    for batch in batches:
+        if held is not None:
+            yield held
+        held = batch
+    if held is not None:
+        yield held
 
 
 class _Namespaces:

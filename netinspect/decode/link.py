@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from struct import pack
 
-from ..netlink.messages import NLM_F_ACK, NLM_F_DUMP, message
+from ..netlink.messages import HEADER_SIZE, NLM_F_ACK, NLM_F_DUMP, each_attribute, malformed, message
 from .sock_diag import text
 
 TYPE_CHECKING = False
@@ -37,18 +37,17 @@ def dump_request() -> bytes:
 def names(runs: Iterable[Run]) -> Iterator[tuple[int, str]]:
     """Index and name of each interface in the answer. Raises NetlinkError where messages are malformed."""
     for run in runs:
-        for part, layout in run.by_layout(_BODY):
-            if IFLA_IFNAME in layout:
-                at, size = layout[IFLA_IFNAME]
-                raws = part.unpack(at, f"{size}s")
-                yield from zip(part.u32(_INDEX), [text(raw.split(b"\0", 1)[0]) for raw in raws], strict=True)
+        if run.length < HEADER_SIZE + _BODY:
+            raise malformed(f"{run.length} bytes where at least {HEADER_SIZE + _BODY} were due", run.operation)
+        for start, index in zip(range(0, len(run.data), run.length), run.u32(_INDEX), strict=True):
+            attributes = each_attribute(run.data, start + HEADER_SIZE + _BODY, start + run.length, run.operation)
+            # The name comes first (net/core/rtnetlink.c): the rest is not looked at.
+            for kind, at, size in attributes:
+                if kind == IFLA_IFNAME:
+                    yield index, text(run.data[at : at + size].split(b"\0", 1)[0])
+                    break
 
 
 def name(runs: Iterable[Run]) -> str | None:
     """The name in the answer. Raises NetlinkError where messages are malformed."""
-    for run in runs:
-        for part, layout in run.by_layout(_BODY):
-            if IFLA_IFNAME in layout:
-                at, size = layout[IFLA_IFNAME]
-                return text(part.data[at : at + size].split(b"\0", 1)[0])
-    return None
+    return next((found for _, found in names(runs)), None)
