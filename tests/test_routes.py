@@ -354,7 +354,10 @@ def test_whatever_bytes_come_only_netlink_errors_do(data: st.DataObject) -> None
         batch = decoder().batch(Answer(message, "testing").runs)
         assert batch is not None
         list(batch)
-        for field in ("identity", "table_id", "destination_bits", "destination_address", "destination_length"):
+        for field in (
+            *("identity", "table_id", "destination_bits", "destination_upper"),
+            *("destination_address", "destination_length"),
+        ):
             list(batch.values(field))
     except NetlinkError:
         pass

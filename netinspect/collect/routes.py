@@ -38,35 +38,38 @@ _IPV6_ROUTE_CHANGES = 11
 class Prefix:
     """Which destinations to list: ``exact`` that prefix, ``root`` those within it, ``match`` those that cover it."""
 
-    __slots__ = ("bits", "family", "length", "mode")
+    __slots__ = ("_first", "_last", "_uppers", "bits", "family", "length", "mode")
 
     def __init__(self, text: str, mode: str = "exact") -> None:
         """Raises UsageError for what is no prefix; an address alone stands for itself, ``default`` for all."""
-        from _socket import inet_pton
-
         self.mode = mode
-        if text == "default":
-            self.family, self.bits, self.length = None, 0, 0
-            return
-        address, separator, length = text.partition("/")
-        self.family = "inet6" if ":" in address else "inet"
+        self.family, self.bits, self.length = _parsed(text)
         width = 128 if self.family == "inet6" else 32
-        if self.family == "inet" and separator:
-            address += ".0" * (3 - address.count("."))  # 10/8, as ip(8) takes it
-        try:
-            raw = inet_pton(FAMILY_NUMBERS[self.family], address)
-            self.length = int(length) if separator else width
-        except (OSError, ValueError):
-            raise UsageError(f"{text!r} is no prefix: give an address, ADDRESS/LENGTH or `default`") from None
-        if not 0 <= self.length <= width:
-            raise UsageError(f"{text!r}: the length of a prefix is from 0 to {width}")
-        self.bits = int.from_bytes(raw, "big") >> (width - self.length) << (width - self.length)
+        # What the column ``destination_upper`` has: for the first and last address within, and for all that may cover.
+        below = 64 if self.family == "inet6" else 0
+        self._first = self.bits >> below
+        self._last = (self.bits | (1 << (width - self.length)) - 1) >> below
+        lengths = range(0 if mode == "match" else self.length, self.length + 1)
+        self._uppers = {self.bits >> (width - length) << (width - length) >> below for length in lengths}
 
-    def mask(self, batch: Batch) -> list[bool]:
-        """Which of a batch's destinations are those."""
+    def chosen(self, batch: Batch) -> Batch:
+        """The routes of a batch to those destinations."""
         family = batch.column("family")
         if self.family is not None and isinstance(family, Constant) and family.value != self.family:
-            return [False] * batch.count
+            return batch.take(())
+        uppers = batch.values("destination_upper")
+        if self.mode != "root":
+            return batch.take(()) if self._uppers.isdisjoint(uppers) else batch.select(self._mask(batch))
+        if self.family is None:
+            return batch
+        least, most = min(uppers), max(batch.values("destination_upper"))
+        if least > self._last or most < self._first:
+            return batch.take(())
+        if self._first <= least and most <= self._last and self.length <= min(64, *batch.values("destination_length")):
+            return batch
+        return batch.select(self._mask(batch))
+
+    def _mask(self, batch: Batch) -> list[bool]:
         rows = zip(batch.values("destination_bits"), batch.values("destination_length"), strict=True)
         bits, least = self.bits, self.length
         if self.mode == "exact":
@@ -74,10 +77,28 @@ class Prefix:
         width = 128 if self.family == "inet6" else 32
         if self.mode == "root":
             shift = width - least
-            if self.family is None:
-                return [True] * batch.count
             return [length >= least and (found ^ bits) >> shift == 0 for found, length in rows]
         return [length <= least and (found ^ bits) >> (width - length) == 0 for found, length in rows]
+
+
+def _parsed(text: str) -> tuple[str | None, int, int]:
+    from _socket import inet_pton
+
+    if text == "default":
+        return None, 0, 0
+    address, separator, length = text.partition("/")
+    family = "inet6" if ":" in address else "inet"
+    width = 128 if family == "inet6" else 32
+    if family == "inet" and separator:
+        address += ".0" * (3 - address.count("."))  # 10/8, as ip(8) takes it
+    try:
+        raw = inet_pton(FAMILY_NUMBERS[family], address)
+        prefix_length = int(length) if separator else width
+    except (OSError, ValueError):
+        raise UsageError(f"{text!r} is no prefix: give an address, ADDRESS/LENGTH or `default`") from None
+    if not 0 <= prefix_length <= width:
+        raise UsageError(f"{text!r}: the length of a prefix is from 0 to {width}")
+    return family, int.from_bytes(raw, "big") >> (width - prefix_length) << (width - prefix_length), prefix_length
 
 
 class Query:
@@ -138,10 +159,7 @@ class Listing(BaseListing):
         objects = NextHopObjects(place, names)
         for family in self.query.families:
             try:
-                for batch in self._family(family, place, decoder, index):
-                    chosen = self._chosen(batch)
-                    if chosen.count:
-                        yield objects.resolved(chosen)
+                yield from map(objects.resolved, self._family(family, place, decoder, index))
             except NetlinkError as error:
                 if error.errno == ENOENT and self.query.table is not None:
                     missing.append(family)
@@ -175,10 +193,13 @@ class Listing(BaseListing):
             return Dump(place.connect(NETLINK_ROUTE), request, operation)
 
         def decode(runs: list[Run]) -> Batch | None:
-            batch = decoder.batch(runs)
-            if batch is None or family == "mpls" or all(run.data[6] & NLM_F_DUMP_FILTERED for run in runs):
-                return batch
-            return self._unfiltered(batch, decoder.names)
+            batch: Batch | None = decoder.batch(runs)
+            if batch is None:
+                return None
+            if family != "mpls" and not all(run.data[6] & NLM_F_DUMP_FILTERED for run in runs):
+                batch = self._unfiltered(batch, decoder.names)
+            chosen = self._chosen(batch)
+            return chosen if chosen.count else None
 
         def watch() -> Changes:
             return Changes(place.connect(NETLINK_ROUTE), _IPV6_ROUTE_CHANGES)
@@ -206,7 +227,7 @@ class Listing(BaseListing):
             batch = _equal(batch, "type", self.query.kind)
         prefix = self.query.prefix
         if prefix is not None:
-            batch = batch.select(prefix.mask(batch))
+            batch = prefix.chosen(batch)
         for field, value in self.query.equal.items():
             batch = _equal(batch, field, value)
         return batch

@@ -6,6 +6,7 @@ from struct import pack
 from sys import byteorder
 
 from ..batch import NONE, Batch, Constant, Plain, interleaved
+from ..netlink.arrays import array
 from ..netlink.messages import HEADER_SIZE, NLM_F_DUMP, attribute, malformed, message
 from .rtnetlink import (
     AF_MPLS,
@@ -114,7 +115,8 @@ def get_request(
 
 class RouteBatch(Batch):
     """Routes as columns. Beside the record's fields there are ``table_id``, ``protocol_id``, ``destination_address``,
-    ``destination_bits`` and ``destination_length``, and ``identity``, which tells a route from any other.
+    ``destination_bits``, ``destination_upper``, ``destination_length``, and ``identity``, which tells a route from any
+    other.
     """
 
     __slots__ = ()
@@ -203,6 +205,19 @@ def _destination_bits(_: Decoder, run: Run, layout: Layout) -> Column:
             words.byteswap()
         return words.tolist()
     return [int.from_bytes(raw, "big") for (raw,) in run.rows(at, f"{size}s")]
+
+
+def _destination_uppers(decoder: Decoder, run: Run, layout: Layout) -> Column:
+    """The upper 64 bits of IPv6 destinations, all bits of others."""
+    at, size = layout.get(RTA_DST, (0, 0))
+    if size != 16:
+        return _destination_bits(decoder, run, layout)
+    pairs = array("I", bytes(8 * run.count))
+    pairs[0::2], pairs[1::2] = run.words(at), run.words(at + 4)
+    uppers = array("Q", pairs.tobytes())
+    if byteorder == "little":
+        uppers.byteswap()
+    return uppers.tolist()
 
 
 def _sources(decoder: Decoder, run: Run, layout: Layout) -> Column:
@@ -305,6 +320,7 @@ _COLUMNS: dict[str, Callable[[Decoder, Run, Layout], Column]] = {
     "destination": _destinations,
     "destination_address": _destination_addresses,
     "destination_bits": _destination_bits,
+    "destination_upper": _destination_uppers,
     "destination_length": lambda _, run, layout: list(run.u8(_DESTINATION_LENGTH)),
     "gateway": _gateways,
     "interface": lambda decoder, run, layout: _interfaces(decoder, run, layout, RTA_OIF),
