@@ -101,33 +101,40 @@ def whole_table(
 ) -> Iterator[Batch]:
     """The same for tables whose rows come in the kernel's order: ``decode`` takes a whole received buffer.
 
-    With ``collect`` it takes several as one, where a buffer holds few rows with much in each.
+    It takes several as one where messages of several shapes alternate, and with ``collect`` in any case, as is due
+    where a buffer holds few rows with much in each.
 
     Its batches have a column ``identity`` of 64-bit numbers, kept in case the dump is interrupted. ``watch`` is for
     tables that change without the kernel's saying so in the dump: as long as what it returns has heard nothing, the
     dump is whole; from then on no row is given twice. Raises NetlinkError.
     """
     given: list[array[int]] = []
+    changed = False
+
+    def watched(answers: Iterable[list[Run]], changes: Changes) -> Iterator[list[Run]]:
+        nonlocal changed
+        for number, runs in enumerate(answers):
+            # The first buffer is made in one go, and no change before it matters.
+            changed = changed or bool(number and changes.heard())
+            yield runs
+
     for attempt in range(ATTEMPTS):
         changes = watch() if watch else None
         known = set(chain.from_iterable(given)) if attempt else None
         current = dump()
         changed = False
         try:
-            answers = current.answers()
-            for number, runs in enumerate(collected(answers) if collect else answers):
-                # The first buffer is made in one go, and no change before it matters.
-                if number and changes is not None and not changed and changes.heard():
-                    changed = True
-                    known = known or set(chain.from_iterable(given))
+            answers = current.answers() if changes is None else watched(current.answers(), changes)
+            for runs in collected(answers, mixed=not collect):
+                if changed and known is None:
+                    known = set(chain.from_iterable(given))
                 batch = decode(runs)
                 if batch is None:
                     continue
                 identities = array("q", batch.values("identity"))
                 given.append(identities)
                 if known is not None:
-                    batch = batch.select([identity not in known for identity in identities])
-                    known.update(identities)
+                    batch = batch.select([_is_new(identity, known) for identity in identities])
                 yield batch
         except NetlinkError as error:
             if error.errno != ENOBUFS:
@@ -139,3 +146,10 @@ def whole_table(
             if changes is not None:
                 changes.close()
     problem(f"{operation}: the table kept changing while it was read, {ATTEMPTS} times: rows may be missing")
+
+
+def _is_new(identity: int, known: set[int]) -> bool:
+    if identity in known:
+        return False
+    known.add(identity)
+    return True

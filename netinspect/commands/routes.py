@@ -292,10 +292,9 @@ class _View:
 
 def _with_default(batch: Batch) -> Batch:
     """The same routes, the default ones named so."""
-    found = batch.column("destination")
-    if not isinstance(found, Plain) or _DEFAULTS.keys().isdisjoint(found):
+    if 0 not in batch.values("destination_length"):
         return batch
-    named = Plain(_DEFAULTS.get(text, text) for text in found)
+    named = Plain(_DEFAULTS.get(text, text) for text in batch.values("destination"))
     return batch.joined({"destination": lambda _: named})
 
 

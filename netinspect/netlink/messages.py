@@ -272,14 +272,18 @@ def gathered(runs: Iterable[Run]) -> Iterator[Run]:
     yield from (_joined(same) for same in waiting.values() if same)
 
 
-def collected(answers: Iterable[list[Run]]) -> Iterator[list[Run]]:
+def collected(answers: Iterable[list[Run]], *, mixed: bool = False) -> Iterator[list[Run]]:
     """The same answers, several as one of 256 KiB: for tables with much in each row, so few rows in an answer.
 
-    The positions of the messages still tell their order.
+    The positions of the messages still tell their order. ``mixed`` collects only where there are messages of several
+    shapes, so few of each.
     """
     waiting: dict[tuple[int, int], list[Run]] = {}
     size = 0
     for runs in answers:
+        if mixed and len(runs) == 1 and not size:
+            yield runs
+            continue
         for run in runs:
             starts = run.positions or range(0, len(run.data), run.length)
             run.positions = [size + start for start in starts]

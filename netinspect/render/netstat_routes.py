@@ -6,6 +6,7 @@ are made as the kernel makes those files (net/ipv4/fib_trie.c, net/ipv6/ip6_fib.
 
 from __future__ import annotations
 
+from _functools import partial
 from itertools import repeat
 
 from ..batch import NONE, Constant
@@ -75,7 +76,7 @@ class IPv4Rows:
             if not batch.count:
                 return ""
         if batch.column("next_hops") is not NONE:
-            return "".join(map(self._single, batch))
+            batch = batch.joined({field: partial(_first_hops, field) for field in ("gateway", "interface")})
         return rows(
             batch.count,
             [
@@ -162,17 +163,11 @@ class IPv4Rows:
             text = f"{metric:<6} {0:<3} {0:>6} {name[:6]:<6}   {size:<5} {window:<6} {rtt}"
         return literal(text + "\n")
 
-    def _single(self, route: Route) -> str:
-        """A route of several next hops is shown with its first."""
-        hop: Route | NextHop = route.next_hops[0] if route.next_hops else route
-        address, _, length = route.destination.partition("/")
-        refused = route.type in _REFUSED
-        return (
-            self._destination(address, int(length))
-            + self._gateways[True if refused else hop.gateway]
-            + self._middle(route.type, hop.gateway is not None, int(length))
-            + self._end(True if refused else hop.interface, route.metric, route.metrics)
-        ).replace("%%", "%")
+
+def _first_hops(field: str, batch: Batch) -> list[str | None]:
+    """A field of the first next hop, with which alone a route of several is shown."""
+    pairs = zip(batch.values("next_hops"), batch.values(field), strict=True)
+    return [getattr(hops[0], field) if hops else value for hops, value in pairs]
 
 
 def _signed(metric: int) -> int:

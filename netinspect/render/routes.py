@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..batch import Constant
+from ..batch import NONE, Constant
 from .rows import Texts
 from .rules import rule_text
 from .table import Column
@@ -134,14 +134,19 @@ class Details(Column):
         """``without`` are fields that have columns of their own."""
         super().__init__(title, self._texts_of)
         self._fields = [field for field in _DETAILS if field not in without]
-        self._made = Texts(lambda values: details_text(dict(zip(self._fields, values, strict=True))))
+        self._made: dict[tuple[str, ...], Texts] = {}
 
     def _texts_of(self, batch: Batch) -> Iterable[str]:
-        columns = [batch.column(field) for field in self._fields]
-        constants = [column.value for column in columns if isinstance(column, Constant)]
+        fields = tuple(field for field in self._fields if batch.column(field) is not NONE)
+        # Most fields are not there, so that the texts are found by few values.
+        made = self._made.get(fields)
+        if made is None:
+            made = self._made[fields] = Texts(lambda values: details_text(dict(zip(fields, values, strict=True))))
+        columns = list(map(batch.column, fields))
+        constants = tuple(column.value for column in columns if isinstance(column, Constant))
         if len(constants) == len(columns):
-            return [self._made[tuple(constants)]] * batch.count
-        return map(self._made.__getitem__, zip(*map(batch.values, self._fields), strict=True))
+            return [made[constants]] * batch.count
+        return map(made.__getitem__, zip(*map(batch.values, fields), strict=True))
 
 
 def details_text(route: dict[str, Any]) -> str:
