@@ -5,7 +5,7 @@ from __future__ import annotations
 from struct import pack
 from sys import byteorder
 
-from ..batch import NONE, Batch, Constant, interleaved
+from ..batch import NONE, Batch, Constant, Nested, interleaved
 from ..netlink.messages import NLM_F_ACK, NLM_F_DUMP, attribute, attributes, each_attribute, malformed, message
 from .link import IFLA_IFNAME, RTM_GETLINK, WITHOUT_STATISTICS
 from .rtnetlink import Made, address_text, by_bytes, interfaces, named
@@ -116,6 +116,13 @@ class LinkBatch(Batch):
 
     __slots__ = ()
     record = "Link"
+
+
+class StatisticsBatch(Batch):
+    """The counters of links as columns."""
+
+    __slots__ = ()
+    record = "LinkStatistics"
 
 
 class Decoder:
@@ -322,11 +329,16 @@ def _statistics(_: Decoder, run: Run, layout: Layout) -> Column:
     at = place(run, layout, IFLA_STATS64, 8 * 23)
     if at is None:
         return NONE
+    # Kernels add counters at the end.
     from ..records import LinkStatistics
 
-    known = min(layout[IFLA_STATS64][1] // 8, len(LinkStatistics._fields))
-    missing = (None,) * (len(LinkStatistics._fields) - known)
-    return [LinkStatistics._make(row + missing) for row in run.rows(at, f"{known}Q")]
+    ends = range(at + 8, at + layout[IFLA_STATS64][1] + 1, 8)
+    places = {field: end - 8 for field, end in zip(LinkStatistics._fields, ends, strict=False)}
+
+    def make(field: str) -> Column:
+        return run.u64(places[field]) if field in places else NONE
+
+    return Nested(StatisticsBatch(run.count, make))
 
 
 _COLUMNS: dict[str, Callable[[Decoder, Run, Layout], Column]] = {

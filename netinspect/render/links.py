@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..batch import Nested
 from .table import Column
 
 TYPE_CHECKING = False
@@ -75,7 +76,7 @@ def parent_texts(batch: Batch) -> Iterable[str]:
 def statistics_columns() -> list[Column]:
     """A column for each of the main counters, and one for the kinds of errors."""
     columns = [_nested_column(title, "statistics", field, str) for title, field in _COUNTERS.items()]
-    return [*columns, Column("Errors by Kind", lambda batch: _map(batch, "statistics", _breakdown))]
+    return [*columns, Column("Errors by Kind", _breakdowns)]
 
 
 def rate_columns() -> list[Column]:
@@ -84,7 +85,23 @@ def rate_columns() -> list[Column]:
 
 
 def _nested_column(title: str, nested: str, field: str, show: Callable[[Any], str]) -> Column:
-    return Column(title, lambda batch: _map(batch, nested, lambda record: show(getattr(record, field))), right=True)
+    def texts(batch: Batch) -> Iterable[str]:
+        column = batch.column(nested)
+        if isinstance(column, Nested):
+            return map(show, column.batch.values(field))
+        return _map(batch, nested, lambda record: show(getattr(record, field)))
+
+    return Column(title, texts, right=True)
+
+
+def _breakdowns(batch: Batch) -> Iterable[str]:
+    from ..records import LinkStatistics
+
+    column = batch.column("statistics")
+    kinds = [field for field in LinkStatistics._fields if field not in _SUMS]
+    if isinstance(column, Nested) and not any(any(column.batch.values(field)) for field in kinds):
+        return ["-"] * batch.count
+    return _map(batch, "statistics", _breakdown)
 
 
 def _map(batch: Batch, field: str, show: Callable[[Any], str]) -> Iterable[str]:
