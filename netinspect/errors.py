@@ -34,6 +34,10 @@ class NamespaceError(NetinspectError):
     """A network namespace that does not exist or may not be entered."""
 
 
+class NamespaceGoneError(NamespaceError):
+    """A network namespace that was there a moment ago is no more."""
+
+
 class NetlinkError(NetinspectError):
     """The only error that leaves the transport.
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from throwaway import NETINSPECT, Namespace
 
-from netinspect.collect.places import EveryPlace
-from netinspect.errors import NamespaceError
+from netinspect.collect.places import EveryPlace, Place, in_places
+from netinspect.errors import NamespaceError, NamespaceGoneError
 from netinspect.namespaces import every_namespace, inside, open_namespace
 
 
@@ -73,20 +73,45 @@ def test_the_current_namespace_comes_first_and_none_comes_twice() -> None:
     assert len(set(inodes)) == len(inodes)
 
 
-def test_a_process_that_went_elsewhere_does_not_make_a_namespace_come_twice(namespace: Namespace) -> None:
+def found_by(process: subprocess.Popen[str]) -> Place:
+    (place,) = [place for place in EveryPlace() if place.label == str(process.pid)]
+    return place
+
+
+def test_a_process_that_goes_elsewhere_does_not_make_a_namespace_come_twice(namespace: Namespace) -> None:
     script = "echo; read go; exec unshare --net sh -c 'echo; read end'"
     with namespace.popen(["sh", "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin
         assert process.stdout
         process.stdout.readline()
-        (place,) = [place for place in EveryPlace() if place.label == str(process.pid)]
-        process.stdin.write("go\n")
-        process.stdin.flush()
-        process.stdout.readline()
-        with pytest.raises(NamespaceError, match="is gone"):
-            place.open()
-        assert str(process.pid) in [place.label for place in EveryPlace()]
+        alone = found_by(process)
+        with namespace.popen(["sleep", "20"]) as other:
+            while Path(f"/proc/{other.pid}/comm").read_text() != "sleep\n":
+                pass
+            place = found_by(process)
+            process.stdin.write("go\n")
+            process.stdin.flush()
+            process.stdout.readline()
+            with place:
+                assert (place.label, place.call(current)) == (str(other.pid), os.fstat(namespace.descriptor).st_ino)
+            other.kill()
+        with pytest.raises(NamespaceGoneError, match="is gone"):
+            alone.open()
+        assert list(in_places([alone, alone], lambda _: pytest.fail("opened"), pytest.fail)) == []
+        assert found_by(process).label
         process.stdin.close()
+
+
+def test_the_processes_of_a_namespace_may_end(namespace: Namespace) -> None:
+    with namespace.popen(["sh", "-c", "read end"], stdin=subprocess.PIPE) as process:
+        while Path(f"/proc/{process.pid}/comm").read_text() != "sh\n":
+            pass
+        place = found_by(process)
+        assert process.stdin
+        process.stdin.close()
+        process.wait()
+        with pytest.raises(NamespaceGoneError):
+            place.open()
 
 
 WITHOUT_PTRACE = ("setpriv", "--inh-caps=-all", "--bounding-set=-all,+sys_admin", *NETINSPECT)

@@ -6,7 +6,7 @@ import os
 from _functools import partial
 
 from ..batch import Constant
-from ..errors import NamespaceError, NetlinkError
+from ..errors import NamespaceError, NamespaceGoneError, NetlinkError
 from ..namespaces import every_namespace, inside, open_namespace
 from ..netlink.transport import NETLINK_ROUTE, Dump, connect
 
@@ -50,14 +50,31 @@ class Place:
         self._identity = identity
 
     def open(self) -> None:
-        """Opens it. Raises NamespaceError, also where it may not be entered or has become another one."""
+        """Opens it. Raises NamespaceError, also where it may not be entered or has become another one.
+
+        Where the process by which it was found has left it, or ended, another one will do, whose id is the label then.
+        """
         if self.name is None:
             return
-        self.descriptor = open_namespace(self.name)
+        try:
+            self._open(self.name)
+        except NamespaceError:
+            if self._identity is None or _identity(self.name) == self._identity:
+                raise
+            found = [named for *named, identity in every_namespace()[0] if identity == self._identity]
+            if not found:
+                raise NamespaceGoneError(f"the network namespace {self.name!r} is gone") from None
+            if self.label is not None:
+                self.label = found[0][0]
+            self.name = found[0][1]
+            self._open(self.name)
+
+    def _open(self, name: str) -> None:
+        self.descriptor = open_namespace(name)
         try:
             status = os.fstat(self.descriptor)
             if self._identity not in (None, (status.st_dev, status.st_ino)):
-                raise NamespaceError(f"the network namespace {self.name!r} is gone")
+                raise NamespaceGoneError(f"the network namespace {name!r} is gone")
             self._identity = (status.st_dev, status.st_ino)
             inside(self.descriptor, _nothing)
         except NamespaceError:
@@ -104,6 +121,14 @@ class Place:
         return ports
 
 
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
 class EveryPlace(list[Place]):
     """All network namespaces that may be seen. Raises NetinspectError where /proc is not mounted."""
 
@@ -134,7 +159,8 @@ def in_places(
 ) -> Iterator[Batch]:
     """What ``collect`` finds in each place, with a column ``netns`` where places have labels.
 
-    Of several places, those that cannot be entered are told to ``problem``; the only one raises NamespaceError.
+    Of several places, those that cannot be entered are told to ``problem``, but for those that are gone meanwhile; the
+    only one raises NamespaceError.
     """
     if lacking := unseen(places):
         problem(lacking)
@@ -145,6 +171,8 @@ def in_places(
         except NamespaceError as error:
             if len(places) == 1:
                 raise
+            if isinstance(error, NamespaceGoneError):
+                continue  # there is nothing to be told of
             left_out.setdefault(str(error), []).append(place.label or "")
             continue
         try:
