@@ -19,13 +19,16 @@ def table(kind: str, rows: int) -> Iterator[Host]:
     """A host with so much of one kind; ``idle`` has nothing. Raises LabError.
 
     sockets (TCP, few addresses), peers (TCP, each connection from another address), processes (small ones, each with a
-    socket), routes, routes6 (IPv6), flows, links (interfaces).
+    socket), routes, routes6 (IPv6), mixed (routes with different
+    attributes each), flows, links (interfaces).
     """
     counts = {name: rows if name == kind else 0 for name in ("sockets", "routes", "flows")}
     with Lab(load("scale", counts)) as lab:
         host = lab["big"]
         if kind == "routes6":
             _ipv6_routes(host, rows)
+        elif kind == "mixed":
+            _mixed_routes(host, rows)
         elif kind == "links":
             _links(host, rows)
         elif kind == "peers":
@@ -38,6 +41,23 @@ def table(kind: str, rows: int) -> Iterator[Host]:
 def _ipv6_routes(host: Host, count: int) -> None:
     lines = [f"route add 2001:db8:{number >> 16:x}:{number & 0xFFFF:x}::/64 via fd00::2\n" for number in range(count)]
     host.run("ip", "-6", "-batch", "-", input="".join(lines), timeout=600)
+
+
+def _mixed_routes(host: Host, count: int) -> None:
+    lines = []
+    for number in range(count):
+        words = ["route add", f"{32 + (number >> 16)}.{number >> 8 & 255}.{number & 255}.0/24"]
+        words += [f"metric {number % 50 + 1}"] if number % 2 else []
+        words += ["src 10.0.0.1"] if number % 3 == 0 else []
+        words += [f"mtu {1300 + number % 8 * 10}"] if number % 5 == 0 else []
+        words += [f"proto {('static', 'bgp', 'boot', 'ospf')[number % 4]}"]
+        gateway = f"via 10.0.0.{2 + number % 5}"
+        if number % 7 == 0:
+            words += [f"nexthop {gateway}", f"nexthop via 10.0.0.9 weight {1 + number % 3}"]
+        else:
+            words += ["dev eth0"] if number % 11 == 0 else [gateway]
+        lines.append(" ".join(words) + "\n")
+    host.run("ip", "-batch", "-", input="".join(lines), timeout=600)
 
 
 def _links(host: Host, count: int) -> None:
