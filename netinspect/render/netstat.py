@@ -6,13 +6,15 @@ the path of a unix socket whole, where net-tools ends it at the first blank.
 
 from __future__ import annotations
 
+from _operator import getitem
+
 from ..batch import Constant
-from .rows import Cell, Endpoints, Texts, literal, rows
+from .rows import Cell, Endpoints, Texts, diverse, literal, rows
 from .text import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
     from ..batch import Batch, Column
@@ -21,6 +23,8 @@ _ENDPOINT = 23
 """Columns of an address with its port. Where they do not suffice, the address is cut, or the row gets longer (-W)."""
 _LEAST_ADDRESS = 4
 """Characters of an address that are shown however long the name of its port is."""
+_CUTS = [slice(_ENDPOINT - 1 - digits) for digits in range(6)]
+"""What is shown of an address beside a port of so many digits."""
 _MAPPED = "::ffff:"
 """What the IPv4 address of an IPv6 socket begins with: netstat leaves it away."""
 _CONTEXT = 49
@@ -97,10 +101,9 @@ class InternetRows:
         name = _PROTOCOL_NAMES.get(protocol, protocol)
         self._names = {"inet": f"{name:<6}", "inet6": f"{name + '6':<6}"}
         self._states = Texts(self._state)
-        self._ipv4 = Endpoints(_ENDPOINT)  # there is room for every IPv4 address
+        self._numeric_cells = Endpoints(_ENDPOINT)
+        self._short = Texts(_without_prefix)
         self._endpoints = Texts(lambda endpoint: self._endpoint(*endpoint))
-        self._formats = Texts(self._format)
-        self._cut_formats = Texts(lambda key: self._cut_format(*key))
         self._users = Texts(self._user)
 
     def text(self, batch: Batch) -> str:
@@ -145,24 +148,19 @@ class InternetRows:
             return [Cell(map(self._endpoints.__getitem__, pairs))]
         family, addresses = batch.column("family"), batch.column(address)
         if isinstance(family, Constant) and family.value == "inet":
-            return self._ipv4.cells(addresses, ports)
-        formats = list(map(self._formats.__getitem__, batch.values(address)))
-        if not all(formats):
-            pairs = zip(batch.values(address), map(len, map(str, ports)), strict=True)
-            formats = list(map(self._cut_formats.__getitem__, pairs))
-        return [Cell(formats, ports)]
+            return self._numeric_cells.cells(addresses, ports)  # there is room for every IPv4 address
+        return self._numeric_cells.cells(self._hosts(list(batch.values(address)), ports), ports)
 
-    def _format(self, address: str) -> str:
-        """The text of an address with a directive for its port; empty where it takes the port to know what is cut."""
-        host = _without_prefix(address)
-        if len(host) + len("65535") < _ENDPOINT or self._view.wide:
-            return f"{literal(host)}:%-{max(_ENDPOINT - 1 - len(host), 1)}d "
-        return ""
-
-    def _cut_format(self, address: str, digits: int) -> str:
-        """The same where the port has so many digits."""
-        host = _without_prefix(address)[: _ENDPOINT - 1 - digits]
-        return f"{literal(host)}:%-{_ENDPOINT - 1 - len(host)}d "
+    def _hosts(self, addresses: Sequence[str], ports: Sequence[int]) -> list[str]:
+        """IPv6 addresses as they are shown beside these ports."""
+        if diverse(addresses, 4):
+            hosts = [_without_prefix(address) for address in addresses]
+        else:
+            hosts = list(map(self._short.__getitem__, addresses))
+        if self._view.wide or max(map(len, hosts)) + len("65535") < _ENDPOINT:
+            return hosts
+        digits = map(len, map(str, ports))
+        return list(map(getitem, hosts, map(_CUTS.__getitem__, digits)))
 
     def _endpoint(self, address: str, port: int) -> str:
         """An address and its port as text, with names where wanted; the port 0 is ``*``."""
