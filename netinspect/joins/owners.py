@@ -264,17 +264,17 @@ class Owners:
         return [text or f"({reason})" for text, reason in zip(texts, reasons, strict=True)]
 
     def _owner_texts(self, inodes: Sequence[int]) -> list[str]:
-        ends = self._ends
-
-        def text(holder: int) -> str:
-            before, after = ends[holder >> _SHIFT]
-            return f"{before}{holder & _DESCRIPTOR}{after}"
-
-        firsts = map(self._first.get, inodes, repeat(_NOBODY))
-        found = ["" if holder == _NOBODY else text(holder) for holder in firsts]
+        found = self._holder_texts(map(self._first.get, inodes, repeat(_NOBODY)))
         for row in self._shared(inodes):
-            found[row] = merged(found[row], *map(text, self._further[inodes[row]]))
+            found[row] = merged(found[row], *self._holder_texts(self._further[inodes[row]]))
         return found
+
+    def _holder_texts(self, holders: Iterable[int]) -> list[str]:
+        ends = self._ends
+        return [
+            "" if holder == _NOBODY else f"{(around := ends[holder >> _SHIFT])[0]}{holder & _DESCRIPTOR}{around[1]}"
+            for holder in holders
+        ]
 
     def _about(self, number: int) -> tuple[int, str, str | None, str | None] | None:
         """The process with that number: id, name, unit and container. None where it has ended."""
