@@ -38,6 +38,8 @@ class Scale(NamedTuple):
 
 
 TABLES = ("sockets", "routes", "flows")
+OTHER_TABLES = {"routes6": (1_000, 10_000, 100_000), "links": (100, 1_000, 10_000)}
+"""What grows too, as far as it can be made in a short time."""
 
 SCALES = {
     "tiny": Scale(
@@ -52,7 +54,7 @@ SCALES = {
             "flows": 100,
             "links": 10,
         },
-        dict.fromkeys(TABLES, (50, 100)),
+        dict.fromkeys((*TABLES, *OTHER_TABLES), (50, 100)),
         0.0,
     ),
     "default": Scale(
@@ -67,7 +69,7 @@ SCALES = {
             "flows": 100_000,
             "links": 1_000,
         },
-        dict.fromkeys(TABLES, (1_000, 10_000, 100_000)),
+        dict.fromkeys(TABLES, (1_000, 10_000, 100_000)) | OTHER_TABLES,
         6.0,
     ),
     "large": Scale(
@@ -82,7 +84,7 @@ SCALES = {
             "flows": 100_000,
             "links": 1_000,
         },
-        dict.fromkeys(TABLES, (1_000, 10_000, 100_000, 1_000_000)),
+        dict.fromkeys(TABLES, (1_000, 10_000, 100_000, 1_000_000)) | OTHER_TABLES,
         10.0,
     ),
 }
@@ -117,15 +119,15 @@ CASES = (
     Case("processes", "netinspect netstat -tanp", "netstat -tanp", None, "many small processes"),
     Case("routes", "netinspect routes -n", "ip route", 0.9),
     Case("routes", "netinspect netstat -rn", "netstat -rn", 0.7),
-    Case("routes", "netinspect routes -j", "ip -j route"),
+    Case("routes", "netinspect routes -j", "ip -j route", 1.0),
     Case("routes", "api netinspect routes", "api pyroute2 routes", 0.05),
-    Case("routes6", "netinspect routes -6n", "ip -6 route"),
+    Case("routes6", "netinspect routes -6n", "ip -6 route", 1.0),
     Case("routes6", "netinspect netstat -6rn", "netstat -6rn"),
     Case("routes", "netinspect routes -4n root 16.5.0.0/16", "ip route list root 16.5.0.0/16", None, "a few of many"),
     Case("mixed", "netinspect routes -4n", "ip route", None, "routes of many shapes"),
     Case("mixed", "netinspect routes -4 --format ndjson", "ip -j route", None, "routes of many shapes"),
     Case("mixed", "netinspect netstat -rn", "netstat -rn", None, "routes of many shapes"),
-    Case("links", "netinspect links", "ip -s link"),
+    Case("links", "netinspect links", "ip -s link", 1.5),
     Case("links", "netinspect netstat -i", "netstat -i"),
     Case("links", "netinspect addresses", "ip address"),
     Case("links", "netinspect groups", "ip maddress"),
@@ -150,10 +152,14 @@ GROWTH = (
     Series("routes", "ip route"),
     Series("routes", "netstat -rn"),
     Series("routes", "api pyroute2 routes"),
+    Series("routes6", "netinspect routes -6n"),
+    Series("routes6", "ip -6 route"),
     Series("flows", "netinspect conntrack -n"),
     Series("flows", "netinspect conntrack --format ndjson"),
     Series("flows", "conntrack -L"),
     Series("flows", "api pyroute2 flows"),
+    Series("links", "netinspect links"),
+    Series("links", "ip -s link"),
 )
 
 
