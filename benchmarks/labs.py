@@ -19,8 +19,7 @@ def table(kind: str, rows: int) -> Iterator[Host]:
     """A host with so much of one kind; ``idle`` has nothing. Raises LabError.
 
     sockets (TCP, few addresses), peers (TCP, each connection from another address), processes (small ones, each with a
-    socket), routes, routes6 (IPv6), mixed (routes with different
-    attributes each), flows, links (interfaces).
+    socket), routes, routes6 (IPv6), mixed (routes of many shapes), flows, links (interfaces).
     """
     counts = {name: rows if name == kind else 0 for name in ("sockets", "routes", "flows")}
     with Lab(load("scale", counts)) as lab:

@@ -1,4 +1,4 @@
-"""Prefixes as text: what is put together of groups, against what the C library and `ipaddress` make of the whole."""
+"""Prefixes as text: whole columns, against what the C library and `ipaddress` make of the whole."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netinspect.decode.prefix_text import Prefixes
+from netinspect.decode.prefix_text import ipv4_texts, ipv6_texts
 from netinspect.netlink.messages import Run
 
 _GROUPS = st.one_of(st.just(0), st.just(0xFFFF), st.integers(0, 15), st.integers(0, 0xFFFF))
 _WIDTHS = {AF_INET: 2, AF_INET6: 8}
-kept = Prefixes()
-"""One for all examples, as one serves all rows of a table."""
 
 
 def run_of(addresses: list[bytes]) -> Run:
@@ -24,7 +22,7 @@ def run_of(addresses: list[bytes]) -> Run:
 
 
 def texts(family: int, addresses: list[bytes], lengths: bytes | None = None) -> list[str]:
-    return (kept.ipv4 if family == AF_INET else kept.ipv6)(run_of(addresses), 16, lengths)
+    return (ipv4_texts if family == AF_INET else ipv6_texts)(run_of(addresses), 16, lengths)
 
 
 def columns(width: int, used: int) -> st.SearchStrategy[list[bytes]]:

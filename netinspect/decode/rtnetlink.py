@@ -6,7 +6,7 @@ from _socket import inet_ntop
 
 from ..batch import NONE, Constant, Plain
 from ..netlink.messages import HEADER_SIZE, attributes, malformed
-from .prefix_text import Prefixes
+from .prefix_text import ipv4_texts, ipv6_texts
 from .sock_diag import IPv4Texts, IPv6Texts
 
 TYPE_CHECKING = False
@@ -126,7 +126,6 @@ class Texts:
     def __init__(self) -> None:
         self._ipv4 = IPv4Texts()
         self._ipv6 = IPv6Texts()
-        self._prefixes = Prefixes()
 
     def addresses(self, run: Run, place: tuple[int, int] | None) -> Column:
         """Addresses that are often equal; None where the messages have none."""
@@ -158,7 +157,7 @@ class Texts:
         at, size = place
         if size != (4 if family == AF_INET else 16):
             raise malformed(f"an address of {size} bytes", run.operation)
-        return (self._prefixes.ipv4 if family == AF_INET else self._prefixes.ipv6)(run, at, lengths)
+        return (ipv4_texts if family == AF_INET else ipv6_texts)(run, at, lengths)
 
 
 slash = tuple(f"/{length}" for length in range(256))
