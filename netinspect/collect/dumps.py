@@ -96,13 +96,8 @@ def whole_table(
     decode: Callable[[list[Run]], Batch | None],
     problem: Callable[[str], object],
     watch: Callable[[], Changes] | None = None,
-    *,
-    collect: bool = False,
 ) -> Iterator[Batch]:
-    """The same for tables whose rows come in the kernel's order: ``decode`` takes a whole received buffer.
-
-    It takes several as one where messages of several shapes alternate, and with ``collect`` in any case, as is due
-    where a buffer holds few rows with much in each.
+    """The same for tables whose rows come in the kernel's order: ``decode`` takes several received buffers at once.
 
     Its batches have a column ``identity`` of 64-bit numbers, kept in case the dump is interrupted. ``watch`` is for
     tables that change without the kernel's saying so in the dump: as long as what it returns has heard nothing, the
@@ -125,7 +120,7 @@ def whole_table(
         changed = False
         try:
             answers = current.answers() if changes is None else watched(current.answers(), changes)
-            for runs in collected(answers, mixed=not collect):
+            for runs in collected(answers):
                 if changed and known is None:
                     known = set(chain.from_iterable(given))
                 batch = decode(runs)

@@ -85,7 +85,7 @@ class Listing(BaseListing):
         def dump() -> Dump:
             return Dump(place.connect(NETLINK_ROUTE), request, OPERATION)
 
-        yield from _one_behind(whole_table(OPERATION, dump, decoder.batch, self.problems.append, collect=True))
+        yield from _one_behind(whole_table(OPERATION, dump, decoder.batch, self.problems.append))
 
     def _single(self, index: int, place: Place, decoder: links.Decoder) -> Iterator[Batch]:
         try:

@@ -272,21 +272,20 @@ def gathered(runs: Iterable[Run]) -> Iterator[Run]:
     yield from (_joined(same) for same in waiting.values() if same)
 
 
-def collected(answers: Iterable[list[Run]], *, mixed: bool = False) -> Iterator[list[Run]]:
-    """The same answers, several as one of 256 KiB: for tables with much in each row, so few rows in an answer.
+def collected(answers: Iterable[list[Run]]) -> Iterator[list[Run]]:
+    """The same answers, several as one of 256 KiB: for tables with much in each row, or with rows of many shapes, so
+    few of a shape in an answer.
 
-    The positions of the messages still tell their order. ``mixed`` collects only where there are messages of several
-    shapes, so few of each.
+    The positions of the messages still tell their order.
     """
     waiting: dict[tuple[int, int], list[Run]] = {}
     size = 0
     for runs in answers:
-        if mixed and len(runs) == 1 and not size:
-            yield runs
-            continue
         for run in runs:
-            starts = run.positions or range(0, len(run.data), run.length)
-            run.positions = [size + start for start in starts]
+            if run.positions is None:
+                run.positions = range(size, size + len(run.data), run.length)
+            else:
+                run.positions = [size + start for start in run.positions]
             waiting.setdefault((run.length, run.kind), []).append(run)
         size += sum(len(run.data) for run in runs)
         if size >= _GATHERED:
