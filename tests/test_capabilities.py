@@ -18,7 +18,7 @@ from throwaway import NETINSPECT, Namespace
 from netinspect import procfs
 from netinspect.capabilities import capabilities, netfilter, routing, sockets, system
 from netinspect.capabilities.prober import PRIVILEGE, Answer, Feature, Prober
-from netinspect.decode import inet_diag, probes
+from netinspect.decode import inet_request, probes
 from netinspect.environment import Environment
 from netinspect.errors import ExitStatus, NetlinkError
 from netinspect.main import run
@@ -221,7 +221,7 @@ def test_every_view_is_there_and_what_is_missing_says_what_is_lost(namespace: Na
 
 def test_what_is_said_of_sock_diag_is_what_its_dump_does(namespace: Namespace) -> None:
     def refused(protocol: str, family: int) -> bool:
-        request = inet_diag.request(family, inet_diag.PROTOCOLS[protocol][0], 0xFFFFFFFF)
+        request = inet_request.request(family, inet_request.PROTOCOLS[protocol][0], 0xFFFFFFFF)
         try:
             list(Dump(connect(NETLINK_SOCK_DIAG), request, "test"))
         except NetlinkError as error:
@@ -279,7 +279,7 @@ def test_accounting_is_what_the_sysctl_says_now(namespace: Namespace) -> None:
 def test_probing_leaves_nothing_behind(namespace: Namespace) -> None:
     def tables() -> list[bytes]:
         requests = [
-            (NETLINK_SOCK_DIAG, inet_diag.request(socket.AF_INET, 6, 0xFFFFFFFF)),
+            (NETLINK_SOCK_DIAG, inet_request.request(socket.AF_INET, 6, 0xFFFFFFFF)),
             (NETLINK_ROUTE, probes.table(probes.RTM_GETROUTE)),
             (NETLINK_ROUTE, probes.table(probes.RTM_GETRULE)),
             (NETLINK_ROUTE, probes.table(probes.RTM_GETADDR)),

@@ -22,7 +22,8 @@ from tcp_states import every_socket
 from throwaway import Namespace
 
 from netinspect.decode import inet_diag
-from netinspect.decode.inet_diag import AF_INET, AF_INET6, AF_UNSPEC, PROTOCOLS, Decoder, request
+from netinspect.decode.inet_diag import Decoder
+from netinspect.decode.inet_request import AF_INET, AF_INET6, AF_UNSPEC, INET_DIAG_SKMEMINFO, PROTOCOLS, request
 from netinspect.decode.sock_diag import STATES, UNCONNECTED_STATES
 from netinspect.errors import NetlinkError
 from netinspect.netlink.messages import Run
@@ -295,9 +296,7 @@ _ATTRIBUTES = {
     inet_diag.INET_DIAG_SKV6ONLY: st.binary(min_size=1, max_size=1),
     inet_diag.INET_DIAG_MARK: st.binary(min_size=4, max_size=4),
     inet_diag.INET_DIAG_CGROUP_ID: st.binary(min_size=8, max_size=8),
-    inet_diag.INET_DIAG_SKMEMINFO: st.sampled_from([32, 36]).flatmap(
-        lambda size: st.binary(min_size=size, max_size=size)
-    ),
+    INET_DIAG_SKMEMINFO: st.sampled_from([32, 36]).flatmap(lambda size: st.binary(min_size=size, max_size=size)),
     inet_diag.INET_DIAG_SOCKOPT: st.binary(min_size=2, max_size=2),
     inet_diag.INET_DIAG_ULP_INFO: st.sampled_from([attribute(1, b"tls\0"), attribute(1, b"mptcp\0"), b""]),
     77: st.binary(max_size=9),
@@ -336,7 +335,7 @@ def naive(protocol: str, single: bytes) -> Socket:
     options = ["recverr", "", "freebind", "hdrincl", "mc_loop", "transparent", "mc_all", "nodefrag"]
     options += ["bind_address_no_port", "recverr_rfc4884", "defer_connect"]
     options += [f"unknown-{bit}" for bit in range(11, 16)]
-    memory = found.get(inet_diag.INET_DIAG_SKMEMINFO, b"")
+    memory = found.get(INET_DIAG_SKMEMINFO, b"")
     on = int.from_bytes(found.get(inet_diag.INET_DIAG_SOCKOPT, b""), "little")
     ulp = dict(_naive_attributes(found.get(inet_diag.INET_DIAG_ULP_INFO, b""), 0))
     return Socket(

@@ -22,8 +22,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from throwaway import Namespace
 
-from netinspect.decode.inet_diag import AF_INET, AF_INET6, AF_UNSPEC, Decoder, request
+from netinspect.decode.inet_diag import Decoder
 from netinspect.decode.inet_filter import check_refusal, compile_filter
+from netinspect.decode.inet_request import AF_INET, AF_INET6, AF_UNSPEC, request
 from netinspect.errors import NetlinkError, UsageError
 from netinspect.filters import Expression, Lookups, parse, predicate
 from netinspect.filters.conditions import LOCAL, REMOTE, Address, And, Cgroup, Condition, Interface, Not, Or, Port

@@ -9,7 +9,8 @@ from fake_kernel import attribute, message, runs_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netinspect.decode.inet_diag import AF_INET6, Decoder
+from netinspect.decode.inet_diag import Decoder
+from netinspect.decode.inet_request import AF_INET6
 from netinspect.errors import NetlinkError
 from netinspect.records import MptcpInfo
 

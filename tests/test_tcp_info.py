@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from tcp_states import every_socket
 from throwaway import Namespace
 
-from netinspect.decode.inet_diag import AF_INET, AF_INET6, Decoder, request
+from netinspect.decode.inet_diag import Decoder
+from netinspect.decode.inet_request import AF_INET, AF_INET6, request
 from netinspect.errors import NetlinkError
 from netinspect.records import CongestionInfo, TcpInfo
 

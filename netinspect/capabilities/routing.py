@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from .. import procfs
 from ..decode import probes
-from ..decode.inet_diag import AF_INET, AF_INET6
+from ..decode.inet_request import AF_INET, AF_INET6
 from ..netlink.transport import NETLINK_ROUTE
 from .prober import NO, PARTIAL, UNCLEAR, Answer, Feature
 

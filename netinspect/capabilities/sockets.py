@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from .. import procfs
 from ..collect.sockets import DIAG_MODULES, FAMILIES, PROTOCOLS
-from ..decode import inet_diag, other_diag, probes, tcp_info, unix_diag
+from ..decode import inet_request, other_diag, probes, tcp_info, unix_diag
 from ..errors import NetinspectError
 from ..netlink.transport import NETLINK_SOCK_DIAG
 from .prober import LACKING, PARTIAL, PRIVILEGE, UNCLEAR, YES, Answer, Feature
@@ -57,12 +57,12 @@ def probe(prober: Prober) -> Iterator[Capability]:
 
 def _requests(protocol: str) -> Iterator[tuple[str, bytes]]:
     """Dumps of a protocol: of no state, where the kernel selects by state, so that no socket need be sent."""
-    if protocol in inet_diag.PROTOCOLS:
-        number = inet_diag.PROTOCOLS[protocol][0]
+    if protocol in inet_request.PROTOCOLS:
+        number = inet_request.PROTOCOLS[protocol][0]
         for family in FAMILIES:
             yield (
                 f"{protocol} over {FAMILY_NAMES[family]}",
-                inet_diag.request(inet_diag.ADDRESS_FAMILIES[family], number, 0),
+                inet_request.request(inet_request.ADDRESS_FAMILIES[family], number, 0),
             )
     elif protocol == "unix":
         yield protocol, unix_diag.request(0)

@@ -6,8 +6,7 @@ from _functools import partial
 from errno import ENOENT, EOPNOTSUPP
 from itertools import chain
 
-from ..decode import inet_diag
-from ..decode.sock_diag import STATES
+from ..decode import inet_request
 from ..errors import NetinspectError, NetlinkError, UsageError
 from ..netlink.transport import NETLINK_SOCK_DIAG, Dump
 from .dumps import whole_dump
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from ..batch import Batch
+    from ..decode.inet_diag import Decoder
     from ..filters import Expression
     from ..netlink.messages import Run
 
@@ -136,7 +136,7 @@ class Listing(BaseListing):
 
     def _protocol(self, protocol: str, place: Place, names: InterfaceNames) -> Iterator[Batch]:
         try:
-            if protocol in inet_diag.PROTOCOLS:
+            if protocol in inet_request.PROTOCOLS:
                 yield from self._inet(protocol, place, names)
             elif protocol == "unix":
                 yield from self._unix(place)
@@ -148,30 +148,30 @@ class Listing(BaseListing):
             yield from self._missing(protocol, place)
 
     def _inet(self, protocol: str, place: Place, names: InterfaceNames) -> Iterator[Batch]:
-        decoder = inet_diag.Decoder(protocol, names.__getitem__)
-        families = [inet_diag.ADDRESS_FAMILIES[name] for name in FAMILIES if name in self.query.families]
+        families = [inet_request.ADDRESS_FAMILIES[name] for name in FAMILIES if name in self.query.families]
         if protocol == "tcp" and len(families) == 2:
             try:
-                yield from _ipv4_first(self._family(protocol, inet_diag.AF_UNSPEC, place, decoder))
+                yield from _ipv4_first(self._family(protocol, inet_request.AF_UNSPEC, place, names))
                 return
             except NetlinkError as error:
                 if error.errno != EOPNOTSUPP:
                     raise  # else this kernel cannot dump both families in one
         for family in families:
-            yield from self._family(protocol, family, place, decoder)
+            yield from self._family(protocol, family, place, names)
 
-    def _family(self, protocol: str, family: int, place: Place, decoder: inet_diag.Decoder) -> Iterator[Batch]:
+    def _family(self, protocol: str, family: int, place: Place, names: InterfaceNames) -> Iterator[Batch]:
         def batches(bytecode: bytes) -> Iterator[Batch]:
-            request = inet_diag.request(
+            request = inet_request.request(
                 family,
-                inet_diag.PROTOCOLS[protocol][0],
+                inet_request.PROTOCOLS[protocol][0],
                 self.query.states,
                 tcp_info=self.query.tcp_info,
                 memory=self.query.memory,
                 bytecode=bytecode,
             )
             operation = f"listing {protocol} sockets"
-            return self._dump(request, operation, place, decoder.batches, inet_diag.identities)
+            decoder = _InetDecoder(protocol, names)
+            return self._dump(request, operation, place, decoder.batches, decoder.identities)
 
         if self.query.expression is None:
             yield from batches(b"")
@@ -222,6 +222,8 @@ class Listing(BaseListing):
         return self._selected(batches, place)
 
     def _in_states(self, batch: Batch) -> Batch:
+        from ..decode.sock_diag import STATES
+
         wanted = {name for number, name in enumerate(STATES[:14]) if self.query.states >> number & 1}
         if "CLOSE" in wanted:
             wanted.add("UNCONNECTED")
@@ -287,6 +289,28 @@ class Listing(BaseListing):
         (self.problems if missing else self.notes).append(
             f"{sockets} are not listed: {lacking}; try `modprobe {module}`"
         )
+
+
+class _InetDecoder:
+    """The decoder of inet_diag, loaded when the kernel has been asked, and is at work."""
+
+    def __init__(self, protocol: str, names: InterfaceNames) -> None:
+        self._protocol = protocol
+        self._names = names
+        self._decoder: Decoder | None = None
+
+    def batches(self, run: Run) -> Iterator[Batch]:
+        if self._decoder is None:
+            from ..decode.inet_diag import Decoder
+
+            self._decoder = Decoder(self._protocol, self._names.__getitem__)
+        return self._decoder.batches(run)
+
+    @staticmethod
+    def identities(run: Run) -> array[int]:
+        from ..decode.inet_diag import identities
+
+        return identities(run)
 
 
 def _ipv4_first(batches: Iterator[Batch]) -> Iterator[Batch]:

@@ -184,14 +184,15 @@ class OutputOptions:
         hosts: HostNames | None = None,
         host_fields: Sequence[str] = ("local_address", "remote_address"),
         in_order: bool = False,
+        modules: Sequence[str] = (),
     ) -> None:
         """Writes batches in the chosen format: these fields of them or, as a table, these columns.
 
         With ``hosts`` rows wait for the names of ``host_fields``, and others do not wait for them, unless rows are to
         stay in order.
         """
-        # The kernel may need a while for the first rows: what writes them is loaded meanwhile.
-        _load_aside("netinspect.render.table" if self.format == "table" else "netinspect.render.structured")
+        # The kernel may need a while for the first rows: what decodes and writes them is loaded meanwhile.
+        _load_aside(*modules, "netinspect.render.table" if self.format == "table" else "netinspect.render.structured")
         rest = iter(batches)
         batches = chain(list(islice(rest, 1)), rest)
         writer = self.writer(fields, columns, environment)
@@ -210,14 +211,19 @@ class OutputOptions:
             environment.complain("some host names did not come in time: those addresses are shown as numbers")
 
 
-def _load_aside(module: str) -> None:
-    """Has a thread load a module that will be needed soon."""
-    if module in sys.modules:
+def _load_aside(*modules: str) -> None:
+    """Has a thread load modules that will be needed soon."""
+
+    def load() -> None:
+        for module in modules:
+            __import__(module)
+
+    if sys.modules.keys() >= set(modules):
         return
     try:
-        _thread.start_new_thread(__import__, (module,))
+        _thread.start_new_thread(load, ())
     except RuntimeError:
-        return  # no more threads allowed: it is loaded when it is needed
+        return  # no more threads allowed: they are loaded when they are needed
 
 
 def status_of(listing: Listed, environment: Environment) -> int:

@@ -264,6 +264,9 @@ def run(arguments: Sequence[str], environment: Environment) -> int:
     return options.output.run(_View(options, environment).once, environment)
 
 
+_DECODERS = ("netinspect.decode.inet_diag",)
+
+
 class _View:
     """What a run of the command shows, once or again and again; names are kept from one time to the next."""
 
@@ -295,7 +298,9 @@ class _View:
             )
         else:
             batches = output.sorted(batches, Batch, [field for field in _ENDPOINTS if field in options.fields])
-            output.write(batches, options.fields, self._columns, self._environment, hosts=self._hosts)
+            output.write(
+                batches, options.fields, self._columns, self._environment, hosts=self._hosts, modules=_DECODERS
+            )
         return status_of(listing, self._environment)
 
     def _columns(self) -> list[Column]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from struct import pack
 from sys import byteorder
 
 from ..batch import NONE, Batch, Constant, Plain
-from ..netlink.messages import NLM_F_DUMP, attribute, attributes, malformed, message
+from ..netlink.messages import attributes, malformed
+from .inet_request import ADDRESS_FAMILIES, AF_INET, INET_DIAG_INFO, INET_DIAG_SKMEMINFO, PROTOCOLS
 from .sock_diag import (
-    SOCK_DIAG_BY_FAMILY,
     STATES,
     UNCONNECTED_STATES,
     IPv4Texts,
@@ -33,34 +32,8 @@ if TYPE_CHECKING:
     from ..batch import Column
     from ..netlink.messages import Layout, Run
 
-AF_UNSPEC = 0
-AF_INET = 2
-AF_INET6 = 10
-ADDRESS_FAMILIES = {"inet": AF_INET, "inet6": AF_INET6}
-
-PROTOCOLS = {
-    "tcp": (6, "stream"),
-    "udp": (17, "dgram"),
-    "dccp": (33, "dccp"),
-    "sctp": (132, "seqpacket"),
-    "udplite": (136, "dgram"),
-    "raw": (255, "raw"),
-    "mptcp": (262, "stream"),
-}
-"""IP protocol number (linux/in.h) and socket type of what inet_diag lists."""
-
 CONNECTED_PROTOCOLS = frozenset(("tcp", "mptcp", "sctp", "dccp"))
 
-TCPDIAG_GETSOCK = 18
-"""The interface before SOCK_DIAG_BY_FAMILY. Only it can dump both families of TCP in one walk of the kernel's table."""
-
-INET_DIAG_REQ_BYTECODE = 1
-INET_DIAG_REQ_PROTOCOL = 3
-
-INET_DIAG_INFO = 2
-INET_DIAG_VEGASINFO = 3
-INET_DIAG_CONG = 4
-INET_DIAG_SKMEMINFO = 7
 INET_DIAG_SHUTDOWN = 8
 INET_DIAG_DCTCPINFO = 9
 INET_DIAG_SKV6ONLY = 11
@@ -124,37 +97,6 @@ _MAPPED = bytes(10) + b"\xff\xff"
 
 _LISTEN = 10
 _LONGEST = 0x7FFFFFFF
-
-
-def request(
-    family: int,
-    protocol: int,
-    states: int,
-    *,
-    tcp_info: bool = False,
-    memory: bool = False,
-    bytecode: bytes = b"",
-) -> bytes:
-    """A dump of one protocol in the states whose bits are set (struct inet_diag_req_v2).
-
-    TCP can be dumped for AF_UNSPEC: both families in one (struct inet_diag_req).
-    """
-    extensions = 0
-    if tcp_info:
-        extensions |= 1 << INET_DIAG_INFO - 1 | 1 << INET_DIAG_VEGASINFO - 1 | 1 << INET_DIAG_CONG - 1
-    if memory:
-        extensions |= 1 << INET_DIAG_SKMEMINFO - 1
-    if family == AF_UNSPEC:
-        payload = pack("=BxxB48xII", family, extensions, states, 0)
-    else:
-        payload = pack("=BBBxI48x", family, protocol if protocol < 256 else 255, extensions, states)
-    if bytecode:
-        payload += attribute(INET_DIAG_REQ_BYTECODE, bytecode)
-    if protocol > 255:
-        # The header's field has eight bits only (since 5.10, for MPTCP).
-        payload += attribute(INET_DIAG_REQ_PROTOCOL, pack("=I", protocol))
-    kind = TCPDIAG_GETSOCK if family == AF_UNSPEC else SOCK_DIAG_BY_FAMILY
-    return message(kind, NLM_F_DUMP, payload)
 
 
 class Decoder:

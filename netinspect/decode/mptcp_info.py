@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..records import MptcpInfo
-from .inet_diag import INET_DIAG_INFO
+from .inet_request import INET_DIAG_INFO
 from .sock_diag import GrowingStruct, place
 
 TYPE_CHECKING = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from struct import pack, unpack_from
 
 from ..netlink.messages import NLM_F_DUMP, message
-from .sock_diag import SOCK_DIAG_BY_FAMILY
+from .inet_request import SOCK_DIAG_BY_FAMILY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

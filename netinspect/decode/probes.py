@@ -9,18 +9,17 @@ from __future__ import annotations
 from struct import pack
 
 from ..netlink.messages import HEADER_SIZE, NLM_F_ACK, NLM_F_DUMP, attribute, attributes, malformed, message
-from .inet_diag import (
+from .inet_diag import INET_DIAG_CGROUP_ID, INET_DIAG_MARK
+from .inet_filter import INET_DIAG_BC_AUTO, INET_DIAG_BC_CGROUP_COND, INET_DIAG_BC_DEV_COND, INET_DIAG_BC_MARK_COND
+from .inet_request import (
     AF_INET,
     AF_INET6,
-    INET_DIAG_CGROUP_ID,
     INET_DIAG_CONG,
     INET_DIAG_INFO,
-    INET_DIAG_MARK,
     INET_DIAG_SKMEMINFO,
+    SOCK_DIAG_BY_FAMILY,
     request,
 )
-from .inet_filter import INET_DIAG_BC_AUTO, INET_DIAG_BC_CGROUP_COND, INET_DIAG_BC_DEV_COND, INET_DIAG_BC_MARK_COND
-from .sock_diag import SOCK_DIAG_BY_FAMILY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

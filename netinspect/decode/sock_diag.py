@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from ..netlink.arrays import array
     from ..netlink.messages import Layout, Run
 
-SOCK_DIAG_BY_FAMILY = 20
-
 STATES = (
     "UNKNOWN",
     "ESTABLISHED",

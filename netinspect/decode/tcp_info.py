@@ -6,7 +6,8 @@ from itertools import repeat
 from sys import byteorder
 
 from ..batch import NONE, Batch, Coded, Constant, Nested, converted
-from .inet_diag import INET_DIAG_BBRINFO, INET_DIAG_CONG, INET_DIAG_DCTCPINFO, INET_DIAG_INFO, INET_DIAG_VEGASINFO
+from .inet_diag import INET_DIAG_BBRINFO, INET_DIAG_DCTCPINFO
+from .inet_request import INET_DIAG_CONG, INET_DIAG_INFO, INET_DIAG_VEGASINFO
 from .sock_diag import GrowingStruct, cookies, figures, numbers, place, text
 
 TYPE_CHECKING = False

@@ -6,8 +6,8 @@ from struct import pack
 
 from ..batch import NONE, Batch, Constant
 from ..netlink.messages import NLM_F_DUMP, message
+from .inet_request import SOCK_DIAG_BY_FAMILY
 from .sock_diag import (
-    SOCK_DIAG_BY_FAMILY,
     TYPES,
     UNCONNECTED_STATES,
     attribute_u32,

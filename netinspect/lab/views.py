@@ -7,7 +7,7 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..decode import conntrack, conntrack_filter, inet_diag
+from ..decode import conntrack, conntrack_filter, inet_diag, inet_request
 from ..netlink.transport import NETLINK_NETFILTER, NETLINK_SOCK_DIAG, Dump, connect
 from ..render.lines import endpoint as endpoint
 from ..render.lines import socket_line as socket_line
@@ -124,7 +124,7 @@ def sockets(host: Host, protocols: tuple[str, ...] = ("tcp", "udp")) -> list[Soc
         families = (socket.AF_UNSPEC,) if protocol == "tcp" else (socket.AF_INET, socket.AF_INET6)
         for family in families:
             opened = host.call(lambda: connect(NETLINK_SOCK_DIAG))
-            request = inet_diag.request(family, inet_diag.PROTOCOLS[protocol][0], 0xFFFF)
+            request = inet_request.request(family, inet_request.PROTOCOLS[protocol][0], 0xFFFF)
             decoder = inet_diag.Decoder(protocol, host.interface_name)
             for run in Dump(opened, request, f"listing the {protocol} sockets of {host.name}"):
                 found += (record for batch in decoder.batches(run) for record in batch)
