@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -287,9 +288,13 @@ def test_what_only_some_kinds_have_is_as_ip_tells_it(kinds: Namespace, need: Cal
                 known = FIELDS[field][name]
                 if known:
                     assert getattr(getattr(one, field), known) == in_our_words(name, value), (one.name, name)
-    assert seen == set(FIELDS)
+    # On some machines only root may make these.
+    tunnels = os.access("/dev/net/tun", os.R_OK | os.W_OK)
+    assert seen == set(FIELDS) - (set() if tunnels else {"tun"})
     assert (ours["vx0"].parent, ours["vx0"].parent_index) == ("v0", ours["v0"].index)
-    assert (ours["tap0"].mode, ours["tun0"].mode, ours["mt0"].mode) == ("tap", "tun", "vepa")
+    assert ours["mt0"].mode == "vepa"
+    if tunnels:
+        assert (ours["tap0"].mode, ours["tun0"].mode) == ("tap", "tun")
     rows = json.loads(kinds.netinspect("links", "-j").stdout)
     jsonschema.validate(rows, array_schema(Link))
     other = Namespace()
