@@ -94,10 +94,18 @@ class Coded(Rows):
         return [self.table[code] for code in codes] if isinstance(row, slice) else self.table[codes]
 
 
+def diverse(values: Sequence[Any], share: int = 2) -> bool:
+    """Whether more than one in ``share`` values is met for the first time, as far as the first ones tell.
+
+    Then it does not pay to keep what is made of them.
+    """
+    sample = values[:_SAMPLE]
+    return share * len(set(sample)) > len(sample)
+
+
 def converted(values: Sequence[Any], convert: Callable[[Sequence[Any]], Sequence[Any]]) -> Sequence[Any]:
     """What ``convert`` makes of a column, value by value: codes where values repeat, as far as the first ones tell."""
-    sample = values[:_SAMPLE]
-    if 2 * len(set(sample)) > len(sample):
+    if diverse(values):
         return convert(values)
     distinct = list(set(values))
     return Coded(values, dict(zip(distinct, convert(distinct), strict=True)))

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from itertools import repeat
 
-from ..batch import NONE, Batch, Coded, Constant, Nested
-from .rows import Cell, Texts, diverse, literal, rows
+from ..batch import NONE, Batch, Coded, Constant, Nested, diverse
+from .rows import Cell, Texts, literal, rows
 from .table import Column
 from .text import printable
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from _operator import getitem
 
-from ..batch import Constant
-from .rows import Cell, Endpoints, Texts, diverse, literal, rows
+from ..batch import Constant, diverse
+from .rows import Cell, Endpoints, Texts, literal, rows
 from .text import printable
 
 TYPE_CHECKING = False

@@ -6,7 +6,7 @@ one ``%`` then fills in all numbers of the whole batch. So a row costs a few poi
 
 from __future__ import annotations
 
-from ..batch import Constant
+from ..batch import Constant, diverse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 
 _CACHED = 20_000
 """Texts that a cache keeps: a few MiB, so that memory stays flat whatever a table holds."""
-
-
-_SAMPLE = 64
 
 
 class Cell:
@@ -76,15 +73,6 @@ class Texts(dict["Any", str]):
             self.clear()
         text = self[value] = self._make(value)
         return text
-
-
-def diverse(values: Sequence[Any], share: int = 2) -> bool:
-    """Whether more than one in ``share`` values is met for the first time, as far as the first ones tell.
-
-    Then it does not pay to keep their texts.
-    """
-    sample = values[:_SAMPLE]
-    return share * len(set(sample)) > len(sample)
 
 
 class Endpoints:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from itertools import repeat
 
-from ..batch import NONE, Constant, Plain
-from .rows import Cell, Endpoints, Texts, diverse, literal, rows
+from ..batch import NONE, Constant, Plain, diverse
+from .rows import Cell, Endpoints, Texts, literal, rows
 from .text import printable, printable_column
 
 TYPE_CHECKING = False
