@@ -6,7 +6,6 @@ from struct import pack
 from sys import byteorder
 
 from ..batch import NONE, Batch, Constant, Plain, interleaved
-from ..netlink.arrays import array
 from ..netlink.messages import HEADER_SIZE, NLM_F_DUMP, attribute, malformed, message
 from .rtnetlink import (
     AF_MPLS,
@@ -212,12 +211,7 @@ def _destination_uppers(decoder: Decoder, run: Run, layout: Layout) -> Column:
     at, size = layout.get(RTA_DST, (0, 0))
     if size != 16:
         return _destination_bits(decoder, run, layout)
-    pairs = array("I", bytes(8 * run.count))
-    pairs[0::2], pairs[1::2] = run.words(at), run.words(at + 4)
-    uppers = array("Q", pairs.tobytes())
-    if byteorder == "little":
-        uppers.byteswap()
-    return uppers.tolist()
+    return run.be64(at)
 
 
 def _sources(decoder: Decoder, run: Run, layout: Layout) -> Column:

@@ -178,7 +178,10 @@ class Run:
         low = self.be32(offset + 4)
         if self.same(offset) and not self.words(offset)[0]:
             return low  # as most counters are
-        return [high << 32 | rest for high, rest in zip(self.be32(offset), low, strict=True)]
+        column = self._pairs(offset)
+        if sys.byteorder == "little":
+            column.byteswap()
+        return column.tolist()
 
     def words(self, offset: int) -> array[int]:
         """The 32-bit numbers at ``offset`` (a multiple of four), in host order, as they lie: four bytes each."""
@@ -190,9 +193,13 @@ class Run:
 
     def u64(self, offset: int) -> list[int]:
         """The 64-bit number at ``offset`` (a multiple of four), in host order."""
+        return self._pairs(offset).tolist()
+
+    def _pairs(self, offset: int) -> array[int]:
+        """The 64-bit numbers at ``offset``, in host order, as they lie: eight bytes each."""
         pairs = array("I", bytes(8 * self.count))
         pairs[0::2], pairs[1::2] = self.words(offset), self.words(offset + 4)
-        return memoryview(pairs).cast("B").cast("Q").tolist()
+        return array("Q", pairs.tobytes())
 
     def same(self, offset: int) -> bool:
         """Whether all messages have the same 32-bit number at ``offset`` (a multiple of four)."""
