@@ -148,18 +148,19 @@ class Listing(BaseListing):
             yield from self._missing(protocol, place)
 
     def _inet(self, protocol: str, place: Place, names: InterfaceNames) -> Iterator[Batch]:
+        decoder = _InetDecoder(protocol, names)
         families = [inet_request.ADDRESS_FAMILIES[name] for name in FAMILIES if name in self.query.families]
         if protocol == "tcp" and len(families) == 2:
             try:
-                yield from _ipv4_first(self._family(protocol, inet_request.AF_UNSPEC, place, names))
+                yield from _ipv4_first(self._family(protocol, inet_request.AF_UNSPEC, place, decoder))
                 return
             except NetlinkError as error:
                 if error.errno != EOPNOTSUPP:
                     raise  # else this kernel cannot dump both families in one
         for family in families:
-            yield from self._family(protocol, family, place, names)
+            yield from self._family(protocol, family, place, decoder)
 
-    def _family(self, protocol: str, family: int, place: Place, names: InterfaceNames) -> Iterator[Batch]:
+    def _family(self, protocol: str, family: int, place: Place, decoder: _InetDecoder) -> Iterator[Batch]:
         def batches(bytecode: bytes) -> Iterator[Batch]:
             request = inet_request.request(
                 family,
@@ -170,7 +171,6 @@ class Listing(BaseListing):
                 bytecode=bytecode,
             )
             operation = f"listing {protocol} sockets"
-            decoder = _InetDecoder(protocol, names)
             return self._dump(request, operation, place, decoder.batches, decoder.identities)
 
         if self.query.expression is None:

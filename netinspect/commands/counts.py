@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..environment import Environment
+    from .output import OutputOptions
 
     Key = tuple[Any, ...]
 
@@ -35,29 +36,29 @@ def tally(batches: Iterable[Batch], fields: Sequence[str], kind: int) -> list[tu
     return sorted(found.items(), key=lambda item: (kinds.index(item[0][:kind]), -item[1], item[0][kind:]))
 
 
-def write_counts(
-    records: Sequence[Any], record: Any, form: str, environment: Environment, *, heading: bool, told_apart: bool
-) -> None:
-    """Writes counts, whose type is ``record``, as a table with their total, or as JSON, NDJSON or CSV.
-
-    They tell their namespace where namespaces are to be ``told_apart``.
-    """
+def write_counts(records: Sequence[Any], record: Any, output: OutputOptions, environment: Environment) -> None:
+    """Writes counts, whose type is ``record``, in the chosen format; a table with their total."""
     fields = [field for field in record._fields if field != "netns"]
     number = fields[-1]
-    if form != "table":
+    if output.format != "table":
         from ..render.structured import writer_of
 
-        writer = writer_of(form, ["netns", *fields] if told_apart else fields, environment.write, heading=heading)
+        writer = writer_of(
+            output.format,
+            ["netns", *fields] if output.told_apart else fields,
+            environment.write,
+            heading=output.heading,
+        )
         writer.add(Batch.from_records(records))
         writer.end()
         return
     from ..render.table import Field, Table
 
     columns = [Field(field.capitalize(), field, number=field == number) for field in fields]
-    if told_apart:
+    if output.told_apart:
         columns.insert(0, Field("Namespace", "netns"))
-    words = dict.fromkeys(record._fields, "") | {"netns" if told_apart else fields[0]: "total"}
+    words = dict.fromkeys(record._fields, "") | {"netns" if output.told_apart else fields[0]: "total"}
     total = record(**words | {number: sum(getattr(one, number) for one in records)})
-    table = Table(columns, environment.write, heading=heading)
+    table = Table(columns, environment.write, heading=output.heading)
     table.add(Batch.from_records([*records, total]))
     table.end()

@@ -84,10 +84,15 @@ class Options:
             kind=chosen.get("kind"),
             master=chosen.get("master"),
             up="up" in chosen,
-            statistics=self.rates is not None or "statistics" in (*self.fields, *self.output.sort) or self.statistics,
+            statistics=self.statistics or self.rates is not None or "statistics" in self._needed,
         )
         if self.tree and (self.output.format != "table" or self.output.columns or self.output.sort):
             raise UsageError("--tree is a drawing: it goes with no other format, and no --columns or --sort")
+
+    @property
+    def _needed(self) -> list[str]:
+        """The record's fields that are shown or sorted by."""
+        return [*self.fields, *(key.removeprefix("-") for key in self.output.sort)]
 
     @property
     def fields(self) -> list[str]:

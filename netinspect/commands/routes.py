@@ -247,14 +247,7 @@ class _View:
         from .route_summary import counts
 
         output = self._options.output
-        write_counts(
-            counts(batches),
-            RouteCount,
-            output.format,
-            self._environment,
-            heading=output.heading,
-            told_apart=output.told_apart,
-        )
+        write_counts(counts(batches), RouteCount, output, self._environment)
 
     def _columns(self) -> list[Column]:
         from ..render.routes import Details

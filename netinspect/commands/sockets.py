@@ -288,14 +288,7 @@ class _View:
             from .counts import write_counts
             from .summary import counts
 
-            write_counts(
-                counts(batches),
-                SocketCount,
-                output.format,
-                self._environment,
-                heading=output.heading,
-                told_apart=output.told_apart,
-            )
+            write_counts(counts(batches), SocketCount, output, self._environment)
         else:
             batches = output.sorted(batches, Batch, [field for field in _ENDPOINTS if field in options.fields])
             output.write(
