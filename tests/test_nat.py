@@ -149,7 +149,7 @@ def test_conntrack_shows_the_same_value_for_value(world: World, need: Callable[[
             listing = world.gateway.run("conntrack", "-L", "-f", family, "-o", "extended,id").stdout
             for line in listing.splitlines():
                 entry = of_conntrack(re.sub(r" \[start=.*?\]| delta-time=\d+", "", line))
-                found[entry["id"]] = entry | {"started": " [start=" in line}
+                found[entry["id"]] = entry | {"started": " delta-time=" in line}
         return found
 
     def ours() -> dict[int, dict[str, Any]]:
