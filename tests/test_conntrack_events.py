@@ -33,7 +33,7 @@ def entries(count: int, first: int = 0) -> list[Entry]:
     ]
 
 
-def flush(namespace: Namespace) -> None:
+def flush(namespace: Namespace | Host) -> None:
     """Takes all entries away."""
     opened = namespace.call(lambda: connect(NETLINK_NETFILTER))
     opened.send(message(IPCTNL_MSG_CT_DELETE, NLM_F_ACK, flow_body(0)))
