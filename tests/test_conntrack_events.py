@@ -19,6 +19,7 @@ from netinspect.collect.flows import Listing
 from netinspect.collect.places import Place
 from netinspect.decode.conntrack import IPCTNL_MSG_CT_DELETE, IPCTNL_MSG_CT_NEW, flow_body
 from netinspect.decode.conntrack_events import event_runs
+from netinspect.lab import Host
 from netinspect.netlink.messages import NLM_F_ACK, message
 from netinspect.netlink.transport import NETLINK_NETFILTER, connect
 
