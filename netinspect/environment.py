@@ -31,7 +31,7 @@ class Environment:
 
     def progress(self, text: str) -> None:
         """One line on standard error that is no complaint: what is going on."""
-        from .render.text import printable
+        from .engine.text import printable
 
         self._error(f"{printable(text)}\n".encode("utf-8", "backslashreplace"))
 
@@ -40,7 +40,7 @@ class Environment:
         if text in self._complained:
             return
         self._complained.add(text)
-        from .render.text import printable
+        from .engine.text import printable
 
         lines = [printable(line) for line in text.split("\n")]
         self._error(("netinspect: " + "\n".join(lines) + "\n").encode("utf-8", "backslashreplace"))

@@ -9,6 +9,7 @@ from .errors import ExitStatus, NetinspectError, UsageError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import ModuleType
 
     from .environment import Environment
 
@@ -34,7 +35,38 @@ COMMANDS = {
     "schema": "the JSON schema of a command's output",
     "help": "help for a command; `help --man` prints the man page",
 }
-"""Command names and what they do; each is a module in netinspect.commands with ``run(arguments, environment)``."""
+"""Command names and what they do."""
+
+_MODULES = {
+    "sockets": "nouns.sockets.command",
+    "routes": "nouns.routing.command",
+    "links": "nouns.links.command",
+    "addresses": "nouns.links.command_addresses",
+    "neighbours": "nouns.routing.command_neighbours",
+    "rules": "nouns.routing.command_rules",
+    "netstat": "netstat.command",
+    "conntrack": "nouns.conntrack.command",
+    "groups": "nouns.groups.command",
+    "nat": "nouns.nat.command",
+    "stats": "nouns.statistics.command",
+    "explain": "manual.command_explain",
+    "capabilities": "nouns.capabilities.command",
+    "wait": "waiting.command",
+    "assert": "waiting.command_assert",
+    "snapshot": "snapshots.command",
+    "diff": "snapshots.command_diff",
+    "lab": "lab.command",
+    "schema": "manual.command_schema",
+    "help": "manual.command_help",
+}
+"""Where the commands are: each module has ``COMMAND`` and ``run(arguments, environment)``."""
+
+
+def module_of(name: str) -> ModuleType:
+    """The module of a command."""
+    module: ModuleType = __import__(f"netinspect.{_MODULES[name]}", fromlist=("run",))
+    return module
+
 
 EXIT_STATUSES = {
     ExitStatus.OK: "all well",
@@ -89,7 +121,7 @@ def run(arguments: Sequence[str], environment: Environment) -> int:
 
 def _trouble(arguments: Sequence[str]) -> int:
     """The exit status of a command that failed: a few say something else with 1, as diff(1) does."""
-    module = sys.modules.get(f"netinspect.commands.{arguments[0]}") if arguments else None
+    module = sys.modules.get(f"netinspect.{_MODULES.get(arguments[0])}") if arguments else None
     status: int = getattr(module, "TROUBLE", ExitStatus.FAILED)
     return status
 
@@ -106,8 +138,7 @@ def _dispatch(arguments: Sequence[str], environment: Environment) -> int:
         return ExitStatus.OK
     if name not in COMMANDS:
         raise UsageError(f"no command {name!r}: {', '.join(COMMANDS)} (see `netinspect --help`)")
-    module = __import__(f"netinspect.commands.{name}", fromlist=("run",))
-    status: int = module.run(list(arguments[1:]), environment)
+    status: int = module_of(name).run(list(arguments[1:]), environment)
     return status
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from functools import partial
 
-    from .batch import Batch, Column
+    from .engine.columns import Batch, Column
 else:
     from _functools import partial  # functools itself takes long to import
 
@@ -463,7 +463,7 @@ def raw_sockets(family: str) -> Batch:
     The port of a raw socket is its IP protocol. What procfs does not tell is None: cookie, interface, mark and the
     like. None are listed where the kernel lacks the family. Raises NetinspectError where a line makes no sense.
     """
-    from .batch import NONE, Batch, Constant
+    from .engine.columns import NONE, Batch, Constant
 
     name = "raw" if family == "inet" else "raw6"
     try:
@@ -487,7 +487,7 @@ _RAW_FIELDS = (
 
 def _raw_row(fields: list[str]) -> tuple[str | int, ...]:
     """One line of /proc/net/raw: sl, local, remote, st, tx:rx, tr:when, retrnsmt, uid, timeout, inode and more."""
-    from .decode.sock_diag import UNCONNECTED_STATES
+    from .nouns.sockets.decode_common import UNCONNECTED_STATES
 
     send_queue, receive_queue = fields[4].split(":")
     return (

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
+from availability import unavailable
 from hypothesis import settings
 from throwaway import Namespace, own_world
 
@@ -47,10 +48,3 @@ def need() -> Callable[[str], None]:
             unavailable(f"{program} is not installed")
 
     return check
-
-
-def unavailable(reason: str) -> None:
-    """This test cannot run here: a skip, or a failure where skips are not allowed."""
-    if os.environ.get("NETINSPECT_NO_SKIP"):
-        pytest.fail(f"would skip: {reason}")
-    pytest.skip(reason)

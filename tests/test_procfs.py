@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import unavailable
+from availability import unavailable
 from throwaway import Namespace, unshare
 
 from netinspect import procfs

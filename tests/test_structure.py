@@ -9,47 +9,59 @@ import sys
 from pathlib import Path
 
 import pytest
+from import_budget import HEAVY
 
 PACKAGE = Path(__file__).parent.parent / "netinspect"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-MAY_IMPORT = {
-    "netlink": {"errors", "netlink"},
-    "decode": {"errors", "netlink", "batch", "records", "decode", "filters"},
-    "records": {"records"},
-    "render": {"batch", "records", "render", "errors"},
-    "joins": {"batch", "records", "joins", "procfs", "errors", "render"},
-    "filters": {"errors", "records", "filters", "decode", "procfs", "joins", "namespaces", "render"},
-    "collect": {
-        *("errors", "netlink", "decode", "batch", "records", "filters", "joins", "procfs", "namespaces", "collect"),
-        "render",
-    },
+ROOMS = {
+    "errors": set(),
+    "records": set(),
+    "uapi": set(),
+    "engine": {"errors", "environment", "records", "uapi", "procfs"},
+    "environment": {"errors", "engine"},
+    "procfs": {"errors", "uapi", "engine", "nouns"},
+    "netfilter": {"errors", "records", "uapi", "engine", "procfs"},
+    "nouns": {"errors", "environment", "records", "uapi", "engine", "procfs", "netfilter", "", "netstat"},
+    "netstat": {"errors", "environment", "records", "uapi", "engine", "procfs", "nouns", ""},
+    "lab": {"errors", "environment", "records", "uapi", "engine", "nouns", "waiting"},
+    "waiting": {"errors", "environment", "records", "uapi", "engine", "nouns"},
+    "snapshots": {"errors", "environment", "records", "uapi", "engine", "nouns", "waiting", ""},
+    "testing": {"errors", "records", "engine", "nouns", "lab", "waiting"},
+    "api": {"errors", "records", "engine", "nouns", "waiting", "snapshots"},
+    "manual": {"errors", "environment", "records", "engine", "main", ""},
 }
-"""What each room may touch. ``render`` below the commands is render.text, which makes untrusted text printable."""
+"""Which rooms a room may import from beside itself. The root, "", has the version."""
 
-HEAVY = frozenset(
-    (
-        *(
-            "argparse",
-            "asyncio",
-            "collections",
-            "contextlib",
-            "dataclasses",
-            "enum",
-            "functools",
-            "inspect",
-            "ipaddress",
-            "json",
-        ),
-        *("logging", "pathlib", "pyroute2", "re", "scapy", "shutil", "signal", "socket", "subprocess", "tabulate"),
-        *("tempfile", "threading", "tokenize", "typing", "weakref"),
-    )
-)
-"""Modules that cost milliseconds to load."""
+BELOW = ("errors", "records", "uapi", "procfs", "netfilter", "engine")
+"""What every layer of a noun may import."""
+
+LAYERS = {
+    "request": {"request", "decode", "filter"},
+    "decode": {"request", "decode"},
+    "counters": {"decode"},
+    "names": {"names"},
+    "filter": {"request", "decode", "filter"},
+    "owners": {"request", "decode", "listing", "owners"},
+    "peers": {"owners", "peers"},
+    "listing": {"request", "decode", "filter", "names", "owners", "peers", "listing", "counters"},
+    "events": {"request", "decode", "filter", "names", "owners", "peers", "listing", "events"},
+    "diagnose": {"request", "decode", "filter", "names", "owners", "listing", "diagnose"},
+    "render": {"render"},
+}
+"""What the layers of nouns may import of nouns; the first word of a module's name tells its layer.
+
+``command`` may import every layer.
+"""
+
+
+def name_of(path: Path) -> str:
+    """The dotted name of a module within the package; that of a package has no more than its folders."""
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix("__init__").rstrip(".")
 
 
 def imports(path: Path) -> set[str]:
-    """The rooms of this package that a module imports when it is loaded or later, but for annotations."""
+    """The modules of this package that a module imports when it is loaded or later, but for annotations."""
     tree = ast.parse(path.read_text())
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
@@ -58,30 +70,77 @@ def imports(path: Path) -> set[str]:
     found = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.level:
-            base = package[: len(package) - node.level + 1]
-            names = [node.module] if node.module else [alias.name for alias in node.names]
-            found |= {(*base, *(name or "").split("."))[0] for name in names}
+            base = ".".join((*package[: len(package) - node.level + 1], *filter(None, [node.module])))
+            for alias in node.names:
+                inside = f"{base}.{alias.name}".lstrip(".")
+                found.add(inside if inside in NAMES else base)
     return found
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_imports_go_one_way(path: Path) -> None:
-    room = path.relative_to(PACKAGE).parts[0]
-    if room in MAY_IMPORT:
-        assert imports(path) <= MAY_IMPORT[room] | {"__version__"}
+NAMES = {name_of(path): path for path in MODULES}
+IMPORTS = {name: imports(path) for name, path in NAMES.items()}
 
 
-def test_only_render_text_is_used_below_the_commands() -> None:
-    for path in MODULES:
-        if path.relative_to(PACKAGE).parts[0] in ("joins", "filters", "collect"):
-            assert not re.search(r"from \.+render\.(?!text\b)", path.read_text()), path
+def layer_of(name: str) -> str | None:
+    """The layer of a noun's module, as ``decode`` of ``nouns.links.decode_kinds``; None for what is of no noun."""
+    parts = name.split(".")
+    return parts[-1].partition("_")[0] if parts[0] == "nouns" and len(parts) > 2 else None
 
 
-def test_attribute_numbers_are_in_decode_alone() -> None:
+def test_every_room_is_known() -> None:
+    assert {name.partition(".")[0] for name in NAMES} - {"", "main", "__main__"} <= set(ROOMS)
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_rooms_import_one_way(name: str) -> None:
+    room = name.partition(".")[0]
+    if room in ROOMS:
+        assert {other.partition(".")[0] for other in IMPORTS[name]} <= {room, *ROOMS[room]}
+
+
+@pytest.mark.parametrize("name", sorted(name for name in NAMES if layer_of(name)))
+def test_layers_of_nouns_import_one_way(name: str) -> None:
+    layer = layer_of(name)
+    if layer == "command":
+        return
+    assert layer in LAYERS, f"no layer is called {layer!r}"
+    for other in IMPORTS[name]:
+        if other.partition(".")[0] in BELOW:
+            continue
+        assert layer_of(other) in LAYERS[layer], other
+
+
+def test_nothing_but_commands_imports_a_command() -> None:
+    for name, others in IMPORTS.items():
+        if name.rpartition(".")[2].partition("_")[0] in ("command", "main", ""):
+            continue
+        commands = {other for other in others if other.rpartition(".")[2].partition("_")[0] == "command"}
+        assert commands <= {"engine.command"}, name
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    done: set[str] = set()
+
+    def visit(name: str, path: tuple[str, ...]) -> None:
+        assert name not in path, " -> ".join((*path[path.index(name) :], name))
+        if name in done:
+            return
+        for other in IMPORTS.get(name, ()):
+            # A package's own module imports nothing but what it re-exports.
+            if other not in (name, ""):
+                visit(other, (*path, name))
+        done.add(name)
+
+    for name in NAMES:
+        visit(name, ())
+
+
+def test_attribute_numbers_are_in_decoders_alone() -> None:
     name = r"(?:INET_DIAG|UNIX_DIAG|PACKET_DIAG|RTA|CTA|IFLA|IFA|NDA|FRA|NFTA)_[A-Z0-9_]+"
     pattern = re.compile(rf"^ *_?{name}(?:: *\w+)? *= *[0-9]", re.MULTILINE)
-    for path in MODULES:
-        if path.relative_to(PACKAGE).parts[0] not in ("decode", "lab"):
+    for module, path in NAMES.items():
+        room, layer = module.partition(".")[0], layer_of(module)
+        if layer not in ("request", "decode") and room not in ("uapi", "engine", "lab", "netfilter"):
             assert not pattern.search(path.read_text()), path
 
 

@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-from ..collect import flows as entries
-from ..collect import nat
-from ..collect.flow_filter import (
-    FlowFilter,
-    mark_of,
-    port_of,
-    prefix_of,
-    protocol_of,
-    state_of,
-    status_of,
-    zone_of,
-)
+from ..nouns.conntrack import listing as entries
+from ..nouns.conntrack.filter import FlowFilter, mark_of, port_of, prefix_of, protocol_of, state_of, status_of, zone_of
+from ..nouns.nat import listing as nat
 from .listed import Listed, places_of, several
 
 TYPE_CHECKING = False

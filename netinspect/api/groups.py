@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ..collect import groups as collected
-from ..collect import multicast_routing
-from ..collect.groups import FAMILIES, Query
 from ..errors import UsageError
+from ..nouns.groups import listing as collected
+from ..nouns.groups import listing_routing as multicast_routing
+from ..nouns.groups.listing import FAMILIES, Query
 from .listed import Listed, places_of, several
 
 TYPE_CHECKING = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..collect.places import EveryPlace, Place
+from ..engine.places import EveryPlace, Place
 from ..errors import UsageError
 
 TYPE_CHECKING = False
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Self
 
-    from ..batch import Batch
-    from ..collect.listing import BaseListing
+    from ..engine.columns import Batch
+    from ..engine.listing import BaseListing
 
 
 class Listed:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ..collect import addresses as collected_addresses
-from ..collect import links as collected_links
-from ..collect import neighbours as collected_neighbours
-from ..collect import routes as collected_routes
-from ..collect import rules as collected_rules
 from ..errors import UsageError
+from ..nouns.links import listing as collected_links
+from ..nouns.links import listing_addresses as collected_addresses
+from ..nouns.routing import listing as collected_routes
+from ..nouns.routing import listing_neighbours as collected_neighbours
+from ..nouns.routing import listing_rules as collected_rules
 from .listed import Listed, places_of, several
 
 TYPE_CHECKING = False
@@ -41,7 +41,7 @@ def routes(
 
     Raises UsageError for what makes no sense, and while iterating NamespaceError and NetlinkError.
     """
-    from ..joins.routing_names import numbered
+    from ..nouns.routing.names import numbered
 
     wanted = _known(families, collected_routes.FAMILIES)
     if match not in ("exact", "root", "match"):
@@ -65,7 +65,7 @@ def route_to(address: str, *, netns: str | None = None, **selectors: str | int) 
     ``selectors`` are those of `ip route get`: source (for its `from`), iif, oif, mark, uid, tos, ipproto, sport,
     dport. Raises UsageError, NamespaceError, and NetlinkError where no route leads there.
     """
-    from ..collect.route_lookup import Lookup, Lookups
+    from ..nouns.routing.listing_lookup import Lookup, Lookups
 
     words = [address]
     for name, value in selectors.items():
@@ -138,7 +138,7 @@ def links(
     query = collected_links.Query(several(names), kind=kind, master=master, up=up)
     places = places_of(netns, all_netns)
     if rates is not None:
-        from ..collect.rates import RatedListing
+        from ..nouns.links.listing_rates import RatedListing
 
         return Listed(RatedListing(query, places, rates))
     return Listed(collected_links.Listing(query, places))

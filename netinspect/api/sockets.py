@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..collect.joining import Selection, joined
-from ..collect.sockets import ALL_STATES, FAMILIES, PROTOCOLS, Listing, Query, family_of, state_mask
 from ..errors import UsageError
+from ..nouns.sockets.listing import ALL_STATES, FAMILIES, PROTOCOLS, Listing, Query, family_of, state_mask
+from ..nouns.sockets.listing_joined import Selection, joined
 from .listed import Listed, places_of, several
 
 TYPE_CHECKING = False
@@ -58,7 +58,7 @@ def sockets(
     expression = None
     mask = ALL_STATES if states is None else state_mask(several(states))
     if filter:
-        from ..filters import parse
+        from ..nouns.sockets.filter import parse
 
         expression = parse(filter, family=family_of(listed))
         if expression.states is not None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from ..collect.statistics import Listing, Query, tables_of
+from ..nouns.statistics.listing import Listing, Query, tables_of
 from .listed import Listed, places_of, several
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ..collect.samples import Sample
+    from ..nouns.statistics.listing_samples import Sample
     from ..records import HealthCheck
 
     Texts = str | Iterable[str]
@@ -44,7 +44,7 @@ def statistics(
 
 def save_sample(path: str, *, netns: Texts | None = None, all_netns: bool = False) -> None:
     """Writes all counters to a file, for ``since``. Raises NetinspectError."""
-    from ..collect.samples import save
+    from ..nouns.statistics.listing_samples import save
 
     save(path, Listing(Query(), places_of(netns, all_netns)).figures())
 
@@ -61,7 +61,7 @@ def health(
     It is about all that was counted or, with ``seconds`` or ``since`` as for ``statistics``, what happened in that
     time. Raises NamespaceError and NetinspectError. A check whose counters could not be read is ``unknown``.
     """
-    from ..collect.health import Health
+    from ..nouns.statistics.listing_health import Health
 
     return Health(places_of(netns, all_netns), seconds=seconds, since=_sample(since)).checks()
 
@@ -69,6 +69,6 @@ def health(
 def _sample(path: str | None) -> Sample | None:
     if path is None:
         return None
-    from ..collect.samples import load
+    from ..nouns.statistics.listing_samples import load
 
     return load(path)

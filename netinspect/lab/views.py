@@ -7,10 +7,13 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..decode import conntrack, conntrack_filter, inet_diag, inet_request
-from ..netlink.transport import NETLINK_NETFILTER, NETLINK_SOCK_DIAG, Dump, connect
-from ..render.lines import endpoint as endpoint
-from ..render.lines import socket_line as socket_line
+from ..engine.netlink.transport import NETLINK_NETFILTER, NETLINK_SOCK_DIAG, Dump, connect
+from ..nouns.conntrack import decode as conntrack
+from ..nouns.conntrack import request as conntrack_filter
+from ..nouns.sockets import decode_inet as inet_diag
+from ..nouns.sockets import request as inet_request
+from ..waiting.render import endpoint as endpoint
+from ..waiting.render import socket_line as socket_line
 from .topology import destination
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple, TypeVar
 
-from ..namespaces import inside
+from ..engine.namespaces import inside
 from .child import Descriptor, in_child
 from .errors import LabError
 

@@ -6,7 +6,7 @@ from itertools import zip_longest
 
 from ..errors import NetinspectError
 from ..records import Difference
-from ..render.lines import line
+from ..waiting.render import line
 from .nouns import NOUNS
 
 TYPE_CHECKING = False

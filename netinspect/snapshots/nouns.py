@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..collect.sockets import ALL_STATES, PROTOCOLS
+from ..nouns.sockets.listing import ALL_STATES, PROTOCOLS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
-    from ..batch import Batch
-    from ..collect.places import Place
+    from ..engine.columns import Batch
+    from ..engine.places import Place
 
 
 class Noun(NamedTuple):
@@ -39,8 +39,8 @@ class Noun(NamedTuple):
 
 
 def _sockets(places: Sequence[Place]) -> tuple[Iterator[Batch], Any]:
-    from ..collect.joining import Selection, joined
-    from ..collect.sockets import Listing, Query
+    from ..nouns.sockets.listing import Listing, Query
+    from ..nouns.sockets.listing_joined import Selection, joined
 
     # Not netlink: a snapshot opens such sockets itself.
     listing = Listing(Query([name for name in PROTOCOLS if name != "netlink"], states=ALL_STATES), places)
@@ -48,42 +48,42 @@ def _sockets(places: Sequence[Place]) -> tuple[Iterator[Batch], Any]:
 
 
 def _routes(places: Sequence[Place]) -> tuple[Iterator[Batch], Any]:
-    from ..collect.routes import FAMILIES, Listing, Query
+    from ..nouns.routing.listing import FAMILIES, Listing, Query
 
     listing = Listing(Query(FAMILIES, table=None), places)
     return listing.batches(), listing
 
 
 def _rules(places: Sequence[Place]) -> tuple[Iterator[Batch], Any]:
-    from ..collect.rules import Listing
+    from ..nouns.routing.listing_rules import Listing
 
     listing = Listing((), places)
     return listing.batches(), listing
 
 
 def _addresses(places: Sequence[Place]) -> tuple[Iterator[Batch], Any]:
-    from ..collect.addresses import Listing
+    from ..nouns.links.listing_addresses import Listing
 
     listing = Listing(None, places)
     return listing.batches(), listing
 
 
 def _links(places: Sequence[Place]) -> tuple[Iterator[Batch], Any]:
-    from ..collect.links import Listing
+    from ..nouns.links.listing import Listing
 
     listing = Listing(None, places)
     return listing.batches(), listing
 
 
 def _flows(places: Sequence[Place]) -> tuple[Iterator[Batch], Any]:
-    from ..collect.flows import Listing
+    from ..nouns.conntrack.listing import Listing
 
     listing = Listing(None, places)
     return listing.batches(), listing
 
 
 def _groups(places: Sequence[Place]) -> tuple[Iterator[Batch], Any]:
-    from ..collect.groups import Listing, Query
+    from ..nouns.groups.listing import Listing, Query
 
     listing = Listing(Query(), places)
     return listing.batches(), listing

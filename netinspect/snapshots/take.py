@@ -6,17 +6,17 @@ import os
 from time import time
 from typing import Any, NamedTuple
 
-from ..batch import Constant
+from ..engine.columns import Constant
+from ..engine.namespaces import inside
 from ..errors import NetinspectError
-from ..namespaces import inside
 from .nouns import NOUNS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from ..batch import Batch
-    from ..collect.places import Place
+    from ..engine.columns import Batch
+    from ..engine.places import Place
 
 FORMAT = 1
 """The version of the file format. A reader takes its own and earlier ones."""
@@ -99,7 +99,7 @@ def _inode() -> int:
 
 def places_of(netns: Sequence[str], all_netns: bool) -> list[Place]:
     """The namespaces of a snapshot; several have their names as labels."""
-    from ..collect.places import EveryPlace, Place
+    from ..engine.places import EveryPlace, Place
 
     if all_netns:
         return EveryPlace()
@@ -141,7 +141,7 @@ class Taking:
 
 def write(head: Header, taking: Taking, put: Callable[[bytes], object]) -> End:
     """Writes a snapshot, and returns its last line. Raises what ``put`` raises."""
-    from ..render.structured import JsonLines, dumps
+    from ..engine.structured import JsonLines, dumps
 
     put(dumps(head).encode() + b"\n")
     writers: dict[str, JsonLines] = {}

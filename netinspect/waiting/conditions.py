@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Protocol
 
-from ..render.lines import line
+from .render import line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from ..collect.places import Place
+    from ..engine.places import Place
 
 TOLD, MOSTLY_TOLD, UNTOLD = 1.0, 0.5, 0.05
 """What ``pause`` is where the kernel tells of all changes, of nearly all, or not of those that are waited for."""

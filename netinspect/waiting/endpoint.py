@@ -5,7 +5,7 @@ from __future__ import annotations
 from _socket import AF_INET, AF_INET6, getservbyname, inet_ntop, inet_pton
 from typing import NamedTuple
 
-from ..render.lines import endpoint
+from .render import endpoint
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from itertools import chain
 from typing import NamedTuple
 
-from ..collect.addresses import Listing, Query
-from ..decode.change_groups import ADDRESS_CHANGES
-from ..netlink.transport import NETLINK_ROUTE
+from ..engine.netlink.groups import ADDRESS_CHANGES
+from ..engine.netlink.transport import NETLINK_ROUTE
+from ..nouns.links.listing_addresses import Listing, Query
 from .conditions import TOLD, Sight, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ..collect.places import Place
+    from ..engine.places import Place
     from ..records import Address
 
 _UNUSABLE = frozenset(("tentative", "dadfailed"))

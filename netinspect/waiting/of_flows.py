@@ -5,10 +5,10 @@ from __future__ import annotations
 from itertools import chain
 from typing import NamedTuple
 
-from ..collect.flow_filter import FlowFilter
-from ..collect.flows import Listing
-from ..decode.change_groups import FLOW_CHANGES
-from ..netlink.transport import NETLINK_NETFILTER
+from ..engine.netlink.groups import FLOW_CHANGES
+from ..engine.netlink.transport import NETLINK_NETFILTER
+from ..nouns.conntrack.filter import FlowFilter
+from ..nouns.conntrack.listing import Listing
 from .conditions import MOSTLY_TOLD, Sight, shown
 from .endpoint import Endpoint
 
@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ..collect.places import Place
+    from ..engine.places import Place
     from ..records import Flow
 
 

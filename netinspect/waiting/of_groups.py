@@ -5,16 +5,16 @@ from __future__ import annotations
 from itertools import chain
 from typing import NamedTuple
 
-from ..collect.groups import Listing, Query
-from ..decode.change_groups import MEMBERSHIP_CHANGES
-from ..netlink.transport import NETLINK_ROUTE
+from ..engine.netlink.groups import MEMBERSHIP_CHANGES
+from ..engine.netlink.transport import NETLINK_ROUTE
+from ..nouns.groups.listing import Listing, Query
 from .conditions import MOSTLY_TOLD, Sight, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ..collect.places import Place
+    from ..engine.places import Place
     from ..records import Membership
 
 

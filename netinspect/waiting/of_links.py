@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..batch import NONE
-from ..collect.links import Listing, Query
-from ..decode.change_groups import LINK_CHANGES
-from ..netlink.transport import NETLINK_ROUTE
+from ..engine.columns import NONE
+from ..engine.netlink.groups import LINK_CHANGES
+from ..engine.netlink.transport import NETLINK_ROUTE
+from ..nouns.links.listing import Listing, Query
 from .conditions import TOLD, Sight, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from ..collect.places import Place
+    from ..engine.places import Place
     from ..records import Link
 
 STATES: dict[str, Callable[[Link], bool]] = {

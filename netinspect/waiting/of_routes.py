@@ -5,17 +5,17 @@ from __future__ import annotations
 from itertools import chain
 from typing import NamedTuple
 
-from ..collect.routes import FAMILIES, Listing, Prefix, Query
-from ..decode.change_groups import ROUTE_CHANGES
+from ..engine.netlink.groups import ROUTE_CHANGES
+from ..engine.netlink.transport import NETLINK_ROUTE
 from ..errors import NetlinkError
-from ..netlink.transport import NETLINK_ROUTE
+from ..nouns.routing.listing import FAMILIES, Listing, Prefix, Query
 from .conditions import MOSTLY_TOLD, TOLD, Sight, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ..collect.places import Place
+    from ..engine.places import Place
     from ..records import Route
 
 
@@ -127,7 +127,7 @@ class Routed(NamedTuple):
         return Sight(tuple(row for row in found if self.wanted.fits(row)), tuple(problems))
 
     def _answers(self, places: Sequence[Place]) -> tuple[list[Route], list[str]]:
-        from ..collect.route_lookup import Lookup, Lookups
+        from ..nouns.routing.listing_lookup import Lookup, Lookups
 
         listing = Lookups(Lookup([self.address]), places)
         rows: list[Route] = []

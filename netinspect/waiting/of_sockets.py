@@ -5,13 +5,13 @@ from __future__ import annotations
 from itertools import chain
 from typing import NamedTuple
 
-from ..collect.joining import Selection, joined
-from ..collect.places import EveryPlace, Place
-from ..collect.sockets import ALL_STATES, FAMILIES, Listing, Query
-from ..decode.change_groups import SOCKET_ENDS
+from ..engine.netlink.groups import SOCKET_ENDS
+from ..engine.netlink.transport import NETLINK_SOCK_DIAG
+from ..engine.places import EveryPlace, Place
 from ..errors import NetinspectError
-from ..filters import Expression, parse
-from ..netlink.transport import NETLINK_SOCK_DIAG
+from ..nouns.sockets.filter import Expression, parse
+from ..nouns.sockets.listing import ALL_STATES, FAMILIES, Listing, Query
+from ..nouns.sockets.listing_joined import Selection, joined
 from .conditions import UNTOLD, Sight, shown
 from .endpoint import Endpoint
 
@@ -65,7 +65,7 @@ def _held(rows: Sequence[Socket], sight: Sight, holders: Holders) -> Sight:
 
 def _owned(rows: Sequence[Socket]) -> list[Socket]:
     """The same with the processes that hold them."""
-    from ..joins.owners import Owners
+    from ..nouns.sockets.owners import Owners
 
     owners = Owners()
     if rows:

@@ -6,10 +6,10 @@ import os
 from select import POLLIN, poll
 from typing import Any, NamedTuple
 
-from ..collect.places import EveryPlace, Place
+from ..engine.namespaces import open_namespace
+from ..engine.netlink.subscription import Subscription
+from ..engine.places import EveryPlace, Place
 from ..errors import NetlinkError
-from ..namespaces import open_namespace
-from ..netlink.subscription import Subscription
 from .conditions import Sight
 from .until import LONGEST_PAUSE, until
 

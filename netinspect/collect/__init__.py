@@ -1,1 +1,0 @@
-"""The public Python API: iterators of records. Nothing here prints."""

@@ -1,1 +1,0 @@
-"""One short module for each noun: arguments to request, records to renderer."""

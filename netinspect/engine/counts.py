@@ -1,0 +1,64 @@
+"""Counts instead of rows: counting, and how all such counts are written."""
+
+from __future__ import annotations
+
+from .columns import Batch, Constant
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import Any
+
+    from ..environment import Environment
+    from .output import OutputOptions
+
+    Key = tuple[Any, ...]
+
+
+def tally(batches: Iterable[Batch], fields: Sequence[str], kind: int) -> list[tuple[Key, int]]:
+    """How many rows there are of each combination of values of these fields.
+
+    What has the same first ``kind`` values comes together, in the order in which it was met, the most frequent first.
+    """
+    found: dict[Key, int] = {}
+    for batch in batches:
+        columns = [batch.column(field) for field in fields]
+        constants = tuple(column.value for column in columns if isinstance(column, Constant))
+        if not batch.count:
+            continue
+        if len(constants) == len(columns):  # as most batches are
+            found[constants] = found.get(constants, 0) + batch.count
+            continue
+        keys = list(zip(*map(batch.values, fields), strict=True))
+        for key in dict.fromkeys(keys):
+            found[key] = found.get(key, 0) + keys.count(key)
+    kinds = list(dict.fromkeys(key[:kind] for key in found))
+    return sorted(found.items(), key=lambda item: (kinds.index(item[0][:kind]), -item[1], item[0][kind:]))
+
+
+def write_counts(records: Sequence[Any], record: Any, output: OutputOptions, environment: Environment) -> None:
+    """Writes counts, whose type is ``record``, in the chosen format; a table with their total."""
+    fields = [field for field in record._fields if field != "netns"]
+    number = fields[-1]
+    if output.format != "table":
+        from .structured import writer_of
+
+        writer = writer_of(
+            output.format,
+            ["netns", *fields] if output.told_apart else fields,
+            environment.write,
+            heading=output.heading,
+        )
+        writer.add(Batch.from_records(records))
+        writer.end()
+        return
+    from .table import Field, Table
+
+    columns = [Field(field.capitalize(), field, number=field == number) for field in fields]
+    if output.told_apart:
+        columns.insert(0, Field("Namespace", "netns"))
+    words = dict.fromkeys(record._fields, "") | {"netns" if output.told_apart else fields[0]: "total"}
+    total = record(**words | {number: sum(getattr(one, number) for one in records)})
+    table = Table(columns, environment.write, heading=output.heading)
+    table.add(Batch.from_records([*records, total]))
+    table.end()

@@ -1,0 +1,42 @@
+"""Hearing of changes: netlink's multicast groups (netlink(7))."""
+
+from __future__ import annotations
+
+from ...errors import NetlinkError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_SOL_NETLINK = 270
+_NETLINK_ADD_MEMBERSHIP = 1
+_MSG_DONTWAIT, _MSG_TRUNC = 0x40, 0x20
+
+
+class Changes:
+    """Tells whether a table changed meanwhile, by a socket in one of the groups (RTNLGRP_*, NFNLGRP_*)."""
+
+    def __init__(self, opened: Any, group: int) -> None:
+        """Raises NetlinkError where the group may not be joined."""
+        self._socket = opened
+        try:
+            # Without a port id of its own a socket counts as the kernel's, and is told nothing.
+            opened.bind((0, 0))
+            opened.setsockopt(_SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, group)
+        except OSError as error:
+            opened.close()
+            raise NetlinkError("watching for changes", error.errno or 0) from None
+
+    def heard(self) -> bool:
+        """Whether there was a change. One that did not fit into the socket's buffer counts."""
+        try:
+            self._socket.recvfrom_into(memoryview(bytearray(1)), 1, _MSG_DONTWAIT | _MSG_TRUNC)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        return True
+
+    def close(self) -> None:
+        """Leaves the group."""
+        self._socket.close()

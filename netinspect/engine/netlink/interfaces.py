@@ -1,0 +1,53 @@
+"""Interface names by index (linux/rtnetlink.h, linux/if_link.h)."""
+
+from __future__ import annotations
+
+from struct import pack
+
+from ..text import text
+from .messages import HEADER_SIZE, NLM_F_ACK, NLM_F_DUMP, each_attribute, malformed, message
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from .messages import Run
+
+RTM_GETLINK = 18
+IFLA_IFNAME = 3
+_IFLA_EXT_MASK = 29
+_RTEXT_FILTER_SKIP_STATS = 8
+WITHOUT_STATISTICS = pack("=HHI", 8, _IFLA_EXT_MASK, _RTEXT_FILTER_SKIP_STATS)
+"""The attribute that asks for links without their counters."""
+_BODY = 16
+_INDEX = 20
+
+
+def request(*, index: int = 0) -> bytes:
+    """One interface, without its counters, and an acknowledgment behind it."""
+    payload = pack("=BxHiII", 0, 0, index, 0, 0)
+    return message(RTM_GETLINK, NLM_F_ACK, payload + WITHOUT_STATISTICS)
+
+
+def dump_request() -> bytes:
+    """All interfaces, without their counters."""
+    return message(RTM_GETLINK, NLM_F_DUMP, bytes(_BODY) + WITHOUT_STATISTICS)
+
+
+def names(runs: Iterable[Run]) -> Iterator[tuple[int, str]]:
+    """Index and name of each interface in the answer. Raises NetlinkError where messages are malformed."""
+    for run in runs:
+        if run.length < HEADER_SIZE + _BODY:
+            raise malformed(f"{run.length} bytes where at least {HEADER_SIZE + _BODY} were due", run.operation)
+        for start, index in zip(range(0, len(run.data), run.length), run.u32(_INDEX), strict=True):
+            attributes = each_attribute(run.data, start + HEADER_SIZE + _BODY, start + run.length, run.operation)
+            # The name comes first (net/core/rtnetlink.c): the rest is not looked at.
+            for kind, at, size in attributes:
+                if kind == IFLA_IFNAME:
+                    yield index, text(run.data[at : at + size].split(b"\0", 1)[0])
+                    break
+
+
+def name(runs: Iterable[Run]) -> str | None:
+    """The name in the answer. Raises NetlinkError where messages are malformed."""
+    return next((found for _, found in names(runs)), None)

@@ -1,0 +1,32 @@
+"""Numbers by which a network namespace knows others (linux/net_namespace.h: RTM_GETNSID)."""
+
+from __future__ import annotations
+
+from struct import pack
+
+from .messages import attribute, message
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .messages import Run
+
+RTM_GETNSID = 90
+NETNSA_NSID, NETNSA_FD = 1, 3
+_BODY = 4
+
+
+def request(descriptor: int) -> bytes:
+    """Asks for the number of an open namespace (struct rtgenmsg)."""
+    return message(RTM_GETNSID, 0, pack("=Bxxx", 0) + attribute(NETNSA_FD, pack("=I", descriptor)))
+
+
+def number(runs: Iterable[Run]) -> int | None:
+    """The number in the answer; None where it has none. Raises NetlinkError where messages are malformed."""
+    for run in runs:
+        for part, layout in run.by_layout(_BODY):
+            if NETNSA_NSID in layout:
+                found: int = part.unpack(layout[NETNSA_NSID][0], "i")[0]
+                return found if found >= 0 else None
+    return None

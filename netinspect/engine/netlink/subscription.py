@@ -1,0 +1,132 @@
+"""Multicast groups of netlink: what the kernel tells unasked, and how many of its messages were lost.
+
+A message that finds the receive buffer full is dropped. The kernel says so once, with ENOBUFS, then drops all further
+ones until the buffer has been emptied, and counts every one (net/netlink/af_netlink.c: netlink_overrun).
+"""
+
+from __future__ import annotations
+
+from errno import EAGAIN, EINTR, ENOBUFS
+from struct import unpack
+
+from ...errors import NetlinkError
+from .messages import HEADER, HEADER_SIZE, NLMSG_OVERRUN, malformed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any
+
+_SOL_SOCKET = 1
+_SO_RCVBUF = 8
+_SO_RCVBUFFORCE = 33
+_SO_MEMINFO = 55
+_SK_MEMINFO_DROPS = 8
+"""linux/sock_diag.h: the place of the drops among nine figures."""
+_SOL_NETLINK = 270
+_NETLINK_ADD_MEMBERSHIP = 1
+_MSG_DONTWAIT = 0x40
+_MSG_TRUNC = 0x20
+_RECEIVE_SIZE = 1 << 18
+_AT_ONCE = 2000
+"""Messages received before they are handed over."""
+
+
+class Subscription:
+    """A socket that has joined multicast groups. ``lost`` counts the messages that it could not take so far."""
+
+    def __init__(self, opened: Any, groups: Iterable[int], buffer: int, operation: str) -> None:
+        """``buffer`` is what the receive buffer should hold, in bytes; the kernel doubles it for its own part.
+
+        Raises NetlinkError, with EPERM where joining takes a privilege.
+        """
+        self._socket = opened
+        self._operation = operation
+        self._buffer = bytearray(_RECEIVE_SIZE)
+        self.lost = 0
+        self._told = 0
+        try:
+            try:
+                opened.setsockopt(_SOL_SOCKET, _SO_RCVBUFFORCE, buffer)
+            except OSError:
+                opened.setsockopt(_SOL_SOCKET, _SO_RCVBUF, buffer)
+            # Without a port id of its own a socket counts as the kernel's, and is told nothing.
+            opened.bind((0, 0))
+            for group in groups:
+                opened.setsockopt(_SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, group)
+        except OSError as error:
+            opened.close()
+            raise NetlinkError(operation, error.errno or 0) from None
+
+    def fileno(self) -> int:
+        """The descriptor, for poll(2)."""
+        number: int = self._socket.fileno()
+        return number
+
+    def close(self) -> None:
+        """Leaves the groups."""
+        self._socket.close()
+
+    def pending(self) -> Iterator[list[bytes]]:
+        """What has been received and not yet been taken, in parts; ends when there is nothing more.
+
+        ``lost`` is right when it has ended. Raises NetlinkError.
+        """
+        overrun = True
+        while overrun:
+            overrun = False
+            messages: list[bytes] = []
+            for message in self._receive():
+                if message is None:
+                    overrun = True
+                    continue
+                messages.append(message)
+                if len(messages) >= _AT_ONCE:
+                    yield messages
+                    messages = []
+            if messages:
+                yield messages
+        self.lost = self._drops()
+
+    def newly_lost(self) -> int:
+        """How many messages were lost since this was last asked."""
+        new = self.lost - self._told
+        self._told = self.lost
+        return new
+
+    def _receive(self) -> Iterator[bytes | None]:
+        """Messages until there are no more; None where the kernel says that some were dropped."""
+        receive: Callable[..., tuple[int, tuple[int, int]]] = self._socket.recvfrom_into
+        while True:
+            try:
+                size, sender = receive(self._buffer, 0, _MSG_DONTWAIT | _MSG_TRUNC)
+            except OSError as error:
+                if error.errno == EAGAIN:
+                    return
+                if error.errno == ENOBUFS:
+                    yield None
+                elif error.errno != EINTR:
+                    raise NetlinkError(self._operation, error.errno or 0) from None
+                continue
+            if size > len(self._buffer):
+                raise NetlinkError(self._operation, 0, f"a message of {size} bytes was truncated")
+            if sender[0] != 0:
+                continue  # only the kernel has port id 0: nobody else may tell us anything
+            yield from self._split(bytes(self._buffer[:size]))
+
+    def _split(self, data: bytes) -> Iterator[bytes]:
+        at = 0
+        while at < len(data):
+            if len(data) - at < HEADER_SIZE:
+                raise malformed(f"{len(data) - at} bytes left over, less than a header", self._operation)
+            length, kind, _, _, _ = HEADER.unpack_from(data, at)
+            if length < HEADER_SIZE or at + length > len(data):
+                raise malformed(f"a length of {length} with {len(data) - at} bytes left", self._operation)
+            if kind > NLMSG_OVERRUN:
+                yield data[at : at + length]
+            at += length + 3 & ~3
+
+    def _drops(self) -> int:
+        figures = self._socket.getsockopt(_SOL_SOCKET, _SO_MEMINFO, 4 * (_SK_MEMINFO_DROPS + 1))
+        drops: int = unpack(f"={_SK_MEMINFO_DROPS + 1}I", figures)[_SK_MEMINFO_DROPS]
+        return drops

@@ -1,0 +1,240 @@
+"""Where to look: network namespaces, and what is named inside them."""
+
+from __future__ import annotations
+
+import _socket
+import os
+from _functools import partial
+
+from ..errors import NamespaceError, NamespaceGoneError, NetlinkError
+from .columns import Constant
+from .namespaces import every_namespace, inside, open_namespace
+from .netlink.transport import NETLINK_ROUTE, Dump, connect
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import TypeVar
+
+    from .columns import Batch
+    from .netlink.transport import NetlinkSocket
+
+    Result = TypeVar("Result")
+
+_NAMED = 5
+"""How many of the namespaces that are left out are named."""
+
+
+_LOCAL_PORTS = (32768, 60999)
+"""The kernel's default of net.ipv4.ip_local_port_range."""
+
+
+def interface_index(name: str) -> int | None:
+    """The index of an interface of the current network namespace; None where it has no such interface."""
+    try:
+        return _socket.if_nametoindex(name)
+    except (OSError, ValueError):
+        return None
+
+
+def local_ports() -> tuple[int, int]:
+    """The first and the last port that the kernel chooses by itself in the current network namespace."""
+    from ..procfs import sysctl
+
+    try:
+        first, last = map(int, (sysctl("net.ipv4.ip_local_port_range") or "").split())
+    except ValueError:
+        return _LOCAL_PORTS
+    return first, last
+
+
+def _nothing() -> None:
+    pass
+
+
+class Place:
+    """A network namespace to look into: where to open it, and its label, None where it need not be told.
+
+    It is entered through its descriptor while it is open. After that it is opened anew each time: columns are made
+    when they are asked for, which may be long after the namespace was listed.
+    """
+
+    __slots__ = ("_identity", "descriptor", "label", "name")
+
+    def __init__(
+        self, name: str | None = None, label: str | None = None, *, identity: tuple[int, int] | None = None
+    ) -> None:
+        """``name`` is what `--netns` takes: a name, a process id or a path; None is the current namespace.
+
+        ``identity``: st_dev and st_ino, where it is known which namespace must be found there.
+        """
+        self.name = name
+        self.label = label
+        self.descriptor: int | None = None
+        self._identity = identity
+
+    def open(self) -> None:
+        """Opens it. Raises NamespaceError, also where it may not be entered or has become another one.
+
+        Where the process by which it was found has left it, or ended, another one will do, whose id is the label then.
+        """
+        if self.name is None:
+            return
+        try:
+            self._open(self.name)
+        except NamespaceError:
+            if self._identity is None or _identity(self.name) == self._identity:
+                raise
+            found = [named for *named, identity in every_namespace()[0] if identity == self._identity]
+            if not found:
+                raise NamespaceGoneError(f"the network namespace {self.name!r} is gone") from None
+            if self.label is not None:
+                self.label = found[0][0]
+            self.name = found[0][1]
+            self._open(self.name)
+
+    def _open(self, name: str) -> None:
+        self.descriptor = open_namespace(name)
+        try:
+            status = os.fstat(self.descriptor)
+            if self._identity not in (None, (status.st_dev, status.st_ino)):
+                raise NamespaceGoneError(f"the network namespace {name!r} is gone")
+            self._identity = (status.st_dev, status.st_ino)
+            inside(self.descriptor, _nothing)
+        except NamespaceError:
+            self.close()
+            raise
+
+    def __enter__(self) -> Place:
+        self.open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes it."""
+        if self.descriptor is not None:
+            os.close(self.descriptor)
+            self.descriptor = None
+
+    def call(self, action: Callable[[], Result]) -> Result:
+        """What ``action`` returns when run inside. Raises NamespaceError."""
+        if self.name is None or self.descriptor is not None:
+            return inside(self.descriptor, action)
+        with self:
+            return inside(self.descriptor, action)
+
+    def connect(self, protocol: int) -> NetlinkSocket:
+        """A netlink socket inside. Raises NamespaceError."""
+        opened: NetlinkSocket = self.call(partial(connect, protocol))
+        return opened
+
+    def interface_index(self, name: str) -> int | None:
+        """The index of an interface inside; None where there is none of that name."""
+        index: int | None = self.call(partial(interface_index, name))
+        return index
+
+    def local_ports(self) -> tuple[int, int]:
+        """The first and the last port that the kernel chooses by itself inside."""
+        ports: tuple[int, int] = self.call(local_ports)
+        return ports
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+class EveryPlace(list[Place]):
+    """All network namespaces that may be seen. Raises NetinspectError where /proc is not mounted."""
+
+    def __init__(self) -> None:
+        from ..procfs import processes_hidden
+
+        found, hidden = every_namespace()
+        super().__init__([Place(path, label, identity=identity) for label, path, identity in found])
+        processes = "1 process" if hidden == 1 else f"{hidden} processes" if hidden else ""
+        if processes_hidden():
+            processes = f"{processes} and of those" if processes else "processes"
+            processes += " that /proc hides (proc(5): hidepid)"
+        self.problem = (
+            f"the network namespaces of {processes} may not be seen: run as root to have all of them"
+            if processes
+            else ""
+        )
+        """What to say of those that may not be seen; empty where there are none."""
+
+
+def unseen(places: Sequence[Place]) -> str:
+    """What to say of namespaces that may not be seen, where all were to be looked into; empty otherwise."""
+    return places.problem if isinstance(places, EveryPlace) else ""
+
+
+def in_places(
+    places: Sequence[Place], collect: Callable[[Place], Iterator[Batch]], problem: Callable[[str], object]
+) -> Iterator[Batch]:
+    """What ``collect`` finds in each place, with a column ``netns`` where places have labels.
+
+    Of several places, those that cannot be entered are told to ``problem``, but for those that are gone meanwhile; the
+    only one raises NamespaceError.
+    """
+    if lacking := unseen(places):
+        problem(lacking)
+    left_out: dict[str, list[str]] = {}
+    for place in places:
+        try:
+            place.open()
+        except NamespaceError as error:
+            if len(places) == 1:
+                raise
+            if isinstance(error, NamespaceGoneError):
+                continue  # there is nothing to be told of
+            left_out.setdefault(str(error), []).append(place.label or "")
+            continue
+        try:
+            if place.label is None:
+                yield from collect(place)
+            else:
+                label = Constant(place.label)
+                for batch in collect(place):
+                    yield batch.joined({"netns": lambda _, label=label: label})  # type: ignore[misc]
+        finally:
+            place.close()
+    for reason, labels in left_out.items():
+        named = ", ".join(labels[:_NAMED]) + (" …" if len(labels) > _NAMED else "")
+        problem(f"network namespaces left out: {len(labels)} ({named}): {reason}")
+
+
+_ONE_BY_ONE = 8
+"""Names that are asked for singly: who needs more is better off with all of them."""
+
+
+class InterfaceNames(dict[int, str]):
+    """Names of a namespace's interfaces by index, asked for as they are met."""
+
+    def __init__(self, place: Place) -> None:
+        super().__init__()
+        self._place = place
+        self._asked = 0
+
+    def __missing__(self, index: int) -> str:
+        from .netlink import interfaces as link
+
+        self._asked += 1
+        found = None
+        try:
+            if self._asked == _ONE_BY_ONE:
+                opened = self._place.connect(NETLINK_ROUTE)
+                self.update(link.names(Dump(opened, link.dump_request(), "naming interfaces")))
+                found = self.get(index)
+            if found is None:
+                opened = self._place.connect(NETLINK_ROUTE)
+                found = link.name(Dump(opened, link.request(index=index), "naming an interface"))
+        except (NetlinkError, NamespaceError):
+            found = None  # gone, or in another namespace
+        name = self[index] = found or f"if{index}"
+        return name

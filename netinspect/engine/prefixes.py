@@ -1,0 +1,70 @@
+"""Columns of prefixes as text: one format for a whole column, filled in at once (dotted IPv4, IPv6 by RFC 5952).
+
+A table of routes has as many prefixes as rows. To make each text from its bytes takes twice as long, the more so as
+most parts of them are the same in many rows: they stand in the format.
+"""
+
+from __future__ import annotations
+
+from _socket import inet_ntop
+from itertools import repeat
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .netlink.messages import Run
+
+    Part = tuple[str, Sequence[int]]
+    """A directive, and the numbers for it."""
+
+_AF_INET6 = 10
+
+
+def ipv4_texts(run: Run, at: int, lengths: bytes | None) -> list[str]:
+    """IPv4 addresses at ``at``, with these prefix lengths behind them, or none."""
+    octets = [run.u8(at + place) for place in range(4)]
+    return _filled(run.count, [*zip(("%d.", "%d.", "%d.", "%d"), octets, strict=True), *_length(lengths)]).split(" ")
+
+
+def ipv6_texts(run: Run, at: int, lengths: bytes | None) -> list[str]:
+    """The same of IPv6."""
+    first = run.be16(at)
+    if 0 in first or not (_is_zero(run, at + 8) and _is_zero(run, at + 12)):
+        texts = map(inet_ntop, repeat(_AF_INET6), run.unpack(at, "16s"))
+        return list(texts) if lengths is None else [f"{text}/{n}" for text, n in zip(texts, lengths, strict=True)]
+    # The lower half is zero, as in most tables: no other zeros are as many in a row, so that "::" stands for these, and
+    # for zeros right before them.
+    groups = [first, run.be16(at + 2), run.be16(at + 4), run.be16(at + 6)]
+    while not any(groups[-1]):
+        groups.pop()
+    text = _filled(run.count, [*(("%x:", group) for group in groups), (":", ()), *_length(lengths)])
+    while 0 in groups.pop():
+        text = text.replace(":0::", "::")
+    return text.split(" ")
+
+
+def _is_zero(run: Run, at: int) -> bool:
+    return run.same(at) and run.words(at)[0] == 0
+
+
+def _length(lengths: bytes | None) -> list[Part]:
+    return [] if lengths is None else [("/%d", lengths)]
+
+
+def _filled(count: int, parts: Sequence[Part]) -> str:
+    """The texts of all rows, with a blank between them."""
+    form = ""
+    columns = []
+    for directive, numbers in parts:
+        if not numbers:
+            form += directive
+        elif numbers.count(numbers[0]) == count:
+            form += directive % numbers[0]
+        else:
+            form += directive
+            columns.append(numbers)
+    values = [0] * (count * len(columns))
+    for at, column in enumerate(columns):
+        values[at :: len(columns)] = column
+    return " ".join([form] * count) % tuple(values)

@@ -1,1 +1,0 @@
-"""What other sources add to a record: owners, peers, names, cgroups."""

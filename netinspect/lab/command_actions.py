@@ -1,0 +1,208 @@
+"""What the commands of ``netinspect lab`` do: netinspect.lab.command has their tables."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import shutil
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from ..engine.text import printable
+from ..errors import ExitStatus, UsageError
+from . import registry
+from .errors import LabError
+from .lab import Lab
+from .processes import MARK
+from .topology_file import load, names
+from .traffic import fits, scenario, scenario_names
+
+if TYPE_CHECKING:
+    from ..environment import Environment
+    from .command import Invocation
+
+_NOT_EXECUTABLE, _NOT_FOUND = 126, 127
+"""As shells have it."""
+_LONGEST = 1e9
+"""Seconds: what sleep(2) takes on every machine, and nobody waits for."""
+
+
+def list_command(invocation: Invocation, environment: Environment) -> int:
+    topologies = {name: load(name) for name in names()}
+    scenarios = {name: scenario(name) for name in scenario_names()}
+    lines = ["Topologies:"]
+    for name, topology in topologies.items():
+        fitting = ", ".join(known for known, module in scenarios.items() if fits(module, topology))
+        lines += [f"  {name:12} {topology.description}", f"  {'':12} hosts: {', '.join(topology.hosts)}"]
+        lines.append(f"  {'':12} traffic: {fitting}")
+    lines += ["", "Traffic scenarios:"]
+    for name, module in scenarios.items():
+        summary = (module.__doc__ or "").strip().splitlines()[0]
+        lines.append(f"  {name:12} {summary}")
+        lines.append(f"  {'':12} at most {module.PACKETS:,} packets and {module.SECONDS} s")
+    _write(environment, *lines)
+    return ExitStatus.OK
+
+
+def up_command(invocation: Invocation, environment: Environment) -> int:
+    state = registry.up(load(invocation.operands[0], _parameters(invocation)), invocation.value("name"))
+    _write(environment, f"{state.name}: {', '.join(state.hosts)}")
+    return ExitStatus.OK
+
+
+def _parameters(invocation: Invocation) -> dict[str, int]:
+    parameters = {}
+    for given in invocation.values("set"):
+        name, equals, number = given.partition("=")
+        if not equals or not number.isdecimal():
+            raise UsageError(f"--set {given!r}: give PARAMETER=NUMBER")
+        parameters[name] = int(number)
+    return parameters
+
+
+def down_command(invocation: Invocation, environment: Environment) -> int:
+    name = next(iter(invocation.operands), None)
+    if name is not None and invocation.flag("all"):
+        raise UsageError("lab down takes a NAME or --all, not both")
+    labs = registry.labs()
+    if name is not None:
+        labs = [state for state in labs if state.name == name]
+    elif len(labs) > 1 and not invocation.flag("all"):
+        raise LabError(f"{', '.join(state.name for state in labs)} are up: give one, or --all")
+    for state in labs:
+        registry.down(state)
+        _write(environment, f"{state.name} is down")
+    registry.sweep()
+    if not labs:
+        _write(environment, f"no lab {name!r} is up" if name else "no lab is up")
+    return ExitStatus.OK
+
+
+def status_command(invocation: Invocation, environment: Environment) -> int:
+    labs = [registry.find(invocation.operands[0])] if invocation.operands else registry.labs()
+    if invocation.flag("json"):
+        _write(environment, json.dumps([_described(state) for state in labs], indent=2))
+    elif invocation.operands:
+        hosts = labs[0].hosts.items()
+        _write(environment, *(f"{name:12} {labs[0].path(name)}  {' '.join(host['addresses'])}" for name, host in hosts))
+    elif labs:
+        from tabulate import tabulate
+
+        rows = [
+            (state.name, printable(state.topology), state.holder.pid, _age(state.created), " ".join(state.hosts))
+            for state in labs
+        ]
+        headings = ("name", "topology", "holder", "up for", "hosts")
+        _write(environment, tabulate(rows, headings, tablefmt="plain", disable_numparse=True))
+    else:
+        _write(environment, "no lab is up")
+    return ExitStatus.OK
+
+
+def _described(state: registry.State) -> dict[str, Any]:
+    return {
+        "name": state.name,
+        "topology": state.topology,
+        "holder": state.holder.pid,
+        "created": state.created,
+        "hosts": [
+            {"name": name, "netns": state.path(name), "addresses": host["addresses"]}
+            for name, host in state.hosts.items()
+        ],
+    }
+
+
+def _age(created: float) -> str:
+    minutes, seconds = divmod(int(time.time() - created), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}"
+
+
+def exec_command(invocation: Invocation, environment: Environment) -> int:
+    name, host, *command = invocation.operands
+    return _execute(registry.find(name), host, command, environment)
+
+
+def shell_command(invocation: Invocation, environment: Environment) -> int:
+    state = registry.find(invocation.operands[0])
+    host = next(iter(invocation.operands[1:] or state.hosts))
+    shell = os.environ.get("SHELL") or shutil.which("bash") or "/bin/sh"
+    environment.progress(f"{host} of {state.name}: leave with `exit`")
+    return _execute(state, host, [shell], environment)
+
+
+def _execute(state: registry.State, host: str, command: list[str], environment: Environment) -> int:
+    """Becomes the command."""
+    registry.enter(state, host)
+    try:
+        os.execvpe(command[0], command, {**os.environ, MARK: state.holder.mark(state.name)})
+    except OSError as error:
+        return _not_started(command[0], error, environment)
+
+
+def _not_started(program: str, error: OSError, environment: Environment) -> int:
+    environment.complain(f"{program}: {error.strerror}")
+    return _NOT_FOUND if isinstance(error, FileNotFoundError) else _NOT_EXECUTABLE
+
+
+def traffic_command(invocation: Invocation, environment: Environment) -> int:
+    name, played = invocation.operands
+    seconds = _seconds(invocation.value("hold"))
+    with registry.attach(registry.find(name)) as lab:
+        sent = lab.traffic(played, progress=lambda line: environment.progress(f"… {line}"))
+        _write(environment, f"{printable(played)}: {sent}")
+        time.sleep(seconds)
+    return ExitStatus.OK
+
+
+def _seconds(text: str | None) -> float:
+    try:
+        seconds = float(text or 0)
+    except ValueError:
+        seconds = -1
+    if not 0 <= seconds <= _LONGEST:
+        raise UsageError(f"--hold takes a number of seconds, not {text!r}")
+    return seconds
+
+
+def run_command(invocation: Invocation, environment: Environment) -> int:
+    topology, played, *command = invocation.operands
+    name = invocation.value("host")
+    terminated: list[int] = []
+
+    def terminate(number: int, frame: object) -> None:
+        terminated.append(128 + number)
+        sys.exit(128 + number)
+
+    registry.sweep()
+    # With the default action for SIGTERM the lab would end without a word: here it is taken down in order.
+    signal.signal(signal.SIGTERM, terminate)
+    with Lab[Any](load(topology, _parameters(invocation))) as lab:
+        host = lab[name] if name else next(iter(lab.hosts.values()))
+        sent = lab.traffic(played, progress=lambda line: environment.progress(f"… {line}"))
+        environment.progress(f"{played}: {sent}")
+        try:
+            process = host.popen(command)
+        except OSError as error:
+            return _not_started(command[0], error, environment)
+        # What a handler raises while os.fork runs its hooks is lost, and no handler runs when the signal comes right
+        # before a system call that waits.
+        ended = os.pidfd_open(process.pid)
+        while not terminated and not select.select([ended], [], [], 1)[0]:
+            pass
+        os.close(ended)
+        status: int = terminated[0] if terminated else process.wait()
+    return 128 - status if status < 0 else status
+
+
+def sweep_command(invocation: Invocation, environment: Environment) -> int:
+    number = registry.sweep()
+    _write(environment, f"{number} left behind and removed" if number else "nothing was left behind")
+    return ExitStatus.OK
+
+
+def _write(environment: Environment, *lines: str) -> None:
+    environment.write("".join(f"{line}\n" for line in lines).encode("utf-8", "backslashreplace"))

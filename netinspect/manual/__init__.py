@@ -1,0 +1,1 @@
+"""Help, the man page, explanations and the JSON schema."""

@@ -1,0 +1,89 @@
+"""``netinspect explain``."""
+
+from __future__ import annotations
+
+from textwrap import fill, shorten
+from typing import TYPE_CHECKING
+
+from ..engine.options import Command, Group, Option
+from ..engine.structured import dumps
+from ..errors import ExitStatus
+from .explanations import explanations, lookup, parts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ..environment import Environment
+    from ..records import Explanation
+
+COMMAND = Command(
+    "explain",
+    "[STATE|COLUMN]...",
+    "Tells what a state or a column means, who must act next, and what to look at; without a name, lists all names.",
+    (Group("Output", Option("j", "json", "a JSON array of objects")),),
+    "Names may be written as netinspect, netstat or ss write them: CLOSE_WAIT or close-wait, recv_queue or Recv-Q, "
+    "tcp_info.congestion_window or cwnd.",
+)
+
+_WIDEST = 100
+"""Columns of running text: longer lines are hard to read."""
+
+
+def run(arguments: Sequence[str], environment: Environment) -> int:
+    """Runs the command. Raises UsageError for a name that nothing goes by."""
+    options, names = COMMAND.parse(arguments)
+    chosen = {name for name, _ in options}
+    if "help" in chosen:
+        environment.write(COMMAND.help().encode())
+        return ExitStatus.OK
+    found = [explanation for name in names for explanation in lookup(name)] if names else explanations()
+    width = min(environment.columns, _WIDEST)
+    if "json" in chosen:
+        text = "[\n" + ",\n".join(map(dumps, found)) + "\n]\n"
+    elif names:
+        text = "\n".join(_article(explanation, width) for explanation in found)
+    else:
+        text = _overview(found, width)
+    environment.write(text.encode())
+    return ExitStatus.OK
+
+
+def _article(explanation: Explanation, width: int) -> str:
+    """All there is to say of one name."""
+
+    def paragraph(label: str, text: str) -> str:
+        return fill(text, width, initial_indent=f"  {label}", subsequent_indent="  ", break_long_words=False)
+
+    lines = [f"{explanation.name} ({explanation.kind})", paragraph("", explanation.meaning)]
+    if explanation.next:
+        lines.append(paragraph("Who acts next: ", explanation.next))
+    lines.append(paragraph("Look at: ", explanation.look))
+    if explanation.aliases:
+        lines.append(paragraph("Also called: ", ", ".join(explanation.aliases)))
+    fields = parts(explanation)
+    if fields:
+        lines.append(paragraph("Parts: ", ", ".join(field.name for field in fields)))
+    lines.append(paragraph("Source: ", explanation.source))
+    return "\n".join(lines) + "\n"
+
+
+def _overview(found: Iterable[Explanation], width: int) -> str:
+    """One line a name, under a heading for each kind."""
+    by_kind: dict[str, list[Explanation]] = {}
+    for explanation in found:
+        by_kind.setdefault(explanation.kind, []).append(explanation)
+    lines = []
+    for kind, of_kind in by_kind.items():
+        names = [_with_alias(explanation) for explanation in of_kind]
+        column = min(max(map(len, names)), 44) + 2
+        lines += ["", f"{kind[0].upper()}{kind[1:]}s:"]
+        for name, explanation in zip(names, of_kind, strict=True):
+            room = max(width - 2 - max(column, len(name) + 2), 20)
+            lines.append(f"  {name:{column - 2}}  {shorten(explanation.meaning, room, placeholder=' …')}")
+    return "\n".join(lines[1:]) + "\n"
+
+
+def _with_alias(explanation: Explanation) -> str:
+    """A column with netstat's name for it, which more people know."""
+    headings = [alias for alias in explanation.aliases if alias[0].isupper() and explanation.kind == "column"]
+    return f"{explanation.name} ({headings[0]})" if headings else explanation.name

@@ -1,0 +1,96 @@
+"""What states and columns mean, and what to look at: the texts of ``netinspect explain``, and finding them.
+
+The texts are in explanations.toml. What a field of a record is, its own documentation in records.py says.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+
+from ..errors import UsageError
+from ..records import Explanation, Socket
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_DEFAULT = "socket"
+
+
+@cache
+def explanations() -> tuple[Explanation, ...]:
+    """All of them: the states, then the columns in the order of the records, then what only netstat shows."""
+    import tomllib
+    from importlib.resources import files
+
+    data = tomllib.loads(files(__package__).joinpath("explanations.toml").read_text("utf-8"))
+    columns, sources = data["column"], data["default_source"]
+    fields = [
+        _explanation({"source": sources.get(name.rpartition(".")[0] or _DEFAULT)} | columns[name], name, meaning)
+        for name, meaning in _documented(Socket)
+        if name in columns
+    ]
+    return (*map(_explanation, data["state"]), *fields, *map(_explanation, data["other"]))
+
+
+def lookup(name: str) -> list[Explanation]:
+    """What goes by that name: a state or a column as netinspect, netstat or ss write it.
+
+    Several may: ``rtt`` is a figure of TCP's and one of a congestion control's. Raises UsageError, with names that
+    are spelled alike, where there is none.
+    """
+    by_key: dict[str, list[Explanation]] = {}
+    for explanation in explanations():
+        for key in _keys(explanation):
+            by_key.setdefault(key, []).append(explanation)
+    wanted = _key(name)
+    found = by_key.get(wanted) or by_key.get(wanted.removeprefix("tcp_"))  # TCP_CLOSE_WAIT is the kernel's own name
+    if found:
+        return sorted(found, key=lambda explanation: explanation.name.count("."))
+    from difflib import get_close_matches
+
+    alike = [by_key[key][0].name for key in get_close_matches(wanted, by_key, n=4, cutoff=0.6)]
+    hint = f"did you mean {' or '.join(dict.fromkeys(alike))}?" if alike else "`netinspect explain` lists all names"
+    raise UsageError(f"no state or column {name!r}: {hint}")
+
+
+def parts(explanation: Explanation) -> list[Explanation]:
+    """The fields of a field that is a record itself."""
+    prefix = explanation.name + "."
+    return [other for other in explanations() if other.name.startswith(prefix) and "." not in other.name[len(prefix) :]]
+
+
+def _explanation(data: dict[str, Any], name: str = "", meaning: str = "") -> Explanation:
+    return Explanation(
+        name=name or data["name"],
+        kind="column" if name else data["kind"],
+        aliases=tuple(data.get("aliases", ())),
+        meaning=data.get("meaning", meaning),
+        next=data.get("next"),
+        look=data["look"],
+        source=data["source"],
+    )
+
+
+def _documented(record: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """The fields of a record with their documentation, each followed by its parts."""
+    for field, hint in get_type_hints(record, include_extras=True).items():
+        kind, documentation = hint.__origin__, hint.__metadata__[0]
+        yield prefix + field, documentation
+        for inner in _records_in(kind):
+            yield from _documented(inner, f"{prefix}{field}.")
+
+
+def _records_in(kind: Any) -> list[Any]:
+    if hasattr(kind, "_fields"):
+        return [kind]
+    return [record for argument in get_args(kind) for record in _records_in(argument)]
+
+
+def _keys(explanation: Explanation) -> set[str]:
+    names = [explanation.name, explanation.name.rpartition(".")[2], *explanation.aliases]
+    return set(map(_key, names))
+
+
+def _key(name: str) -> str:
+    return name.strip().casefold().replace("-", "_").replace(" ", "_")

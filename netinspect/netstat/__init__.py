@@ -1,0 +1,1 @@
+"""net-tools' netstat: layouts and options. Every fact comes from the nouns."""

@@ -1,0 +1,1 @@
+"""What this kernel, its configuration and this user's privileges support."""

@@ -1,0 +1,92 @@
+"""``netinspect capabilities``."""
+
+from __future__ import annotations
+
+from functools import partial
+from textwrap import fill
+from typing import TYPE_CHECKING
+
+from tabulate import tabulate
+
+from ...engine.namespaces import inside
+from ...engine.options import Command, Group, Option
+from ...engine.places import Place
+from ...engine.structured import dumps
+from ...engine.text import printable
+from ...errors import ExitStatus, UsageError
+from .listing import capabilities
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ...environment import Environment
+    from ...records import Capability
+
+COMMAND = Command(
+    "capabilities",
+    "",
+    "Tells what this kernel, its configuration and your privileges support, for every view: each thing is asked for, "
+    "and what is missing comes with what is lost and how to get it.",
+    (
+        Group("Namespaces", Option("N", "netns", "look into this network namespace", "NAME|PID|PATH")),
+        Group("Output", Option("j", "json", "a JSON array of objects (`netinspect schema capabilities`)")),
+    ),
+    "States: yes; no; partial, where a part is missing; unknown, where the answer told neither way. What is not "
+    "supported is never shown as empty.\n"
+    "Probing changes nothing, but for this: where what is asked for is in a kernel module, the kernel may load it, as "
+    "it does for ss, ip and conntrack; and for a moment there is a TCP listener of netinspect's own on 127.0.0.1.\n"
+    "The exit status is 0 whatever is missing.",
+)
+
+_WIDEST = 100
+_EVIDENCE_ROOM = 24
+"""Columns that the evidence gets at least."""
+
+
+def run(arguments: Sequence[str], environment: Environment) -> int:
+    """Runs the command. Raises NamespaceError, UsageError."""
+    options, operands = COMMAND.parse(arguments)
+    chosen = dict(options)
+    if operands:
+        raise UsageError(f"capabilities takes no name, such as {operands[0]!r} (see `netinspect capabilities --help`)")
+    if "help" in chosen:
+        environment.write(COMMAND.help().encode())
+        return ExitStatus.OK
+    place = Place(chosen.get("netns"))
+    place.open()
+    try:
+        found = inside(place.descriptor, partial(capabilities))
+    finally:
+        place.close()
+    if "json" in chosen:
+        text = "[\n" + ",\n".join(map(dumps, found)) + "\n]\n"
+    else:
+        text = _table(found, environment.columns) + _missing(found, min(environment.columns, _WIDEST))
+    environment.write(text.encode())
+    return ExitStatus.OK
+
+
+def _table(found: Sequence[Capability], columns: int) -> str:
+    rows = [[*map(printable, (item.view, item.name, item.state, item.evidence))] for item in found]
+    others = sum(max(len(row[at]) for row in rows) + 2 for at in range(3))
+    room = max(columns - others, _EVIDENCE_ROOM)
+    for row in rows:
+        row[3] = fill(row[3], room, break_on_hyphens=False, break_long_words=False)
+    headings = ("View", "What", "State", "Evidence")
+    return tabulate(rows, headings, tablefmt="simple", disable_numparse=True) + "\n"
+
+
+def _missing(found: Sequence[Capability], width: int) -> str:
+    """What is lost and how to get it. What has the same reason is told of once."""
+    reasons: dict[tuple[str | None, ...], list[str]] = {}
+    for item in found:
+        if item.lost or item.remedy:
+            reasons.setdefault((item.state, item.lost, item.remedy), []).append(f"{item.view}: {item.name}")
+    lines: list[str] = []
+    for (state, lost, remedy), names in reasons.items():
+        lines += ["", fill(f"{', '.join(names)} ({state})", width, subsequent_indent="  ")]
+        for label, text in (("Lost", lost), ("To get it", remedy)):
+            if text:
+                paragraph = fill(printable(text), width, initial_indent=f"  {label}: ", subsequent_indent="    ")
+                lines.append(paragraph)
+    return "\n".join(lines) + "\n" if lines else ""

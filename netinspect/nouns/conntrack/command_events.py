@@ -1,0 +1,262 @@
+"""``netinspect conntrack events`` and ``monitor``: what happens to the table, or how much of it."""
+
+from __future__ import annotations
+
+from select import POLLIN, poll
+from time import monotonic, time
+
+from ...engine.table import Field, Table
+from ...errors import ExitStatus
+from ...records import FlowRates
+from .events import Watch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ...engine.columns import Batch
+    from ...engine.output import Writer
+    from ...engine.places import Place
+    from ...engine.table import Column
+    from ...environment import Environment
+    from .command import Options
+
+_EVENTS = ("new", "update", "destroy")
+_ENDPOINT_WIDTH = 21
+"""255.255.255.255:65535"""
+
+
+def run_view(options: Options, environment: Environment) -> int:
+    """Runs ``events`` or ``monitor`` until it is interrupted, or --times or --for ends it. Raises NetinspectError."""
+    places = options.output.places(environment)
+    watches: list[Watch] = []
+    try:
+        for place in places:
+            place.open()
+            events = options.events if options.view == "events" and options.events else _EVENTS
+            watches.append(Watch(place, options.flows.wanted, events, options.buffer))
+        view = _Events(options, environment) if options.view == "events" else _Monitor(options, environment, watches)
+        _follow(view, watches, options)
+    finally:
+        for watch in watches:
+            watch.close()
+        for place in places:
+            place.close()
+    lost = sum(watch.lost for watch in watches)
+    if lost:
+        environment.complain(
+            f"{lost} events were lost, since they came faster than they were received (--buffer makes room for more)"
+        )
+    return ExitStatus.INCOMPLETE if lost else ExitStatus.OK
+
+
+def _follow(view: _Events | _Monitor, watches: Sequence[Watch], options: Options) -> None:
+    waiting = poll()
+    for watch in watches:
+        waiting.register(watch.fileno(), POLLIN)
+    ends = None if options.seconds is None else monotonic() + options.seconds
+    view.start()
+    try:
+        while not view.done:
+            until = min(view.due, ends) if ends is not None else view.due
+            ready = waiting.poll(max(0.0, min(until - monotonic(), 3600.0)) * 1000)
+            # An overrun is an error of the socket, which poll tells as well.
+            numbers = {number for number, _ in ready}
+            for watch in watches:
+                if watch.fileno() in numbers:
+                    view.take(watch)
+            if monotonic() >= view.due:
+                view.tick()
+            if ends is not None and monotonic() >= ends:
+                break
+    finally:
+        view.end()
+
+
+class _Events:
+    """Writes every event."""
+
+    due = float("inf")
+
+    def __init__(self, options: Options, environment: Environment) -> None:
+        from .command_view import FlowView
+
+        self._options = options
+        self._left = options.times
+        self._view = FlowView(options, environment)
+        fields = options.fields
+        self._writer: Writer = options.output.writer(fields, self._columns, environment)
+
+    @property
+    def done(self) -> bool:
+        """Whether as many events were written as asked for."""
+        return self._left == 0
+
+    def start(self) -> None:
+        """There is nothing to do before the first event."""
+
+    def tick(self) -> None:
+        """Nothing is ever due."""
+
+    def take(self, watch: Watch) -> None:
+        """Writes what has happened."""
+        for batch in self._batches(watch):
+            self._write(batch)
+            if self.done:
+                return
+
+    @staticmethod
+    def _batches(watch: Watch) -> Iterator[Batch]:
+        yield from watch.events()
+        lost = watch.newly_lost()
+        if lost:
+            yield from watch.resync(lost)
+
+    def _write(self, batch: Batch) -> None:
+        if self._left is not None:
+            if batch.count > self._left:
+                left = self._left
+                batch = batch.select([number < left for number in range(batch.count)])
+            self._left -= batch.count
+        self._writer.add(batch)
+        if isinstance(self._writer, Table):
+            self._writer.end()  # it shows what it has, and does not wait for more to find the widths
+
+    def end(self) -> None:
+        """Closes what is open in the output."""
+        self._writer.end()
+
+    def _columns(self) -> list[Column]:
+        columns: list[Column] = self._view.columns()
+        if self._options.output.columns is not None:
+            return columns
+        columns = [Field("Event", "event"), Field("Lost", "lost", number=True), *columns]
+        for column in columns:
+            wide = {"Event": 8, "Protocol": 8, "State": 11, "Timeout": 7}.get(column.title, _ENDPOINT_WIDTH)
+            column.width = max(column.width, wide if column.title != "Lost" else 0)
+        return columns
+
+
+class _Monitor:
+    """Writes a line of rates for each interval. It knows which entries there are, and reads them again after a loss."""
+
+    done = False
+
+    def __init__(self, options: Options, environment: Environment, watches: Sequence[Watch]) -> None:
+        self._options = options
+        self._environment = environment
+        self._left = options.times
+        self._states = {watch: _State(watch) for watch in watches}
+        self._began = self.due = monotonic()
+        self._writer: Writer = options.output.writer(options.fields, self._columns, environment)
+
+    def start(self) -> None:
+        """Reads the table: the events of what comes later are received meanwhile."""
+        for state in self._states.values():
+            state.read()
+        self._began = monotonic()
+        self.due = self._began + self._options.interval
+
+    def take(self, watch: Watch) -> None:
+        """Counts what has happened."""
+        self._states[watch].take()
+
+    def tick(self) -> None:
+        """Writes the rates of the interval that has ended, a line for each namespace."""
+        from .command_summaries import batch_type
+
+        now = monotonic()
+        for state in self._states.values():
+            # What a full buffer holds back belongs to this interval.
+            state.take()
+            record = state.rates(now - self._began, state.watch.place)
+            self._writer.add(batch_type("FlowRates").from_records([record]))
+        if isinstance(self._writer, Table):
+            self._writer.end()
+        self._began = now
+        self.due = max(self.due + self._options.interval, now)
+        if self._left is not None:
+            self._left -= 1
+            self.done = self._left == 0
+
+    def end(self) -> None:
+        """Closes what is open in the output."""
+        self._writer.end()
+
+    def _columns(self) -> list[Column]:
+        options = self._options
+        if options.output.columns is not None:
+            return [Field(field, field, number=True) for field in options.fields]
+        titles = {
+            "flows": "Flows",
+            "new": "New",
+            "updates": "Updates",
+            "destroyed": "Destroyed",
+            "new_per_second": "New/s",
+            "destroyed_per_second": "Destroyed/s",
+            "lost": "Lost",
+            "resyncs": "Resyncs",
+        }
+        columns: list[Column] = [
+            Field(
+                title, field, "{:.1f}".format if field.endswith("second") else str, number=not field.endswith("second")
+            )
+            for field, title in titles.items()
+        ]
+        for column in columns:
+            column.width = max(column.width, 9)
+        return [Field("Namespace", "netns"), *columns] if options.output.told_apart else columns
+
+
+class _State:
+    """The entries of one namespace, by their identifiers, and what happened since the last line."""
+
+    def __init__(self, watch: Watch) -> None:
+        self.watch = watch
+        self._known: set[int] = set()
+        self._all = watch.wanted.empty
+        self._resyncs = 0
+        self._lost = 0
+        self._counts = dict.fromkeys(_EVENTS, 0)
+
+    def read(self) -> None:
+        """Reads the whole table."""
+        self._known = {number for batch in self.watch.table() for number in batch.values("id")}
+
+    def take(self) -> None:
+        """Counts the events that are there; after a loss the table is read again."""
+        for batch in self.watch.events():
+            event = next(iter(batch.values("event")))
+            numbers = batch.values("id")
+            if event == "destroy":
+                before = len(self._known)
+                self._known.difference_update(numbers)
+                self._counts[event] += batch.count if self._all else before - len(self._known)
+            else:
+                self._known.update(numbers)
+                self._counts[event] += batch.count
+        lost = self.watch.newly_lost()
+        if lost:
+            self._lost += lost
+            self._resyncs += 1
+            self.read()
+
+    def rates(self, seconds: float, place: Place) -> FlowRates:
+        """The line of an interval that took so long; counting begins anew."""
+        counts = self._counts
+        record = FlowRates(
+            time(),
+            round(seconds, 3),
+            counts["new"],
+            counts["update"],
+            counts["destroy"],
+            round(counts["new"] / seconds, 1),
+            round(counts["destroy"] / seconds, 1),
+            self._lost,
+            self._resyncs,
+            len(self._known),
+            place.label,
+        )
+        self._counts = dict.fromkeys(_EVENTS, 0)
+        self._lost = self._resyncs = 0
+        return record

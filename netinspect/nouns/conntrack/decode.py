@@ -1,0 +1,293 @@
+"""Entries of the connection tracking table, dumped or told as events.
+
+linux/netfilter/nfnetlink_conntrack.h, nf_conntrack_common.h, nf_conntrack_tcp.h; net/netfilter/nf_conntrack_netlink.c.
+Numbers are in network order unless said otherwise.
+"""
+
+from __future__ import annotations
+
+from struct import pack
+from sys import byteorder
+
+from ...engine.addresses import IPv4Texts, IPv6Texts
+from ...engine.columns import NONE, Batch, Constant
+from ...engine.netlink.messages import Run, malformed
+from ...engine.text import text
+from .decode_names import PROTOCOLS, STATES, STATUS_BITS, BitNames
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ...engine.columns import Column
+    from ...engine.netlink.messages import Paths
+
+AF_UNSPEC, AF_INET, AF_INET6 = 0, 2, 10
+FAMILIES = {AF_INET: "inet", AF_INET6: "inet6"}
+
+NFNL_SUBSYS_CTNETLINK = 1
+IPCTNL_MSG_CT_NEW = NFNL_SUBSYS_CTNETLINK << 8 | 0
+IPCTNL_MSG_CT_GET = NFNL_SUBSYS_CTNETLINK << 8 | 1
+IPCTNL_MSG_CT_DELETE = NFNL_SUBSYS_CTNETLINK << 8 | 2
+
+CTA_TUPLE_ORIG = 1
+CTA_TUPLE_REPLY = 2
+CTA_STATUS = 3
+CTA_PROTOINFO = 4
+CTA_HELP = 5
+CTA_TIMEOUT = 7
+CTA_MARK = 8
+CTA_COUNTERS_ORIG = 9
+CTA_COUNTERS_REPLY = 10
+CTA_USE = 11
+CTA_ID = 12
+CTA_SEQ_ADJ_ORIG = 15
+CTA_ZONE = 18
+CTA_SECCTX = 19
+CTA_TIMESTAMP = 20
+CTA_LABELS = 22
+
+CTA_TUPLE_IP, CTA_TUPLE_PROTO, CTA_TUPLE_ZONE = 1, 2, 3
+CTA_IP_V4_SRC, CTA_IP_V4_DST, CTA_IP_V6_SRC, CTA_IP_V6_DST = 1, 2, 3, 4
+CTA_PROTO_NUM, CTA_PROTO_SRC_PORT, CTA_PROTO_DST_PORT = 1, 2, 3
+CTA_PROTO_ICMP_ID, CTA_PROTO_ICMP_TYPE, CTA_PROTO_ICMP_CODE = 4, 5, 6
+CTA_PROTO_ICMPV6_ID, CTA_PROTO_ICMPV6_TYPE, CTA_PROTO_ICMPV6_CODE = 7, 8, 9
+_PROTOINFO_STATE = 1
+CTA_COUNTERS_PACKETS, CTA_COUNTERS_BYTES = 1, 2
+CTA_TIMESTAMP_START, CTA_TIMESTAMP_STOP = 1, 2
+CTA_HELP_NAME = 1
+CTA_SEQADJ_CORRECTION_POS, CTA_SEQADJ_OFFSET_BEFORE, CTA_SEQADJ_OFFSET_AFTER = 1, 2, 3
+CTA_SECCTX_NAME = 1
+
+_BODY = 4
+"""struct nfgenmsg: family, version, resource id."""
+_FAMILY = 16
+
+
+class FlowBatch(Batch):
+    """Entries of the table as columns."""
+
+    __slots__ = ()
+    record = "Flow"
+
+
+def flow_body(family: int) -> bytes:
+    """The fixed header of a request (struct nfgenmsg)."""
+    return pack("=BBH", family, 0, 0)
+
+
+class Decoder:
+    """Decodes entries. Texts of addresses and bits are kept from one run to the next."""
+
+    def __init__(self) -> None:
+        self._ipv4 = IPv4Texts()
+        self._ipv6 = IPv6Texts()
+        self._status = BitNames(STATUS_BITS)
+
+    def batches(self, run: Run) -> Iterator[FlowBatch]:
+        """The entries of a run. Raises NetlinkError where messages are malformed."""
+        for part, paths in run.by_paths(_BODY):
+            for family, same in part.by_value(_FAMILY):
+                yield self._batch(family, same, paths)
+
+    def in_order(self, run: Run) -> Iterator[FlowBatch]:
+        """The same in the order of the messages, whatever their layout."""
+        batches = list(self.batches(run))
+        if len(batches) < 2:
+            yield from batches
+            return
+        for at in range(0, len(run.data), run.length):
+            yield from self.batches(Run(run.data[at : at + run.length], run.kind, run.length, 1, run.operation))
+
+    def _batch(self, family: int, run: Run, paths: Paths) -> FlowBatch:
+        name = Constant(FAMILIES.get(family) or f"unknown-{family}")
+
+        def make(field: str) -> Column:
+            if field == "family":
+                return name
+            maker = _MAKERS.get(field)
+            return NONE if maker is None else maker(self, run, paths)
+
+        return FlowBatch(run.count, make)
+
+    def address(self, run: Run, paths: Paths, direction: int, side: int) -> Column:
+        """Address text. ``side`` is 0 for the source and 1 for the destination."""
+        at = place(run, paths, (direction, CTA_TUPLE_IP, CTA_IP_V4_SRC + side), 4)
+        if at is not None:
+            if run.same(at):
+                return Constant(self._ipv4[run.words(at)[0]])
+            return self._ipv4.column(run.words(at))
+        at = place(run, paths, (direction, CTA_TUPLE_IP, CTA_IP_V6_SRC + side), 16)
+        return NONE if at is None else self._ipv6.column(run.unpack(at, "16s"))
+
+    def status(self, run: Run, paths: Paths) -> Column:
+        bits = attribute_be32(run, paths, CTA_STATUS)
+        if isinstance(bits, Constant):
+            return Constant(self._status[bits.value or 0])
+        return list(map(self._status.__getitem__, bits))
+
+
+def place(run: Run, paths: Paths, path: tuple[int, ...], size: int) -> int | None:
+    """Where that attribute is in each message, or None where there is none. Raises NetlinkError for a short one."""
+    if path not in paths:
+        return None
+    at, length = paths[path]
+    if length < size:
+        named = "/".join(map(str, path))
+        raise malformed(f"attribute {named} of {length} bytes where at least {size} were due", run.operation)
+    return at
+
+
+def be32(run: Run, at: int) -> list[int] | Constant:
+    """A column of 32-bit numbers; a Constant where they are all the same."""
+    return Constant(int.from_bytes(run.data[at : at + 4], "big")) if run.same(at) else run.be32(at)
+
+
+def attribute_be32(run: Run, paths: Paths, *path: int) -> Column:
+    at = place(run, paths, path, 4)
+    return NONE if at is None else be32(run, at)
+
+
+def attribute_be64(run: Run, paths: Paths, *path: int) -> Column:
+    at = place(run, paths, path, 8)
+    return NONE if at is None else run.be64(at)
+
+
+def attribute_be16(run: Run, paths: Paths, *path: int) -> Column:
+    at = place(run, paths, path, 2)
+    return NONE if at is None else run.be16(at)
+
+
+def attribute_u8(run: Run, paths: Paths, *path: int) -> Column:
+    at = place(run, paths, path, 1)
+    if at is None:
+        return NONE
+    values = run.u8(at)
+    return Constant(values[0]) if values.count(values[0]) == run.count else list(values)
+
+
+def attribute_text(run: Run, paths: Paths, *path: int) -> Column:
+    """A name that ends with a zero byte."""
+    if path not in paths:
+        return NONE
+    at, length = paths[path]
+    raw = run.unpack(at, f"{length}s")
+    texts = {name: text(name.split(b"\0", 1)[0]) for name in set(raw)}
+    return [texts[name] for name in raw]
+
+
+def protocol_number(run: Run, paths: Paths, direction: int = CTA_TUPLE_ORIG) -> Column:
+    return attribute_u8(run, paths, direction, CTA_TUPLE_PROTO, CTA_PROTO_NUM)
+
+
+def protocol(run: Run, paths: Paths, direction: int = CTA_TUPLE_ORIG) -> Column:
+    """Names, or numbers as text."""
+    numbers = protocol_number(run, paths, direction)
+    if isinstance(numbers, Constant):
+        return NONE if numbers.value is None else Constant(PROTOCOLS.get(numbers.value) or str(numbers.value))
+    return [PROTOCOLS.get(number) or str(number) for number in numbers]
+
+
+def port(run: Run, paths: Paths, direction: int, kind: int) -> Column:
+    return attribute_be16(run, paths, direction, CTA_TUPLE_PROTO, kind)
+
+
+def _states(run: Run, paths: Paths) -> Column:
+    for kind, names in STATES.items():
+        at = place(run, paths, (CTA_PROTOINFO, kind, _PROTOINFO_STATE), 1)
+        if at is not None:
+            values = run.u8(at)
+            known = {value: names[value] if value < len(names) else f"UNKNOWN_{value}" for value in set(values)}
+            return Constant(known[values[0]]) if len(known) == 1 else list(map(known.__getitem__, values))
+    return NONE
+
+
+def _icmp(run: Run, paths: Paths, direction: int, kind: int) -> Column:
+    """A field of ICMP, or the same of ICMPv6: their attributes are numbered alike, three apart."""
+    attribute = attribute_be16 if kind == CTA_PROTO_ICMP_ID else attribute_u8
+    column = attribute(run, paths, direction, CTA_TUPLE_PROTO, kind)
+    return attribute(run, paths, direction, CTA_TUPLE_PROTO, kind + 3) if column is NONE else column
+
+
+_ZONES = (
+    ((CTA_ZONE,), "both"),
+    ((CTA_TUPLE_ORIG, CTA_TUPLE_ZONE), "original"),
+    ((CTA_TUPLE_REPLY, CTA_TUPLE_ZONE), "reply"),
+)
+"""A zone of one direction only is told within that direction's tuple."""
+
+
+def _zone(run: Run, paths: Paths) -> Column:
+    for path, _ in _ZONES:
+        if path in paths:
+            return attribute_be16(run, paths, *path)
+    return NONE
+
+
+def _zone_direction(run: Run, paths: Paths) -> Column:
+    return next((Constant(direction) for path, direction in _ZONES if path in paths), NONE)
+
+
+def _labels(run: Run, paths: Paths) -> Column:
+    """The bits of an array of unsigned long, in host order (net/netfilter/nf_conntrack_labels.h)."""
+    if (CTA_LABELS,) not in paths:
+        return NONE
+    at, length = paths[(CTA_LABELS,)]
+    raw = run.unpack(at, f"{length}s")
+    known = {value: _bits_set(value) for value in set(raw)}
+    return [known[value] for value in raw]
+
+
+def _bits_set(raw: bytes) -> tuple[int, ...]:
+    words = [int.from_bytes(raw[at : at + 8], byteorder) for at in range(0, len(raw), 8)]
+    return tuple(64 * place + bit for place, word in enumerate(words) for bit in range(64) if word >> bit & 1)
+
+
+_MAKERS: dict[str, Callable[[Decoder, Run, Paths], Column]] = {
+    "protocol": lambda decoder, run, paths: protocol(run, paths),
+    "protocol_number": lambda decoder, run, paths: protocol_number(run, paths),
+    "state": lambda decoder, run, paths: _states(run, paths),
+    "status": lambda decoder, run, paths: decoder.status(run, paths),
+    "timeout": lambda decoder, run, paths: attribute_be32(run, paths, CTA_TIMEOUT),
+    "mark": lambda decoder, run, paths: attribute_be32(run, paths, CTA_MARK),
+    "labels": lambda decoder, run, paths: _labels(run, paths),
+    "zone": lambda decoder, run, paths: _zone(run, paths),
+    "zone_direction": lambda decoder, run, paths: _zone_direction(run, paths),
+    "helper": lambda decoder, run, paths: attribute_text(run, paths, CTA_HELP, CTA_HELP_NAME),
+    "start": lambda decoder, run, paths: attribute_be64(run, paths, CTA_TIMESTAMP, CTA_TIMESTAMP_START),
+    "stop": lambda decoder, run, paths: attribute_be64(run, paths, CTA_TIMESTAMP, CTA_TIMESTAMP_STOP),
+    "security_context": lambda decoder, run, paths: attribute_text(run, paths, CTA_SECCTX, CTA_SECCTX_NAME),
+    "use": lambda decoder, run, paths: attribute_be32(run, paths, CTA_USE),
+    # For netstat -M: how TCP's sequence numbers of the original direction are shifted, and from which one on.
+    "sequence_position": lambda decoder, run, paths: attribute_be32(
+        run, paths, CTA_SEQ_ADJ_ORIG, CTA_SEQADJ_CORRECTION_POS
+    ),
+    "sequence_before": lambda decoder, run, paths: attribute_be32(
+        run, paths, CTA_SEQ_ADJ_ORIG, CTA_SEQADJ_OFFSET_BEFORE
+    ),
+    "sequence_after": lambda decoder, run, paths: attribute_be32(run, paths, CTA_SEQ_ADJ_ORIG, CTA_SEQADJ_OFFSET_AFTER),
+    "id": lambda decoder, run, paths: attribute_be32(run, paths, CTA_ID),
+}
+
+
+def _add_direction(prefix: str, direction: int, counters: int) -> None:
+    """The makers of the fields that exist for each direction."""
+    for side, name in enumerate(("source", "destination")):
+        _MAKERS[f"{prefix}{name}_address"] = lambda decoder, run, paths, side=side: decoder.address(  # type: ignore[misc]
+            run, paths, direction, side
+        )
+        _MAKERS[f"{prefix}{name}_port"] = lambda decoder, run, paths, side=side: port(  # type: ignore[misc]
+            run, paths, direction, CTA_PROTO_SRC_PORT + side
+        )
+    for name, kind in (("id", CTA_PROTO_ICMP_ID), ("type", CTA_PROTO_ICMP_TYPE), ("code", CTA_PROTO_ICMP_CODE)):
+        _MAKERS[f"{prefix}icmp_{name}"] = lambda decoder, run, paths, kind=kind: _icmp(  # type: ignore[misc]
+            run, paths, direction, kind
+        )
+    for name, kind in (("packets", CTA_COUNTERS_PACKETS), ("bytes", CTA_COUNTERS_BYTES)):
+        _MAKERS[prefix + name] = lambda decoder, run, paths, kind=kind: attribute_be64(  # type: ignore[misc]
+            run, paths, counters, kind
+        )
+
+
+_add_direction("", CTA_TUPLE_ORIG, CTA_COUNTERS_ORIG)
+_add_direction("reply_", CTA_TUPLE_REPLY, CTA_COUNTERS_REPLY)

@@ -1,0 +1,48 @@
+"""Events of the connection tracking table (linux/netfilter/nfnetlink_compat.h, nfnetlink_conntrack.h)."""
+
+from __future__ import annotations
+
+from ...engine.columns import Batch
+from ...engine.netlink.messages import HEADER, Run
+from .decode import IPCTNL_MSG_CT_DELETE, IPCTNL_MSG_CT_NEW
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+
+class FlowEventBatch(Batch):
+    """Entries, each with what happened to it."""
+
+    __slots__ = ()
+    record = "FlowEvent"
+
+
+EVENT_GROUPS = {"new": 1, "update": 2, "destroy": 3}
+"""Events and their multicast groups (linux/netfilter/nfnetlink_compat.h: NFNLGRP_CONNTRACK_*)."""
+_NLM_F_CREATE = 0x400
+
+
+def event_runs(messages: Iterable[bytes], operation: str) -> Iterator[tuple[str, Run]]:
+    """Messages of events in runs of equal ones, with the name of what happened. Their order is kept."""
+    key = event = None
+    same: list[bytes] = []
+    for single in messages:
+        length, kind, flags, _, _ = HEADER.unpack_from(single)
+        if kind not in (IPCTNL_MSG_CT_NEW, IPCTNL_MSG_CT_DELETE):
+            continue
+        happened = "destroy" if kind == IPCTNL_MSG_CT_DELETE else "new" if flags & _NLM_F_CREATE else "update"
+        if (length, happened) != key:
+            if same and event:
+                yield event, _run_of(same, operation)
+            key, event, same = (length, happened), happened, []
+        same.append(single)
+    if same and event:
+        yield event, _run_of(same, operation)
+
+
+def _run_of(messages: list[bytes], operation: str) -> Run:
+    length, kind, _, _, _ = HEADER.unpack_from(messages[0])
+    padding = bytes(-length % 4)
+    data = padding.join(messages) + padding
+    return Run(data, kind, length + len(padding), len(messages), operation)

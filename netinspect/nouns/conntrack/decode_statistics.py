@@ -1,0 +1,106 @@
+"""Counters and size of the connection tracking table (linux/netfilter/nfnetlink_conntrack.h: CTA_STATS_*).
+
+net/netfilter/nf_conntrack_netlink.c; the meaning of the counters is that of net/netfilter/nf_conntrack_core.c and
+linux/netfilter/nf_conntrack_common.h (struct ip_conntrack_stat).
+"""
+
+from __future__ import annotations
+
+from ...engine.netlink.messages import NLM_F_ACK, NLM_F_DUMP, attributes, message
+from .decode import NFNL_SUBSYS_CTNETLINK, flow_body
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ...engine.netlink.messages import Layout, Run
+
+IPCTNL_MSG_CT_GET_STATS_CPU = NFNL_SUBSYS_CTNETLINK << 8 | 4
+IPCTNL_MSG_CT_GET_STATS = NFNL_SUBSYS_CTNETLINK << 8 | 5
+NFNL_SUBSYS_CTNETLINK_EXP = 2
+IPCTNL_MSG_EXP_GET_STATS_CPU = NFNL_SUBSYS_CTNETLINK_EXP << 8 | 3
+
+CTA_STATS_GLOBAL_ENTRIES, CTA_STATS_GLOBAL_MAX_ENTRIES = 1, 2
+
+COUNTERS = {
+    2: ("found", "packets whose entry was found where it had to be looked up again, which is rare: no sign of trouble"),
+    4: (
+        "invalid",
+        "packets that belong to no connection and may not begin one: out of window, wrong checksum, a reset too late; "
+        "a steady rise is asymmetric routing, broken offloading, or a scan (nf_conntrack_log_invalid tells which)",
+    ),
+    8: ("insert", "entries put in over netlink, by conntrackd or `conntrack -I`; those of packets are not counted"),
+    9: (
+        "insert_failed",
+        "entries that could not be put in, their packet dropped: another with the same tuple was faster, which with "
+        "NAT means a source port taken twice (NAT port exhaustion, or parallel DNS queries from one socket)",
+    ),
+    10: ("drop", "packets dropped because no entry could be made: the table is full, or memory was short"),
+    11: (
+        "early_drop",
+        "entries that were not yet assured and were thrown out to make room: the table is or was full",
+    ),
+    12: ("error", "packets that a protocol's own check refused: ICMP errors for unknown connections, bad headers"),
+    13: ("search_restart", "look-ups begun anew because the table was changed or resized meanwhile: no loss"),
+    14: ("clash_resolve", "insertions that met an entry for the same connection, and made do with that: no loss"),
+    15: (
+        "chain_toolong",
+        "entries that were not put in because their hash chain was too long: more buckets are needed",
+    ),
+}
+"""Attribute: name, as conntrack(8) -S has it, and what it counts. Those no longer used by kernels are left out."""
+
+EXPECTATION_COUNTERS = {
+    1: ("expect_new", "connections that came as a helper had expected"),
+    2: ("expect_create", "expectations made by helpers"),
+    3: ("expect_delete", "expectations taken away, fulfilled ones among them"),
+}
+
+_BODY = 4
+
+
+def size_request() -> bytes:
+    """How many entries there are, and may be (kernels since 5.9 tell the latter)."""
+    return message(IPCTNL_MSG_CT_GET_STATS, NLM_F_ACK, flow_body(0))
+
+
+def counters_request(*, expectations: bool = False) -> bytes:
+    """The counters of every processor."""
+    kind = IPCTNL_MSG_EXP_GET_STATS_CPU if expectations else IPCTNL_MSG_CT_GET_STATS_CPU
+    return message(kind, NLM_F_DUMP, flow_body(0))
+
+
+def size(runs: Iterable[Run]) -> tuple[int, int | None]:
+    """Entries, and the most there may be. Raises NetlinkError where the answer is malformed."""
+    entries, maximum = 0, None
+    for run in runs:
+        for data, layout in _messages(run):
+            entries = _number(data, layout, CTA_STATS_GLOBAL_ENTRIES) or 0
+            maximum = _number(data, layout, CTA_STATS_GLOBAL_MAX_ENTRIES)
+    return entries, maximum
+
+
+def counters(runs: Iterable[Run], *, expectations: bool = False) -> Iterator[tuple[int, dict[str, int]]]:
+    """Processor and its counters by name. Raises NetlinkError where the answer is malformed.
+
+    The processor's number stands in the header of netfilter's messages (struct nfgenmsg: res_id).
+    """
+    names = EXPECTATION_COUNTERS if expectations else COUNTERS
+    for run in runs:
+        for data, layout in _messages(run):
+            found = {name: _number(data, layout, kind) for kind, (name, _) in names.items()}
+            yield (
+                int.from_bytes(data[18:20], "big"),
+                {name: value for name, value in found.items() if value is not None},
+            )
+
+
+def _messages(run: Run) -> Iterator[tuple[bytes, Layout]]:
+    for at in range(0, len(run.data), run.length):
+        data = run.data[at : at + run.length]
+        yield data, attributes(data, 16 + _BODY, len(data), run.operation)
+
+
+def _number(data: bytes, layout: Layout, kind: int) -> int | None:
+    at, length = layout.get(kind, (0, 0))
+    return int.from_bytes(data[at : at + length], "big") if length else None

@@ -1,0 +1,95 @@
+"""What happens to the connection tracking table, as it happens, and the table again where events were lost."""
+
+from __future__ import annotations
+
+from time import time
+
+from ...engine.columns import NONE, Constant
+from ...engine.netlink.subscription import Subscription
+from ...engine.netlink.transport import NETLINK_NETFILTER
+from ...errors import NetlinkError
+from .decode import Decoder
+from .decode_events import EVENT_GROUPS, FlowEventBatch, event_runs
+from .listing import Listing
+from .request import explained
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+
+    from ...engine.columns import Batch, Column
+    from ...engine.places import Place
+    from .filter import FlowFilter
+
+OPERATION = "watching conntrack events"
+
+
+class Watch:
+    """The events of one namespace. ``place`` must be open; ``close`` when done."""
+
+    def __init__(self, place: Place, wanted: FlowFilter, events: Collection[str], buffer: int) -> None:
+        """``events`` are names among EVENT_GROUPS. Raises ConntrackError and NetlinkError."""
+        self.place = place
+        self.wanted = wanted
+        groups = [EVENT_GROUPS[name] for name in EVENT_GROUPS if name in events]
+        try:
+            self._subscription = Subscription(place.connect(NETLINK_NETFILTER), groups, buffer, OPERATION)
+        except NetlinkError as error:
+            raise explained(error) from None
+        self._decoder = Decoder()
+
+    def fileno(self) -> int:
+        """The descriptor, for poll(2)."""
+        return self._subscription.fileno()
+
+    def close(self) -> None:
+        """Ends it."""
+        self._subscription.close()
+
+    @property
+    def lost(self) -> int:
+        """Events that the kernel could not deliver, in all."""
+        return self._subscription.lost
+
+    def events(self) -> Iterator[Batch]:
+        """The events that are there, in order. Raises NetlinkError."""
+        for messages in self._subscription.pending():
+            now = Constant(time())
+            for event, run in event_runs(messages, OPERATION):
+                for batch in self._decoder.in_order(run):
+                    found = self.wanted.checked(batch)
+                    if found.count:
+                        yield self._of(found, event, now)
+
+    def newly_lost(self) -> int:
+        """How many events were lost since this was last asked: after ``events`` has ended."""
+        return self._subscription.newly_lost()
+
+    def table(self) -> Iterator[Batch]:
+        """The entries as they are now. Events that are received later are of what came after, or are in it already."""
+        for batch in Listing(self.wanted, [self.place]).entries(self.place):
+            yield self._of(batch, "current", Constant(time()))
+
+    def resync(self, lost: int) -> Iterator[Batch]:
+        """What makes the picture true again: how many events were lost, the whole table, and its end."""
+        yield self._told("overrun", lost)
+        yield from self.table()
+        yield self._told("resynced", None)
+
+    def _of(self, batch: Batch, event: str, now: Constant) -> Batch:
+        columns: dict[str, Column] = {"event": Constant(event), "time": now, "lost": NONE}
+        return self._event_batch(batch.count, columns, batch.column)
+
+    def _told(self, event: str, lost: int | None) -> Batch:
+        columns: dict[str, Column] = {"event": Constant(event), "time": Constant(time()), "lost": Constant(lost)}
+        columns["status"] = Constant(())
+        return self._event_batch(1, columns, lambda field: NONE)
+
+    def _event_batch(self, count: int, columns: dict[str, Column], rest: Callable[[str], Column]) -> Batch:
+        if self.place.label is not None:
+            columns["netns"] = Constant(self.place.label)
+
+        def make(field: str) -> Column:
+            return columns[field] if field in columns else rest(field)
+
+        return FlowEventBatch(count, make)

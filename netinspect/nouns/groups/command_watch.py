@@ -1,0 +1,85 @@
+"""``netinspect groups watch``: joins and leaves as they happen."""
+
+from __future__ import annotations
+
+from time import localtime, strftime
+
+from ...engine.columns import Batch
+from ...engine.places import unseen
+from ...engine.table import Field
+from ...errors import ExitStatus, NamespaceError
+from .events import Watch, untold
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ...engine.places import Place
+    from ...engine.table import Column
+    from ...environment import Environment
+    from .command import Options
+
+_WIDTHS = {"interface": 15, "group": 22, "event": 5, "family": 6, "source": 9}
+"""Widths of the columns: there are no rows yet from which to take them."""
+
+
+def watch(options: Options, environment: Environment) -> int:
+    """Watches until it is time, or interrupted. Raises NetinspectError."""
+    places: list[Place] = []
+    incomplete = False
+    try:
+        every = options.output.places(environment)
+        incomplete = bool(unseen(every))  # it has been said
+        for place in every:
+            try:
+                place.open()
+            except NamespaceError as error:
+                if not options.output.told_apart:
+                    raise
+                environment.complain(f"network namespace {place.label} is left out: {error}")
+                incomplete = True
+                continue
+            places.append(place)
+        if places:
+            _watch(options, places, environment)
+    finally:
+        for place in places:
+            place.close()
+    return ExitStatus.INCOMPLETE if incomplete else ExitStatus.OK
+
+
+def _watch(options: Options, places: list[Place], environment: Environment) -> None:
+    query = options.query
+    watched = Watch(query, places, options.interval)
+    sampled = untold(query, watched.told)
+    if sampled and sampled != ["link"]:
+        environment.complain(f"this kernel does not tell changes of {', '.join(sampled)}: they are sampled")
+    writer = options.output.writer(options.fields, lambda: _columns(options), environment)
+    if options.output.format == "table":
+        writer.end()  # the heading: rows come one by one from now on
+    left = options.times
+    try:
+        for events in watched.events(options.seconds):
+            writer.add(Batch.from_records(events if left is None else events[:left]))
+            if left is not None:
+                left -= len(events)
+                if left <= 0:
+                    break
+    finally:
+        writer.end()
+        watched.close()
+
+
+def _columns(options: Options) -> list[Column]:
+    if options.output.columns is not None:
+        return [Field(field, field) for field in options.fields]
+    shown: list[Column] = [
+        Field("Time", "time", lambda value: strftime("%H:%M:%S", localtime(value)) + f"{value % 1:.3f}"[1:]),
+    ]
+    if "netns" in options.fields:
+        shown.append(Field("Namespace", "netns"))
+    for field, width in _WIDTHS.items():
+        column = Field(field.capitalize(), field)
+        column.width = max(width, column.width)
+        shown.append(column)
+    shown[0].width = 12
+    shown.append(Field("Name", "name"))
+    return shown

@@ -1,0 +1,182 @@
+"""What of multicast memberships only procfs tells: /proc/net/igmp, igmp6, mcfilter, mcfilter6 and dev_mcast.
+
+The formats are those of net/ipv4/igmp.c, net/ipv6/mcast.c and net/core/dev_addr_lists.c; no man page has them.
+Each function takes the text of a file. Raises NetinspectError where a line makes no sense.
+"""
+
+from __future__ import annotations
+
+from _socket import AF_INET, AF_INET6, inet_ntop
+from struct import pack
+
+from ...errors import NetinspectError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import TypeVar
+
+    Row = TypeVar("Row")
+
+Key = tuple[int, str]
+"""A group on an interface: index and address."""
+
+USER_HZ = 100
+"""Ticks a second of the kernel's interface (clock_t): timers are told in them."""
+_MAF_TIMER_RUNNING, _MAF_LAST_REPORTER = 0x01, 0x02
+"""net/if_inet6.h: flags of a group in /proc/net/igmp6."""
+
+
+class Told:
+    """What procfs tells of a group on an interface. ``timer`` is in seconds; None where no report is due."""
+
+    __slots__ = ("global_use", "interface", "reporter", "timer", "users", "version")
+
+    def __init__(
+        self,
+        interface: str,
+        users: int,
+        version: str | None = None,
+        timer: float | None = None,
+        reporter: bool | None = None,
+        global_use: bool | None = None,
+    ) -> None:
+        self.interface = interface
+        self.users = users
+        self.version = version
+        self.timer = timer
+        self.reporter = reporter
+        self.global_use = global_use
+
+
+def igmp(text: str) -> dict[Key, Told]:
+    """/proc/net/igmp: a line for each interface, with its IGMP version, and indented below it the groups."""
+    found: dict[Key, Told] = {}
+    index, interface, version = 0, "", None
+
+    def take(line: str) -> None:
+        nonlocal index, interface, version
+        if not line.startswith("\t"):
+            # "2<tab>eth0      :     1      V3": a name may itself have colons.
+            number, rest = line.split("\t", 1)
+            name, rest = rest.rsplit(":", 1)
+            index, interface, version = int(number), name.rstrip(), f"IGMP{rest.split()[1].lower()}"
+            return
+        group, users, timer, reporter = line.split()
+        running, left = timer.split(":")
+        address = inet_ntop(AF_INET, pack("=I", int(group, 16)))
+        found[index, address] = Told(
+            interface,
+            int(users),
+            version,
+            int(left, 16) / USER_HZ if int(running) else None,
+            bool(int(reporter)),
+        )
+
+    _each("igmp", text.splitlines()[1:], take)
+    return found
+
+
+def igmp6(text: str) -> dict[Key, Told]:
+    """/proc/net/igmp6: index, interface, group, users, flags, timer. The version of MLD is not in it."""
+    found: dict[Key, Told] = {}
+
+    def take(line: str) -> None:
+        index, rest = line.split(None, 1)
+        interface, group, users, flags, left = rest.rsplit(None, 4)
+        bits = int(flags, 16)
+        timer = int(left) / USER_HZ if bits & _MAF_TIMER_RUNNING else None
+        found[int(index), _ipv6(group)] = Told(
+            interface, int(users), None, timer, bool(bits & _MAF_LAST_REPORTER), None
+        )
+
+    _each("igmp6", text.splitlines(), take)
+    return found
+
+
+def link_layer(text: str) -> dict[Key, Told]:
+    """/proc/net/dev_mcast: index, interface, users, whether the address itself was asked for, address."""
+    found: dict[Key, Told] = {}
+
+    def take(line: str) -> None:
+        index, rest = line.split(None, 1)
+        interface, users, wanted, address = rest.rsplit(None, 3)
+        octets = bytes.fromhex(address)
+        found[int(index), octets.hex(":")] = Told(interface, int(users), global_use=bool(int(wanted)))
+
+    _each("dev_mcast", text.splitlines(), take)
+    return found
+
+
+class SourceFilter:
+    """The sources of one group on one interface: how many users ask for each, and how many refuse it."""
+
+    __slots__ = ("excluded", "included")
+
+    def __init__(self) -> None:
+        self.included: dict[str, int] = {}
+        self.excluded: dict[str, int] = {}
+
+    def mode(self, users: int | None) -> str | None:
+        """What the users want together: exclude as soon as one of them takes all sources but some; None: unknown.
+
+        The kernel tells counts for each source, not how many users have which mode.
+        """
+        if self.excluded or not self.included:
+            return "exclude"
+        if users is None:
+            return None
+        if max(self.included.values()) >= users:
+            return "include"
+        # A user that includes counts for one source at least.
+        return "exclude" if sum(self.included.values()) < users else None
+
+
+def source_filters(text: str, family: str) -> dict[Key, SourceFilter]:
+    """/proc/net/mcfilter or mcfilter6: index, interface, group, source, users that include it, that exclude it."""
+    found: dict[Key, SourceFilter] = {}
+    address: Callable[[str], str] = _ipv4 if family == "inet" else _ipv6
+
+    def take(line: str) -> None:
+        index, rest = line.split(None, 1)
+        _, group, source, includes, excludes = rest.rsplit(None, 4)
+        filters = found.setdefault((int(index), address(group)), SourceFilter())
+        if int(includes):
+            filters.included[address(source)] = int(includes)
+        if int(excludes):
+            filters.excluded[address(source)] = int(excludes)
+
+    _each("mcfilter" if family == "inet" else "mcfilter6", text.splitlines()[1:], take)
+    return found
+
+
+def multicast_interfaces(text: str, family: str) -> Iterator[tuple[int, str, tuple[int, ...], int]]:
+    """/proc/net/ip_mr_vif or ip6_mr_vif: number, interface, bytes and packets in and out, and flags."""
+    for line in text.splitlines()[1:]:
+        try:
+            number, rest = line.split(None, 1)
+            words = rest.rsplit(None, 7 if family == "inet" else 5)
+            yield int(number), words[0], tuple(map(int, words[1:5])), int(words[5], 16)
+        except (ValueError, IndexError) as error:
+            raise _senseless("ip_mr_vif" if family == "inet" else "ip6_mr_vif", error) from None
+
+
+def _each(name: str, lines: Iterable[str], take: Callable[[str], None]) -> None:
+    for line in lines:
+        try:
+            take(line)
+        except (ValueError, IndexError, OverflowError) as error:
+            raise _senseless(name, error) from None
+
+
+def _senseless(name: str, error: Exception) -> NetinspectError:
+    return NetinspectError(f"/proc/net/{name}: a line that makes no sense: {error}")
+
+
+def _ipv4(digits: str) -> str:
+    """mcfilter writes numbers: 0xef010101."""
+    return inet_ntop(AF_INET, int(digits, 16).to_bytes(4, "big"))
+
+
+def _ipv6(digits: str) -> str:
+    return inet_ntop(AF_INET6, bytes.fromhex(digits))

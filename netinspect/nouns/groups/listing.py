@@ -1,0 +1,258 @@
+"""Multicast memberships: what rtnetlink tells of them, and what of the rest is in procfs."""
+
+from __future__ import annotations
+
+from _functools import partial
+from errno import EOPNOTSUPP
+from time import CLOCK_MONOTONIC, clock_gettime
+
+from ...engine.columns import Batch
+from ...engine.dumps import whole_list
+from ...engine.listing import BaseListing
+from ...engine.namespaces import inside
+from ...engine.netlink.transport import NETLINK_ROUTE, Dump
+from ...engine.places import InterfaceNames, Place
+from ...errors import NetinspectError, NetlinkError
+from ...procfs import interface_sysctl, network_text
+from ...records import Membership
+from . import decode as multicast
+from . import decode_text as multicast_text
+from .names import group_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from .decode import Group
+    from .decode_text import Key, SourceFilter, Told
+    from .owners import Holders
+
+FAMILIES = ("link", "inet", "inet6")
+"""In the order of a listing, which is that of `ip maddr`."""
+
+_FILES = {"link": "dev_mcast", "inet": "igmp", "inet6": "igmp6"}
+_READERS = {"link": multicast_text.link_layer, "inet": multicast_text.igmp, "inet6": multicast_text.igmp6}
+_FILTER_FILES = {"inet": "mcfilter", "inet6": "mcfilter6"}
+_WHAT = {"inet": "IPv4", "inet6": "IPv6"}
+_WRAPPED = 2**32 / 100
+"""Seconds after which the kernel's time of joining starts anew from 0."""
+
+
+class MembershipBatch(Batch):
+    """Memberships as columns."""
+
+    __slots__ = ()
+    record = "Membership"
+
+
+class Query:
+    """What to list: families of FAMILIES, and of these groups or interfaces only where some are named."""
+
+    __slots__ = ("families", "groups", "interfaces", "sockets")
+
+    def __init__(
+        self,
+        families: Sequence[str] = FAMILIES,
+        *,
+        groups: Sequence[str] = (),
+        interfaces: Sequence[str] = (),
+        sockets: bool = False,
+    ) -> None:
+        """``sockets``: find out which sockets joined each group, or receive it."""
+        self.families = families
+        self.groups = frozenset(groups)
+        self.interfaces = frozenset(interfaces)
+        self.sockets = sockets
+
+    def wants(self, interface: str, group: str) -> bool:
+        """Whether this group on this interface is asked for."""
+        return (not self.groups or group in self.groups) and (not self.interfaces or interface in self.interfaces)
+
+
+class Listing(BaseListing):
+    """One listing: ``batches()`` gives it."""
+
+    def __init__(self, query: Query, places: Sequence[Place] = ()) -> None:
+        """Without ``places``: the current namespace."""
+        self.query = query
+        super().__init__(places)
+        self._known: Holders | None = None
+
+    def batches(self) -> Iterator[Batch]:
+        try:
+            yield from super().batches()
+        finally:
+            if self._known is not None:
+                self._known.close()
+                if self._known.refused:
+                    self.notes.append(
+                        f"{self._known.refused} sockets could not be asked what they joined (that takes the right to "
+                        "trace their processes, CAP_SYS_PTRACE)"
+                    )
+
+    def _holders(self) -> Holders:
+        if self._known is None:
+            from .owners import Holders
+
+            self._known = Holders(self.notes)
+        return self._known
+
+    def _place(self, place: Place) -> Iterator[Batch]:
+        found = list(memberships(self.query, place, self.problems, self.notes))
+        if self.query.sockets and found:
+            from .owners import GroupSockets
+
+            sockets = GroupSockets(place, self._holders(), self.problems, self.notes)
+            found = [row._replace(sockets=sockets.of(row)) for row in found]
+        if found:
+            yield MembershipBatch.from_records(found)
+
+
+def memberships(query: Query, place: Place, problems: list[str], notes: list[str]) -> Iterator[Membership]:
+    """The memberships of one namespace, by interface. Raises NetlinkError, NetinspectError."""
+    rows: list[Membership] = []
+    names = InterfaceNames(place)
+    known_queriers = {}
+    if set(query.families) - {"link"}:
+        from .listing_routing import queriers
+
+        known_queriers = queriers(place, problems)
+    for family in query.families:
+        if family == "link":
+            rows += _link_layer(place, problems)
+        else:
+            rows += _internet(family, place, names, known_queriers, problems, notes)
+    # A stable sort: of each interface the link layer first, then in the kernel's own order.
+    rows.sort(key=lambda row: row.interface_index)
+    return (row for row in rows if query.wants(row.interface, row.group))
+
+
+def told_by_kernel(family: str, place: Place, problems: list[str]) -> list[Group] | None:
+    """The groups of a family over rtnetlink; None where this kernel does not dump them. Raises NetlinkError."""
+    operation = f"listing the {_WHAT[family]} multicast groups"
+
+    def dump() -> Dump:
+        return Dump(place.connect(NETLINK_ROUTE), multicast.request(family), operation)
+
+    try:
+        return whole_list(operation, dump, multicast.groups, problems.append)
+    except NetlinkError as error:
+        if error.errno == EOPNOTSUPP:
+            return None
+        raise
+
+
+def told_by_procfs(family: str, place: Place, problems: list[str]) -> dict[Key, Told]:
+    """The groups of a family, link among them, in procfs. Where it cannot be read, ``problems`` is told."""
+    text = _text(place, _FILES[family], problems)
+    return {} if text is None else _READERS[family](text)
+
+
+def _text(place: Place, file: str, problems: list[str]) -> str | None:
+    try:
+        text: str | None = inside(place.descriptor, partial(network_text, file))
+    except NetinspectError as error:
+        if str(error) not in problems:
+            problems.append(str(error))
+        return None
+    return text
+
+
+def _link_layer(place: Place, problems: list[str]) -> list[Membership]:
+    """No netlink family tells the link layer's groups."""
+    return [
+        Membership(
+            told.interface,
+            index,
+            "link",
+            group,
+            group_name(group),
+            told.users,
+            global_use=told.global_use,
+            source="procfs",
+        )
+        for (index, group), told in told_by_procfs("link", place, problems).items()
+    ]
+
+
+def _internet(
+    family: str,
+    place: Place,
+    names: InterfaceNames,
+    known_queriers: dict[Key, str],
+    problems: list[str],
+    notes: list[str],
+) -> Iterator[Membership]:
+    groups = told_by_kernel(family, place, problems)
+    details = told_by_procfs(family, place, problems)
+    text = _text(place, _FILTER_FILES[family], problems)
+    filters = {} if text is None else multicast_text.source_filters(text, family)
+    versions: dict[str, str | None] = {}
+    if groups is None and details:
+        notes.append(
+            f"{_WHAT[family]} multicast groups: this kernel does not dump them over rtnetlink (IPv4: since about "
+            "Linux 6.15): listed from procfs instead"
+        )
+    source = "procfs" if groups is None else "rtnetlink, procfs" if details else "rtnetlink"
+    keys: dict[Key, float | None] = dict.fromkeys(details)
+    if groups is not None:
+        keys = {(group.index, group.group): group.created for group in groups}
+    for (index, address), created in keys.items():
+        told = details.get((index, address))
+        interface = names[index] if groups is not None or told is None else told.interface
+        if family == "inet6" and interface not in versions:
+            versions[interface] = _forced_mld(place, interface)
+        yield _membership(
+            family,
+            (index, address),
+            interface,
+            told,
+            filters.get((index, address)),
+            versions.get(interface),
+            known_queriers.get((index, family)),
+            None if created is None else age(created),
+            source,
+        )
+
+
+def _membership(
+    family: str,
+    key: Key,
+    interface: str,
+    told: Told | None,
+    filters: SourceFilter | None,
+    version: str | None,
+    querier: str | None,
+    age: float | None,
+    source: str,
+) -> Membership:
+    users = None if told is None else told.users
+    mode = None if told is None else "exclude" if filters is None else filters.mode(users)
+    return Membership(
+        interface,
+        key[0],
+        family,
+        key[1],
+        group_name(key[1]),
+        users,
+        mode,
+        () if filters is None else tuple(filters.included),
+        () if filters is None else tuple(filters.excluded),
+        version if told is None else told.version or version,
+        querier,
+        None if told is None else told.reporter,
+        None if told is None else told.timer,
+        age,
+        source=source,
+    )
+
+
+def _forced_mld(place: Place, interface: str) -> str | None:
+    """The version of MLD, which is told only where it is set by hand; else it is the querier's, as a rule 2."""
+    forced = inside(place.descriptor, partial(interface_sysctl, "ipv6", interface, "force_mld_version"))
+    return f"MLDv{forced}" if forced in ("1", "2") else None
+
+
+def age(created: float) -> float:
+    """Seconds since then, both by the kernel's clock since it came up, which runs over after 497 days."""
+    return round((clock_gettime(CLOCK_MONOTONIC) - created) % _WRAPPED, 2)

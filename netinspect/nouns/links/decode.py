@@ -1,0 +1,397 @@
+"""Links: network interfaces with all that is told of them (linux/if_link.h: RTM_GETLINK; net/core/rtnetlink.c)."""
+
+from __future__ import annotations
+
+from struct import pack
+from sys import byteorder
+
+from ...engine.columns import NONE, Batch, Constant, Nested, interleaved
+from ...engine.fields import place
+from ...engine.netlink.interfaces import IFLA_IFNAME, RTM_GETLINK, WITHOUT_STATISTICS
+from ...engine.netlink.messages import NLM_F_ACK, NLM_F_DUMP, attribute, attributes, each_attribute, malformed, message
+from ...engine.rtnetlink import Made, address_text, by_bytes, interfaces, named
+from ...engine.text import text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
+
+    from ...engine.columns import Column
+    from ...engine.netlink.messages import Layout, Run
+    from ...records import XdpProgram
+
+RTM_NEWLINK = 16
+
+IFLA_ADDRESS, IFLA_BROADCAST, IFLA_MTU, IFLA_LINK, IFLA_QDISC, IFLA_MASTER, IFLA_TXQLEN = 1, 2, 4, 5, 6, 10, 13
+IFLA_MAP = 14
+IFLA_OPERSTATE, IFLA_LINKINFO, IFLA_IFALIAS, IFLA_STATS64, IFLA_GROUP, IFLA_PROMISCUITY = 16, 18, 20, 23, 27, 30
+IFLA_NUM_TX_QUEUES, IFLA_NUM_RX_QUEUES, IFLA_CARRIER, IFLA_CARRIER_CHANGES, IFLA_LINK_NETNSID = 31, 32, 33, 35, 37
+IFLA_GSO_MAX_SEGS, IFLA_GSO_MAX_SIZE, IFLA_XDP, IFLA_CARRIER_UP_COUNT, IFLA_CARRIER_DOWN_COUNT = 40, 41, 43, 47, 48
+IFLA_PARENT_DEV_NAME, IFLA_PARENT_DEV_BUS_NAME = 56, 57
+IFLA_GRO_MAX_SIZE, IFLA_TSO_MAX_SIZE, IFLA_TSO_MAX_SEGS = 58, 59, 60
+IFLA_MIN_MTU, IFLA_MAX_MTU, IFLA_PROP_LIST, IFLA_ALT_IFNAME, IFLA_PERM_ADDRESS, IFLA_ALLMULTI = 50, 51, 52, 53, 54, 61
+
+IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND = 1, 2, 4
+_FIRST_OF_DATA = 1
+"""IFLA_VLAN_ID, IFLA_VXLAN_ID, IFLA_MACVLAN_MODE, IFLA_IPVLAN_MODE and IFLA_BOND_MODE are the first of their kinds."""
+IFLA_TUN_TYPE, IFLA_VXLAN_LINK = 3, 3
+_MACVLAN_MODES = {1: "private", 2: "vepa", 4: "bridge", 8: "passthru", 16: "source"}
+_MODES = {
+    "macvlan": _MACVLAN_MODES,
+    "macvtap": _MACVLAN_MODES,
+    "tun": {1: "tun", 2: "tap"},
+    "ipvlan": {0: "l2", 1: "l3", 2: "l3s"},
+    "bond": dict(
+        enumerate(("balance-rr", "active-backup", "balance-xor", "broadcast", "802.3ad", "balance-tlb", "balance-alb"))
+    ),
+}
+
+_XDP_MODES = {1: "driver", 2: "generic", 3: "offload", 4: "multi"}
+"""IFLA_XDP_ATTACHED."""
+_XDP_PROGRAMS = {5: "driver", 6: "generic", 7: "offload"}
+"""IFLA_XDP_DRV_PROG_ID, IFLA_XDP_SKB_PROG_ID, IFLA_XDP_HW_PROG_ID."""
+_XDP_ATTACHED, _XDP_PROG_ID = 2, 4
+
+_STATES = ("unknown", "notpresent", "down", "lowerlayerdown", "testing", "dormant", "up")
+"""linux/if.h: IF_OPER_*."""
+_FLAGS = (
+    *("up", "broadcast", "debug", "loopback", "pointopoint", "notrailers", "running", "noarp", "promisc", "allmulti"),
+    *("master", "slave", "multicast", "portsel", "automedia", "dynamic", "lower_up", "dormant", "echo"),
+)
+"""linux/if.h: IFF_*, from the lowest bit."""
+_TYPES = {
+    1: "ether",
+    24: "ieee1394",
+    32: "infiniband",
+    256: "slip",
+    280: "can",
+    290: "mctp",
+    512: "ppp",
+    519: "rawip",
+    768: "ipip",
+    769: "tunnel6",
+    772: "loopback",
+    776: "sit",
+    778: "gre",
+    779: "pimreg",
+    801: "ieee802.11",
+    802: "ieee802.11/prism",
+    803: "ieee802.11/radiotap",
+    804: "ieee802.15.4",
+    823: "gre6",
+    824: "netlink",
+    825: "6lowpan",
+    826: "vsockmon",
+    0xFFFE: "none",
+    0xFFFF: "void",
+}
+"""linux/if_arp.h: ARPHRD_*."""
+_TUNNELS = frozenset((768, 776, 778))
+"""Types whose addresses are IPv4 ones."""
+
+# struct ifinfomsg: offsets behind the netlink header.
+_BODY = 16
+_TYPE, _INDEX, _FLAGS_AT = 18, 20, 24
+
+
+def request(*, master: int = 0, kind: str | None = None, statistics: bool = True) -> bytes:
+    """A dump of all links, or of those of a master and of a kind, with their counters or without."""
+    payload = bytes(_BODY) + (b"" if statistics else WITHOUT_STATISTICS)
+    if master:
+        payload += attribute(IFLA_MASTER, pack("=I", master))
+    if kind is not None:
+        payload += attribute(IFLA_LINKINFO, attribute(IFLA_INFO_KIND, kind.encode("utf-8", "surrogateescape")))
+    return message(RTM_GETLINK, NLM_F_DUMP, payload)
+
+
+def single_request(index: int) -> bytes:
+    """One link, and an acknowledgment behind it."""
+    return message(RTM_GETLINK, NLM_F_ACK, pack("=BxHiII", 0, 0, index, 0, 0))
+
+
+class LinkBatch(Batch):
+    """Links as columns. Beside the record's fields there are ``identity``, ``flag_bits``, ``type_number``,
+    ``mapping`` and ``parent_nsid``, the number of the parent's network namespace in this one.
+    """
+
+    __slots__ = ()
+    record = "Link"
+
+
+class StatisticsBatch(Batch):
+    """The counters of links as columns."""
+
+    __slots__ = ()
+    record = "LinkStatistics"
+
+
+class Decoder:
+    """Decodes links. ``names`` are those of interfaces by index: what is met is put into it."""
+
+    def __init__(self, names: dict[int, str], groups: Mapping[int, str]) -> None:
+        self.names = names
+        self.groups = groups
+        self.flags = Made(_flags_of)
+        self.details = Made(_details_of)
+        self.kinds: Made | None = None
+        """What only links of one kind have, where it is asked for."""
+
+    def batch(self, runs: Sequence[Run]) -> LinkBatch | None:
+        """The links of one received buffer, in order. Raises NetlinkError where messages are malformed."""
+        parts: list[tuple[Batch, Sequence[int]]] = []
+        for run in runs:
+            if run.kind != RTM_NEWLINK:
+                raise malformed(f"a message of type {run.kind} among links", run.operation)
+            for part, layout in run.by_layout(_BODY):
+                batch = self._part(part, layout)
+                self.names.update(zip(batch.values("index"), batch.values("name"), strict=True))
+                parts.append((batch, part.positions or (0,)))
+        found = interleaved(parts) if parts else None
+        assert found is None or isinstance(found, LinkBatch)
+        return found
+
+    def _part(self, run: Run, layout: Layout) -> LinkBatch:
+        def make(field: str) -> Column:
+            maker = _COLUMNS.get(field)
+            return NONE if maker is None else maker(self, run, layout)
+
+        return LinkBatch(run.count, make)
+
+
+def _flags_of(word: int) -> tuple[str, ...]:
+    return tuple(
+        _FLAGS[bit] if bit < len(_FLAGS) else hex(1 << bit) for bit in range(word.bit_length()) if word >> bit & 1
+    )
+
+
+def _details_of(raw: bytes) -> dict[str, Any]:
+    """What IFLA_LINKINFO says, as fields of the record."""
+    inside = {kind: raw[at : at + size] for kind, (at, size) in attributes(raw, 0, len(raw)).items()}
+    found: dict[str, Any] = {
+        "kind": _word(inside.get(IFLA_INFO_KIND)),
+        "port_kind": _word(inside.get(IFLA_INFO_SLAVE_KIND)),
+    }
+    kind, data = found["kind"], inside.get(IFLA_INFO_DATA, b"")
+    if kind not in ("vlan", "vxlan", *_MODES):
+        return found
+    told = attributes(data, 0, len(data))
+    if kind == "vxlan" and IFLA_VXLAN_LINK in told:
+        at, size = told[IFLA_VXLAN_LINK]
+        found["parent_index"] = int.from_bytes(data[at : at + size], byteorder)
+    at, size = told.get(IFLA_TUN_TYPE if kind == "tun" else _FIRST_OF_DATA, (0, 0))
+    if size:
+        number = int.from_bytes(data[at : at + size], byteorder)
+        if kind in _MODES:
+            found["mode"] = _MODES[kind].get(number, str(number))
+        else:
+            found["vlan_id" if kind == "vlan" else "vni"] = number
+    return found
+
+
+def _word(raw: bytes | None) -> str | None:
+    return None if raw is None else text(raw.split(b"\0", 1)[0])
+
+
+def _detail(field: str) -> Callable[[Decoder, Run, Layout], Column]:
+    def column(decoder: Decoder, run: Run, layout: Layout) -> Column:
+        found = by_bytes(run, layout, IFLA_LINKINFO, decoder.details)
+        return found if isinstance(found, Constant) else [details.get(field) for details in found]
+
+    return column
+
+
+def _kind_detail(field: str) -> Callable[[Decoder, Run, Layout], Column]:
+    def column(decoder: Decoder, run: Run, layout: Layout) -> Column:
+        if decoder.kinds is None:
+            from .decode_kinds import kinds_of
+
+            decoder.kinds = Made(kinds_of)
+        found = by_bytes(run, layout, IFLA_LINKINFO, decoder.kinds)
+        return found if isinstance(found, Constant) else [details.get(field) for details in found]
+
+    return column
+
+
+def _texts(kind: int) -> Callable[[Decoder, Run, Layout], Column]:
+    def column(decoder: Decoder, run: Run, layout: Layout) -> Column:
+        if kind not in layout:
+            return NONE
+        at, size = layout[kind]
+        return [text(raw.split(b"\0", 1)[0]) for (raw,) in run.rows(at, f"{size}s")]
+
+    return column
+
+
+def _numbers(kind: int) -> Callable[[Decoder, Run, Layout], Column]:
+    def column(decoder: Decoder, run: Run, layout: Layout) -> Column:
+        at = place(run, layout, kind, 4)
+        return NONE if at is None else run.u32(at)
+
+    return column
+
+
+def _addresses(kind: int) -> Callable[[Decoder, Run, Layout], Column]:
+    def column(decoder: Decoder, run: Run, layout: Layout) -> Column:
+        if kind not in layout:
+            return NONE
+        at, size = layout[kind]
+        raws = [raw for (raw,) in run.rows(at, f"{size}s")]
+        if size != 4:
+            # Tunnels over IPv6 have addresses of 16 bytes, all others bytes with colons between.
+            return [address_text(raw) if size == 16 else raw.hex(":") for raw in raws]
+        types = run.u16(_TYPE)
+        pairs = zip(types, raws, strict=True)
+        return [address_text(raw) if number in _TUNNELS else raw.hex(":") for number, raw in pairs]
+
+    return column
+
+
+def _master(decoder: Decoder, run: Run, layout: Layout) -> Column:
+    return interfaces(run, place(run, layout, IFLA_MASTER, 4), decoder.names)
+
+
+def _parents(decoder: Decoder, run: Run, layout: Layout) -> Column:
+    """Names of the links below; of those in another namespace only the index is known."""
+    parents = _parent_indexes(decoder, run, layout)
+    if isinstance(parents, Constant):
+        return NONE
+    elsewhere = IFLA_LINK_NETNSID in layout
+    return [
+        None if not parent or parent == own else f"if{parent}" if elsewhere else decoder.names[parent]
+        for parent, own in zip(parents, run.words(_INDEX), strict=True)
+    ]
+
+
+_vxlan_parents = _detail("parent_index")
+
+
+def _parent_indexes(decoder: Decoder, run: Run, layout: Layout) -> Column:
+    """IFLA_LINK; vxlan tells the link below in its own data, and in another namespace itself as IFLA_LINK."""
+    at = place(run, layout, IFLA_LINK, 4)
+    below = _vxlan_parents(decoder, run, layout)
+    if at is None or isinstance(below, Constant):
+        return below if at is None else run.u32(at)
+    return [found or other for found, other in zip(below, run.words(at), strict=True)]
+
+
+def _carriers(_: Decoder, run: Run, layout: Layout) -> Column:
+    at = place(run, layout, IFLA_CARRIER, 1)
+    return NONE if at is None else list(map(bool, run.u8(at)))
+
+
+def _states(_: Decoder, run: Run, layout: Layout) -> Column:
+    at = place(run, layout, IFLA_OPERSTATE, 1)
+    return Constant("unknown") if at is None else [_STATES[n] if n < len(_STATES) else str(n) for n in run.u8(at)]
+
+
+def _groups(decoder: Decoder, run: Run, layout: Layout) -> Column:
+    at = place(run, layout, IFLA_GROUP, 4)
+    return NONE if at is None else named(run.u32(at), decoder.groups)
+
+
+def _alternative_names(_: Decoder, run: Run, layout: Layout) -> Column:
+    if IFLA_PROP_LIST not in layout:
+        return Constant(())
+    at, size = layout[IFLA_PROP_LIST]
+    return [
+        tuple(
+            text(raw[start : start + length].split(b"\0", 1)[0])
+            for kind, start, length in each_attribute(raw, 0, size, run.operation)
+            if kind == IFLA_ALT_IFNAME
+        )
+        for (raw,) in run.rows(at, f"{size}s")
+    ]
+
+
+def _xdp_of(raw: bytes) -> tuple[XdpProgram, ...] | None:
+    inside = {
+        kind: int.from_bytes(raw[at : at + size], byteorder)
+        for kind, (at, size) in attributes(raw, 0, len(raw)).items()
+    }
+    from ...records import XdpProgram
+
+    attached = inside.get(_XDP_ATTACHED, 0)
+    if not attached:
+        return None
+    several = tuple(XdpProgram(mode, inside[kind]) for kind, mode in _XDP_PROGRAMS.items() if kind in inside)
+    return several or (XdpProgram(_XDP_MODES.get(attached, str(attached)), inside.get(_XDP_PROG_ID)),)
+
+
+def _mappings(_: Decoder, run: Run, layout: Layout) -> Column:
+    """struct rtnl_link_ifmap as interrupt, base address, start and end of memory, and DMA channel."""
+    at = place(run, layout, IFLA_MAP, 28)
+    if at is None:
+        return NONE
+    return [(irq, base, start, end, dma) for start, end, base, irq, dma in run.rows(at, "QQQHB")]
+
+
+def _statistics(_: Decoder, run: Run, layout: Layout) -> Column:
+    at = place(run, layout, IFLA_STATS64, 8 * 23)
+    if at is None:
+        return NONE
+    # Kernels add counters at the end.
+    from ...records import LinkStatistics
+
+    ends = range(at + 8, at + layout[IFLA_STATS64][1] + 1, 8)
+    places = {field: end - 8 for field, end in zip(LinkStatistics._fields, ends, strict=False)}
+
+    def make(field: str) -> Column:
+        return run.u64(places[field]) if field in places else NONE
+
+    return Nested(StatisticsBatch(run.count, make))
+
+
+_COLUMNS: dict[str, Callable[[Decoder, Run, Layout], Column]] = {
+    "identity": lambda _, run, layout: run.u32(_INDEX),
+    "index": lambda _, run, layout: run.u32(_INDEX),
+    "name": _texts(IFLA_IFNAME),
+    "kind": _detail("kind"),
+    "state": _states,
+    "flags": lambda decoder, run, layout: list(map(decoder.flags.__getitem__, run.words(_FLAGS_AT))),
+    "flag_bits": lambda _, run, layout: run.u32(_FLAGS_AT),
+    "mtu": _numbers(IFLA_MTU),
+    "master": _master,
+    "parent": _parents,
+    "parent_index": _parent_indexes,
+    "parent_nsid": _numbers(IFLA_LINK_NETNSID),
+    "address": _addresses(IFLA_ADDRESS),
+    "broadcast": _addresses(IFLA_BROADCAST),
+    "permanent_address": _addresses(IFLA_PERM_ADDRESS),
+    "type": lambda _, run, layout: [_TYPES.get(number, str(number)) for number in run.u16(_TYPE)],
+    "type_number": lambda _, run, layout: run.u16(_TYPE),
+    "queue_discipline": _texts(IFLA_QDISC),
+    "queue_length": _numbers(IFLA_TXQLEN),
+    "group": _groups,
+    "alternative_names": _alternative_names,
+    "alias": _texts(IFLA_IFALIAS),
+    "carrier": _carriers,
+    "carrier_changes": _numbers(IFLA_CARRIER_CHANGES),
+    "carrier_up_count": _numbers(IFLA_CARRIER_UP_COUNT),
+    "carrier_down_count": _numbers(IFLA_CARRIER_DOWN_COUNT),
+    "promiscuity": _numbers(IFLA_PROMISCUITY),
+    "allmulti": _numbers(IFLA_ALLMULTI),
+    "min_mtu": _numbers(IFLA_MIN_MTU),
+    "max_mtu": _numbers(IFLA_MAX_MTU),
+    "tx_queues": _numbers(IFLA_NUM_TX_QUEUES),
+    "rx_queues": _numbers(IFLA_NUM_RX_QUEUES),
+    "gso_max_size": _numbers(IFLA_GSO_MAX_SIZE),
+    "gso_max_segs": _numbers(IFLA_GSO_MAX_SEGS),
+    "port_kind": _detail("port_kind"),
+    "vlan_id": _detail("vlan_id"),
+    "vni": _detail("vni"),
+    "mode": _detail("mode"),
+    "bridge": _kind_detail("bridge"),
+    "bridge_port": _kind_detail("bridge_port"),
+    "vxlan": _kind_detail("vxlan"),
+    "tun": _kind_detail("tun"),
+    "macvlan": _kind_detail("macvlan"),
+    "parent_device": _texts(IFLA_PARENT_DEV_NAME),
+    "parent_bus": _texts(IFLA_PARENT_DEV_BUS_NAME),
+    "gro_max_size": _numbers(IFLA_GRO_MAX_SIZE),
+    "tso_max_size": _numbers(IFLA_TSO_MAX_SIZE),
+    "tso_max_segs": _numbers(IFLA_TSO_MAX_SEGS),
+    "xdp": lambda _, run, layout: by_bytes(run, layout, IFLA_XDP, Made(_xdp_of)),
+    "statistics": _statistics,
+    "mapping": _mappings,
+}

@@ -1,0 +1,117 @@
+"""Addresses of interfaces (linux/if_addr.h: RTM_GETADDR; net/ipv4/devinet.c, net/ipv6/addrconf.c)."""
+
+from __future__ import annotations
+
+from struct import pack, unpack_from
+from sys import byteorder
+
+from ...engine.columns import Batch
+from ...engine.netlink.messages import NLM_F_DUMP, malformed, message
+from ...engine.rtnetlink import AF_INET6, FAMILIES, Message, address_text, in_order
+from ...engine.text import text
+from ...records import Address
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ...engine.netlink.messages import Run
+    from ...engine.rtnetlink import Names
+
+RTM_NEWADDR, RTM_GETADDR = 20, 22
+
+IFA_ADDRESS, IFA_LOCAL, IFA_LABEL, IFA_BROADCAST, IFA_ANYCAST, IFA_CACHEINFO = range(1, 7)
+IFA_FLAGS, IFA_RT_PRIORITY, IFA_PROTO = 8, 9, 11
+
+_PERMANENT = 0x80
+_FLAGS = {
+    0x01: "secondary",
+    0x02: "nodad",
+    0x04: "optimistic",
+    0x08: "dadfailed",
+    0x10: "home",
+    0x20: "deprecated",
+    0x40: "tentative",
+    0x80: "permanent",
+    0x100: "mngtmpaddr",
+    0x200: "noprefixroute",
+    0x400: "autojoin",
+    0x800: "stable-privacy",
+}
+"""IFA_F_*. What is not permanent is dynamic."""
+_TEMPORARY = 0x01
+"""The lowest bit means a temporary address in IPv6 (RFC 8981)."""
+_PROTOCOLS = {0: None, 1: "kernel_lo", 2: "kernel_ra", 3: "kernel_ll"}
+"""IFAPROT_*."""
+_FOREVER = 0xFFFFFFFF
+_BODY = 8
+
+
+def request(family: int, *, interface: int = 0) -> bytes:
+    """A dump of one family's addresses, of one interface where ``interface`` is not 0 (struct ifaddrmsg)."""
+    return message(RTM_GETADDR, NLM_F_DUMP, pack("=BBBBI", family, 0, 0, 0, interface))
+
+
+class AddressBatch(Batch):
+    """Addresses as columns."""
+
+    __slots__ = ()
+    record = "Address"
+
+
+def batch(runs: Sequence[Run], names: Names) -> AddressBatch | None:
+    """The addresses of one received buffer, in order. Raises NetlinkError where messages are malformed."""
+    messages = list(in_order(runs, RTM_NEWADDR, _BODY))
+    if not messages:
+        return None
+    found = AddressBatch.from_records([_address(single, names) for single in messages])
+    # Lifetimes change while a dump is made anew.
+    identities = [hash((single.body, single.attributes.get(IFA_ADDRESS))) for single in messages]
+    indices = [unpack_from("=I", single.body, 4)[0] for single in messages]
+    made = found.joined({"identity": lambda _: identities, "interface_index": lambda _: indices})
+    assert isinstance(made, AddressBatch)
+    return made
+
+
+def _address(single: Message, names: Names) -> Address:
+    family, length, low_flags, scope, index = unpack_from("=BBBBI", single.body)
+    if family not in FAMILIES:
+        raise malformed(f"an address of family {family}", single.operation)
+    inside = single.attributes
+    number = {kind: int.from_bytes(raw, byteorder) for kind, raw in inside.items() if len(raw) <= 4}
+    found = inside.get(IFA_ADDRESS) or inside.get(IFA_LOCAL, b"")
+    local = inside.get(IFA_LOCAL) or found
+    flags = number.get(IFA_FLAGS, low_flags)
+    lifetimes = unpack_from("=IIII", inside[IFA_CACHEINFO]) if len(inside.get(IFA_CACHEINFO, b"")) >= 16 else None
+    protocol = number.get(IFA_PROTO, 0)
+    return Address(
+        FAMILIES[family],
+        names.interfaces[index],
+        address_text(local),
+        length,
+        names.scopes[scope],
+        _flags(flags, family),
+        address_text(found) if found != local else None,
+        address_text(inside[IFA_BROADCAST]) if IFA_BROADCAST in inside else None,
+        address_text(inside[IFA_ANYCAST]) if IFA_ANYCAST in inside else None,
+        text(inside[IFA_LABEL].split(b"\0", 1)[0]) if IFA_LABEL in inside else None,
+        _seconds(lifetimes[1]) if lifetimes else None,
+        _seconds(lifetimes[0]) if lifetimes else None,
+        lifetimes[2] / 100 if lifetimes else None,
+        lifetimes[3] / 100 if lifetimes else None,
+        number.get(IFA_RT_PRIORITY),
+        _PROTOCOLS.get(protocol, str(protocol)),
+    )
+
+
+def _flags(word: int, family: int) -> tuple[str, ...]:
+    names = [] if word & _PERMANENT else ["dynamic"]
+    for bit in range(word.bit_length()):
+        if word >> bit & 1:
+            name = _FLAGS.get(1 << bit, hex(1 << bit))
+            names.append("temporary" if family == AF_INET6 and 1 << bit == _TEMPORARY else name)
+    return tuple(names)
+
+
+def _seconds(lifetime: int) -> int | None:
+    return None if lifetime == _FOREVER else lifetime

@@ -1,0 +1,222 @@
+"""Translated flows: the entries of the connection tracking table whose two directions do not mirror each other."""
+
+from __future__ import annotations
+
+from _operator import ne, or_
+from _socket import inet_pton
+
+from ...engine.columns import NONE, Batch, Constant
+from ...engine.listing import BaseListing
+from ...engine.netlink.transport import NETLINK_ROUTE, Dump
+from ...engine.places import Place
+from ..conntrack import listing as flows
+from ..links import decode_address as address
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ...engine.columns import Column
+    from ..conntrack.filter import FlowFilter
+
+SOURCE, DESTINATION = 1, 2
+"""What is translated, as bits."""
+
+_ENDS = {
+    SOURCE: ("source", "destination", "reply_destination", "reply_source"),
+    DESTINATION: ("reply_source", "source", "destination", "reply_source"),
+    SOURCE | DESTINATION: ("source", "destination", "reply_destination", "reply_source"),
+}
+"""Which ends of the entry are inside, destination, outside and answering."""
+_NAMES = ("inside", "destination", "outside", "answering")
+_SAME = ("family", "protocol", "protocol_number", "state", "timeout", "status", "mark", "zone", "id", "netns")
+
+_NOT_GLOBAL = (
+    ("10.0.0.0", 8),
+    ("172.16.0.0", 12),
+    ("192.168.0.0", 16),
+    ("100.64.0.0", 10),
+    ("169.254.0.0", 16),
+    ("fc00::", 7),
+    ("fe80::", 10),
+)
+"""RFC 1918, RFC 6598, RFC 3927, RFC 4193, RFC 4291."""
+
+
+class TranslationBatch(Batch):
+    """Translated flows as columns.
+
+    Beside the record's fields: ``translated``, the bits SOURCE and DESTINATION, and the entry's own fields with
+    ``flow_`` before them.
+    """
+
+    __slots__ = ()
+    record = "Translation"
+
+
+class Listing(BaseListing):
+    """One listing: ``batches()`` streams it, and raises ConntrackError where there is no connection tracking."""
+
+    def __init__(self, wanted: FlowFilter | None = None, places: Sequence[Place] = ()) -> None:
+        """Without ``places``: the current namespace."""
+        super().__init__(places)
+        self._flows = flows.Listing(wanted, places)
+        self.problems = self._flows.problems
+        self.notes = self._flows.notes
+
+    def batches(self) -> Iterator[Batch]:
+        yield from super().batches()
+        self._flows.conclude()
+
+    def _place(self, place: Place) -> Iterator[Batch]:
+        kinds = Kinds(place)
+        seen = False
+        for batch in self._flows.entries(place):
+            seen = True
+            yield from translations(batch, kinds)
+        if not seen:
+            self._flows.explain_nothing(place)
+
+
+class Kinds:
+    """What kind of translation an outside, or an answering, address is a sign of. Asked for only when needed."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._local: frozenset[str] | None = None
+        self._snat: dict[str, str] = {}
+        self._masquerades: bool | None = None
+        self._fixed: list[tuple[bytes, bytes]] = []
+
+    @property
+    def local(self) -> frozenset[str]:
+        """The addresses of this machine in that namespace."""
+        if self._local is None:
+            self._local = frozenset(local_addresses(self._place))
+        return self._local
+
+    def source(self, outside: str) -> str:
+        """masquerade or snat: a rule that names the address decides; else, whether there is a rule that masquerades."""
+        kind = self._snat.get(outside)
+        if kind is None:
+            kind = self._snat[outside] = self._source(outside)
+        return kind
+
+    def destination(self, answering: str) -> str:
+        """redirect or dnat."""
+        return "redirect" if answering in self.local else "dnat"
+
+    def _source(self, outside: str) -> str:
+        if self._masquerades is None:
+            self._read_rules()
+        packed = inet_pton(10 if ":" in outside else 2, outside)
+        if any(len(low) == len(packed) and low <= packed <= high for low, high in self._fixed):
+            return "snat"
+        return "masquerade" if self._masquerades and outside in self.local else "snat"
+
+    def _read_rules(self) -> None:
+        from ...errors import NetlinkError
+        from ..conntrack.listing_state import ruleset
+        from .decode_rules import nat_rules
+
+        self._masquerades = False
+        try:
+            rules = list(nat_rules(*ruleset(self._place)))
+        except NetlinkError:
+            return
+        self._masquerades = any(rule.kind == "masquerade" for rule in rules)
+        self._fixed = [rule.addresses for rule in rules if rule.kind == "snat" and rule.addresses is not None]
+
+
+def local_addresses(place: Place) -> list[str]:
+    """The addresses of all interfaces. Raises NetlinkError."""
+    dump = Dump(place.connect(NETLINK_ROUTE), address.request(), "listing addresses")
+    return [text for _, text, _ in address.addresses(dump)]
+
+
+def translations(batch: Batch, kinds: Kinds) -> Iterator[TranslationBatch]:
+    """The translated flows of a batch of entries: those whose source, destination or both are."""
+    source = _differ(batch, "source", "reply_destination")
+    destination = _differ(batch, "destination", "reply_source")
+    if batch.column("icmp_id") is not NONE:
+        # There is one identifier each way, and it goes with the source.
+        source = list(map(or_, source, map(ne, batch.values("icmp_id"), batch.values("reply_icmp_id"))))
+    codes = [first + 2 * second for first, second in zip(source, destination, strict=True)]
+    for translated in _ENDS:
+        if translated in codes:
+            yield _batch(batch.select([code == translated for code in codes]), translated, kinds)
+
+
+def _differ(batch: Batch, one: str, other: str) -> list[bool]:
+    addresses = map(ne, batch.values(f"{one}_address"), batch.values(f"{other}_address"))
+    ports = map(ne, batch.values(f"{one}_port"), batch.values(f"{other}_port"))
+    return list(map(or_, addresses, ports))
+
+
+def _batch(found: Batch, translated: int, kinds: Kinds) -> TranslationBatch:
+    ends = dict(zip(_NAMES, _ENDS[translated], strict=True))
+
+    def make(field: str) -> Column:
+        if field in _SAME:
+            return found.column(field)
+        if field == "kind":
+            return _kinds(found, translated, kinds)
+        if field == "double_nat":
+            return _double(found, ends)
+        if field == "translated":
+            return Constant(translated)
+        name, _, what = field.partition("_")
+        if name == "flow":
+            return found.column(what)
+        if name in ends:
+            return _end(found, ends[name], what)
+        if name in ("sent", "received"):
+            # Of a translated destination the inside end is the one that answers.
+            answers = (name == "sent") == (translated == DESTINATION)
+            return found.column(f"reply_{what}" if answers else what)
+        return Constant(()) if field == "processes" else NONE
+
+    # Nothing in there may refer to the batch itself: cycles are not collected while a table is being listed.
+    return TranslationBatch(found.count, make)
+
+
+def _end(found: Batch, end: str, what: str) -> Column:
+    column = found.column(f"{end}_{what}")
+    if column is not NONE or what != "port":
+        return column
+    return found.column("reply_icmp_id" if end.startswith("reply_") else "icmp_id")
+
+
+def _kinds(found: Batch, translated: int, kinds: Kinds) -> Column:
+    if translated == SOURCE:
+        return list(map(kinds.source, found.values("reply_destination_address")))
+    if translated == DESTINATION:
+        return list(map(kinds.destination, found.values("reply_source_address")))
+    return Constant("both")
+
+
+def _double(found: Batch, ends: dict[str, str]) -> Column:
+    outside, destination = found.values(f"{ends['outside']}_address"), found.values(f"{ends['destination']}_address")
+    return [not is_global(here) and is_global(there) for here, there in zip(outside, destination, strict=True)]
+
+
+_known_global: dict[str, bool] = {}
+
+
+def is_global(text: str) -> bool:
+    """Whether an address is neither private nor shared nor link-local: whether it needs no further translation."""
+    known = _known_global.get(text)
+    if known is None:
+        if len(_known_global) > 20_000:
+            _known_global.clear()
+        known = _known_global[text] = not any(_within(text, prefix, bits) for prefix, bits in _NOT_GLOBAL)
+    return known
+
+
+def _within(text: str, prefix: str, bits: int) -> bool:
+    family = 10 if ":" in text else 2
+    if (":" in prefix) != (":" in text):
+        return False
+    packed, network = inet_pton(family, text), inet_pton(family, prefix)
+    shift = 8 * len(packed) - bits
+    return int.from_bytes(packed, "big") >> shift == int.from_bytes(network, "big") >> shift

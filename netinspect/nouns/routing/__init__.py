@@ -1,0 +1,1 @@
+"""Routes, rules, neighbours and next hops."""

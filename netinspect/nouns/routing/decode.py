@@ -1,0 +1,340 @@
+"""Routes (linux/rtnetlink.h: RTM_GETROUTE; net/ipv4/fib_semantics.c, net/ipv6/route.c, net/mpls/af_mpls.c)."""
+
+from __future__ import annotations
+
+from struct import pack
+from sys import byteorder
+
+from ...engine.columns import NONE, Batch, Constant, Plain, interleaved
+from ...engine.fields import place
+from ...engine.netlink.messages import HEADER_SIZE, NLM_F_DUMP, attribute, malformed, message
+from ...engine.rtnetlink import AF_MPLS, FAMILIES, ROUTE_TYPES, Made, Texts, by_bytes, interfaces, labels, named, slash
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from ...engine.columns import Column
+    from ...engine.netlink.messages import Layout, Run
+    from ...engine.rtnetlink import Names
+
+RTM_NEWROUTE, RTM_GETROUTE = 24, 26
+
+RTA_DST, RTA_SRC, RTA_IIF, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_METRICS = range(1, 9)
+RTA_MULTIPATH, RTA_FLOW, RTA_CACHEINFO, RTA_TABLE, RTA_MARK, RTA_VIA, RTA_NEWDST, RTA_PREF = (
+    9,
+    11,
+    12,
+    15,
+    16,
+    18,
+    19,
+    20,
+)
+RTA_ENCAP_TYPE, RTA_ENCAP, RTA_UID, RTA_TTL_PROPAGATE, RTA_IP_PROTO, RTA_SPORT, RTA_DPORT, RTA_NH_ID = (
+    *(21, 22, 25, 26),
+    *(27, 28, 29, 30),
+)
+
+RTM_F_CLONED, RTM_F_PREFIX, RTM_F_LOOKUP_TABLE, RTM_F_FIB_MATCH = 0x200, 0x800, 0x1000, 0x2000
+
+_PREFERENCES = ("medium", "high", "invalid", "low") * 64
+"""linux/icmpv6.h: ICMPV6_ROUTER_PREF_*, which are the lowest two bits."""
+_TICKS = 100
+"""USER_HZ, in which expiry is told, on every architecture but two old ones."""
+
+# struct rtmsg: offsets behind the netlink header.
+_BODY = 12
+_FAMILY, _DESTINATION_LENGTH, _SOURCE_LENGTH, _TOS = 16, 17, 18, 19
+_TABLE, _PROTOCOL, _SCOPE, _TYPE, _FLAGS = 20, 21, 22, 23, 24
+
+
+def request(
+    family: int,
+    *,
+    table: int = 0,
+    protocol: int = 0,
+    kind: int = 0,
+    interface: int = 0,
+    exceptions: bool = False,
+    advertised: bool = False,
+) -> bytes:
+    """A dump of one family's routes; what is not 0 is for the kernel to filter by (strict checking).
+
+    ``exceptions`` asks for those instead of the routes (commit ee28906fd7a1 and others, Linux 5.3); ``advertised`` for
+    the prefixes of links of which routers told (net/ipv6/route.c: RTF_PREFIX_RT).
+    """
+    flags = RTM_F_CLONED if exceptions else RTM_F_PREFIX if advertised else 0
+    payload = pack("=BBBBBBBBI", family, 0, 0, 0, table if table < 256 else 0, protocol, 0, kind, flags)
+    if table:
+        payload += attribute(RTA_TABLE, pack("=I", table))
+    if interface:
+        payload += attribute(RTA_OIF, pack("=I", interface))
+    return message(RTM_GETROUTE, NLM_F_DUMP, payload)
+
+
+def get_request(
+    family: int,
+    destination: bytes,
+    flags: int,
+    *,
+    source: bytes = b"",
+    tos: int = 0,
+    numbers: dict[int, int] | None = None,
+) -> bytes:
+    """A look-up of one address in the FIB. ``numbers`` are further attributes, 32 bits each, by their number; ports and
+    the IP protocol have their own sizes.
+    """
+    bits = len(destination) * 8
+    payload = pack("=BBBBBBBBI", family, bits, len(source) * 8, tos, 0, 0, 0, 0, flags)
+    payload += attribute(RTA_DST, destination)
+    if source:
+        payload += attribute(RTA_SRC, source)
+    for kind, number in (numbers or {}).items():
+        if kind == RTA_IP_PROTO:
+            payload += attribute(kind, pack("=B", number))
+        elif kind in (RTA_SPORT, RTA_DPORT):
+            payload += attribute(kind, pack(">H", number))
+        else:
+            payload += attribute(kind, pack("=I", number))
+    return message(RTM_GETROUTE, 0, payload)
+
+
+class RouteBatch(Batch):
+    """Routes as columns. Beside the record's fields there are ``table_id``, ``protocol_id``, ``destination_address``,
+    ``destination_bits``, ``destination_upper``, ``destination_length``, and ``identity``, which tells a route from any
+    other.
+    """
+
+    __slots__ = ()
+    record = "Route"
+
+
+class Decoder:
+    """Decodes routes. What a table repeats, as next hops and metrics, is decoded once."""
+
+    def __init__(self, names: Names) -> None:
+        self.names = names
+        self.texts = Texts()
+        self._makers: dict[str, Made] = {}
+
+    def batch(self, runs: Sequence[Run]) -> RouteBatch | None:
+        """The routes of one received buffer, in the kernel's order. Raises NetlinkError where they are malformed."""
+        parts: list[tuple[Batch, Sequence[int]]] = []
+        for run in runs:
+            if run.kind != RTM_NEWROUTE:
+                raise malformed(f"a message of type {run.kind} among routes", run.operation)
+            for part, layout in run.by_layout(_BODY):
+                for family, same in part.by_value(_FAMILY):
+                    parts.append((self._part(family, same, layout), same.positions or (0,)))
+        batch = interleaved(parts) if parts else None
+        assert batch is None or isinstance(batch, RouteBatch)
+        return batch
+
+    def _part(self, family: int, run: Run, layout: Layout) -> RouteBatch:
+        name = FAMILIES.get(family)
+        if name is None:
+            raise malformed(f"a route of address family {family}", run.operation)
+
+        def make(field: str) -> Column:
+            if field == "family":
+                return Constant(name)
+            maker = _COLUMNS.get(field)
+            return NONE if maker is None else maker(self, run, layout)
+
+        return RouteBatch(run.count, make)
+
+    def made(self, name: str) -> Made:
+        """What the details of a name are made with."""
+        found = self._makers.get(name)
+        if found is None:
+            from . import decode_details as details
+
+            names = self.names.interfaces
+            makes: dict[str, Callable[[Any], Any]] = {
+                "metrics": details.metrics_of,
+                "next_hops": lambda raw: details.next_hops_of(raw, names),
+                "encapsulation": lambda kind_raw: details.encapsulation_of(kind_raw[0], kind_raw[1], names),
+                "via": details.via_of,
+                "flags": details.flags_of,
+                "labels": labels,
+            }
+            found = self._makers[name] = Made(makes[name])
+        return found
+
+
+def _identities(_: Decoder, run: Run, layout: Layout) -> Column:
+    """A hash of all but counters and clocks, and the little behind them: only what is before tells routes apart."""
+    end = layout.get(RTA_CACHEINFO, (run.length, 0))[0]
+    return list(map(hash, run.rows(HEADER_SIZE, f"{end - HEADER_SIZE}s")))
+
+
+def _destinations(decoder: Decoder, run: Run, layout: Layout) -> Column:
+    if run.data[_FAMILY] == AF_MPLS:
+        found = by_bytes(run, layout, RTA_DST, decoder.made("labels"))
+        if isinstance(found, Constant):
+            return Constant("0")
+        return Plain(["/".join(map(str, stack)) for stack in found])
+    return decoder.texts.prefixes(run, layout.get(RTA_DST), run.u8(_DESTINATION_LENGTH), run.data[_FAMILY])
+
+
+def _destination_addresses(decoder: Decoder, run: Run, layout: Layout) -> Column:
+    return decoder.texts.networks(run, layout.get(RTA_DST), run.data[_FAMILY])
+
+
+def _destination_bits(_: Decoder, run: Run, layout: Layout) -> Column:
+    if RTA_DST not in layout:
+        return Constant(0)
+    at, size = layout[RTA_DST]
+    if size == 4:
+        words = run.words(at)
+        if byteorder == "little":
+            words.byteswap()
+        return words.tolist()
+    return [int.from_bytes(raw, "big") for (raw,) in run.rows(at, f"{size}s")]
+
+
+def _destination_uppers(decoder: Decoder, run: Run, layout: Layout) -> Column:
+    """The upper 64 bits of IPv6 destinations, all bits of others."""
+    at, size = layout.get(RTA_DST, (0, 0))
+    if size != 16:
+        return _destination_bits(decoder, run, layout)
+    return run.be64(at)
+
+
+def _sources(decoder: Decoder, run: Run, layout: Layout) -> Column:
+    lengths = run.u8(_SOURCE_LENGTH)
+    if RTA_SRC not in layout or not any(lengths):
+        # In answers to look-ups the length is zero, and the address whole.
+        return decoder.texts.addresses(run, layout.get(RTA_SRC))
+    found = decoder.texts.addresses(run, layout[RTA_SRC])
+    values = [found.value] * run.count if isinstance(found, Constant) else found
+    return [address + slash[length] for address, length in zip(values, lengths, strict=True)]
+
+
+def _gateways(decoder: Decoder, run: Run, layout: Layout) -> Column:
+    if RTA_VIA in layout:
+        return by_bytes(run, layout, RTA_VIA, decoder.made("via"))
+    return decoder.texts.addresses(run, layout.get(RTA_GATEWAY))
+
+
+def _interfaces(decoder: Decoder, run: Run, layout: Layout, kind: int) -> Column:
+    return interfaces(run, place(run, layout, kind, 4), decoder.names.interfaces)
+
+
+def _table_ids(_: Decoder, run: Run, layout: Layout) -> Column:
+    at = place(run, layout, RTA_TABLE, 4)
+    if at is None:
+        return list(run.u8(_TABLE))
+    return Constant(run.words(at)[0]) if run.same(at) else run.u32(at)
+
+
+def _tables(decoder: Decoder, run: Run, layout: Layout) -> Column:
+    found = _table_ids(decoder, run, layout)
+    names = decoder.names.tables
+    return Constant(names[found.value]) if isinstance(found, Constant) else list(map(names.__getitem__, found))
+
+
+def _metrics(_: Decoder, run: Run, layout: Layout) -> Column:
+    at = place(run, layout, RTA_PRIORITY, 4)
+    if at is None:
+        return Constant(0)
+    return Constant(run.words(at)[0]) if run.same(at) else run.u32(at)
+
+
+def _numbers(run: Run, layout: Layout, kind: int) -> Column:
+    at = place(run, layout, kind, 4)
+    return NONE if at is None else run.u32(at)
+
+
+def _encapsulations(decoder: Decoder, run: Run, layout: Layout) -> Column:
+    kind_at = place(run, layout, RTA_ENCAP_TYPE, 2)
+    if kind_at is None:
+        return NONE
+    at, size = layout.get(RTA_ENCAP, (0, 0))
+    made = decoder.made("encapsulation")
+    raws = [raw for (raw,) in run.rows(at, f"{size}s")]
+    return [made[kind, raw] for (kind,), raw in zip(run.rows(kind_at, "H"), raws, strict=True)]
+
+
+def _flags(decoder: Decoder, run: Run) -> Column:
+    if run.same(_FLAGS):
+        word = run.words(_FLAGS)[0]
+        return Constant(decoder.made("flags")[word] if word else ())
+    return list(map(decoder.made("flags").__getitem__, run.words(_FLAGS)))
+
+
+def _preferences(run: Run, layout: Layout) -> Column:
+    at = place(run, layout, RTA_PREF, 1)
+    return NONE if at is None else named(run.u8(at), _PREFERENCES)
+
+
+def _expiries(run: Run, layout: Layout) -> Column:
+    at = place(run, layout, RTA_CACHEINFO, 16)
+    if at is None or (run.same(at + 8) and run.words(at + 8)[0] == 0):
+        return NONE
+    return [ticks / _TICKS if ticks else None for ticks in run.unpack(at + 8, "i")]
+
+
+def _errors(run: Run, layout: Layout) -> Column:
+    at = place(run, layout, RTA_CACHEINFO, 16)
+    if at is None or (run.same(at + 12) and run.words(at + 12)[0] == 0):
+        return NONE
+    return [abs(error) if error else None for error in run.unpack(at + 12, "i")]
+
+
+def _path_mtus(decoder: Decoder, run: Run, layout: Layout) -> Column:
+    if not run.words(_FLAGS)[0] & RTM_F_CLONED or RTA_METRICS not in layout:
+        return NONE
+    at, size = layout[RTA_METRICS]
+    made = decoder.made("metrics")
+    return [made[raw].mtu for (raw,) in run.rows(at, f"{size}s")]
+
+
+def _booleans(run: Run, layout: Layout, kind: int) -> Column:
+    at = place(run, layout, kind, 1)
+    return NONE if at is None else list(map(bool, run.u8(at)))
+
+
+_COLUMNS: dict[str, Callable[[Decoder, Run, Layout], Column]] = {
+    "identity": _identities,
+    "type": lambda _, run, layout: named(run.u8(_TYPE), ROUTE_TYPES),
+    "destination": _destinations,
+    "destination_address": _destination_addresses,
+    "destination_bits": _destination_bits,
+    "destination_upper": _destination_uppers,
+    "destination_length": lambda _, run, layout: list(run.u8(_DESTINATION_LENGTH)),
+    "gateway": _gateways,
+    "interface": lambda decoder, run, layout: _interfaces(decoder, run, layout, RTA_OIF),
+    "table": _tables,
+    "table_id": _table_ids,
+    "protocol": lambda decoder, run, layout: named(run.u8(_PROTOCOL), decoder.names.protocols),
+    "protocol_id": lambda _, run, layout: list(run.u8(_PROTOCOL)),
+    "scope": lambda decoder, run, layout: named(run.u8(_SCOPE), decoder.names.scopes),
+    "metric": _metrics,
+    "preferred_source": lambda decoder, run, layout: decoder.texts.addresses(run, layout.get(RTA_PREFSRC)),
+    "next_hops": lambda decoder, run, layout: (
+        by_bytes(run, layout, RTA_MULTIPATH, decoder.made("next_hops")) if RTA_MULTIPATH in layout else NONE
+    ),
+    "next_hop_id": lambda _, run, layout: _numbers(run, layout, RTA_NH_ID),
+    "encapsulation": _encapsulations,
+    "metrics": lambda decoder, run, layout: (
+        by_bytes(run, layout, RTA_METRICS, decoder.made("metrics")) if RTA_METRICS in layout else NONE
+    ),
+    "flags": lambda decoder, run, layout: _flags(decoder, run),
+    "source": _sources,
+    "tos": lambda _, run, layout: named(run.u8(_TOS), range(256)),
+    "preference": lambda _, run, layout: _preferences(run, layout),
+    "expires": lambda _, run, layout: _expiries(run, layout),
+    "error": lambda _, run, layout: _errors(run, layout),
+    "realms": lambda _, run, layout: _numbers(run, layout, RTA_FLOW),
+    "new_labels": lambda decoder, run, layout: (
+        by_bytes(run, layout, RTA_NEWDST, decoder.made("labels")) if RTA_NEWDST in layout else NONE
+    ),
+    "ttl_propagate": lambda _, run, layout: _booleans(run, layout, RTA_TTL_PROPAGATE),
+    "input_interface": lambda decoder, run, layout: _interfaces(decoder, run, layout, RTA_IIF),
+    "mark": lambda _, run, layout: _numbers(run, layout, RTA_MARK),
+    "uid": lambda _, run, layout: _numbers(run, layout, RTA_UID),
+    "pmtu": _path_mtus,
+}

@@ -1,0 +1,331 @@
+"""Routes: what to ask of rtnetlink, in which namespaces, and what to make of the answers and refusals."""
+
+from __future__ import annotations
+
+from _functools import partial
+from errno import EAFNOSUPPORT, EINVAL, ENODEV, ENOENT, EOPNOTSUPP
+
+from ...engine.columns import NONE, Constant
+from ...engine.dumps import whole_table
+from ...engine.listing import BaseListing
+from ...engine.netlink.changes import Changes
+from ...engine.netlink.transport import NETLINK_ROUTE, Dump
+from ...engine.places import InterfaceNames, Place
+from ...engine.rtnetlink import AF_INET6, FAMILY_NUMBERS, NLM_F_DUMP_FILTERED, ROUTE_TYPES, Names
+from ...errors import NetlinkError, UsageError
+from . import decode as route
+from .names import RoutingNames
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import Any
+
+    from ...engine.columns import Batch, Column
+    from ...engine.netlink.messages import Run
+    from ...records import NextHopObject
+
+FAMILIES = ("inet", "inet6", "mpls")
+MAIN_TABLE = 254
+_LAZY_TABLES = frozenset((253, 254, 255))
+"""Tables that IPv4 makes when the first route comes: where they do not exist yet they are empty."""
+_MADE_TYPES = ("blackhole",)
+"""A route to a next-hop object that drops packets is told to be of this type, but not found by it."""
+_IPV6_ROUTE_CHANGES = 11
+"""linux/rtnetlink.h: RTNLGRP_IPV6_ROUTE."""
+
+
+class Prefix:
+    """Which destinations to list: ``exact`` that prefix, ``root`` those within it, ``match`` those that cover it."""
+
+    __slots__ = ("_first", "_last", "_uppers", "bits", "family", "length", "mode")
+
+    def __init__(self, text: str, mode: str = "exact") -> None:
+        """Raises UsageError for what is no prefix; an address alone stands for itself, ``default`` for all."""
+        self.mode = mode
+        self.family, self.bits, self.length = _parsed(text)
+        width = 128 if self.family == "inet6" else 32
+        # What the column ``destination_upper`` has: for the first and last address within, and for all that may cover.
+        below = 64 if self.family == "inet6" else 0
+        self._first = self.bits >> below
+        self._last = (self.bits | (1 << (width - self.length)) - 1) >> below
+        lengths = range(0 if mode == "match" else self.length, self.length + 1)
+        self._uppers = {self.bits >> (width - length) << (width - length) >> below for length in lengths}
+
+    def chosen(self, batch: Batch) -> Batch:
+        """The routes of a batch to those destinations."""
+        family = batch.column("family")
+        if self.family is not None and isinstance(family, Constant) and family.value != self.family:
+            return batch.take(())
+        uppers = batch.values("destination_upper")
+        if self.mode != "root":
+            return batch.take(()) if self._uppers.isdisjoint(uppers) else batch.select(self._mask(batch))
+        if self.family is None:
+            return batch
+        least, most = min(uppers), max(batch.values("destination_upper"))
+        if least > self._last or most < self._first:
+            return batch.take(())
+        if self._first <= least and most <= self._last and self.length <= min(64, *batch.values("destination_length")):
+            return batch
+        return batch.select(self._mask(batch))
+
+    def _mask(self, batch: Batch) -> list[bool]:
+        rows = zip(batch.values("destination_bits"), batch.values("destination_length"), strict=True)
+        bits, least = self.bits, self.length
+        if self.mode == "exact":
+            return [length == least and found == bits for found, length in rows]
+        width = 128 if self.family == "inet6" else 32
+        if self.mode == "root":
+            shift = width - least
+            return [length >= least and (found ^ bits) >> shift == 0 for found, length in rows]
+        return [length <= least and (found ^ bits) >> (width - length) == 0 for found, length in rows]
+
+
+def _parsed(text: str) -> tuple[str | None, int, int]:
+    from _socket import inet_pton
+
+    if text == "default":
+        return None, 0, 0
+    address, separator, length = text.partition("/")
+    family = "inet6" if ":" in address else "inet"
+    width = 128 if family == "inet6" else 32
+    if family == "inet" and separator:
+        address += ".0" * (3 - address.count("."))  # 10/8, as ip(8) takes it
+    try:
+        raw = inet_pton(FAMILY_NUMBERS[family], address)
+        prefix_length = int(length) if separator else width
+    except (OSError, ValueError):
+        raise UsageError(f"{text!r} is no prefix: give an address, ADDRESS/LENGTH or `default`") from None
+    if not 0 <= prefix_length <= width:
+        raise UsageError(f"{text!r}: the length of a prefix is from 0 to {width}")
+    return family, int.from_bytes(raw, "big") >> (width - prefix_length) << (width - prefix_length), prefix_length
+
+
+class Query:
+    """What to ask. What is None does not matter."""
+
+    __slots__ = (
+        "advertised", "equal", "exceptions", "explicit", "families", "interface", "kind", "prefix", "protocol", "table"
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        families: Sequence[str] = FAMILIES[:2],
+        *,
+        table: int | None = MAIN_TABLE,
+        protocol: int | None = None,
+        kind: str | None = None,
+        interface: str | None = None,
+        prefix: Prefix | None = None,
+        equal: Mapping[str, Any] | None = None,
+        exceptions: bool = False,
+        advertised: bool = False,
+        explicit: bool = False,
+    ) -> None:
+        """``table``, ``protocol``, ``kind`` and ``interface`` are the kernel's to filter by, ``prefix`` and ``equal``,
+        fields with the value they must have, are not. ``exceptions`` asks for what was learned instead of the routes,
+        ``advertised`` for IPv6 prefixes of links that routers told of and no other routes. ``explicit`` means that the
+        families were named, so that one unknown to this kernel is worth a word.
+        """
+        if kind is not None and kind not in ROUTE_TYPES:
+            raise UsageError(f"no type of route {kind!r}: {', '.join(ROUTE_TYPES[1:12])}")
+        self.families = families
+        self.table = table
+        self.protocol = protocol
+        self.kind = kind
+        self.interface = interface
+        self.prefix = prefix
+        self.equal = dict(equal or {})
+        self.exceptions = exceptions
+        self.advertised = advertised
+        self.explicit = explicit
+
+
+class Listing(BaseListing):
+    """One listing: ``batches()`` streams it."""
+
+    def __init__(self, query: Query, places: Sequence[Place] = ()) -> None:
+        """Without ``places``: the current namespace."""
+        self.query = query
+        super().__init__(places)
+
+    def _place(self, place: Place) -> Iterator[Batch]:
+        names = names_of(place)
+        decoder = route.Decoder(names)
+        index = self._interface_index(place, self.query.interface)
+        if index is None:
+            return
+        missing = []
+        objects = NextHopObjects(place, names)
+        for family in self.query.families:
+            try:
+                yield from map(objects.resolved, self._family(family, place, decoder, index))
+            except NetlinkError as error:
+                if error.errno == ENOENT and self.query.table is not None:
+                    missing.append(family)
+                elif error.errno in (EAFNOSUPPORT, EOPNOTSUPP, ENODEV) and family != "inet":
+                    self._lacking(family)
+                else:
+                    raise
+        if len(missing) == len(self.query.families) and self.query.table not in _LAZY_TABLES:
+            where = "" if place.label is None else f" in namespace {place.label}"
+            self.notes.append(f"there is no table {names.tables[self.query.table or 0]}{where}")
+
+    def _family(self, family: str, place: Place, decoder: route.Decoder, index: int) -> Iterator[Batch]:
+        query = self.query
+        number = FAMILY_NUMBERS[family]
+        if family == "mpls" and not has_mpls(place):
+            self._lacking(family)
+            return iter(())
+        request = route.request(
+            number,
+            # MPLS has but one table, and its dump knows no filter but protocol and interface (net/mpls/af_mpls.c).
+            table=0 if family == "mpls" else query.table or 0,
+            protocol=query.protocol or 0,
+            kind=0 if family == "mpls" or query.kind in (None, *_MADE_TYPES) else ROUTE_TYPES.index(query.kind),
+            interface=index,
+            exceptions=query.exceptions,
+            advertised=query.advertised,
+        )
+        operation = f"listing {'route exceptions' if query.exceptions else 'routes'} ({family})"
+
+        def dump() -> Dump:
+            return Dump(place.connect(NETLINK_ROUTE), request, operation)
+
+        def decode(runs: list[Run]) -> Batch | None:
+            batch: Batch | None = decoder.batch(runs)
+            if batch is None:
+                return None
+            if family != "mpls" and not all(run.data[6] & NLM_F_DUMP_FILTERED for run in runs):
+                batch = self._unfiltered(batch, decoder.names)
+            chosen = self._chosen(batch)
+            return chosen if chosen.count else None
+
+        def watch() -> Changes:
+            return Changes(place.connect(NETLINK_ROUTE), _IPV6_ROUTE_CHANGES)
+
+        # IPv6 walks its tree from the root again when a route was added, and skips as many routes as it had told.
+        # IPv4 goes on behind the last prefix it had told: nothing is lost, and nothing told twice.
+        return whole_table(operation, dump, decode, self.problems.append, watch if number == AF_INET6 else None)
+
+    def _unfiltered(self, batch: Batch, names: Names) -> Batch:
+        """What a kernel without strict checking (before 4.20) leaves to us."""
+        query = self.query
+        wanted: dict[str, Any] = {"table_id": query.table, "protocol_id": query.protocol, "type": query.kind}
+        wanted["interface"] = query.interface
+        for field, value in wanted.items():
+            if value is not None:
+                batch = _equal(batch, field, value)
+        cloned = ["cloned" in flags for flags in batch.values("flags")]
+        if any(cloned) or query.exceptions:
+            batch = batch.select([is_cloned == query.exceptions for is_cloned in cloned])
+        return batch
+
+    def _chosen(self, batch: Batch) -> Batch:
+        """What no kernel filters by, or not well."""
+        if self.query.kind is not None:
+            batch = _equal(batch, "type", self.query.kind)
+        prefix = self.query.prefix
+        if prefix is not None:
+            batch = prefix.chosen(batch)
+        for field, value in self.query.equal.items():
+            batch = _equal(batch, field, value)
+        return batch
+
+    def _lacking(self, family: str) -> None:
+        text = {
+            "inet6": "this kernel, or this namespace, has no IPv6",
+            "mpls": "this kernel has no MPLS routes (CONFIG_MPLS_ROUTING): try `modprobe mpls_router`",
+        }[family]
+        if self.query.explicit:
+            self.problems.append(text)
+
+
+def _equal(batch: Batch, field: str, value: Any) -> Batch:
+    column = batch.column(field)
+    if isinstance(column, Constant):
+        return batch if column.value == value else batch.select([False] * batch.count)
+    return batch.select([item == value for item in column])
+
+
+def names_of(place: Place) -> Names:
+    """What numbers stand for in a namespace."""
+    return Names(InterfaceNames(place), RoutingNames("rt_tables"), RoutingNames("rt_protos"), RoutingNames("rt_scopes"))
+
+
+def has_mpls(place: Place) -> bool:
+    """Whether the kernel routes MPLS: only then it has settings for it (linux/netconf.h: RTM_GETNETCONF)."""
+    from . import decode_netconf as netconf
+
+    try:
+        return netconf.has_mpls(Dump(place.connect(NETLINK_ROUTE), netconf.mpls_request(), "looking for MPLS"))
+    except NetlinkError as error:
+        if error.errno in (EOPNOTSUPP, EAFNOSUPPORT, EINVAL, ENOENT):
+            return False
+        raise
+
+
+class NextHopObjects:
+    """The next-hop objects of a namespace, asked for when the first route refers to one."""
+
+    def __init__(self, place: Place, names: Names) -> None:
+        self._place = place
+        self._names = names
+        self._found: dict[int, NextHopObject] | None = None
+
+    def resolved(self, batch: Batch) -> Batch:
+        """The routes with their objects, and with gateway and interface where only the object tells them."""
+        if batch.column("next_hop_id") is NONE:
+            return batch
+        return batch.joined(
+            {
+                "next_hop_object": self._objects,
+                "gateway": partial(self._filled, "gateway"),
+                "interface": partial(self._filled, "interface"),
+                "next_hops": self._hops,
+            }
+        )
+
+    def __getitem__(self, number: int) -> NextHopObject | None:
+        if self._found is None:
+            from . import decode_nexthops as nexthop
+
+            operation = "listing next-hop objects"
+            dump = Dump(self._place.connect(NETLINK_ROUTE), nexthop.request(), operation)
+            self._found = {found.id: found for found in nexthop.objects(dump, self._names)}
+        return self._found.get(number)
+
+    def _objects(self, batch: Batch) -> Column:
+        return [None if number is None else self[number] for number in batch.values("next_hop_id")]
+
+    def _filled(self, field: str, batch: Batch) -> Column:
+        column = batch.column(field)
+        if not isinstance(column, Constant) and None not in column:
+            return column
+        return [
+            getattr(self[number], field, None) if value is None and hops is None and number is not None else value
+            for value, hops, number in zip(
+                batch.values(field), batch.values("next_hops"), batch.values("next_hop_id"), strict=True
+            )
+        ]
+
+    def _hops(self, batch: Batch) -> Column:
+        return [
+            self._members(number) if hops is None and number is not None else hops
+            for hops, number in zip(batch.values("next_hops"), batch.values("next_hop_id"), strict=True)
+        ]
+
+    def _members(self, number: int) -> tuple[Any, ...] | None:
+        from ...records import NextHop
+
+        group = self[number]
+        if group is None or group.group is None:
+            return None
+        found = []
+        for member in group.group:
+            single = self[member.id]
+            if single is not None:
+                found.append(
+                    NextHop(single.gateway, single.interface, member.weight, single.flags, single.encapsulation)
+                )
+        return tuple(found)

@@ -1,0 +1,172 @@
+"""``routes get``: the kernel's own answer for one destination, with the rule and the table entry that gave it."""
+
+from __future__ import annotations
+
+from _socket import getprotobyname, inet_pton
+from errno import EACCES, EHOSTUNREACH, EINVAL, ENETUNREACH
+from os import geteuid
+
+from ...engine.columns import Constant
+from ...engine.listing import BaseListing
+from ...engine.netlink.transport import NETLINK_ROUTE, Dump
+from ...engine.rtnetlink import FAMILY_NUMBERS
+from ...errors import NetlinkError, UsageError
+from . import decode as route
+from .listing import names_of
+from .listing_matching import Flow, deciding_rule
+from .listing_rules import rules_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ...engine.columns import Batch
+    from ...engine.places import Place
+    from ...records import Route, Rule
+
+SELECTORS = ("from", "iif", "oif", "mark", "uid", "tos", "ipproto", "sport", "dport")
+_LARGEST = {"mark": 0xFFFFFFFF, "uid": 0xFFFFFFFE, "tos": 0xFF, "ipproto": 0xFF, "sport": 0xFFFF, "dport": 0xFFFF}
+
+_NO_ROUTE = {
+    ENETUNREACH: "no route leads there",
+    EHOSTUNREACH: "a route of type unreachable, or no route, is for it",
+    EACCES: "a route or rule of type prohibit is for it",
+    EINVAL: "a route or rule of type blackhole is for it, or the kernel would drop a packet with this source as wrong",
+}
+
+
+class Lookup:
+    """What to look up: an address, and selectors behind it as `ip route get` takes them."""
+
+    def __init__(self, words: Sequence[str], families: Sequence[str] = ()) -> None:
+        """Raises UsageError."""
+        if not words or len(words) % 2 == 0:
+            raise UsageError(f"routes get takes an address, then selectors with values: {', '.join(SELECTORS)}")
+        self.family = "inet6" if ":" in words[0] else "inet"
+        if families and self.family not in families:
+            raise UsageError(f"{words[0]!r} is of another address family than asked for")
+        self.destination = self._address(words[0])
+        self.flow = Flow(words[0])
+        self.flow.uid = geteuid()
+        self.source = b""
+        self.interfaces: dict[int, str] = {}
+        self.numbers: dict[int, int] = {}
+        for selector, value in zip(words[1::2], words[2::2], strict=True):
+            self._take(selector, value)
+
+    def _take(self, selector: str, value: str) -> None:
+        flow = self.flow
+        if selector == "from":
+            self.source = self._address(value)
+            flow.source = value
+        elif selector == "iif":
+            self.interfaces[route.RTA_IIF] = flow.input_interface = value
+        elif selector == "oif":
+            self.interfaces[route.RTA_OIF] = flow.output_interface = value
+        elif selector in _LARGEST:
+            number = self._number(selector, value)
+            kinds = {
+                "mark": route.RTA_MARK,
+                "uid": route.RTA_UID,
+                "ipproto": route.RTA_IP_PROTO,
+                "sport": route.RTA_SPORT,
+                "dport": route.RTA_DPORT,
+            }
+            if selector in kinds:
+                self.numbers[kinds[selector]] = number
+            fields = {"ipproto": "ip_protocol", "sport": "source_port", "dport": "destination_port"}
+            setattr(flow, fields.get(selector, selector), number)
+        else:
+            raise UsageError(f"no selector {selector!r}: {', '.join(SELECTORS)}")
+
+    def _address(self, text: str) -> bytes:
+        try:
+            return inet_pton(FAMILY_NUMBERS[self.family], text)
+        except (OSError, ValueError):
+            raise UsageError(f"{text!r} is no {self.family} address") from None
+
+    def _number(self, selector: str, value: str) -> int:
+        try:
+            number = getprotobyname(value) if selector == "ipproto" and value.isalpha() else int(value, 0)
+        except (OSError, ValueError):
+            number = -1
+        if not 0 <= number <= _LARGEST[selector]:
+            raise UsageError(f"{selector} takes a number up to {_LARGEST[selector]}, not {value!r}")
+        return number
+
+
+class Lookups(BaseListing):
+    """The answer in each place. Where there is but one, ``batches`` raises NetlinkError if no route leads there."""
+
+    def __init__(self, lookup: Lookup, places: Sequence[Place] = ()) -> None:
+        """Without ``places``: the current namespace."""
+        super().__init__(places)
+        self._lookup = lookup
+        self.answered = False
+        """Whether there was an answer in any place, when all has been listed."""
+
+    def _place(self, place: Place) -> Iterator[Batch]:
+        try:
+            for batch in _answer(self._lookup, place):
+                self.answered = True
+                yield batch
+        except (NetlinkError, UsageError) as error:
+            if len(self._places) == 1:
+                raise
+            # That one of several has no route there, or no such interface, is an answer.
+            known = not isinstance(error, NetlinkError) or error.errno in _NO_ROUTE
+            (self.notes if known else self.problems).append(f"network namespace {place.label}: {error}")
+
+
+def _answer(lookup: Lookup, place: Place) -> Iterator[Batch]:
+    decoder = route.Decoder(names_of(place))
+    numbers = dict(lookup.numbers)
+    for kind, name in lookup.interfaces.items():
+        index = place.interface_index(name)
+        if index is None:
+            raise UsageError(f"no interface {name!r}")
+        numbers[kind] = index
+
+    def ask(flags: int) -> Batch | None:
+        request = route.get_request(
+            FAMILY_NUMBERS[lookup.family],
+            lookup.destination,
+            flags,
+            source=lookup.source,
+            tos=lookup.flow.tos,
+            numbers=numbers,
+        )
+        dump = Dump(place.connect(NETLINK_ROUTE), request, f"looking up {lookup.flow.destination}")
+        for runs in dump.answers():
+            return decoder.batch(runs)
+        return None
+
+    # IPv6 always tells the table, and does not take the flag.
+    table_flag = route.RTM_F_LOOKUP_TABLE if lookup.family == "inet" else 0
+    try:
+        answer = ask(table_flag)
+    except NetlinkError as error:
+        if error.errno in _NO_ROUTE and not error.message:
+            raise NetlinkError(error.operation, error.errno, _NO_ROUTE[error.errno]) from None
+        raise
+    if answer is None:
+        return
+    entry: Route | None = None
+    try:
+        matched = ask(route.RTM_F_FIB_MATCH | table_flag)
+        entry = next(iter(matched)) if matched else None
+    except NetlinkError:
+        pass  # before Linux 5.1 (IPv4), or not for this answer
+    found: Route = next(iter(answer))
+    table = (entry or found).table
+    rule = _rule(lookup, place, table, entry)
+    makers: dict[str, object] = {"rule": rule, "entry": entry.destination if entry else None}
+    if entry is not None:
+        makers |= {"table": entry.table, "protocol": entry.protocol, "metric": entry.metric}
+    yield answer.joined({field: lambda _, value=value: Constant(value) for field, value in makers.items()})  # type: ignore[misc]
+
+
+def _rule(lookup: Lookup, place: Place, table: str, entry: Route | None) -> Rule | None:
+    rules: list[Rule] = [rule for batch in rules_of(place, lookup.family) for rule in batch]
+    length = int(entry.destination.rpartition("/")[2]) if entry else None
+    return deciding_rule(rules, lookup.flow, table, length)

@@ -1,0 +1,93 @@
+"""Which policy rule led a look-up to the table in which it found its route."""
+
+from __future__ import annotations
+
+from _socket import inet_pton
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ...records import Rule
+
+
+class Flow:
+    """What rules look at (net/core/fib_rules.c: fib_rule_match). Addresses and names are text; 0 and None: unset."""
+
+    __slots__ = (
+        "destination",
+        "destination_port",
+        "input_interface",
+        "ip_protocol",
+        "mark",
+        "output_interface",
+        "source",
+        "source_port",
+        "tos",
+        "uid",
+    )
+
+    def __init__(self, destination: str) -> None:
+        self.destination = destination
+        self.source: str | None = None
+        self.input_interface: str | None = None
+        self.output_interface: str | None = None
+        self.mark = self.tos = self.uid = self.ip_protocol = self.source_port = self.destination_port = 0
+
+
+def matches(rule: Rule, flow: Flow) -> bool:
+    """Whether the rule is for this flow."""
+    uids, mask = rule.uids, 0xFFFFFFFF if rule.mask is None else rule.mask
+    found = (
+        (rule.source is None or (flow.source is not None and within(flow.source, rule.source)))
+        and (rule.destination is None or within(flow.destination, rule.destination))
+        # What this machine sends counts as coming in by lo.
+        and rule.input_interface in (None, flow.input_interface or "lo")
+        and rule.output_interface in (None, flow.output_interface)
+        and (rule.mark is None or (rule.mark ^ flow.mark) & mask == 0)
+        and rule.tos in (None, flow.tos)
+        and rule.dscp in (None, flow.tos >> 2)
+        and (uids is None or uids[0] <= flow.uid <= uids[1])
+        and rule.ip_protocol in (None, flow.ip_protocol)
+        and _port_within(flow.source_port, rule.source_ports)
+        and _port_within(flow.destination_port, rule.destination_ports)
+        and rule.tunnel_id in (None, 0)
+    )
+    return found != rule.inverted
+
+
+def deciding_rule(rules: Iterable[Rule], flow: Flow, table: str, prefix_length: int | None) -> Rule | None:
+    """The first rule for the flow that looks into ``table``: those before it found nothing.
+
+    ``prefix_length`` is that of the route found, None where it is not known: a rule may pass over short ones.
+    """
+    ordered = sorted(rules, key=lambda rule: rule.priority)
+    at = 0
+    while at < len(ordered):
+        rule = ordered[at]
+        at += 1
+        if not matches(rule, flow):
+            continue
+        if rule.action == "goto" and "unresolved" not in rule.flags:
+            # Only forward, so this ends (fib_rules.c refuses to go back).
+            at = max(at, next((n for n, other in enumerate(ordered) if other.priority == rule.goto), at))
+        elif rule.action == "lookup" and (rule.table == table or rule.l3mdev):
+            shortest = rule.suppress_prefix_length
+            if shortest is None or prefix_length is None or prefix_length > shortest:
+                return rule
+    return None
+
+
+def within(address: str, prefix: str) -> bool:
+    """Whether an address is inside a prefix of the same family."""
+    network, _, length = prefix.partition("/")
+    if (":" in address) != (":" in network):
+        return False
+    family = 10 if ":" in address else 2
+    width = 128 if family == 10 else 32
+    both = (int.from_bytes(inet_pton(family, text), "big") for text in (address, network))
+    return next(both) >> (width - int(length)) == next(both) >> (width - int(length))
+
+
+def _port_within(port: int, ports: tuple[int, ...] | None) -> bool:
+    return ports is None or ports[0] <= port <= ports[1]

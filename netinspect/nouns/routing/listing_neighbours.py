@@ -1,0 +1,125 @@
+"""Neighbours, and the tables that they are in."""
+
+from __future__ import annotations
+
+from errno import EAFNOSUPPORT, EOPNOTSUPP
+
+from ...engine.columns import Batch
+from ...engine.dumps import whole_table
+from ...engine.listing import BaseListing
+from ...engine.netlink.transport import NETLINK_ROUTE, Dump
+from ...engine.places import Place
+from ...engine.rtnetlink import FAMILY_NUMBERS
+from ...errors import NetlinkError, UsageError
+from . import decode_neighbour_tables as neighbour_tables
+from . import decode_neighbours as neighbour
+from .listing import names_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import Any
+
+FAMILIES = ("inet", "inet6")
+_HIDDEN = frozenset(("noarp", "none"))
+"""States that `ip neigh` shows only when asked: addresses that need no look-up, as those of multicast."""
+
+
+class Query:
+    """What to ask. What is empty or None does not matter; ``interface`` is the kernel's to filter by."""
+
+    __slots__ = ("everything", "families", "interface", "states")
+
+    def __init__(
+        self,
+        families: Sequence[str] = (),
+        *,
+        interface: str | None = None,
+        states: Sequence[str] = (),
+        everything: bool = False,
+    ) -> None:
+        """``everything`` includes entries that need no look-up, which are left out where no ``states`` are named."""
+        known = neighbour.STATES.values()
+        for state in states:
+            if state not in known:
+                raise UsageError(f"no state {state!r}: {', '.join(known)}")
+        self.families = families
+        self.interface = interface
+        self.states = states
+        self.everything = everything
+
+
+class Listing(BaseListing):
+    """One listing: ``batches()`` streams it."""
+
+    def __init__(self, query: Query | None = None, places: Sequence[Place] = ()) -> None:
+        """Without ``places``: the current namespace."""
+        self.query = query or Query()
+        super().__init__(places)
+
+    def _place(self, place: Place) -> Iterator[Batch]:
+        query = self.query
+        index = self._interface_index(place, query.interface)
+        if index is None:
+            return
+        for family in query.families or FAMILIES:
+            try:
+                for proxies in (False, True):
+                    for batch in self._dump(family, index, proxies, place):
+                        chosen = self._chosen(batch, proxies)
+                        if chosen.count:
+                            yield chosen
+            except NetlinkError as error:
+                if family == "inet" or error.errno not in (EAFNOSUPPORT, EOPNOTSUPP):
+                    raise
+                if query.families:
+                    self.problems.append("this kernel, or this namespace, has no IPv6")
+
+    def _chosen(self, batch: Batch, proxies: bool) -> Batch:
+        query = self.query
+        if query.interface is not None:
+            batch = batch.select([name == query.interface for name in batch.values("interface")])
+        if query.states:
+            return batch.select([state in query.states for state in batch.values("state")])
+        if query.everything or proxies:
+            return batch
+        return batch.select([state not in _HIDDEN for state in batch.values("state")])
+
+    def _dump(self, family: str, index: int, proxies: bool, place: Place) -> Iterator[Batch]:
+        decoder = neighbour.Decoder(names_of(place))
+        request = neighbour.request(FAMILY_NUMBERS[family], interface=index, proxies=proxies)
+        operation = f"listing neighbours ({family})"
+
+        def dump() -> Dump:
+            return Dump(place.connect(NETLINK_ROUTE), request, operation)
+
+        return whole_table(operation, dump, decoder.batch, self.problems.append)
+
+
+class TableBatch(Batch):
+    """Tables of neighbours as columns."""
+
+    __slots__ = ()
+    record = "NeighbourTable"
+
+
+class TableListing(BaseListing):
+    """The tables of neighbours themselves."""
+
+    def _place(self, place: Place) -> Iterator[Batch]:
+        """All tables in one batch."""
+        from ...records import NeighbourTable
+
+        # The kernel may tell a table again where its parameters did not fit into one buffer.
+        found = {}
+        dump = Dump(place.connect(NETLINK_ROUTE), neighbour_tables.request(), "listing tables of neighbours")
+        for run in dump:
+            for name, figures in neighbour_tables.tables(run):
+                numbers: dict[str, Any] = {
+                    figure: number for figure, number in figures if figure in NeighbourTable._fields
+                }
+                limit = numbers.get("gc_thresh3", 0)
+                used = round(100 * numbers.get("entries", 0) / limit, 1) if limit else 0.0
+                found[name] = NeighbourTable(name=name, used=used, **numbers)
+        if found:
+            yield TableBatch.from_records(list(found.values()))

@@ -1,0 +1,74 @@
+"""Names of routing tables, protocols, scopes and groups: iproute2's files (ip-route(8): rt_tables, rt_protos …)."""
+
+from __future__ import annotations
+
+import os
+
+from ...errors import UsageError
+
+DIRECTORIES = ("/usr/share/iproute2", "/usr/lib/iproute2", "/etc/iproute2")
+"""Where the files are, the one that counts most at the end. Beside each NAME there may be NAME.d/*.conf."""
+
+_BUILT_IN = {
+    "rt_tables": {0: "unspec", 253: "default", 254: "main", 255: "local"},
+    "rt_protos": {0: "unspec", 1: "redirect", 2: "kernel", 3: "boot", 4: "static", 9: "ra", 16: "dhcp"},
+    "rt_scopes": {0: "global", 200: "site", 253: "link", 254: "host", 255: "nowhere"},
+    "group": {0: "default"},
+}
+"""The kernel's own numbers (linux/rtnetlink.h), known without any file."""
+
+
+class RoutingNames(dict[int, str]):
+    """What to show for a number of one kind: its name, or its digits."""
+
+    def __init__(self, kind: str) -> None:
+        """``kind`` is a file's name: rt_tables, rt_protos, rt_scopes, rt_realms, rt_dsfield or group."""
+        super().__init__(_BUILT_IN.get(kind, {}))
+        for directory in DIRECTORIES:
+            self._read(f"{directory}/{kind}")
+            try:
+                more = sorted(os.listdir(f"{directory}/{kind}.d"))
+            except OSError:
+                continue
+            for name in more:
+                if name.endswith(".conf"):
+                    self._read(f"{directory}/{kind}.d/{name}")
+
+    def _read(self, path: str) -> None:
+        try:
+            with open(path, encoding="utf-8", errors="backslashreplace") as file:
+                lines = file.readlines()
+        except OSError:
+            return  # it need not be there
+        for line in lines:
+            words = line.partition("#")[0].split()
+            try:
+                if len(words) >= 2:
+                    self[int(words[0], 0)] = words[1]
+            except ValueError:
+                continue
+
+    def __missing__(self, number: int) -> str:
+        return str(number)
+
+    def number(self, name: str) -> int | None:
+        """The number of a name, or of digits; None for an unknown one."""
+        for number, known in self.items():
+            if known == name:
+                return number
+        try:
+            number = int(name, 0)
+        except ValueError:
+            return None
+        return number if 0 <= number < 1 << 32 else None
+
+
+_WHAT = {"rt_tables": "table", "rt_protos": "protocol", "rt_scopes": "scope"}
+
+
+def numbered(kind: str, name: str) -> int:
+    """The number of a name of that kind, or of digits. Raises UsageError where there is none."""
+    number = RoutingNames(kind).number(name)
+    if number is None or number >= (1 << 32 if kind == "rt_tables" else 256):
+        raise UsageError(f"no {_WHAT[kind]} {name!r}: give a name from {kind}, or a number")
+    return number

@@ -1,0 +1,318 @@
+"""The small sock_diag families: packet, netlink, vsock and xdp sockets.
+
+Sources: linux/packet_diag.h, linux/netlink_diag.h, linux/vm_sockets_diag.h, linux/xdp_diag.h.
+"""
+
+from __future__ import annotations
+
+from struct import calcsize, pack
+
+from ...engine.columns import NONE, Batch, Constant
+from ...engine.fields import attribute_u32, numbers, place
+from ...engine.netlink.messages import NLM_F_DUMP, message
+from .decode_common import (
+    SHUTDOWNS,
+    TYPES,
+    UNCONNECTED_STATES,
+    attribute_interfaces,
+    cookies,
+    expect_family,
+    identities,
+    memory,
+)
+from .request import SOCK_DIAG_BY_FAMILY
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from array import array
+    from collections.abc import Callable, Iterator
+
+    from ...engine.columns import Column
+    from ...engine.netlink.messages import Layout, Run
+
+AF_NETLINK, AF_PACKET, AF_VSOCK, AF_XDP = 16, 17, 40, 44
+
+PACKET_DIAG_INFO, PACKET_DIAG_UID, PACKET_DIAG_MEMINFO = 0, 5, 6
+_PACKET_SHOW_INFO, _PACKET_SHOW_MEMINFO = 0x01, 0x10
+
+NETLINK_DIAG_MEMINFO, NETLINK_DIAG_GROUPS = 0, 1
+_NDIAG_SHOW_MEMINFO, _NDIAG_SHOW_GROUPS = 0x01, 0x02
+_NDIAG_PROTO_ALL = 0xFF
+
+XDP_DIAG_INFO, XDP_DIAG_UID, XDP_DIAG_MEMINFO = 1, 2, 8
+_XDP_SHOW_INFO, _XDP_SHOW_MEMINFO = 0x01, 0x08
+
+_ETHERNET_PROTOCOLS = {
+    0x0000: "none",
+    0x0001: "802.3",
+    0x0003: "all",
+    0x0004: "802.2",
+    0x0800: "ip",
+    0x0806: "arp",
+    0x8035: "rarp",
+    0x8100: "802.1q",
+    0x86DD: "ipv6",
+    0x8809: "slow",
+    0x8847: "mpls",
+    0x8863: "pppoe-discovery",
+    0x8864: "pppoe-session",
+    0x888E: "eapol",
+    0x88A8: "802.1ad",
+    0x88CC: "lldp",
+    0x88E5: "macsec",
+    0x88F7: "ptp",
+}
+"""linux/if_ether.h: ETH_P_*."""
+
+_NETLINK_CONNECTED = 1
+"""net/netlink/af_netlink.c; 0 is not connected any more, and TCP_CLOSE not connected yet."""
+
+_NETLINK_PROTOCOLS = (
+    "route",
+    "unused",
+    "usersock",
+    "firewall",
+    "sock_diag",
+    "nflog",
+    "xfrm",
+    "selinux",
+    "iscsi",
+    "audit",
+    "fib_lookup",
+    "connector",
+    "netfilter",
+    "ip6_fw",
+    "dnrtmsg",
+    "kobject_uevent",
+    "generic",
+    "dm",
+    "scsitransport",
+    "ecryptfs",
+    "rdma",
+    "crypto",
+    "smc",
+)
+"""linux/netlink.h: NETLINK_*."""
+
+_VSOCK_ADDRESSES = {0: "hypervisor", 1: "local", 2: "host", 0xFFFFFFFF: "*"}
+"""linux/vm_sockets.h: VMADDR_CID_*."""
+_VSOCK_ANY_PORT = 0xFFFFFFFF
+"""linux/vm_sockets.h: VMADDR_PORT_ANY."""
+
+
+class Decoder:
+    """Decodes one dump of one family. ``interface_name`` gives the name of an interface index."""
+
+    interface_name: Callable[[int], str]
+
+    def __init__(self, family: str, interface_name: Callable[[int], str]) -> None:
+        self._family = FAMILIES[family]
+        self._constants: dict[str, Column] = {
+            "protocol": Constant(family),
+            "family": Constant(family),
+            "source": Constant("sock_diag"),
+        }
+        self.interface_name = interface_name
+        self._seen: set[int] = set()
+
+    def batches(self, run: Run) -> Iterator[Batch]:
+        """The sockets of a run. Raises NetlinkError where messages are malformed."""
+        for part, layout in run.by_layout(self._family.body):
+            expect_family(part, self._family.number)
+            batch = self._batch(part, layout)
+            yield self._once(batch) if self._family.twice else batch
+
+    def _once(self, batch: Batch) -> Batch:
+        """The sockets of a batch that were not there before."""
+        new: list[bool] = []
+        for cookie in batch.values("cookie"):
+            new.append(cookie not in self._seen)
+            self._seen.add(cookie)
+        return batch if all(new) else batch.select(new)
+
+    def identities(self, run: Run) -> array[int]:
+        """The low words of the cookies of a run's sockets."""
+        return identities(run, self._family.body, self._family.cookie)
+
+    def _batch(self, run: Run, layout: Layout) -> Batch:
+        def make(field: str) -> Column:
+            constant = self._constants.get(field)
+            if constant is not None:
+                return constant
+            if field == "cookie":
+                return cookies(run, self._family.cookie)
+            maker = self._family.makers.get(field)
+            return NONE if maker is None else maker(self, run, layout)
+
+        return Batch(run.count, make)
+
+
+class _Family:
+    """One family: what to ask, the size of the answers' header, the place of the cookie, and what makes each column.
+
+    ``twice`` says that the kernel may list a socket twice.
+    """
+
+    __slots__ = ("body", "cookie", "makers", "number", "request", "twice")
+
+    def __init__(
+        self,
+        request: bytes,
+        body: int,
+        cookie: int,
+        makers: dict[str, Callable[[Decoder, Run, Layout], Column]],
+        *,
+        twice: bool = False,
+    ) -> None:
+        self.request = message(SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, request)
+        self.number = request[0]
+        self.body = body
+        self.cookie = cookie
+        self.twice = twice
+        self.makers = makers
+
+
+def request(family: str) -> bytes:
+    """A dump of all sockets of one family; these kernel modules know no state filter worth having."""
+    return FAMILIES[family].request
+
+
+def _types(run: Run) -> Column:
+    return [TYPES.get(number, str(number)) for number in run.u8(17)]
+
+
+def _named(names: dict[int, str], number: int) -> str:
+    return names.get(number) or f"0x{number:04x}"
+
+
+def _netlink_protocol(number: int) -> str:
+    return _NETLINK_PROTOCOLS[number] if number < len(_NETLINK_PROTOCOLS) else str(number)
+
+
+def _received(run: Run, layout: Layout, kind: int) -> Column:
+    """Bytes waiting to be read: the socket's allocated receive memory, for want of anything better (as ss does)."""
+    at = place(run, layout, kind, 4)
+    return Constant(0) if at is None else numbers(run, at)
+
+
+def _sent(run: Run, layout: Layout, kind: int) -> Column:
+    at = place(run, layout, kind, 12)
+    return Constant(0) if at is None else numbers(run, at + 8)
+
+
+def _netlink_destinations(run: Run) -> Column:
+    """The port id that a socket is connected to: a new one, which is in no state of netlink's, is not connected."""
+    states = run.u8(19)
+    if _NETLINK_CONNECTED not in states:
+        return NONE
+    return [port if state == _NETLINK_CONNECTED else None for port, state in zip(run.words(24), states, strict=True)]
+
+
+def _netlink_groups(run: Run, layout: Layout) -> Column:
+    """Numbers of groups, from a bit map of words (unsigned long) in which the lowest bit of the first is group 1."""
+    if NETLINK_DIAG_GROUPS not in layout:
+        return NONE
+    at, size = layout[NETLINK_DIAG_GROUPS]
+    words = size // calcsize("@L")
+    return [
+        tuple(
+            1 + position + word * 8 * calcsize("@L")
+            for word, bits in enumerate(row)
+            for position in range(bits.bit_length())
+            if bits >> position & 1
+        )
+        for row in run.rows(at, {4: "I", 8: "Q"}[calcsize("@L")] * words)
+    ]
+
+
+def _xdp_queues(run: Run, layout: Layout) -> Column:
+    at = place(run, layout, XDP_DIAG_INFO, 8)
+    return NONE if at is None else run.u32(at + 4)
+
+
+def _vsock_addresses(run: Run, offset: int) -> Column:
+    return [_VSOCK_ADDRESSES.get(address) or str(address) for address in run.words(offset)]
+
+
+def _vsock_ports(run: Run, offset: int) -> Column:
+    return [None if port == _VSOCK_ANY_PORT else port for port in run.words(offset)]
+
+
+FAMILIES: dict[str, _Family] = {
+    "packet": _Family(
+        pack("=BBHII8x", AF_PACKET, 0, 0, 0, _PACKET_SHOW_INFO | _PACKET_SHOW_MEMINFO),
+        16,
+        24,
+        {
+            "type": lambda decoder, run, layout: _types(run),
+            "state": lambda decoder, run, layout: Constant("UNCONNECTED"),
+            "recv_queue": lambda decoder, run, layout: _received(run, layout, PACKET_DIAG_MEMINFO),
+            "send_queue": lambda decoder, run, layout: _sent(run, layout, PACKET_DIAG_MEMINFO),
+            "local_address": lambda decoder, run, layout: [
+                _named(_ETHERNET_PROTOCOLS, number) for number in run.u16(18)
+            ],
+            "interface": lambda decoder, run, layout: attribute_interfaces(
+                run, layout, PACKET_DIAG_INFO, decoder.interface_name
+            ),
+            "uid": lambda decoder, run, layout: attribute_u32(run, layout, PACKET_DIAG_UID),
+            "inode": lambda decoder, run, layout: run.u32(20),
+            "memory": lambda decoder, run, layout: memory(run, layout, PACKET_DIAG_MEMINFO),
+        },
+    ),
+    "netlink": _Family(
+        pack("=BBHII8x", AF_NETLINK, _NDIAG_PROTO_ALL, 0, 0, _NDIAG_SHOW_MEMINFO | _NDIAG_SHOW_GROUPS),
+        28,
+        36,
+        {
+            "type": lambda decoder, run, layout: _types(run),
+            "state": lambda decoder, run, layout: [
+                "ESTABLISHED" if state == _NETLINK_CONNECTED else "UNCONNECTED" for state in run.u8(19)
+            ],
+            "recv_queue": lambda decoder, run, layout: _received(run, layout, NETLINK_DIAG_MEMINFO),
+            "send_queue": lambda decoder, run, layout: _sent(run, layout, NETLINK_DIAG_MEMINFO),
+            "local_address": lambda decoder, run, layout: [_netlink_protocol(number) for number in run.u8(18)],
+            "local_port": lambda decoder, run, layout: run.u32(20),
+            "remote_port": lambda decoder, run, layout: _netlink_destinations(run),
+            "inode": lambda decoder, run, layout: run.u32(32),
+            "groups": lambda decoder, run, layout: _netlink_groups(run, layout),
+            "memory": lambda decoder, run, layout: memory(run, layout, NETLINK_DIAG_MEMINFO),
+        },
+        # Those that have joined a group are in the table of all, and in the list of members (net/netlink/diag.c).
+        twice=True,
+    ),
+    "vsock": _Family(
+        pack("=BBHIII8x", AF_VSOCK, 0, 0, 0xFFFFFFFF, 0, 0),
+        32,
+        40,
+        {
+            "type": lambda decoder, run, layout: _types(run),
+            "state": lambda decoder, run, layout: list(map(UNCONNECTED_STATES.__getitem__, run.u8(18))),
+            "recv_queue": lambda decoder, run, layout: Constant(0),
+            "send_queue": lambda decoder, run, layout: Constant(0),
+            "shutdown": lambda decoder, run, layout: [SHUTDOWNS[bits & 3] for bits in run.u8(19)],
+            "local_address": lambda decoder, run, layout: _vsock_addresses(run, 20),
+            "local_port": lambda decoder, run, layout: _vsock_ports(run, 24),
+            "remote_address": lambda decoder, run, layout: _vsock_addresses(run, 28),
+            "remote_port": lambda decoder, run, layout: _vsock_ports(run, 32),
+            "inode": lambda decoder, run, layout: run.u32(36),
+        },
+    ),
+    "xdp": _Family(
+        pack("=BBHII8x", AF_XDP, 0, 0, 0, _XDP_SHOW_INFO | _XDP_SHOW_MEMINFO),
+        16,
+        24,
+        {
+            "type": lambda decoder, run, layout: _types(run),
+            "state": lambda decoder, run, layout: Constant("UNCONNECTED"),
+            "recv_queue": lambda decoder, run, layout: _received(run, layout, XDP_DIAG_MEMINFO),
+            "send_queue": lambda decoder, run, layout: _sent(run, layout, XDP_DIAG_MEMINFO),
+            "local_port": lambda decoder, run, layout: _xdp_queues(run, layout),
+            "interface": lambda decoder, run, layout: attribute_interfaces(
+                run, layout, XDP_DIAG_INFO, decoder.interface_name
+            ),
+            "uid": lambda decoder, run, layout: attribute_u32(run, layout, XDP_DIAG_UID),
+            "inode": lambda decoder, run, layout: run.u32(20),
+            "memory": lambda decoder, run, layout: memory(run, layout, XDP_DIAG_MEMINFO),
+        },
+    ),
+}

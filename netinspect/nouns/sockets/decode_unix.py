@@ -1,0 +1,123 @@
+"""Unix domain sockets (linux/unix_diag.h, net/unix/diag.c)."""
+
+from __future__ import annotations
+
+from struct import pack
+
+from ...engine.columns import NONE, Batch, Constant
+from ...engine.fields import attribute_u32, numbers, place
+from ...engine.netlink.messages import NLM_F_DUMP, message
+from ...engine.text import text
+from .decode_common import TYPES, UNCONNECTED_STATES, cookies, expect_family, memory, shutdowns
+from .decode_common import identities as cookie_words
+from .request import SOCK_DIAG_BY_FAMILY
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from array import array
+    from collections.abc import Callable, Iterator, Mapping
+
+    from ...engine.columns import Column
+    from ...engine.netlink.messages import Layout, Run
+
+AF_UNIX = 1
+
+UNIX_DIAG_NAME = 0
+UNIX_DIAG_PEER = 2
+UNIX_DIAG_ICONS = 3
+UNIX_DIAG_RQLEN = 4
+UNIX_DIAG_MEMINFO = 5
+UNIX_DIAG_SHUTDOWN = 6
+UNIX_DIAG_UID = 7
+
+_SHOW_NAME, _SHOW_PEER, _SHOW_ICONS, _SHOW_QUEUES, _SHOW_MEMORY, _SHOW_UID = 0x01, 0x04, 0x08, 0x10, 0x20, 0x40
+
+# struct unix_diag_msg
+_BODY = 16
+_TYPE, _STATE, _INODE, _COOKIE = 17, 18, 20, 24
+
+
+def request(states: int, *, memory: bool = False) -> bytes:
+    """A dump of the unix sockets (struct unix_diag_req) in the states whose bits are set."""
+    show = _SHOW_NAME | _SHOW_PEER | _SHOW_ICONS | _SHOW_QUEUES | _SHOW_UID | (_SHOW_MEMORY if memory else 0)
+    return message(SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, pack("=BBHIII8x", AF_UNIX, 0, 0, states, 0, show))
+
+
+def decode(run: Run, names: Mapping[int, str]) -> Iterator[Batch]:
+    """The sockets of a run. ``names`` has the names by inode, for the other end of a connection.
+
+    Raises NetlinkError where messages are malformed.
+    """
+    for part, layout in run.by_layout(_BODY):
+        expect_family(part, AF_UNIX)
+        yield Batch(part.count, _maker(part, layout, names))
+
+
+def identities(run: Run) -> array[int]:
+    """The low words of the cookies of a run's sockets."""
+    return cookie_words(run, _BODY, _COOKIE)
+
+
+def names_by_inode(run: Run) -> Iterator[tuple[int, str]]:
+    """The inode and name of each socket of a run that has a name."""
+    for part, layout in run.by_layout(_BODY):
+        if UNIX_DIAG_NAME in layout:
+            yield from zip(part.u32(_INODE), _names(part, layout), strict=True)
+
+
+def _maker(run: Run, layout: Layout, names: Mapping[int, str]) -> Callable[[str], Column]:
+    def make(field: str) -> Column:
+        if field == "remote_address":
+            at = place(run, layout, UNIX_DIAG_PEER, 4)
+            return NONE if at is None else list(map(names.get, run.words(at)))
+        constant = _CONSTANTS.get(field)
+        if constant is not None:
+            return constant
+        maker = _MAKERS.get(field)
+        return NONE if maker is None else maker(run, layout)
+
+    return make
+
+
+def _names(run: Run, layout: Layout) -> list[str]:
+    """Path names, and abstract names with each NUL as '@', the way the kernel shows them (net/unix/af_unix.c)."""
+    at, size = layout[UNIX_DIAG_NAME]
+    if not size:
+        return [""] * run.count
+    return [
+        text(raw.replace(b"\0", b"@") if raw[0] == 0 else raw.split(b"\0", 1)[0]) for raw in run.unpack(at, f"{size}s")
+    ]
+
+
+def _waiting(run: Run, layout: Layout) -> Column:
+    """For each listener the inodes of the clients that wait to be accepted, 0 for one that is gone."""
+    if UNIX_DIAG_ICONS not in layout:
+        return NONE
+    at, size = layout[UNIX_DIAG_ICONS]
+    return list(run.rows(at, f"{size // 4}I"))
+
+
+def _queues(run: Run, layout: Layout, offset: int) -> Column:
+    at = place(run, layout, UNIX_DIAG_RQLEN, 8)
+    return Constant(0) if at is None else numbers(run, at + offset)
+
+
+_CONSTANTS: dict[str, Column] = {
+    "protocol": Constant("unix"),
+    "family": Constant("unix"),
+    "source": Constant("sock_diag"),
+}
+_MAKERS: dict[str, Callable[[Run, Layout], Column]] = {
+    "type": lambda run, layout: [TYPES.get(number, str(number)) for number in run.u8(_TYPE)],
+    "state": lambda run, layout: list(map(UNCONNECTED_STATES.__getitem__, run.u8(_STATE))),
+    "recv_queue": lambda run, layout: _queues(run, layout, 0),
+    "send_queue": lambda run, layout: _queues(run, layout, 4),
+    "local_address": lambda run, layout: _names(run, layout) if UNIX_DIAG_NAME in layout else NONE,
+    "uid": lambda run, layout: attribute_u32(run, layout, UNIX_DIAG_UID),
+    "inode": lambda run, layout: run.u32(_INODE),
+    "cookie": lambda run, layout: cookies(run, _COOKIE),
+    "shutdown": lambda run, layout: shutdowns(run, layout, UNIX_DIAG_SHUTDOWN),
+    "peer_inode": lambda run, layout: attribute_u32(run, layout, UNIX_DIAG_PEER),
+    "memory": lambda run, layout: memory(run, layout, UNIX_DIAG_MEMINFO),
+    "waiting": lambda run, layout: _waiting(run, layout),
+}

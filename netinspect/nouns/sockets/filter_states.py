@@ -1,0 +1,61 @@
+"""The names of states in filters (ss(8), STATE-FILTER) and the bits that stand for them in a request.
+
+A state's bit is ``1 << number`` (net/tcp_states.h: TCPF_*).
+"""
+
+from __future__ import annotations
+
+from .decode_common import STATES, UNCONNECTED_STATES
+
+_LAST = STATES.index("BOUND_INACTIVE")
+
+
+def _bit(state: str) -> int:
+    return 1 << STATES.index(state)
+
+
+_SYN_RECV = _bit("SYN_RECV") | _bit("NEW_SYN_RECV")
+"""The kernel keeps one and lists it as the other: to ask for one or to exclude one means both."""
+_UNCONNECTED = _bit("CLOSE") | _bit("LISTEN") | _bit("BOUND_INACTIVE")
+
+ALL = (1 << 32) - 1
+"""States that a later kernel may add are among them."""
+
+_NAMES = {
+    **{state.lower().replace("_", ""): _bit(state) for state in STATES[1 : _LAST + 1] if state != "NEW_SYN_RECV"},
+    "synrecv": _SYN_RECV,
+    "synrcv": _SYN_RECV,
+    "closed": _bit("CLOSE"),
+    "unconnected": _bit("CLOSE"),
+    "listening": _bit("LISTEN"),
+    "all": ALL,
+    "connected": ALL & ~_UNCONNECTED,
+    "synchronized": ALL & ~_UNCONNECTED & ~_bit("SYN_SENT"),
+    "bucket": _SYN_RECV | _bit("TIME_WAIT"),
+    "big": ALL & ~_SYN_RECV & ~_bit("TIME_WAIT"),
+}
+
+STATE_NAMES = (
+    *("established", "syn-sent", "syn-recv", "fin-wait-1", "fin-wait-2", "time-wait", "closed", "close-wait"),
+    *("last-ack", "listening", "closing", "bound-inactive"),
+    *("all", "connected", "synchronized", "bucket", "big"),
+)
+"""What messages offer: one spelling of each, ss's."""
+
+
+def state_bits(name: str) -> int | None:
+    """The bits of the states that ``name`` stands for; None where it is no name of states.
+
+    Names are ss's (``fin-wait-1``, ``connected``) or the kernel's (``FIN_WAIT1``): upper and lower case, hyphens and
+    underscores make no difference.
+    """
+    return _NAMES.get(name.lower().replace("-", "").replace("_", ""))
+
+
+def names_of_states(bits: int) -> frozenset[str]:
+    """The states whose bits are set, as records name them: CLOSE is UNCONNECTED in families without connections."""
+    names: set[str] = set()
+    for number in range(32):
+        if bits >> number & 1:
+            names.update((STATES[number], UNCONNECTED_STATES[number]))
+    return frozenset(names)

@@ -1,0 +1,155 @@
+"""What joins add to a listing of sockets, and the selections that only they make possible."""
+
+from __future__ import annotations
+
+from ...engine.columns import Constant
+from ...errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Sequence
+
+    from ...engine.columns import Batch, Column
+    from ...records import Process
+    from .listing import Listing
+    from .owners import Owners
+
+
+class Selection:
+    """Sockets of these users, and held by these processes: each empty where it does not matter."""
+
+    __slots__ = ("_names", "pids", "uids")
+
+    def __init__(
+        self, pids: Sequence[int] = (), processes: Sequence[str] = (), users: Sequence[str | int] = ()
+    ) -> None:
+        """``processes`` are patterns of names, ``users`` names or ids.
+
+        Raises UsageError for a user or a process id that does not exist.
+        """
+        if pids:
+            from ...procfs import process_ids
+
+            missing = set(pids).difference(process_ids())
+            if missing:
+                raise UsageError(f"no process {min(missing)}")
+        self.pids = frozenset(pids)
+        self._names: list[Callable[[str], object]] = []
+        if processes:
+            from fnmatch import translate
+            from re import compile
+
+            self._names = [compile(translate(pattern)).match for pattern in processes]
+        self.uids = frozenset(map(_user_id, users))
+
+    def holds(self, processes: Sequence[Process]) -> bool:
+        """Whether one of these processes is asked for."""
+        return any(self._selects(process.pid, process.name) for process in processes)
+
+    def missed(self, owners: Owners) -> str:
+        """Why sockets may be missing that processes of these hold; empty where none can be."""
+        from ...procfs import command_name
+
+        unseen = sum(self._selects(pid, command_name(pid) or "") for pid in owners.refused)
+        return _unseen(unseen, may_be_hidden=bool(self._names))
+
+    def _selects(self, pid: int, name: str) -> bool:
+        return pid in self.pids or any(matches(name) for matches in self._names)
+
+    @property
+    def by_owner(self) -> bool:
+        """Whether it takes the owners to select."""
+        return bool(self.pids or self._names)
+
+
+def _user_id(user: str | int) -> int:
+    if isinstance(user, int):
+        return user
+    if user.isascii() and user.isdecimal():
+        return int(user)
+    from pwd import getpwnam
+
+    try:
+        return getpwnam(user).pw_uid
+    except (KeyError, ValueError):
+        raise UsageError(f"no user {user!r}") from None
+
+
+OWNER_FIELDS = frozenset(("processes", "owner_reason", "owners", "program"))
+PEER_FIELDS = frozenset(("peers", "peer_owners"))
+
+
+def joined(listing: Listing, fields: Collection[str], selection: Selection) -> Iterator[Batch]:
+    """The listing's batches with the columns that joins make, as far as ``fields`` asks for them, and the selection.
+
+    Beside the record's fields there are columns for tables: ``owners`` and ``peer_owners`` as ss(8) writes them, and
+    ``program`` as netstat(8) does.
+    """
+    batches = listing.batches()
+    if selection.uids:
+        uids = selection.uids
+        batches = (batch.select([uid in uids for uid in batch.values("uid")]) for batch in batches)
+    peers = not PEER_FIELDS.isdisjoint(fields)
+    if peers or selection.by_owner or not OWNER_FIELDS.isdisjoint(fields):
+        batches = _with_owners(listing, batches, selection, peers)
+    makers: dict[str, Callable[[Batch], Column]] = {}
+    if "user" in fields:
+        makers["user"] = _users()
+    if "cgroup" in fields:
+        from .owners_cgroups import CgroupPaths
+
+        makers["cgroup"] = CgroupPaths().column
+    if makers:
+        batches = (batch.joined(makers) for batch in batches)
+    return batches
+
+
+def _with_owners(listing: Listing, batches: Iterator[Batch], selection: Selection, peers: bool) -> Iterator[Batch]:
+    from .owners import Owners
+
+    owners = Owners()
+    owners.scan()
+    found: dict[str, Callable[[Batch], Column]] = {}
+    if peers:
+        from .peers import Peers
+
+        # The other end may well be a socket that was not asked for.
+        other_ends = Peers(owners)
+        everything = listing.everything()
+        for batch in owners.joined(everything.batches(), everything.batches):
+            other_ends.learn(batch)
+        found = other_ends.columns
+    for batch in owners.joined(batches, listing.again):
+        if selection.by_owner:
+            batch = batch.select([selection.holds(processes) for processes in batch.values("processes")])
+        yield batch.joined(found) if found else batch
+    if not selection.by_owner:
+        if unseen := _unseen(owners.unreadable):
+            listing.notes.append(f"{unseen}: sockets of theirs are shown without them")
+    elif missed := selection.missed(owners):
+        listing.problems.append(f"{missed}: sockets of theirs may be missing")
+
+
+def _unseen(unreadable: int, *, may_be_hidden: bool = True) -> str:
+    """Which processes may hold sockets and are not seen; empty where there are none."""
+    from ...procfs import processes_hidden
+
+    reasons = []
+    if unreadable:
+        processes = "1 process" if unreadable == 1 else f"{unreadable} processes"
+        reasons.append(f"the open files of {processes} may not be seen (it takes root with CAP_SYS_PTRACE)")
+    if may_be_hidden and processes_hidden():
+        reasons.append("/proc hides processes of others (proc(5): hidepid)")
+    return "; ".join(reasons)
+
+
+def _users() -> Callable[[Batch], Column]:
+    from ...engine.names import UserNames
+
+    names = UserNames()
+
+    def make(batch: Batch) -> Column:
+        uids = batch.column("uid")
+        return Constant(names[uids.value]) if isinstance(uids, Constant) else list(map(names.__getitem__, uids))
+
+    return make

@@ -1,0 +1,323 @@
+"""Who owns a socket: every process and descriptor that holds it, or why none is known.
+
+sock_diag tells a socket's inode and never a process, so the descriptors of all processes are read (procfs.py) and
+matched by inode. That takes a moment, and the listing another; a socket may come or go between the two. So rows stream
+while their holders are known, and the few others wait for a second look at the end.
+"""
+
+from __future__ import annotations
+
+import os
+from _operator import not_
+from itertools import chain, compress, repeat
+
+from ...engine.columns import NONE, Constant
+from ...engine.text import printable
+from ...procfs import (
+    cgroup_lines,
+    cgroups,
+    command_name,
+    in_initial_pid_namespace,
+    processes_hidden,
+    program_name,
+    socket_holders,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+    from typing import Any
+
+    from ...engine.columns import Batch, Column
+    from ...procfs import Holder
+    from ...records import Process
+
+    Table = dict[Any, Any]
+else:
+    Table = dict
+
+KERNEL = "kernel"
+ORPHANED = "orphaned"
+NOT_ACCEPTED = "not accepted"
+NO_PERMISSION = "no permission"
+OTHER_PID_NAMESPACE = "other pid namespace"
+GONE = "gone"
+
+_UNACCEPTED_STATES = frozenset(("SYN_RECV", "NEW_SYN_RECV", "ESTABLISHED", "CLOSE_WAIT"))
+"""States that a connection without an inode can only have on the way to accept(2): closing it leads out of them."""
+
+_PROGRAM_WIDTH = 19
+"""Bytes that netstat has for PID/Program name (net-tools' netstat.c: PROGNAME_WIDTH)."""
+
+_SHIFT = 32
+_DESCRIPTOR = (1 << _SHIFT) - 1
+_NOBODY = -1
+
+
+class Owners:
+    """The holders of sockets, for one listing: ``scan``, then ``joined`` over its batches.
+
+    The columns that ``joined`` adds are ``processes`` and ``owner_reason`` of the record and, for tables, ``owners``
+    (as ss writes them, or the reason in parentheses) and ``program`` (as netstat writes it: "-" where unknown).
+    """
+
+    def __init__(self) -> None:
+        self.refused: set[int] = set()
+        """The ids of processes that did not let us see their descriptors; known after ``scan``."""
+        self._pids: list[int] = []
+        """The processes that hold sockets. A process's number is its place in here."""
+        self._first: dict[int, int] = {}
+        """By inode, its first holder: the number of the process, shifted left, and the descriptor.
+
+        One integer for a socket, for there may be very many; more is made only for those that are listed.
+        """
+        self._further: dict[int, list[int]] = {}
+        """By inode, the other holders of a socket that has several."""
+        self._gone: set[int] = set()
+        self._abouts = _Made(self._about)
+        self._ends = _Made(self._text_ends)
+        self._programs = _Made(self._program)
+        self._programs[_NOBODY] = "-"
+        self._homes = _Made(_home)
+        self._columns: dict[str, Callable[[Batch], Column]] = {
+            "processes": self._processes,
+            "owner_reason": self._reasons,
+            "owners": self._owners,
+            "program": lambda batch: self.programs(list(batch.values("inode"))),
+        }
+
+    @property
+    def unreadable(self) -> int:
+        """How many processes did not let us see their descriptors."""
+        return len(self.refused)
+
+    def scan(self) -> None:
+        """Reads the descriptors of all processes. Raises NetinspectError where /proc is not mounted."""
+        holders, self.refused = socket_holders()
+        self._add(holders)
+
+    def joined(self, batches: Iterable[Batch], again: Callable[[], Iterable[Batch]]) -> Iterator[Batch]:
+        """The same rows with their owners.
+
+        Rows whose holders are known, or never will be, come as they come in. The others come last: their sockets may
+        be younger than the scan, so all processes are looked at once more. ``again`` makes the same dump anew; it is
+        called only where there still are sockets that nobody holds, to tell those that are gone from the kernel's own.
+        """
+        waiting: list[Batch] = []
+        for batch in batches:
+            settled = self._settled(batch)
+            if settled is None:
+                yield batch.joined(self._columns)
+                continue
+            if any(settled):
+                yield batch.select(settled).joined(self._columns)
+            waiting.append(batch.select(list(map(not_, settled))))
+        if waiting:
+            self._look_again({inode for batch in waiting for inode in batch.values("inode")}, again)
+            for batch in waiting:
+                yield batch.joined(self._columns)
+
+    def processes(self, inode: int) -> tuple[Process, ...]:
+        """Every process and descriptor that holds the socket."""
+        self._forget_ended((inode,))
+        found: tuple[Process, ...]
+        (found,) = self._records((inode,))
+        return found
+
+    def texts(self, inodes: Iterable[int]) -> list[str]:
+        """The holders of each socket as ss writes them, ``users:(("sshd",pid=812,fd=3))``; "" where none is known."""
+        inodes = list(inodes)
+        self._forget_ended(inodes)
+        return self._owner_texts(inodes)
+
+    def programs(self, inodes: Iterable[int]) -> list[str]:
+        """The first holder of each socket as netstat writes it, ``812/sshd`` in 19 bytes at most; "-" where unknown."""
+        inodes, programs = list(inodes), self._programs
+        found = [programs[holder >> _SHIFT] for holder in map(self._first.get, inodes, repeat(_NOBODY))]
+        for row in self._shared(inodes):
+            if found[row] == "-":  # it ended
+                others = (programs[holder >> _SHIFT] for holder in self._further[inodes[row]])
+                found[row] = next((program for program in others if program != "-"), "-")
+        return found
+
+    def descriptors(self) -> Iterator[tuple[int, int, int]]:
+        """Inode, process and descriptor of every socket that is held, once for each descriptor."""
+        further = ((inode, holder) for inode, holders in self._further.items() for holder in holders)
+        for inode, holder in chain(self._first.items(), further):
+            yield inode, self._pids[holder >> _SHIFT], holder & _DESCRIPTOR
+
+    def _add(self, holders: list[Holder], wanted: Container[int] | None = None) -> None:
+        """Takes holders in, and out of that list: of these sockets only, where they are given."""
+        first = self._first
+        holders.reverse()
+        while holders:
+            holder = holders.pop()  # which frees what the last one had
+            inodes, descriptors = holder.inodes, holder.descriptors
+            if wanted is not None:
+                mask = [inode in wanted for inode in inodes]
+                inodes, descriptors = list(compress(inodes, mask)), list(compress(descriptors, mask))
+            number = len(self._pids)
+            self._pids.append(holder.pid)
+            values = list(map((number << _SHIFT).__or__, descriptors))
+            fresh = dict(zip(inodes, values, strict=True))
+            if len(fresh) == len(values) and first.keys().isdisjoint(fresh):
+                first.update(fresh)  # most sockets have one holder
+                continue
+            for inode, value in zip(inodes, values, strict=True):
+                if inode in first:
+                    self._further.setdefault(inode, []).append(value)
+                else:
+                    first[inode] = value
+
+    def _shared(self, inodes: Sequence[int]) -> list[int]:
+        """The rows whose sockets have several holders."""
+        further = self._further
+        return [row for row, inode in enumerate(inodes) if inode in further] if further else []
+
+    def _forget_ended(self, inodes: Sequence[int]) -> None:
+        """Reads the names of all that hold these sockets; those that have none any more have ended."""
+        numbers = {holder >> _SHIFT for holder in map(self._first.get, inodes, repeat(_NOBODY))}
+        for row in self._shared(inodes):
+            numbers.update(holder >> _SHIFT for holder in self._further[inodes[row]])
+        numbers.discard(_NOBODY)
+        ended = {number for number in numbers if self._abouts[number] is None}
+        for inode in inodes if ended else ():
+            if inode in self._first:
+                holders = [self._first.pop(inode), *self._further.pop(inode, ())]
+                holders = [holder for holder in holders if holder >> _SHIFT not in ended]
+                if holders:
+                    self._first[inode] = holders[0]
+                if holders[1:]:
+                    self._further[inode] = holders[1:]
+
+    def _settled(self, batch: Batch) -> Sequence[bool] | None:
+        """Which rows need no second look; None where that is all of them."""
+        inodes = list(batch.values("inode"))
+        self._forget_ended(inodes)
+        unknown = set(inodes).difference(self._first, (0,))
+        if not unknown:
+            return None
+        # A socket of ours, such as the one of the dump itself, is found by looking at this one process.
+        self._add(socket_holders([os.getpid()])[0], unknown)
+        settled = [inode in self._first or inode == 0 for inode in inodes]
+        if "netlink" in batch.values("protocol"):
+            settled = [row or not port for row, port in zip(settled, batch.values("local_port"), strict=True)]
+        me = os.geteuid()
+        if self.refused and me != 0:
+            # Nobody but root finds the holder of another user's socket by looking again.
+            settled = [row or uid not in (None, me) for row, uid in zip(settled, batch.values("uid"), strict=True)]
+        return None if all(settled) else settled
+
+    def _look_again(self, wanted: set[int], again: Callable[[], Iterable[Batch]]) -> None:
+        holders, self.refused = socket_holders(threads=True)
+        self._add(holders, wanted.difference(self._first))
+        self._forget_ended(list(wanted))
+        missing = wanted.difference(self._first)
+        if missing and self._out_of_sight() is None:
+            self._gone = missing.difference(*(batch.values("inode") for batch in again()))
+
+    def _out_of_sight(self) -> str | None:
+        """Why a holder may be there and not be seen."""
+        if self.refused or processes_hidden():
+            return NO_PERMISSION
+        return None if in_initial_pid_namespace() else OTHER_PID_NAMESPACE
+
+    def _processes(self, batch: Batch) -> Column:
+        return self._records(list(batch.values("inode")))
+
+    def _records(self, inodes: Sequence[int]) -> list[tuple[Process, ...]]:
+        from ...records import Process
+
+        abouts = self._abouts
+
+        def record(holder: int) -> Process:
+            pid, name, unit, container = abouts[holder >> _SHIFT]
+            return Process(pid, name, holder & _DESCRIPTOR, unit, container)
+
+        firsts = map(self._first.get, inodes, repeat(_NOBODY))
+        found: list[tuple[Process, ...]] = [() if holder == _NOBODY else (record(holder),) for holder in firsts]
+        for row in self._shared(inodes):
+            found[row] += tuple(map(record, self._further[inodes[row]]))
+        return found
+
+    def _reasons(self, batch: Batch) -> Column:
+        inodes = list(batch.values("inode"))
+        known = self._first
+        if all(map(known.__contains__, inodes)):
+            return NONE
+        unseen = self._out_of_sight()
+        rows = zip(inodes, batch.values("protocol"), batch.values("state"), batch.values("local_port"), strict=True)
+        return [None if row[0] in known else self._reason(unseen, *row) for row in rows]
+
+    def _reason(self, unseen: str | None, inode: int, protocol: str, state: str, port: int | None) -> str:
+        if inode == 0:
+            return NOT_ACCEPTED if state in _UNACCEPTED_STATES else ORPHANED
+        if protocol == "netlink" and port == 0:
+            return KERNEL
+        return unseen or (GONE if inode in self._gone else KERNEL)
+
+    def _owners(self, batch: Batch) -> Column:
+        texts = self._owner_texts(list(batch.values("inode")))
+        reasons = self._reasons(batch)
+        if isinstance(reasons, Constant):
+            return texts
+        return [text or f"({reason})" for text, reason in zip(texts, reasons, strict=True)]
+
+    def _owner_texts(self, inodes: Sequence[int]) -> list[str]:
+        found = self._holder_texts(map(self._first.get, inodes, repeat(_NOBODY)))
+        for row in self._shared(inodes):
+            found[row] = merged(found[row], *self._holder_texts(self._further[inodes[row]]))
+        return found
+
+    def _holder_texts(self, holders: Iterable[int]) -> list[str]:
+        ends = self._ends
+        return [
+            "" if holder == _NOBODY else f"{(around := ends[holder >> _SHIFT])[0]}{holder & _DESCRIPTOR}{around[1]}"
+            for holder in holders
+        ]
+
+    def _about(self, number: int) -> tuple[int, str, str | None, str | None] | None:
+        """The process with that number: id, name, unit and container. None where it has ended."""
+        pid = self._pids[number]
+        name = command_name(pid)
+        return None if name is None else (pid, name, *self._homes[cgroup_lines(pid)])
+
+    def _text_ends(self, number: int) -> tuple[str, str]:
+        """What ss writes before and after a descriptor of that process."""
+        pid, name, unit, container = self._abouts[number]
+        where = f",container={container[:12]}" if container else f",unit={unit}" if unit else ""
+        # A quote in a name must not end it: what follows could read as another holder.
+        name = name.replace('"', '\\"')
+        return printable(f'users:(("{name}",pid={pid},fd='), printable(f"{where}))")
+
+    def _program(self, number: int) -> str:
+        pid = self._pids[number]
+        name = program_name(pid)
+        if name is None:
+            return "-"  # it ended
+        return printable(f"{pid}/{name}".encode()[:_PROGRAM_WIDTH].decode("utf-8", "backslashreplace"))
+
+
+class _Made(Table):
+    """Values that are made when they are first asked for."""
+
+    __slots__ = ("_make",)
+
+    def __init__(self, make: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, key: Any) -> Any:
+        value = self[key] = self._make(key)
+        return value
+
+
+def merged(text: str, *further: str) -> str:
+    """The holders in several texts as one text of the same form."""
+    return ",".join([text[:-1], *(other.removeprefix("users:(")[:-1] for other in further)]) + ")"
+
+
+def _home(lines: bytes) -> tuple[str | None, str | None]:
+    from .owners_cgroups import unit_and_container
+
+    return unit_and_container(cgroups(lines))

@@ -1,0 +1,69 @@
+"""What is asked of inet_diag (linux/inet_diag.h): a module of its own, so that asking need not wait for the decoder."""
+
+from __future__ import annotations
+
+from struct import pack
+
+from ...engine.netlink.messages import NLM_F_DUMP, attribute, message
+
+AF_UNSPEC = 0
+AF_INET = 2
+AF_INET6 = 10
+ADDRESS_FAMILIES = {"inet": AF_INET, "inet6": AF_INET6}
+
+PROTOCOLS = {
+    "tcp": (6, "stream"),
+    "udp": (17, "dgram"),
+    "dccp": (33, "dccp"),
+    "sctp": (132, "seqpacket"),
+    "udplite": (136, "dgram"),
+    "raw": (255, "raw"),
+    "mptcp": (262, "stream"),
+}
+"""IP protocol number (linux/in.h) and socket type of what inet_diag lists."""
+
+SOCK_DIAG_BY_FAMILY = 20
+"""linux/sock_diag.h"""
+TCPDIAG_GETSOCK = 18
+"""The interface before SOCK_DIAG_BY_FAMILY. Only it can dump both families of TCP in one walk of the kernel's table."""
+
+INET_DIAG_REQ_BYTECODE = 1
+INET_DIAG_REQ_PROTOCOL = 3
+
+INET_DIAG_INFO = 2
+INET_DIAG_VEGASINFO = 3
+INET_DIAG_CONG = 4
+INET_DIAG_SKMEMINFO = 7
+INET_DIAG_DCTCPINFO = 9
+INET_DIAG_BBRINFO = 16
+
+
+def request(
+    family: int,
+    protocol: int,
+    states: int,
+    *,
+    tcp_info: bool = False,
+    memory: bool = False,
+    bytecode: bytes = b"",
+) -> bytes:
+    """A dump of one protocol in the states whose bits are set (struct inet_diag_req_v2).
+
+    TCP can be dumped for AF_UNSPEC: both families in one (struct inet_diag_req).
+    """
+    extensions = 0
+    if tcp_info:
+        extensions |= 1 << INET_DIAG_INFO - 1 | 1 << INET_DIAG_VEGASINFO - 1 | 1 << INET_DIAG_CONG - 1
+    if memory:
+        extensions |= 1 << INET_DIAG_SKMEMINFO - 1
+    if family == AF_UNSPEC:
+        payload = pack("=BxxB48xII", family, extensions, states, 0)
+    else:
+        payload = pack("=BBBxI48x", family, protocol if protocol < 256 else 255, extensions, states)
+    if bytecode:
+        payload += attribute(INET_DIAG_REQ_BYTECODE, bytecode)
+    if protocol > 255:
+        # The header's field has eight bits only (since 5.10, for MPTCP).
+        payload += attribute(INET_DIAG_REQ_PROTOCOL, pack("=I", protocol))
+    kind = TCPDIAG_GETSOCK if family == AF_UNSPEC else SOCK_DIAG_BY_FAMILY
+    return message(kind, NLM_F_DUMP, payload)

@@ -1,1 +1,0 @@
-"""From records to bytes: tables, JSON, CSV and netstat's own layouts."""

@@ -1,0 +1,146 @@
+"""The Python API, on sockets that the tests open in a namespace of their own."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+from throwaway import Namespace
+
+import netinspect
+from netinspect.errors import NamespaceError, UsageError
+from netinspect.records import Process, Socket
+
+
+def listener(namespace: Namespace, address: str = "127.0.0.1") -> socket.socket:
+    return namespace.call(lambda: socket.create_server((address, 0)))
+
+
+def test_sockets_yields_frozen_records_with_their_owners(namespace: Namespace) -> None:
+    with listener(namespace) as opened, netinspect.sockets(["tcp"], netns=namespace.path, processes=True) as found:
+        records = list(found)
+        port = opened.getsockname()[1]
+    assert [(record.state, record.local_port) for record in records] == [("LISTEN", port)]
+    assert isinstance(records[0], Socket)
+    [holder] = records[0].processes or ()
+    assert isinstance(holder, Process)
+    assert (holder.pid, holder.name) == (os.getpid(), Path("/proc/self/comm").read_text().strip())
+    with pytest.raises(AttributeError):
+        records[0].state = "CLOSE"  # type: ignore[misc]
+
+
+def test_a_listing_that_is_closed_early_leaves_no_descriptor_open(namespace: Namespace) -> None:
+    kept = [listener(namespace) for _ in range(2)]
+    before = os.listdir("/proc/self/fd")
+    found = netinspect.sockets(["tcp", "udp"], netns=namespace.path)
+    next(found)
+    found.close()
+    found.close()
+    assert list(found) == []
+    assert os.listdir("/proc/self/fd") == before
+    for opened in kept:
+        opened.close()
+
+
+def test_filters_states_and_families_select(namespace: Namespace) -> None:
+    with listener(namespace) as opened, socket.socket() as client:
+        client_inside = namespace.call(lambda: socket.create_connection(opened.getsockname()))
+        port = opened.getsockname()[1]
+        path = namespace.path
+        assert {s.state for s in netinspect.sockets(["tcp"], states=["listen"], netns=path)} == {"LISTEN"}
+        assert [s.remote_port for s in netinspect.sockets(["tcp"], filter=f"dport = :{port}", netns=path)] == [port]
+        assert list(netinspect.sockets(["tcp"], families=["inet6"], netns=path)) == []
+        assert len(list(netinspect.sockets(["tcp"], filter="state listening", netns=path))) == 1
+        assert len(list(netinspect.sockets(["tcp"], pids=[os.getpid()], netns=path))) == 2
+        assert len(list(netinspect.sockets(["tcp"], users=[os.geteuid()], netns=path))) >= 2
+        client_inside.close()
+        client.close()
+
+
+def test_one_value_may_stand_alone_and_many_may_come_from_a_generator(namespace: Namespace) -> None:
+    with listener(namespace):
+        path, name = namespace.path, Path("/proc/self/comm").read_text().strip()
+        me = os.getpid()
+        for arguments in ({"pids": me}, {"process_names": name}, {"users": os.geteuid()}, {"families": "inet"}):
+            assert len(list(netinspect.sockets("tcp", states="listen", netns=path, **arguments))) == 1  # type: ignore[arg-type]
+        assert list(netinspect.sockets("tcp", process_names="*no-such-name", netns=path)) == []
+        for protocols in (iter(["tcp"]), {"tcp"}):
+            assert len(list(netinspect.sockets(protocols, netns=path))) == 1
+
+
+def test_several_namespaces_are_told_apart(namespace: Namespace) -> None:
+    other = Namespace()
+    with listener(namespace), listener(other):
+        found = list(netinspect.sockets(["tcp"], netns=[namespace.path, other.path]))
+    other.close()
+    assert [record.netns for record in found] == [namespace.path, other.path]
+
+
+def test_namespaces_that_may_not_be_seen_are_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    status = os.stat("/proc/thread-self/ns/net")
+    identity = status.st_dev, status.st_ino
+    monkeypatch.setattr("netinspect.engine.places.every_namespace", lambda: ([("1", "/proc/self/ns/net", identity)], 2))
+    found = netinspect.sockets("tcp", all_netns=True)
+    assert {record.netns for record in found} <= {"1"}
+    (problem,) = found.problems
+    assert problem.startswith("the network namespaces of 2 processes ")
+    assert problem.endswith(" may not be seen: run as root to have all of them")
+    monkeypatch.setattr("netinspect.procfs.processes_hidden", lambda: True)
+    monkeypatch.setattr("netinspect.engine.places.every_namespace", lambda: ([("1", "/proc/self/ns/net", identity)], 0))
+    found = netinspect.sockets("tcp", all_netns=True)
+    list(found)
+    assert "of processes that /proc hides (proc(5): hidepid)" in found.problems[0]
+
+
+def test_a_selection_is_incomplete_only_where_a_selected_process_may_not_be_seen(
+    namespace: Namespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from netinspect.nouns.sockets import owners
+
+    walk = owners.socket_holders
+    first = 1  # a process that is always there, of whatever name
+    name = Path(f"/proc/{first}/comm").read_text().strip()
+    monkeypatch.setattr(owners, "socket_holders", lambda *pids, **options: (walk(*pids, **options)[0], {first}))
+
+    def problems(**selection: object) -> str:
+        found = netinspect.sockets("tcp", netns=namespace.path, **selection)  # type: ignore[arg-type]
+        list(found)
+        return "; ".join(found.problems)
+
+    assert problems(pids=os.getpid()) == problems(process_names="no-such-name") == ""
+    assert "the open files of 1 process may not be seen" in problems(pids=[os.getpid(), first])
+    assert "the open files of 1 process may not be seen" in problems(process_names=name)
+    monkeypatch.setattr("netinspect.procfs.processes_hidden", lambda: True)
+    assert problems(pids=os.getpid()) == ""
+    assert "hidepid" in problems(process_names="no-such-name")
+
+
+def test_what_the_kernel_cannot_list_is_a_problem_when_it_was_named(namespace: Namespace) -> None:
+    found = netinspect.sockets(["sctp", "tcp"], netns=namespace.path)
+    list(found)
+    assert all("sctp" in problem for problem in found.problems)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"protocols": ["tpc"]},
+        {"families": ["ipx"]},
+        {"states": ["open"]},
+        {"filter": "sport ="},
+        {"users": ["no-such-user"]},
+        {"pids": [4194305]},
+        {"netns": "a", "all_netns": True},
+    ],
+)
+def test_a_value_that_makes_no_sense_is_a_usage_error(arguments: dict[str, object]) -> None:
+    with pytest.raises(UsageError):
+        netinspect.sockets(**arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["no-such-namespace", "/no/such/file", "/dev/null", "999999999", "a\0b", ""])
+def test_a_namespace_that_is_not_there_is_a_namespace_error(name: str) -> None:
+    with pytest.raises(NamespaceError):
+        list(netinspect.sockets(netns=name))

@@ -1,0 +1,155 @@
+"""Namespaces by name, process and path, and the list of all of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from throwaway import NETINSPECT, Namespace
+
+from netinspect.engine.namespaces import every_namespace, inside, open_namespace
+from netinspect.engine.places import EveryPlace, Place, in_places
+from netinspect.errors import NamespaceError, NamespaceGoneError
+
+
+def current() -> int:
+    return os.stat("/proc/thread-self/ns/net").st_ino
+
+
+def test_only_the_calling_thread_moves_and_it_moves_back_even_after_an_error(namespace: Namespace) -> None:
+    home = current()
+    assert namespace.call(current) == os.fstat(namespace.descriptor).st_ino != home
+    with pytest.raises(ZeroDivisionError):
+        inside(namespace.descriptor, lambda: 1 // 0)
+    assert current() == home
+
+
+def test_a_namespace_is_opened_by_process_id_and_by_path(namespace: Namespace) -> None:
+    with namespace.popen(["sleep", "20"]) as sleeper:
+        while Path(f"/proc/{sleeper.pid}/comm").read_text() != "sleep\n":
+            pass
+        for name in (str(sleeper.pid), f"/proc/{sleeper.pid}/ns/net", namespace.path):
+            descriptor = open_namespace(name)
+            assert os.fstat(descriptor).st_ino == os.fstat(namespace.descriptor).st_ino
+            os.close(descriptor)
+        found = {label: path for label, path, _ in every_namespace()[0]}
+        assert os.stat(found[str(sleeper.pid)]).st_ino == os.fstat(namespace.descriptor).st_ino
+        sleeper.kill()
+
+
+def test_a_namespace_is_opened_and_listed_by_its_name(namespace: Namespace, tmp_path: Path) -> None:
+    # The suite has a mount namespace of its own: what is mounted over /run/netns is seen here alone.
+    os.makedirs("/run/netns", exist_ok=True) if os.access("/run", os.W_OK) else None
+    if not os.path.isdir("/run/netns"):
+        subprocess.run(["mount", "-t", "tmpfs", "none", "/run"], check=True)
+        os.makedirs("/run/netns")
+    subprocess.run(["mount", "-t", "tmpfs", "none", "/run/netns"], check=True)
+    try:
+        Path("/run/netns/blue").touch()
+        Path("/run/netns/removed").touch()
+        subprocess.run(["mount", "--bind", namespace.path, "/run/netns/blue"], check=True)
+        descriptor = open_namespace("blue")
+        assert os.fstat(descriptor).st_ino == os.fstat(namespace.descriptor).st_ino
+        os.close(descriptor)
+        labels = [label for label, *_ in every_namespace()[0]]
+        assert "blue" in labels
+        assert "removed" not in labels
+        with pytest.raises(NamespaceError, match="not a network namespace"):
+            open_namespace("removed")
+    finally:
+        subprocess.run(["umount", "-R", "--lazy", "/run/netns"], check=True)
+
+
+def test_the_current_namespace_comes_first_and_none_comes_twice() -> None:
+    found, _ = every_namespace()
+    inodes = [os.stat(path).st_ino for _, path, _ in found]
+    assert inodes == [identity[1] for *_, identity in found]
+    assert inodes[0] == current()
+    assert len(set(inodes)) == len(inodes)
+
+
+def found_by(process: subprocess.Popen[str]) -> Place:
+    (place,) = [place for place in EveryPlace() if place.label == str(process.pid)]
+    return place
+
+
+def test_a_process_that_goes_elsewhere_does_not_make_a_namespace_come_twice(namespace: Namespace) -> None:
+    script = "echo; read go; exec unshare --net sh -c 'echo; read end'"
+    with namespace.popen(["sh", "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin
+        assert process.stdout
+        process.stdout.readline()
+        alone = found_by(process)
+        with namespace.popen(["sleep", "20"]) as other:
+            while Path(f"/proc/{other.pid}/comm").read_text() != "sleep\n":
+                pass
+            place = found_by(process)
+            process.stdin.write("go\n")
+            process.stdin.flush()
+            process.stdout.readline()
+            with place:
+                assert (place.label, place.call(current)) == (str(other.pid), os.fstat(namespace.descriptor).st_ino)
+            other.kill()
+        with pytest.raises(NamespaceGoneError, match="is gone"):
+            alone.open()
+        assert list(in_places([alone, alone], lambda _: pytest.fail("opened"), pytest.fail)) == []
+        assert found_by(process).label
+        process.stdin.close()
+
+
+def test_the_processes_of_a_namespace_may_end(namespace: Namespace) -> None:
+    with namespace.popen(["sh", "-c", "read end"], stdin=subprocess.PIPE) as process:
+        while Path(f"/proc/{process.pid}/comm").read_text() != "sh\n":
+            pass
+        place = found_by(process)
+        assert process.stdin
+        process.stdin.close()
+        process.wait()
+        with pytest.raises(NamespaceGoneError):
+            place.open()
+
+
+WITHOUT_PTRACE = ("setpriv", "--inh-caps=-all", "--bounding-set=-all,+sys_admin", *NETINSPECT)
+"""Enters namespaces, but does not see those of processes that may do more."""
+UNSEEN = re.compile(r"the network namespaces of \d+ process(es)? may not be seen")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["assert", "not", "listening", ":1"],
+        ["assert", "not", "route", "192.0.2.1"],
+        ["assert", "member", "239.255.1.1"],
+        ["sockets", "-l"],
+        ["groups", "watch", "--for", "0.05"],
+    ],
+    ids=" ".join,
+)
+def test_namespaces_that_may_not_be_seen_are_told_of_by_all_commands(
+    words: list[str], namespace: Namespace, need: Callable[[str], None]
+) -> None:
+    need("setpriv")
+    result = namespace.run(*WITHOUT_PTRACE, *words, "--all-netns", check=False)
+    assert (result.returncode, len(UNSEEN.findall(result.stderr))) == (3, 1), result.stderr
+
+
+def test_a_snapshot_tells_of_namespaces_that_may_not_be_seen(
+    namespace: Namespace, need: Callable[[str], None], tmp_path: Path
+) -> None:
+    need("setpriv")
+    result = namespace.run(*WITHOUT_PTRACE, "snapshot", "--all-netns", "-", check=False)
+    assert (result.returncode, len(UNSEEN.findall(result.stderr))) == (3, 1), result.stderr
+    end = json.loads(result.stdout.splitlines()[-1])
+    assert {"sockets", "routes", "links"} <= {one.partition(":")[0] for one in end["problems"] if UNSEEN.search(one)}
+    assert {"sockets", "routes", "links"} <= set(end["incomplete"])
+
+
+@pytest.mark.parametrize("name", ["nope", "/dev/null", "/", "0", "a/b\0", "..", ""])
+def test_what_is_no_namespace_is_one_clear_error(name: str) -> None:
+    with pytest.raises(NamespaceError):
+        open_namespace(name)

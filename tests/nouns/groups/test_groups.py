@@ -1,0 +1,496 @@
+"""Multicast memberships against `ip maddr`, pyroute2, netstat and sockets whose memberships are known."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from time import monotonic, sleep
+from typing import Any
+
+import group_members
+import jsonschema
+import pytest
+from group_members import GROUPS, SENDERS, another_process, listed, member, packet_member, with_interfaces
+from throwaway import NETINSPECT, Namespace
+
+from netinspect.engine.places import Place
+from netinspect.nouns.groups import listing as collected
+from netinspect.nouns.groups import listing_routing as multicast_routing
+from netinspect.nouns.groups.events import Watch
+from netinspect.nouns.groups.listing import Listing, Query
+from netinspect.records import GroupEvent, GroupSocket, Membership
+from netinspect.testing import LabFactory
+
+FAMILIES = pytest.mark.parametrize("family", ["inet", "inet6"])
+
+
+@pytest.fixture
+def wired(namespace: Namespace) -> Namespace:
+    """A namespace with veth0 and veth1, connected to each other."""
+    with_interfaces(namespace)
+    return namespace
+
+
+def membership(namespace: Namespace, group: str, interface: str = "veth0", *, sockets: bool = False) -> Membership:
+    (row,) = listed(namespace.path, groups=[group], interfaces=[interface], sockets=sockets)
+    return row
+
+
+def sockets_of(namespace: Namespace, group: str, interface: str = "veth0") -> list[GroupSocket]:
+    return list(membership(namespace, group, interface, sockets=True).sockets or ())
+
+
+def as_ip_lists(text: str) -> list[tuple[str, str, str]]:
+    """Interface, family and group of each line of `ip maddr`; the users where there are several."""
+    found, interface = [], ""
+    for line in text.splitlines():
+        if not line.startswith("\t"):
+            interface = line.split()[1]
+        else:
+            words = line.split()
+            found.append((interface, words[0], words[1]))
+    return found
+
+
+def users_of_ip(text: str) -> list[int]:
+    return [
+        int(found[1]) if (found := re.search(r"users (\d+)", line)) else 1
+        for line in text.splitlines()
+        if line[0] == "\t"
+    ]
+
+
+def test_the_same_memberships_as_ip_maddr_on_every_host_of_the_lab(
+    lab: LabFactory, need: Callable[[str], None]
+) -> None:
+    need("ip")
+    net = lab("multicast")
+    for host in net.hosts.values():
+        text = host.run("ip", "maddr").stdout
+        rows = listed(host.path)
+        ours = [(row.interface, row.family, row.group, row.users) for row in rows]
+        theirs = [(*row, users) for row, users in zip(as_ip_lists(text), users_of_ip(text), strict=True)]
+        assert sorted(ours) == sorted(theirs)
+        assert len(rows) > 3
+
+
+def test_source_filters_of_the_lab_in_both_families(lab: LabFactory) -> None:
+    net = lab("multicast")
+    for group, sender in (("239.1.1.1", "10.0.0.1"), ("ff15::1:1", "fd00::1")):
+        found = {
+            name: listed(net.hosts[name].path, groups=[group], interfaces=["eth0"])[0] for name in ("m1", "m2", "m3")
+        }
+        shown = {name: (row.filter_mode, row.included, row.excluded) for name, row in found.items()}
+        assert shown == {
+            "m1": ("exclude", (), ()),
+            "m2": ("include", (sender,), ()),
+            "m3": ("exclude", (), (sender,)),
+        }
+
+
+def test_the_process_that_joined_in_the_lab_is_the_one_shown(lab: LabFactory) -> None:
+    net = lab("multicast")
+    members = ("m1", "m2", "m3")
+    query = Query(groups=["239.1.1.1", "ff15::1:1"], interfaces=["eth0"], sockets=True)
+    listing = Listing(query, [Place(net.hosts[name].path, name) for name in members])
+    rows = [row for batch in listing.batches() for row in batch]
+    assert sorted((row.netns, row.family) for row in rows) == [
+        (name, family) for name in members for family in ("inet", "inet6")
+    ]
+    for row in rows:
+        (joined,) = (found for found in row.sockets if found.joined)
+        assert joined.filter_mode == row.filter_mode
+        assert joined.sources == row.included + row.excluded
+        (process,) = joined.processes
+        assert os.readlink(f"/proc/{process.pid}/fd/{process.fd}") == f"socket:[{joined.inode}]"
+
+
+@pytest.mark.parametrize(
+    ("setting", "group", "version"),
+    [
+        ("ipv4/conf/eth0/force_igmp_version=2", GROUPS["inet"], "IGMPv2"),
+        ("ipv6/conf/eth0/force_mld_version=1", GROUPS["inet6"], "MLDv1"),
+        ("ipv6/conf/eth0/force_mld_version=2", GROUPS["inet6"], "MLDv2"),
+    ],
+)
+def test_each_version_in_the_lab_reaches_the_bridge_and_its_leaving_is_seen(
+    lab: LabFactory, setting: str, group: str, version: str
+) -> None:
+    net = lab("multicast")
+    bridge, host = net.hosts["bridge"], net.hosts["m1"]
+
+    def force() -> None:
+        path, value = setting.split("=")
+        with open(f"/proc/sys/net/{path}", "w") as file:
+            file.write(value)
+
+    host.call(force)
+    with host.call(lambda: member(group, "eth0")) as opened:
+        (row,) = listed(host.path, groups=[group], sockets=True)
+        assert (row.version, row.users, row.filter_mode) == (version, 1, "exclude")
+        ((process,),) = (found.processes for found in row.sockets or () if found.joined)
+        assert os.readlink(f"/proc/{process.pid}/fd/{process.fd}") == os.readlink(f"/proc/self/fd/{opened.fileno()}")
+        deadline = monotonic() + 15
+        ports: set[str] = set()
+        while monotonic() < deadline and "m1" not in ports:
+            view = multicast_routing.Listing("bridge", Query(groups=[group]), [Place(bridge.path)])
+            ports = {entry.port for batch in view.batches() for entry in batch}
+            sleep(0.05)
+        assert ports == {"m1"}
+        place = Place(host.path)
+        place.open()
+        watched = Watch(Query(groups=[group]), [place], 0.2)
+        opened.close()
+        assert first(watched, ("leave", group))["leave", group].interface == "eth0"
+        watched.close()
+        place.close()
+
+
+@FAMILIES
+def test_a_member_in_another_process_is_found_with_its_sources(wired: Namespace, family: str) -> None:
+    group, sender = GROUPS[family], SENDERS[family]
+    with another_process(wired, group=group, interface="veth0", bind=group, port=5000, include=[sender]) as process:
+        row = membership(wired, group, sockets=True)
+        assert (row.users, row.filter_mode, row.included, row.excluded) == (1, "include", (sender,), ())
+        (found,) = row.sockets or ()
+        assert (found.protocol, found.local_address, found.local_port) == ("udp", group, 5000)
+        assert (found.joined, found.receives, found.filter_mode, found.sources) == (True, True, "include", (sender,))
+        assert [owner.pid for owner in found.processes] == [process.pid]
+    assert listed(wired.path, groups=[group]) == []
+
+
+@FAMILIES
+def test_a_socket_that_only_joined_and_one_that_only_listens_are_told_apart(wired: Namespace, family: str) -> None:
+    group, wildcard = GROUPS[family], {"inet": "0.0.0.0", "inet6": "::"}[family]
+    with (
+        wired.call(lambda: member(group, "veth0")) as joined,
+        wired.call(lambda: socket.socket(group_members.family_of(group), socket.SOCK_DGRAM)) as listens,
+    ):
+        listens.bind((wildcard, 6000))
+        found = {row.inode: row for row in sockets_of(wired, group)}
+        one, other = (found[os.fstat(opened.fileno()).st_ino] for opened in (joined, listens))
+        assert (one.joined, one.receives, one.local_address) == (True, False, None)
+        assert (other.joined, other.receives, other.local_port) == (False, True, 6000)
+        assert [owner.fd for owner in one.processes] == [joined.fileno()]
+
+
+def test_what_the_kernel_would_not_deliver_is_not_shown_as_receiving(wired: Namespace) -> None:
+    group = GROUPS["inet"]
+
+    def opened(family: int, address: str, *options: tuple[int, int, Any]) -> socket.socket:
+        made = socket.socket(family, socket.SOCK_DGRAM)
+        for option in options:
+            made.setsockopt(*option)
+        made.bind((address, 6000))
+        return made
+
+    reuse = (socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    inet, inet6, device = socket.AF_INET, socket.AF_INET6, socket.SO_BINDTODEVICE
+    makers = {
+        "wildcard": lambda: opened(inet, "0.0.0.0", reuse),
+        "dual stack": lambda: opened(inet6, "::", reuse),
+        "this interface": lambda: opened(inet, "0.0.0.0", reuse, (socket.SOL_SOCKET, device, b"veth0")),
+        "IPv6 only": lambda: opened(inet6, "::", reuse, (socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)),
+        "other interface": lambda: opened(inet, "0.0.0.0", reuse, (socket.SOL_SOCKET, device, b"veth1")),
+        "only its own groups": lambda: opened(inet, "0.0.0.0", reuse, (socket.IPPROTO_IP, 49, 0)),
+        "another group": lambda: opened(inet, "239.9.9.9", reuse),
+        "unicast": lambda: opened(inet, "10.0.0.1", reuse),
+    }
+    made = {name: wired.call(make) for name, make in makers.items()}
+    sender = wired.call(lambda: socket.socket(inet, socket.SOCK_DGRAM))
+    with wired.call(lambda: member(group, "veth0")):
+        shown = {row.inode for row in sockets_of(wired, group) if row.receives}
+        names = {name for name, held in made.items() if os.fstat(held.fileno()).st_ino in shown}
+        # The kernel is the judge: a datagram that comes in on veth0.
+        sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("10.0.0.1"))
+        sender.sendto(b"to the group", (group, 6000))
+        delivered = set()
+        for name, held in made.items():
+            held.setblocking(False)
+            try:
+                held.recv(100)
+            except BlockingIOError:
+                continue
+            delivered.add(name)
+    for held in (*made.values(), sender):
+        held.close()
+    # IP_MULTICAST_ALL is off for sockets of IPv6: one that takes IPv4 as well gets the groups that it joined itself.
+    assert names == delivered == {"wildcard", "this interface"}
+
+
+def test_more_sources_than_there_is_room_for_at_first(wired: Namespace) -> None:
+    sources = [f"10.0.{number // 200}.{number % 200 + 1}" for number in range(150)]
+
+    def allow() -> None:
+        with open("/proc/sys/net/ipv4/igmp_max_msf", "w") as file:
+            file.write("200")
+
+    wired.call(allow)
+    with wired.call(lambda: member(GROUPS["inet"], "veth0", include=sources)):
+        row = membership(wired, GROUPS["inet"], sockets=True)
+        (found,) = row.sockets or ()
+        assert set(found.sources) == set(row.included) == set(sources)
+        assert row.filter_mode == "include"
+
+
+def test_packet_sockets_are_the_members_of_the_link_layer(wired: Namespace) -> None:
+    with wired.call(lambda: packet_member("veth0", bytes.fromhex("0180c200000e"))) as opened:
+        (found,) = sockets_of(wired, "01:80:c2:00:00:0e")
+        assert (found.protocol, found.joined) == ("packet", True)
+        assert [owner.fd for owner in found.processes] == [opened.fileno()]
+        assert membership(wired, "01:80:c2:00:00:0e").name == "LLDP, PTP peer delay"
+
+
+def test_a_member_in_another_namespace_is_not_one_here(wired: Namespace) -> None:
+    other = Namespace()
+    with_interfaces(other)
+    with (
+        other.call(lambda: member(GROUPS["inet"], "veth0")),
+        wired.call(lambda: member(GROUPS["inet"], "veth0")) as ours,
+    ):
+        (found,) = sockets_of(wired, GROUPS["inet"])
+        assert found.inode == os.fstat(ours.fileno()).st_ino
+    other.close()
+
+
+def test_sockets_that_may_not_be_asked_are_shown_with_what_is_known_and_that_is_said(
+    wired: Namespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group = GROUPS["inet"]
+    monkeypatch.setattr("netinspect.nouns.sockets.request_copies.Copy.of", lambda process: None)
+    with wired.call(lambda: member(group, "veth0", bind=group, port=5000)):
+        listing = Listing(Query(groups=[group], interfaces=["veth0"], sockets=True), [Place(wired.path)])
+        (row,) = (row for batch in listing.batches() for row in batch)
+    (found,) = row.sockets
+    assert (found.joined, found.receives, found.local_port) == (None, True, 5000)
+    assert any("could not be asked what they joined" in note for note in listing.notes)
+
+
+def test_several_namespaces_are_told_apart(wired: Namespace) -> None:
+    other = Namespace()
+    with_interfaces(other)
+    group = GROUPS["inet6"]
+    with wired.call(lambda: member(group, "veth0")) as ours, other.call(lambda: member(group, "veth0")) as theirs:
+        expected = {(place.path, os.fstat(held.fileno()).st_ino) for place, held in ((wired, ours), (other, theirs))}
+        places = ["--netns", wired.path, "--netns", other.path]
+        rows = json.loads(wired.netinspect("groups", "-s", "-j", "-g", group, *places).stdout)
+    assert {(row["netns"], found["inode"]) for row in rows for found in row["sockets"]} == expected
+    other.close()
+
+
+@pytest.mark.parametrize("group", ["224.0.0.1", "ff02::1", "224.0.0.251", "ff02::fb"])
+def test_a_socket_that_joined_a_group_of_the_kernels_own_is_found_as_well(wired: Namespace, group: str) -> None:
+    assert [found for found in sockets_of(wired, "ff02::1") if found.joined] == []
+    with wired.call(lambda: member(group, "veth0")) as opened:
+        joined = [found.inode for found in sockets_of(wired, group) if found.joined]
+        assert joined == [os.fstat(opened.fileno()).st_ino]
+
+
+def test_versions_are_those_that_the_interface_is_set_to(wired: Namespace) -> None:
+    assert membership(wired, "224.0.0.1").version == "IGMPv3"
+    assert membership(wired, "ff02::1").version is None
+
+    def force() -> None:
+        for path in ("ipv4/conf/veth0/force_igmp_version", "ipv6/conf/veth0/force_mld_version"):
+            with open(f"/proc/sys/net/{path}", "w") as file:
+                file.write("2" if "igmp" in path else "1")
+
+    wired.call(force)
+    assert membership(wired, "224.0.0.1").version == "IGMPv2"
+    assert membership(wired, "ff02::1").version == "MLDv1"
+    assert membership(wired, "224.0.0.1", "veth1").version == "IGMPv3"
+
+
+def test_pyroute2_reads_the_same_groups(wired: Namespace) -> None:
+    from pyroute2.netlink.rtnl import RTM_GETMULTICAST
+    from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
+
+    from netinspect.lab.requests import dump
+
+    def answered(family: int) -> list[tuple[int, str]]:
+        request = ifaddrmsg()
+        request["family"] = family
+        with wired.call(lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)) as opened:
+            found = dump(opened, request, RTM_GETMULTICAST, "groups")
+            return [(answer["index"], answer.get_attr("IFA_MULTICAST")) for answer in found]
+
+    ours = {(row.interface_index, row.group) for row in listed(wired.path, families=["inet", "inet6"])}
+    assert ours == {*answered(socket.AF_INET), *answered(socket.AF_INET6)}
+
+
+def test_a_kernel_that_does_not_dump_groups_is_read_from_procfs_and_that_is_said(
+    wired: Namespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = listed(wired.path)
+    monkeypatch.setattr(collected, "told_by_kernel", lambda *_: None)
+    listing = Listing(Query(), [Place(wired.path)])
+    instead = [row for batch in listing.batches() for row in batch]
+    assert {row.source for row in instead} == {"procfs"}
+    assert [note.partition(":")[0] for note in listing.notes] == ["IPv4 multicast groups", "IPv6 multicast groups"]
+    assert sorted((row.interface, row.group, row.users) for row in instead) == sorted(
+        (row.interface, row.group, row.users) for row in told
+    )
+
+
+def test_ages_are_those_of_the_join(wired: Namespace) -> None:
+    with wired.call(lambda: member(GROUPS["inet"], "veth0")), wired.call(lambda: member(GROUPS["inet6"], "veth0")):
+        for group in GROUPS.values():
+            ours, first = membership(wired, group).age, membership(wired, "224.0.0.1").age
+            assert ours is not None
+            assert first is not None
+            assert 0 <= ours <= first < 3600
+
+
+@pytest.fixture
+def watch(wired: Namespace) -> Iterator[Watch]:
+    place = Place(wired.path)
+    place.open()
+    watched = Watch(Query(interfaces=["veth0"]), [place], 0.2)
+    yield watched
+    watched.close()
+    place.close()
+
+
+def first(watch: Watch, *wanted: tuple[str, str]) -> dict[tuple[str, str], GroupEvent]:
+    """The events (event and group) that are waited for; five seconds at most."""
+    found = {}
+    for events in watch.events(5):
+        found |= {(event.event, event.group or ""): event for event in events}
+        if found.keys() >= set(wanted):
+            break
+    assert found.keys() >= set(wanted), found
+    return found
+
+
+@FAMILIES
+def test_joins_and_leaves_are_seen_as_they_happen(wired: Namespace, watch: Watch, family: str) -> None:
+    group = GROUPS[family]
+    link = {"inet": "01:00:5e:01:02:03", "inet6": "33:33:00:02:00:03"}[family]
+    opened = wired.call(lambda: member(group, "veth0"))
+    events = first(watch, ("join", group), ("join", link))
+    assert events["join", group].source == ("rtnetlink" if family in watch.told else "sampled")
+    assert events["join", link].source == "sampled"
+    assert events["join", group].interface == "veth0"
+    opened.close()
+    events = first(watch, ("leave", group), ("leave", link))
+    assert events["leave", group].source == ("rtnetlink" if family in watch.told else "sampled")
+    assert events["leave", group].time >= events["leave", group].time
+
+
+def test_what_goes_with_an_interface_is_a_leave(wired: Namespace, watch: Watch, need: Callable[[str], None]) -> None:
+    need("ip")
+    groups = [row.group for row in listed(wired.path, interfaces=["veth0"])]
+    wired.run("ip", "link", "del", "veth0")
+    events = first(watch, *(("leave", group) for group in groups))
+    assert {event.interface for event in events.values()} == {"veth0"}
+
+
+def test_a_storm_of_joins_that_overruns_the_socket_is_said_and_nothing_is_missed(wired: Namespace) -> None:
+    place = Place(wired.path)
+    place.open()
+    watched = Watch(Query(("inet6",), interfaces=["veth0"]), [place], 30)
+    if not watched.told:
+        pytest.skip("this kernel does not tell joins")
+    (only,) = watched._places
+    only.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+    groups = [f"ff15::{number:x}" for number in range(1, 60)]
+    with wired.call(lambda: socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)) as opened:
+        wired.call(lambda: [group_members.join(opened, group, "veth0") for group in groups])
+        found = first(watched, ("lost", ""), *(("join", group) for group in groups))
+        assert {found["join", group].source for group in groups} <= {"rtnetlink", "sampled"}
+    watched.close()
+    place.close()
+
+
+def test_the_command_prints_what_its_schema_says(wired: Namespace) -> None:
+    schema = json.loads(wired.netinspect("schema", "groups").stdout)
+    with wired.call(lambda: member(GROUPS["inet"], "veth0", bind=GROUPS["inet"], port=5000)):
+        rows = json.loads(wired.netinspect("groups", "--sockets", "--json", "-4", "-i", "veth0").stdout)
+    jsonschema.validate(rows, schema)
+    found = {row["group"]: row for row in rows}
+    assert set(found) == {GROUPS["inet"], "224.0.0.1"}
+    assert [holder["pid"] for holder in found[GROUPS["inet"]]["sockets"][0]["processes"]] == [os.getpid()]
+
+
+def test_the_command_watches_until_so_many_events(wired: Namespace) -> None:
+    command = [*NETINSPECT, "groups", "watch", "-4", "--times", "1", "--for", "15", "--format", "ndjson"]
+    process = wired.popen(command, stdout=subprocess.PIPE)
+    # Nothing tells from outside when it has begun to watch: so it joins and leaves until that is seen.
+    while process.poll() is None:
+        with wired.call(lambda: member(GROUPS["inet"], "veth0")):
+            try:
+                process.wait(0.1)
+            except subprocess.TimeoutExpired:
+                continue
+    output, _ = process.communicate()
+    (line,) = output.splitlines()
+    row = json.loads(line)
+    jsonschema.validate([row], json.loads(wired.netinspect("schema", "groups-watch").stdout))
+    assert (row["group"], row["interface"]) == (GROUPS["inet"], "veth0")
+    assert row["event"] in ("join", "leave")
+
+
+@pytest.mark.parametrize("arguments", [["groups"], ["groups", "-s"], ["netstat", "-gn"], ["stats", "link"]])
+def test_names_of_interfaces_bring_no_control_characters_to_the_terminal(
+    namespace: Namespace, need: Callable[[str], None], arguments: list[str]
+) -> None:
+    need("ip")
+    namespace.run("ip", "link", "add", "e\x1b[31m\x07", "type", "bridge")
+    namespace.run("ip", "link", "set", "e\x1b[31m\x07", "up")
+    output = namespace.netinspect(*arguments).stdout
+    assert "e\\x1b[31m\\x07" in output
+    assert output.replace("\n", "").isprintable()
+
+
+WITHOUT_PROC = "mount -t tmpfs none /proc && exec "
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        ("groups", 3),
+        ("groups routes", 3),
+        ("netstat -gn", 3),
+        ("netstat -s", 1),
+        ("stats", 3),
+        ("stats health", 3),
+    ],
+)
+def test_without_proc_it_is_said_what_is_missing(wired: Namespace, arguments: str, status: int) -> None:
+    script = WITHOUT_PROC + " ".join([*NETINSPECT, arguments])
+    result = wired.run("unshare", "--mount", "sh", "-c", script, check=False)
+    assert result.returncode == status, result.stderr
+    assert "/proc is not there: mount it" in result.stderr
+    if arguments == "groups":
+        assert "224.0.0.1" in result.stdout  # what rtnetlink tells is there
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nonsense"], "takes one of"),
+        (["-g", "nonsense"], "no address of a group"),
+        (["--interval", "1"], "does not go with"),
+        (["watch", "--for", "-1"], "takes a number"),
+        (["watch", "--sockets"], "does not go with"),
+        (["--columns", "nonsense"], "no field"),
+    ],
+)
+def test_bad_usage_is_one_clear_line(namespace: Namespace, arguments: list[str], words: str) -> None:
+    result = namespace.netinspect("groups", *arguments, check=False)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert words in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("options", ["-g", "-gn", "-g4", "-g6", "-gn --inet", "-gtn", "-gxn"])
+def test_netstat_groups_line_for_line(wired: Namespace, need: Callable[[str], None], options: str) -> None:
+    need("netstat")
+    with wired.call(lambda: member(GROUPS["inet"], "veth0")), wired.call(lambda: member(GROUPS["inet"], "veth1")):
+        theirs = wired.run("netstat", *options.split()).stdout
+        assert wired.netinspect("netstat", *options.split()).stdout == theirs
+    assert "veth0" in theirs

@@ -1,0 +1,131 @@
+"""Neighbours: against `ip neigh`, and against pyroute2's decoder on the same bytes; the tables themselves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jsonschema
+import pytest
+from pyroute2.netlink.rtnl.ndmsg import ndmsg
+from routing_state import SETUP, raw_messages
+from throwaway import Namespace
+
+from netinspect import records
+from netinspect.engine.json_schema import array_schema
+from netinspect.engine.netlink.messages import Answer
+from netinspect.engine.places import Place
+from netinspect.engine.rtnetlink import Names
+from netinspect.nouns.routing import decode_neighbours as neighbour
+from netinspect.nouns.routing.listing_neighbours import Listing, Query
+from netinspect.records import Neighbour
+
+NEIGHBOURS = """
+neigh add 10.0.0.70 lladdr 02:00:00:00:00:01 dev v0 nud permanent
+neigh add 10.0.0.71 lladdr 02:00:00:00:00:02 dev v0 nud reachable
+neigh add 10.0.0.72 lladdr 02:00:00:00:00:03 dev v0 nud stale
+neigh add 10.0.0.73 lladdr 02:00:00:00:00:04 dev v0 nud noarp
+neigh add 10.0.0.74 lladdr 02:00:00:00:00:05 dev v0 extern_learn
+neigh add 10.0.1.75 lladdr 02:00:00:00:00:06 dev v1 nud permanent protocol static
+neigh add 10.0.0.76 lladdr 02:00:00:00:00:07 dev v0 use
+neigh add proxy 10.0.0.88 dev v0
+neigh add fd00::8 lladdr 02:00:00:00:00:08 dev v0 router nud permanent
+neigh add fd00::9 lladdr 02:00:00:00:00:09 dev v0 nud stale
+neigh add proxy fd00::88 dev v1
+"""
+
+
+@pytest.fixture(scope="module")
+def zoo() -> Iterator[Namespace]:
+    namespace = Namespace()
+    namespace.run("ip", "-force", "-batch", "-", input=SETUP + NEIGHBOURS, check=False)
+    yield namespace
+    namespace.close()
+
+
+def listed(namespace: Namespace, query: Query | None = None) -> list[Neighbour]:
+    listing = Listing(query, (Place(namespace.path),))
+    found = [one for batch in listing.batches() for one in batch]
+    assert listing.problems == []
+    return found
+
+
+@pytest.mark.parametrize(("family", "option"), [("inet", "-4"), ("inet6", "-6")])
+def test_every_neighbour_is_as_ip_tells_it(
+    family: str, option: str, zoo: Namespace, need: Callable[[str], None]
+) -> None:
+    need("ip")
+    rows: list[dict[str, Any]] = json.loads(zoo.run("ip", "-j", "-s", option, "neigh", "show", "nud", "all").stdout)
+    proxies: list[dict[str, Any]] = json.loads(zoo.run("ip", "-j", option, "neigh", "show", "proxy").stdout)
+    found = listed(zoo, Query((family,), everything=True))
+    ours = {(one.address, one.interface): one for one in found if "proxy" not in one.flags}
+    theirs = {(row["dst"], row["dev"]): row for row in rows}
+    assert ours.keys() == theirs.keys()
+    assert ours
+    for key, one in ours.items():
+        row = theirs[key]
+        assert (one.link_address, one.state.upper()) == (row.get("lladdr"), "|".join(row["state"]))
+        assert ("router" in one.flags, "extern_learn" in one.flags) == ("router" in row, "extern_learn" in row)
+        assert one.references == row.get("refcnt", one.references)
+        assert abs((one.used or 0) - row["used"]) <= 5
+    assert {(one.address, one.interface) for one in found if "proxy" in one.flags} == {
+        (row["dst"], row["dev"]) for row in proxies
+    }
+
+
+def test_each_field_is_as_pyroute2_decodes_it(zoo: Namespace) -> None:
+    class Numbers(dict[int, str]):
+        def __missing__(self, number: int) -> str:
+            return str(number)
+
+    names = Names(Numbers(), Numbers(), Numbers(), Numbers())
+    for family in (2, 10):
+        messages = raw_messages(zoo, neighbour.request(family))
+        assert messages
+        for message in messages:
+            (one,) = neighbour.Decoder(names).batch(Answer(message, "testing").runs) or ()
+            theirs = ndmsg(message)
+            theirs.decode()
+            get = theirs.get_attr
+            assert (one.address, one.link_address) == (get("NDA_DST"), get("NDA_LLADDR"))
+            assert (one.interface, one.probes) == (str(theirs["ifindex"]), get("NDA_PROBES"))
+            assert one.state == neighbour.STATES[theirs["state"]]
+            assert ("router" in one.flags, "use" in one.flags) == (
+                bool(theirs["flags"] & 0x80),
+                bool(theirs["flags"] & 1),
+            )
+            cache = get("NDA_CACHEINFO")
+            assert one.used == cache["ndm_used"] / 100
+            assert one.confirmed == cache["ndm_confirmed"] / 100
+            assert one.updated == cache["ndm_updated"] / 100
+            assert one.references == cache["ndm_refcnt"]
+
+
+def test_selections(zoo: Namespace) -> None:
+    everything = listed(zoo, Query(everything=True))
+    assert {one.address for one in listed(zoo, Query(states=["noarp"])) if one.family == "inet"} >= {"10.0.0.73"}
+    assert {one.address for one in listed(zoo, Query(("inet",), interface="v1"))} == {
+        one.address for one in everything if one.interface == "v1" and one.family == "inet" and one.state != "noarp"
+    }
+    assert "10.0.0.73" not in {one.address for one in listed(zoo)}
+    assert "no state" in zoo.netinspect("neighbours", "--state", "nonsense", check=False).stderr
+    assert zoo.netinspect("neighbours", "nonsense", check=False).returncode == 2
+
+
+def test_json_is_as_the_schema_says(zoo: Namespace) -> None:
+    rows = json.loads(zoo.netinspect("neighbours", "-a", "-j").stdout)
+    jsonschema.validate(rows, array_schema(records.Neighbour))
+    assert len(zoo.netinspect("neighbours", "-a").stdout.splitlines()) == len(rows) + 1
+
+
+def test_the_tables_tell_how_near_their_limits_they_are(zoo: Namespace) -> None:
+    rows = json.loads(zoo.netinspect("neighbours", "tables", "-j").stdout)
+    jsonschema.validate(rows, array_schema(records.NeighbourTable))
+    tables = {row["name"]: row for row in rows}
+    assert tables.keys() == {"arp_cache", "ndisc_cache"}
+    arp = tables["arp_cache"]
+    assert arp["entries"] >= 5
+    assert arp["gc_thresh1"] <= arp["gc_thresh2"] <= arp["gc_thresh3"]
+    assert arp["used"] == round(100 * arp["entries"] / arp["gc_thresh3"], 1)
+    assert "arp_cache" in zoo.netinspect("neighbours", "tables").stdout

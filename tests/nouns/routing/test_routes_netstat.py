@@ -1,0 +1,124 @@
+"""`netinspect netstat -r` and `-i` against net-tools' netstat in the same namespace, line for line and in its order."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+from routing_state import build
+from throwaway import Namespace
+
+from netinspect.engine.netlink.messages import Run
+from netinspect.netstat.render_interfaces import sort_key
+
+
+@pytest.fixture(scope="module")
+def zoo() -> Iterator[Namespace]:
+    """A namespace with routes and interfaces of every kind, in which nothing more is sent."""
+    namespace = Namespace()
+    build(namespace)
+    lines = """
+    tuntap add tun0 mode tun
+    link set tun0 up
+    link add v10 type veth peer name v2
+    link set v10 addrgenmode none
+    link set v10 up
+    address add 10.3.0.1 peer 10.3.0.2/32 dev tun0
+    address add 10.4.0.5/24 dev v0 label v0:1
+    address add 10.9.0.1/24 brd + dev v10 label v10:x
+    address add ::9.9.9.9/128 dev lo
+    address add fec0::1/64 dev v10 nodad
+    """
+    namespace.run("ip", "-force", "-batch", "-", input=lines, check=False)
+    yield namespace
+    namespace.close()
+
+
+def lines(namespace: Namespace, *arguments: str) -> list[str]:
+    environment = {**os.environ, "LC_ALL": "C"}
+    return namespace.run(*arguments, check=False, env=environment).stdout.splitlines()
+
+
+def both(namespace: Namespace, *options: str) -> tuple[list[str], list[str]]:
+    """What our netstat prints, and net-tools'."""
+    ours = namespace.netinspect("netstat", *options).stdout.splitlines()
+    return ours, lines(namespace, "netstat", *options)
+
+
+@pytest.mark.parametrize(
+    "options", ["-rn", "-rne", "-rnee", "-rnF", "-rn4", "-rnv", "-rnC", "-rnW", "-r --numeric-hosts", "-rnA inet"]
+)
+def test_routes_are_line_for_line_those_of_netstat(options: str, zoo: Namespace, need: Callable[[str], None]) -> None:
+    need("netstat")
+    ours, theirs = both(zoo, *options.split(" "))
+    assert len(theirs) > 15 or "C" in options
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("options", ["-6rn", "-rn6F", "-rnA inet6", "-46rn", "-64rn", "-6rnC"])
+def test_ipv6_routes_too_but_for_the_references_that_netlink_does_not_tell(
+    options: str, zoo: Namespace, need: Callable[[str], None]
+) -> None:
+    need("netstat")
+    ours, theirs = (list(map(without_references, found)) for found in both(zoo, *options.split(" ")))
+    assert ours == theirs
+
+
+def without_references(line: str) -> str:
+    words = line.split()
+    # Destination, next hop, flags, metric, references, use, interface.
+    return " ".join(words[:4] + words[5:]) if len(words) == 7 and ":" in words[0] else line
+
+
+@pytest.mark.parametrize("options", ["-i", "-ia", "-in", "-iv", "-ie", "-iae", "-iee", "-iW"])
+def test_interfaces_are_line_for_line_those_of_netstat(
+    options: str, zoo: Namespace, need: Callable[[str], None]
+) -> None:
+    need("netstat")
+    for _ in range(5):  # the kernel still sends a packet of its own now and then
+        before = lines(zoo, "netstat", options)
+        ours, theirs = both(zoo, options)
+        if before == theirs:
+            break
+    # The order of the IPv6 addresses of an interface is that of a hash table in procfs.
+    assert (sorted(ours), ours[:3]) == (sorted(theirs), theirs[:3])
+
+
+def test_one_interface_may_be_asked_for(zoo: Namespace) -> None:
+    rows = zoo.netinspect("netstat", "-I", "v0").stdout.splitlines()
+    assert [row.split()[0] for row in rows[2:]] == ["v0", "v0:1"]
+    assert zoo.netinspect("netstat", "-I", "lo", "-e").stdout.splitlines()[1].startswith("lo: flags=73<UP,")
+    result = zoo.netinspect("netstat", "-I", "nonsense", check=False)
+    assert (result.returncode, result.stderr) == (2, "netinspect: no interface 'nonsense'\n")
+
+
+@pytest.mark.parametrize("options", [["-ri"], ["-rs"], ["-rA", "unix"]])
+def test_what_netstat_does_not_show_is_refused(options: list[str], zoo: Namespace) -> None:
+    result = zoo.netinspect("netstat", *options, check=False)
+    assert (result.returncode, result.stdout) == (2, "")
+
+
+def test_names_are_sorted_as_people_do() -> None:
+    names = ["eth10", "eth2", "eth1:1", "eth1", "a", "eth", "lo"]
+    assert sorted(names, key=sort_key) == ["a", "eth", "eth1", "eth1:1", "eth2", "eth10", "lo"]
+
+
+def test_nothing_of_this_reads_proc_net(zoo: Namespace, need: Callable[[str], None]) -> None:
+    need("strace")
+    for options in (["-rn"], ["-6rn"], ["-ie"], ["-rnC"]):
+        traced = zoo.run("strace", "-f", "-e", "trace=open,openat", *_program(), "netstat", *options).stderr
+        assert "/proc/net" not in traced
+        assert "/net/route" not in traced
+
+
+def _program() -> tuple[str, ...]:
+    from throwaway import NETINSPECT
+
+    return NETINSPECT
+
+
+def test_runs_know_where_their_messages_were() -> None:
+    messages = [bytes([kind]) * 8 for kind in (1, 2, 1)]
+    run = Run(b"".join(messages), 0, 8, 3, "testing", [0, 100, 200])
+    assert [(value, list(part.positions or ())) for value, part in run.by_value(0)] == [(1, [0, 200]), (2, [100])]

@@ -1,0 +1,146 @@
+"""Policy rules: against `ip rule`, against pyroute2's decoder, and which of them decides."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jsonschema
+import pytest
+from pyroute2.netlink.rtnl.fibmsg import fibmsg
+from routing_state import raw_messages
+from throwaway import Namespace
+
+from netinspect import records
+from netinspect.engine.json_schema import array_schema
+from netinspect.engine.netlink.messages import Answer
+from netinspect.engine.places import Place
+from netinspect.engine.rtnetlink import Names
+from netinspect.nouns.routing import decode_rules as decode
+from netinspect.nouns.routing.listing_matching import Flow, deciding_rule
+from netinspect.nouns.routing.listing_rules import Listing
+from netinspect.nouns.routing.render_rules import rule_text
+from netinspect.records import Rule
+
+RULES = """
+rule add not from 10.0.0.0/8 fwmark 0x5/0xff sport 5-10 dport 7 ipproto tcp uidrange 0-5 iif lo oif no lookup 9 pref 500
+rule add pref 600 goto 32766
+rule add pref 650 goto 40000
+rule add pref 700 lookup main suppress_prefixlength 0
+rule add from 1.2.3.4 blackhole pref 710
+rule add to 1.2.3.0/24 unreachable pref 720
+rule add fwmark 0x7 prohibit pref 730
+rule add tos 0x10 lookup 70000 pref 740
+rule add from all lookup main suppress_ifgroup 7 pref 750 protocol static
+"""
+RULES_6 = "rule add from fd00::/8 to fd01::1 lookup 77 pref 800\nrule add iif lo lookup 78 pref 801\n"
+
+
+@pytest.fixture(scope="module")
+def zoo() -> Iterator[Namespace]:
+    namespace = Namespace()
+    namespace.run("ip", "-4", "-force", "-batch", "-", input=RULES, check=False)
+    namespace.run("ip", "-6", "-batch", "-", input=RULES_6)
+    yield namespace
+    namespace.close()
+
+
+def listed(namespace: Namespace, *families: str) -> list[Rule]:
+    listing = Listing(families, (Place(namespace.path),))
+    found = [one for batch in listing.batches() for one in batch]
+    assert listing.problems == []
+    return found
+
+
+@pytest.mark.parametrize(("family", "option"), [("inet", "-4"), ("inet6", "-6")])
+def test_rules_are_in_the_words_of_ip(family: str, option: str, zoo: Namespace, need: Callable[[str], None]) -> None:
+    need("ip")
+    theirs = [" ".join(line.split()) for line in zoo.run("ip", option, "rule").stdout.splitlines()]
+    ours = [rule_text(one) for one in listed(zoo, family)]
+    assert len(ours) > 4 or family == "inet6"
+    # ip gives names to protocols, and has an order of its own for what it selects by.
+    assert [sorted(words(line)) for line in ours] == [sorted(words(line)) for line in theirs]
+
+
+def words(line: str) -> list[str]:
+    return line.replace("ipproto 6", "ipproto tcp").replace(" proto static", "").split()
+
+
+def test_json_of_ip_has_the_same_rules(zoo: Namespace, need: Callable[[str], None]) -> None:
+    need("ip")
+    theirs: list[dict[str, Any]] = json.loads(zoo.run("ip", "-j", "-4", "rule").stdout)
+    ours = listed(zoo, "inet")
+    assert [one.priority for one in ours] == [row["priority"] for row in theirs]
+    assert [one.table for one in ours] == [row.get("table") for row in theirs]
+    assert [one.inverted for one in ours] == ["not" in row for row in theirs]
+
+
+def test_each_field_is_as_pyroute2_decodes_it(zoo: Namespace) -> None:
+    class Numbers(dict[int, str]):
+        def __missing__(self, number: int) -> str:
+            return str(number)
+
+    names = Names(Numbers(), Numbers(), Numbers(), Numbers())
+    for family in (2, 10):
+        for message in raw_messages(zoo, decode.request(family)):
+            (one,) = decode.batch(Answer(message, "testing").runs, names) or ()
+            theirs = fibmsg(message)
+            theirs.decode()
+            get = theirs.get_attr
+            assert one.priority == (get("FRA_PRIORITY") or 0)
+            assert one.source == (f"{get('FRA_SRC')}/{theirs['src_len']}" if get("FRA_SRC") else None)
+            assert one.destination == (f"{get('FRA_DST')}/{theirs['dst_len']}" if get("FRA_DST") else None)
+            assert one.table == (str(get("FRA_TABLE")) if theirs["action"] == 1 else None)
+            assert (one.input_interface, one.output_interface) == (get("FRA_IIFNAME"), get("FRA_OIFNAME"))
+            assert (one.mark or 0, one.tos or 0) == (get("FRA_FWMARK") or 0, theirs["tos"])
+            assert one.goto == get("FRA_GOTO")
+            limit = get("FRA_SUPPRESS_PREFIXLEN")
+            assert one.suppress_prefix_length == (None if limit == 0xFFFFFFFF else limit)
+            assert one.protocol == str(get("FRA_PROTOCOL"))
+            ports = get("FRA_SPORT_RANGE")
+            assert one.source_ports == (tuple(map(int, ports.split(":"))) if ports else None)
+
+
+def test_json_is_as_the_schema_says(zoo: Namespace) -> None:
+    rows = json.loads(zoo.netinspect("rules", "-j").stdout)
+    jsonschema.validate(rows, array_schema(records.Rule))
+    assert len(zoo.netinspect("rules").stdout.splitlines()) == len(rows) + 1
+    assert zoo.netinspect("rules", "nonsense", check=False).returncode == 2
+
+
+def rule(priority: int, **fields: Any) -> Rule:
+    return Rule(**({"family": "inet", "priority": priority, "action": "lookup", "table": "main"} | fields))
+
+
+def flow(**fields: Any) -> Flow:
+    made = Flow("10.9.0.1")
+    for name, value in fields.items():
+        setattr(made, name, value)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("rules", "found", "expected"),
+    [
+        ([rule(1, source="10.0.0.0/8"), rule(2)], flow(), 2),
+        ([rule(1, source="10.0.0.0/8"), rule(2)], flow(source="10.1.1.1"), 1),
+        ([rule(1, source="10.0.0.0/8", inverted=True), rule(2)], flow(source="10.1.1.1"), 2),
+        ([rule(1, mark=5, mask=7), rule(2)], flow(mark=13), 1),
+        ([rule(1, table="other"), rule(2)], flow(), 2),
+        ([rule(1, suppress_prefix_length=16), rule(2)], flow(), 2),
+        ([rule(1, suppress_prefix_length=15), rule(2)], flow(), 1),
+        ([rule(1, action="goto", goto=3), rule(2), rule(3)], flow(), 3),
+        ([rule(1, input_interface="lo"), rule(2)], flow(), 1),
+        ([rule(1, input_interface="lo"), rule(2)], flow(input_interface="eth0"), 2),
+        ([rule(1, uids=(5, 9)), rule(2)], flow(uid=9), 1),
+        ([rule(1, destination_ports=(80, 80)), rule(2)], flow(destination_port=81), 2),
+        ([rule(1, destination="10.9.0.0/16"), rule(2)], flow(), 1),
+        ([rule(1, action="blackhole", table=None)], flow(), None),
+    ],
+)
+def test_the_first_rule_for_the_flow_that_leads_to_the_table_decides(
+    rules: list[Rule], found: Flow, expected: int | None
+) -> None:
+    decided = deciding_rule(rules, found, "main", 16)
+    assert (decided.priority if decided else None) == expected
