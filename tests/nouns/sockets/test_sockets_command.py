@@ -272,7 +272,7 @@ def run(namespace: Namespace, command: str) -> subprocess.CompletedProcess[str]:
         ("ni sockets --watch 0", 2, "--watch takes"),
         ("ni sockets --watch", 2, "needs a value"),
         ("ni sockets --pid x", 2, "--pid takes a whole number"),
-        ("ni sockets --pid $(printf %05000d 1)2", 2, "no process"),
+        ("ni sockets --pid $(printf %05000d 1)99999999", 2, "no process"),
         ("ni sockets --netns x --all-netns", 2, "exclude"),
         ("ni sockets -s --columns state", 2, "--summary has its own columns"),
         ("ni sockets -s --sort state", 2, "--summary has its own columns"),
