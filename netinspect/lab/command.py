@@ -73,7 +73,8 @@ COMMAND = Command(
     "the system allows user namespaces, without.",
     (),
     "A lab that is up is held by a process; its file is below /run/netinspect/labs for root, else below "
-    "$XDG_RUNTIME_DIR/netinspect-labs or, without one, in /tmp. NETINSPECT_LAB_DIRECTORY puts it elsewhere.",
+    "$XDG_RUNTIME_DIR/netinspect-labs or, without one, in /tmp. NETINSPECT_LAB_DIRECTORY puts it into a directory "
+    "netinspect-labs of its own, below another.",
     tuple(COMMANDS.values()),
 )
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _NOT_EXECUTABLE, _NOT_FOUND = 126, 127
 """As shells have it."""
+_DIGITS = 18
 _LONGEST = 1e9
 """Seconds: what sleep(2) takes on every machine, and nobody waits for."""
 
@@ -36,7 +37,8 @@ def list_command(invocation: Invocation, environment: Environment) -> int:
     lines = ["Topologies:"]
     for name, topology in topologies.items():
         fitting = ", ".join(known for known, module in scenarios.items() if fits(module, topology))
-        lines += [f"  {name:12} {topology.description}", f"  {'':12} hosts: {', '.join(topology.hosts)}"]
+        lines.append(printable(f"  {name:12} {topology.description}"))
+        lines.append(printable(f"  {'':12} hosts: {', '.join(topology.hosts)}"))
         lines.append(f"  {'':12} traffic: {fitting}")
     lines += ["", "Traffic scenarios:"]
     for name, module in scenarios.items():
@@ -49,7 +51,7 @@ def list_command(invocation: Invocation, environment: Environment) -> int:
 
 def up_command(invocation: Invocation, environment: Environment) -> int:
     state = registry.up(load(invocation.operands[0], _parameters(invocation)), invocation.value("name"))
-    _write(environment, f"{state.name}: {', '.join(state.hosts)}")
+    _write(environment, printable(f"{state.name}: {', '.join(state.hosts)}"))
     return ExitStatus.OK
 
 
@@ -57,7 +59,7 @@ def _parameters(invocation: Invocation) -> dict[str, int]:
     parameters = {}
     for given in invocation.values("set"):
         name, equals, number = given.partition("=")
-        if not equals or not number.isdecimal():
+        if not equals or not number.isascii() or not number.isdecimal() or len(number) > _DIGITS:
             raise UsageError(f"--set {given!r}: give PARAMETER=NUMBER")
         parameters[name] = int(number)
     return parameters
@@ -72,10 +74,18 @@ def down_command(invocation: Invocation, environment: Environment) -> int:
         labs = [state for state in labs if state.name == name]
     elif len(labs) > 1 and not invocation.flag("all"):
         raise LabError(f"{', '.join(state.name for state in labs)} are up: give one, or --all")
+    failures = []
     for state in labs:
-        registry.down(state)
-        _write(environment, f"{state.name} is down")
+        try:
+            registry.down(state)
+            _write(environment, f"{state.name} is down")
+        except LabError as error:
+            failures.append(str(error))
     registry.sweep()
+    for failure in failures:
+        environment.complain(failure)
+    if failures:
+        return ExitStatus.FAILED
     if not labs:
         _write(environment, f"no lab {name!r} is up" if name else "no lab is up")
     return ExitStatus.OK
@@ -87,12 +97,21 @@ def status_command(invocation: Invocation, environment: Environment) -> int:
         _write(environment, json.dumps([_described(state) for state in labs], indent=2))
     elif invocation.operands:
         hosts = labs[0].hosts.items()
-        _write(environment, *(f"{name:12} {labs[0].path(name)}  {' '.join(host['addresses'])}" for name, host in hosts))
+        _write(
+            environment,
+            *(f"{printable(name):12} {labs[0].path(name)}  {' '.join(host['addresses'])}" for name, host in hosts),
+        )
     elif labs:
         from tabulate import tabulate
 
         rows = [
-            (state.name, printable(state.topology), state.holder.pid, _age(state.created), " ".join(state.hosts))
+            (
+                state.name,
+                printable(state.topology),
+                _holder(state),
+                _age(state.created),
+                printable(" ".join(state.hosts)),
+            )
             for state in labs
         ]
         headings = ("name", "topology", "holder", "up for", "hosts")
@@ -102,14 +121,22 @@ def status_command(invocation: Invocation, environment: Environment) -> int:
     return ExitStatus.OK
 
 
+def _holder(state: registry.State) -> str:
+    """Its process id."""
+    local = state.holder.local
+    return f"{state.holder.pid} (elsewhere)" if local is None else str(local)
+
+
 def _described(state: registry.State) -> dict[str, Any]:
+    """``holder`` and ``netns`` are null where the holder is in a pid namespace that is not visible here."""
+    local = state.holder.local
     return {
         "name": state.name,
         "topology": state.topology,
-        "holder": state.holder.pid,
+        "holder": local,
         "created": state.created,
         "hosts": [
-            {"name": name, "netns": state.path(name), "addresses": host["addresses"]}
+            {"name": name, "netns": None if local is None else state.path(name), "addresses": host["addresses"]}
             for name, host in state.hosts.items()
         ],
     }

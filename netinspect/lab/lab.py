@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from .errors import LabError
-from .processes import Holder, kill_until_gone, popen, processes_inside
+from .processes import Holder, kill_until_gone, popen, process_inside
 from .topology import HostSpec, Interface, Link, Route, Topology, check
 from .world import Namespace, World
 
@@ -333,7 +333,7 @@ class Lab(Generic[AnyHost]):
             os.waitpid(pid, 0)
         inodes = {host.inode for host in self.hosts.values()}
         if self._owned and (self.started or self.holders):
-            kill_until_gone(lambda: processes_inside(inodes))
+            kill_until_gone(lambda pid: process_inside(pid, inodes))
         for kept in self.kept:
             kept.close()
         for host in self.hosts.values():

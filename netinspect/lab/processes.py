@@ -12,7 +12,9 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from itertools import islice
 from typing import Any, NamedTuple
 
 from .child import die_with_parent, spawn
@@ -22,28 +24,53 @@ MARK = "NETINSPECT_LAB"
 """The environment variable: NAME/PID-NAMESPACE/PID/START-TIME of the holder."""
 
 
+_AT_ONCE = 200
+"""Processes that are killed together, for each of which a descriptor is held."""
+
+
 class Holder(NamedTuple):
     """The process that keeps a lab alive. Its start time tells it from a later process with the same id."""
 
     pid: int
     start: int
     """Clock ticks since boot (proc_pid_stat(5): starttime)."""
+    space: int = 0
+    """The inode number of the pid namespace that the id belongs to; 0 stands for this process's own."""
 
     @classmethod
     def current(cls) -> Holder:
-        pid = os.getpid()
-        return cls(pid, start_time(pid) or 0)
+        return cls(os.getpid(), start_time("self") or 0, _pid_namespace())
+
+    @property
+    def here(self) -> bool:
+        """Whether its id is one of this process's own pid namespace."""
+        return self.space in (0, _pid_namespace())
+
+    @property
+    def local(self) -> int | None:
+        """Its id in /proc; None where its pid namespace is none of those that are shown there."""
+        if self.here and _proc_is_own():
+            return self.pid
+        space = self.space or _pid_namespace()
+        return next((pid for pid in _listed() if _id_inside(pid, space) == self.pid), None)
 
     @property
     def alive(self) -> bool:
-        return start_time(self.pid) == self.start
+        """Whether it is known to be alive."""
+        pid = self.local
+        return pid is not None and start_time(pid) == self.start
+
+    @property
+    def may_be_alive(self) -> bool:
+        """Whether it is alive, or in a pid namespace of which nothing is seen here."""
+        return self.alive or (self.local is None and not (self.here and _proc_is_own()))
 
     def mark(self, name: str) -> str:
         """What processes of the lab of that name carry."""
-        return f"{name}/{_pid_namespace()}/{self.pid}/{self.start}"
+        return f"{name}/{self.space or _pid_namespace()}/{self.pid}/{self.start}"
 
 
-def start_time(pid: int) -> int | None:
+def start_time(pid: int | str) -> int | None:
     """When that process started; None where there is none, or only its zombie."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
@@ -51,48 +78,80 @@ def start_time(pid: int) -> int | None:
             fields = file.read().rpartition(b")")[2].split()
     except OSError:
         return None
-    return None if fields[0] in (b"Z", b"X") else int(fields[19])
+    return None if fields[0] in (b"Z", b"X") else int(fields[19]) - _clock_offset()
+
+
+def _clock_offset() -> int:
+    """Clock ticks that this process's time namespace adds to what /proc shows (time_namespaces(7))."""
+    try:
+        with open("/proc/self/timens_offsets", "rb") as file:
+            seconds = {words[0]: int(words[1]) for words in map(bytes.split, file)}.get(b"boottime", 0)
+    except (OSError, ValueError, IndexError):
+        return 0
+    return seconds * os.sysconf("SC_CLK_TCK")
+
+
+def process_inside(pid: int, namespaces: Container[int]) -> bool:
+    """Whether that process is in a network namespace with one of these inode numbers, as far as we may look."""
+    try:
+        inode = os.readlink(f"/proc/{pid}/ns/net")[5:-1]
+    except OSError:
+        return False
+    return int(inode) in namespaces and start_time(pid) is not None
 
 
 def processes_inside(namespaces: Iterable[int]) -> Iterator[int]:
     """The ids of the processes in network namespaces with these inode numbers, as far as we may look."""
-    wanted = {f"net:[{inode}]" for inode in namespaces}
-    for pid in _pids():
-        try:
-            if os.readlink(f"/proc/{pid}/ns/net") in wanted and start_time(pid) is not None:
-                yield pid
-        except OSError:
-            continue
+    wanted = frozenset(namespaces)
+    return (pid for pid in _pids() if process_inside(pid, wanted))
+
+
+def orphaned(pid: int) -> bool:
+    """Whether that process was started in a lab whose holder is gone."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            environment = file.read()
+    except OSError:
+        return False
+    for entry in environment.split(b"\0"):
+        if entry.startswith(_MARK_START):
+            holder = _holder(entry)
+            return holder is not None and not holder.alive and start_time(pid) is not None
+    return False
 
 
 def orphans() -> Iterator[int]:
     """The ids of processes that were started in a lab whose holder is gone."""
-    start = f"{MARK}=".encode()
-    for pid in _pids():
-        try:
-            with open(f"/proc/{pid}/environ", "rb") as file:
-                environment = file.read()
-        except OSError:
-            continue
-        for entry in environment.split(b"\0"):
-            if entry.startswith(start):
-                holder = _holder(entry)
-                if holder is not None and not holder.alive and start_time(pid) is not None:
-                    yield pid
-                break
+    return filter(orphaned, _pids())
+
+
+_MARK_START = f"{MARK}=".encode()
 
 
 def _holder(entry: bytes) -> Holder | None:
     """The holder that a mark names; None where its process id is one of another pid namespace, a container's."""
     fields = entry.rsplit(b"/", 3)[1:]
-    if len(fields) != 3 or not all(map(bytes.isdigit, fields)) or int(fields[0]) != _pid_namespace():
+    if len(fields) != 3 or not all(field.isdigit() and len(field) < 20 for field in fields):
         return None
-    return Holder(int(fields[1]), int(fields[2]))
+    space, pid, start = map(int, fields)
+    return Holder(pid, start, space) if space == _pid_namespace() else None
 
 
 def _pid_namespace() -> int:
     """Its inode number."""
     return os.stat("/proc/self/ns/pid").st_ino
+
+
+def _id_inside(pid: int, space: int) -> int | None:
+    """The id that a process has in the pid namespace with that inode number, which is its own; else None."""
+    try:
+        if os.readlink(f"/proc/{pid}/ns/pid") != f"pid:[{space}]":
+            return None
+        with open(f"/proc/{pid}/status", "rb") as file:
+            found = next((line for line in file if line.startswith(b"NSpid:")), None)
+    except OSError:
+        return None
+    return int(found.split()[-1]) if found else None
 
 
 def command(pid: int) -> str:
@@ -105,32 +164,42 @@ def command(pid: int) -> str:
     return " ".join(word.decode("utf-8", "backslashreplace") for word in words).strip() or "?"
 
 
+def _proc_is_own() -> bool:
+    """Whether /proc has the ids of this process's own pid namespace: after unshare(1) it may be another's."""
+    try:
+        return os.readlink("/proc/self") == str(os.getpid())
+    except OSError:
+        return False
+
+
 def _pids() -> Iterator[int]:
+    """The ids of all other processes; none where /proc has those of another pid namespace."""
     own = os.getpid()
-    return (int(name) for name in os.listdir("/proc") if name.isdecimal() and int(name) != own)
+    return (pid for pid in _listed() if pid != own) if _proc_is_own() else iter(())
 
 
-def kill_until_gone(find: Callable[[], Iterable[int]], patience: float = 5.0) -> int:
-    """Kills what ``find`` finds, again and again until it finds nothing: processes may be forking meanwhile.
+def _listed() -> Iterator[int]:
+    return (int(name) for name in os.listdir("/proc") if name.isdecimal())
+
+
+def kill_until_gone(is_meant: Callable[[int], bool], patience: float = 5.0) -> int:
+    """Kills the processes that are meant, again and again until there is none: they may be forking meanwhile.
 
     Returns how many were killed. Raises LabError when some are still there after ``patience`` seconds.
     """
     killed: set[int] = set()
     deadline = time.monotonic() + patience
     pause = 0.001
-    while found := set(find()):
-        for pid in found:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
-            except PermissionError:
-                raise LabError(
-                    f"process {pid} ({command(pid)}) may not be killed: it belongs to another user"
-                ) from None
-        killed |= found
+    while found := list(islice(filter(is_meant, _pids()), _AT_ONCE)):
+        with ExitStack() as opened:
+            # All are held before the first is killed: whoever waits for it might end by itself meanwhile.
+            held = {pid: descriptor for pid in found if (descriptor := _hold(pid, opened)) is not None}
+            for pid, descriptor in held.items():
+                if is_meant(pid):
+                    _kill(pid, descriptor)
+        killed.update(found)
         if time.monotonic() > deadline:
-            listed = ", ".join(f"{pid} ({command(pid)})" for pid in sorted(found))
+            listed = ", ".join(f"{pid} ({command(pid)})" for pid in found)
             raise LabError(f"killed, and still there after {patience:.0f} s: {listed}")
         time.sleep(pause)
         pause = min(pause * 2, 0.05)
@@ -139,14 +208,34 @@ def kill_until_gone(find: Callable[[], Iterable[int]], patience: float = 5.0) ->
 
 def kill(holder: Holder) -> None:
     """Kills that process and no other, and returns when it is gone."""
+    pid = holder.local
+    if pid is None or not holder.alive:
+        return
+    if not _proc_is_own():
+        raise LabError("/proc is that of another pid namespace: mount this one's before taking a lab down")
+    with ExitStack() as opened:
+        descriptor = _hold(pid, opened)
+        if descriptor is not None and holder.alive:
+            _kill(pid, descriptor)
+            select.select([descriptor], [], [], 5)
+
+
+def _hold(pid: int, opened: ExitStack) -> int | None:
+    """A descriptor of that process; None where there is none. What is asked about the id afterwards is true of it."""
     try:
-        descriptor = os.pidfd_open(holder.pid)
+        return opened.enter_context(open(os.pidfd_open(pid), closefd=True)).fileno()
+    except ProcessLookupError:
+        return None
+
+
+def _kill(pid: int, descriptor: int) -> None:
+    """Kills that process. Raises LabError where that is forbidden."""
+    try:
+        signal.pidfd_send_signal(descriptor, signal.SIGKILL)
     except ProcessLookupError:
         return
-    with open(descriptor, closefd=True):
-        if holder.alive:  # asked when the descriptor is held: the id cannot pass to another process any more
-            signal.pidfd_send_signal(descriptor, signal.SIGKILL)
-            select.select([descriptor], [], [], 5)
+    except PermissionError:
+        raise LabError(f"process {pid} ({command(pid)}) may not be killed: it belongs to another user") from None
 
 
 def popen(

@@ -2,30 +2,45 @@
 
 The file is written when the lab is complete, and is only ever as true as its holder is alive: a holder that was killed
 took its namespaces along, and ``sweep`` removes the file, and what was started in the lab and outlived it.
+
+The files are in a directory that the registry made and marked, and that its user alone may enter. Nothing is read or
+removed there but regular files of that user which say what a lab's file says: whatever else turns up stays. The holder
+keeps its file locked, so that a lab is known to be alive also from another pid namespace, where its process id means
+nothing.
 """
 
 from __future__ import annotations
 
+import fcntl
+import gc
 import json
 import os
+import re
 import signal
 import stat
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from .child import fork, outlive_parent
 from .errors import LabError
 from .lab import Lab
-from .processes import Holder, kill, kill_until_gone, orphans, processes_inside
+from .processes import Holder, kill, kill_until_gone, orphaned, process_inside
 from .topology import Topology
 from .world import World
 
 DIRECTORY = "NETINSPECT_LAB_DIRECTORY"
-"""The environment variable that puts the files elsewhere."""
-_BUILD_PATIENCE = 600
+"""The environment variable that puts the files elsewhere: into a directory of their own below it."""
+OWN = "netinspect-labs"
+"""That directory's name."""
+MARKER = ".netinspect-labs"
+"""The file that marks a directory as a registry's."""
+_MARK = b"The labs that are up, one file each. Made, and emptied, by `netinspect lab`.\n"
+_LARGEST = 1 << 24
+"""Bytes of a lab's file: one of 10,000 hosts takes 2 MB."""
+_LONGEST_NAME = 100
 
 
 class State(NamedTuple):
@@ -46,37 +61,246 @@ class State(NamedTuple):
         """A path that opens the host's network namespace."""
         if host not in self.hosts:
             raise LabError(f"lab {self.name} has no host {host!r}: it has {', '.join(self.hosts)}")
-        return f"/proc/{self.holder.pid}/fd/{self.hosts[host]['descriptor']}"
+        return self.descriptor(self.hosts[host]["descriptor"])
+
+    def descriptor(self, number: int) -> str:
+        """A path that opens one of the holder's descriptors. Raises LabError where the holder cannot be reached."""
+        pid = self.holder.local
+        if pid is None:
+            raise LabError(
+                f"lab {self.name} is held by process {self.holder.pid} of another pid namespace, which is not visible "
+                "here: use it from there"
+            )
+        return f"/proc/{pid}/fd/{number}"
+
+    @classmethod
+    def parse(cls, data: Any) -> State:
+        """What a lab's file says. Raises ValueError for anything else."""
+        if not isinstance(data, dict) or set(data) != set(cls._fields):
+            raise ValueError("not a lab's file")
+        holder, hosts, roles = data["holder"], data["hosts"], data["roles"]
+        if not (
+            isinstance(data["name"], str)
+            and isinstance(data["topology"], str)
+            and _are(int, holder)
+            and 2 <= len(holder) <= 3
+            and isinstance(data["created"], (int, float))
+            and isinstance(data["user"], (int, type(None)))
+            and isinstance(hosts, dict)
+            and all(map(_is_host, hosts.values()))
+            and isinstance(roles, dict)
+            and all(_are(str, players) for players in roles.values())
+        ):
+            raise ValueError("not a lab's file")
+        return cls(**{**data, "holder": Holder(*holder)})
+
+
+def _are(kind: type, items: Any) -> bool:
+    return isinstance(items, list) and all(type(item) is kind for item in items)
+
+
+def _is_host(host: Any) -> bool:
+    return (
+        isinstance(host, dict)
+        and set(host) == {"descriptor", "interfaces", "addresses"}
+        and type(host["descriptor"]) is int
+        and isinstance(host["interfaces"], dict)
+        and _are(int, list(host["interfaces"].values()))
+        and _are(str, host["addresses"])
+    )
 
 
 def directory() -> Path:
-    """Where the files are: below /run for root, else in the user's runtime directory or, without one, below /tmp.
-
-    Raises LabError where that is not ours alone.
-    """
+    """Where the files are: below /run for root, else in the user's runtime directory or, without one, below /tmp."""
     chosen = os.environ.get(DIRECTORY)
     uid = os.geteuid()
     if chosen:
-        path = Path(chosen)
-    elif uid == 0:
-        path = Path("/run/netinspect/labs")
-    else:
-        runtime = os.environ.get("XDG_RUNTIME_DIR")
-        path = Path(runtime, "netinspect-labs") if runtime else Path(f"/tmp/netinspect-labs-{uid}")
+        return Path(chosen, OWN)
+    if uid == 0:
+        return Path("/run/netinspect/labs")
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    return Path(runtime, OWN) if runtime else Path(f"/tmp/{OWN}-{uid}")
+
+
+class Registry:
+    """The directory, open: its files are reached by its descriptor, whatever becomes of its path meanwhile."""
+
+    def __init__(self) -> None:
+        """Makes and marks the directory where there is none. Raises LabError where it is not ours alone."""
+        path = directory()
+        chosen = os.environ.get(DIRECTORY)
+        try:
+            if chosen:
+                Path(chosen).mkdir(mode=0o700, parents=True, exist_ok=True)
+                _check_owner(Path(chosen), os.lstat(chosen), 0o022)
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            status = path.lstat()
+            _check_owner(path, status, 0o077)
+            self.path = path
+            self.descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError as error:
+            raise LabError(f"{path}: {error.strerror}; set {DIRECTORY} to a directory of yours") from None
+        try:
+            opened = os.fstat(self.descriptor)
+            if (opened.st_dev, opened.st_ino) != (status.st_dev, status.st_ino):
+                raise LabError(f"{path} was replaced while it was being opened")
+            self._mark()
+        except BaseException:
+            self.close()
+            raise
+
+    def _mark(self) -> None:
+        names = os.listdir(self.descriptor)
+        if MARKER in names:
+            return
+        foreign = [name for name in names if self.entry(name) is None and not _is_draft(name)]
+        if foreign:
+            raise LabError(
+                f"{self.path} has files that are no lab's, such as {foreign[0]!r}: set {DIRECTORY} to another directory"
+            )
+        with suppress(FileExistsError):
+            marker = os.open(MARKER, _NEW_FILE, 0o600, dir_fd=self.descriptor)
+            with open(marker, "wb") as file:
+                file.write(_MARK)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets go of it."""
+        os.close(self.descriptor)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else writes or removes files meanwhile: a name stays with its lab."""
+        again = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self.descriptor)
+        try:
+            fcntl.flock(again, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(again)
+
+    def entries(self) -> list[Entry]:
+        """The labs' files, by name."""
+        found = (self.entry(name) for name in sorted(os.listdir(self.descriptor)))
+        return [entry for entry in found if entry is not None]
+
+    def entry(self, name: str) -> Entry | None:
+        """The lab's file of that name; None where it is no lab's file."""
+        stem, dot, suffix = name.rpartition(".")
+        if not dot or suffix != "json" or not is_name(stem):
+            return None
+        try:
+            opened = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self.descriptor)
+        except OSError:
+            return None
+        try:
+            status = os.fstat(opened)
+            if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_size > _LARGEST:
+                return None
+            with open(opened, "rb", closefd=False) as file:
+                state = State.parse(json.loads(file.read(_LARGEST)))
+            return Entry(state, _is_locked(opened)) if state.name == stem else None
+        except (OSError, ValueError, RecursionError):
+            return None
+        finally:
+            os.close(opened)
+
+    def remove(self, name: str, holder: Holder) -> bool:
+        """Removes a lab's file, if it is still that lab's: the name may have gone to another meanwhile."""
+        with self.alone():
+            entry = self.entry(f"{name}.json")
+            if entry is None or entry.state.holder != holder:
+                return False
+            os.unlink(f"{name}.json", dir_fd=self.descriptor)
+        return True
+
+    def register(self, lab: Lab[Any], wanted: str, may_number: bool) -> int:
+        """Writes the lab's file, whole or not at all, under a name that no other lab has.
+
+        Returns a descriptor: the lab counts as alive for as long as it is open. Raises LabError.
+        """
+        holder = Holder.current()
+        draft = f".draft-{holder.space}-{holder.pid}-{holder.start}"
+        opened = os.open(draft, _NEW_FILE, 0o600, dir_fd=self.descriptor)
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX)
+            number = 1
+            while True:
+                name = wanted if number == 1 else f"{wanted}-{number}"
+                lab.name = name
+                lab.mark = holder.mark(name)
+                os.ftruncate(opened, 0)
+                os.pwrite(opened, json.dumps(_state(lab)._asdict()).encode(), 0)
+                try:
+                    with self.alone():
+                        os.link(draft, f"{name}.json", src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
+                    return opened
+                except FileExistsError:
+                    if not may_number:
+                        raise LabError(f"a lab {name!r} is up already: take it down, or give another name") from None
+                    number += 1
+        except BaseException:
+            os.close(opened)
+            raise
+        finally:
+            os.unlink(draft, dir_fd=self.descriptor)
+
+    def remove_drafts(self) -> int:
+        """Removes what processes left that were killed while they wrote a lab's file; returns how many."""
+        removed = 0
+        for name in filter(_is_draft, os.listdir(self.descriptor)):
+            space, pid, start = map(int, name.split("-")[1:])
+            with suppress(OSError):
+                status = os.lstat(name, dir_fd=self.descriptor)
+                mine = stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid()
+                if mine and not Holder(pid, start, space).may_be_alive:
+                    os.unlink(name, dir_fd=self.descriptor)
+                    removed += 1
+        return removed
+
+
+class Entry(NamedTuple):
+    """A lab's file."""
+
+    state: State
+    locked: bool
+    """Whether somebody keeps it locked: its holder."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether the lab is up."""
+        return self.locked or self.state.holder.alive
+
+
+_NEW_FILE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def _check_owner(path: Path, status: os.stat_result, refused: int) -> None:
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & refused:
+        who = "only you may enter" if refused & 0o055 else "only you may write to"
+        raise LabError(f"{path} is not a directory that {who}; set {DIRECTORY} to one")
+
+
+def _is_locked(opened: int) -> bool:
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = path.lstat()
-    except OSError as error:
-        raise LabError(f"{path}: {error.strerror}; set {DIRECTORY} to a directory of yours") from None
-    if not stat.S_ISDIR(status.st_mode) or status.st_uid != uid or status.st_mode & 0o022:
-        raise LabError(f"{path} is not a directory that only you may write to; set {DIRECTORY} to one")
-    return path
+        fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    return False
+
+
+def _is_draft(name: str) -> bool:
+    return re.fullmatch(r"\.draft(-[0-9]{1,20}){3}", name, re.ASCII) is not None
 
 
 def labs() -> list[State]:
     """The labs that are up, by name."""
-    found = (_read(path) for path in sorted(directory().glob("*.json")))
-    return [state for state in found if state is not None and state.holder.alive]
+    with Registry() as registry:
+        return [entry.state for entry in registry.entries() if entry.alive]
 
 
 def find(name: str) -> State:
@@ -87,30 +311,34 @@ def find(name: str) -> State:
     return up[name]
 
 
-def _read(path: Path) -> State | None:
-    try:
-        data = json.loads(path.read_text("utf-8"))
-        return State(**{**data, "holder": Holder(*data["holder"])})
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
+def is_name(name: str) -> bool:
+    """Whether a lab may be called so: letters, digits, dots, dashes and underscores."""
+    return re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,%d}" % (_LONGEST_NAME - 1), name) is not None
+
+
+def _name_after(topology: str) -> str:
+    """A name for a lab of that topology, whose own may be that of any file."""
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", topology).lstrip(".-")[: _LONGEST_NAME - 10]
+    return name or "lab"
 
 
 def up(topology: Topology, name: str | None = None) -> State:
     """Brings up a lab that stays until ``down``. Raises LabError or TopologyError; nothing is left behind then."""
-    if name is not None and (not name or name.startswith((".", "-")) or not _plain(name)):
-        raise LabError(f"{name!r} is no name for a lab: letters, digits, dots, dashes and underscores")
-    place = directory()
+    if name is not None and not is_name(name):
+        raise LabError(
+            f"{name!r} is no name for a lab: letters, digits, dots, dashes and underscores, {_LONGEST_NAME} at most"
+        )
     sweep()
     told, tell = os.pipe()
     go, let_go = os.pipe()
-    child = fork()
-    if child == 0:
-        os.close(told)
-        os.close(let_go)
-        try:
-            _hold(topology, name, place, tell, go)
-        finally:
-            os._exit(0)
+    with Registry() as registry:
+        child = fork()
+        if child == 0:
+            try:
+                _leave_the_caller(tell, go, registry.descriptor)
+                _hold(topology, name, registry, tell, go)
+            finally:
+                os._exit(0)
     os.close(tell)
     os.close(go)
     with open(told, encoding="utf-8") as answer, open(let_go, "wb") as permission:
@@ -124,58 +352,52 @@ def up(topology: Topology, name: str | None = None) -> State:
     return find(result["name"])
 
 
-def _plain(name: str) -> bool:
-    return all(character.isascii() and (character.isalnum() or character in "._-") for character in name)
+def _leave_the_caller(*kept: int) -> None:
+    """Lets go of what a holder inherits and its caller may want back: terminal, directory, all descriptors but these.
 
-
-def _hold(topology: Topology, name: str | None, place: Path, tell: int, go: int) -> None:
-    """The holder: builds, says so, and waits to be killed. Dies with the command that started it until told to stay."""
+    A lock that the caller holds would stay held, a pipe would not end, a file system could not be unmounted.
+    """
+    # Nothing that exists by now is ever finalized here: an object would close a number that is another's then.
+    gc.freeze()
     os.setsid()
+    os.chdir("/")
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) not in kept:
+            with suppress(OSError):  # that of the listing is closed already
+                os.close(int(name))
     nothing = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(nothing, standard)
-    path = None
+    if nothing > 2:
+        os.close(nothing)
+
+
+def _hold(topology: Topology, name: str | None, registry: Registry, tell: int, go: int) -> None:
+    """The holder: builds, says so, and waits to be killed. Dies with the command that started it until told to stay."""
+    registered = None
     try:
         with open(tell, "w", encoding="utf-8") as answer:
             try:
                 lab: Lab[Any] = Lab(topology, name=name)
-                path = _register(lab, name or topology.name, name is None, place)
+                registry.register(lab, name or _name_after(topology.name), name is None)
+                registered = lab.name
             except Exception as error:
                 json.dump({"error": str(error)}, answer)
                 return
-            print(json.dumps({"name": path.stem}), file=answer, flush=True)
+            print(json.dumps({"name": lab.name}), file=answer, flush=True)
             if os.read(go, 1) != b"+":
                 return
-            path_kept, path = path, None
+            stays, registered = registered, None
             outlive_parent()
             print(file=answer, flush=True)
+        os.close(go)
         signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM,))
         signal.sigwait((signal.SIGTERM,))
-        path_kept.unlink(missing_ok=True)
+        registry.remove(stays, Holder.current())
         lab.close()
     finally:
-        if path is not None:
-            path.unlink(missing_ok=True)
-
-
-def _register(lab: Lab[Any], wanted: str, may_number: bool, place: Path) -> Path:
-    """Writes the lab's file, whole or not at all, under a name that no other lab has."""
-    number = 1
-    while True:
-        name = wanted if number == 1 else f"{wanted}-{number}"
-        lab.name = name
-        lab.mark = Holder.current().mark(name)
-        path, draft = place / f"{name}.json", place / f".{name}.{os.getpid()}"
-        draft.write_text(json.dumps(_state(lab)._asdict()), "utf-8")
-        try:
-            os.link(draft, path)
-            return path
-        except FileExistsError:
-            if not may_number:
-                raise LabError(f"a lab {name!r} is up already: take it down, or give another name") from None
-            number += 1
-        finally:
-            draft.unlink()
+        if registered is not None:
+            registry.remove(registered, Holder.current())
 
 
 def _state(lab: Lab[Any]) -> State:
@@ -193,7 +415,7 @@ def _state(lab: Lab[Any]) -> State:
 
 def attach(state: State, hosts: Callable[[str], bool] = lambda name: True) -> Lab[Any]:
     """A lab object for a lab that another process holds; closing it leaves that lab up."""
-    user = None if state.user is None else _open(f"/proc/{state.holder.pid}/fd/{state.user}", state)
+    user = None if state.user is None else _open(state.descriptor(state.user), state)
     lab: Lab[Any] = Lab(name=state.name, world=World(user))
     lab.mark = state.holder.mark(state.name)
     lab.roles = {role: tuple(players) for role, players in state.roles.items()}
@@ -210,7 +432,7 @@ def attach(state: State, hosts: Callable[[str], bool] = lambda name: True) -> La
 def enter(state: State, host: str) -> None:
     """Moves this process into a host's namespace for good."""
     namespace = _open(state.path(host), state)
-    user = None if state.user is None else _open(f"/proc/{state.holder.pid}/fd/{state.user}", state)
+    user = None if state.user is None else _open(state.descriptor(state.user), state)
     try:
         World(user).enter(namespace)
     except OSError as error:
@@ -219,29 +441,40 @@ def enter(state: State, host: str) -> None:
 
 def _open(path: str, state: State) -> int:
     try:
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        opened = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         raise LabError(f"lab {state.name} is being taken down") from None
     except OSError as error:
         raise LabError(f"lab {state.name}: {path}: {error.strerror}") from None
+    if not state.holder.alive:  # asked afterwards: another process may have got its id
+        os.close(opened)
+        raise LabError(f"lab {state.name} is being taken down")
+    return opened
 
 
 def down(state: State) -> None:
-    """Takes a lab down: kills what runs in it, then its holder. Doing so twice does no harm."""
+    """Takes a lab down: kills what runs in it, then its holder. Doing so twice does no harm.
+
+    Raises LabError where its holder is in a pid namespace that is not visible here.
+    """
     held = []
     try:
+        if state.holder.may_be_alive:
+            state.descriptor(0)  # raises where it cannot be reached
         for name in state.hosts:
             with suppress(LabError):
                 held.append(_open(state.path(name), state))
         # While a namespace is held here its inode number is its own: processes are told by it.
         inodes = {os.fstat(descriptor).st_ino for descriptor in held}
-        kill_until_gone(lambda: (pid for pid in processes_inside(inodes) if pid != state.holder.pid))
+        holder = state.holder.local
+        kill_until_gone(lambda pid: pid != holder and process_inside(pid, inodes))
     finally:
         for descriptor in held:
             os.close(descriptor)
     kill(state.holder)
-    _remove(directory() / f"{state.name}.json", state.holder)
-    kill_until_gone(orphans)
+    with Registry() as registry:
+        registry.remove(state.name, state.holder)
+    kill_until_gone(orphaned)
 
 
 def sweep() -> int:
@@ -249,24 +482,9 @@ def sweep() -> int:
 
     Returns how many files and processes that were.
     """
-    removed = 0
-    for path in directory().iterdir():
-        if path.suffix == ".json" and not path.name.startswith("."):
-            state = _read(path)
-            if state is None or not state.holder.alive:
-                removed += _remove(path, state.holder if state else None)
-        elif path.name.startswith("."):
-            pid = path.name.rpartition(".")[2]
-            if not pid.isdecimal() or not Path(f"/proc/{pid}").exists():
-                path.unlink(missing_ok=True)
-                removed += 1
-    return removed + kill_until_gone(orphans)
-
-
-def _remove(path: Path, holder: Holder | None) -> bool:
-    """Removes a lab's file, if it is still that lab's: the name may have gone to another meanwhile."""
-    state = _read(path)
-    if (state.holder if state else None) != holder:
-        return False
-    path.unlink(missing_ok=True)
-    return True
+    with Registry() as registry:
+        removed = registry.remove_drafts()
+        for state, locked in registry.entries():
+            if not locked and not state.holder.may_be_alive:
+                removed += registry.remove(state.name, state.holder)
+    return removed + kill_until_gone(orphaned)

@@ -7,6 +7,7 @@ headers, keys, inline tables and arrays, and skips strings and comments (TOML 1.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 
 Path = tuple[str | int, ...]
 
@@ -35,6 +36,7 @@ class _Scanner:
         self.text = text
         self.at = 0
         self.found: dict[Path, int] = {}
+        self._ends = [match.start() for match in re.finditer("\n", text)]
         self._tables: dict[Path, int] = {}
 
     def document(self) -> None:
@@ -116,7 +118,7 @@ class _Scanner:
                 self.at += 1
 
     def _note(self, path: Path, at: int) -> None:
-        line = self.text.count("\n", 0, at) + 1
+        line = bisect_left(self._ends, at) + 1
         for size in range(1, len(path) + 1):
             self.found.setdefault(path[:size], line)
 

@@ -23,6 +23,8 @@ TRANSPORTS = ("tcp", "udp")
 DROP_HOOKS = ("forward", "input")
 JOIN_MODES = ("include", "exclude")
 FILL_KINDS = ("sockets", "routes", "flows")
+MOST_FILLED = 20_000_000
+_LONGEST_NAME = 64
 
 
 @dataclass(frozen=True)
@@ -169,8 +171,8 @@ def complaints(topology: Topology, known: dict[str, set[str]] | None = None) -> 
     """Where and what makes no sense."""
     interfaces = {host: set(names) for host, names in (known or {}).items()}
     for host, spec in topology.hosts.items():
-        if not host or not host.isprintable() or any(character in host for character in " /:"):
-            yield ("hosts", host), "a host's name has no blank, slash or colon"
+        if not 0 < len(host) <= _LONGEST_NAME or not host.isprintable() or any(c in host for c in " /:"):
+            yield ("hosts", host), f"a host's name has no blank, slash or colon, and {_LONGEST_NAME} letters at most"
         interfaces.setdefault(host, set()).update(
             name for name, interface in spec.interfaces.items() if interface.bridge is not None
         )
@@ -178,13 +180,13 @@ def complaints(topology: Topology, known: dict[str, set[str]] | None = None) -> 
         for end, (host, name) in enumerate(link.ends):
             place: Place = ("links", number, "ends", end)
             if host not in interfaces:
-                yield place, f"there is no host {host!r}"
+                yield place, f"there is no host {shown(host)}"
                 continue
             complaint = _interface_name(name)
             if complaint:
                 yield place, complaint
             if name in interfaces[host]:
-                yield place, f"{host} has an interface {name!r} already"
+                yield place, f"{host} has an interface {shown(name)} already"
             interfaces[host].add(name)
         if complaint := _mtu(link.mtu):
             yield ("links", number, "mtu"), complaint
@@ -194,13 +196,15 @@ def complaints(topology: Topology, known: dict[str, set[str]] | None = None) -> 
     for role, hosts in topology.roles.items():
         for host in hosts:
             if host not in interfaces:
-                yield ("roles", role), f"there is no host {host!r}"
+                yield ("roles", role), f"there is no host {shown(host)}"
 
 
 def _host_complaints(spec: HostSpec, interfaces: set[str]) -> Iterator[tuple[Place, str]]:
-    for name in spec.sysctls:
-        if not name.startswith(("net.", "net/")) or ".." in name:
+    for name, value in spec.sysctls.items():
+        if not name.startswith(("net.", "net/")) or ".." in name or not name.isprintable():
             yield ("sysctls", name), "only sysctls below net. belong to a network namespace"
+        if not all(character.isprintable() or character == "\t" for character in value):
+            yield ("sysctls", name), "a value is one line"
     for name, interface in spec.interfaces.items():
         place: Place = ("interfaces", name)
         if complaint := _interface_name(name) or _mtu(interface.mtu):
@@ -212,7 +216,7 @@ def _host_complaints(spec: HostSpec, interfaces: set[str]) -> Iterator[tuple[Pla
                 yield (*place, "addresses", number), complaint
         for number, port in enumerate(interface.bridge or ()):
             if port not in interfaces:
-                yield (*place, "bridge", number), f"there is no interface {port!r}"
+                yield (*place, "bridge", number), f"there is no interface {shown(port)}"
     for kind, items in (
         ("routes", spec.routes),
         ("rules", spec.rules),
@@ -227,7 +231,7 @@ def _host_complaints(spec: HostSpec, interfaces: set[str]) -> Iterator[tuple[Pla
             for key in ("interface", "out", "into", "iif"):
                 used = getattr(item, key, None)
                 if used is not None and used not in interfaces | {"lo"}:
-                    yield (kind, number, key), f"there is no interface {used!r}"
+                    yield (kind, number, key), f"there is no interface {shown(used)}"
 
 
 Complaints = Iterator[tuple[Place, str]]
@@ -239,7 +243,7 @@ def _route(route: Route) -> Complaints:
         return
     family = destination(route.to).version
     if route.type not in ROUTE_TYPES:
-        yield ("type",), f"{route.type!r} is none of {', '.join(ROUTE_TYPES)}"
+        yield ("type",), f"{shown(route.type)} is none of {', '.join(ROUTE_TYPES)}"
     elif route.type == "unicast" and not (route.via or route.interface or route.nexthops):
         yield (), "a route needs via, interface or nexthops"
     elif route.type != "unicast" and (route.via or route.nexthops):
@@ -254,6 +258,7 @@ def _route(route: Route) -> Complaints:
     for number, hop in enumerate(route.nexthops):
         if not 1 <= hop.weight <= 256:
             yield ("nexthops", number, "weight"), "a weight is 1 to 256"
+    yield from _numbers(route, "metric")
     if not 1 <= route.table < 1 << 32:
         yield ("table",), "a table's number is 1 to 4294967295"
     if complaint := _mtu(route.mtu):
@@ -261,18 +266,36 @@ def _route(route: Route) -> Complaints:
 
 
 def _rule(rule: Rule) -> Complaints:
+    versions = set()
     for key, text in (("source", rule.source), ("to", rule.to)):
-        if text is not None and (complaint := _parses(ip_network, text, "a prefix")):
+        if text is None:
+            continue
+        if complaint := _parses(ip_network, text, "a prefix"):
             yield (key,), complaint
+        else:
+            versions.add(ip_network(text).version)
+    if len(versions) > 1:
+        yield ("to",), "source and to are of one family"
     if rule.action not in RULE_ACTIONS:
-        yield ("action",), f"{rule.action!r} is none of {', '.join(RULE_ACTIONS)}"
+        yield ("action",), f"{shown(rule.action)} is none of {', '.join(RULE_ACTIONS)}"
+    elif not 1 <= rule.table < 1 << 32:
+        yield ("table",), "a table's number is 1 to 4294967295"
+    yield from _numbers(rule, "priority", "mark")
     yield from _family(rule.family)
+
+
+def _numbers(record: Route | Rule, *keys: str) -> Complaints:
+    """What the kernel has 32 bits for."""
+    for key in keys:
+        value = getattr(record, key)
+        if value is not None and not 0 <= value < 1 << 32:
+            yield (key,), f"a {key} is 0 to 4294967295"
 
 
 def _nat(nat: Nat) -> Complaints:
     yield from _family(nat.family)
     if nat.kind not in NAT_KINDS:
-        yield ("kind",), f"{nat.kind!r} is none of {', '.join(NAT_KINDS)}"
+        yield ("kind",), f"{shown(nat.kind)} is none of {', '.join(NAT_KINDS)}"
         return
     if nat.kind in ("snat", "dnat"):
         if nat.to is None:
@@ -286,15 +309,18 @@ def _nat(nat: Nat) -> Complaints:
         yield (wrong,), f"{nat.kind} is done where packets {'leave' if wrong == 'into' else 'come in'}"
     if nat.to is not None and (complaint := _address(nat.to, nat.family)):
         yield ("to",), complaint
-    if nat.source is not None and (complaint := _parses(ip_network, nat.source, "a prefix")):
-        yield ("source",), complaint
+    if nat.source is not None:
+        if complaint := _parses(ip_network, nat.source, "a prefix"):
+            yield ("source",), complaint
+        elif ip_network(nat.source).version != nat.family:
+            yield ("source",), f"{shown(nat.source)} is not of family {nat.family}"
     yield from _transport(nat.protocol, port=nat.port, to_port=nat.to_port)
 
 
 def _drop(drop: Drop) -> Complaints:
     yield from _family(drop.family)
     if drop.hook not in DROP_HOOKS:
-        yield ("hook",), f"{drop.hook!r} is none of {', '.join(DROP_HOOKS)}"
+        yield ("hook",), f"{shown(drop.hook)} is none of {', '.join(DROP_HOOKS)}"
     yield from _transport(drop.protocol, port=drop.port, source_port=drop.source_port)
 
 
@@ -304,9 +330,9 @@ def _join(join: Join) -> Complaints:
         return
     group = ip_address(join.group)
     if not group.is_multicast:
-        yield ("group",), f"{join.group!r} is not a multicast address"
+        yield ("group",), f"{shown(join.group)} is not a multicast address"
     if join.mode not in JOIN_MODES:
-        yield ("mode",), f"{join.mode!r} is none of {', '.join(JOIN_MODES)}"
+        yield ("mode",), f"{shown(join.mode)} is none of {', '.join(JOIN_MODES)}"
     elif join.mode == "include" and not join.sources:
         yield (), "include needs sources"
     for number, source in enumerate(join.sources):
@@ -316,9 +342,9 @@ def _join(join: Join) -> Complaints:
 
 def _fill(fill: Fill) -> Complaints:
     if fill.kind not in FILL_KINDS:
-        yield ("kind",), f"{fill.kind!r} is none of {', '.join(FILL_KINDS)}"
-    if fill.count < 0:
-        yield ("count",), "a count is not negative"
+        yield ("kind",), f"{shown(fill.kind)} is none of {', '.join(FILL_KINDS)}"
+    if not 0 <= fill.count <= MOST_FILLED:
+        yield ("count",), f"a count is 0 to {MOST_FILLED}"
 
 
 _CHECKS: dict[str, Any] = {
@@ -333,7 +359,7 @@ _CHECKS: dict[str, Any] = {
 
 def _transport(protocol: str | None, **ports: int | None) -> Complaints:
     if protocol is not None and protocol not in TRANSPORTS:
-        yield ("protocol",), f"{protocol!r} is none of {', '.join(TRANSPORTS)}"
+        yield ("protocol",), f"{shown(protocol)} is none of {', '.join(TRANSPORTS)}"
     for key, number in ports.items():
         if number is not None and protocol is None:
             yield (key,), "a port needs a protocol"
@@ -348,12 +374,12 @@ def _family(family: int) -> Complaints:
 
 def _interface_name(name: str) -> str | None:
     if (
-        not 0 < len(name.encode()) < 16
+        not 0 < len(name.encode("utf-8", "surrogateescape")) < 16
         or not name.isprintable()
-        or any(c in "/: " for c in name)
+        or any(c in "/: %" for c in name)
         or name in (".", "..")
     ):
-        return f"{name!r} is no name for an interface: 1 to 15 bytes, no blank, slash or colon"
+        return f"{shown(name)} is no name for an interface: 1 to 15 bytes, no blank, slash, colon or percent sign"
     return None
 
 
@@ -362,17 +388,30 @@ def _mtu(mtu: int | None) -> str | None:
 
 
 def _parses(parse: Any, text: str, what: str) -> str | None:
+    if "%" in text:  # ipaddress takes a scope, for which a topology has a key of its own: the interface
+        return f"{shown(text)} is not {what}: it has a scope"
     try:
         parse(text)
     except ValueError as error:
-        return f"{text!r} is not {what}: {error}"
+        return f"{shown(text)} is not {what}" + (f": {error}" if len(text) <= _LONGEST_NAME else "")
     return None
+
+
+def shown(value: object) -> str:
+    """A value for a message: its beginning, where it is long."""
+    if isinstance(value, int) and value.bit_length() > 200:
+        return f"a number of {value.bit_length()} bits"
+    if isinstance(value, str):
+        value = value if len(value) <= _LONGEST_NAME else value[: _LONGEST_NAME - 1] + "…"
+        return repr(value)
+    text = repr(value)
+    return text if len(text) <= _LONGEST_NAME else text[: _LONGEST_NAME - 1] + "…"
 
 
 def _address(text: str, family: int) -> str | None:
     if complaint := _parses(ip_address, text, "an address"):
         return complaint
-    return None if ip_address(text).version == family else f"{text!r} is not an IPv{family} address"
+    return None if ip_address(text).version == family else f"{shown(text)} is not an IPv{family} address"
 
 
 def destination(to: str) -> Any:
@@ -384,5 +423,6 @@ def describe(place: Place) -> str:
     """A place as TOML writes it: ``hosts.gateway.routes[0].via``."""
     text = ""
     for part in place:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+        name = str(part) if len(str(part)) <= _LONGEST_NAME else f"{str(part)[: _LONGEST_NAME - 1]}…"
+        text += f"[{part}]" if isinstance(part, int) else f".{name}" if text else name
     return text or "the topology"

@@ -154,7 +154,10 @@ def scenario(name: str) -> ModuleType:
     if spec is None or spec.loader is None or not path.is_file():
         raise LabError(f"no scenario {name!r}: give one of {', '.join(scenario_names())}, or the path of a Python file")
     module = module_from_spec(spec)
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise LabError(f"{path}: {type(error).__name__}: {error}") from error
     for attribute in ("NEEDS", "PACKETS", "SECONDS", "play"):
         if not hasattr(module, attribute):
             raise LabError(f"{path}: a scenario needs {attribute}")

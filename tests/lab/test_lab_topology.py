@@ -176,3 +176,74 @@ def test_the_topology_in_the_documentation_works(lab: LabFactory) -> None:
     net = lab(parse(example, "docs/testing.md", "example", {}))
     net.traffic("idle")
     net.router.assert_natted("10.1.0.2 -> 10.2.0.2", to="10.2.0.1")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x = " + "[" * 5000 + "]" * 5000,
+        "x = " + "{a=" * 5000 + "1" + "}" * 5000,
+        "[hosts.a]\n" + "a." * 5000 + "b = 1",
+        "[links]\n" + "x = " + "9" * 5000,
+        "[hosts.a.interfaces.lo]\nmtu = " + "9" * 4000,
+        "[hosts.a.interfaces.lo]\nmtu = -1",
+        "[hosts.a.interfaces.lo]\naddresses = ['fe80::1%eth0/64']",
+        "[hosts.a]\nroutes = [{ to = 'default', via = '10.0.0.1', metric = -1 }]",
+        "[hosts.a]\nroutes = [{ to = 'default', via = '10.0.0.1', metric = 4294967296 }]",
+        "[hosts.a]\nroutes = [{ to = 'default6', via = 'fe80::1%lo' }]",
+        "[hosts.a]\nroutes = [{ to = '" + "9" * 100_000 + "', via = '10.0.0.1' }]",
+        "[hosts.a]\nrules = [{ priority = -1 }]",
+        "[hosts.a]\nrules = [{ priority = 4294967296 }]",
+        "[hosts.a]\nrules = [{ priority = 1, mark = 4294967296 }]",
+        "[hosts.a]\nrules = [{ priority = 1, mark = -5 }]",
+        "[hosts.a]\nrules = [{ priority = 1, table = 4294967296 }]",
+        "[hosts.a]\nrules = [{ priority = 1, table = -1 }]",
+        "[hosts.a]\nrules = [{ priority = 1, source = '10.0.0.0/8', to = 'fd00::/8' }]",
+        "[hosts.a]\nrules = [{ priority = 1.5 }]",
+        "[hosts.a]\nrules = [{ priority = nan }]",
+        "[hosts.a]\nnat = [{ kind = 'masquerade', source = 'fd00::/8' }]",
+        "[hosts.a]\nnat = [{ kind = 'redirect', to_port = 80, protocol = 'tcp', port = 65536 }]",
+        "[hosts.a]\nfill = [{ kind = 'sockets', count = 99999999999999 }]",
+        "[hosts.a]\nsysctls = { 'net.ipv4.x' = \"a\\u0000b\" }",
+        '[hosts.a]\nsysctls = { "net.ipv4.\\u0000" = 1 }',
+        "[hosts.a]\nsysctls = { 'net.ipv4.x' = 1.5 }",
+        '[hosts."' + "a" * 5000 + '"]',
+        '[hosts."a\\nnetinspect: all is well"]',
+        '[hosts.a]\n"\\u001b[31m\\n" = 1',
+        '[roles]\n"\\n" = "\\n"',
+        "[hosts.a.interfaces.'eth%d']\nbridge = []",
+        'description = ["a"]',
+        "description = 2020-01-01",
+    ],
+    ids=lambda text: text.replace("\n", " ")[:60],
+)
+def test_extreme_values_are_one_short_line(text: str) -> None:
+    with pytest.raises(TopologyError) as caught:
+        parse(text, "my.toml", "my", {})
+    message = str(caught.value)
+    assert message.startswith("my.toml")
+    assert message.isprintable()
+    assert len(message) < 400
+
+
+def test_what_is_no_file_is_refused_and_never_waited_for(tmp_path: Path) -> None:
+    import os
+
+    os.mkfifo(tmp_path / "fifo.toml")
+    (tmp_path / "directory.toml").mkdir()
+    (tmp_path / "latin.toml").write_bytes(b"description = '\xe9'")
+    with open(tmp_path / "large.toml", "wb") as file:
+        file.truncate(1 << 33)
+    (tmp_path / "a\nb.toml").write_text("x = 1")
+    for name, message in (
+        ("fifo", "not a regular file"),
+        ("directory", "Is a directory"),
+        ("latin", "can't decode byte"),
+        ("large", "larger than"),
+        ("a\nb", r"a\\x0ab\.toml:1: x: not known here"),
+    ):
+        with pytest.raises(TopologyError, match=message):
+            load(str(tmp_path / f"{name}.toml"))
+    for name in ("/dev/zero", "/dev/null", "x\0.toml", "/" + "x" * 5000 + ".toml"):
+        with pytest.raises(TopologyError):
+            load(name)
