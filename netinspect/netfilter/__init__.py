@@ -1,1 +1,1 @@
-"""The nftables ruleset."""
+"""The ruleset of nftables: ``ruleset`` reads it, ``evaluate`` walks a ``packet`` through it."""

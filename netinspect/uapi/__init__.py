@@ -1,0 +1,1 @@
+"""Numbers of the kernel's interfaces, each module those of the header that it names."""
