@@ -25,7 +25,7 @@ class Environment:
     ) -> None:
         self.write = write
         self._error = error
-        self._complained: set[str] = set()
+        self._complained: set[tuple[str, ...]] = set()
         self.terminal = terminal
         self.columns = columns
 
@@ -35,15 +35,18 @@ class Environment:
 
         self._error(f"{printable(text)}\n".encode("utf-8", "backslashreplace"))
 
-    def complain(self, text: str) -> None:
-        """One line on standard error, with no control character in it; the same line is not said twice."""
-        if text in self._complained:
+    def complain(self, text: str, *details: str) -> None:
+        """One line on standard error, and one for each detail; the same is not written twice.
+
+        Whatever names the texts hold, they make no further lines, and no control character is written.
+        """
+        if (text, *details) in self._complained:
             return
-        self._complained.add(text)
+        self._complained.add((text, *details))
         from .engine.text import printable
 
-        lines = [printable(line) for line in text.split("\n")]
-        self._error(("netinspect: " + "\n".join(lines) + "\n").encode("utf-8", "backslashreplace"))
+        lines = "\n".join(map(printable, (text, *details)))
+        self._error(f"netinspect: {lines}\n".encode("utf-8", "backslashreplace"))
 
 
 _USUAL_COLUMNS = 80

@@ -15,9 +15,14 @@ class ExitStatus:
 
 
 class NetinspectError(Exception):
-    """Something the user can act on: its text is the one line that goes to standard error."""
+    """Something the user can act on: its text is the line that goes to standard error."""
 
     status = ExitStatus.FAILED
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The text as lines for standard error: names in it make no further ones."""
+        return (str(self),)
 
 
 class UsageError(NetinspectError):

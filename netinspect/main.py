@@ -102,7 +102,7 @@ def run(arguments: Sequence[str], environment: Environment) -> int:
     try:
         return _dispatch(arguments, environment)
     except NetinspectError as error:
-        environment.complain(str(error))
+        environment.complain(*error.lines)
         return _trouble(arguments) if error.status == ExitStatus.FAILED else error.status
     except KeyboardInterrupt:
         environment.complain("interrupted")

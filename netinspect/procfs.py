@@ -10,6 +10,7 @@ import os
 from _thread import allocate_lock, start_new_thread
 from itertools import compress
 
+from .engine.text import text as _text
 from .errors import NetinspectError
 
 TYPE_CHECKING = False
@@ -540,11 +541,6 @@ def _blocks(descriptor: int, limit: int) -> Iterator[bytes]:
     while limit > 0 and (block := os.read(descriptor, min(limit, 1 << 16))):
         yield block
         limit -= len(block)
-
-
-def _text(raw: bytes) -> str:
-    """Names are bytes to the kernel: what is not UTF-8 is shown as escapes, so JSON stays valid."""
-    return raw.decode("utf-8", "backslashreplace")
 
 
 def legacy_tables() -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..engine.places import EveryPlace, Place
+from ..engine.text import marked
 from ..errors import UsageError
 
 TYPE_CHECKING = False
@@ -76,4 +77,4 @@ def places_of(netns: str | Iterable[str] | None, all_netns: bool) -> Sequence[Pl
         return [Place()]
     if isinstance(netns, str):
         return [Place(netns)]
-    return [Place(name, name) for name in netns]
+    return [Place(name, marked(name)) for name in netns]

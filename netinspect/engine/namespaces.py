@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from ..errors import NamespaceError
+from .text import raw, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +28,9 @@ def open_namespace(name: str) -> int:
     if "/" in name:
         candidates = [name]
     else:
-        candidates = [f"{NAMED}/{name}"] + ([f"/proc/{name}/ns/net"] if name.isdecimal() else [])
+        # Listings label a namespace whose name is not UTF-8 by a text that stands for it.
+        names = dict.fromkeys((name, os.fsdecode(raw(name))))
+        candidates = [f"{NAMED}/{each}" for each in names] + ([f"/proc/{name}/ns/net"] if name.isdecimal() else [])
     failure: OSError | None = None
     for path in candidates:
         try:
@@ -73,7 +76,7 @@ def every_namespace() -> tuple[list[tuple[str, str, tuple[int, int]]], int]:
             continue  # removed just now
         # What is not mounted is an empty file, on another file system.
         if status.st_dev == os.stat("/proc/self/ns/net").st_dev:
-            found.setdefault((status.st_dev, status.st_ino), (name, path))
+            found.setdefault((status.st_dev, status.st_ino), (text(os.fsencode(name)), path))
     hidden = 0
     for pid in pids:
         path = f"/proc/{pid}/ns/net"

@@ -9,6 +9,7 @@ from itertools import chain, islice
 from ..errors import ExitStatus, UsageError
 from .options import Group, Option
 from .places import EveryPlace, Place
+from .text import marked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class OutputOptions:
     def places(self, environment: Environment) -> list[Place]:
         """Where to look."""
         if not self.all_netns:
-            return [Place(name, name if self.told_apart else None) for name in self.netns] or [Place()]
+            return [Place(name, marked(name) if self.told_apart else None) for name in self.netns] or [Place()]
         every = EveryPlace()
         if every.problem:
             environment.complain(every.problem)

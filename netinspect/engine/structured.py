@@ -1,8 +1,9 @@
 """JSON, NDJSON and CSV, streamed. The fields are the records' (`netinspect schema`), the same in every format.
 
 JSON is written in ASCII, with escapes for everything else: it is valid UTF-8 whatever a name holds, and no control
-character reaches a terminal. CSV is RFC 4180's, with control characters as escapes like those of the tables, and
-what is a list or an object in JSON stands as JSON in its cell.
+character reaches a terminal. CSV is RFC 4180's, with control characters as escapes like those of the tables; what
+is a list or an object in JSON stands as JSON in its cell, and an apostrophe stands before text that a spreadsheet would
+take for a formula.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from _json import encode_basestring_ascii
 
 from .columns import Coded, Constant, Nested, Plain
 from .rows import Cell, Texts, literal, rows
-from .text import printable
+from .text import marked, printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,13 +38,23 @@ def dumps(value: Any) -> str:
     if value is False:
         return "false"
     if isinstance(value, str):
-        return encode_basestring_ascii(value)
+        encoded = encode_basestring_ascii(value)
+        return encode_basestring_ascii(_valid(value)) if "\\ud" in encoded else encoded
     if isinstance(value, tuple):
         fields = getattr(value, "_fields", None)
         if fields is None:
             return "[" + ",".join(map(dumps, value)) + "]"
         return "{" + ",".join([f'"{name}":{dumps(item)}' for name, item in zip(fields, value, strict=True)]) + "}"
     return repr(value)
+
+
+def _valid(value: str) -> str:
+    """A text that UTF-8 can hold: what is a byte of a file's name to Python is marked as one."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return marked(value)
+    return value
 
 
 def _cells(
@@ -181,10 +192,22 @@ class Csv:
         """There is nothing to close."""
 
 
+_FORMULA = frozenset("=+-@'")
+"""What a spreadsheet takes for the beginning of a formula, and the apostrophe that is put before it.
+
+Tabs and line ends, after which some go on, are escapes by then.
+"""
+
+
 def _csv(value: Any) -> str:
     if value is None:
         return ""
-    text = printable(value) if isinstance(value, str) else dumps(value)
+    if isinstance(value, str):
+        text = printable(value)
+        if text[:1] in _FORMULA and text:
+            text = f"'{text}"
+    else:
+        text = dumps(value)
     if any(character in text for character in ',"'):
         return '"' + text.replace('"', '""') + '"'
     return text

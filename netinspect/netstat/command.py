@@ -132,11 +132,11 @@ _SAID_WITH_VERBOSE = ("sctp", "ipx", "ax25", "x25", "netrom", "rose")
 _EXCLUSIVE = frozenset(("route", "interfaces", "masquerade", "statistics"))
 
 _NOT_ROOT = (
-    "(Not all processes could be identified, non-owned process info\n"
-    " will not be shown, you would have to be root to see it all.)"
+    "(Not all processes could be identified, non-owned process info",
+    " will not be shown, you would have to be root to see it all.)",
 )
 """net-tools' words."""
-_NOT_ALMIGHTY = "(Not all processes could be identified: it takes CAP_SYS_PTRACE to see the open files of some.)"
+_NOT_ALMIGHTY = ("(Not all processes could be identified: it takes CAP_SYS_PTRACE to see the open files of some.)",)
 
 _INTERVAL = 1
 """Seconds between the listings of -c."""
@@ -361,7 +361,7 @@ class _Netstat:
         owners = Owners()
         owners.scan()
         if owners.unreadable or processes_hidden():
-            self._environment.complain(_NOT_ROOT if geteuid() != 0 else _NOT_ALMIGHTY)
+            self._environment.complain(*(_NOT_ROOT if geteuid() != 0 else _NOT_ALMIGHTY))
         makers: dict[str, Callable[[Batch], Column]] = {
             "program": lambda batch: owners.programs(batch.values("inode")),
         }

@@ -10,7 +10,7 @@ from _operator import getitem
 
 from ..engine.columns import Constant, diverse
 from ..engine.rows import Cell, Endpoints, Texts, literal, rows
-from ..engine.text import printable
+from ..engine.text import printable, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -260,9 +260,18 @@ class UnixRows:
             Cell(map(_unix_state, batch.values("state"), batch.values("inode"))),
             _number_cell("%-8d", batch.column("inode")),
             *self._view.owner_cells(batch),
-            Cell([literal(f" {printable(path or '')}\n") for path in batch.values("local_address")]),
+            Cell([literal(f" {_unix_path(path or '')}\n") for path in batch.values("local_address")]),
         ]
         return rows(batch.count, cells)
+
+
+def _unix_path(name: str) -> str:
+    """The name as /proc/net/unix has it: each NUL is a ``@``, and nothing tells a path that begins so."""
+    if "\0" in name or name[:2] == "./":
+        from ..nouns.sockets.decode_unix import socket_path
+
+        name = text(socket_path(name).replace(b"\0", b"@"))
+    return printable(name)
 
 
 def _unix_state(state: str, inode: int) -> str:

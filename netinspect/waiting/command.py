@@ -138,7 +138,7 @@ def check(options: Options, timeout: float, environment: Environment) -> int:
     time = f" (waited {outcome.waited:.3g} s)" if timeout else ""
     if outcome.ended is not None:
         time = f" (process {outcome.ended} has ended)"
-    environment.complain("\n".join([claim + time, *outcome.problems, *instead]))
+    environment.complain(claim + time, *outcome.problems, *instead)
     return ExitStatus.FAILED if sure else ExitStatus.INCOMPLETE
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from ..engine.netlink.groups import SOCKET_ENDS
 from ..engine.netlink.transport import NETLINK_SOCK_DIAG
 from ..engine.places import EveryPlace, Place
+from ..engine.text import marked
 from ..errors import NetinspectError
 from ..nouns.sockets.filter import Expression, parse
 from ..nouns.sockets.listing import ALL_STATES, FAMILIES, Listing, Query
@@ -73,6 +74,17 @@ def _owned(rows: Sequence[Socket]) -> list[Socket]:
     return [row._replace(processes=owners.processes(row.inode)) for row in rows]
 
 
+def _named(name: str, rows: Iterable[Socket]) -> list[Socket]:
+    """The unix sockets of that name, as it is in the file system or as a listing shows it."""
+    names = (name, marked(name))
+    return [row for row in rows if row.local_address in names or _with_signs(row.local_address) in names]
+
+
+def _with_signs(name: str | None) -> str | None:
+    """An abstract name with each NUL as a ``@``, as ss(8) and /proc/net/unix have it."""
+    return name and name.replace("\0", "@")
+
+
 class Listening(NamedTuple):
     """A socket takes connections, or datagrams, that are sent to an address and port, or to a unix socket's name."""
 
@@ -114,7 +126,7 @@ class Listening(NamedTuple):
         target = self.target
         if isinstance(target, Endpoint):
             return tuple(row for row in rows if target.reached_by(row))
-        return tuple(row for row in rows if row.local_address == target and (row.state, row.type) not in _ONLY_BOUND)
+        return tuple(row for row in _named(target, rows) if (row.state, row.type) not in _ONLY_BOUND)
 
     def instead(self, places: Sequence[Place]) -> list[str]:
         """Listeners that some part of the condition fits, and else all listeners."""
@@ -134,7 +146,7 @@ class Listening(NamedTuple):
             near, _ = _rows(Query((other,), states=_LISTENING[other], expression=expression), places)
             lines += shown(f"on that port, but {other}:", _owned(near))
         else:
-            lines += shown("bound to that name:", _owned([row for row in rows if row.local_address == self.target]))
+            lines += shown("bound to that name:", _owned(_named(self.target, rows)))
         lines += shown("in other network namespaces:", self._elsewhere())
         return lines or shown("listening there:", rows) or [f"nobody listens on {self.protocol} there"]
 
@@ -231,7 +243,7 @@ class InUse(NamedTuple):
         if isinstance(target, Endpoint):
             rows = [row for row in rows if target.reached_by(row)]
         elif expression is None:
-            rows = [row for row in rows if row.local_address == target]
+            rows = _named(target, rows)
         return sight._replace(found=tuple(rows))
 
     def instead(self, places: Sequence[Place]) -> list[str]:

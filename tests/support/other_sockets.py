@@ -121,7 +121,7 @@ def _unix(made: Sockets, directory: str) -> None:
 
 def shown_name(name: bytes) -> str:
     """A unix socket's name as a record has it."""
-    raw = name.replace(b"\0", b"@") if name[:1] == b"\0" else name
+    raw = b"@" + name[1:] if name[:1] == b"\0" else name
     return raw.decode("utf-8", "backslashreplace")
 
 

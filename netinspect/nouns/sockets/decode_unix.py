@@ -7,7 +7,7 @@ from struct import pack
 from ...engine.columns import NONE, Batch, Constant
 from ...engine.fields import attribute_u32, numbers, place
 from ...engine.netlink.messages import NLM_F_DUMP, message
-from ...engine.text import text
+from ...engine.text import raw, text
 from .decode_common import TYPES, UNCONNECTED_STATES, cookies, expect_family, memory, shutdowns
 from .decode_common import identities as cookie_words
 from .request import SOCK_DIAG_BY_FAMILY
@@ -80,13 +80,36 @@ def _maker(run: Run, layout: Layout, names: Mapping[int, str]) -> Callable[[str]
 
 
 def _names(run: Run, layout: Layout) -> list[str]:
-    """Path names, and abstract names with each NUL as '@', the way the kernel shows them (net/unix/af_unix.c)."""
     at, size = layout[UNIX_DIAG_NAME]
     if not size:
         return [""] * run.count
-    return [
-        text(raw.replace(b"\0", b"@") if raw[0] == 0 else raw.split(b"\0", 1)[0]) for raw in run.unpack(at, f"{size}s")
-    ]
+    return list(map(socket_name, run.unpack(at, f"{size}s")))
+
+
+def socket_name(address: bytes) -> str:
+    """A name in sun_path (unix(7)) as text: of an abstract one the first NUL is a ``@``, and further ones stay.
+
+    A path that begins with ``@`` is written with ``./`` before it, which leads to the same file: so no path reads as an
+    abstract name. ``socket_path`` gives the bytes back.
+    """
+    if address[:1] == b"\0":
+        return text(b"@" + address[1:])
+    path = text(address.split(b"\0", 1)[0])
+    return f"./{path}" if _is_like_abstract(path) else path
+
+
+def socket_path(name: str) -> bytes:
+    """The bytes of sun_path that ``socket_name`` made this name of."""
+    if name[:1] == "@":
+        return b"\0" + raw(name[1:])
+    return raw(name[2:] if name[:2] == "./" and _is_like_abstract(name) else name)
+
+
+def _is_like_abstract(path: str) -> bool:
+    """Whether it is a ``@`` behind none or more of ``./``."""
+    while path[:2] == "./":
+        path = path[2:]
+    return path[:1] == "@"
 
 
 def _waiting(run: Run, layout: Layout) -> Column:

@@ -179,7 +179,12 @@ def _name(condition: Name) -> Test:
     if family == "unix":
         from .filter_glob import matcher
 
-        matches = matcher(condition.pattern)
+        fits = matcher(condition.pattern)
+
+        def matches(text: str) -> bool:
+            # ss(8) and /proc/net/unix have a @ for each NUL of an abstract name.
+            return fits(text) or ("\0" in text and fits(text.replace("\0", "@")))
+
     else:
         wanted = condition.pattern.lower()
         if family == "vsock":

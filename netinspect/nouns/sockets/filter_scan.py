@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...engine.text import printable
+from ...engine.text import Shown, printable
 from ...errors import UsageError
 
 TYPE_CHECKING = False
@@ -34,6 +34,11 @@ class FilterError(UsageError):
         self.expression = expression
         self.column = column
         super().__init__(f"filter: {self.reason}\n{_pointer(expression, column - 1)}")
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The lines, printable already: the caret stands below what is shown."""
+        return tuple(map(Shown, str(self).split("\n")))
 
 
 class BadValueError(Exception):

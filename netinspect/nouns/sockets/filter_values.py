@@ -36,8 +36,7 @@ def host(side: str, text: str, family: str | None, lookups: Lookups) -> Conditio
     rest = text[start:]
     family = named or family
     if family == "unix" or (family is None and rest[:1] in ("/", "@") and rest):
-        # Names are shown with bytes that are no UTF-8 as escapes (decode.sock_diag.text): so is what looks for them.
-        return Name(side, "unix", rest.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"))
+        return Name(side, "unix", _pattern(rest))
     try:
         if family in ("packet", "netlink", "vsock"):
             return _other(side, rest, family)
@@ -45,6 +44,11 @@ def host(side: str, text: str, family: str | None, lookups: Lookups) -> Conditio
     except BadValueError as error:
         raise BadValueError(error.reason, error.index + start) from None
     return condition if named is None else _both(Family(named), condition)
+
+
+def _pattern(text: str) -> str:
+    """A pattern of names as they are listed: with a mark for a byte that is not UTF-8, whose backslash is literal."""
+    return "".join([f"\\\\x{ord(one) & 0xFF:02x}" if "\udc80" <= one <= "\udcff" else one for one in text])
 
 
 def port(side: str, comparison: str, text: str, family: str | None, lookups: Lookups) -> Condition:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...engine.columns import Constant
+from ...engine.text import raw
 from ...errors import UsageError
 
 TYPE_CHECKING = False
@@ -36,10 +37,7 @@ class Selection:
         self.pids = frozenset(pids)
         self._names: list[Callable[[str], object]] = []
         if processes:
-            from fnmatch import translate
-            from re import compile
-
-            self._names = [compile(translate(pattern)).match for pattern in processes]
+            self._names = [_matching(pattern) for pattern in processes]
         self.uids = frozenset(map(_user_id, users))
 
     def holds(self, processes: Sequence[Process]) -> bool:
@@ -60,6 +58,17 @@ class Selection:
     def by_owner(self) -> bool:
         """Whether it takes the owners to select."""
         return bool(self.pids or self._names)
+
+
+def _matching(pattern: str) -> Callable[[str], object]:
+    """Whether a process's name is as the pattern has it, in which * is any text and ? any character."""
+    from re import DOTALL, compile, escape
+
+    fits = compile(escape(pattern).replace("\\*", ".*").replace("\\?", "."), DOTALL).fullmatch
+    # A byte that is not UTF-8 is one character, in the command line as in the name.
+    return lambda name: fits(
+        name if name.isascii() and "\\" not in name else raw(name).decode("utf-8", "surrogateescape")
+    )
 
 
 def _user_id(user: str | int) -> int:

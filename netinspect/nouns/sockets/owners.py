@@ -12,7 +12,7 @@ from _operator import not_
 from itertools import chain, compress, repeat
 
 from ...engine.columns import NONE, Constant
-from ...engine.text import printable
+from ...engine.text import in_quotes, printable
 from ...procfs import (
     cgroup_lines,
     cgroups,
@@ -287,8 +287,7 @@ class Owners:
         pid, name, unit, container = self._abouts[number]
         where = f",container={container[:12]}" if container else f",unit={unit}" if unit else ""
         # A quote in a name must not end it: what follows could read as another holder.
-        name = name.replace('"', '\\"')
-        return printable(f'users:(("{name}",pid={pid},fd='), printable(f"{where}))")
+        return f'users:(("{in_quotes(name)}",pid={pid},fd=', f"{where}))"
 
     def _program(self, number: int) -> str:
         pid = self._pids[number]

@@ -11,7 +11,7 @@ from itertools import repeat
 from ...engine.columns import NONE, Batch, Coded, Constant, Nested, diverse
 from ...engine.rows import Cell, Texts, literal, rows
 from ...engine.table import Column
-from ...engine.text import printable
+from ...engine.text import Shown, printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -285,5 +285,5 @@ class Details(Column):
     def _lines(self, batch: Batch) -> Sequence[str]:
         column = batch.column(self._field)
         if isinstance(column, Nested):
-            return self._line.texts(column.batch)
-        return ["-" if record is None else self._line.text(record) for record in batch.values(self._field)]
+            return list(map(Shown, self._line.texts(column.batch)))
+        return ["-" if record is None else Shown(self._line.text(record)) for record in batch.values(self._field)]

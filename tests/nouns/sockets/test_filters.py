@@ -169,7 +169,7 @@ GOOD: list[tuple[str, Condition]] = [
     ("src unix:", Name(LOCAL, "unix", "")),
     ("src unix:[!a]*", Name(LOCAL, "unix", "[!a]*")),
     (r"src unix:/tmp/a\ b\(c\)\\d", Name(LOCAL, "unix", r"/tmp/a b(c)\d")),
-    ("src unix:/tmp/\udcff", Name(LOCAL, "unix", r"/tmp/\xff")),
+    ("src unix:/tmp/\udcff", Name(LOCAL, "unix", r"/tmp/\\xff")),
     ("src netlink:route", And((Family("netlink"), Name(LOCAL, "netlink", "route")))),
     ("src netlink:*:77", And((Family("netlink"), Port(LOCAL, "=", 77)))),
     ("dst netlink:route:kernel", And((Family("netlink"), Name(REMOTE, "netlink", "route"), Port(REMOTE, "=", 0)))),
@@ -397,7 +397,7 @@ def test_control_characters_in_a_bad_expression_are_shown_as_escapes_and_the_car
     with pytest.raises(FilterError) as caught:
         read("src unix:\x1b\u202e\udcff nonsense")
     _, shown, caret = str(caught.value).split("\n")
-    assert shown == r"  src unix:\x1b\u202e\udcff nonsense"
+    assert shown == r"  src unix:\x1b\u202e\xff nonsense"
     assert shown[len(caret) - 1 :] == "nonsense"
 
 

@@ -22,6 +22,7 @@ from throwaway import CLONE_NEWNS, Namespace, unshare
 
 from netinspect import procfs
 from netinspect.engine.columns import Batch
+from netinspect.engine.text import printable, text
 from netinspect.nouns.sockets import owners as owners_module
 from netinspect.nouns.sockets.listing import ALL_STATES, Listing, Query
 from netinspect.nouns.sockets.owners import merged
@@ -145,12 +146,11 @@ def test_a_name_chosen_by_a_process_does_no_harm(namespace: Namespace, name: byt
         processes = {process.pid: process for process in owners.processes(number)}
     listener.close()
     # The record has the name as it is, valid UTF-8 in any case.
-    assert processes[pid].name == name.decode("utf-8", "backslashreplace")
+    assert processes[pid].name == text(name)
     processes[pid].name.encode()
-    (text,) = owners.texts([number])
-    assert text.isprintable()
+    shown = printable(*owners.texts([number]))
     # And the text cannot be read as another holder.
-    assert {int(found) for found in re.findall(r'(?<!\\)",pid=(\d+)', text)} == {os.getpid(), pid}
+    assert {int(found) for found in re.findall(r'(?<!\\)",pid=(\d+)', shown)} == {os.getpid(), pid}
 
 
 # --- reasons ----------------------------------------------------------------------------------------------------------

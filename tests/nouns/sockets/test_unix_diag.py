@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from tcp_states import every_socket
 from throwaway import Namespace
 
+from netinspect.engine.text import text
 from netinspect.errors import NetlinkError
 from netinspect.nouns.sockets import decode_unix as unix_diag
 from netinspect.records import Memory, Socket
@@ -106,7 +107,7 @@ def test_ss_shows_the_same(held: Sockets, need: Callable[[str], None]) -> None:
         assert record.type == kinds[kind]
         assert record.state == states[state]
         assert (record.recv_queue, record.send_queue) == (int(received), int(sent))
-        assert (record.local_address or "*") == name
+        assert (record.local_address or "*").replace("\0", "@") == name
         assert (record.peer_inode or 0) == int(peer)
         assert record.memory is not None
         assert list(record.memory) == list(map(int, re.findall(r"\d+", memory)))
@@ -141,12 +142,12 @@ def test_procfs_has_the_same_names(held: Sockets) -> None:
             return table.read()
 
     records = by_inode(held)
-    text = held.namespace.call(read)
+    table = held.namespace.call(read)
     for one in held:
         if one.protocol == "unix" and one.local_address and "newline" not in one.label:
-            (row,) = re.findall(rb"(?m)^.* %d .*$" % one.inode, text)
+            (row,) = re.findall(rb"(?m)^.* %d .*$" % one.inode, table)
             name = row.split(b" %d " % one.inode)[1]
-            assert records[one.inode].local_address == name.decode("utf-8", "backslashreplace")
+            assert (records[one.inode].local_address or "").replace("\0", "@") == text(name)
 
 
 # --- against a decoder of single messages ----------------------------------------------------------------------------
@@ -216,8 +217,17 @@ def naive(data: list[bytes]) -> list[Socket]:
 
 
 def shown(name: bytes) -> str:
-    raw = name.replace(b"\0", b"@") if name[0] == 0 else name[: name.index(b"\0")]
-    return raw.decode("utf-8", "backslashreplace")
+    """The name of a socket, which gives its bytes back."""
+    found = unix_diag.socket_name(name)
+    assert unix_diag.socket_path(found) == (name if name[0] == 0 else name[: name.index(b"\0")])
+    return found
+
+
+@given(st.lists(st.sampled_from([b"@", b"\0", b"./", b"a", b"\\xc0", b"\xc0"]), max_size=6).map(b"".join))
+def test_no_two_names_are_alike(name: bytes) -> None:
+    address = name if name[:1] == b"\0" else name.split(b"\0", 1)[0]
+    assert unix_diag.socket_path(unix_diag.socket_name(name)) == address
+    assert (unix_diag.socket_name(name)[:1] == "@") == (name[:1] == b"\0")
 
 
 @given(st.lists(unix_messages, max_size=12))
