@@ -44,10 +44,11 @@ class NamespaceGoneError(NamespaceError):
 
 
 class NetlinkError(NetinspectError):
-    """The only error that leaves the transport.
+    """The kernel refused, or its answer cannot be used: the only error that leaves the transport and the decoders.
 
-    ``operation`` says what was being asked, ``errno`` is the kernel's answer (0 for a malformed or truncated one),
-    ``message`` and ``offset`` come from the extended acknowledgment (linux/netlink.h: NLMSGERR_ATTR_*).
+    ``operation`` says what was being asked. ``errno`` is the kernel's answer; it is 0 where the kernel gave no error:
+    the class then says what went wrong. ``message`` and ``offset`` come from the extended acknowledgment
+    (linux/netlink.h: NLMSGERR_ATTR_*).
     """
 
     def __init__(self, operation: str, errno: int, message: str = "", offset: int | None = None) -> None:
@@ -63,3 +64,15 @@ class NetlinkError(NetinspectError):
         parts = [part for part in (strerror(self.errno) if self.errno else "", self.message) if part]
         where = "" if self.offset is None else f" (at byte {self.offset} of the request)"
         return f"{self.operation}: {': '.join(parts)}{where}"
+
+
+class MalformedError(NetlinkError):
+    """A message breaks the protocol: lengths that make no sense, an attribute that is missing or of a wrong size."""
+
+
+class TruncatedError(NetlinkError):
+    """A message was longer than what can be received at once, and its end is lost."""
+
+
+class NoAnswerError(NetlinkError):
+    """The kernel did not answer in time."""

@@ -1,13 +1,16 @@
-"""Dumps that are whole: made anew where the kernel says that the table changed while it was being read."""
+"""Dumps that are whole: made anew where the kernel says that the table changed while it was being read.
+
+A message that is malformed costs itself: it is left out, counted and said, and the rest is listed.
+"""
 
 from __future__ import annotations
 
 from errno import ENOBUFS
 from itertools import chain
 
-from ..errors import NetlinkError
+from ..errors import MalformedError, NetlinkError
 from .netlink.arrays import array
-from .netlink.messages import collected, gathered
+from .netlink.messages import collected, gathered, joined
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +26,60 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 3
 """How often a dump is made before the listing is called incomplete."""
+
+
+class Faults:
+    """The messages of a dump that are malformed."""
+
+    __slots__ = ("_count", "_kinds")
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._kinds: dict[str, None] = {}
+
+    def add(self, error: MalformedError) -> None:
+        """One more."""
+        self._count += 1
+        self._kinds[error.message.removeprefix("malformed netlink message: ")] = None
+
+    def tell(self, operation: str, problem: Callable[[str], object]) -> None:
+        """Says how many there were, and what is wrong with the first."""
+        if self._count:
+            left_out = "1 malformed message is" if self._count == 1 else f"{self._count} malformed messages are"
+            others = " (and others)" if len(self._kinds) > 1 else ""
+            problem(f"{operation}: {left_out} left out: {next(iter(self._kinds))}{others}")
+
+
+def sound(run: Run, decode: Callable[[Run], Iterable[Row]], faults: Faults) -> list[Row]:
+    """What ``decode`` makes of a run, but for the messages that are malformed: these are added to ``faults``."""
+    try:
+        return list(decode(run))
+    except MalformedError as error:
+        if run.count == 1:
+            faults.add(error)
+            return []
+    return [row for single in run.singles() for row in sound(single, decode, faults)]
+
+
+def _sound_table(runs: list[Run], decode: Callable[[list[Run]], Batch | None], faults: Faults) -> Batch | None:
+    """The same for what is decoded as a whole."""
+    try:
+        return decode(runs)
+    except MalformedError:
+        pass
+    left = []
+    for run in runs:
+        good = []
+        for single in run.singles():
+            try:
+                decode([single])
+            except MalformedError as error:
+                faults.add(error)
+            else:
+                good.append(single)
+        if good:
+            left.append(joined(good))
+    return decode(left) if left else None
 
 
 def whole_dump(
@@ -44,13 +101,14 @@ def whole_dump(
     """
     given: list[array[int]] = []
     for attempt in range(ATTEMPTS):
-        current = dump()
+        current, faults = dump(), Faults()
         known = set(chain.from_iterable(given)) if attempt else None
         try:
             for run in gathered(current) if gather else current:
-                if identities is not None:
+                batches = sound(run, decode, faults)
+                if identities is not None and batches:
                     given.append(identities(run))
-                for batch in decode(run):
+                for batch in batches:
                     if identities is None:
                         given.append(array("I", [value & 0xFFFFFFFF for value in batch.values(identity)]))
                     if known is not None:
@@ -61,8 +119,10 @@ def whole_dump(
                 raise
         else:
             if not current.interrupted:
-                return
-    problem(f"{operation}: the table kept changing while it was read, {ATTEMPTS} times: rows may be missing")
+                break
+    else:
+        problem(f"{operation}: the table kept changing while it was read, {ATTEMPTS} times: rows may be missing")
+    faults.tell(operation, problem)
 
 
 def whole_list(
@@ -77,16 +137,18 @@ def whole_list(
     """
     found: list[Row] = []
     for _ in range(ATTEMPTS):
-        current = dump()
+        current, faults = dump(), Faults()
         try:
-            found = list(chain.from_iterable(map(rows, current)))
+            found = list(chain.from_iterable([sound(run, rows, faults) for run in current]))
         except NetlinkError as error:
             if error.errno != ENOBUFS:
                 raise
         else:
             if not current.interrupted:
-                return found
-    problem(f"{operation}: the table kept changing while it was read, {ATTEMPTS} times: rows may be missing")
+                break
+    else:
+        problem(f"{operation}: the table kept changing while it was read, {ATTEMPTS} times: rows may be missing")
+    faults.tell(operation, problem)
     return found
 
 
@@ -116,14 +178,14 @@ def whole_table(
     for attempt in range(ATTEMPTS):
         changes = watch() if watch else None
         known = set(chain.from_iterable(given)) if attempt else None
-        current = dump()
+        current, faults = dump(), Faults()
         changed = False
         try:
             answers = current.answers() if changes is None else watched(current.answers(), changes)
             for runs in collected(answers):
                 if changed and known is None:
                     known = set(chain.from_iterable(given))
-                batch = decode(runs)
+                batch = _sound_table(runs, decode, faults)
                 if batch is None:
                     continue
                 identities = array("q", batch.values("identity"))
@@ -136,11 +198,13 @@ def whole_table(
                 raise
         else:
             if not current.interrupted and not changed:
-                return
+                break
         finally:
             if changes is not None:
                 changes.close()
-    problem(f"{operation}: the table kept changing while it was read, {ATTEMPTS} times: rows may be missing")
+    else:
+        problem(f"{operation}: the table kept changing while it was read, {ATTEMPTS} times: rows may be missing")
+    faults.tell(operation, problem)
 
 
 def _is_new(identity: int, known: set[int]) -> bool:

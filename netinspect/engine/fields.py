@@ -10,7 +10,7 @@ from .netlink.messages import alike, malformed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from .columns import Column
     from .netlink.messages import Layout, Run
@@ -59,6 +59,13 @@ def attribute_u32(run: Run, layout: Layout, kind: int) -> Column:
     """The values of a 32-bit attribute, None where the messages have none."""
     at = place(run, layout, kind, 4)
     return NONE if at is None else numbers(run, at)
+
+
+def bit_names(word: int, names: Mapping[int, str]) -> tuple[str, ...]:
+    """The names of the bits that are set, and as one number those that have none."""
+    found = [name for bit, name in names.items() if word & bit]
+    rest = word & ~sum(names)
+    return (*found, f"{rest:#x}") if rest else tuple(found)
 
 
 class GrowingStruct:

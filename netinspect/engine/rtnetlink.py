@@ -6,7 +6,8 @@ from _socket import inet_ntop
 
 from .addresses import IPv4Texts, IPv6Texts
 from .columns import NONE, Constant, Plain
-from .netlink.messages import HEADER_SIZE, attributes, malformed
+from .netlink.attributes import Attributes
+from .netlink.messages import HEADER_SIZE, malformed
 from .prefixes import ipv4_texts, ipv6_texts
 
 TYPE_CHECKING = False
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .columns import Column
+    from .netlink.attributes import Shape
     from .netlink.messages import Layout, Run
 
 AF_UNSPEC, AF_INET, AF_INET6, AF_MPLS = 0, 2, 10, 28
@@ -61,12 +63,12 @@ class Names:
 
 
 class Message:
-    """One message, for tables that are small: its fixed header and its attributes' payloads by type."""
+    """One message, for tables that are small: its fixed header and its attributes."""
 
     __slots__ = ("attributes", "body", "identity", "operation")
 
-    def __init__(self, run: Run, start: int, body: int) -> None:
-        """``start`` is where it begins in the run, ``body`` the size of the header. Raises NetlinkError."""
+    def __init__(self, run: Run, start: int, body: int, shape: Shape) -> None:
+        """``start`` is where it begins in the run, ``body`` the size of the header. Raises MalformedError."""
         data, end = run.data, start + run.length
         if run.length < HEADER_SIZE + body:
             raise malformed(f"{run.length} bytes where at least {HEADER_SIZE + body} were due", run.operation)
@@ -74,13 +76,11 @@ class Message:
         self.operation = run.operation
         self.body = data[start + HEADER_SIZE : inside]
         self.identity = hash(data[start + HEADER_SIZE : end])
-        self.attributes = {
-            kind: data[at : at + size] for kind, (at, size) in attributes(data, inside, end, run.operation).items()
-        }
+        self.attributes = Attributes(data, run.operation, shape, inside, end)
 
 
-def in_order(runs: Sequence[Run], kind: int, body: int) -> Iterator[Message]:
-    """The messages of one received buffer in the kernel's order. Raises NetlinkError for those of another ``kind``."""
+def in_order(runs: Sequence[Run], kind: int, body: int, shape: Shape) -> Iterator[Message]:
+    """The messages of one received buffer in the kernel's order. Raises MalformedError for another ``kind``."""
     places = []
     for run in runs:
         if run.kind != kind:
@@ -89,7 +89,7 @@ def in_order(runs: Sequence[Run], kind: int, body: int) -> Iterator[Message]:
         places += [(where, at, run) for where, at in zip(run.positions or starts, starts, strict=True)]
     places.sort(key=lambda found: found[0])
     for _, at, run in places:
-        yield Message(run, at, body)
+        yield Message(run, at, body, shape)
 
 
 class Made(dict["Any", "Any"]):

@@ -10,7 +10,7 @@ from itertools import repeat
 
 from .columns import NONE, Constant, Plain, diverse
 from .rows import Cell, Endpoints, Texts, literal, rows
-from .text import printable, printable_column
+from .text import printable, printable_column, unknown_texts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -99,6 +99,8 @@ class Field(Column):
         self._number = number
         self._hexadecimal = hexadecimal
         self._kept = kept
+        if field == "unknown_attributes":
+            show = unknown_texts
         self._show = "{:x}".format if hexadecimal else show
         self._shown = Texts(self._text)
 

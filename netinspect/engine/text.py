@@ -17,8 +17,10 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from re import Match
+
+    from ..records import UnknownAttribute
 
 _HEX = frozenset("0123456789abcdef")
 _HIGH = frozenset("89abcdef")
@@ -154,3 +156,14 @@ def _is_escape(part: str) -> bool:
         return len(part) > 2 and part[1] in _LOW and part[2] in _HEX
     size = {"u": 5, "U": 9}.get(part[:1], 0)
     return len(part) >= size > 0 and _HEX.issuperset(part[1:size])
+
+
+def unknown_text(attribute: UnknownAttribute) -> str:
+    """An attribute that is not known, as text: ``[attribute 31 of 4 bytes]``; inside others: ``[attribute 2/31 …]``."""
+    path = "/".join(map(str, (*attribute.inside, attribute.number)))
+    return f"[attribute {path} of {attribute.length} byte{'' if attribute.length == 1 else 's'}]"
+
+
+def unknown_texts(attributes: Iterable[UnknownAttribute]) -> str:
+    """The same for all that a record has."""
+    return " ".join(map(unknown_text, attributes)) or "-"

@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from .statistics import CounterMeaning as CounterMeaning
     from .statistics import HealthCheck as HealthCheck
     from .statistics import Statistic as Statistic
+    from .unknown import UnknownAttribute as UnknownAttribute
 
 MODULES = {
     "Address": "addresses",
@@ -117,6 +118,7 @@ MODULES = {
     "Timer": "sockets",
     "Translation": "nat",
     "Tun": "link_kinds",
+    "UnknownAttribute": "unknown",
     "Vxlan": "link_kinds",
     "XdpProgram": "links",
 }

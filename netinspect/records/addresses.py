@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .unknown import UnknownAttribute
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Annotated, NamedTuple
@@ -33,3 +35,6 @@ class Address(NamedTuple):
     metric: Annotated[int | None, "metric of the route to its prefix"] = None
     protocol: Annotated[str | None, "who made it: kernel_lo, kernel_ra, kernel_ll, or a number"] = None
     netns: Annotated[str | None, "network namespace, where more than the current one was asked for"] = None
+    unknown_attributes: Annotated[
+        tuple[UnknownAttribute, ...], "what else the kernel tells of it: this release does not know what it means"
+    ] = ()

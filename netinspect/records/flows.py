@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .named_tuple import named_tuple
+from .unknown import UnknownAttribute
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,6 +58,9 @@ class Flow(NamedTuple):
     use: Annotated[int | None, "references to the entry in the kernel"] = None
     id: Annotated[int | None, "the kernel's identifier of the entry, 32 bits"] = None
     netns: Annotated[str | None, "network namespace, where several are listed"] = None
+    unknown_attributes: Annotated[
+        tuple[UnknownAttribute, ...], "what else the kernel tells of it: this release does not know what it means"
+    ] = ()
 
 
 class _FlowEventHead(NamedTuple):
@@ -142,6 +146,9 @@ class Expectation(NamedTuple):
     zone: Annotated[int | None, "conntrack zone; None is the default zone, 0"]
     id: Annotated[int | None, "the kernel's identifier"]
     netns: Annotated[str | None, "network namespace, where several are listed"] = None
+    unknown_attributes: Annotated[
+        tuple[UnknownAttribute, ...], "what else the kernel tells of it: this release does not know what it means"
+    ] = ()
 
 
 class FlowRates(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .sockets import Process
+from .unknown import UnknownAttribute
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,6 +53,9 @@ class Membership(NamedTuple):
     sockets: Annotated[tuple[GroupSocket, ...] | None, "who joined or receives it; None where it was not asked"] = None
     source: Annotated[str, "where it was read: rtnetlink or procfs, and what else procfs added"] = "rtnetlink"
     netns: Annotated[str | None, "network namespace, where several are listed"] = None
+    unknown_attributes: Annotated[
+        tuple[UnknownAttribute, ...], "what else the kernel tells of it: this release does not know what it means"
+    ] = ()
 
 
 class GroupEvent(NamedTuple):
@@ -90,6 +94,9 @@ class MulticastRoute(NamedTuple):
     wrong_interface: Annotated[int | None, "packets that came in on another interface"]
     idle: Annotated[float | None, "seconds since it was last used"]
     netns: Annotated[str | None, "network namespace, where several are listed"] = None
+    unknown_attributes: Annotated[
+        tuple[UnknownAttribute, ...], "what else the kernel tells of it: this release does not know what it means"
+    ] = ()
 
 
 class MulticastInterface(NamedTuple):
@@ -108,6 +115,9 @@ class MulticastInterface(NamedTuple):
     remote: Annotated[str | None, "IPv4: remote end of a tunnel"]
     source: Annotated[str, "rtnetlink or procfs"]
     netns: Annotated[str | None, "network namespace, where several are listed"] = None
+    unknown_attributes: Annotated[
+        tuple[UnknownAttribute, ...], "what else the kernel tells of it: this release does not know what it means"
+    ] = ()
 
 
 class BridgeGroup(NamedTuple):
@@ -129,3 +139,6 @@ class BridgeGroup(NamedTuple):
     timer: Annotated[float | None, "seconds until it is forgotten"]
     protocol: Annotated[str | None, "who put it in: kernel, static, zebra …"]
     netns: Annotated[str | None, "network namespace, where several are listed"] = None
+    unknown_attributes: Annotated[
+        tuple[UnknownAttribute, ...], "what else the kernel tells of it: this release does not know what it means"
+    ] = ()

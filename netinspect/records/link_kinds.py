@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .unknown import UnknownAttribute
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Annotated, NamedTuple
@@ -54,6 +56,9 @@ class Bridge(NamedTuple):
     multicast_vlan_snooping: Annotated[bool | None, "whether groups are kept for each VLAN"] = None
     multiple_spanning_tree: Annotated[bool | None, "whether VLANs have trees of their own (MSTP)"] = None
     learned_maximum: Annotated[int | None, "addresses that may be learned; 0: any number"] = None
+    unknown_attributes: Annotated[
+        tuple[UnknownAttribute, ...], "what else the kernel tells of it: this release does not know what it means"
+    ] = ()
 
 
 class BridgePort(NamedTuple):
@@ -92,6 +97,9 @@ class BridgePort(NamedTuple):
     mac_authentication_bypass: Annotated[bool | None, "whether others are remembered as locked entries"] = None
     group_forward_mask: Annotated[int | None, "as Bridge.group_forward_mask"] = None
     backup_port_index: Annotated[int | None, "index of the port that takes over without a carrier"] = None
+    unknown_attributes: Annotated[
+        tuple[UnknownAttribute, ...], "what else the kernel tells of it: this release does not know what it means"
+    ] = ()
 
 
 class Vxlan(NamedTuple):
@@ -127,6 +135,13 @@ class Vxlan(NamedTuple):
     )
     vni_filter: Annotated[bool | None, "whether only known network identifiers are taken"] = None
     local_bypass: Annotated[bool | None, "whether packets to this machine are handed over at once"] = None
+    remote_checksum_no_partial: Annotated[bool | None, "whether remote checksums are computed whole"] = None
+    label_policy: Annotated[str | None, "flow label of the outer packet: fixed, or inherit from the inner one"] = None
+    reserved_bits: Annotated[str | None, "bits of the header that may be set, as hexadecimal digits"] = None
+    multicast_route: Annotated[bool | None, "whether multicast goes by the multicast routing table"] = None
+    unknown_attributes: Annotated[
+        tuple[UnknownAttribute, ...], "what else the kernel tells of it: this release does not know what it means"
+    ] = ()
 
 
 class Tun(NamedTuple):
@@ -140,6 +155,9 @@ class Tun(NamedTuple):
     multi_queue: Annotated[bool | None, "whether it may be open several times"] = None
     queues: Annotated[int | None, "how often it is open"] = None
     disabled_queues: Annotated[int | None, "how many of those are detached"] = None
+    unknown_attributes: Annotated[
+        tuple[UnknownAttribute, ...], "what else the kernel tells of it: this release does not know what it means"
+    ] = ()
 
 
 class Macvlan(NamedTuple):
@@ -150,3 +168,6 @@ class Macvlan(NamedTuple):
     broadcast_queue_length: Annotated[int | None, "broadcasts that may wait, as asked for"] = None
     broadcast_queue_length_used: Annotated[int | None, "as the link below has it"] = None
     broadcast_cutoff: Annotated[int | None, "members from which on a group is sent by way of that queue"] = None
+    unknown_attributes: Annotated[
+        tuple[UnknownAttribute, ...], "what else the kernel tells of it: this release does not know what it means"
+    ] = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .link_kinds import Bridge, BridgePort, Macvlan, Tun, Vxlan
+from .unknown import UnknownAttribute
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -118,3 +119,6 @@ class Link(NamedTuple):
     statistics: Annotated[LinkStatistics | None, "counters"] = None
     rates: Annotated[LinkRates | None, "what was carried a second, where asked for"] = None
     netns: Annotated[str | None, "network namespace, where more than the current one was asked for"] = None
+    unknown_attributes: Annotated[
+        tuple[UnknownAttribute, ...], "what else the kernel tells of it: this release does not know what it means"
+    ] = ()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .unknown import UnknownAttribute
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Annotated, NamedTuple
@@ -32,6 +34,9 @@ class Neighbour(NamedTuple):
     probes: Annotated[int | None, "probes sent without an answer"] = None
     protocol: Annotated[str | None, "who made it, by rt_protos' name"] = None
     netns: Annotated[str | None, "network namespace, where more than the current one was asked for"] = None
+    unknown_attributes: Annotated[
+        tuple[UnknownAttribute, ...], "what else the kernel tells of it: this release does not know what it means"
+    ] = ()
 
 
 class NeighbourTable(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .rules import Rule
+from .unknown import UnknownAttribute
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,6 +45,9 @@ class NextHop(NamedTuple):
     encapsulation: Annotated[Encapsulation | None, "what packets are wrapped in"] = None
     new_labels: Annotated[tuple[int, ...] | None, "MPLS: labels that replace the incoming one"] = None
     realms: Annotated[int | None, "routing realms, the source's in the upper 16 bits"] = None
+    unknown_attributes: Annotated[
+        tuple[UnknownAttribute, ...], "what else the kernel tells of it: this release does not know what it means"
+    ] = ()
 
 
 class RouteMetrics(NamedTuple):
@@ -66,6 +70,9 @@ class RouteMetrics(NamedTuple):
     congctl: Annotated[str | None, "congestion control algorithm"] = None
     fastopen_no_cookie: Annotated[int | None, "whether TCP Fast Open goes without a cookie"] = None
     locked: Annotated[tuple[str, ...] | None, "metrics that must not be changed, as mtu by path MTU discovery"] = None
+    unknown_attributes: Annotated[
+        tuple[UnknownAttribute, ...], "what else the kernel tells of it: this release does not know what it means"
+    ] = ()
 
 
 class NextHopObject(NamedTuple):
@@ -82,6 +89,9 @@ class NextHopObject(NamedTuple):
     scope: Annotated[str, "as in Route"] = "global"
     flags: Annotated[tuple[str, ...], "as in NextHop"] = ()
     encapsulation: Annotated[Encapsulation | None, "what packets are wrapped in"] = None
+    unknown_attributes: Annotated[
+        tuple[UnknownAttribute, ...], "what else the kernel tells of it: this release does not know what it means"
+    ] = ()
 
 
 class NextHopMember(NamedTuple):
@@ -148,6 +158,9 @@ class Route(NamedTuple):
     rule: Annotated[Rule | None, "`routes get`: the rule that led to the table"] = None
     entry: Annotated[str | None, "`routes get`: the prefix in that table that gave the answer"] = None
     netns: Annotated[str | None, "network namespace, where more than the current one was asked for"] = None
+    unknown_attributes: Annotated[
+        tuple[UnknownAttribute, ...], "what else the kernel tells of it: this release does not know what it means"
+    ] = ()
 
 
 class RouteCount(NamedTuple):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .unknown import UnknownAttribute
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Annotated, NamedTuple
@@ -41,6 +43,17 @@ class Rule(NamedTuple):
     realms: Annotated[int | None, "routing realms, the source's in the upper 16 bits"] = None
     protocol: Annotated[str | None, "who made it, by rt_protos' name"] = None
     flags: Annotated[
-        tuple[str, ...], "permanent, unresolved (no rule to go to), iif_detached, oif_detached (no such interface)"
+        tuple[str, ...],
+        "permanent, unresolved (no rule to go to), iif_detached, oif_detached (no such interface), find_saddr; "
+        "others by their number",
     ] = ()
     netns: Annotated[str | None, "network namespace, where more than the current one was asked for"] = None
+    source_port_mask: Annotated[int | None, "bits of the source port that count; None: all of them"] = None
+    destination_port_mask: Annotated[int | None, "bits of the destination port that count; None: all of them"] = None
+    dscp_mask: Annotated[int | None, "bits of the code point that count; None: all of them"] = None
+    flow_label: Annotated[int | None, "IPv6 flow label"] = None
+    flow_label_mask: Annotated[int | None, "bits of the flow label that count; None: all of them"] = None
+    unknown_attributes: Annotated[
+        tuple[UnknownAttribute, ...],
+        "what else the kernel tells of it: a condition or an action that this release does not know",
+    ] = ()

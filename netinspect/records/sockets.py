@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .unknown import UnknownAttribute
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Annotated, NamedTuple
@@ -208,6 +210,9 @@ class Socket(NamedTuple):
     peers: Annotated[
         tuple[Process, ...] | None, "holders of the other end, where asked for and found on this machine; may be none"
     ] = None
+    unknown_attributes: Annotated[
+        tuple[UnknownAttribute, ...], "what else the kernel tells of it: this release does not know what it means"
+    ] = ()
 
 
 class SocketCount(NamedTuple):

@@ -12,11 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netinspect.engine.netlink import messages
+from netinspect.engine.netlink.attributes import Shape
 from netinspect.engine.netlink.messages import Answer, Run, attributes
 from netinspect.engine.netlink.transport import Dump
 from netinspect.errors import NetlinkError
 
 BODY = 12
+ANYTHING = Shape({})
 KINDS = (18, 20, 0x1234)
 
 Decoded = tuple[int, bytes, tuple[tuple[int, bytes], ...]]
@@ -61,7 +63,7 @@ def decoded_by_runs(datagrams: list[bytes]) -> Counter[Decoded]:
 def decoded_of(runs: Iterable[Run]) -> Counter[Decoded]:
     found: Counter[Decoded] = Counter()
     for run in runs:
-        for part, layout in run.by_layout(BODY):
+        for part, layout in run.by_layout(BODY, ANYTHING):
             bodies = part.unpack(16, f"{BODY}s")
             columns = {kind: part.unpack(at, f"{size}s") for kind, (at, size) in layout.items()}
             for index in range(part.count):
@@ -145,7 +147,7 @@ def test_a_message_shorter_than_its_header_is_malformed() -> None:
     with pytest.raises(
         NetlinkError, match=r"^replaying: malformed netlink message: 24 bytes where at least 28 were due$"
     ):
-        list(run.by_layout(BODY))
+        list(run.by_layout(BODY, ANYTHING))
 
 
 @pytest.mark.parametrize("wrong", [b"\3\0\1\0", b"\5\0\1\0", b"\xff\xff\1\0", b"\0\0\0\0"])
@@ -171,7 +173,7 @@ def test_messages_whose_length_is_no_multiple_of_four_are_padded() -> None:
     single = struct.pack("=IHHII", 16 + BODY + 5, 20, 2, 1, 0) + bytes(BODY) + b"\5\0\1\0x"
     whole = single + b"\xee\xee\xee"  # padding says nothing
     answer = Answer(whole + whole + single, "testing")
-    ((part, layout),) = list(answer.runs[0].by_layout(BODY))
+    ((part, layout),) = list(answer.runs[0].by_layout(BODY, ANYTHING))
     assert part.count == 3
     assert layout == {1: (16 + BODY + 4, 1)}
     assert part.unpack(layout[1][0], "s") == [b"x"] * 3
@@ -183,7 +185,7 @@ def test_a_run_whose_layouts_differ_is_split_once_for_each() -> None:
     two = message(20, bytes(BODY) + attribute(1, b"abc") + attribute(2, b"c"))
     three = message(20, bytes(BODY) + attribute(1, b"abc") + attribute(3, b"c"))
     (run,) = runs_of([one, two, three] * 50)
-    parts = list(run.by_layout(BODY))
+    parts = list(run.by_layout(BODY, ANYTHING))
     assert sorted(part.count for part, _ in parts) == [50, 50, 50]
     assert sorted(tuple(layout) for _, layout in parts) == [(1, 2), (1, 2), (1, 3)]
 
@@ -205,7 +207,7 @@ def test_collected_answers_have_the_same_messages_in_the_same_order(datagrams: l
 
 def test_a_nested_attribute_is_found_by_its_plain_number() -> None:
     (run,) = runs_of([message(20, bytes(BODY) + attribute(19 | nested, attribute(1, b"tls\0")))])
-    ((_, layout),) = list(run.by_layout(BODY))
+    ((_, layout),) = list(run.by_layout(BODY, ANYTHING))
     assert list(layout) == [19]
 
 
@@ -218,4 +220,4 @@ def test_requests_are_headers_with_padded_attributes() -> None:
 def test_a_run_says_what_it_answers() -> None:
     run = Run(message(20, bytes(4)), 20, 20, 1, "listing tests")
     with pytest.raises(NetlinkError, match=r"^listing tests: malformed"):
-        list(run.by_layout(BODY))
+        list(run.by_layout(BODY, ANYTHING))

@@ -65,7 +65,7 @@ def like_conntrack(flow: Flow) -> dict[str, Any]:
     fields = flow._asdict()
     status = fields.pop("status")
     fields |= {"assured": "ASSURED" in status, "unreplied": "SEEN_REPLY" not in status}
-    for name in ("protocol", "labels", "helper", "start", "stop", "security_context", "netns"):
+    for name in ("protocol", "labels", "helper", "start", "stop", "security_context", "netns", "unknown_attributes"):
         fields.pop(name)
     return {name: value for name, value in fields.items() if value is not None or name in ("state", "zone")}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from struct import pack
 
 from ..text import text
+from .attributes import ANY, Shape
 from .messages import HEADER_SIZE, NLM_F_ACK, NLM_F_DUMP, each_attribute, malformed, message
 
 TYPE_CHECKING = False
@@ -22,10 +23,17 @@ WITHOUT_STATISTICS = pack("=HHI", 8, _IFLA_EXT_MASK, _RTEXT_FILTER_SKIP_STATS)
 _BODY = 16
 _INDEX = 20
 
+IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
+_INFOS = (IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA)
+INFO_SHAPE = Shape(dict.fromkeys(_INFOS, ANY), (3,))
+"""IFLA_INFO_*, but for XSTATS, which only CAN has."""
+DATA_SHAPE = Shape({})
+"""What is inside IFLA_INFO_DATA and IFLA_INFO_SLAVE_DATA differs from kind to kind."""
+
 
 def request(*, index: int = 0) -> bytes:
     """One interface, without its counters, and an acknowledgment behind it."""
-    payload = pack("=BxHiII", 0, 0, index, 0, 0)
+    payload = pack("=BxHIII", 0, 0, index, 0, 0)
     return message(RTM_GETLINK, NLM_F_ACK, payload + WITHOUT_STATISTICS)
 
 
@@ -35,7 +43,7 @@ def dump_request() -> bytes:
 
 
 def names(runs: Iterable[Run]) -> Iterator[tuple[int, str]]:
-    """Index and name of each interface in the answer. Raises NetlinkError where messages are malformed."""
+    """Index and name of each interface in the answer. Raises MalformedError where messages are malformed."""
     for run in runs:
         if run.length < HEADER_SIZE + _BODY:
             raise malformed(f"{run.length} bytes where at least {HEADER_SIZE + _BODY} were due", run.operation)

@@ -11,13 +11,15 @@ from errno import ENOBUFS
 from itertools import chain
 from struct import Struct, calcsize, iter_unpack, pack
 
-from ...errors import NetlinkError
+from ...errors import MalformedError, NetlinkError
 from .arrays import array
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
+
+    from .attributes import Shape
 
 HEADER = Struct("=IHHII")
 HEADER_SIZE = 16
@@ -115,9 +117,9 @@ def _walk_nested(
             yield from _walk_nested(data, where + 4, where + length, operation, inner)
 
 
-def malformed(what: str, operation: str = "netlink") -> NetlinkError:
+def malformed(what: str, operation: str = "netlink") -> MalformedError:
     """The error for an answer that breaks the protocol."""
-    return NetlinkError(operation, 0, f"malformed netlink message: {what}")
+    return MalformedError(operation, 0, f"malformed netlink message: {what}")
 
 
 def alike(words: array[int]) -> bool:
@@ -222,19 +224,28 @@ class Run:
         else:
             yield from self._split(values)
 
-    def by_layout(self, body: int) -> Iterator[tuple[Run, Layout]]:
+    def by_layout(self, body: int, shape: Shape) -> Iterator[tuple[Run, Layout]]:
         """This run in parts that have their attributes at the same places, with these places.
 
-        ``body`` is the size of the fixed header behind the netlink header, a multiple of four. Raises NetlinkError
-        where a message is shorter than that, or its attributes make no sense.
+        ``body`` is the size of the fixed header behind the netlink header, a multiple of four. Raises MalformedError
+        where a message is shorter than that, its attributes make no sense, or one has not the size that the shape asks
+        for.
         """
-        yield from self._alike(body, _walk_flat)
+        yield from self._alike(body, _walk_flat, shape)
 
-    def by_paths(self, body: int) -> Iterator[tuple[Run, Paths]]:
+    def by_paths(self, body: int, shape: Shape) -> Iterator[tuple[Run, Paths]]:
         """The same for attributes inside attributes, as far as the kernel marks them (NLA_F_NESTED)."""
-        yield from self._alike(body, _walk_nested)
+        yield from self._alike(body, _walk_nested, shape)
 
-    def _alike(self, body: int, walk: Callable[..., Iterator[tuple[int, int, Any]]]) -> Iterator[tuple[Run, Any]]:
+    def singles(self) -> Iterator[Run]:
+        """Each message as a run of its own."""
+        for number, at in enumerate(range(0, len(self.data), self.length)):
+            where = None if self.positions is None else self.positions[number : number + 1]
+            yield Run(self.data[at : at + self.length], self.kind, self.length, 1, self.operation, where)
+
+    def _alike(
+        self, body: int, walk: Callable[..., Iterator[tuple[int, int, Any]]], shape: Shape
+    ) -> Iterator[tuple[Run, Any]]:
         start = HEADER_SIZE + body
         if self.length < start:
             raise malformed(f"{self.length} bytes where at least {start} were due", self.operation)
@@ -249,6 +260,7 @@ class Run:
                     break
                 layout[key] = (at + 4, length - 4)
             else:
+                shape.check(layout, self.operation)
                 yield part, layout
 
     def _split(self, keys: Sequence[int]) -> Iterator[tuple[int, Run]]:
@@ -274,9 +286,9 @@ def gathered(runs: Iterable[Run]) -> Iterator[Run]:
         same = waiting.setdefault((run.length, run.kind), [])
         same.append(run)
         if sum(len(part.data) for part in same) >= _GATHERED:
-            yield _joined(same)
+            yield joined(same)
             same.clear()
-    yield from (_joined(same) for same in waiting.values() if same)
+    yield from (joined(same) for same in waiting.values() if same)
 
 
 def collected(answers: Iterable[list[Run]]) -> Iterator[list[Run]]:
@@ -296,13 +308,13 @@ def collected(answers: Iterable[list[Run]]) -> Iterator[list[Run]]:
             waiting.setdefault((run.length, run.kind), []).append(run)
         size += sum(len(run.data) for run in runs)
         if size >= _GATHERED:
-            yield list(map(_joined, waiting.values()))
+            yield list(map(joined, waiting.values()))
             waiting, size = {}, 0
-    yield list(map(_joined, waiting.values()))
+    yield list(map(joined, waiting.values()))
 
 
-def _joined(runs: Sequence[Run]) -> Run:
-    """Runs of one shape as one; in order of their positions where all of them have any."""
+def joined(runs: Sequence[Run]) -> Run:
+    """Runs of one shape, at least one, as one; in order of their positions where all of them have any."""
     if len(runs) == 1:
         return runs[0]
     first = runs[0]

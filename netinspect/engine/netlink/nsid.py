@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from struct import pack
 
+from .attributes import Shape
 from .messages import attribute, message
 
 TYPE_CHECKING = False
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 RTM_GETNSID = 90
 NETNSA_NSID, NETNSA_FD = 1, 3
 _BODY = 4
+_SHAPE = Shape({NETNSA_NSID: 4})
 
 
 def request(descriptor: int) -> bytes:
@@ -25,7 +27,7 @@ def request(descriptor: int) -> bytes:
 def number(runs: Iterable[Run]) -> int | None:
     """The number in the answer; None where it has none. Raises NetlinkError where messages are malformed."""
     for run in runs:
-        for part, layout in run.by_layout(_BODY):
+        for part, layout in run.by_layout(_BODY, _SHAPE):
             if NETNSA_NSID in layout:
                 found: int = part.unpack(layout[NETNSA_NSID][0], "i")[0]
                 return found if found >= 0 else None

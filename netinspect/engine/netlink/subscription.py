@@ -9,7 +9,7 @@ from __future__ import annotations
 from errno import EAGAIN, EINTR, ENOBUFS
 from struct import unpack
 
-from ...errors import NetlinkError
+from ...errors import NetlinkError, TruncatedError
 from .messages import HEADER, HEADER_SIZE, NLMSG_OVERRUN, malformed
 
 TYPE_CHECKING = False
@@ -109,7 +109,7 @@ class Subscription:
                     raise NetlinkError(self._operation, error.errno or 0) from None
                 continue
             if size > len(self._buffer):
-                raise NetlinkError(self._operation, 0, f"a message of {size} bytes was truncated")
+                raise TruncatedError(self._operation, 0, f"a message of {size} bytes was truncated")
             if sender[0] != 0:
                 continue  # only the kernel has port id 0: nobody else may tell us anything
             yield from self._split(bytes(self._buffer[:size]))

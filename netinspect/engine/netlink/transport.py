@@ -13,7 +13,7 @@ from _queue import SimpleQueue
 from struct import pack
 from sys import getswitchinterval, setswitchinterval
 
-from ...errors import NetlinkError
+from ...errors import NetlinkError, NoAnswerError, TruncatedError
 from .messages import Answer
 
 TYPE_CHECKING = False
@@ -99,9 +99,10 @@ class Dump:
     """One dump: iterate over it once, for its runs of messages. The socket is closed with the iteration, whole or not.
 
     Raises NetlinkError, and nothing else, for whatever goes wrong: an error of the kernel's (with its words and the
-    place in the request, where it gives them), ENOBUFS where it had to drop messages, and errno 0 where an answer is
-    malformed, truncated or does not come. ``interrupted`` is true when the kernel says that the table changed while it
-    was read (NLM_F_DUMP_INTR): rows may be missing, or be there twice.
+    place in the request, where it gives them), ENOBUFS where it had to drop messages, and MalformedError,
+    TruncatedError or NoAnswerError where an answer is malformed, truncated or does not come. ``interrupted`` is true
+    when the kernel says that the table changed while it was read (NLM_F_DUMP_INTR): rows may be missing, or be there
+    twice.
     """
 
     def __init__(self, opened: NetlinkSocket, request: bytes, operation: str) -> None:
@@ -198,11 +199,11 @@ class Dump:
             except BlockingIOError:
                 if flags & _MSG_DONTWAIT:
                     raise
-                raise NetlinkError(self._operation, 0, f"no answer in {_PATIENCE} s") from None
+                raise NoAnswerError(self._operation, 0, f"no answer in {_PATIENCE} s") from None
             except OSError as error:
                 raise self._failure(error) from None
             if len(received) > _RECEIVE_SIZE:  # as MSG_TRUNC tells
-                raise NetlinkError(self._operation, 0, f"an answer of {len(received)} bytes was truncated")
+                raise TruncatedError(self._operation, 0, f"an answer of {len(received)} bytes was truncated")
             if sender[0] == 0:  # only the kernel has port id 0: nobody else may answer
                 return received
 

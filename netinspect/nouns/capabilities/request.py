@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from struct import pack
 
+from ...engine.netlink.attributes import Shape
 from ...engine.netlink.messages import HEADER_SIZE, NLM_F_ACK, NLM_F_DUMP, attribute, attributes, malformed, message
 from ..sockets.decode_inet import INET_DIAG_CGROUP_ID, INET_DIAG_MARK
 from ..sockets.request import (
@@ -40,6 +41,8 @@ _TCP = 6
 _ANY_COOKIE = 0xFFFFFFFF
 """INET_DIAG_NOCOOKIE"""
 _INET_DIAG_MSG = 72
+_ANY = Shape({})
+"""What there is, is counted and not read."""
 
 TOLD_OF_SOCKETS = {
     "tcp_info": INET_DIAG_INFO,
@@ -60,7 +63,7 @@ def listener(address: bytes, port: int) -> bytes:
 
 def told(run: Run) -> dict[str, int]:
     """What of TOLD_OF_SOCKETS is in the answer, and how many bytes each has. Raises NetlinkError if malformed."""
-    (_, layout) = next(run.by_layout(_INET_DIAG_MSG))
+    (_, layout) = next(run.by_layout(_INET_DIAG_MSG, _ANY))
     return {name: layout[kind][1] for name, kind in TOLD_OF_SOCKETS.items() if kind in layout}
 
 
@@ -143,7 +146,7 @@ def loopback() -> bytes:
 
 def has_ipv6_counters(run: Run) -> bool:
     """Whether an interface's IPv6 counters are in the answer. Raises NetlinkError where it is malformed."""
-    (part, layout) = next(run.by_layout(_IFINFOMSG))
+    (part, layout) = next(run.by_layout(_IFINFOMSG, _ANY))
     for kind in (IFLA_AF_SPEC, AF_INET6):
         if kind not in layout:
             return False
@@ -186,7 +189,7 @@ def conntrack_size() -> bytes:
 
 def entries(run: Run) -> tuple[int | None, int | None]:
     """What the answer to ``conntrack_size`` says. Raises NetlinkError where it is malformed."""
-    (part, layout) = next(run.by_layout(_NFGENMSG))
+    (part, layout) = next(run.by_layout(_NFGENMSG, _ANY))
 
     def number(kind: int) -> int | None:
         at, size = layout.get(kind, (0, 0))

@@ -11,6 +11,7 @@ from sys import byteorder
 
 from ...engine.addresses import IPv4Texts, IPv6Texts
 from ...engine.columns import NONE, Batch, Constant
+from ...engine.netlink.attributes import ANY, Shape
 from ...engine.netlink.messages import Run, malformed
 from ...engine.text import text
 from .decode_names import PROTOCOLS, STATES, STATUS_BITS, BitNames
@@ -59,6 +60,48 @@ CTA_HELP_NAME = 1
 CTA_SEQADJ_CORRECTION_POS, CTA_SEQADJ_OFFSET_BEFORE, CTA_SEQADJ_OFFSET_AFTER = 1, 2, 3
 CTA_SECCTX_NAME = 1
 
+
+def tuple_sizes(*around: int) -> dict[tuple[int, ...], int | tuple[int, ...]]:
+    """The attributes of a tuple, which is inside ``around`` (CTA_TUPLE_*), with their sizes."""
+    ip, protocol = (*around, CTA_TUPLE_IP), (*around, CTA_TUPLE_PROTO)
+    return {
+        **dict.fromkeys((around, ip, protocol), ANY),
+        (*around, CTA_TUPLE_ZONE): 2,
+        **dict.fromkeys([(*ip, kind) for kind in (CTA_IP_V4_SRC, CTA_IP_V4_DST)], (4,)),
+        **dict.fromkeys([(*ip, kind) for kind in (CTA_IP_V6_SRC, CTA_IP_V6_DST)], (16,)),
+        (*protocol, CTA_PROTO_NUM): 1,
+        **dict.fromkeys([(*protocol, kind) for kind in (CTA_PROTO_SRC_PORT, CTA_PROTO_DST_PORT)], 2),
+        **dict.fromkeys([(*protocol, kind) for kind in (CTA_PROTO_ICMP_ID, CTA_PROTO_ICMPV6_ID)], 2),
+        **dict.fromkeys([(*protocol, kind) for kind in (5, 6, 8, 9)], 1),  # type and code
+    }
+
+
+_SHAPE = Shape(
+    {
+        **tuple_sizes(CTA_TUPLE_ORIG),
+        **tuple_sizes(CTA_TUPLE_REPLY),
+        **dict.fromkeys([(kind,) for kind in (CTA_STATUS, CTA_TIMEOUT, CTA_MARK, CTA_USE, CTA_ID)], 4),
+        (CTA_ZONE,): 2,
+        **dict.fromkeys([(kind,) for kind in (CTA_PROTOINFO, CTA_HELP, CTA_SECCTX, CTA_TIMESTAMP, CTA_LABELS)], ANY),
+        **dict.fromkeys([(kind,) for kind in (CTA_COUNTERS_ORIG, CTA_COUNTERS_REPLY, CTA_SEQ_ADJ_ORIG)], ANY),
+        **{(CTA_PROTOINFO, kind): ANY for kind in STATES},
+        **{(CTA_PROTOINFO, kind, _PROTOINFO_STATE): 1 for kind in STATES},
+        (CTA_HELP, CTA_HELP_NAME): ANY,
+        (CTA_SECCTX, CTA_SECCTX_NAME): ANY,
+        **{(kind, what): 8 for kind in (CTA_COUNTERS_ORIG, CTA_COUNTERS_REPLY, CTA_TIMESTAMP) for what in (1, 2)},
+        **{(CTA_SEQ_ADJ_ORIG, kind): 4 for kind in (1, 2, 3)},
+    },
+    (
+        *((CTA_PROTOINFO, kind, what) for kind in STATES for what in range(2, 6)),  # scales, flags, roles, tags
+        (CTA_HELP, 2),  # INFO, the helper's own
+        *((kind, what) for kind in (CTA_COUNTERS_ORIG, CTA_COUNTERS_REPLY) for what in (3, 4, 5)),  # 32 bits, PAD
+        *((6,), (13,), (14,), (16,)),  # NAT_SRC, NAT_DST, TUPLE_MASTER, SEQ_ADJ_REPLY
+        *((17,), (21,), (23,), (24,)),  # NAT_SEQ_ADJ, MARK_MASK, LABELS_MASK, SYNPROXY
+        *((25,), (26,), (27,)),  # FILTER, STATUS_MASK, TIMESTAMP_EVENT
+        (CTA_TIMESTAMP, 3),  # PAD
+    ),
+)
+
 _BODY = 4
 """struct nfgenmsg: family, version, resource id."""
 _FAMILY = 16
@@ -86,7 +129,7 @@ class Decoder:
 
     def batches(self, run: Run) -> Iterator[FlowBatch]:
         """The entries of a run. Raises NetlinkError where messages are malformed."""
-        for part, paths in run.by_paths(_BODY):
+        for part, paths in run.by_paths(_BODY, _SHAPE):
             for family, same in part.by_value(_FAMILY):
                 yield self._batch(family, same, paths)
 
@@ -267,6 +310,7 @@ _MAKERS: dict[str, Callable[[Decoder, Run, Paths], Column]] = {
     ),
     "sequence_after": lambda decoder, run, paths: attribute_be32(run, paths, CTA_SEQ_ADJ_ORIG, CTA_SEQADJ_OFFSET_AFTER),
     "id": lambda decoder, run, paths: attribute_be32(run, paths, CTA_ID),
+    "unknown_attributes": lambda decoder, run, paths: Constant(_SHAPE.unknown(paths)),
 }
 
 

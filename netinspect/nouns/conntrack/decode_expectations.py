@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...engine.columns import NONE, Batch, Constant
+from ...engine.netlink.attributes import ANY, Shape
 from ...engine.netlink.messages import NLM_F_DUMP, message
 from .decode import (
     CTA_PROTO_DST_PORT,
@@ -15,6 +16,7 @@ from .decode import (
     flow_body,
     port,
     protocol,
+    tuple_sizes,
 )
 from .decode_names import BitNames
 
@@ -37,6 +39,17 @@ _FLAGS = BitNames(("PERMANENT", "INACTIVE", "USERSPACE"))
 _TUPLES = {"": CTA_EXPECT_TUPLE, "master_": CTA_EXPECT_MASTER}
 _SIDES = ("source", "destination")
 _BODY = 4
+_SHAPE = Shape(
+    {
+        **tuple_sizes(CTA_EXPECT_MASTER),
+        **tuple_sizes(CTA_EXPECT_TUPLE),
+        **tuple_sizes(CTA_EXPECT_MASK),
+        **dict.fromkeys([(kind,) for kind in (CTA_EXPECT_TIMEOUT, CTA_EXPECT_ID, CTA_EXPECT_FLAGS)], 4),
+        (CTA_EXPECT_HELP_NAME,): ANY,
+        (CTA_EXPECT_ZONE,): 2,
+    },
+    ((9,), (10,), (11,)),  # CLASS, NAT, FN: the helper's own
+)
 _FAMILY = 16
 
 
@@ -55,7 +68,7 @@ def request(family: int = 0) -> bytes:
 def batches(run: Run) -> Iterator[ExpectationBatch]:
     """The expectations of a run. Raises NetlinkError where messages are malformed."""
     decoder = Decoder()
-    for part, paths in run.by_paths(_BODY):
+    for part, paths in run.by_paths(_BODY, _SHAPE):
         for family, same in part.by_value(_FAMILY):
             yield _batch(decoder, family, same, paths)
 
@@ -69,6 +82,7 @@ def _batch(decoder: Decoder, family: int, run: Run, paths: Paths) -> Expectation
         "flags": _flags(run, paths),
         "zone": attribute_be16(run, paths, CTA_EXPECT_ZONE),
         "id": attribute_be32(run, paths, CTA_EXPECT_ID),
+        "unknown_attributes": Constant(_SHAPE.unknown(paths)),
     }
     for number, side in enumerate(_SIDES):
         for prefix, tuple_kind in _TUPLES.items():

@@ -6,14 +6,15 @@ linux/netfilter/nf_conntrack_common.h (struct ip_conntrack_stat).
 
 from __future__ import annotations
 
-from ...engine.netlink.messages import NLM_F_ACK, NLM_F_DUMP, attributes, message
+from ...engine.netlink.attributes import NUMBER, Attributes, Shape
+from ...engine.netlink.messages import HEADER_SIZE, NLM_F_ACK, NLM_F_DUMP, message
 from .decode import NFNL_SUBSYS_CTNETLINK, flow_body
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from ...engine.netlink.messages import Layout, Run
+    from ...engine.netlink.messages import Run
 
 IPCTNL_MSG_CT_GET_STATS_CPU = NFNL_SUBSYS_CTNETLINK << 8 | 4
 IPCTNL_MSG_CT_GET_STATS = NFNL_SUBSYS_CTNETLINK << 8 | 5
@@ -57,6 +58,7 @@ EXPECTATION_COUNTERS = {
 }
 
 _BODY = 4
+_SHAPE = Shape(dict.fromkeys((CTA_STATS_GLOBAL_ENTRIES, CTA_STATS_GLOBAL_MAX_ENTRIES, *COUNTERS), NUMBER))
 
 
 def size_request() -> bytes:
@@ -74,9 +76,9 @@ def size(runs: Iterable[Run]) -> tuple[int, int | None]:
     """Entries, and the most there may be. Raises NetlinkError where the answer is malformed."""
     entries, maximum = 0, None
     for run in runs:
-        for data, layout in _messages(run):
-            entries = _number(data, layout, CTA_STATS_GLOBAL_ENTRIES) or 0
-            maximum = _number(data, layout, CTA_STATS_GLOBAL_MAX_ENTRIES)
+        for _, inside in _messages(run):
+            entries = inside.big(CTA_STATS_GLOBAL_ENTRIES) or 0
+            maximum = inside.big(CTA_STATS_GLOBAL_MAX_ENTRIES)
     return entries, maximum
 
 
@@ -87,20 +89,16 @@ def counters(runs: Iterable[Run], *, expectations: bool = False) -> Iterator[tup
     """
     names = EXPECTATION_COUNTERS if expectations else COUNTERS
     for run in runs:
-        for data, layout in _messages(run):
-            found = {name: _number(data, layout, kind) for kind, (name, _) in names.items()}
+        for data, inside in _messages(run):
+            found = {name: inside.big(kind) for kind, (name, _) in names.items()}
             yield (
                 int.from_bytes(data[18:20], "big"),
                 {name: value for name, value in found.items() if value is not None},
             )
 
 
-def _messages(run: Run) -> Iterator[tuple[bytes, Layout]]:
-    for at in range(0, len(run.data), run.length):
-        data = run.data[at : at + run.length]
-        yield data, attributes(data, 16 + _BODY, len(data), run.operation)
-
-
-def _number(data: bytes, layout: Layout, kind: int) -> int | None:
-    at, length = layout.get(kind, (0, 0))
-    return int.from_bytes(data[at : at + length], "big") if length else None
+def _messages(run: Run) -> Iterator[tuple[bytes, Attributes]]:
+    for part, _ in run.by_layout(_BODY, _SHAPE):
+        for at in range(0, len(part.data), part.length):
+            data = part.data[at : at + part.length]
+            yield data, Attributes(data, part.operation, _SHAPE, HEADER_SIZE + _BODY)

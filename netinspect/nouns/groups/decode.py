@@ -9,6 +9,7 @@ from __future__ import annotations
 from _socket import AF_INET, AF_INET6, inet_ntop
 from struct import pack, unpack_from
 
+from ...engine.netlink.attributes import ADDRESS, Shape
 from ...engine.netlink.messages import NLM_F_DUMP, malformed, message
 
 TYPE_CHECKING = False
@@ -27,6 +28,8 @@ IFA_CACHEINFO = 6
 IFA_MULTICAST = 7
 
 _BODY = 8
+SHAPE = Shape({IFA_MULTICAST: ADDRESS, IFA_CACHEINFO: 16}, (1, 2, 3, 4, 5, 8, 9, 10, 11))
+"""What IFA_* there are for unicast addresses is not told of groups."""
 _TICKS = 100.0
 """struct ifa_cacheinfo counts hundredths of a second since the machine came up, modulo 2^32."""
 
@@ -54,7 +57,7 @@ def groups(run: Run) -> Iterator[Group]:
     """The groups in a run of messages; other messages are passed over. Raises NetlinkError where they are malformed."""
     if run.kind not in _TOLD and run.kind != RTM_DELMULTICAST:
         return
-    for part, layout in run.by_layout(_BODY):
+    for part, layout in run.by_layout(_BODY, SHAPE):
         if IFA_MULTICAST not in layout:
             continue
         at, size = layout[IFA_MULTICAST]

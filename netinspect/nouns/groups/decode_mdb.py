@@ -5,11 +5,13 @@ Sources: linux/if_bridge.h, linux/if_link.h, net/bridge/br_mdb.c.
 
 from __future__ import annotations
 
-from _socket import AF_INET, AF_INET6, inet_ntop
 from struct import pack, unpack_from
 
+from ...engine.fields import bit_names
+from ...engine.netlink.attributes import ANY, NUMBER, Attributes, Shape
 from ...engine.netlink.interfaces import WITHOUT_STATISTICS
-from ...engine.netlink.messages import NLM_F_DUMP, attribute, attribute_list, attributes, malformed, message
+from ...engine.netlink.messages import HEADER_SIZE, NLM_F_DUMP, attribute, malformed, message
+from ...engine.rtnetlink import address_text
 from ...records import BridgeGroup
 
 TYPE_CHECKING = False
@@ -37,8 +39,27 @@ IFLA_BR_MCAST_QUERIER_STATE = 47
 BRIDGE_QUERIER_IP_ADDRESS, BRIDGE_QUERIER_IPV6_ADDRESS = 1, 5
 
 _BODY, _LINK_BODY = 8, 16
+_SHAPE = Shape({MDBA_MDB: ANY, MDBA_ROUTER: ANY})
+_LINK_SHAPE = Shape({IFLA_LINKINFO: ANY})
 _ENTRY = 28
 """struct br_mdb_entry; what more there is to say follows it in the same attribute."""
+_MDB_SHAPE, _INFO_SHAPE = Shape({MDBA_MDB_ENTRY: ANY}), Shape({MDBA_MDB_ENTRY_INFO: ANY})
+_ROUTER_SHAPE = Shape({MDBA_ROUTER_PORT: ANY})
+_ENTRY_SHAPE = Shape(
+    {
+        **dict.fromkeys((MDBA_MDB_EATTR_TIMER, MDBA_MDB_EATTR_GROUP_MODE, MDBA_MDB_EATTR_RTPROT), NUMBER),
+        **dict.fromkeys((MDBA_MDB_EATTR_SRC_LIST, MDBA_MDB_EATTR_SOURCE), ANY),
+    }
+)
+_SOURCES_SHAPE = Shape({MDBA_MDB_SRCLIST_ENTRY: ANY})
+_SOURCE_SHAPE = Shape({MDBA_MDB_SRCATTR_ADDRESS: ANY}, (2,))  # and its timer
+_PORT_SHAPE = Shape(
+    {MDBA_ROUTER_PATTR_TIMER: NUMBER, MDBA_ROUTER_PATTR_TYPE: NUMBER},
+    (3, 4, 5),  # its timers for IPv4 and IPv6, and the VLAN
+)
+_LINKINFO_SHAPE = Shape({IFLA_INFO_KIND: ANY, IFLA_INFO_DATA: ANY})
+_BRIDGE_SHAPE = Shape({IFLA_BR_MCAST_QUERIER_STATE: ANY})
+_QUERIER_SHAPE = Shape({BRIDGE_QUERIER_IP_ADDRESS: (4,), BRIDGE_QUERIER_IPV6_ADDRESS: (16,)})
 _USER_HZ = 100
 _ETH_P_IP, _ETH_P_IPV6 = 0x0800, 0x86DD
 _FLAGS = {0x01: "offload", 0x02: "fast_leave", 0x04: "added_by_star_ex", 0x08: "blocked", 0x10: "offload_failed"}
@@ -55,26 +76,17 @@ def request() -> bytes:
 
 
 def groups(run: Run, interface_name: Callable[[int], str]) -> Iterator[BridgeGroup]:
-    """The entries and router ports in a run. Raises NetlinkError where messages are malformed."""
-    for part, layout in run.by_layout(_BODY):
-        data, operation = part.data, part.operation
-        for first in range(0, len(data), part.length):
-            (index,) = unpack_from("=I", data, first + 20)
+    """The entries and router ports in a run. Raises MalformedError where messages are malformed."""
+    for part, _ in run.by_layout(_BODY, _SHAPE):
+        for first in range(0, len(part.data), part.length):
+            inside = Attributes(part.data, part.operation, _SHAPE, first + HEADER_SIZE + _BODY, first + part.length)
+            (index,) = unpack_from("=I", part.data, first + 20)
             bridge = interface_name(index)
-            for kind, start, size in _inside(data, first, layout.get(MDBA_MDB), operation):
-                if kind == MDBA_MDB_ENTRY:
-                    for inner, at, length in attribute_list(data, start, start + size, operation):
-                        if inner == MDBA_MDB_ENTRY_INFO:
-                            yield _group(data[at : at + length], bridge, interface_name, operation)
-            for kind, start, size in _inside(data, first, layout.get(MDBA_ROUTER), operation):
-                if kind == MDBA_ROUTER_PORT:
-                    yield _router(data[start : start + size], bridge, interface_name, operation)
-
-
-def _inside(data: bytes, first: int, place: tuple[int, int] | None, operation: str) -> list[tuple[int, int, int]]:
-    if place is None:
-        return []
-    return attribute_list(data, first + place[0], first + sum(place), operation)
+            for entry in inside.nested(MDBA_MDB, _MDB_SHAPE).each(MDBA_MDB_ENTRY):
+                for raw in Attributes(entry, part.operation, _INFO_SHAPE).each(MDBA_MDB_ENTRY_INFO):
+                    yield _group(raw, bridge, interface_name, part.operation)
+            for raw in inside.nested(MDBA_ROUTER, _ROUTER_SHAPE).each(MDBA_ROUTER_PORT):
+                yield _router(raw, bridge, interface_name, part.operation)
 
 
 def _group(raw: bytes, bridge: str, interface_name: Callable[[int], str], operation: str) -> BridgeGroup:
@@ -82,23 +94,24 @@ def _group(raw: bytes, bridge: str, interface_name: Callable[[int], str], operat
         raise malformed(f"an entry of {len(raw)} bytes", operation)
     port, state, flags, vlan, protocol = *unpack_from("=IBBH", raw), int.from_bytes(raw[24:26], "big")
     family, group = _address(raw[8:24], protocol)
-    fields = _fields(raw, _ENTRY, operation)
-    source = fields.get(MDBA_MDB_EATTR_SOURCE)
-    mode, origin = fields.get(MDBA_MDB_EATTR_GROUP_MODE), fields.get(MDBA_MDB_EATTR_RTPROT)
+    inside = Attributes(raw, operation, _ENTRY_SHAPE, _ENTRY)
+    source = inside.raw(MDBA_MDB_EATTR_SOURCE)
+    mode, origin = inside.number(MDBA_MDB_EATTR_GROUP_MODE), inside.number(MDBA_MDB_EATTR_RTPROT)
     return BridgeGroup(
         bridge,
         "group",
         interface_name(port),
         family,
         group,
-        None if source is None else _text(source),
+        None if source is None else address_text(source),
         vlan or None,
         _STATES.get(state, str(state)),
-        _flag_names(flags),
-        _MODES.get(mode[0], str(mode[0])) if mode else None,
-        tuple(_sources(fields.get(MDBA_MDB_EATTR_SRC_LIST, b""), operation)),
-        _seconds(fields.get(MDBA_MDB_EATTR_TIMER)) if state == 0 else None,
-        _PROTOCOLS.get(origin[0], str(origin[0])) if origin else None,
+        bit_names(flags, _FLAGS),
+        None if mode is None else _MODES.get(mode, str(mode)),
+        tuple(_sources(inside)),
+        _seconds(inside.number(MDBA_MDB_EATTR_TIMER)) if state == 0 else None,
+        None if origin is None else _PROTOCOLS.get(origin, str(origin)),
+        unknown_attributes=inside.unknown(),
     )
 
 
@@ -106,8 +119,8 @@ def _router(raw: bytes, bridge: str, interface_name: Callable[[int], str], opera
     if len(raw) < 4:
         raise malformed(f"a router port of {len(raw)} bytes", operation)
     (port,) = unpack_from("=I", raw)
-    fields = _fields(raw, 4, operation)
-    kind = fields.get(MDBA_ROUTER_PATTR_TYPE)
+    inside = Attributes(raw, operation, _PORT_SHAPE, 4)
+    kind = inside.number(MDBA_ROUTER_PATTR_TYPE)
     return BridgeGroup(
         bridge,
         "router",
@@ -116,53 +129,34 @@ def _router(raw: bytes, bridge: str, interface_name: Callable[[int], str], opera
         None,
         None,
         None,
-        _ROUTER_TYPES.get(kind[0], str(kind[0])) if kind else None,
+        None if kind is None else _ROUTER_TYPES.get(kind, str(kind)),
         (),
         None,
         (),
-        _seconds(fields.get(MDBA_ROUTER_PATTR_TIMER)) or None,
+        _seconds(inside.number(MDBA_ROUTER_PATTR_TIMER)) or None,
         None,
+        unknown_attributes=inside.unknown(),
     )
-
-
-def _fields(raw: bytes, start: int, operation: str) -> dict[int, bytes]:
-    return {kind: raw[at : at + size] for kind, (at, size) in attributes(raw, start, len(raw), operation).items()}
 
 
 def _address(raw: bytes, protocol: int) -> tuple[str, str]:
     if protocol == _ETH_P_IP:
-        return "inet", inet_ntop(AF_INET, raw[:4])
+        return "inet", address_text(raw[:4])
     if protocol == _ETH_P_IPV6:
-        return "inet6", inet_ntop(AF_INET6, raw)
+        return "inet6", address_text(raw)
     return "link", raw[:6].hex(":")
 
 
-def _text(raw: bytes) -> str:
-    if len(raw) in (4, 16):
-        return inet_ntop(AF_INET if len(raw) == 4 else AF_INET6, raw)
-    return raw.hex(":")
+def _sources(inside: Attributes) -> Iterator[str]:
+    for raw in inside.nested(MDBA_MDB_EATTR_SRC_LIST, _SOURCES_SHAPE).each(MDBA_MDB_SRCLIST_ENTRY):
+        address = Attributes(raw, inside.operation, _SOURCE_SHAPE).raw(MDBA_MDB_SRCATTR_ADDRESS)
+        if address is not None:
+            yield address_text(address)
 
 
-def _sources(raw: bytes, operation: str) -> Iterator[str]:
-    for kind, at, size in attribute_list(raw, 0, len(raw), operation):
-        if kind == MDBA_MDB_SRCLIST_ENTRY:
-            address = _fields(raw[: at + size], at, operation).get(MDBA_MDB_SRCATTR_ADDRESS)
-            if address is not None:
-                yield _text(address)
-
-
-def _seconds(raw: bytes | None) -> float | None:
+def _seconds(ticks: int | None) -> float | None:
     """A time in hundredths of a second."""
-    if raw is None or len(raw) < 4:
-        return None
-    ticks: int = unpack_from("=I", raw)[0]
-    return ticks / _USER_HZ
-
-
-def _flag_names(flags: int) -> tuple[str, ...]:
-    names = [name for bit, name in _FLAGS.items() if flags & bit]
-    rest = flags & ~sum(_FLAGS)
-    return (*names, f"{rest:#x}") if rest else tuple(names)
+    return None if ticks is None else ticks / _USER_HZ
 
 
 def queriers_request() -> bytes:
@@ -172,24 +166,18 @@ def queriers_request() -> bytes:
 
 
 def queriers(run: Run) -> Iterator[tuple[int, str, str]]:
-    """Index of a bridge, family, and the querier that it follows or is itself. Raises NetlinkError if malformed."""
-    for part, layout in run.by_layout(_LINK_BODY):
+    """Index of a bridge, family, and the querier that it follows or is itself. Raises MalformedError if malformed."""
+    for part, layout in run.by_layout(_LINK_BODY, _LINK_SHAPE):
+        if IFLA_LINKINFO not in layout:
+            continue
+        at, size = layout[IFLA_LINKINFO]
         for first in range(0, len(part.data), part.length):
-            place = layout.get(IFLA_LINKINFO)
-            start, end = (0, 0) if place is None else (first + place[0], first + sum(place))
-            for kind in (IFLA_INFO_DATA, IFLA_BR_MCAST_QUERIER_STATE):
-                if kind == IFLA_INFO_DATA and not _is_bridge(part.data, start, end, part.operation):
-                    start = end = 0
-                at, size = attributes(part.data, start, end, part.operation).get(kind, (0, 0))
-                start, end = at, at + size
-            (index,) = unpack_from("=i", part.data, first + 20)
-            found = attributes(part.data, start, end, part.operation)
+            info = Attributes(part.data, part.operation, _LINKINFO_SHAPE, first + at, first + at + size)
+            if info.text(IFLA_INFO_KIND) != "bridge":
+                continue
+            (index,) = unpack_from("=I", part.data, first + 20)
+            querier = info.nested(IFLA_INFO_DATA, _BRIDGE_SHAPE).nested(IFLA_BR_MCAST_QUERIER_STATE, _QUERIER_SHAPE)
             for family, kind in (("inet", BRIDGE_QUERIER_IP_ADDRESS), ("inet6", BRIDGE_QUERIER_IPV6_ADDRESS)):
-                if kind in found:
-                    at, size = found[kind]
-                    yield index, family, _text(part.data[at : at + size])
-
-
-def _is_bridge(data: bytes, start: int, end: int, operation: str) -> bool:
-    at, size = attributes(data, start, end, operation).get(IFLA_INFO_KIND, (0, 0))
-    return data[at : at + size].rstrip(b"\0") == b"bridge"
+                address = querier.address(kind)
+                if address is not None:
+                    yield index, family, address

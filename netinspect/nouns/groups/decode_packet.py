@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from struct import pack, unpack_from
 
+from ...engine.netlink.attributes import ANY, Shape
 from ...engine.netlink.messages import NLM_F_DUMP, message
 from ..sockets.request import SOCK_DIAG_BY_FAMILY
 
@@ -19,6 +20,7 @@ _AF_PACKET = 17
 _PACKET_MR_MULTICAST = 0
 
 _BODY = 16
+_SHAPE = Shape({PACKET_DIAG_MCLIST: ANY})
 _INODE = 20
 _ENTRY = 44
 """struct packet_diag_mclist: index, count, type, length of the address, room for 32 bytes of it."""
@@ -31,7 +33,7 @@ def request() -> bytes:
 
 def memberships(run: Run) -> Iterator[tuple[int, int, str]]:
     """Inode of the socket, interface index and address of each group. Raises NetlinkError where it is malformed."""
-    for part, layout in run.by_layout(_BODY):
+    for part, layout in run.by_layout(_BODY, _SHAPE):
         at, size = layout.get(PACKET_DIAG_MCLIST, (0, 0))
         for first in range(0, len(part.data), part.length):
             (inode,) = unpack_from("=I", part.data, first + _INODE)

@@ -6,10 +6,11 @@ family. IPv6's interfaces (MIFs) have no netlink source.
 
 from __future__ import annotations
 
-from _socket import AF_INET, AF_INET6, inet_ntop
-from struct import pack, unpack_from
+from struct import Struct, pack, unpack_from
 
-from ...engine.netlink.messages import NLM_F_DUMP, attribute_list, attributes, message
+from ...engine.netlink.attributes import ADDRESS, ANY, NUMBER, Attributes, Shape
+from ...engine.netlink.messages import HEADER_SIZE, NLM_F_DUMP, malformed, message
+from ...engine.rtnetlink import address_text
 from ...records import MulticastHop, MulticastInterface, MulticastRoute
 
 TYPE_CHECKING = False
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 RTM_GETLINK, RTM_GETROUTE = 18, 26
 RTNL_FAMILY_IPMR, RTNL_FAMILY_IP6MR = 128, 129
 FAMILIES = {"inet": RTNL_FAMILY_IPMR, "inet6": RTNL_FAMILY_IP6MR}
-_ADDRESSES = {RTNL_FAMILY_IPMR: ("inet", AF_INET, 4), RTNL_FAMILY_IP6MR: ("inet6", AF_INET6, 16)}
+_ADDRESSES = {RTNL_FAMILY_IPMR: ("inet", 4), RTNL_FAMILY_IP6MR: ("inet6", 16)}
 
 RTA_DST, RTA_SRC, RTA_IIF, RTA_MULTIPATH, RTA_TABLE, RTA_MFC_STATS, RTA_EXPIRES = 1, 2, 3, 9, 15, 17, 23
 IFLA_AF_SPEC = 26
@@ -40,6 +41,26 @@ IPMRA_TABLE_ID, IPMRA_TABLE_VIFS = 1, 6
 ) = range(1, 10)
 
 _ROUTE_BODY, _LINK_BODY = 12, 16
+_STATISTICS = Struct("=QQQ")
+_ROUTE_SHAPE = Shape(
+    {
+        **dict.fromkeys((RTA_DST, RTA_SRC), ADDRESS),
+        **dict.fromkeys((RTA_IIF, RTA_TABLE, RTA_EXPIRES), NUMBER),
+        RTA_MULTIPATH: ANY,
+        RTA_MFC_STATS: _STATISTICS.size,
+    },
+    (24,),  # PAD
+)
+_LINK_SHAPE = Shape({IFLA_AF_SPEC: ANY})
+_TABLE_SHAPE = Shape({IPMRA_TABLE: ANY, IPMRA_TABLE_VIFS: ANY}, range(2, 6))
+_VIFS_SHAPE = Shape({IPMRA_VIF: ANY})
+_VIF_SHAPE = Shape(
+    {
+        **dict.fromkeys(range(IPMRA_VIFA_IFINDEX, IPMRA_VIFA_LOCAL_ADDR), NUMBER),
+        **dict.fromkeys((IPMRA_VIFA_LOCAL_ADDR, IPMRA_VIFA_REMOTE_ADDR), ANY),
+    },
+    (10,),  # PAD
+)
 _RTNH_F_UNRESOLVED = 32
 _USER_HZ = 100
 _VIF_FLAGS = {0x1: "tunnel", 0x2: "source_route", 0x4: "register", 0x8: "by_index"}
@@ -56,48 +77,50 @@ def routes(run: Run, interface_name: Callable[[int], str]) -> Iterator[Multicast
 
     A kernel without multicast routing answers with routes of all other families, which are passed over.
     """
-    for part, layout in run.by_layout(_ROUTE_BODY):
+    for part, _ in run.by_layout(_ROUTE_BODY, _ROUTE_SHAPE):
         for first in range(0, len(part.data), part.length):
             family, table, flags = unpack_from("=B3xB3xI", part.data, first + 16)
             if family not in _ADDRESSES:
                 continue
-            name, number, size = _ADDRESSES[family]
-            fields = {kind: part.data[first + at : first + at + length] for kind, (at, length) in layout.items()}
-            statistics = fields.get(RTA_MFC_STATS, b"")
-            told = len(statistics) >= 24
-            packets, octets, wrong = unpack_from("=QQQ", statistics) if told else (None, None, None)
-            incoming, idle = _number(fields.get(RTA_IIF)), _number(fields.get(RTA_EXPIRES))
-            origin = fields.get(RTA_SRC, bytes(size)).ljust(size, b"\0")[:size]
+            name, size = _ADDRESSES[family]
+            inside = Attributes(
+                part.data, part.operation, _ROUTE_SHAPE, first + HEADER_SIZE + _ROUTE_BODY, first + part.length
+            )
+            told = inside.struct(RTA_MFC_STATS, _STATISTICS)
+            packets, octets, wrong = told or (None, None, None)
+            incoming, idle = inside.number(RTA_IIF), inside.number(RTA_EXPIRES)
+            origin = _address(inside, RTA_SRC, size)
             yield MulticastRoute(
                 name,
-                _number(fields.get(RTA_TABLE)) or table,
-                inet_ntop(number, origin) if any(origin) else "any",
-                inet_ntop(number, fields.get(RTA_DST, bytes(size)).ljust(size, b"\0")[:size]),
+                inside.number(RTA_TABLE) or table,
+                "any" if origin in ("0.0.0.0", "::") else origin,
+                _address(inside, RTA_DST, size),
                 None if incoming is None else interface_name(incoming),
-                tuple(_hops(fields.get(RTA_MULTIPATH, b""), interface_name)),
+                tuple(_hops(inside.raw(RTA_MULTIPATH) or b"", interface_name, part.operation)),
                 not flags & _RTNH_F_UNRESOLVED,
                 packets,
                 octets,
                 wrong,
                 None if idle is None else idle / _USER_HZ,
+                unknown_attributes=inside.unknown(),
             )
 
 
-def _number(raw: bytes | None) -> int | None:
-    """A number of 32 or 64 bits in host order."""
-    if raw is None or len(raw) < 4:
-        return None
-    found: int = unpack_from("=Q" if len(raw) >= 8 else "=I", raw)[0]
-    return found
+def _address(inside: Attributes, kind: int, size: int) -> str:
+    """All zeros where there is none."""
+    raw = inside.raw(kind)
+    if raw is not None and len(raw) != size:
+        raise malformed(f"attribute {kind} of {len(raw)} bytes where {size} were due", inside.operation)
+    return address_text(raw or bytes(size))
 
 
-def _hops(raw: bytes, interface_name: Callable[[int], str]) -> Iterator[MulticastHop]:
+def _hops(raw: bytes, interface_name: Callable[[int], str], operation: str) -> Iterator[MulticastHop]:
     """struct rtnexthop for each interface; its hops are the TTL threshold."""
     at = 0
     while at + 8 <= len(raw):
-        length, ttl, index = unpack_from("=HxBi", raw, at)
-        if length < 8:
-            return
+        length, ttl, index = unpack_from("=HxBI", raw, at)
+        if length < 8 or at + length > len(raw):
+            raise malformed(f"a next hop of {length} bytes with {len(raw) - at} left", operation)
         yield MulticastHop(interface_name(index), ttl)
         at += length + 3 & ~3
 
@@ -108,38 +131,31 @@ def interfaces_request() -> bytes:
 
 
 def interfaces(run: Run, interface_name: Callable[[int], str]) -> Iterator[MulticastInterface]:
-    """The router's interfaces in a run, of all its tables. Raises NetlinkError where messages are malformed."""
-    for part, layout in run.by_layout(_LINK_BODY):
+    """The router's interfaces in a run, of all its tables. Raises MalformedError where messages are malformed."""
+    for part, layout in run.by_layout(_LINK_BODY, _LINK_SHAPE):
         data = part.data
         for first in range(0, len(data), part.length):
             if data[first + 16] != RTNL_FAMILY_IPMR or IFLA_AF_SPEC not in layout:
                 continue
             at, size = layout[IFLA_AF_SPEC]
             # A message for each table: the kernel gives its parts as they are, or inside IPMRA_TABLE.
-            inside = attributes(data, first + at, first + at + size, part.operation)
-            if IPMRA_TABLE_VIFS not in inside and IPMRA_TABLE in inside:
-                at, size = inside[IPMRA_TABLE]
-                inside = attributes(data, at, at + size, part.operation)
-            at, size = inside.get(IPMRA_TABLE_ID, (0, 0))
-            table = _number(data[at : at + size]) or 0
-            at, size = inside.get(IPMRA_TABLE_VIFS, (0, 0))
-            for kind, start, length in attribute_list(data, at, at + size, part.operation) if size else ():
-                if kind == IPMRA_VIF:
-                    places = attributes(data, start, start + length, part.operation)
-                    fields = {field: data[where : where + many] for field, (where, many) in places.items()}
-                    yield _interface(fields, table, interface_name)
+            table = Attributes(data, part.operation, _TABLE_SHAPE, first + at, first + at + size)
+            if IPMRA_TABLE_VIFS not in table and IPMRA_TABLE in table:
+                table = table.nested(IPMRA_TABLE, _TABLE_SHAPE)
+            number = table.number(IPMRA_TABLE_ID) if len(table.raw(IPMRA_TABLE_ID) or b"") == 4 else 0
+            for raw in table.nested(IPMRA_TABLE_VIFS, _VIFS_SHAPE).each(IPMRA_VIF):
+                yield _interface(Attributes(raw, part.operation, _VIF_SHAPE), number or 0, interface_name)
 
 
-def _interface(fields: dict[int, bytes], table: int, interface_name: Callable[[int], str]) -> MulticastInterface:
+def _interface(inside: Attributes, table: int, interface_name: Callable[[int], str]) -> MulticastInterface:
     def number(kind: int) -> int:
-        return _number(fields.get(kind)) or 0
+        return inside.number(kind) or 0
 
     def address(kind: int) -> str | None:
-        raw = fields.get(kind, b"")
-        return inet_ntop(AF_INET, raw) if len(raw) == 4 and any(raw) else None
+        raw = inside.raw(kind) or b""
+        return address_text(raw) if len(raw) == 4 and any(raw) else None
 
-    (flags,) = unpack_from("=H", fields.get(IPMRA_VIFA_FLAGS, b"").ljust(2, b"\0"))
-    index = number(IPMRA_VIFA_IFINDEX)
+    flags, index = number(IPMRA_VIFA_FLAGS), number(IPMRA_VIFA_IFINDEX)
     return MulticastInterface(
         "inet",
         table,
@@ -154,6 +170,7 @@ def _interface(fields: dict[int, bytes], table: int, interface_name: Callable[[i
         None if flags & 0x8 else address(IPMRA_VIFA_LOCAL_ADDR),
         address(IPMRA_VIFA_REMOTE_ADDR),
         "rtnetlink",
+        unknown_attributes=inside.unknown(),
     )
 
 

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from struct import pack
-from sys import byteorder
 
 from ...engine.columns import NONE, Batch, Constant, Nested, interleaved
 from ...engine.fields import place
-from ...engine.netlink.interfaces import IFLA_IFNAME, RTM_GETLINK, WITHOUT_STATISTICS
-from ...engine.netlink.messages import NLM_F_ACK, NLM_F_DUMP, attribute, attributes, each_attribute, malformed, message
+from ...engine.netlink.attributes import ANY, NUMBER, Attributes, Shape
+from ...engine.netlink.interfaces import (
+    DATA_SHAPE,
+    IFLA_IFNAME,
+    IFLA_INFO_DATA,
+    IFLA_INFO_KIND,
+    IFLA_INFO_SLAVE_DATA,
+    IFLA_INFO_SLAVE_KIND,
+    INFO_SHAPE,
+    RTM_GETLINK,
+    WITHOUT_STATISTICS,
+)
+from ...engine.netlink.messages import NLM_F_ACK, NLM_F_DUMP, attribute, each_attribute, malformed, message
 from ...engine.rtnetlink import Made, address_text, by_bytes, interfaces, named
 from ...engine.text import text
 
@@ -32,10 +42,11 @@ IFLA_PARENT_DEV_NAME, IFLA_PARENT_DEV_BUS_NAME = 56, 57
 IFLA_GRO_MAX_SIZE, IFLA_TSO_MAX_SIZE, IFLA_TSO_MAX_SEGS = 58, 59, 60
 IFLA_MIN_MTU, IFLA_MAX_MTU, IFLA_PROP_LIST, IFLA_ALT_IFNAME, IFLA_PERM_ADDRESS, IFLA_ALLMULTI = 50, 51, 52, 53, 54, 61
 
-IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND = 1, 2, 4
 _FIRST_OF_DATA = 1
 """IFLA_VLAN_ID, IFLA_VXLAN_ID, IFLA_MACVLAN_MODE, IFLA_IPVLAN_MODE and IFLA_BOND_MODE are the first of their kinds."""
 IFLA_TUN_TYPE, IFLA_VXLAN_LINK = 3, 3
+_OF_THEIR_OWN = frozenset(("bridge", "vxlan", "tun", "macvlan", "macvtap"))
+"""Kinds of which decode_kinds tells more, and what it does not know."""
 _MACVLAN_MODES = {1: "private", 2: "vepa", 4: "bridge", 8: "passthru", 16: "source"}
 _MODES = {
     "macvlan": _MACVLAN_MODES,
@@ -52,6 +63,7 @@ _XDP_MODES = {1: "driver", 2: "generic", 3: "offload", 4: "multi"}
 _XDP_PROGRAMS = {5: "driver", 6: "generic", 7: "offload"}
 """IFLA_XDP_DRV_PROG_ID, IFLA_XDP_SKB_PROG_ID, IFLA_XDP_HW_PROG_ID."""
 _XDP_ATTACHED, _XDP_PROG_ID = 2, 4
+_XDP_SHAPE = Shape({_XDP_ATTACHED: NUMBER, _XDP_PROG_ID: NUMBER, **dict.fromkeys(_XDP_PROGRAMS, NUMBER)})
 
 _STATES = ("unknown", "notpresent", "down", "lowerlayerdown", "testing", "dormant", "up")
 """linux/if.h: IF_OPER_*."""
@@ -92,6 +104,32 @@ _TUNNELS = frozenset((768, 776, 778))
 
 # struct ifinfomsg: offsets behind the netlink header.
 _BODY = 16
+_SHAPE = Shape(
+    {
+        **dict.fromkeys((IFLA_ADDRESS, IFLA_BROADCAST, IFLA_PERM_ADDRESS), ANY),
+        **dict.fromkeys((IFLA_IFNAME, IFLA_QDISC, IFLA_IFALIAS, IFLA_PARENT_DEV_NAME, IFLA_PARENT_DEV_BUS_NAME), ANY),
+        **dict.fromkeys((IFLA_LINKINFO, IFLA_XDP, IFLA_PROP_LIST), ANY),
+        **dict.fromkeys((IFLA_MTU, IFLA_LINK, IFLA_MASTER, IFLA_TXQLEN, IFLA_GROUP, IFLA_PROMISCUITY), 4),
+        **dict.fromkeys((IFLA_NUM_TX_QUEUES, IFLA_NUM_RX_QUEUES, IFLA_CARRIER_CHANGES, IFLA_LINK_NETNSID), 4),
+        **dict.fromkeys((IFLA_GSO_MAX_SEGS, IFLA_GSO_MAX_SIZE, IFLA_GRO_MAX_SIZE), 4),
+        **dict.fromkeys((IFLA_TSO_MAX_SIZE, IFLA_TSO_MAX_SEGS), 4),
+        **dict.fromkeys((IFLA_CARRIER_UP_COUNT, IFLA_CARRIER_DOWN_COUNT), 4),
+        **dict.fromkeys((IFLA_MIN_MTU, IFLA_MAX_MTU, IFLA_ALLMULTI), 4),
+        **dict.fromkeys((IFLA_OPERSTATE, IFLA_CARRIER), 1),
+        IFLA_MAP: 28,
+        IFLA_STATS64: 8 * 23,
+    },
+    (
+        *(7, 8, 9, 11, 12, 15, 17),  # STATS, COST, PRIORITY, WIRELESS, PROTINFO, WEIGHT, LINKMODE
+        *(19, 21, 22, 24, 25, 26),  # NET_NS_PID, NUM_VF, VFINFO_LIST, VF_PORTS, PORT_SELF, AF_SPEC
+        *(28, 29, 34, 36, 38, 39),  # NET_NS_FD, EXT_MASK, PHYS_PORT_ID, PHYS_SWITCH_ID, PHYS_PORT_NAME, PROTO_DOWN
+        *(42, 44, 45, 46, 49),  # PAD, EVENT, NEW_NETNSID, IF_NETNSID, NEW_IFINDEX
+        *(55, 62, 63, 64),  # PROTO_DOWN_REASON, DEVLINK_PORT, GSO_IPV4_MAX_SIZE, GRO_IPV4_MAX_SIZE
+        *(65, 66, 67, 68, 69),  # DPLL_PIN, MAX_PACING_OFFLOAD_HORIZON, NETNS_IMMUTABLE, HEADROOM, TAILROOM
+    ),
+)
+_INSIDE = {IFLA_LINKINFO: "kind", IFLA_PROP_LIST: "alternative_names", IFLA_XDP: "xdp"}
+"""Attributes that have a shape of their own, and columns that are made of them."""
 _TYPE, _INDEX, _FLAGS_AT = 18, 20, 24
 
 
@@ -143,7 +181,7 @@ class Decoder:
         for run in runs:
             if run.kind != RTM_NEWLINK:
                 raise malformed(f"a message of type {run.kind} among links", run.operation)
-            for part, layout in run.by_layout(_BODY):
+            for part, layout in run.by_layout(_BODY, _SHAPE):
                 batch = self._part(part, layout)
                 self.names.update(zip(batch.values("index"), batch.values("name"), strict=True))
                 parts.append((batch, part.positions or (0,)))
@@ -152,11 +190,18 @@ class Decoder:
         return found
 
     def _part(self, run: Run, layout: Layout) -> LinkBatch:
+        if IFLA_IFNAME not in layout:
+            raise malformed("a link without a name", run.operation)
+
         def make(field: str) -> Column:
             maker = _COLUMNS.get(field)
             return NONE if maker is None else maker(self, run, layout)
 
-        return LinkBatch(run.count, make)
+        batch = LinkBatch(run.count, make)
+        for kind, field in _INSIDE.items():
+            if kind in layout:
+                batch.column(field)  # what is wrong inside shows now, and not once rows are out
+        return batch
 
 
 def _flags_of(word: int) -> tuple[str, ...]:
@@ -167,30 +212,32 @@ def _flags_of(word: int) -> tuple[str, ...]:
 
 def _details_of(raw: bytes) -> dict[str, Any]:
     """What IFLA_LINKINFO says, as fields of the record."""
-    inside = {kind: raw[at : at + size] for kind, (at, size) in attributes(raw, 0, len(raw)).items()}
-    found: dict[str, Any] = {
-        "kind": _word(inside.get(IFLA_INFO_KIND)),
-        "port_kind": _word(inside.get(IFLA_INFO_SLAVE_KIND)),
-    }
-    kind, data = found["kind"], inside.get(IFLA_INFO_DATA, b"")
+    inside = Attributes(raw, "listing links", INFO_SHAPE)
+    kind = inside.text(IFLA_INFO_KIND)
+    found: dict[str, Any] = {"kind": kind, "port_kind": inside.text(IFLA_INFO_SLAVE_KIND)}
+    port = inside.nested(IFLA_INFO_SLAVE_DATA, DATA_SHAPE)
+    told = inside.nested(IFLA_INFO_DATA, DATA_SHAPE)
+    read = IFLA_TUN_TYPE if kind == "tun" else _FIRST_OF_DATA
+    unknown = [attribute._replace(inside=(IFLA_LINKINFO,)) for attribute in inside.unknown()]
+    if kind not in _OF_THEIR_OWN:
+        known = (read,) if kind == "vlan" or kind in _MODES else ()
+        inner = told.unknown(known)
+        unknown += [attribute._replace(inside=(IFLA_LINKINFO, IFLA_INFO_DATA)) for attribute in inner]
+    if found["port_kind"] != "bridge":
+        inner = port.unknown(())
+        unknown += [attribute._replace(inside=(IFLA_LINKINFO, IFLA_INFO_SLAVE_DATA)) for attribute in inner]
+    found["unknown"] = tuple(unknown)
     if kind not in ("vlan", "vxlan", *_MODES):
         return found
-    told = attributes(data, 0, len(data))
-    if kind == "vxlan" and IFLA_VXLAN_LINK in told:
-        at, size = told[IFLA_VXLAN_LINK]
-        found["parent_index"] = int.from_bytes(data[at : at + size], byteorder)
-    at, size = told.get(IFLA_TUN_TYPE if kind == "tun" else _FIRST_OF_DATA, (0, 0))
-    if size:
-        number = int.from_bytes(data[at : at + size], byteorder)
+    if kind == "vxlan":
+        found["parent_index"] = told.number(IFLA_VXLAN_LINK)
+    number = told.number(read)
+    if number is not None:
         if kind in _MODES:
             found["mode"] = _MODES[kind].get(number, str(number))
         else:
             found["vlan_id" if kind == "vlan" else "vni"] = number
     return found
-
-
-def _word(raw: bytes | None) -> str | None:
-    return None if raw is None else text(raw.split(b"\0", 1)[0])
 
 
 def _detail(field: str) -> Callable[[Decoder, Run, Layout], Column]:
@@ -304,18 +351,23 @@ def _alternative_names(_: Decoder, run: Run, layout: Layout) -> Column:
     ]
 
 
+def _unknown_attributes(decoder: Decoder, run: Run, layout: Layout) -> Column:
+    """Those of the link itself, and those inside IFLA_LINKINFO, for kinds that are not taken apart."""
+    own = _SHAPE.unknown(layout)
+    inside = by_bytes(run, layout, IFLA_LINKINFO, decoder.details)
+    return Constant(own) if isinstance(inside, Constant) else [own + details["unknown"] for details in inside]
+
+
 def _xdp_of(raw: bytes) -> tuple[XdpProgram, ...] | None:
-    inside = {
-        kind: int.from_bytes(raw[at : at + size], byteorder)
-        for kind, (at, size) in attributes(raw, 0, len(raw)).items()
-    }
+    inside = Attributes(raw, "listing links", _XDP_SHAPE)
     from ...records import XdpProgram
 
-    attached = inside.get(_XDP_ATTACHED, 0)
+    attached = inside.number(_XDP_ATTACHED)
     if not attached:
         return None
-    several = tuple(XdpProgram(mode, inside[kind]) for kind, mode in _XDP_PROGRAMS.items() if kind in inside)
-    return several or (XdpProgram(_XDP_MODES.get(attached, str(attached)), inside.get(_XDP_PROG_ID)),)
+    programs = [(mode, inside.number(kind)) for kind, mode in _XDP_PROGRAMS.items()]
+    several = tuple(XdpProgram(mode, number) for mode, number in programs if number is not None)
+    return several or (XdpProgram(_XDP_MODES.get(attached, str(attached)), inside.number(_XDP_PROG_ID)),)
 
 
 def _mappings(_: Decoder, run: Run, layout: Layout) -> Column:
@@ -394,4 +446,5 @@ _COLUMNS: dict[str, Callable[[Decoder, Run, Layout], Column]] = {
     "xdp": lambda _, run, layout: by_bytes(run, layout, IFLA_XDP, Made(_xdp_of)),
     "statistics": _statistics,
     "mapping": _mappings,
+    "unknown_attributes": _unknown_attributes,
 }

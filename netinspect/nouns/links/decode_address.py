@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from _socket import inet_ntop
 from struct import pack, unpack_from
 
-from ...engine.netlink.messages import NLM_F_DUMP, attributes, malformed, message
+from ...engine.netlink.attributes import ADDRESS, Attributes, Shape
+from ...engine.netlink.messages import HEADER_SIZE, NLM_F_DUMP, malformed, message
+from ...engine.rtnetlink import AF_INET, AF_INET6
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 RTM_GETADDR = 22
 IFA_ADDRESS, IFA_LOCAL = 1, 2
 _BODY = 8
-_SIZES = {2: 4, 10: 16}
+_WIDTHS = {AF_INET: 32, AF_INET6: 128}
+_SHAPE = Shape({IFA_ADDRESS: ADDRESS, IFA_LOCAL: ADDRESS})
 
 
 def request() -> bytes:
@@ -27,11 +29,12 @@ def request() -> bytes:
 def addresses(runs: Iterable[Run]) -> Iterator[tuple[int, str, int]]:
     """Interface index, own address and prefix length. Raises NetlinkError where the answer is malformed."""
     for run in runs:
-        if run.length < 16 + _BODY:
-            raise malformed(f"{run.length} bytes where at least {16 + _BODY} were due", run.operation)
-        for at in range(0, len(run.data), run.length):
-            family, length, _, _, index = unpack_from("=BBBBI", run.data, at + 16)
-            layout = attributes(run.data, at + 16 + _BODY, at + run.length, run.operation)
-            where, size = layout.get(IFA_LOCAL) or layout.get(IFA_ADDRESS) or (0, 0)
-            if family in _SIZES and size == _SIZES[family]:
-                yield index, inet_ntop(family, run.data[where : where + size]), length
+        for part, _ in run.by_layout(_BODY, _SHAPE):
+            for at in range(0, len(part.data), part.length):
+                family, length, _, _, index = unpack_from("=BBBBI", part.data, at + HEADER_SIZE)
+                inside = Attributes(part.data, part.operation, _SHAPE, at + HEADER_SIZE + _BODY, at + part.length)
+                found = inside.address(IFA_LOCAL) or inside.address(IFA_ADDRESS)
+                if family in _WIDTHS and found is not None:
+                    if length > _WIDTHS[family] or (":" in found) != (family == AF_INET6):
+                        raise malformed(f"an address of family {family} and {length} bits", run.operation)
+                    yield index, found, length

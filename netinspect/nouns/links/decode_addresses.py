@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from struct import pack, unpack_from
-from sys import byteorder
+from struct import Struct, pack, unpack_from
 
 from ...engine.columns import Batch
+from ...engine.netlink.attributes import ADDRESS, ANY, NUMBER, Shape
 from ...engine.netlink.messages import NLM_F_DUMP, malformed, message
-from ...engine.rtnetlink import AF_INET6, FAMILIES, Message, address_text, in_order
-from ...engine.text import text
+from ...engine.rtnetlink import AF_INET6, FAMILIES, Message, in_order
 from ...records import Address
 
 TYPE_CHECKING = False
@@ -45,6 +44,16 @@ _PROTOCOLS = {0: None, 1: "kernel_lo", 2: "kernel_ra", 3: "kernel_ll"}
 """IFAPROT_*."""
 _FOREVER = 0xFFFFFFFF
 _BODY = 8
+_LIFETIMES = Struct("=IIII")
+_SHAPE = Shape(
+    {
+        **dict.fromkeys((IFA_ADDRESS, IFA_LOCAL, IFA_BROADCAST, IFA_ANYCAST), ADDRESS),
+        **dict.fromkeys((IFA_FLAGS, IFA_RT_PRIORITY, IFA_PROTO), NUMBER),
+        IFA_LABEL: ANY,
+        IFA_CACHEINFO: _LIFETIMES.size,
+    },
+    (7, 10),  # MULTICAST, of groups; TARGET_NETNSID, of requests
+)
 
 
 def request(family: int, *, interface: int = 0) -> bytes:
@@ -61,12 +70,12 @@ class AddressBatch(Batch):
 
 def batch(runs: Sequence[Run], names: Names) -> AddressBatch | None:
     """The addresses of one received buffer, in order. Raises NetlinkError where messages are malformed."""
-    messages = list(in_order(runs, RTM_NEWADDR, _BODY))
+    messages = list(in_order(runs, RTM_NEWADDR, _BODY, _SHAPE))
     if not messages:
         return None
     found = AddressBatch.from_records([_address(single, names) for single in messages])
     # Lifetimes change while a dump is made anew.
-    identities = [hash((single.body, single.attributes.get(IFA_ADDRESS))) for single in messages]
+    identities = [hash((single.body, single.attributes.raw(IFA_ADDRESS))) for single in messages]
     indices = [unpack_from("=I", single.body, 4)[0] for single in messages]
     made = found.joined({"identity": lambda _: identities, "interface_index": lambda _: indices})
     assert isinstance(made, AddressBatch)
@@ -77,30 +86,31 @@ def _address(single: Message, names: Names) -> Address:
     family, length, low_flags, scope, index = unpack_from("=BBBBI", single.body)
     if family not in FAMILIES:
         raise malformed(f"an address of family {family}", single.operation)
-    inside = single.attributes
-    number = {kind: int.from_bytes(raw, byteorder) for kind, raw in inside.items() if len(raw) <= 4}
-    found = inside.get(IFA_ADDRESS) or inside.get(IFA_LOCAL, b"")
-    local = inside.get(IFA_LOCAL) or found
-    flags = number.get(IFA_FLAGS, low_flags)
-    lifetimes = unpack_from("=IIII", inside[IFA_CACHEINFO]) if len(inside.get(IFA_CACHEINFO, b"")) >= 16 else None
-    protocol = number.get(IFA_PROTO, 0)
+    told = single.attributes
+    found = told.address(IFA_ADDRESS) or told.address(IFA_LOCAL)
+    local = told.address(IFA_LOCAL) or found
+    if local is None:
+        raise malformed("an address without the address itself", single.operation)
+    flags, protocol = told.number(IFA_FLAGS), told.number(IFA_PROTO) or 0
+    lifetimes = told.struct(IFA_CACHEINFO, _LIFETIMES)
     return Address(
         FAMILIES[family],
         names.interfaces[index],
-        address_text(local),
+        local,
         length,
         names.scopes[scope],
-        _flags(flags, family),
-        address_text(found) if found != local else None,
-        address_text(inside[IFA_BROADCAST]) if IFA_BROADCAST in inside else None,
-        address_text(inside[IFA_ANYCAST]) if IFA_ANYCAST in inside else None,
-        text(inside[IFA_LABEL].split(b"\0", 1)[0]) if IFA_LABEL in inside else None,
+        _flags(low_flags if flags is None else flags, family),
+        found if found != local else None,
+        told.address(IFA_BROADCAST),
+        told.address(IFA_ANYCAST),
+        told.text(IFA_LABEL),
         _seconds(lifetimes[1]) if lifetimes else None,
         _seconds(lifetimes[0]) if lifetimes else None,
         lifetimes[2] / 100 if lifetimes else None,
         lifetimes[3] / 100 if lifetimes else None,
-        number.get(IFA_RT_PRIORITY),
+        told.number(IFA_RT_PRIORITY),
         _PROTOCOLS.get(protocol, str(protocol)),
+        unknown_attributes=told.unknown(),
     )
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from struct import pack, unpack_from
 
+from ...engine.netlink.attributes import ANY, Attributes, Shape
 from ...engine.netlink.interfaces import IFLA_IFNAME, RTM_GETLINK
-from ...engine.netlink.messages import NLM_F_DUMP, attribute, attributes, malformed, message
-from ...engine.text import text
+from ...engine.netlink.messages import HEADER_SIZE, NLM_F_DUMP, attribute, message
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ IFLA_EXT_MASK = 29
 _RTEXT_FILTER_SKIP_STATS = 8
 IFF_UP, IFF_LOOPBACK = 1, 8
 _BODY = 16
+_SHAPE = Shape({IFLA_IFNAME: ANY, IFLA_MTU: (4,)})
 
 
 class Interface:
@@ -43,13 +44,8 @@ def request() -> bytes:
 def interfaces(runs: Iterable[Run]) -> Iterator[Interface]:
     """The interfaces in the answer. Raises NetlinkError where it is malformed."""
     for run in runs:
-        if run.length < 16 + _BODY:
-            raise malformed(f"{run.length} bytes where at least {16 + _BODY} were due", run.operation)
-        for at in range(0, len(run.data), run.length):
-            index, flags = unpack_from("=iI", run.data, at + 20)
-            layout = attributes(run.data, at + 16 + _BODY, at + run.length, run.operation)
-            where, size = layout.get(IFLA_IFNAME, (0, 0))
-            name = text(run.data[where : where + size].split(b"\0", 1)[0])
-            where, size = layout.get(IFLA_MTU, (0, 0))
-            mtu = unpack_from("=I", run.data, where)[0] if size >= 4 else 0
-            yield Interface(index, name, flags, mtu)
+        for part, _ in run.by_layout(_BODY, _SHAPE):
+            for at in range(0, len(part.data), part.length):
+                index, flags = unpack_from("=II", part.data, at + 20)
+                inside = Attributes(part.data, part.operation, _SHAPE, at + HEADER_SIZE + _BODY, at + part.length)
+                yield Interface(index, inside.text(IFLA_IFNAME) or "", flags, inside.number(IFLA_MTU) or 0)

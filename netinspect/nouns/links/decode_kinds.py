@@ -5,25 +5,34 @@ from __future__ import annotations
 from struct import unpack_from
 from sys import byteorder
 
-from ...engine.netlink.messages import attributes, each_attribute
+from ...engine.netlink.attributes import NUMBER, Attributes
+from ...engine.netlink.interfaces import (
+    DATA_SHAPE,
+    IFLA_INFO_DATA,
+    IFLA_INFO_KIND,
+    IFLA_INFO_SLAVE_DATA,
+    IFLA_INFO_SLAVE_KIND,
+    INFO_SHAPE,
+)
+from ...engine.netlink.messages import each_attribute
 from ...engine.rtnetlink import address_text
 from ...records import Bridge, BridgePort, Macvlan, Tun, Vxlan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
     Fields = dict[str, tuple[int, Callable[[bytes], Any]]]
 
-IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
-IFLA_MACVLAN_MACADDR_DATA, IFLA_BR_MULTI_BOOLOPT = 5, 46
+IFLA_MACVLAN_MACADDR_DATA, IFLA_BR_MULTI_BOOLOPT, IFLA_BR_FDB_N_LEARNED = 5, 46, 48
 
 _TICKS = 100
 """USER_HZ: clock_t, in which the kernel tells times, has it everywhere but on alpha."""
 _PORT_STATES = ("disabled", "listening", "learning", "forwarding", "blocking")
 """linux/if_bridge.h: BR_STATE_*."""
 _ETHER_TYPES = {0x8100: "802.1Q", 0x88A8: "802.1ad"}
+_LABEL_POLICIES = ("fixed", "inherit")
 _DONT_FRAGMENT = ("unset", "set", "inherit")
 
 
@@ -61,6 +70,17 @@ def _ether_type(raw: bytes) -> str:
 def _dont_fragment(raw: bytes) -> str:
     number = _number(raw)
     return _DONT_FRAGMENT[number] if number < len(_DONT_FRAGMENT) else str(number)
+
+
+def _ports(raw: bytes) -> tuple[int, int]:
+    """struct ifla_vxlan_port_range."""
+    return _big(raw[:2]), _big(raw[2:])
+
+
+def _label_policy(raw: bytes) -> str:
+    """linux/if_link.h: VXLAN_LABEL_*."""
+    number = _number(raw)
+    return _LABEL_POLICIES[number] if number < len(_LABEL_POLICIES) else str(number)
 
 
 _BRIDGE: Fields = {
@@ -142,6 +162,19 @@ _BRIDGE_PORT: Fields = {
     "multicast_groups_maximum": (42, _number),
     "vlan_neighbour_suppression": (43, _switch),
 }
+_BRIDGE_PORT_SKIPPED = (
+    *(
+        11,
+        19,
+        20,
+        21,
+        22,
+        23,
+        24,
+        26,
+    ),  # LEARNING_SYNC, which is never set, acknowledgments, timers that go on by themselves, FLUSH, PAD
+    *(35, 36, 38, 41),  # what of the ring protocol there is, counts of hosts and groups, which change all the time
+)
 """IFLA_BRPORT_*."""
 
 _VXLAN: Fields = {
@@ -150,7 +183,7 @@ _VXLAN: Fields = {
     "learning": (7, _switch),
     "ageing": (8, _number),
     "limit": (9, _number),
-    "source_ports": (10, lambda raw: (_big(raw[:2]), _big(raw[2:4]))),
+    "source_ports": (10, _ports),
     "proxy": (11, _switch),
     "route_short_circuit": (12, _switch),
     "l2_miss": (13, _switch),
@@ -169,6 +202,10 @@ _VXLAN: Fields = {
     "dont_fragment": (29, _dont_fragment),
     "vni_filter": (30, _switch),
     "local_bypass": (31, _switch),
+    "remote_checksum_no_partial": (24, _switch),
+    "label_policy": (32, _label_policy),
+    "reserved_bits": (33, lambda raw: raw.hex()),
+    "multicast_route": (34, _switch),
 }
 """IFLA_VXLAN_*."""
 _VXLAN_ADDRESSES = {"remote": (2, 16), "local": (4, 17)}
@@ -195,29 +232,48 @@ _MACVLAN: Fields = {
 """IFLA_MACVLAN_*."""
 
 
-def _inside(raw: bytes) -> dict[int, bytes]:
-    return {kind: raw[at : at + size] for kind, (at, size) in attributes(raw, 0, len(raw)).items()}
+_SIZES: dict[Callable[[bytes], Any], tuple[int, ...]] = {
+    **dict.fromkeys((_number, _big, _seconds, _state, _ether_type, _dont_fragment, _label_policy), NUMBER),
+    _switch: (0, *NUMBER),
+    _bridge_id: (8,),
+    _ports: (4,),
+}
+"""Sizes that an attribute may have; one of another size is not what we take it for, and so unknown."""
 
 
-def _fields(fields: Fields, found: dict[int, bytes]) -> dict[str, Any]:
-    return {name: read(found[kind]) for name, (kind, read) in fields.items() if kind in found}
+def _inside(raw: bytes) -> Attributes:
+    return Attributes(raw, "listing links", DATA_SHAPE)
+
+
+def _values(fields: Fields, found: Attributes, read: Iterable[int], skipped: Iterable[int]) -> dict[str, Any]:
+    """The fields of a record; ``read`` are attributes that its maker reads itself, ``skipped`` those not shown."""
+    values: dict[str, Any] = {}
+    known = {*read, *skipped}
+    for name, (kind, reader) in fields.items():
+        raw = found.raw(kind)
+        if raw is not None and len(raw) in _SIZES.get(reader, (len(raw),)):
+            values[name] = reader(raw)
+            known.add(kind)
+    values["unknown_attributes"] = found.unknown(known)
+    return values
 
 
 def _vxlan(data: bytes) -> Vxlan:
     found = _inside(data)
-    values = _fields(_VXLAN, found)
+    values = _values(_VXLAN, found, (kind for kinds in _VXLAN_ADDRESSES.values() for kind in kinds), (1, 3))
     for name, kinds in _VXLAN_ADDRESSES.items():
         for kind in kinds:
             if kind in found:
-                values[name] = address_text(found[kind])
+                values[name] = address_text(found.raw(kind) or b"")
     return Vxlan(**values)
 
 
 def _macvlan(data: bytes) -> Macvlan:
     found = _inside(data)
-    values = _fields(_MACVLAN, found)
-    if IFLA_MACVLAN_MACADDR_DATA in found:
-        raw = found[IFLA_MACVLAN_MACADDR_DATA]
+    # The mode is a field of the link's own; MACADDR and MACADDR_MODE are for requests, COUNT that of the entries.
+    values = _values(_MACVLAN, found, (IFLA_MACVLAN_MACADDR_DATA,), (1, 3, 4, 6))
+    raw = found.raw(IFLA_MACVLAN_MACADDR_DATA)
+    if raw is not None:
         entries = each_attribute(raw, 0, len(raw), "listing links")
         values["sources"] = tuple(raw[at : at + size].hex(":") for _, at, size in entries)
     return Macvlan(**values)
@@ -225,33 +281,49 @@ def _macvlan(data: bytes) -> Macvlan:
 
 def _bridge(data: bytes) -> Bridge:
     found = _inside(data)
-    values = _fields(_BRIDGE, found)
-    if IFLA_BR_MULTI_BOOLOPT in found:
+    # The timers go on by themselves; FLUSH is for requests, HASH_ELASTICITY and PAD tell nothing; the querier is in
+    # `groups --bridge`.
+    skipped = (*range(16, 20), 21, 26, 40, 47, IFLA_BR_FDB_N_LEARNED)
+    options = found.raw(IFLA_BR_MULTI_BOOLOPT) or b""
+    values = _values(_BRIDGE, found, (IFLA_BR_MULTI_BOOLOPT,) if len(options) >= 8 else (), skipped)
+    if len(options) >= 8:
         # struct br_boolopt_multi: values, and which of them there are.
-        options, known = unpack_from("=II", found[IFLA_BR_MULTI_BOOLOPT])
+        on, known = unpack_from("=II", options)
         for bit, name in enumerate(_BRIDGE_OPTIONS):
             if known >> bit & 1:
-                values[name] = bool(options >> bit & 1)
+                values[name] = bool(on >> bit & 1)
     return Bridge(**values)
 
 
-_KINDS: dict[bytes, tuple[str, Callable[[bytes], Any]]] = {
-    b"bridge": ("bridge", _bridge),
-    b"vxlan": ("vxlan", _vxlan),
-    b"tun": ("tun", lambda data: Tun(**_fields(_TUN, _inside(data)))),
-    b"macvlan": ("macvlan", _macvlan),
-    b"macvtap": ("macvlan", _macvlan),
+def _tun(data: bytes) -> Tun:
+    return Tun(**_values(_TUN, _inside(data), (), (3,)))  # the type is a field of the link's own
+
+
+def _bridge_port(data: bytes) -> BridgePort:
+    return BridgePort(**_values(_BRIDGE_PORT, _inside(data), (), _BRIDGE_PORT_SKIPPED))
+
+
+_KINDS: dict[str, tuple[str, Callable[[bytes], Any]]] = {
+    "bridge": ("bridge", _bridge),
+    "vxlan": ("vxlan", _vxlan),
+    "tun": ("tun", _tun),
+    "macvlan": ("macvlan", _macvlan),
+    "macvtap": ("macvlan", _macvlan),
 }
 
 
 def kinds_of(raw: bytes) -> dict[str, Any]:
-    """What IFLA_LINKINFO says of a link's kind and of it as a port, as fields of the record."""
-    inside = _inside(raw)
+    """What IFLA_LINKINFO says of a link's kind and of it as a port, as fields of the record.
+
+    Its attributes have been walked before, when the link was decoded.
+    """
+    inside = Attributes(raw, "listing links", INFO_SHAPE)
     found: dict[str, Any] = {}
-    known = _KINDS.get(inside.get(IFLA_INFO_KIND, b"").split(b"\0", 1)[0])
-    if known is not None and IFLA_INFO_DATA in inside:
+    known = _KINDS.get(inside.text(IFLA_INFO_KIND) or "")
+    data, port = inside.raw(IFLA_INFO_DATA), inside.raw(IFLA_INFO_SLAVE_DATA)
+    if known is not None and data is not None:
         field, read = known
-        found[field] = read(inside[IFLA_INFO_DATA])
-    if inside.get(IFLA_INFO_SLAVE_KIND, b"").split(b"\0", 1)[0] == b"bridge" and IFLA_INFO_SLAVE_DATA in inside:
-        found["bridge_port"] = BridgePort(**_fields(_BRIDGE_PORT, _inside(inside[IFLA_INFO_SLAVE_DATA])))
+        found[field] = read(data)
+    if inside.text(IFLA_INFO_SLAVE_KIND) == "bridge" and port is not None:
+        found["bridge_port"] = _bridge_port(port)
     return found

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from struct import iter_unpack, pack, unpack_from
 
+from ...engine.netlink.attributes import ANY, Shape
 from ...engine.netlink.messages import NLM_F_DUMP, attributes, message
 from ...engine.text import text
 
@@ -28,6 +29,8 @@ BRIDGE_XSTATS_MCAST = 2
 
 _AF_INET6 = 10
 _LINK_BODY, _STATS_BODY = 16, 12
+_LINK_SHAPE = Shape({IFLA_IFNAME: ANY, IFLA_STATS64: ANY, IFLA_AF_SPEC: ANY})
+_STATS_SHAPE = Shape({IFLA_STATS_LINK_XSTATS: ANY})
 
 LINK = (
     *("rx_packets", "tx_packets", "rx_bytes", "tx_bytes", "rx_errors", "tx_errors", "rx_dropped", "tx_dropped"),
@@ -100,7 +103,7 @@ def links_request() -> bytes:
 
 def links(run: Run) -> Iterator[Link]:
     """The interfaces with their counters. Raises NetlinkError where messages are malformed."""
-    for part, layout in run.by_layout(_LINK_BODY):
+    for part, layout in run.by_layout(_LINK_BODY, _LINK_SHAPE):
         if IFLA_IFNAME not in layout:
             continue
         for first in range(0, len(part.data), part.length):
@@ -157,7 +160,7 @@ def bridges(run: Run) -> Iterator[tuple[int, Counters]]:
     """Index of each bridge, and what it counts of IGMP and MLD. Raises NetlinkError where messages are malformed."""
     if run.kind != RTM_NEWSTATS:
         return
-    for part, layout in run.by_layout(_STATS_BODY):
+    for part, layout in run.by_layout(_STATS_BODY, _STATS_SHAPE):
         if IFLA_STATS_LINK_XSTATS not in layout:
             continue
         at, size = layout[IFLA_STATS_LINK_XSTATS]

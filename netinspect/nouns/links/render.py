@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...engine.columns import Nested
 from ...engine.table import Column
+from ...engine.text import unknown_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -110,7 +111,9 @@ def _map(batch: Batch, field: str, show: Callable[[Any], str]) -> Iterable[str]:
 
 def settings_text(settings: Any) -> str:
     """What is told of a link's kind: ``priority:32768 vlan_filtering:False …``."""
-    return " ".join(f"{name}:{value}" for name, value in settings._asdict().items() if value is not None) or "-"
+    values = settings._asdict()
+    unknown = map(unknown_text, values.pop("unknown_attributes"))
+    return " ".join([*(f"{name}:{value}" for name, value in values.items() if value is not None), *unknown]) or "-"
 
 
 TEXTS: dict[str, Callable[[Any], str]] = {

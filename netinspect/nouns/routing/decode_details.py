@@ -9,9 +9,9 @@ from __future__ import annotations
 from struct import unpack_from
 from sys import byteorder
 
-from ...engine.netlink.messages import attributes, malformed
+from ...engine.netlink.attributes import ADDRESS, ANY, NUMBER, Attributes, Shape
+from ...engine.netlink.messages import malformed
 from ...engine.rtnetlink import address_text, labels
-from ...engine.text import text
 from ...records import Encapsulation, NextHop, RouteMetrics
 
 TYPE_CHECKING = False
@@ -20,6 +20,17 @@ if TYPE_CHECKING:
     from typing import Any
 
 RTA_OIF, RTA_GATEWAY, RTA_FLOW, RTA_VIA, RTA_NEWDST, RTA_ENCAP_TYPE, RTA_ENCAP = 4, 5, 11, 18, 19, 21, 22
+
+_HOP_SHAPE = Shape(
+    {
+        RTA_GATEWAY: ADDRESS,
+        RTA_FLOW: (4,),
+        RTA_VIA: 2,
+        RTA_NEWDST: ANY,
+        RTA_ENCAP_TYPE: (2,),
+        RTA_ENCAP: ANY,
+    }
+)
 
 _RTAX_LOCK, _RTAX_FEATURES, _RTAX_CC_ALGO = 1, 12, 16
 _METRICS: tuple[str, ...] = (
@@ -43,6 +54,10 @@ _METRICS: tuple[str, ...] = (
     "fastopen_no_cookie",
 )
 """RTAX_*, by the names of ip-route(8)."""
+_METRIC_NUMBERS = {
+    name: kind for kind, name in enumerate(_METRICS) if kind not in (0, _RTAX_LOCK, _RTAX_FEATURES, _RTAX_CC_ALGO)
+}
+_METRICS_SHAPE = Shape({kind: ANY if kind == _RTAX_CC_ALGO else NUMBER for kind in range(1, len(_METRICS))})
 _FEATURES = ("ecn", "sack", "timestamp", "allfrag", "tcp_usec_ts")
 
 _HOP_FLAGS = ("dead", "pervasive", "onlink", "offload", "linkdown", "unresolved", "trap")
@@ -127,22 +142,17 @@ def flags_of(word: int) -> tuple[str, ...]:
 
 
 def metrics_of(raw: bytes) -> RouteMetrics:
-    """RTA_METRICS."""
-    values: dict[str, Any] = {}
-    for kind, (at, size) in attributes(raw, 0, len(raw), _OPERATION).items():
-        if kind == _RTAX_CC_ALGO:
-            values["congctl"] = text(raw[at : at + size].split(b"\0", 1)[0])
-            continue
-        number = int.from_bytes(raw[at : at + size], byteorder)
-        if kind == _RTAX_LOCK:
-            values["locked"] = tuple(name for bit, name in enumerate(_METRICS) if number >> bit & 1)
-        elif kind == _RTAX_FEATURES:
-            values["features"] = tuple(
-                _FEATURES[bit] if bit < len(_FEATURES) else hex(1 << bit) for bit in range(32) if number >> bit & 1
+    """RTA_METRICS. Raises MalformedError where it is malformed."""
+    inside = Attributes(raw, _OPERATION, _METRICS_SHAPE)
+    values: dict[str, Any] = {name: inside.number(kind) for name, kind in _METRIC_NUMBERS.items()}
+    values["congctl"] = inside.text(_RTAX_CC_ALGO)
+    for field, kind, names in (("locked", _RTAX_LOCK, _METRICS), ("features", _RTAX_FEATURES, _FEATURES)):
+        number = inside.number(kind)
+        if number is not None:
+            values[field] = tuple(
+                names[bit] if bit < len(names) else hex(1 << bit) for bit in range(64) if number >> bit & 1
             )
-        elif kind < len(_METRICS):
-            values[_METRICS[kind]] = number
-    return RouteMetrics(**values)
+    return RouteMetrics(**values, unknown_attributes=inside.unknown())
 
 
 def via_of(raw: bytes) -> str:
@@ -158,129 +168,115 @@ def next_hops_of(raw: bytes, interfaces: Mapping[int, str]) -> tuple[NextHop, ..
         length, flags, more, index = unpack_from("=HBBi", raw, at)
         if length < 8 or at + length > len(raw):
             raise malformed(f"a next hop of {length} bytes with {len(raw) - at} left", _OPERATION)
-        inside = {
-            kind: raw[start : start + size]
-            for kind, (start, size) in attributes(raw, at + 8, at + length, _OPERATION).items()
-        }
+        inside = Attributes(raw, _OPERATION, _HOP_SHAPE, at + 8, at + length)
         found.append(_next_hop(inside, flags, more + 1, interfaces[index] if index else None, interfaces))
         at += length + 3 & ~3
+    if at < len(raw):
+        raise malformed(f"{len(raw) - at} bytes behind the last next hop", _OPERATION)
     return tuple(found)
 
 
 def _next_hop(
-    inside: dict[int, bytes], flags: int, weight: int, interface: str | None, interfaces: Mapping[int, str]
+    inside: Attributes, flags: int, weight: int, interface: str | None, interfaces: Mapping[int, str]
 ) -> NextHop:
-    gateway = None
-    if RTA_GATEWAY in inside:
-        gateway = address_text(inside[RTA_GATEWAY])
-    elif RTA_VIA in inside:
-        gateway = via_of(inside[RTA_VIA])
-    encapsulation = None
-    if RTA_ENCAP_TYPE in inside:
-        encapsulation = encapsulation_of(
-            int.from_bytes(inside[RTA_ENCAP_TYPE], byteorder), inside.get(RTA_ENCAP, b""), interfaces
-        )
+    via, kind, new_labels = inside.raw(RTA_VIA), inside.number(RTA_ENCAP_TYPE), inside.raw(RTA_NEWDST)
+    gateway = inside.address(RTA_GATEWAY) or (None if via is None else via_of(via))
+    encapsulation = None if kind is None else encapsulation_of(kind, inside.raw(RTA_ENCAP) or b"", interfaces)
     return NextHop(
         gateway,
         interface,
         weight,
         flags_of(flags),
         encapsulation,
-        labels(inside[RTA_NEWDST]) if RTA_NEWDST in inside else None,
-        int.from_bytes(inside[RTA_FLOW], byteorder) if RTA_FLOW in inside else None,
+        None if new_labels is None else labels(new_labels),
+        inside.number(RTA_FLOW),
+        inside.unknown(),
     )
 
 
 def encapsulation_of(kind: int, raw: bytes, interfaces: Mapping[int, str]) -> Encapsulation:
     """RTA_ENCAP of one type."""
     name = _TYPES[kind] if kind < len(_TYPES) else str(kind)
-    try:
-        inside = {kind: raw[at : at + size] for kind, (at, size) in attributes(raw, 0, len(raw), _OPERATION).items()}
-        reader = _READERS.get(name)
-        found = reader(inside, interfaces) if reader else {}
-    except (IndexError, ValueError):
-        raise malformed(f"an encapsulation of type {name}", _OPERATION) from None
-    if not found.pop("whole", reader is not None):
+    reader, shape = _READERS.get(name, (None, _OPAQUE))
+    inside = Attributes(raw, _OPERATION, shape)
+    found = reader(inside, interfaces) if reader else {}
+    if not found.pop("whole", reader is not None) or inside.unknown():
         found["raw"] = raw.hex()
     return Encapsulation(name, **found)
 
 
-def _host(raw: bytes) -> int:
-    return int.from_bytes(raw, byteorder)
-
-
-def _mpls(inside: dict[int, bytes], _: Mapping[int, str]) -> dict[str, Any]:
+def _mpls(inside: Attributes, _: Mapping[int, str]) -> dict[str, Any]:
     """MPLS_IPTUNNEL_DST, MPLS_IPTUNNEL_TTL."""
-    return {"labels": labels(inside[1]) if 1 in inside else None, "ttl": inside[2][0] if 2 in inside else None}
+    stack = inside.raw(1)
+    return {"labels": None if stack is None else labels(stack), "ttl": inside.number(2)}
 
 
-def _ip(inside: dict[int, bytes], _: Mapping[int, str]) -> dict[str, Any]:
+def _ip(inside: Attributes, _: Mapping[int, str]) -> dict[str, Any]:
     """LWTUNNEL_IP_*, and LWTUNNEL_IP6_*, whose numbers are the same."""
-    flags = int.from_bytes(inside.get(6, b""), "big")
+    flags = inside.big(6) or 0
     return {
-        "tunnel_id": int.from_bytes(inside[1], "big") if 1 in inside else None,
-        "destination": address_text(inside[2]) if 2 in inside else None,
-        "source": address_text(inside[3]) if 3 in inside else None,
-        "ttl": inside[4][0] if 4 in inside else None,
-        "tos": inside[5][0] if 5 in inside else None,
+        "tunnel_id": inside.big(1),
+        "destination": inside.address(2),
+        "source": inside.address(3),
+        "ttl": inside.number(4),
+        "tos": inside.number(5),
         "tunnel_flags": tuple(name for bit, name in enumerate(_TUNNEL_FLAGS) if flags >> bit & 1),
-        "whole": 8 not in inside,
     }
 
 
 def _segments(header: bytes) -> tuple[str, ...]:
     """The segment list of a routing header (RFC 8754: from the last to the first), in the order of travel."""
-    count = header[4] + 1
-    return tuple(address_text(header[8 + 16 * at : 24 + 16 * at]) for at in reversed(range(count)))
+    if len(header) < 8 or len(header) < 24 + 16 * header[4]:
+        raise malformed(f"a routing header of {len(header)} bytes", _OPERATION)
+    return tuple(address_text(header[8 + 16 * at : 24 + 16 * at]) for at in reversed(range(header[4] + 1)))
 
 
-def _seg6(inside: dict[int, bytes], _: Mapping[int, str]) -> dict[str, Any]:
+def _seg6(inside: Attributes, _: Mapping[int, str]) -> dict[str, Any]:
     """SEG6_IPTUNNEL_SRH: the mode and the header."""
-    raw = inside.get(1, b"")
-    mode = _host(raw[:4])
+    raw = inside.raw(1)
+    if raw is None:
+        raise malformed("an encapsulation of type seg6 without a header", _OPERATION)
+    mode, segments = int.from_bytes(raw[:4], byteorder), _segments(raw[4:])
     return {
         "mode": _SEG6_MODES[mode] if mode < len(_SEG6_MODES) else str(mode),
-        "segments": _segments(raw[4:]),
-        "whole": len(raw) <= 12 + 16 * (raw[8] + 1),
+        "segments": segments,
+        "whole": len(raw) <= 12 + 16 * len(segments),
     }
 
 
-def _seg6local(inside: dict[int, bytes], interfaces: Mapping[int, str]) -> dict[str, Any]:
+def _seg6local(inside: Attributes, interfaces: Mapping[int, str]) -> dict[str, Any]:
     """SEG6_LOCAL_*."""
-    action = _host(inside.get(1, b""))
-    interface = inside.get(7) or inside.get(6)
-    table = inside.get(3) or inside.get(9)
-    hop = inside.get(4) or inside.get(5)
+    action, header = inside.number(1) or 0, inside.raw(2)
+    interface = inside.number(7) or inside.number(6)
     return {
         "action": _SEG6_ACTIONS[action] if action < len(_SEG6_ACTIONS) else str(action),
-        "segments": _segments(inside[2]) if 2 in inside else None,
-        "table": _host(table) if table else None,
-        "next_hop": address_text(hop) if hop else None,
-        "interface": interfaces[_host(interface)] if interface else None,
-        "whole": inside.keys() <= {1, 2, 3, 4, 5, 6, 7, 9},
+        "segments": None if header is None else _segments(header),
+        "table": inside.number(3) or inside.number(9),
+        "next_hop": inside.address(4) or inside.address(5),
+        "interface": interfaces[interface] if interface else None,
     }
 
 
-def _rpl(inside: dict[int, bytes], _: Mapping[int, str]) -> dict[str, Any]:
+def _rpl(inside: Attributes, _: Mapping[int, str]) -> dict[str, Any]:
     """RPL_IPTUNNEL_SRH: addresses in the order of travel, uncompressed (RFC 6554)."""
-    raw = inside.get(1, b"")
+    raw = inside.raw(1) or b""
     return {"segments": tuple(address_text(raw[at : at + 16]) for at in range(8, len(raw) - 15, 16))}
 
 
-def _xfrm(inside: dict[int, bytes], interfaces: Mapping[int, str]) -> dict[str, Any]:
+def _xfrm(inside: Attributes, interfaces: Mapping[int, str]) -> dict[str, Any]:
     """LWT_XFRM_IF_ID, LWT_XFRM_LINK."""
-    return {
-        "interface_id": _host(inside[1]) if 1 in inside else None,
-        "interface": interfaces[_host(inside[2])] if 2 in inside else None,
-    }
+    link = inside.number(2)
+    return {"interface_id": inside.number(1), "interface": None if link is None else interfaces[link]}
 
 
-_READERS: dict[str, Callable[[dict[int, bytes], Mapping[int, str]], dict[str, Any]]] = {
-    "mpls": _mpls,
-    "ip": _ip,
-    "ip6": _ip,
-    "seg6": _seg6,
-    "seg6local": _seg6local,
-    "rpl": _rpl,
-    "xfrm": _xfrm,
+_OPAQUE = Shape({})
+_IP_SHAPE = Shape({1: (8,), 2: ADDRESS, 3: ADDRESS, 4: (1,), 5: (1,), 6: (2,)}, (7,))  # the last is PAD
+_READERS: dict[str, tuple[Callable[[Attributes, Mapping[int, str]], dict[str, Any]], Shape]] = {
+    "mpls": (_mpls, Shape({1: ANY, 2: (1,)})),
+    "ip": (_ip, _IP_SHAPE),
+    "ip6": (_ip, _IP_SHAPE),
+    "seg6": (_seg6, Shape({1: ANY})),
+    "seg6local": (_seg6local, Shape({1: (4,), 2: ANY, 3: (4,), 4: (4,), 5: (16,), 6: (4,), 7: (4,), 9: (4,)})),
+    "rpl": (_rpl, Shape({1: ANY})),
+    "xfrm": (_xfrm, Shape({1: (4,), 2: (4,)})),
 }

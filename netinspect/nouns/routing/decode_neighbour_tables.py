@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from struct import iter_unpack, pack, unpack_from
 
+from ...engine.netlink.attributes import ANY, Shape
 from ...engine.netlink.messages import NLM_F_DUMP, message
 from ...engine.text import text
 
@@ -17,6 +18,10 @@ RTM_GETNEIGHTBL = 66
 NDTA_NAME, NDTA_THRESH1, NDTA_THRESH2, NDTA_THRESH3, NDTA_CONFIG, NDTA_STATS = 1, 2, 3, 4, 5, 7
 
 _BODY = 4
+_SHAPE = Shape(
+    {NDTA_NAME: ANY, NDTA_THRESH1: 4, NDTA_THRESH2: 4, NDTA_THRESH3: 4, NDTA_CONFIG: 8, NDTA_STATS: 8},
+    (6, 8, 9),  # parameters, the garbage collector's interval, padding
+)
 _ENTRIES = 4
 """Offset of ndtc_entries in struct ndt_config."""
 
@@ -38,7 +43,7 @@ def tables(run: Run) -> Iterator[tuple[str, list[tuple[str, int]]]]:
 
     Messages about the parameters of an interface, which have no counters, are passed over.
     """
-    for part, layout in run.by_layout(_BODY):
+    for part, layout in run.by_layout(_BODY, _SHAPE):
         if NDTA_STATS in layout and NDTA_NAME in layout:
             for first in range(0, len(part.data), part.length):
                 yield _table(part.data[first : first + part.length], layout)

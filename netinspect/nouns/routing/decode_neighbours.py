@@ -6,6 +6,7 @@ from struct import pack
 
 from ...engine.columns import NONE, Batch, Constant, interleaved
 from ...engine.fields import place
+from ...engine.netlink.attributes import ANY, Shape
 from ...engine.netlink.messages import HEADER_SIZE, NLM_F_DUMP, attribute, malformed, message
 from ...engine.rtnetlink import FAMILIES, ROUTE_TYPES, Made, Texts, interfaces, named
 
@@ -43,6 +44,12 @@ _TICKS = 100
 
 # struct ndmsg: offsets behind the netlink header.
 _BODY = 12
+_SHAPE = Shape(
+    {NDA_DST: ANY, NDA_LLADDR: ANY, NDA_CACHEINFO: 16, NDA_PROBES: 4, NDA_PROTOCOL: 1, NDA_FLAGS_EXT: 4},
+    # Of bridges' and VXLAN's forwarding entries: VLAN, PORT, VNI, IFINDEX, MASTER, LINK_NETNSID, SRC_VNI, NH_ID,
+    # FDB_EXT_ATTRS; and masks of requests.
+    (*range(5, 12), 13, 14, 16, 17),
+)
 _FAMILY, _INDEX, _STATE, _FLAGS_AT, _TYPE = 16, 20, 24, 26, 27
 
 
@@ -76,7 +83,7 @@ class Decoder:
         for run in runs:
             if run.kind != RTM_NEWNEIGH:
                 raise malformed(f"a message of type {run.kind} among neighbours", run.operation)
-            for part, layout in run.by_layout(_BODY):
+            for part, layout in run.by_layout(_BODY, _SHAPE):
                 for family, same in part.by_value(_FAMILY):
                     if family in FAMILIES:  # others, as DECnet's of old, have no place here
                         parts.append((self._part(family, same, layout), same.positions or (0,)))
@@ -163,4 +170,5 @@ _COLUMNS: dict[str, Callable[[Decoder, Run, Layout], Column]] = {
     "references": _numbers(NDA_CACHEINFO, 12),
     "probes": _numbers(NDA_PROBES),
     "protocol": _protocols,
+    "unknown_attributes": lambda _, run, layout: Constant(_SHAPE.unknown(layout)),
 }

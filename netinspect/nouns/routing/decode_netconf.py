@@ -23,4 +23,4 @@ def mpls_request() -> bytes:
 
 def has_mpls(runs: Iterable[Run]) -> bool:
     """Whether the answer is of MPLS at all: a kernel without it answers with the settings of all other families."""
-    return any(run.data[HEADER_SIZE] == AF_MPLS for run in runs)
+    return any(run.length > HEADER_SIZE and run.data[HEADER_SIZE] == AF_MPLS for run in runs)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from struct import iter_unpack, pack
+from struct import Struct, pack
 from sys import byteorder
 
-from ...engine.netlink.messages import NLM_F_DUMP, attributes, malformed, message
-from ...engine.rtnetlink import address_text
+from ...engine.netlink.attributes import ADDRESS, ANY, Attributes, Shape
+from ...engine.netlink.messages import NLM_F_DUMP, malformed, message
 from ...records import NextHopMember, NextHopObject
 from .decode_details import encapsulation_of, flags_of
 
@@ -23,6 +23,17 @@ NHA_FDB = 11
 
 _GROUP_TYPES = ("mpath", "resilient")
 _BODY = 8
+_MEMBER = Struct("=IBBxx")
+_SHAPE = Shape(
+    {
+        **dict.fromkeys((NHA_ID, NHA_OIF), (4,)),
+        **dict.fromkeys((NHA_GROUP, NHA_BLACKHOLE, NHA_ENCAP, NHA_FDB), ANY),
+        **dict.fromkeys((NHA_GROUP_TYPE, NHA_ENCAP_TYPE), (2,)),
+        NHA_GATEWAY: ADDRESS,
+    },
+    # GROUPS and MASTER of requests; what of resilient groups and of statistics there is.
+    (9, 10, *range(12, 18)),
+)
 
 
 def request() -> bytes:
@@ -42,25 +53,20 @@ def objects(runs: Iterable[Run], names: Names) -> Iterator[NextHopObject]:
 def _object(run: Run, start: int, names: Names) -> NextHopObject:
     _, scope, protocol = run.data[start + 16 : start + 19]
     flags = int.from_bytes(run.data[start + 20 : start + 24], byteorder)
-    inside = {
-        kind: run.data[at : at + size]
-        for kind, (at, size) in attributes(run.data, start + 16 + _BODY, start + run.length, run.operation).items()
-    }
-    number = {kind: int.from_bytes(raw, byteorder) for kind, raw in inside.items()}
+    inside = Attributes(run.data, run.operation, _SHAPE, start + 16 + _BODY, start + run.length)
     group = kind = None
     if NHA_GROUP in inside:
-        members = inside[NHA_GROUP]
         # The upper bits of the weight came with Linux 6.12 (struct nexthop_grp: weight_high).
         group = tuple(
-            NextHopMember(member, (low | high << 8) + 1)
-            for member, low, high in iter_unpack("=IBBxx", members[: len(members) // 8 * 8])
+            NextHopMember(member, (low | high << 8) + 1) for member, low, high in inside.structs(NHA_GROUP, _MEMBER)
         )
-        of_kind = number.get(NHA_GROUP_TYPE, 0)
+        of_kind = inside.number(NHA_GROUP_TYPE) or 0
         kind = _GROUP_TYPES[of_kind] if of_kind < len(_GROUP_TYPES) else str(of_kind)
+    interface, wrapping = inside.number(NHA_OIF), inside.number(NHA_ENCAP_TYPE)
     return NextHopObject(
-        number.get(NHA_ID, 0),
-        address_text(inside[NHA_GATEWAY]) if NHA_GATEWAY in inside else None,
-        names.interfaces[number[NHA_OIF]] if NHA_OIF in inside else None,
+        inside.number(NHA_ID) or 0,
+        inside.address(NHA_GATEWAY),
+        None if interface is None else names.interfaces[interface],
         NHA_BLACKHOLE in inside,
         NHA_FDB in inside,
         group,
@@ -68,7 +74,6 @@ def _object(run: Run, start: int, names: Names) -> NextHopObject:
         names.protocols[protocol],
         names.scopes[scope],
         flags_of(flags),
-        encapsulation_of(number[NHA_ENCAP_TYPE], inside.get(NHA_ENCAP, b""), names.interfaces)
-        if NHA_ENCAP_TYPE in inside
-        else None,
+        None if wrapping is None else encapsulation_of(wrapping, inside.raw(NHA_ENCAP) or b"", names.interfaces),
+        unknown_attributes=inside.unknown(),
     )

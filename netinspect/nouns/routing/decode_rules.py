@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from struct import pack, unpack
-from sys import byteorder
+from struct import Struct, pack, unpack
 
 from ...engine.columns import Batch
+from ...engine.fields import bit_names
+from ...engine.netlink.attributes import ADDRESS, ANY, NUMBER, Shape
 from ...engine.netlink.messages import NLM_F_DUMP, malformed, message
-from ...engine.rtnetlink import FAMILIES, Message, address_text, in_order
-from ...engine.text import text
+from ...engine.rtnetlink import AF_INET, FAMILIES, Message, address_text, in_order
 from ...records import Rule
 
 TYPE_CHECKING = False
@@ -22,16 +22,32 @@ RTM_NEWRULE, RTM_GETRULE = 32, 34
 
 FRA_DST, FRA_SRC, FRA_IIFNAME, FRA_GOTO, FRA_PRIORITY = 1, 2, 3, 4, 6
 FRA_FWMARK, FRA_FLOW, FRA_TUN_ID, FRA_SUPPRESS_IFGROUP, FRA_SUPPRESS_PREFIXLEN, FRA_TABLE = range(10, 16)
-FRA_FWMASK, FRA_OIFNAME, FRA_L3MDEV, FRA_UID_RANGE, FRA_PROTOCOL, FRA_IP_PROTO = 16, 17, 19, 20, 21, 22
-FRA_SPORT_RANGE, FRA_DPORT_RANGE, FRA_DSCP = 23, 24, 25
+FRA_FWMASK, FRA_OIFNAME, FRA_PAD, FRA_L3MDEV, FRA_UID_RANGE, FRA_PROTOCOL, FRA_IP_PROTO = range(16, 23)
+FRA_SPORT_RANGE, FRA_DPORT_RANGE, FRA_DSCP, FRA_FLOWLABEL, FRA_FLOWLABEL_MASK = range(23, 28)
+FRA_SPORT_MASK, FRA_DPORT_MASK, FRA_DSCP_MASK = 28, 29, 30
 
 _ACTIONS = {0: "unspec", 1: "lookup", 2: "goto", 3: "nop", 6: "blackhole", 7: "unreachable", 8: "prohibit"}
 """FR_ACT_*."""
-_FLAGS = {0x1: "permanent", 0x4: "unresolved", 0x8: "iif_detached", 0x10: "oif_detached"}
+_FLAGS = {0x1: "permanent", 0x4: "unresolved", 0x8: "iif_detached", 0x10: "oif_detached", 0x10000: "find_saddr"}
+"""FIB_RULE_*."""
 _INVERT = 0x2
 _NONE = 0xFFFFFFFF
 """A suppressor that is not set."""
 _BODY = 12
+_PORTS, _UIDS = Struct("=HH"), Struct("=II")
+_SHAPE = Shape(
+    {
+        **dict.fromkeys((FRA_DST, FRA_SRC), ADDRESS),
+        **dict.fromkeys((FRA_IIFNAME, FRA_OIFNAME), ANY),
+        **dict.fromkeys((FRA_GOTO, FRA_PRIORITY, FRA_FWMARK, FRA_FLOW, FRA_TUN_ID, FRA_SUPPRESS_IFGROUP), NUMBER),
+        **dict.fromkeys((FRA_SUPPRESS_PREFIXLEN, FRA_TABLE, FRA_FWMASK, FRA_L3MDEV, FRA_PROTOCOL), NUMBER),
+        **dict.fromkeys((FRA_IP_PROTO, FRA_DSCP, FRA_FLOWLABEL, FRA_FLOWLABEL_MASK), NUMBER),
+        **dict.fromkeys((FRA_SPORT_MASK, FRA_DPORT_MASK, FRA_DSCP_MASK), NUMBER),
+        **dict.fromkeys((FRA_SPORT_RANGE, FRA_DPORT_RANGE), _PORTS.size),
+        FRA_UID_RANGE: _UIDS.size,
+    },
+    (FRA_PAD,),
+)
 
 
 def request(family: int) -> bytes:
@@ -47,8 +63,8 @@ class RuleBatch(Batch):
 
 
 def batch(runs: Sequence[Run], names: Names) -> RuleBatch | None:
-    """The rules of one received buffer, in order. Raises NetlinkError where messages are malformed."""
-    messages = list(in_order(runs, RTM_NEWRULE, _BODY))
+    """The rules of one received buffer, in order. Raises MalformedError where messages are malformed."""
+    messages = list(in_order(runs, RTM_NEWRULE, _BODY, _SHAPE))
     if not messages:
         return None
     found = RuleBatch.from_records([_rule(single, names) for single in messages])
@@ -62,42 +78,53 @@ def _rule(single: Message, names: Names) -> Rule:
     family, destination_length, source_length, tos, table, _, _, action, flags = unpack("=BBBBBBBBI", single.body)
     if family not in FAMILIES:
         raise malformed(f"a rule of address family {family}", single.operation)
-    inside = single.attributes
-    number = {kind: int.from_bytes(raw, byteorder) for kind, raw in inside.items() if len(raw) <= 8}
-    mark, mask = number.get(FRA_FWMARK), number.get(FRA_FWMASK)
-    suppressed = [number.get(kind, _NONE) for kind in (FRA_SUPPRESS_PREFIXLEN, FRA_SUPPRESS_IFGROUP)]
+    told = single.attributes
+    number = told.number
+    mark, mask = number(FRA_FWMARK), number(FRA_FWMASK)
+    l3mdev, goto, protocol = bool(number(FRA_L3MDEV)), number(FRA_GOTO), number(FRA_PROTOCOL)
     return Rule(
-        FAMILIES[family],
-        number.get(FRA_PRIORITY, 0),
-        _ACTIONS.get(action, str(action)),
-        names.tables[number.get(FRA_TABLE, table)] if action == 1 and not number.get(FRA_L3MDEV) else None,
-        f"{address_text(inside[FRA_SRC])}/{source_length}" if FRA_SRC in inside else None,
-        f"{address_text(inside[FRA_DST])}/{destination_length}" if FRA_DST in inside else None,
-        bool(flags & _INVERT),
-        _name(inside.get(FRA_IIFNAME)),
-        _name(inside.get(FRA_OIFNAME)),
-        mark if mark or mask else None,
-        mask if mark or mask else None,
-        tos or None,
-        number.get(FRA_DSCP),
-        number.get(FRA_IP_PROTO),
-        _range(inside.get(FRA_SPORT_RANGE), "=HH"),
-        _range(inside.get(FRA_DPORT_RANGE), "=HH"),
-        _range(inside.get(FRA_UID_RANGE), "=II"),
-        int.from_bytes(inside[FRA_TUN_ID], "big") if FRA_TUN_ID in inside else None,
-        bool(number.get(FRA_L3MDEV)),
-        number.get(FRA_GOTO) if action == 2 else None,
-        None if suppressed[0] == _NONE else suppressed[0],
-        None if suppressed[1] == _NONE else suppressed[1],
-        number.get(FRA_FLOW),
-        names.protocols[number[FRA_PROTOCOL]] if FRA_PROTOCOL in number else None,
-        tuple(name for bit, name in _FLAGS.items() if flags & bit),
+        family=FAMILIES[family],
+        priority=number(FRA_PRIORITY) or 0,
+        action=_ACTIONS.get(action, str(action)),
+        table=names.tables[number(FRA_TABLE) or table] if action == 1 and not l3mdev else None,
+        source=_prefix(single, FRA_SRC, family, source_length),
+        destination=_prefix(single, FRA_DST, family, destination_length),
+        inverted=bool(flags & _INVERT),
+        input_interface=told.text(FRA_IIFNAME),
+        output_interface=told.text(FRA_OIFNAME),
+        mark=mark if mark or mask else None,
+        mask=mask if mark or mask else None,
+        tos=tos or None,
+        dscp=number(FRA_DSCP),
+        ip_protocol=number(FRA_IP_PROTO),
+        source_ports=told.struct(FRA_SPORT_RANGE, _PORTS),
+        destination_ports=told.struct(FRA_DPORT_RANGE, _PORTS),
+        uids=told.struct(FRA_UID_RANGE, _UIDS),
+        tunnel_id=told.big(FRA_TUN_ID),
+        l3mdev=l3mdev,
+        goto=goto if action == 2 else None,
+        suppress_prefix_length=_suppressor(number(FRA_SUPPRESS_PREFIXLEN)),
+        suppress_interface_group=_suppressor(number(FRA_SUPPRESS_IFGROUP)),
+        realms=number(FRA_FLOW),
+        protocol=None if protocol is None else names.protocols[protocol],
+        flags=bit_names(flags & ~_INVERT, _FLAGS),
+        source_port_mask=number(FRA_SPORT_MASK),
+        destination_port_mask=number(FRA_DPORT_MASK),
+        dscp_mask=number(FRA_DSCP_MASK),
+        flow_label=told.big(FRA_FLOWLABEL),
+        flow_label_mask=told.big(FRA_FLOWLABEL_MASK),
+        unknown_attributes=told.unknown(),
     )
 
 
-def _name(raw: bytes | None) -> str | None:
-    return None if raw is None else text(raw.split(b"\0", 1)[0])
+def _prefix(single: Message, kind: int, family: int, length: int) -> str | None:
+    raw = single.attributes.raw(kind)
+    if raw is None:
+        return None
+    if len(raw) != (4 if family == AF_INET else 16) or length > 8 * len(raw):
+        raise malformed(f"a prefix of {length} bits and {len(raw)} bytes", single.operation)
+    return f"{address_text(raw)}/{length}"
 
 
-def _range(raw: bytes | None, layout: str) -> tuple[int, ...] | None:
-    return None if raw is None else tuple(unpack(layout, raw))
+def _suppressor(value: int | None) -> int | None:
+    return None if value == _NONE else value

@@ -35,8 +35,10 @@ class Flow:
         self.mark = self.tos = self.uid = self.ip_protocol = self.source_port = self.destination_port = 0
 
 
-def matches(rule: Rule, flow: Flow) -> bool:
-    """Whether the rule is for this flow."""
+def matches(rule: Rule, flow: Flow) -> bool | None:
+    """Whether the rule is for this flow; None where that cannot be told: it has conditions that are not known."""
+    if rule.unknown_attributes:
+        return None
     uids, mask = rule.uids, 0xFFFFFFFF if rule.mask is None else rule.mask
     found = (
         (rule.source is None or (flow.source is not None and within(flow.source, rule.source)))
@@ -46,11 +48,13 @@ def matches(rule: Rule, flow: Flow) -> bool:
         and rule.output_interface in (None, flow.output_interface)
         and (rule.mark is None or (rule.mark ^ flow.mark) & mask == 0)
         and rule.tos in (None, flow.tos)
-        and rule.dscp in (None, flow.tos >> 2)
+        and (rule.dscp is None or _equal(rule.dscp, flow.tos >> 2, rule.dscp_mask))
         and (uids is None or uids[0] <= flow.uid <= uids[1])
         and rule.ip_protocol in (None, flow.ip_protocol)
-        and _port_within(flow.source_port, rule.source_ports)
-        and _port_within(flow.destination_port, rule.destination_ports)
+        and _port_within(flow.source_port, rule.source_ports, rule.source_port_mask)
+        and _port_within(flow.destination_port, rule.destination_ports, rule.destination_port_mask)
+        # A look-up has no flow label.
+        and (rule.flow_label is None or _equal(rule.flow_label, 0, rule.flow_label_mask))
         and rule.tunnel_id in (None, 0)
     )
     return found != rule.inverted
@@ -59,22 +63,26 @@ def matches(rule: Rule, flow: Flow) -> bool:
 def deciding_rule(rules: Iterable[Rule], flow: Flow, table: str, prefix_length: int | None) -> Rule | None:
     """The first rule for the flow that looks into ``table``: those before it found nothing.
 
-    ``prefix_length`` is that of the route found, None where it is not known: a rule may pass over short ones.
+    ``prefix_length`` is that of the route found, None where it is not known: a rule may pass over short ones. None
+    where a rule that may be for the flow or not decides.
     """
     ordered = sorted(rules, key=lambda rule: rule.priority)
     at = 0
     while at < len(ordered):
         rule = ordered[at]
         at += 1
-        if not matches(rule, flow):
+        matching = matches(rule, flow)
+        if matching is False:
             continue
         if rule.action == "goto" and "unresolved" not in rule.flags:
+            if matching is None:
+                return None
             # Only forward, so this ends (fib_rules.c refuses to go back).
             at = max(at, next((n for n, other in enumerate(ordered) if other.priority == rule.goto), at))
         elif rule.action == "lookup" and (rule.table == table or rule.l3mdev):
             shortest = rule.suppress_prefix_length
             if shortest is None or prefix_length is None or prefix_length > shortest:
-                return rule
+                return rule if matching else None
     return None
 
 
@@ -89,5 +97,12 @@ def within(address: str, prefix: str) -> bool:
     return next(both) >> (width - int(length)) == next(both) >> (width - int(length))
 
 
-def _port_within(port: int, ports: tuple[int, ...] | None) -> bool:
-    return ports is None or ports[0] <= port <= ports[1]
+def _port_within(port: int, ports: tuple[int, ...] | None, mask: int | None) -> bool:
+    """A mask goes with a single port (net/core/fib_rules.c: fib_rule_port_match)."""
+    if ports is None:
+        return True
+    return ports[0] <= port <= ports[1] if mask is None else _equal(port, ports[0], mask)
+
+
+def _equal(value: int, due: int, mask: int | None) -> bool:
+    return value == due if mask is None else (value ^ due) & mask == 0

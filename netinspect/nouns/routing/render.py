@@ -5,6 +5,7 @@ from __future__ import annotations
 from ...engine.columns import NONE, Constant
 from ...engine.rows import Texts
 from ...engine.table import Column
+from ...engine.text import unknown_text
 from .render_rules import rule_text
 
 TYPE_CHECKING = False
@@ -50,7 +51,7 @@ def metrics_text(metrics: RouteMetrics) -> str:
     locked = metrics.locked or ()
     values: dict[str, Any] = metrics._asdict()
     for name, value in values.items():
-        if value is None or name == "locked":
+        if value is None or name in ("locked", "unknown_attributes"):
             continue
         if name in _UNITS:
             value = f"{value / _UNITS[name]:g}ms"
@@ -59,7 +60,7 @@ def metrics_text(metrics: RouteMetrics) -> str:
         elif name == "features":
             value = " ".join(value)
         words.append(f"{name} lock {value}" if name in locked else f"{name} {value}")
-    return " ".join(words)
+    return " ".join([*words, *map(unknown_text, metrics.unknown_attributes)])
 
 
 def next_hop_text(hop: NextHop) -> str:
@@ -76,7 +77,7 @@ def next_hop_text(hop: NextHop) -> str:
     words.append(f"weight {hop.weight}")
     if hop.realms is not None:
         words.append(_realms(hop.realms))
-    return " ".join([*words, *hop.flags])
+    return " ".join([*words, *hop.flags, *map(unknown_text, hop.unknown_attributes)])
 
 
 def object_text(found: NextHopObject) -> str:
@@ -123,6 +124,7 @@ _DETAILS = (
     "rule",
     "entry",
     "sockets",
+    "unknown_attributes",
 )
 """The fields that ``Details`` shows where they say something."""
 
@@ -137,7 +139,7 @@ class Details(Column):
         self._made: dict[tuple[str, ...], Texts] = {}
 
     def _texts_of(self, batch: Batch) -> Iterable[str]:
-        fields = tuple(field for field in self._fields if batch.column(field) is not NONE)
+        fields = tuple(field for field in self._fields if _says_something(batch.column(field)))
         # Most fields are not there, so that the texts are found by few values.
         made = self._made.get(fields)
         if made is None:
@@ -147,6 +149,10 @@ class Details(Column):
         if len(constants) == len(columns):
             return [made[constants]] * batch.count
         return map(made.__getitem__, zip(*map(batch.values, fields), strict=True))
+
+
+def _says_something(column: Any) -> bool:
+    return column is not NONE and not (isinstance(column, Constant) and column.value == ())
 
 
 def details_text(route: dict[str, Any]) -> str:
@@ -186,4 +192,5 @@ def details_text(route: dict[str, Any]) -> str:
         words.append(f"entry: {route['entry']}")
     if route.get("sockets"):
         words.append("sockets: " + ", ".join(map(socket_text, route["sockets"])))
+    words += map(unknown_text, route.get("unknown_attributes") or ())
     return " ".join(words)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ...engine.text import unknown_text
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ...records import Rule
@@ -25,18 +27,31 @@ def selector_text(rule: Rule) -> str:
             words.append(f"{word} {interface}" + (" [detached]" if detached in rule.flags else ""))
     if rule.l3mdev:
         words.append("l3mdev")
-    for word, numbers in (
-        ("uidrange", rule.uids),
-        ("sport", rule.source_ports),
-        ("dport", rule.destination_ports),
+    for word, numbers, bits in (
+        ("uidrange", rule.uids, None),
+        ("sport", rule.source_ports, rule.source_port_mask),
+        ("dport", rule.destination_ports, rule.destination_port_mask),
     ):
         if numbers is not None:
             same = numbers[0] == numbers[1] and word != "uidrange"
-            words.append(f"{word} {numbers[0]}" if same else f"{word} {numbers[0]}-{numbers[1]}")
-    for word, number in (("ipproto", rule.ip_protocol), ("dscp", rule.dscp), ("tun_id", rule.tunnel_id)):
-        if number is not None:
-            words.append(f"{word} {number}")
+            words.append(
+                (f"{word} {numbers[0]}" if same else f"{word} {numbers[0]}-{numbers[1]}") + _mask(bits, 0xFFFF)
+            )
+    if rule.ip_protocol is not None:
+        words.append(f"ipproto {rule.ip_protocol}")
+    if rule.dscp is not None:
+        words.append(f"dscp {rule.dscp}{_mask(rule.dscp_mask, 0x3F)}")
+    if rule.flow_label is not None:
+        words.append(f"flowlabel {rule.flow_label:#x}{_mask(rule.flow_label_mask, 0xFFFFF)}")
+    if rule.tunnel_id is not None:
+        words.append(f"tun_id {rule.tunnel_id}")
+    words += [f"[flags {flag}]" for flag in rule.flags if flag.startswith("0x")]
+    words += map(unknown_text, rule.unknown_attributes)
     return " ".join(words)
+
+
+def _mask(bits: int | None, all_of_them: int) -> str:
+    return "" if bits in (None, all_of_them) else f"/{bits:#x}"
 
 
 def action_text(rule: Rule) -> str:

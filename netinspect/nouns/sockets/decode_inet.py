@@ -7,6 +7,7 @@ from sys import byteorder
 from ...engine.addresses import IPv4Texts, IPv6Texts
 from ...engine.columns import NONE, Batch, Constant, Plain
 from ...engine.fields import attribute_u32, figures, numbers, place
+from ...engine.netlink.attributes import ANY, Shape
 from ...engine.netlink.messages import attributes, malformed
 from ...engine.text import text
 from .decode_common import STATES, UNCONNECTED_STATES, cookies, interfaces, memory, shutdowns
@@ -14,8 +15,12 @@ from .decode_common import identities as cookie_words
 from .request import (
     ADDRESS_FAMILIES,
     AF_INET,
+    INET_DIAG_BBRINFO,
+    INET_DIAG_CONG,
+    INET_DIAG_DCTCPINFO,
     INET_DIAG_INFO,
     INET_DIAG_SKMEMINFO,
+    INET_DIAG_VEGASINFO,
     PROTOCOLS,
 )
 
@@ -79,6 +84,33 @@ _SOURCE, _DESTINATION = 24, 40
 _INTERFACE, _COOKIE = 56, 60
 _EXPIRES, _RECEIVE_QUEUE, _SEND_QUEUE, _UID, _INODE = 68, 72, 76, 80, 84
 
+_SIZES = {
+    INET_DIAG_INFO: 4,
+    INET_DIAG_VEGASINFO: 16,
+    INET_DIAG_CONG: ANY,
+    INET_DIAG_SKMEMINFO: 4,
+    INET_DIAG_SHUTDOWN: 1,
+    INET_DIAG_DCTCPINFO: 16,
+    INET_DIAG_SKV6ONLY: 1,
+    INET_DIAG_LOCALS: ANY,
+    INET_DIAG_PEERS: ANY,
+    INET_DIAG_MARK: 4,
+    INET_DIAG_BBRINFO: 20,
+    INET_DIAG_ULP_INFO: ANY,
+    INET_DIAG_CGROUP_ID: 8,
+    INET_DIAG_SOCKOPT: 2,
+}
+_SKIPPED = (
+    1,  # MEMINFO, of which SKMEMINFO tells more
+    *(5, 6, 10, 14),  # TOS, TCLASS, PROTOCOL, PAD
+    *(17, 18, 20),  # CLASS_ID, MD5SIG, SK_BPF_STORAGES
+)
+_SMALLEST_INFO = {"tcp": 104, "mptcp": 40}
+"""INET_DIAG_INFO with which the structs came into the kernel: tcp_info in 2.6.16, mptcp_info in 5.9."""
+_SHAPES = {
+    protocol: Shape({**_SIZES, INET_DIAG_INFO: _SMALLEST_INFO.get(protocol, 4)}, _SKIPPED) for protocol in PROTOCOLS
+}
+
 _SOCKADDR_STORAGE = 128
 """linux/socket.h: an address of any family takes so much in INET_DIAG_LOCALS and INET_DIAG_PEERS."""
 
@@ -101,6 +133,7 @@ class Decoder:
         self._ipv6 = IPv6Texts()
         self._states = STATES if protocol in CONNECTED_PROTOCOLS else UNCONNECTED_STATES
         self._protocol = protocol
+        self.shape = _SHAPES[protocol]
         self._constants: dict[int, dict[str, Column]] = {
             number: {
                 "protocol": Constant(protocol),
@@ -113,9 +146,12 @@ class Decoder:
 
     def batches(self, run: Run) -> Iterator[Batch]:
         """The sockets of a run. Raises NetlinkError where messages are malformed."""
-        for part, layout in run.by_layout(_BODY):
+        for part, layout in run.by_layout(_BODY, self.shape):
             for family, same in part.by_value(_FAMILY):
-                yield self._batch(family, same, layout)
+                batch = self._batch(family, same, layout)
+                if INET_DIAG_ULP_INFO in layout:
+                    batch.column("upper_layer_protocol")  # what is wrong inside shows now, and not once rows are out
+                yield batch
 
     def _batch(self, family: int, run: Run, layout: Layout) -> Batch:
         constants = self._constants.get(family)
@@ -277,5 +313,6 @@ _MAKERS: dict[str, Callable[[Decoder, Run, Layout], Column]] = {
     "mptcp_info": lambda decoder, run, layout: decoder.mptcp_info(run, layout),
     "upper_layer_protocol": lambda decoder, run, layout: _upper_layer_protocols(run, layout),
     "options": lambda decoder, run, layout: _options(run, layout),
+    "unknown_attributes": lambda decoder, run, layout: Constant(decoder.shape.unknown(layout)),
     "memory": lambda decoder, run, layout: memory(run, layout, INET_DIAG_SKMEMINFO),
 }

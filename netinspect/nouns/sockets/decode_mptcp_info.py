@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 MPTCP_INFO_FLAG_FALLBACK = 0x01
 MPTCP_INFO_FLAG_REMOTE_KEY_RECEIVED = 0x02
 
-_FIRST_SIZE = 40
-"""The size with which the struct came into the kernel (5.9)."""
-
 _STRUCT = GrowingStruct(
     ("subflows", "B"),
     ("addresses_signaled", "B"),
@@ -51,7 +48,7 @@ _STRUCT = GrowingStruct(
 
 def mptcp_info_records(run: Run, layout: Layout) -> list[MptcpInfo]:
     """The records of a run whose INET_DIAG_INFO is a struct mptcp_info. Raises NetlinkError where it is too short."""
-    at = place(run, layout, INET_DIAG_INFO, _FIRST_SIZE)
+    at = place(run, layout, INET_DIAG_INFO, 0)
     if at is None:
         return []
     columns: dict[str, Iterable[Any]] = dict(_STRUCT.columns(run, at, layout[INET_DIAG_INFO][1]))

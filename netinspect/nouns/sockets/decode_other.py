@@ -9,6 +9,7 @@ from struct import calcsize, pack
 
 from ...engine.columns import NONE, Batch, Constant
 from ...engine.fields import attribute_u32, numbers, place
+from ...engine.netlink.attributes import ANY, Shape
 from ...engine.netlink.messages import NLM_F_DUMP, message
 from .decode_common import (
     SHUTDOWNS,
@@ -117,8 +118,10 @@ class Decoder:
 
     def batches(self, run: Run) -> Iterator[Batch]:
         """The sockets of a run. Raises NetlinkError where messages are malformed."""
-        for part, layout in run.by_layout(self._family.body):
+        parts = list(run.by_layout(self._family.body, self._family.shape))
+        for part, _ in parts:
             expect_family(part, self._family.number)
+        for part, layout in parts:
             batch = self._batch(part, layout)
             yield self._once(batch) if self._family.twice else batch
 
@@ -139,6 +142,8 @@ class Decoder:
             constant = self._constants.get(field)
             if constant is not None:
                 return constant
+            if field == "unknown_attributes":
+                return Constant(self._family.shape.unknown(layout))
             if field == "cookie":
                 return cookies(run, self._family.cookie)
             maker = self._family.makers.get(field)
@@ -148,18 +153,20 @@ class Decoder:
 
 
 class _Family:
-    """One family: what to ask, the size of the answers' header, the place of the cookie, and what makes each column.
+    """One family: what to ask, the size of the answers' header, the place of the cookie, the attributes, and what
+    makes each column.
 
     ``twice`` says that the kernel may list a socket twice.
     """
 
-    __slots__ = ("body", "cookie", "makers", "number", "request", "twice")
+    __slots__ = ("body", "cookie", "makers", "number", "request", "shape", "twice")
 
     def __init__(
         self,
         request: bytes,
         body: int,
         cookie: int,
+        shape: Shape,
         makers: dict[str, Callable[[Decoder, Run, Layout], Column]],
         *,
         twice: bool = False,
@@ -168,6 +175,7 @@ class _Family:
         self.number = request[0]
         self.body = body
         self.cookie = cookie
+        self.shape = shape
         self.twice = twice
         self.makers = makers
 
@@ -243,6 +251,8 @@ FAMILIES: dict[str, _Family] = {
         pack("=BBHII8x", AF_PACKET, 0, 0, 0, _PACKET_SHOW_INFO | _PACKET_SHOW_MEMINFO),
         16,
         24,
+        # MCLIST, which groups are listed from, and what a ring, a fanout group and a filter are.
+        Shape({PACKET_DIAG_INFO: 4, PACKET_DIAG_UID: 4, PACKET_DIAG_MEMINFO: 12}, (1, 2, 3, 4, 7)),
         {
             "type": lambda decoder, run, layout: _types(run),
             "state": lambda decoder, run, layout: Constant("UNCONNECTED"),
@@ -263,6 +273,7 @@ FAMILIES: dict[str, _Family] = {
         pack("=BBHII8x", AF_NETLINK, _NDIAG_PROTO_ALL, 0, 0, _NDIAG_SHOW_MEMINFO | _NDIAG_SHOW_GROUPS),
         28,
         36,
+        Shape({NETLINK_DIAG_MEMINFO: 12, NETLINK_DIAG_GROUPS: ANY}, (2, 3, 4)),  # RX_RING, TX_RING, FLAGS
         {
             "type": lambda decoder, run, layout: _types(run),
             "state": lambda decoder, run, layout: [
@@ -284,6 +295,7 @@ FAMILIES: dict[str, _Family] = {
         pack("=BBHIII8x", AF_VSOCK, 0, 0, 0xFFFFFFFF, 0, 0),
         32,
         40,
+        Shape({}),
         {
             "type": lambda decoder, run, layout: _types(run),
             "state": lambda decoder, run, layout: list(map(UNCONNECTED_STATES.__getitem__, run.u8(18))),
@@ -301,6 +313,8 @@ FAMILIES: dict[str, _Family] = {
         pack("=BBHII8x", AF_XDP, 0, 0, 0, _XDP_SHOW_INFO | _XDP_SHOW_MEMINFO),
         16,
         24,
+        # Rings, buffers and counters.
+        Shape({XDP_DIAG_INFO: 8, XDP_DIAG_UID: 4, XDP_DIAG_MEMINFO: 12}, (3, 4, 5, 6, 7, 9)),
         {
             "type": lambda decoder, run, layout: _types(run),
             "state": lambda decoder, run, layout: Constant("UNCONNECTED"),

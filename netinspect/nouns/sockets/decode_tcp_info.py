@@ -41,9 +41,6 @@ _NOT_MEASURED = (0, (1 << 32) - 1)
 _INFINITE_THRESHOLD = 0x7FFFFFFF
 """TCP_INFINITE_SSTHRESH (net/tcp.h)."""
 
-_OLDEST_SIZE = 104
-"""struct tcp_info ended with tcpi_total_retrans from 2.6.16 to 3.14."""
-
 _STRUCT = GrowingStruct(
     ("", "x"),  # tcpi_state, which the message has as well
     ("congestion_state", "B"),
@@ -116,7 +113,7 @@ def tcp_info(run: Run, layout: Layout, listening: Sequence[bool]) -> Column:
 
     Raises NetlinkError where the struct is too short.
     """
-    at = place(run, layout, INET_DIAG_INFO, _OLDEST_SIZE)
+    at = place(run, layout, INET_DIAG_INFO, 0)
     if at is None:
         return NONE
     places = _STRUCT.places(layout[INET_DIAG_INFO][1])

@@ -6,6 +6,7 @@ from struct import pack
 
 from ...engine.columns import NONE, Batch, Constant
 from ...engine.fields import attribute_u32, numbers, place
+from ...engine.netlink.attributes import ANY, Shape
 from ...engine.netlink.messages import NLM_F_DUMP, message
 from ...engine.text import raw, text
 from .decode_common import TYPES, UNCONNECTED_STATES, cookies, expect_family, memory, shutdowns
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 AF_UNIX = 1
 
 UNIX_DIAG_NAME = 0
+UNIX_DIAG_VFS = 1
 UNIX_DIAG_PEER = 2
 UNIX_DIAG_ICONS = 3
 UNIX_DIAG_RQLEN = 4
@@ -37,6 +39,20 @@ _BODY = 16
 _TYPE, _STATE, _INODE, _COOKIE = 17, 18, 20, 24
 
 
+_SHAPE = Shape(
+    {
+        UNIX_DIAG_NAME: ANY,
+        UNIX_DIAG_PEER: 4,
+        UNIX_DIAG_ICONS: ANY,
+        UNIX_DIAG_RQLEN: 8,
+        UNIX_DIAG_MEMINFO: 4,
+        UNIX_DIAG_SHUTDOWN: 1,
+        UNIX_DIAG_UID: 4,
+    },
+    (UNIX_DIAG_VFS,),
+)
+
+
 def request(states: int, *, memory: bool = False) -> bytes:
     """A dump of the unix sockets (struct unix_diag_req) in the states whose bits are set."""
     show = _SHOW_NAME | _SHOW_PEER | _SHOW_ICONS | _SHOW_QUEUES | _SHOW_UID | (_SHOW_MEMORY if memory else 0)
@@ -48,7 +64,7 @@ def decode(run: Run, names: Mapping[int, str]) -> Iterator[Batch]:
 
     Raises NetlinkError where messages are malformed.
     """
-    for part, layout in run.by_layout(_BODY):
+    for part, layout in run.by_layout(_BODY, _SHAPE):
         expect_family(part, AF_UNIX)
         yield Batch(part.count, _maker(part, layout, names))
 
@@ -60,7 +76,7 @@ def identities(run: Run) -> array[int]:
 
 def names_by_inode(run: Run) -> Iterator[tuple[int, str]]:
     """The inode and name of each socket of a run that has a name."""
-    for part, layout in run.by_layout(_BODY):
+    for part, layout in run.by_layout(_BODY, _SHAPE):
         if UNIX_DIAG_NAME in layout:
             yield from zip(part.u32(_INODE), _names(part, layout), strict=True)
 
@@ -143,4 +159,5 @@ _MAKERS: dict[str, Callable[[Run, Layout], Column]] = {
     "peer_inode": lambda run, layout: attribute_u32(run, layout, UNIX_DIAG_PEER),
     "memory": lambda run, layout: memory(run, layout, UNIX_DIAG_MEMINFO),
     "waiting": lambda run, layout: _waiting(run, layout),
+    "unknown_attributes": lambda run, layout: Constant(_SHAPE.unknown(layout)),
 }

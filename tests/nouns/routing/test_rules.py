@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import jsonschema
 import pytest
+from fake_kernel import attribute, message, runs_of
 from pyroute2.netlink.rtnl.fibmsg import fibmsg
 from routing_state import raw_messages
 from throwaway import Namespace
@@ -17,11 +19,12 @@ from netinspect.engine.json_schema import array_schema
 from netinspect.engine.netlink.messages import Answer
 from netinspect.engine.places import Place
 from netinspect.engine.rtnetlink import Names
+from netinspect.errors import MalformedError
 from netinspect.nouns.routing import decode_rules as decode
 from netinspect.nouns.routing.listing_matching import Flow, deciding_rule
 from netinspect.nouns.routing.listing_rules import Listing
 from netinspect.nouns.routing.render_rules import rule_text
-from netinspect.records import Rule
+from netinspect.records import Rule, UnknownAttribute
 
 RULES = """
 rule add not from 10.0.0.0/8 fwmark 0x5/0xff sport 5-10 dport 7 ipproto tcp uidrange 0-5 iif lo oif no lookup 9 pref 500
@@ -83,9 +86,9 @@ def test_each_field_is_as_pyroute2_decodes_it(zoo: Namespace) -> None:
 
     names = Names(Numbers(), Numbers(), Numbers(), Numbers())
     for family in (2, 10):
-        for message in raw_messages(zoo, decode.request(family)):
-            (one,) = decode.batch(Answer(message, "testing").runs, names) or ()
-            theirs = fibmsg(message)
+        for single in raw_messages(zoo, decode.request(family)):
+            (one,) = decode.batch(Answer(single, "testing").runs, names) or ()
+            theirs = fibmsg(single)
             theirs.decode()
             get = theirs.get_attr
             assert one.priority == (get("FRA_PRIORITY") or 0)
@@ -137,6 +140,13 @@ def flow(**fields: Any) -> Flow:
         ([rule(1, destination_ports=(80, 80)), rule(2)], flow(destination_port=81), 2),
         ([rule(1, destination="10.9.0.0/16"), rule(2)], flow(), 1),
         ([rule(1, action="blackhole", table=None)], flow(), None),
+        ([rule(1, destination_ports=(80, 80), destination_port_mask=0xFFF0), rule(2)], flow(destination_port=95), 1),
+        ([rule(1, destination_ports=(80, 80), destination_port_mask=0xFFF0), rule(2)], flow(destination_port=96), 2),
+        ([rule(1, dscp=8, dscp_mask=0x38), rule(2)], flow(tos=12 << 2), 1),
+        ([rule(1, flow_label=5), rule(2)], flow(), 2),
+        # What it is for cannot be told: no guess where it would lead to the same table.
+        ([rule(1, unknown_attributes=(UnknownAttribute(40, 4),)), rule(2)], flow(), None),
+        ([rule(1, unknown_attributes=(UnknownAttribute(40, 4),), table="other"), rule(2)], flow(), 2),
     ],
 )
 def test_the_first_rule_for_the_flow_that_leads_to_the_table_decides(
@@ -144,3 +154,43 @@ def test_the_first_rule_for_the_flow_that_leads_to_the_table_decides(
 ) -> None:
     decided = deciding_rule(rules, found, "main", 16)
     assert (decided.priority if decided else None) == expected
+
+
+def told(family: int, *pairs: tuple[int, bytes], flags: int = 0, length: int = 0) -> Rule:
+    """What is made of a message about a rule for the table 100."""
+    body = struct.pack("=BBBBBBBBI", family, length, 0, 0, 100, 0, 0, 1, flags)
+    runs = runs_of([message(decode.RTM_NEWRULE, body + b"".join(attribute(*pair) for pair in pairs))])
+    numbers = {number: str(number) for number in range(256)}
+    batch = decode.batch(runs, Names({}, numbers, numbers, numbers))
+    assert batch is not None
+    (made,) = batch
+    assert isinstance(made, Rule)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("pairs", "flags", "text"),
+    [
+        ([(23, b"\1\0\1\0"), (28, b"\x0f\0")], 0, "0: from all sport 1/0xf lookup 100"),
+        ([(24, b"\x50\0\x50\0"), (29, b"\xff\xff")], 0, "0: from all dport 80 lookup 100"),
+        ([(25, b"\x08"), (30, b"\x38")], 0, "0: from all dscp 8/0x38 lookup 100"),
+        (
+            [(26, b"\0\1\x20\x45"), (27, b"\0\x0f\xf0\xff")],
+            0,
+            "0: from all flowlabel 0x12045/0xff0ff lookup 100",
+        ),
+        ([(31, b"abcde"), (9, b"")], 0, "0: from all [attribute 31 of 5 bytes] [attribute 9 of 0 bytes] lookup 100"),
+        ([(3, b"eth0\0")], 0x40008, "0: from all iif eth0 [detached] [flags 0x40000] lookup 100"),
+    ],
+)
+def test_no_condition_of_a_rule_is_dropped(pairs: list[tuple[int, bytes]], flags: int, text: str) -> None:
+    assert rule_text(told(10, *pairs, flags=flags)) == text
+
+
+@pytest.mark.parametrize(
+    ("pairs", "length"),
+    [([(1, bytes(4))], 33), ([(1, bytes(16))], 0), ([(24, b"ab")], 0), ([(6, b"abc")], 0), ([(20, b"")], 0)],
+)
+def test_a_malformed_rule_is_a_malformed_error(pairs: list[tuple[int, bytes]], length: int) -> None:
+    with pytest.raises(MalformedError):
+        told(2, *pairs, length=length)

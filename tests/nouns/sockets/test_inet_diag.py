@@ -27,7 +27,7 @@ from netinspect.nouns.sockets import decode_inet as inet_diag
 from netinspect.nouns.sockets.decode_common import STATES, UNCONNECTED_STATES
 from netinspect.nouns.sockets.decode_inet import Decoder
 from netinspect.nouns.sockets.request import AF_INET, AF_INET6, AF_UNSPEC, INET_DIAG_SKMEMINFO, PROTOCOLS, request
-from netinspect.records import Memory, Socket, Timer
+from netinspect.records import Memory, Socket, Timer, UnknownAttribute
 
 ALL = 0xFFFFFFFF
 TCP_STATES = set(STATES[1:12])
@@ -365,6 +365,9 @@ def naive(protocol: str, single: bytes) -> Socket:
         memory=Memory(*struct.unpack(f"={len(memory) // 4}I", memory), *[0] * (9 - len(memory) // 4))
         if memory
         else None,
+        unknown_attributes=tuple(
+            UnknownAttribute(kind, len(raw)) for kind, raw in found.items() if kind > 22 or not kind
+        ),
     )
 
 
