@@ -6,7 +6,7 @@ CODE := netinspect tests netns-lab benchmarks
 # Without compiled files every start of the program would compile it anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run test check man bench clean
+.PHONY: run test check man bench traced clean
 
 $(VENV)/made: pyproject.toml
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "netinspect needs Python 3.11 or later" >&2; exit 1; }
@@ -29,6 +29,11 @@ check: $(VENV)/made-for-tests
 	$(PYTHON) -m ruff check $(wildcard $(CODE))
 	$(PYTHON) -m ruff format --check $(wildcard $(CODE))
 	$(PYTHON) -m mypy
+
+# Walks through random rulesets against the kernel's trace: 2000 packets, where the suite has a few hundred.
+traced: $(VENV)/made-for-tests
+	NETINSPECT_TRACED_PAIRS=$(or $(PAIRS),2000) NETINSPECT_TRACED_SEED=$(or $(SEED),1) \
+		$(PYTHON) -m pytest -q -s tests/netfilter/test_netfilter_trace.py
 
 man: $(VENV)/made
 	$(VENV)/bin/netinspect help --man > docs/netinspect.1

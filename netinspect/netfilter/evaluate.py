@@ -125,8 +125,8 @@ def run_hook(
                 following.append((state, ACCEPT))
             elif isinstance(passes, Doubt):
                 skipped = state.copy()
-                skipped.doubts += (passes,)
-                state.doubts += (passes,)
+                skipped.doubts += ((passes, 1),)
+                state.doubts += ((passes, 0),)
                 following += _base(machine, chain, state)
                 following.append((skipped, ACCEPT))
             else:
@@ -139,7 +139,8 @@ def run_hook(
 
 
 def _outcome(state: State, verdict: Verdict) -> Outcome:
-    return Outcome(verdict, state.packet, state.actions, tuple(_listed(state.steps)), state.doubts)
+    doubts = tuple(dict.fromkeys([doubt for doubt, _ in state.doubts]))
+    return Outcome(verdict, state.packet, state.actions, tuple(_listed(state.steps)), doubts)
 
 
 def _listed(steps: Steps | None) -> list[Step]:
@@ -192,7 +193,7 @@ def _chain(machine: Machine, chain: Chain, state: State, depth: int) -> list[tup
     """The ends of the ways through a chain: ``continue`` at its end, ``return``, or the last word on the packet."""
     ended: list[tuple[State, Verdict]] = []
     if depth > _DEPTH:
-        state.doubts += (Doubt(UNKNOWN_WHY, "rules jump deeper than the kernel allows"),)
+        state.doubts += ((Doubt(UNKNOWN_WHY, "rules jump deeper than the kernel allows"), 0),)
         return [(state, Verdict("unknown"))]
     states = [state]
     for rule in machine.ruleset.rules.get(chain.key, ()):
@@ -214,7 +215,7 @@ def _chain(machine: Machine, chain: Chain, state: State, depth: int) -> list[tup
             elif verdict.name in ("jump", "goto"):
                 inner = machine.ruleset.chains.get((chain.family, chain.table, verdict.chain))
                 if inner is None:
-                    single.doubts += (Doubt(UNKNOWN_WHY, f"the chain {verdict.chain} is not there"),)
+                    single.doubts += ((Doubt(UNKNOWN_WHY, f"the chain {verdict.chain} is not there"), 0),)
                     ended.append((single, Verdict("unknown")))
                     continue
                 results = _chain(machine, inner, single, depth + 1)
@@ -293,17 +294,16 @@ def _ways(machine: Machine, chain: Chain, rule: Rule, state: State) -> list[tupl
         machine.told, machine.made = told, []
         result = _execute(machine, rule)
         made = machine.made
-        doubts = tuple([doubt for _, _, doubt in made])
-        single.doubts += tuple([doubt for doubt in doubts if doubt not in single.doubts])
+        single.doubts += tuple([(doubt, fell) for fell, _, doubt in made])
         verdict = FELL_OFF
         if result != 1:
             verdict = machine.verdict if result == VERDICT else FELL_OFF
-            single.steps = (single.steps, Step(chain, rule, "rule", verdict, doubts[0] if doubts else None))
+            single.steps = (single.steps, Step(chain, rule, "rule", verdict, made[0][2] if made else None))
         results.append((single, verdict))
         told = _next(made)
         if told is not None and len(results) >= _STATES:
             single = state.copy()
-            single.doubts += (Doubt(UNKNOWN_WHY, "it may go in too many ways to follow"),)
+            single.doubts += ((Doubt(UNKNOWN_WHY, "it may go in too many ways to follow"), 0),)
             results.append((single, Verdict("unknown")))
             break
     machine.told = ()
@@ -333,15 +333,15 @@ def _merged(results: list[tuple[State, Verdict]]) -> list[tuple[State, Verdict]]
             found[key] = state, verdict
     kept = list(found.values())
     if len(kept) > _STATES:
-        kept[_STATES][0].doubts += (Doubt(UNKNOWN_WHY, "it may go in too many ways to follow"),)
+        kept[_STATES][0].doubts += ((Doubt(UNKNOWN_WHY, "it may go in too many ways to follow"), 0),)
         kept = [*kept[:_STATES], (kept[_STATES][0], Verdict("unknown"))]
     return kept
 
 
 def _join(first: State, second: State) -> None:
     """Makes one of two ways that come to the same."""
-    shared = [doubt for doubt in first.doubts if doubt in second.doubts]
-    why = next((doubt for doubt in (*first.doubts, *second.doubts) if doubt not in shared), None)
+    shared = [decision for decision in first.doubts if decision in second.doubts]
+    why = next((decision[0] for decision in (*first.doubts, *second.doubts) if decision not in shared), None)
     first.doubts = tuple(shared)
     first.assumed = {key: fell for key, fell in first.assumed.items() if second.assumed.get(key) == fell}
     one, other = _listed(first.steps), _listed(second.steps)

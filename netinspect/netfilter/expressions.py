@@ -8,7 +8,7 @@ from sys import byteorder
 from ..uapi import nf_tables as nft
 from . import decode
 from .machine import BREAK, CONTINUE, MAY, UNKNOWN_WHY, VERDICT, Doubt, Machine, register, verdict_of
-from .packet import ETH_P_IP, ETH_P_IPV6, TCP, Interface, Packet, Unknown
+from .packet import ETH_P_IP, ETH_P_IPV6, TCP, UNKNOWN, Interface, Packet, Unknown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def loading(
     at: int, size: int, order: str, get: Callable[[Machine], int | bytes | bool | Unknown | None], what: str
 ) -> Program:
     """Loads what ``get`` returns: None ends the rule, UNKNOWN leaves the register open."""
-    doubt = Doubt(UNKNOWN_WHY, what)
+    doubt = Doubt(UNKNOWN_WHY, what, what)
 
     def load(machine: Machine) -> int:
         value = get(machine)
@@ -132,6 +132,21 @@ def _field(name: str) -> Callable[[Machine], int | Unknown | None]:
     return get
 
 
+def _type(machine: Machine) -> int | Unknown | None:
+    # Not that of the incoming interface, but of the one that the packet is at (skb->dev).
+    packet = machine.state.packet
+    if machine.hook == "output":
+        return UNKNOWN
+    interface = packet.outgoing if machine.hook in ("postrouting", "egress") else packet.incoming
+    return interface.type if interface is not None else None
+
+
+def _length(machine: Machine) -> int | Unknown:
+    # At egress the frame's header is a part of it already.
+    length = machine.state.packet.length
+    return length + 14 if machine.hook == "egress" and isinstance(length, int) else length
+
+
 def _protocol(machine: Machine) -> int | Unknown | None:
     if machine.state.packet.family is None and not isinstance(machine.state.packet.ethertype, Unknown):
         return None
@@ -156,7 +171,7 @@ def _day(machine: Machine) -> int:
 
 
 _META: dict[int, tuple[int, str, Callable[[Machine], int | bytes | bool | Unknown | None], str]] = {
-    nft.NFT_META_LEN: (4, byteorder, _field("length"), "the packet's length"),
+    nft.NFT_META_LEN: (4, byteorder, _length, "the packet's length"),
     nft.NFT_META_PROTOCOL: (2, "big", _field("ethertype"), "the frame's type"),
     nft.NFT_META_PRIORITY: (4, byteorder, _field("priority"), "the packet's priority"),
     nft.NFT_META_MARK: (4, byteorder, _field("mark"), "the packet's mark"),
@@ -164,7 +179,7 @@ _META: dict[int, tuple[int, str, Callable[[Machine], int | bytes | bool | Unknow
     nft.NFT_META_OIF: (4, byteorder, _index("outgoing"), ""),
     nft.NFT_META_IIFNAME: (16, "", lambda machine: _name(machine.state.packet.incoming), ""),
     nft.NFT_META_OIFNAME: (16, "", lambda machine: _name(machine.state.packet.outgoing), ""),
-    nft.NFT_META_IFTYPE: (2, byteorder, _of("incoming", "type"), "the type of the incoming interface"),
+    nft.NFT_META_IFTYPE: (2, byteorder, _type, "the type of the packet's interface"),
     nft.NFT_META_OIFTYPE: (2, byteorder, _of("outgoing", "type"), "the type of the outgoing interface"),
     nft.NFT_META_SKUID: (4, byteorder, _field("uid"), "the user of the packet's socket"),
     nft.NFT_META_SKGID: (4, byteorder, _field("gid"), "the group of the packet's socket"),
@@ -196,7 +211,7 @@ def _payload(expression: Expression) -> Program:
     size = expression.number(nft.NFTA_PAYLOAD_LEN) or 0
     at = register(expression.number(nft.NFTA_PAYLOAD_DREG))
     what = f"{field_name(base, offset, size)} of {_BASES[min(base, 3)]}"
-    doubt = Doubt(UNKNOWN_WHY, what)
+    doubt = Doubt(UNKNOWN_WHY, what, what)
     shorter = Doubt(UNKNOWN_WHY, f"whether the packet is long enough to have {what}")
 
     def load(machine: Machine) -> int:
@@ -286,7 +301,7 @@ def _cmp(expression: Expression) -> Program:
                 return equal if value == wanted else different
             if _masked(value, known) != _masked(wanted, known):
                 return different
-            key = (doubt.reason, wanted, known) if doubt.kind == UNKNOWN_WHY else None
+            key = (doubt.field, _masked(wanted, known), known) if doubt.field else None
             return equal if machine.choose(2, doubt, key) == 0 else different
 
         return compare
@@ -305,7 +320,7 @@ def _cmp(expression: Expression) -> Program:
         low, high = possible(value, known)
         if holds(low) == holds(high):
             return CONTINUE if holds(low) else BREAK
-        return machine.maybe(doubt, (doubt.reason, operator, wanted) if doubt.kind == UNKNOWN_WHY else None)
+        return machine.maybe(doubt, (doubt.field, operator, wanted, known) if doubt.field else None)
 
     return order
 
@@ -337,7 +352,7 @@ def _range(expression: Expression) -> Program:
             return inside
         if high < first or low > last:
             return outside
-        key = (doubt.reason, first, last) if doubt.kind == UNKNOWN_WHY else None
+        key = (doubt.field, first, last, known) if doubt.field else None
         return inside if machine.choose(2, doubt, key) == 0 else outside
 
     return compare
@@ -361,7 +376,7 @@ def _bitwise(expression: Expression) -> Program:
             else:
                 # A bit that the mask clears is known whatever it was.
                 seen = (int.from_bytes(known, "big") | full ^ mask).to_bytes(size, "big")
-                machine.store_bits(target, made, seen, doubt)
+                machine.store_bits(target, made, seen, doubt._replace(field=None) if flip else doubt)
             return CONTINUE
 
         return mix
@@ -373,7 +388,7 @@ def _bitwise(expression: Expression) -> Program:
             value, known, doubt = machine.load(source, size)
             machine.store(target, _shifted(value, bits, left))
             if doubt is not None and known is not None:
-                machine.store_unknown(target, size, doubt)
+                machine.store_unknown(target, size, doubt._replace(field=None))
             return CONTINUE
 
         return shift
@@ -383,7 +398,8 @@ def _bitwise(expression: Expression) -> Program:
         one, known, doubt = machine.load(source, size)
         other, also_known, also = machine.load(second, size)
         if known is not None or also_known is not None:
-            machine.store_unknown(target, size, doubt or also or Doubt(UNKNOWN_WHY, "bits"))
+            why = doubt or also or Doubt(UNKNOWN_WHY, "bits")
+            machine.store_unknown(target, size, why._replace(field=None))
             return CONTINUE
         a, b = int.from_bytes(one, "big"), int.from_bytes(other, "big")
         made = a & b if operation == nft.NFT_BITWISE_AND else a | b if operation == nft.NFT_BITWISE_OR else a ^ b
@@ -427,7 +443,7 @@ def _byteorder(expression: Expression) -> Program:
         if doubt is None or known is None:
             machine.store(target, swapped(value))
         else:
-            machine.store_bits(target, swapped(value), swapped(known), doubt)
+            machine.store_bits(target, swapped(value), swapped(known), doubt._replace(field=None))
         return CONTINUE
 
     return swap
@@ -518,7 +534,7 @@ def matching(machine: Machine, found: Set, at: int) -> Element | int | None:
         if found.data_type == 0xFFFFFF00:
             why = Doubt(UNKNOWN_WHY, why.reason)
         return 1 if certain or machine.choose(2, why) == 0 else None
-    key_of = (doubt.reason, found.key, key, known) if doubt.kind == UNKNOWN_WHY else None
+    key_of = (doubt.field, found.key, key, known) if doubt.field else None
     fell = machine.choose(ways, why, key_of) if ways > 1 else 0
     return candidates[fell] if fell < len(candidates) else None
 
@@ -680,7 +696,7 @@ def _hash(expression: Expression) -> Program:
     def load(machine: Machine) -> int:
         value, known, doubt = machine.load(source, size)
         if doubt is not None and known is not None:
-            machine.store_unknown(target, 4, doubt)
+            machine.store_unknown(target, 4, doubt._replace(field=None))
         else:
             scaled = jenkins(value, seed) * modulus >> 32
             machine.store(target, (scaled + offset).to_bytes(4, byteorder))

@@ -31,6 +31,7 @@ class Doubt(NamedTuple):
 
     kind: Annotated[str, "may: it depends on chance or on other packets; unknown: it could not be evaluated"]
     reason: Annotated[str, "what it depends on"]
+    field: Annotated[str | None, "what is not known, as it is: two looks at it see the same"] = None
 
 
 class Verdict(NamedTuple):
@@ -112,7 +113,8 @@ class State:
         """Elements that rules added to sets on the way, with what they map to; None: it was deleted."""
         self.assumed: dict[object, int] = {}
         """How decisions that come again have fallen."""
-        self.doubts: tuple[Doubt, ...] = ()
+        self.doubts: tuple[tuple[Doubt, int], ...] = ()
+        """Open decisions so far, and how each fell."""
         self.steps: Steps | None = None
 
     def copy(self) -> State:

@@ -114,7 +114,7 @@ class Packet(NamedTuple):
     mark: Annotated[int | Unknown, "packet mark"] = 0
     priority: Annotated[int | Unknown, "packet priority"] = UNKNOWN
     type: Annotated[int | Unknown, "linux/if_packet.h: PACKET_*"] = UNKNOWN
-    incoming: Annotated[Interface | None, "interface that it came in by; None in output"] = None
+    incoming: Annotated[Interface | None, "interface that it came in by, also in postrouting; None in output"] = None
     outgoing: Annotated[Interface | None, "interface that it goes out by; None before the routing"] = None
     physical_incoming: Annotated[Interface | Unknown | None, "the bridge's port it came in by (br_netfilter)"] = UNKNOWN
     physical_outgoing: Annotated[Interface | Unknown | None, "the bridge's port that it goes out by"] = UNKNOWN
