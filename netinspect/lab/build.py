@@ -15,8 +15,9 @@ from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 
 from .errors import LabError
 from .network import FIRST_INDEX, add_host, add_link, set_up
+from .nft_program import run_nft
 from .requests import Requests, dump
-from .topology import HostSpec, Join, Topology
+from .topology import HostSpec, Impairment, Join, Topology
 from .views import route_to
 
 if TYPE_CHECKING:
@@ -61,6 +62,12 @@ def build(lab: Lab[Any], topology: Topology) -> None:
         ]
     )
     _wait_for_addresses(lab, topology)
+    for link in topology.links:
+        if link.impairment != Impairment():
+            from .netem import impair
+
+            for host_name, name in link.ends:
+                impair(lab.hosts[host_name], name, link.impairment)
     for host_name, spec in topology.hosts.items():
         _rest(lab, lab.hosts[host_name], spec)
 
@@ -74,6 +81,8 @@ def _rest(lab: Lab[Any], host: Host, spec: HostSpec) -> None:
         translations.send()
     if spec.joins:
         lab.kept += host.call(partial(_join_all, spec.joins, dict(host.interfaces)))
+    if spec.nft:
+        run_nft(host, spec.nft)
     for fill in spec.fill:
         from .fill import fill_host
 

@@ -12,7 +12,11 @@ if TYPE_CHECKING:
     from ..environment import Environment
 
 SET = Option("", "set", "a parameter of the topology, such as sockets=40000; may be repeated", "PARAMETER=NUMBER")
-_TOPOLOGY = "TOPOLOGY is a name that `netinspect lab list` shows, or the path of a TOML file."
+_TOPOLOGY = (
+    "TOPOLOGY is a name that `netinspect lab list` shows, or the path of a TOML file. With +FAULT behind it, once or "
+    "several times, the lab comes up broken: gateway+no-forward-rule."
+)
+_FAULT = "FAULT is a name that `netinspect lab list` shows, or the path of a TOML file."
 _SCENARIO = "SCENARIO is a name that `netinspect lab list` shows, or the path of a Python file."
 _STATUS = (
     "The exit status is the command's own: 128 and the signal's number where one ended it, 127 where there is no such "
@@ -20,10 +24,12 @@ _STATUS = (
 )
 
 COMMANDS = {
-    "list": Command("lab list", "", "Lists the topologies with their hosts, and the traffic scenarios that fit.", ()),
+    "list": Command(
+        "lab list", "", "Lists the topologies with their hosts, the traffic scenarios that fit, and the faults.", ()
+    ),
     "up": Command(
         "lab up",
-        "TOPOLOGY",
+        "TOPOLOGY[+FAULT]",
         "Brings up a lab, which stays until it is taken down.",
         (Group("Lab", Option("", "name", "what to call it; otherwise it is called like its topology", "NAME"), SET),),
         f"{_TOPOLOGY}\nWhere a lab of that name is up, the next is called NAME-2 and so on, unless --name is given.",
@@ -45,6 +51,13 @@ COMMANDS = {
     "shell": Command(
         "lab shell", "NAME [HOST]", "Starts a shell, that of $SHELL, on a host of a lab; otherwise on its first.", ()
     ),
+    "break": Command(
+        "lab break",
+        "NAME FAULT",
+        "Breaks a lab in one way, to practise on, and says what its users see then. To mend it, take it down.",
+        (),
+        _FAULT,
+    ),
     "traffic": Command(
         "lab traffic",
         "NAME SCENARIO",
@@ -54,11 +67,18 @@ COMMANDS = {
     ),
     "run": Command(
         "lab run",
-        "TOPOLOGY SCENARIO -- COMMAND...",
+        "TOPOLOGY[+FAULT] [SCENARIO] -- COMMAND...",
         "Brings up a lab, plays a scenario, runs a command in it while the scenario's sockets are open, and takes the "
         "lab down: all in one.",
-        (Group("Lab", Option("", "host", "where the command runs; otherwise the lab's first host", "HOST"), SET),),
-        f"{_TOPOLOGY}\n{_SCENARIO}\n{_STATUS}",
+        (
+            Group(
+                "Lab",
+                Option("", "host", "where the command runs; otherwise the lab's first host, or the broken one", "HOST"),
+                SET,
+            ),
+        ),
+        f"{_TOPOLOGY}\n{_SCENARIO} Without one, and with a fault, traffic that shows the fault goes on while the "
+        f"command runs.\n{_STATUS}",
     ),
     "sweep": Command(
         "lab sweep", "", "Removes what labs left behind that were killed; up, down and run do so as well.", ()
@@ -87,8 +107,12 @@ class Invocation:
         self._found, self.operands = command.parse(arguments)
         if self.flag("help"):
             return
+        self.ahead: int | None = None
+        """How many operands stand before ``--``; None where there is no such word."""
+        if "--" in arguments:
+            self.ahead = len(command.parse(arguments[: arguments.index("--")])[1])
         words = command.operands.replace("-- ", "").split()
-        needed = [word.rstrip(".") for word in words if not word.startswith("[")]
+        needed = [word.rstrip(".").partition("[")[0] for word in words if not word.startswith("[")]
         if len(self.operands) < len(needed):
             raise self._error(command, f"{needed[len(self.operands)]} is missing")
         if len(self.operands) > len(words) and not command.operands.endswith("..."):

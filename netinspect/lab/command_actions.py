@@ -9,10 +9,12 @@ import shutil
 import signal
 import sys
 import time
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..engine.text import printable
 from ..errors import ExitStatus, UsageError
+from . import fault as fault_files
 from . import registry
 from .errors import LabError
 from .lab import Lab
@@ -21,8 +23,12 @@ from .topology_file import load, names
 from .traffic import fits, scenario, scenario_names
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ..environment import Environment
     from .command import Invocation
+    from .fault import Fault
+    from .topology import Topology
 
 _NOT_EXECUTABLE, _NOT_FOUND = 126, 127
 """As shells have it."""
@@ -34,6 +40,7 @@ _LONGEST = 1e9
 def list_command(invocation: Invocation, environment: Environment) -> int:
     topologies = {name: load(name) for name in names()}
     scenarios = {name: scenario(name) for name in scenario_names()}
+    faults = [fault_files.load(name) for name in fault_files.names()]
     lines = ["Topologies:"]
     for name, topology in topologies.items():
         fitting = ", ".join(known for known, module in scenarios.items() if fits(module, topology))
@@ -45,12 +52,39 @@ def list_command(invocation: Invocation, environment: Environment) -> int:
         summary = (module.__doc__ or "").strip().splitlines()[0]
         lines.append(f"  {name:12} {summary}")
         lines.append(f"  {'':12} at most {module.PACKETS:,} packets and {module.SECONDS} s")
+    for name in topologies:
+        breaking = [fault for fault in faults if name in fault.fits]
+        if breaking:
+            lines += ["", f"Faults of {name}:"]
+            lines += [printable(f"  {fault.name:29} {fault.description}") for fault in breaking]
     _write(environment, *lines)
     return ExitStatus.OK
 
 
+def break_command(invocation: Invocation, environment: Environment) -> int:
+    name, wanted = invocation.operands
+    fault = fault_files.load(wanted)
+    state = registry.find(name)
+    from .breaking import break_lab
+
+    with registry.attach(state) as lab:
+        break_lab(lab, fault, state.topology)
+    _write(environment, printable(f"{state.name}: {fault.description}"))
+    return ExitStatus.OK
+
+
+def _broken(operand: str, invocation: Invocation) -> tuple[Topology, list[Fault]]:
+    """The topology that an operand names, and the faults behind it."""
+    path, slash, last = operand.rpartition("/")
+    name, *faults = [operand] if os.path.exists(operand) else last.split("+")
+    return load(f"{path}{slash}{name}" if faults else operand, _parameters(invocation)), list(
+        map(fault_files.load, faults)
+    )
+
+
 def up_command(invocation: Invocation, environment: Environment) -> int:
-    state = registry.up(load(invocation.operands[0], _parameters(invocation)), invocation.value("name"))
+    topology, faults = _broken(invocation.operands[0], invocation)
+    state = registry.up(topology, invocation.value("name"), faults)
     _write(environment, printable(f"{state.name}: {', '.join(state.hosts)}"))
     return ExitStatus.OK
 
@@ -196,8 +230,15 @@ def _seconds(text: str | None) -> float:
 
 
 def run_command(invocation: Invocation, environment: Environment) -> int:
-    topology, played, *command = invocation.operands
-    name = invocation.value("host")
+    ahead = 2 if invocation.ahead is None else invocation.ahead
+    (operand, *played), command = invocation.operands[:ahead], invocation.operands[ahead:]
+    if not command or len(played) > 1:
+        what = "COMMAND is missing" if not command else f"nothing is known to do with {played[1]!r}"
+        raise UsageError(
+            f"lab run: {what}: TOPOLOGY[+FAULT] [SCENARIO] -- COMMAND... (see `netinspect lab run --help`)"
+        )
+    topology, faults = _broken(operand, invocation)
+    name = invocation.value("host") or (faults[0].host if faults else None)
     terminated: list[int] = []
 
     def terminate(number: int, frame: object) -> None:
@@ -207,10 +248,15 @@ def run_command(invocation: Invocation, environment: Environment) -> int:
     registry.sweep()
     # With the default action for SIGTERM the lab would end without a word: here it is taken down in order.
     signal.signal(signal.SIGTERM, terminate)
-    with Lab[Any](load(topology, _parameters(invocation))) as lab:
+    with ExitStack() as opened:
+        lab = opened.enter_context(Lab[Any](topology))
         host = lab[name] if name else next(iter(lab.hosts.values()))
-        sent = lab.traffic(played, progress=lambda line: environment.progress(f"… {line}"))
-        environment.progress(f"{played}: {sent}")
+        _break(lab, faults, environment)
+        if played:
+            sent = lab.traffic(played[0], progress=lambda line: environment.progress(f"… {line}"))
+            environment.progress(f"{played[0]}: {sent}")
+        elif faults:
+            opened.enter_context(_asking(lab, faults))
         try:
             process = host.popen(command)
         except OSError as error:
@@ -223,6 +269,33 @@ def run_command(invocation: Invocation, environment: Environment) -> int:
         os.close(ended)
         status: int = terminated[0] if terminated else process.wait()
     return 128 - status if status < 0 else status
+
+
+def _break(lab: Lab[Any], faults: list[Fault], environment: Environment) -> None:
+    for fault in faults:
+        from .breaking import break_lab
+
+        break_lab(lab, fault)
+        environment.progress(fault.description)
+
+
+@contextmanager
+def _asking(lab: Lab[Any], faults: list[Fault]) -> Iterator[None]:
+    """Traffic that shows the faults goes on meanwhile."""
+    from threading import Event, Thread
+
+    from .probing import keep_asking
+
+    ended = Event()
+    threads = [Thread(target=keep_asking, args=(lab, fault.probe, ended.wait), daemon=True) for fault in faults]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
 
 
 def sweep_command(invocation: Invocation, environment: Environment) -> int:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from .errors import LabError
 from .processes import Holder, kill_until_gone, popen, process_inside
+from .sysctls import write_sysctls
 from .topology import HostSpec, Interface, Link, Route, Topology, check
 from .world import Namespace, World
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import socket
     from typing import Self
 
+    from .fault import Fault
     from .traffic import Traffic
 
 Result = TypeVar("Result")
@@ -34,6 +36,8 @@ _SYSCTLS = {
     "net.ipv6.conf.default.accept_dad": "0",
     "net.ipv6.conf.default.disable_ipv6": "0",
 }
+_BRIDGE_SYSCTLS = {"net.bridge.bridge-nf-call-iptables": "0", "net.bridge.bridge-nf-call-ip6tables": "0"}
+"""Where br_netfilter is loaded, which has the frames of bridges pass the IP rules unless told otherwise."""
 _FORWARDING = {"net.ipv4.ip_forward": "1", "net.ipv6.conf.all.forwarding": "1"}
 
 _numbers = itertools.count(1)
@@ -309,6 +313,27 @@ class Lab(Generic[AnyHost]):
         self._traffic.append(played)
         return played
 
+    def break_with(self, fault: str) -> Fault:
+        """Breaks the lab by the fault of that name, or in that file: ``break_with("no-forward-rule")``.
+
+        Raises TopologyError where there is none, LabError where it does not fit this topology.
+        """
+        from .breaking import break_lab
+        from .fault import load
+
+        loaded = load(fault)
+        break_lab(self, loaded)
+        return loaded
+
+    def probe(self, fault: Fault, *, timeout: float = 0.7) -> str | None:
+        """None where the traffic that shows the fault is answered; else what went wrong, in a few words.
+
+        ``timeout``: how many seconds each step may take.
+        """
+        from .probing import answered
+
+        return answered(self, fault.probe, timeout)
+
     def snapshot(self) -> str:
         """Sockets, routes and flows of every host, as text."""
         from .views import snapshot
@@ -351,23 +376,9 @@ class Lab(Generic[AnyHost]):
 
 def _settings(spec: HostSpec) -> dict[str, str]:
     """All sysctls of a new host that are not an interface's."""
-    return {**_SYSCTLS, **_changes(spec)}
+    bridges = _BRIDGE_SYSCTLS if os.path.isdir("/proc/sys/net/bridge") else {}
+    return {**_SYSCTLS, **bridges, **_changes(spec)}
 
 
 def _changes(spec: HostSpec) -> dict[str, str]:
     return {**(_FORWARDING if spec.forwarding else {}), **spec.sysctls}
-
-
-def write_sysctls(settings: Mapping[str, str]) -> None:
-    """Writes sysctls in the current namespace. Raises LabError for one that is unknown or not allowed."""
-    for name, value in settings.items():
-        path = "/proc/sys/" + (name if "/" in name else name.replace(".", "/"))
-        try:
-            with open(path, "w") as file:
-                file.write(value)
-        except FileNotFoundError:
-            if name.startswith("net.ipv6.") and not os.path.isdir("/proc/sys/net/ipv6"):
-                continue  # a kernel without IPv6
-            raise LabError(f"no sysctl {name} in this namespace") from None
-        except OSError as error:
-            raise LabError(f"setting {name}={value}: {error.strerror}") from None

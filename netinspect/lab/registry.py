@@ -19,13 +19,14 @@ import re
 import signal
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from .child import fork, outlive_parent
 from .errors import LabError
+from .fault import Fault
 from .lab import Lab
 from .processes import Holder, kill, kill_until_gone, orphaned, process_inside
 from .topology import Topology
@@ -322,8 +323,11 @@ def _name_after(topology: str) -> str:
     return name or "lab"
 
 
-def up(topology: Topology, name: str | None = None) -> State:
-    """Brings up a lab that stays until ``down``. Raises LabError or TopologyError; nothing is left behind then."""
+def up(topology: Topology, name: str | None = None, faults: Sequence[Fault] = ()) -> State:
+    """Brings up a lab, broken by these faults, that stays until ``down``.
+
+    Raises LabError or TopologyError; nothing is left behind then.
+    """
     if name is not None and not is_name(name):
         raise LabError(
             f"{name!r} is no name for a lab: letters, digits, dots, dashes and underscores, {_LONGEST_NAME} at most"
@@ -336,7 +340,7 @@ def up(topology: Topology, name: str | None = None) -> State:
         if child == 0:
             try:
                 _leave_the_caller(tell, go, registry.descriptor)
-                _hold(topology, name, registry, tell, go)
+                _hold(topology, name, faults, registry, tell, go)
             finally:
                 os._exit(0)
     os.close(tell)
@@ -372,13 +376,19 @@ def _leave_the_caller(*kept: int) -> None:
         os.close(nothing)
 
 
-def _hold(topology: Topology, name: str | None, registry: Registry, tell: int, go: int) -> None:
+def _hold(
+    topology: Topology, name: str | None, faults: Sequence[Fault], registry: Registry, tell: int, go: int
+) -> None:
     """The holder: builds, says so, and waits to be killed. Dies with the command that started it until told to stay."""
     registered = None
     try:
         with open(tell, "w", encoding="utf-8") as answer:
             try:
                 lab: Lab[Any] = Lab(topology, name=name)
+                for fault in faults:
+                    from .breaking import break_lab
+
+                    break_lab(lab, fault)
                 registry.register(lab, name or _name_after(topology.name), name is None)
                 registered = lab.name
             except Exception as error:

@@ -8,11 +8,12 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
+from ..engine.netlink.messages import message as message_of
 from .errors import LabError
 
 _HEADER = struct.Struct("=IHHII")
 NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP = 0x01, 0x04, 0x300
-NLM_F_EXCL, NLM_F_CREATE, NLM_F_APPEND = 0x200, 0x400, 0x800
+NLM_F_REPLACE, NLM_F_EXCL, NLM_F_CREATE, NLM_F_APPEND = 0x100, 0x200, 0x400, 0x800
 NLM_F_NEW = NLM_F_CREATE | NLM_F_EXCL
 _NLMSG_ERROR, _NLMSG_DONE = 2, 3
 _SEND_AT_ONCE = 64 * 1024
@@ -40,6 +41,11 @@ class Requests:
     def add(self, message: Any, kind: int, flags: int, what: str) -> None:
         """Adds one pyroute2 message. ``what`` completes "the kernel refused …"."""
         self._parts.append(encoded(message, kind, flags | NLM_F_ACK, len(self._what) + 1))
+        self._what.append(what)
+
+    def add_raw(self, kind: int, payload: bytes, flags: int, what: str) -> None:
+        """Adds one message that is encoded already, but for its header."""
+        self._parts.append(message_of(kind, NLM_F_REQUEST | NLM_F_ACK | flags, payload, len(self._what) + 1))
         self._what.append(what)
 
     def add_quiet(self, data: bytes, what: str) -> None:
@@ -91,9 +97,18 @@ def _answered(data: bytes) -> bytes:
     return _HEADER.pack(length, kind, flags | NLM_F_ACK, sequence, port) + data[_HEADER.size :]
 
 
-def refused(number: int, what: str) -> LabError:
+class Refused(LabError):
+    """A request that the kernel refused."""
+
+    def __init__(self, number: int, text: str) -> None:
+        self.number = number
+        """The kernel's errno."""
+        super().__init__(text)
+
+
+def refused(number: int, what: str) -> Refused:
     """The error for a request that the kernel answered with that error number."""
-    return LabError(f"the kernel refused {what}: {os.strerror(number)}")
+    return Refused(number, f"the kernel refused {what}: {os.strerror(number)}")
 
 
 def encoded(message: Any, kind: int, flags: int, sequence: int) -> bytes:

@@ -6,6 +6,7 @@ touches the kernel; ``check`` says what makes no sense.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_interface, ip_network
@@ -131,11 +132,25 @@ class HostSpec:
     drops: tuple[Drop, ...] = ()
     joins: tuple[Join, ...] = ()
     fill: tuple[Fill, ...] = ()
+    nft: str = ""
+    """What nft(8) shall read, once everything else is there: for rules that ``nat`` and ``drops`` have no words for."""
 
     @property
     def bare(self) -> bool:
         """Whether it has nothing but sysctls: a namespace with ``lo`` up is all of it."""
-        return not (self.interfaces or self.routes or self.rules or self.nat or self.drops or self.joins or self.fill)
+        return self == HostSpec(self.forwarding, self.sysctls)
+
+
+@dataclass(frozen=True)
+class Impairment:
+    """What a link does to the packets that are sent into it (tc-netem(8)); None: nothing of the kind."""
+
+    delay: str | None = None
+    """As ``20ms``: us, ms or s, 60 s at most."""
+    loss: str | None = None
+    """As ``1%`` of the packets."""
+    rate: str | None = None
+    """As ``10mbit``: bit, kbit, mbit or gbit a second."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +159,14 @@ class Link:
 
     ends: tuple[tuple[str, str], tuple[str, str]]
     mtu: int | None = None
+    delay: str | None = None
+    loss: str | None = None
+    rate: str | None = None
+
+    @property
+    def impairment(self) -> Impairment:
+        """What both ends do to what they send."""
+        return Impairment(self.delay, self.loss, self.rate)
 
 
 @dataclass(frozen=True)
@@ -190,6 +213,8 @@ def complaints(topology: Topology, known: dict[str, set[str]] | None = None) -> 
             interfaces[host].add(name)
         if complaint := _mtu(link.mtu):
             yield ("links", number, "mtu"), complaint
+        for key, complaint in impairment_complaints(link.impairment):
+            yield ("links", number, *key), complaint
     for host, spec in topology.hosts.items():
         for place, complaint in _host_complaints(spec, interfaces[host]):
             yield ("hosts", host, *place), complaint
@@ -212,7 +237,7 @@ def _host_complaints(spec: HostSpec, interfaces: set[str]) -> Iterator[tuple[Pla
         elif name not in interfaces and name != "lo":
             yield place, "no link ends here, and it is no bridge"
         for number, address in enumerate(interface.addresses):
-            if complaint := _parses(ip_interface, address, "an address with its prefix length"):
+            if complaint := _interface_address(address):
                 yield (*place, "addresses", number), complaint
         for number, port in enumerate(interface.bridge or ()):
             if port not in interfaces:
@@ -347,6 +372,37 @@ def _fill(fill: Fill) -> Complaints:
         yield ("count",), f"a count is 0 to {MOST_FILLED}"
 
 
+_UNITS = {
+    "delay": {"us": 1_000, "ms": 1_000_000, "s": 1_000_000_000},  # nanoseconds
+    "loss": {"%": 1},
+    "rate": {"bit": 1, "kbit": 1_000, "mbit": 1_000_000, "gbit": 1_000_000_000},
+}
+_MOST = {"delay": 60e9, "loss": 100, "rate": 1e12}
+_AMOUNTS = {
+    "delay": "a delay is as 20ms: us, ms or s, up to 60s",
+    "loss": "a loss is as 1%, up to 100%",
+    "rate": "a rate is as 10mbit: bit, kbit, mbit or gbit, from 8bit to 1000gbit",
+}
+
+
+def amount(key: str, text: str) -> float | None:
+    """A delay in nanoseconds, a loss in percent, a rate in bits a second; None where it is none."""
+    match = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)([a-z%]+)", text, re.ASCII)
+    unit = _UNITS[key].get(match[2]) if match else None
+    if match is None or unit is None:
+        return None
+    value = float(match[1]) * unit
+    return value if (8 if key == "rate" else 0) <= value <= _MOST[key] else None
+
+
+def impairment_complaints(impairment: Impairment) -> Complaints:
+    """What is wrong with it, by key."""
+    for key, complaint in _AMOUNTS.items():
+        text = getattr(impairment, key)
+        if text is not None and amount(key, text) is None:
+            yield (key,), complaint
+
+
 _CHECKS: dict[str, Any] = {
     "routes": _route,
     "rules": _rule,
@@ -385,6 +441,10 @@ def _interface_name(name: str) -> str | None:
 
 def _mtu(mtu: int | None) -> str | None:
     return "an MTU is 68 to 65535 bytes" if mtu is not None and not 68 <= mtu <= 65535 else None
+
+
+def _interface_address(text: str) -> str | None:
+    return _parses(ip_interface, text, "an address with its prefix length")
 
 
 def _parses(parse: Any, text: str, what: str) -> str | None:

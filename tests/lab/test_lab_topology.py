@@ -94,7 +94,7 @@ def test_parameters_replace_numbers_and_unknown_ones_are_refused() -> None:
 
 
 def test_an_unknown_topology_is_told_with_those_that_exist() -> None:
-    with pytest.raises(TopologyError, match="no topology 'pear': give one of cgnat"):
+    with pytest.raises(TopologyError, match="no topology 'pear': give one of bridge-netfilter, cgnat"):
         load("pear")
 
 
@@ -172,7 +172,7 @@ def test_a_missing_key_has_the_line_of_its_table() -> None:
 
 def test_the_topology_in_the_documentation_works(lab: LabFactory) -> None:
     text = (Path(__file__).parents[2] / "docs" / "testing.md").read_text()
-    example = text.split("```toml\n")[1].split("```")[0]
+    (example,) = (part.split("```")[0] for part in text.split("```toml\n") if "[[links]]\n" in part.split("```")[0])
     net = lab(parse(example, "docs/testing.md", "example", {}))
     net.traffic("idle")
     net.router.assert_natted("10.1.0.2 -> 10.2.0.2", to="10.2.0.1")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from lab_needs import topology_works
 
 from netinspect.lab import traffic, views
 from netinspect.lab.errors import LabError
@@ -35,6 +36,7 @@ def test_every_kind_of_traffic_exists_and_fits_some_topology() -> None:
 @pytest.mark.parametrize(("topology", "scenario"), FITTING)
 def test_every_scenario_keeps_its_bounds_and_counts_what_it_sent(lab: LabFactory, topology: str, scenario: str) -> None:
     pytest.importorskip("scapy")
+    topology_works(topology)
     net = lab(topology)
     played = net.traffic(scenario)
     module = traffic.scenario(scenario)
@@ -51,6 +53,7 @@ def test_every_scenario_keeps_its_bounds_and_counts_what_it_sent(lab: LabFactory
 def test_every_scenario_works_in_a_user_namespace(lab: LabFactory, scenario: str) -> None:
     pytest.importorskip("scapy")
     topology = next(topology for topology, fitting in reversed(FITTING) if fitting == scenario)
+    topology_works(topology)
     net = lab(topology, user_namespace=True)
     assert net.traffic(scenario).counts
     check = EFFECTS.get(scenario)
@@ -82,7 +85,7 @@ def half_open(net: AssertingLab) -> None:
 
 def too_big(net: AssertingLab) -> None:
     if net.topology.name != "policy":  # there an exception belongs to one of two ways, and a look-up takes either
-        net.client.assert_route(net.server.ipv4, mtu=1280)
+        net.client.assert_route(net.server.addresses[0], mtu=1280)
     assert len([route for route in views.routes(net.client, exceptions=True) if route.mtu == 1280]) == both(net)
 
 

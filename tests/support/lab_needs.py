@@ -1,0 +1,19 @@
+"""Which topologies of the lab can be made here: some need the program nft, one the module br_netfilter."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+from availability import unavailable
+
+from netinspect.lab.topology_file import load
+
+
+def topology_works(name: str) -> None:
+    """Skips, loudly, where a topology of the package cannot be made here."""
+    for host in load(name).hosts.values():
+        if host.nft and shutil.which("nft", path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None:
+            unavailable(f"topology {name} needs the program nft")
+        if any(key.startswith("net.bridge.") for key in host.sysctls) and not os.path.isdir("/proc/sys/net/bridge"):
+            unavailable(f"topology {name} needs the kernel module br_netfilter")
