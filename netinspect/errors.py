@@ -31,6 +31,27 @@ class UsageError(NetinspectError):
     status = ExitStatus.USAGE
 
 
+class FilterError(UsageError):
+    """A bad filter expression: ``column`` (from 1) is where it went wrong, counted in characters of ``expression``.
+
+    Its text is the reason, the expression, and a line with a caret below that column; of a long expression, the part
+    around it. ``reason`` alone is one line.
+    """
+
+    def __init__(self, reason: str, expression: str, column: int, pointer: str) -> None:
+        """``pointer``: the two lines that show where, printable already."""
+        self.reason = reason
+        self.expression = expression
+        self.column = column
+        super().__init__(f"filter: {reason}\n{pointer}")
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        from .engine.text import Shown
+
+        return tuple(map(Shown, str(self).split("\n")))
+
+
 class OutputError(NetinspectError):
     """Standard output cannot be written."""
 
@@ -76,3 +97,15 @@ class TruncatedError(NetlinkError):
 
 class NoAnswerError(NetlinkError):
     """The kernel did not answer in time."""
+
+
+class ConntrackError(NetinspectError):
+    """Connection tracking cannot be asked: no permission, or not in this kernel."""
+
+
+class SnapshotError(NetinspectError):
+    """A file that is no snapshot, or not a whole one."""
+
+
+class IncomparableError(NetinspectError):
+    """Two snapshots of which nothing can be compared."""

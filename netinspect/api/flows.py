@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..errors import UsageError
 from ..nouns.conntrack import listing as entries
 from ..nouns.conntrack.filter import FlowFilter, mark_of, port_of, prefix_of, protocol_of, state_of, status_of, zone_of
 from ..nouns.nat import listing as nat
@@ -9,16 +10,44 @@ from .listed import Listed, places_of, several
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
+    from ..records import Flow, FlowEvent, Translation
+
+    Texts = str | Iterable[str] | None
     Values = str | int | Iterable[str | int] | None
 
 
-def flows(*, netns: str | Iterable[str] | None = None, all_netns: bool = False, **wanted: Values) -> Listed:
+EVENTS = ("new", "update", "destroy")
+_BUFFER = 1 << 23
+
+
+def flows(
+    *,
+    families: Texts = None,
+    protocols: Values = None,
+    states: Texts = None,
+    source: Texts = None,
+    destination: Texts = None,
+    reply_source: Texts = None,
+    reply_destination: Texts = None,
+    source_port: Values = None,
+    destination_port: Values = None,
+    reply_source_port: Values = None,
+    reply_destination_port: Values = None,
+    port: Values = None,
+    status: Texts = None,
+    marks: Values = None,
+    zones: Values = None,
+    helpers: Texts = None,
+    minimum_bytes: int | None = None,
+    netns: str | Iterable[str] | None = None,
+    all_netns: bool = False,
+) -> Listed[Flow]:
     """The entries of the connection tracking table, as Flow records, over ctnetlink.
 
-    ``wanted`` selects: each is one value or several, of which any will do, as the options of `netinspect conntrack`
-    take them.
+    What to select: each is one value or several, of which any will do, as the options of `netinspect conntrack` take
+    them.
 
     - ``families``: inet, inet6; ``protocols``: names or numbers; ``states``: of TCP, SCTP or DCCP
     - ``source``, ``destination``, ``reply_source``, ``reply_destination``: addresses or prefixes
@@ -29,19 +58,160 @@ def flows(*, netns: str | Iterable[str] | None = None, all_netns: bool = False, 
     Raises UsageError for a value that makes no sense, and while iterating NamespaceError, ConntrackError (no
     permission, or no connection tracking in this kernel) and NetlinkError. All of them are NetinspectErrors.
     """
-    return Listed(entries.Listing(_filter(wanted), places_of(netns, all_netns)))
+    wanted = _filter(
+        families=families,
+        protocols=protocols,
+        states=states,
+        source=source,
+        destination=destination,
+        reply_source=reply_source,
+        reply_destination=reply_destination,
+        source_port=source_port,
+        destination_port=destination_port,
+        reply_source_port=reply_source_port,
+        reply_destination_port=reply_destination_port,
+        port=port,
+        status=status,
+        marks=marks,
+        zones=zones,
+        helpers=helpers,
+        minimum_bytes=minimum_bytes,
+    )
+    return Listed(entries.Listing(wanted, places_of(netns, all_netns)))
 
 
-def translations(*, netns: str | Iterable[str] | None = None, all_netns: bool = False, **wanted: Values) -> Listed:
+def translations(
+    *,
+    families: Texts = None,
+    protocols: Values = None,
+    states: Texts = None,
+    source: Texts = None,
+    destination: Texts = None,
+    reply_source: Texts = None,
+    reply_destination: Texts = None,
+    source_port: Values = None,
+    destination_port: Values = None,
+    reply_source_port: Values = None,
+    reply_destination_port: Values = None,
+    port: Values = None,
+    status: Texts = None,
+    marks: Values = None,
+    zones: Values = None,
+    helpers: Texts = None,
+    minimum_bytes: int | None = None,
+    netns: str | Iterable[str] | None = None,
+    all_netns: bool = False,
+) -> Listed[Translation]:
     """The translated flows (NAT), as Translation records. Selects and raises as ``flows`` does."""
-    return Listed(nat.Listing(_filter(wanted), places_of(netns, all_netns)))
+    wanted = _filter(
+        families=families,
+        protocols=protocols,
+        states=states,
+        source=source,
+        destination=destination,
+        reply_source=reply_source,
+        reply_destination=reply_destination,
+        source_port=source_port,
+        destination_port=destination_port,
+        reply_source_port=reply_source_port,
+        reply_destination_port=reply_destination_port,
+        port=port,
+        status=status,
+        marks=marks,
+        zones=zones,
+        helpers=helpers,
+        minimum_bytes=minimum_bytes,
+    )
+    return Listed(nat.Listing(wanted, places_of(netns, all_netns)))
+
+
+def flow_events(
+    events: str | Iterable[str] = EVENTS,
+    *,
+    families: Texts = None,
+    protocols: Values = None,
+    states: Texts = None,
+    source: Texts = None,
+    destination: Texts = None,
+    reply_source: Texts = None,
+    reply_destination: Texts = None,
+    source_port: Values = None,
+    destination_port: Values = None,
+    reply_source_port: Values = None,
+    reply_destination_port: Values = None,
+    port: Values = None,
+    status: Texts = None,
+    marks: Values = None,
+    zones: Values = None,
+    helpers: Texts = None,
+    minimum_bytes: int | None = None,
+    buffer: int = _BUFFER,
+    seconds: float | None = None,
+    netns: str | None = None,
+) -> Iterator[FlowEvent]:
+    """What happens to the connection tracking table, as it happens, as FlowEvent records.
+
+    ``events``: of new, update and destroy; what selects is as in ``flows``. It goes on for ``seconds``, None is for
+    ever, until ``close`` of the iterator. Where events come faster than they are taken and the kernel's ``buffer``
+    (bytes) overflows, an event ``overrun`` has how many were lost (``lost``).
+
+    Raises UsageError at once, and while iterating NamespaceError, ConntrackError and NetlinkError.
+    """
+    kinds = several(events)
+    for kind in kinds:
+        if kind not in EVENTS:
+            raise UsageError(f"{kind!r} is none of {', '.join(EVENTS)}")
+    wanted = _filter(
+        families=families,
+        protocols=protocols,
+        states=states,
+        source=source,
+        destination=destination,
+        reply_source=reply_source,
+        reply_destination=reply_destination,
+        source_port=source_port,
+        destination_port=destination_port,
+        reply_source_port=reply_source_port,
+        reply_destination_port=reply_destination_port,
+        port=port,
+        status=status,
+        marks=marks,
+        zones=zones,
+        helpers=helpers,
+        minimum_bytes=minimum_bytes,
+    )
+    return _followed(kinds, wanted, buffer, seconds, netns)
+
+
+def _followed(
+    kinds: Sequence[str], wanted: FlowFilter, buffer: int, seconds: float | None, netns: str | None
+) -> Iterator[FlowEvent]:
+    from select import POLLIN, poll
+    from time import monotonic
+
+    from ..nouns.conntrack.events import Watch
+
+    with places_of(netns, False)[0] as place:
+        watch = Watch(place, wanted, kinds, buffer)
+        try:
+            waiting = poll()
+            waiting.register(watch.fileno(), POLLIN)
+            end = None if seconds is None else monotonic() + seconds
+            while end is None or monotonic() < end:
+                waiting.poll(None if end is None else 1000 * max(end - monotonic(), 0))
+                for batch in watch.events():
+                    yield from batch
+                if lost := watch.newly_lost():
+                    yield from watch.overrun(lost)
+        finally:
+            watch.close()
 
 
 _ADDRESSES = ("source", "destination", "reply_source", "reply_destination")
 _PORTS = tuple(f"{end}_port" for end in _ADDRESSES)
 
 
-def _filter(wanted: dict[str, Values]) -> FlowFilter:
+def _filter(**wanted: Values) -> FlowFilter:
     found = FlowFilter()
     for name, values in wanted.items():
         if values is None:
@@ -68,16 +238,12 @@ def _filter(wanted: dict[str, Values]) -> FlowFilter:
             found.zones = set(map(zone_of, texts))
         elif name == "helpers":
             found.helpers = set(texts)
-        elif name == "minimum_bytes":
-            found.minimum_bytes = int(texts[0])
         else:
-            raise TypeError(f"flows() got an unexpected keyword argument {name!r}")
+            found.minimum_bytes = int(texts[0])
     return found
 
 
 def _families(texts: Sequence[str]) -> tuple[str, ...]:
-    from ..errors import UsageError
-
     for text in texts:
         if text not in ("inet", "inet6"):
             raise UsageError(f"{text!r} is none of inet, inet6")

@@ -10,7 +10,10 @@ from .listed import Listed, places_of, several
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
+    from typing import Any
+
+    from ..records import BridgeGroup, GroupEvent, Membership, MulticastInterface, MulticastRoute
 
     Texts = str | Iterable[str]
 
@@ -23,7 +26,7 @@ def memberships(
     sockets: bool = False,
     netns: Texts | None = None,
     all_netns: bool = False,
-) -> Listed:
+) -> Listed[Membership]:
     """The multicast groups that interfaces receive, as Membership records.
 
     ``families`` are of link, inet and inet6; ``groups`` and ``interfaces`` select where they are given; ``sockets``
@@ -36,6 +39,36 @@ def memberships(
     return Listed(collected.Listing(query, places_of(netns, all_netns)))
 
 
+def membership_events(
+    *,
+    families: Texts = FAMILIES,
+    groups: Texts = (),
+    interfaces: Texts = (),
+    interval: float = 1.0,
+    seconds: float | None = None,
+    netns: str | None = None,
+) -> Iterator[GroupEvent]:
+    """Joins and leaves of multicast groups as they happen, as GroupEvent records.
+
+    Selects as ``memberships`` does. What the kernel does not report is sampled every ``interval`` seconds. It goes on
+    for ``seconds``, None is for ever, until ``close`` of the iterator. Raises UsageError at once, and while iterating
+    NamespaceError and NetlinkError.
+    """
+    return _watched(_query(families, groups, interfaces), interval, seconds, netns)
+
+
+def _watched(query: Query, interval: float, seconds: float | None, netns: str | None) -> Iterator[GroupEvent]:
+    from ..nouns.groups.events import Watch
+
+    with places_of(netns, False)[0] as place:
+        watch = Watch(query, [place], interval)
+        try:
+            for events in watch.events(seconds):
+                yield from events
+        finally:
+            watch.close()
+
+
 def multicast_routes(
     *,
     families: Texts = ("inet", "inet6"),
@@ -43,7 +76,7 @@ def multicast_routes(
     interfaces: Texts = (),
     netns: Texts | None = None,
     all_netns: bool = False,
-) -> Listed:
+) -> Listed[MulticastRoute]:
     """The multicast routing tables, as MulticastRoute records. Selects and raises as ``memberships`` does."""
     return _routing("routes", _query(families, groups, interfaces), netns, all_netns)
 
@@ -54,7 +87,7 @@ def multicast_interfaces(
     interfaces: Texts = (),
     netns: Texts | None = None,
     all_netns: bool = False,
-) -> Listed:
+) -> Listed[MulticastInterface]:
     """The multicast router's interfaces, as MulticastInterface records. Selects and raises as ``memberships`` does."""
     return _routing("interfaces", _query(families, (), interfaces), netns, all_netns)
 
@@ -66,7 +99,7 @@ def bridge_groups(
     interfaces: Texts = (),
     netns: Texts | None = None,
     all_netns: bool = False,
-) -> Listed:
+) -> Listed[BridgeGroup]:
     """What bridges know of members behind their ports, as BridgeGroup records. Selects as ``memberships`` does."""
     return _routing("bridge", _query(families, groups, interfaces), netns, all_netns)
 
@@ -79,5 +112,5 @@ def _query(families: Texts, groups: Texts, interfaces: Texts, sockets: bool = Fa
     return Query(wanted, groups=several(groups), interfaces=several(interfaces), sockets=sockets)
 
 
-def _routing(view: str, query: Query, netns: Texts | None, all_netns: bool) -> Listed:
+def _routing(view: str, query: Query, netns: Texts | None, all_netns: bool) -> Listed[Any]:
     return Listed(multicast_routing.Listing(view, query, places_of(netns, all_netns)))

@@ -10,14 +10,25 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from types import TracebackType
-    from typing import Any, Self
+    from typing import Any, Generic, Self, TypeVar
 
     from ..engine.columns import Batch
     from ..engine.listing import BaseListing
 
+    Record = TypeVar("Record")
+else:
 
-class Listed:
-    """An iterator of records, and a context manager.
+    class Generic:
+        """typing.Generic without typing, which takes as long to load as Python takes to start."""
+
+        def __class_getitem__(cls, _):
+            return cls
+
+    Record = None
+
+
+class Listed(Generic[Record]):
+    """An iterator of records, all of one type, and a context manager.
 
     ``close`` ends the listing early and closes what it opened; the end of the iteration and of a ``with`` block do so
     too. ``problems`` has, at the end of the iteration, what could not be listed, and ``notes`` what else is worth
@@ -29,7 +40,7 @@ class Listed:
         self._listing = listing
         self._records = self._iterate(listing.batches() if batches is None else batches)
 
-    def _iterate(self, batches: Iterator[Batch]) -> Iterator[Any]:
+    def _iterate(self, batches: Iterator[Batch]) -> Iterator[Record]:
         for batch in batches:
             yield from batch
 
@@ -47,10 +58,10 @@ class Listed:
         """Ends the listing and closes its sockets. May be called more than once."""
         self._records.close()  # type: ignore[attr-defined]  # it is a generator
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[Record]:
         return self._records
 
-    def __next__(self) -> Any:
+    def __next__(self) -> Record:
         return next(self._records)
 
     def __enter__(self) -> Self:

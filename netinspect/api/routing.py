@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ..records import Route
+    from ..records import Address, Link, Neighbour, NeighbourTable, Route, Rule
 
     Texts = str | Iterable[str]
 
@@ -31,7 +31,7 @@ def routes(
     exceptions: bool = False,
     netns: Texts | None = None,
     all_netns: bool = False,
-) -> Listed:
+) -> Listed[Route]:
     """Routes, as Route records, streamed in the kernel's order: a table of any size takes the same memory.
 
     ``families`` are of inet, inet6 and mpls. ``table`` and ``protocol`` are names (rt_tables, rt_protos) or numbers,
@@ -59,17 +59,41 @@ def routes(
     return Listed(collected_routes.Listing(query, places_of(netns, all_netns)))
 
 
-def route_to(address: str, *, netns: str | None = None, **selectors: str | int) -> Route:
+def route_to(
+    address: str,
+    *,
+    source: str | None = None,
+    iif: str | None = None,
+    oif: str | None = None,
+    mark: str | int | None = None,
+    uid: int | None = None,
+    tos: str | int | None = None,
+    ipproto: str | int | None = None,
+    sport: int | None = None,
+    dport: int | None = None,
+    netns: str | None = None,
+) -> Route:
     """How the kernel would send to an address: the FIB's answer, with the rule and the table entry that gave it.
 
-    ``selectors`` are those of `ip route get`: source (for its `from`), iif, oif, mark, uid, tos, ipproto, sport,
-    dport. Raises UsageError, NamespaceError, and NetlinkError where no route leads there.
+    The selectors are those of ip-route(8)'s ``route get``; ``source`` is its ``from``. Raises UsageError,
+    NamespaceError, and NetlinkError where no route leads there.
     """
     from ..nouns.routing.listing_lookup import Lookup, Lookups
 
+    selectors = {
+        "from": source,
+        "iif": iif,
+        "oif": oif,
+        "mark": mark,
+        "uid": uid,
+        "tos": tos,
+        "ipproto": ipproto,
+        "sport": sport,
+        "dport": dport,
+    }
     words = [address]
     for name, value in selectors.items():
-        words += ["from" if name == "source" else name, str(value)]
+        words += [] if value is None else [name, str(value)]
     for batch in Lookups(Lookup(words), places_of(netns, False)).batches():
         for route in batch:
             found: Route = route
@@ -77,7 +101,7 @@ def route_to(address: str, *, netns: str | None = None, **selectors: str | int) 
     raise UsageError(f"no answer for {address!r}")
 
 
-def rules(*, families: Texts = (), netns: Texts | None = None, all_netns: bool = False) -> Listed:
+def rules(*, families: Texts = (), netns: Texts | None = None, all_netns: bool = False) -> Listed[Rule]:
     """The rules that choose a routing table, in their order, as Rule records. Raises as ``routes`` does."""
     wanted = _known(families, collected_rules.FAMILIES)
     return Listed(collected_rules.Listing(wanted, places_of(netns, all_netns)))
@@ -91,7 +115,7 @@ def neighbours(
     everything: bool = False,
     netns: Texts | None = None,
     all_netns: bool = False,
-) -> Listed:
+) -> Listed[Neighbour]:
     """Entries of ARP's table and IPv6's, as Neighbour records.
 
     ``everything`` includes those that need no look-up, as multicast addresses. Raises as ``routes`` does.
@@ -105,7 +129,7 @@ def neighbours(
     return Listed(collected_neighbours.Listing(query, places_of(netns, all_netns)))
 
 
-def neighbour_tables(*, netns: Texts | None = None, all_netns: bool = False) -> Listed:
+def neighbour_tables(*, netns: Texts | None = None, all_netns: bool = False) -> Listed[NeighbourTable]:
     """The tables of neighbours, their limits and counters, as NeighbourTable records. Raises as ``routes`` does."""
     return Listed(collected_neighbours.TableListing(places_of(netns, all_netns)))
 
@@ -117,7 +141,7 @@ def addresses(
     scope: str | None = None,
     netns: Texts | None = None,
     all_netns: bool = False,
-) -> Listed:
+) -> Listed[Address]:
     """The addresses of interfaces, as Address records. Raises as ``routes`` does."""
     wanted = _known(families, collected_addresses.FAMILIES)
     query = collected_addresses.Query(wanted, interface=interface, scope=scope)
@@ -133,7 +157,7 @@ def links(
     rates: float | None = None,
     netns: Texts | None = None,
     all_netns: bool = False,
-) -> Listed:
+) -> Listed[Link]:
     """Network interfaces, as Link records. ``rates`` measures over so many seconds. Raises as ``routes`` does."""
     query = collected_links.Query(several(names), kind=kind, master=master, up=up)
     places = places_of(netns, all_netns)

@@ -11,6 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from ..records import Socket
+
 
 def sockets(
     protocols: str | Iterable[str] | None = None,
@@ -29,7 +31,7 @@ def sockets(
     memory: bool = False,
     netns: str | Iterable[str] | None = None,
     all_netns: bool = False,
-) -> Listed:
+) -> Listed[Socket]:
     """The sockets of this machine, or of the network namespaces named, over sock_diag(7).
 
     What to list, one or several of each:

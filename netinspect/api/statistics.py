@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ..nouns.statistics.listing_samples import Sample
-    from ..records import HealthCheck
+    from ..records import HealthCheck, Statistic
 
     Texts = str | Iterable[str]
 
@@ -24,7 +24,7 @@ def statistics(
     since: str | None = None,
     netns: Texts | None = None,
     all_netns: bool = False,
-) -> Listed:
+) -> Listed[Statistic]:
     """Every protocol counter with its unit and meaning, as Statistic records.
 
     - ``tables``: as the kernel names them (TcpExt, Ip6, sockstat …) or names of protocols (tcp, ip, links …)

@@ -124,10 +124,10 @@ MODULES = {
 }
 """Every record and the module it is in."""
 
+if not TYPE_CHECKING:  # a type checker would take any name for a record
 
-def __getattr__(name: str) -> type:
-    module = MODULES.get(name)
-    if module is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    record: type = getattr(__import__(f"{__name__}.{module}", fromlist=(name,)), name)
-    return record
+    def __getattr__(name):
+        module = MODULES.get(name)
+        if module is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(__import__(f"{__name__}.{module}", fromlist=(name,)), name)

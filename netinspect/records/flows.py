@@ -7,7 +7,7 @@ from .unknown import UnknownAttribute
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Annotated, Any, NamedTuple
+    from typing import Annotated, NamedTuple
 else:
     from .named_tuple import Annotated, NamedTuple
 
@@ -79,15 +79,25 @@ class _FlowEventHead(NamedTuple):
     protocol_number: Annotated[int | None, "IP protocol number"]
 
 
-FlowEvent: Any = named_tuple(
-    "FlowEvent",
-    _FlowEventHead.__annotations__ | Flow.__annotations__ | _FlowEventHead.__annotations__,
-    {
-        "__module__": __name__,
-        "__doc__": "What happened to an entry of the connection tracking table (netinspect conntrack events).",
-        **dict.fromkeys(Flow._fields),
-    },
-)
+if TYPE_CHECKING:
+
+    class FlowEvent(Flow):
+        """What happened to an entry of the connection tracking table (netinspect conntrack events)."""
+
+        event: str
+        time: float
+        lost: int | None
+
+else:
+    FlowEvent = named_tuple(
+        "FlowEvent",
+        _FlowEventHead.__annotations__ | Flow.__annotations__ | _FlowEventHead.__annotations__,
+        {
+            "__module__": __name__,
+            "__doc__": "What happened to an entry of the connection tracking table (netinspect conntrack events).",
+            **dict.fromkeys(Flow._fields),
+        },
+    )
 
 
 class ConntrackCount(NamedTuple):

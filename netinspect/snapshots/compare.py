@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import zip_longest
 
-from ..errors import NetinspectError
+from ..errors import IncomparableError
 from ..records import Difference
 from ..waiting.render import line
 from .nouns import NOUNS
@@ -16,10 +16,6 @@ if TYPE_CHECKING:
 
     from .nouns import Noun
     from .take import Snapshot
-
-
-class IncomparableError(NetinspectError):
-    """Two snapshots of which nothing can be compared."""
 
 
 def differences(

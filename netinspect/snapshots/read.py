@@ -6,7 +6,7 @@ import json
 import types
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
-from ..errors import NetinspectError
+from ..errors import SnapshotError
 from .nouns import NOUNS
 from .take import FORMAT, End, Header, Snapshot
 
@@ -15,10 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     Make = Callable[[Any], Any]
-
-
-class SnapshotError(NetinspectError):
-    """A file that is no snapshot, or not a whole one."""
 
 
 def read(path: str) -> Snapshot:

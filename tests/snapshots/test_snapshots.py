@@ -24,10 +24,11 @@ from netinspect import records
 from netinspect.engine.columns import Batch
 from netinspect.engine.json_schema import array_schema
 from netinspect.engine.structured import dumps
+from netinspect.errors import IncomparableError, SnapshotError
 from netinspect.records import Difference
-from netinspect.snapshots.compare import IncomparableError, differences
+from netinspect.snapshots.compare import differences
 from netinspect.snapshots.nouns import NOUNS
-from netinspect.snapshots.read import SnapshotError, parse, read
+from netinspect.snapshots.read import parse, read
 from netinspect.snapshots.take import FORMAT, End, Header, Snapshot, SnapshotNamespace, write
 
 

@@ -72,9 +72,13 @@ class Watch:
 
     def resync(self, lost: int) -> Iterator[Batch]:
         """What makes the picture true again: how many events were lost, the whole table, and its end."""
-        yield self._told("overrun", lost)
+        yield self.overrun(lost)
         yield from self.table()
         yield self._told("resynced", None)
+
+    def overrun(self, lost: int) -> Batch:
+        """An event of its own: so many events were lost."""
+        return self._told("overrun", lost)
 
     def _of(self, batch: Batch, event: str, now: Constant) -> Batch:
         columns: dict[str, Column] = {"event": Constant(event), "time": now, "lost": NONE}

@@ -9,7 +9,7 @@ from errno import EINVAL, EOPNOTSUPP, EPERM, EPROTONOSUPPORT
 from struct import pack
 
 from ...engine.netlink.messages import NLA_F_NESTED, NLM_F_DUMP, attribute, message
-from ...errors import NetinspectError, NetlinkError
+from ...errors import ConntrackError, NetinspectError, NetlinkError
 from .decode import (
     CTA_IP_V4_SRC,
     CTA_MARK,
@@ -128,10 +128,6 @@ def _tuple(direction: Direction, protocol: int | None) -> tuple[bytes, int]:
     for kind, inner in ((CTA_TUPLE_IP, addresses), (CTA_TUPLE_PROTO, ports)):
         content += attribute(kind | NLA_F_NESTED, inner) if inner else b""
     return content, flags
-
-
-class ConntrackError(NetinspectError):
-    """Connection tracking cannot be asked: no permission, or not in this kernel."""
 
 
 def explained(error: NetlinkError) -> NetinspectError:

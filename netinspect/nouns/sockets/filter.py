@@ -35,11 +35,11 @@ It is ss's language with these differences:
 
 from __future__ import annotations
 
+from ...errors import FilterError
 from .filter_conditions import Expression, leaves
 from .filter_evaluate import predicate
 from .filter_lookups import Lookups
 from .filter_parse import parse
-from .filter_scan import FilterError
 from .filter_states import STATE_NAMES, state_bits
 
 __all__ = ["STATE_NAMES", "Expression", "FilterError", "Lookups", "leaves", "parse", "predicate", "state_bits"]

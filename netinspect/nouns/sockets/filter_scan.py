@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ...engine.text import Shown, printable
-from ...errors import UsageError
+from ...engine.text import printable
+from ...errors import FilterError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,23 +22,9 @@ _QUOTED = 48
 """Characters of a piece of an expression in a message."""
 
 
-class FilterError(UsageError):
-    """A bad filter expression: ``column`` (from 1) is where it went wrong, counted in characters of ``expression``.
-
-    Its text is the reason, the expression, and a line with a caret below that column; of a long expression, the part
-    around it. ``reason`` alone is one line.
-    """
-
-    def __init__(self, reason: str, expression: str, column: int) -> None:
-        self.reason = printable(reason)
-        self.expression = expression
-        self.column = column
-        super().__init__(f"filter: {self.reason}\n{_pointer(expression, column - 1)}")
-
-    @property
-    def lines(self) -> tuple[str, ...]:
-        """The lines, printable already: the caret stands below what is shown."""
-        return tuple(map(Shown, str(self).split("\n")))
+def filter_error(reason: str, expression: str, column: int) -> FilterError:
+    """The error for what is wrong at that column (from 1) of an expression."""
+    return FilterError(printable(reason), expression, column, _pointer(expression, column - 1))
 
 
 class BadValueError(Exception):
@@ -114,7 +100,7 @@ class Scanner:
 
     def error(self, reason: str, at: int | None = None) -> FilterError:
         """The error for what is wrong at ``at``, or here."""
-        return FilterError(reason, self.text, (self.at if at is None else at) + 1)
+        return filter_error(reason, self.text, (self.at if at is None else at) + 1)
 
     def _skip_space(self) -> None:
         while self.at < len(self.text) and self.text[self.at].isspace():

@@ -1,0 +1,134 @@
+"""The API as its users see it: typed, listed by dir() and help(), documented with examples that run."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import pydoc
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conntrack_entries import Entry, add
+from group_members import join
+from throwaway import Namespace
+
+import netinspect
+from netinspect import errors, records
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "api.md"
+EXAMPLES = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+
+USER_CODE = """
+import netinspect
+reveal_type(next(netinspect.sockets()))
+reveal_type([flow for flow in netinspect.flows()])
+reveal_type(next(netinspect.translations()))
+reveal_type(next(netinspect.routes()))
+reveal_type(netinspect.route_to("127.0.0.1"))
+reveal_type(next(netinspect.links()))
+reveal_type(next(netinspect.memberships()))
+reveal_type(next(netinspect.statistics()))
+reveal_type(next(netinspect.flow_events()))
+reveal_type(netinspect.capabilities())
+with netinspect.addresses() as found:
+    reveal_type(next(found))
+next(netinspect.sockets()).nope
+netinspect.flows(colour="red")
+netinspect.nothing
+"""
+
+
+def test_a_type_checker_knows_the_record_of_each_row(tmp_path: Path) -> None:
+    program = tmp_path / "user.py"
+    program.write_text(USER_CODE)
+    command = [
+        sys.executable,
+        "-m",
+        "mypy",
+        "--strict",
+        "--no-error-summary",
+        "--cache-dir",
+        str(tmp_path),
+        str(program),
+    ]
+    shown = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path).stdout
+    revealed = re.findall(r'Revealed type is "([^"]*)"', shown)
+    assert [re.findall(r"\.(\w+)\]*$", name)[-1] for name in revealed] == [
+        *("Socket", "Flow", "Translation", "Route", "Route", "Link", "Membership", "Statistic", "FlowEvent"),
+        *("Capability", "Address"),
+    ]
+    wrong = [line for line in shown.splitlines() if ": error: " in line]
+    assert [re.findall('"(nope|colour|nothing)"', line) for line in wrong] == [["nope"], ["colour"], ["nothing"]]
+
+
+def test_dir_and_help_have_every_entry_with_its_meaning() -> None:
+    assert set(netinspect.__all__) <= set(dir(netinspect))
+    assert sorted(netinspect.__all__) == netinspect.__all__
+    text = pydoc.plain(pydoc.render_doc(netinspect))
+    for name in netinspect.__all__:
+        entry = getattr(netinspect, name)
+        assert inspect.getdoc(entry), name
+        assert f"{name}(" in text
+        parameters = inspect.signature(entry).parameters.values()
+        assert all(parameter.kind is not parameter.VAR_KEYWORD for parameter in parameters), name
+        assert all(parameter.annotation is not parameter.empty for parameter in parameters), name
+        assert f"netinspect.{name}(" in DOCUMENT.read_text() or f"`{name}`" in DOCUMENT.read_text(), name
+
+
+def test_every_documented_error_is_there_and_one_of_ours() -> None:
+    named = set(re.findall(r"`(\w+Error)`", DOCUMENT.read_text()))
+    assert {"UsageError", "NetlinkError", "ConntrackError"} <= named
+    for name in named:
+        assert issubclass(getattr(errors, name), errors.NetinspectError)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda text: text.split("netinspect.", 1)[-1].partition("(")[0])
+def test_the_examples_run(namespace: Namespace, example: str, tmp_path: Path) -> None:
+    if os.geteuid() != 0 and "capabilities" not in example:
+        pass  # the suite has a user namespace of its own
+    program = example.replace("/tmp/netinspect-example", str(tmp_path / "example"))
+    listener = namespace.call(lambda: socket.create_server(("127.0.0.1", 0)))
+    namespace.run(sys.executable, "-c", program)
+    listener.close()
+
+
+def test_events_of_flows_come_as_records(namespace: Namespace) -> None:
+    events = netinspect.flow_events("new", seconds=3, netns=namespace.path)
+    import threading
+
+    threading.Timer(0.3, lambda: add(namespace, [Entry("10.1.0.1", "10.1.0.2")])).start()
+    first = next(events)
+    events.close()  # type: ignore[attr-defined]
+    assert isinstance(first, records.FlowEvent)
+    assert (first.event, first.source_address) == ("new", "10.1.0.1")
+    with pytest.raises(errors.UsageError):
+        netinspect.flow_events("old")
+
+
+def test_events_of_memberships_come_as_records(namespace: Namespace) -> None:
+    import threading
+
+    opened = namespace.call(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    threading.Timer(0.3, lambda: join(opened, "239.9.9.9", "lo")).start()
+    events = netinspect.membership_events(families="inet", interval=0.2, seconds=3, netns=namespace.path)
+    found = next(event for event in events if event.group == "239.9.9.9")
+    opened.close()
+    assert (found.event, found.interface) == ("join", "lo")
+
+
+def test_snapshots_are_taken_and_compared(namespace: Namespace) -> None:
+    before = netinspect.take_snapshot("routes", netns=namespace.path)
+    namespace.run("ip", "route", "add", "10.77.0.0/16", "dev", "lo")
+    after = netinspect.take_snapshot(["routes", "links"], netns=namespace.path)
+    assert [(one.change, one.noun) for one in netinspect.compare(before, after)] == [("added", "routes")]
+    with pytest.raises(errors.UsageError, match="none of"):
+        netinspect.take_snapshot("nonsense")
+
+
+def test_capabilities_are_records() -> None:
+    found = netinspect.capabilities()
+    assert all(isinstance(feature, records.Capability) for feature in found)
