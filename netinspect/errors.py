@@ -38,18 +38,17 @@ class FilterError(UsageError):
     around it. ``reason`` alone is one line.
     """
 
-    def __init__(self, reason: str, expression: str, column: int, pointer: str) -> None:
-        """``pointer``: the two lines that show where, printable already."""
+    def __init__(self, reason: str, expression: str, column: int, lines: tuple[str, ...]) -> None:
+        """``lines``: those of the text, printable already, since the caret stands below what is shown."""
         self.reason = reason
         self.expression = expression
         self.column = column
-        super().__init__(f"filter: {reason}\n{pointer}")
+        self._lines = lines
+        super().__init__("\n".join(lines))
 
     @property
     def lines(self) -> tuple[str, ...]:
-        from .engine.text import Shown
-
-        return tuple(map(Shown, str(self).split("\n")))
+        return self._lines
 
 
 class OutputError(NetinspectError):

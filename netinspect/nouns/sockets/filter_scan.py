@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...engine.text import printable
+from ...engine.text import Shown, printable
 from ...errors import FilterError
 
 TYPE_CHECKING = False
@@ -24,7 +24,9 @@ _QUOTED = 48
 
 def filter_error(reason: str, expression: str, column: int) -> FilterError:
     """The error for what is wrong at that column (from 1) of an expression."""
-    return FilterError(printable(reason), expression, column, _pointer(expression, column - 1))
+    reason = printable(reason)
+    lines = (f"filter: {reason}", *_pointer(expression, column - 1).split("\n"))
+    return FilterError(reason, expression, column, tuple(map(Shown, lines)))
 
 
 class BadValueError(Exception):
