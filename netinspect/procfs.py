@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from functools import partial
 
-    from .engine.columns import Batch, Column
+    from .engine.columns import Batch, Values
 else:
     from _functools import partial  # functools itself takes long to import
 
@@ -464,21 +464,22 @@ def raw_sockets(family: str) -> Batch:
     The port of a raw socket is its IP protocol. What procfs does not tell is None: cookie, interface, mark and the
     like. None are listed where the kernel lacks the family. Raises NetinspectError where a line makes no sense.
     """
-    from .engine.columns import NONE, Batch, Constant
+    from .engine.columns import Constant
+    from .nouns.sockets.decode_common import SOCKET
 
     name = "raw" if family == "inet" else "raw6"
     try:
         rows = [_raw_row(line.split()) for line in _lines(name)]
     except (ValueError, IndexError) as error:
         raise NetinspectError(f"/proc/net/{name}: a line that makes no sense: {error}") from None
-    columns: dict[str, Column] = dict(zip(_RAW_FIELDS, zip(*rows, strict=True), strict=True)) if rows else {}
+    columns: dict[str, Values] = dict(zip(_RAW_FIELDS, zip(*rows, strict=True), strict=True)) if rows else {}
     columns |= {
         "protocol": Constant("raw"),
         "family": Constant(family),
         "type": Constant("raw"),
         "source": Constant("procfs"),
     }
-    return Batch(len(rows), lambda field: columns.get(field, NONE))
+    return SOCKET.given(len(rows), columns)
 
 
 _RAW_FIELDS = (

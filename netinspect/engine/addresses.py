@@ -41,11 +41,11 @@ class AddressTexts(dict["Any", str]):
         sample = addresses[:_SAMPLE]
         distinct = set(sample)
         if 4 * (len(distinct) - sum(map(self.__contains__, distinct))) <= len(sample):
-            return Plain(map(self.__getitem__, addresses))
-        texts = Plain(self._texts(addresses))
+            return Plain(list(map(self.__getitem__, addresses)))
+        texts = list(self._texts(addresses))
         if len(self) < _LEARNT_TEXTS:
             self.update(zip(addresses, texts, strict=True))
-        return texts
+        return Plain(texts)
 
     def _text(self, address: Any) -> str:
         raise NotImplementedError

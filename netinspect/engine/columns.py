@@ -1,8 +1,11 @@
-"""A batch of sockets as columns: what the decoders make and the renderers take.
+"""Batches of rows as columns: what the decoders make and the renderers take.
 
 A dump answers with tens of thousands of equal messages. Held as columns, each field of a whole run is taken from
 the buffer by one C-level operation, and only the fields somebody asks for are taken at all. Iterating over a batch
 gives the typed records.
+
+There are five kinds of column (`Constant`, `Array`, `Plain`, `Coded`, `Nested`). They answer the same questions, so
+that no caller needs to know which kind it has; which names a batch has is declared in its schema (schema.py).
 """
 
 from __future__ import annotations
@@ -15,83 +18,248 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Any, TypeAlias
 
-    Column: TypeAlias = "Sequence[Any] | Constant"
-    Rows: TypeAlias = Sequence[Any]
-else:
-    Rows = object
+    from .schema import Schema
+
+    Values: TypeAlias = "Column | Sequence[Any]"
+    """What a maker of columns may return: a sequence becomes an Array."""
 
 
-class Constant:
+class Column:
+    """One field of all rows of a batch."""
+
+    __slots__ = ()
+
+    constant = False
+    """Whether all rows are known to have the same value."""
+    value: Any
+    """The value of every row: constant columns alone have it."""
+    coded = False
+    """Whether the values are known to be few, so that `map` and `text` make each once for all rows that have it."""
+    plain = False
+    """Whether these are texts that nothing needs to escape: letters, digits, dots, colons and slashes alone."""
+    nested: Batch | None = None
+    """The batch of records within records that this column is made of."""
+
+    def is_all(self, value: object) -> bool:
+        """Whether all rows are known to have this value, which is not looked up row by row."""
+        return False
+
+    def values(self, count: int) -> Iterable[Any]:
+        """The values of ``count`` rows, which is what the batch has."""
+        raise NotImplementedError
+
+    def select(self, mask: Sequence[object]) -> Column:
+        """The rows for which ``mask`` is true."""
+        raise NotImplementedError
+
+    def take(self, rows: Sequence[int], pick: Callable[[Sequence[Any]], Sequence[Any]] | None = None) -> Column:
+        """The rows with these numbers, in this order. ``pick`` is `picker(rows)`, made once for many columns."""
+        raise NotImplementedError
+
+    def map(self, function: Callable[[Any], Any]) -> Column:
+        """What ``function`` makes of each value; it is called once where a value is known to repeat."""
+        raise NotImplementedError
+
+    def convert(self, convert: Callable[[Sequence[Any]], Sequence[Any]]) -> Column:
+        """What ``convert`` makes of the values: of each once where values repeat, as far as the first ones tell."""
+        raise NotImplementedError
+
+    def text(self, show: Callable[[Any], str]) -> str | Iterable[str]:
+        """The text of each row, or one text where it is the same in all of them: what a Cell takes."""
+        raise NotImplementedError
+
+    def distinct(self) -> Iterable[Any]:
+        """The values of the rows, each once. Coded columns may give others beside them."""
+        raise NotImplementedError
+
+    def diverse(self, share: int = 2) -> bool:
+        """Whether more than one in ``share`` values is met for the first time, as far as the first ones tell."""
+        return False
+
+    def __contains__(self, value: object) -> bool:
+        raise NotImplementedError
+
+
+class Constant(Column):
     """A column that has the same value in every row: renderers turn it into literal text once per batch."""
 
     __slots__ = ("value",)
 
+    constant = True
+
     def __init__(self, value: Any) -> None:
         self.value = value
+
+    def is_all(self, value: object) -> bool:
+        return bool(self.value == value)
+
+    def values(self, count: int) -> Iterable[Any]:
+        return repeat(self.value, count)
+
+    def select(self, mask: Sequence[object]) -> Column:
+        return self
+
+    def take(self, rows: Sequence[int], pick: Callable[[Sequence[Any]], Sequence[Any]] | None = None) -> Column:
+        return self
+
+    def map(self, function: Callable[[Any], Any]) -> Column:
+        return Constant(function(self.value))
+
+    def convert(self, convert: Callable[[Sequence[Any]], Sequence[Any]]) -> Column:
+        return Constant(convert((self.value,))[0])
+
+    def text(self, show: Callable[[Any], str]) -> str | Iterable[str]:
+        return show(self.value)
+
+    def distinct(self) -> Iterable[Any]:
+        return (self.value,)
+
+    def __contains__(self, value: object) -> bool:
+        return bool(self.value == value)
 
 
 NONE = Constant(None)
 
 
-class Plain(list["str"]):
-    """A column of texts that nothing needs to escape: of letters, digits, dots, colons and slashes alone.
+class Array(Column):
+    """A column of values, one for each row: a list, bytes, or any other sequence."""
 
-    Addresses are, and there are as many as rows, so that it pays to know.
-    """
+    __slots__ = ("items",)
+
+    def __init__(self, items: Sequence[Any]) -> None:
+        self.items = items
+
+    def values(self, count: int) -> Sequence[Any]:
+        return self.items
+
+    def select(self, mask: Sequence[object]) -> Column:
+        return type(self)(list(compress(self.items, mask)))
+
+    def take(self, rows: Sequence[int], pick: Callable[[Sequence[Any]], Sequence[Any]] | None = None) -> Column:
+        return type(self)((pick or picker(rows))(self.items))
+
+    def map(self, function: Callable[[Any], Any]) -> Column:
+        return Array(list(map(function, self.items)))
+
+    def convert(self, convert: Callable[[Sequence[Any]], Sequence[Any]]) -> Column:
+        if diverse(self.items):
+            return Array(convert(self.items))
+        distinct = list(set(self.items))
+        return Coded(self.items, dict(zip(distinct, convert(distinct), strict=True)))
+
+    def text(self, show: Callable[[Any], str]) -> str | Iterable[str]:
+        return map(show, self.items)
+
+    def distinct(self) -> Iterable[Any]:
+        return dict.fromkeys(self.items)
+
+    def diverse(self, share: int = 2) -> bool:
+        return diverse(self.items, share)
+
+    def __contains__(self, value: object) -> bool:
+        try:
+            return value in self.items
+        except (TypeError, ValueError):
+            return False  # bytes may only be asked for a byte
+
+
+class Plain(Array):
+    """A column of plain texts. Addresses are, and there are as many as rows, so that it pays to know."""
 
     __slots__ = ()
 
-
-class Nested(Rows):
-    """A column of records within records: a batch of its own, of whose fields only those are taken that are asked for.
-
-    Who does not care sees a sequence of records.
-    """
-
-    __slots__ = ("_records", "batch")
-
-    def __init__(self, batch: Batch) -> None:
-        self.batch = batch
-        self._records: list[Any] | None = None
-
-    def __len__(self) -> int:
-        return self.batch.count
-
-    def __iter__(self) -> Iterator[Any]:
-        if self._records is None:
-            self._records = list(self.batch)
-        return iter(self._records)
-
-    def __getitem__(self, row: int | slice) -> Any:
-        return list(self)[row]
+    plain = True
 
 
-class Coded(Rows):
+class Coded(Column):
     """A column of values that repeat, each by its code: what is made of a value is made once for all rows that have it.
 
-    ``table`` has the values by their codes. Who does not care sees a sequence of values.
+    ``table`` has the values by their codes.
     """
 
     __slots__ = ("codes", "table")
+
+    coded = True
 
     def __init__(self, codes: Sequence[Any], table: Mapping[Any, Any]) -> None:
         self.codes = codes
         self.table = table
 
-    def mapped(self, function: Callable[[Any], Any]) -> Iterable[Any]:
-        """What ``function`` makes of the values."""
-        made = {code: function(value) for code, value in self.table.items()}
-        return map(made.__getitem__, self.codes)
-
-    def __len__(self) -> int:
-        return len(self.codes)
-
-    def __iter__(self) -> Iterator[Any]:
+    def values(self, count: int) -> Iterable[Any]:
         return map(self.table.__getitem__, self.codes)
 
-    def __getitem__(self, row: int | slice) -> Any:
-        codes = self.codes[row]
-        return [self.table[code] for code in codes] if isinstance(row, slice) else self.table[codes]
+    def select(self, mask: Sequence[object]) -> Column:
+        return Coded(list(compress(self.codes, mask)), self.table)
+
+    def take(self, rows: Sequence[int], pick: Callable[[Sequence[Any]], Sequence[Any]] | None = None) -> Column:
+        return Coded((pick or picker(rows))(self.codes), self.table)
+
+    def map(self, function: Callable[[Any], Any]) -> Column:
+        return Coded(self.codes, {code: function(value) for code, value in self.table.items()})
+
+    def convert(self, convert: Callable[[Sequence[Any]], Sequence[Any]]) -> Column:
+        return Coded(self.codes, dict(zip(self.table, convert(list(self.table.values())), strict=True)))
+
+    def text(self, show: Callable[[Any], str]) -> str | Iterable[str]:
+        texts = {code: show(value) for code, value in self.table.items()}
+        return map(texts.__getitem__, self.codes)
+
+    def distinct(self) -> Iterable[Any]:
+        return self.table.values()
+
+    def __contains__(self, value: object) -> bool:
+        return value in self.values(len(self.codes))
+
+
+class Nested(Column):
+    """A column of records within records: a batch of its own, of whose fields only those are taken that are asked for.
+
+    Its rows all have a record: None is not among them.
+    """
+
+    __slots__ = ("_records", "nested")
+
+    def __init__(self, batch: Batch) -> None:
+        self.nested: Batch = batch
+        self._records: list[Any] | None = None
+
+    def values(self, count: int) -> list[Any]:
+        if self._records is None:
+            self._records = list(self.nested)
+        return self._records
+
+    def select(self, mask: Sequence[object]) -> Column:
+        return Nested(self.nested.select(mask))
+
+    def take(self, rows: Sequence[int], pick: Callable[[Sequence[Any]], Sequence[Any]] | None = None) -> Column:
+        return Nested(self.nested.take(rows))
+
+    def map(self, function: Callable[[Any], Any]) -> Column:
+        return Array(list(map(function, self.nested)))
+
+    def convert(self, convert: Callable[[Sequence[Any]], Sequence[Any]]) -> Column:
+        return Array(convert(self.values(self.nested.count)))
+
+    def text(self, show: Callable[[Any], str]) -> str | Iterable[str]:
+        return map(show, self.nested)
+
+    def distinct(self) -> Iterable[Any]:
+        return self.values(self.nested.count)
+
+    def __contains__(self, value: object) -> bool:
+        return value is not None and value in self.values(self.nested.count)
+
+
+def column_of(values: Values) -> Column:
+    """A column as it is; a sequence as an Array."""
+    return values if isinstance(values, Column) else Array(values)
+
+
+def picker(rows: Sequence[int]) -> Callable[[Sequence[Any]], Sequence[Any]]:
+    """What takes the rows with these numbers out of a sequence."""
+    from _operator import itemgetter
+
+    return itemgetter(*rows) if len(rows) > 1 else lambda items: [items[row] for row in rows]
 
 
 def diverse(values: Sequence[Any], share: int = 2) -> bool:
@@ -103,130 +271,91 @@ def diverse(values: Sequence[Any], share: int = 2) -> bool:
     return share * len(set(sample)) > len(sample)
 
 
-def converted(values: Sequence[Any], convert: Callable[[Sequence[Any]], Sequence[Any]]) -> Sequence[Any]:
-    """What ``convert`` makes of a column, value by value: codes where values repeat, as far as the first ones tell."""
-    if diverse(values):
-        return convert(values)
-    distinct = list(set(values))
-    return Coded(values, dict(zip(distinct, convert(distinct), strict=True)))
-
-
 _SAMPLE = 64
 
 
 class Batch:
-    """``count`` rows. ``make(field)`` makes a column; it is called once, when that column is first asked for.
+    """``count`` rows of a noun: a column for each name that its ``schema`` declares.
 
-    Another noun's batches are a subclass with another ``record``.
+    ``make(name)`` makes a column, and raises LookupError for a name that is not declared; it is called once, when that
+    column is first asked for.
     """
 
-    __slots__ = ("_columns", "_make", "count")
+    __slots__ = ("_columns", "_make", "count", "schema")
 
-    record = "Socket"
-    """The type of the rows, in netinspect.records."""
-
-    def __init__(self, count: int, make: Callable[[str], Column]) -> None:
+    def __init__(self, schema: Schema, count: int, make: Callable[[str], Column]) -> None:
+        self.schema = schema
         self.count = count
         self._make = make
         self._columns: dict[str, Column] = {}
 
-    @classmethod
-    def from_records(cls, records: Sequence[Any]) -> Batch:
-        """Records, all of one type, as columns."""
-        columns = dict(zip(records[0]._fields, zip(*records, strict=True), strict=True)) if records else {}
-        return cls(len(records), lambda field: columns.get(field, NONE))
-
-    def column(self, field: str) -> Column:
-        """The values of one field, or a Constant."""
-        column = self._columns.get(field)
+    def column(self, name: str) -> Column:
+        """One column. Raises LookupError where the schema does not declare it."""
+        column = self._columns.get(name)
         if column is None:
-            column = self._columns[field] = self._make(field)
+            column = self._columns[name] = self._make(name)
         return column
 
-    def values(self, field: str) -> Iterable[Any]:
-        """The values of one field, constants repeated: exactly ``count`` of them."""
-        column = self.column(field)
-        return repeat(column.value, self.count) if isinstance(column, Constant) else column
+    def values(self, name: str) -> Iterable[Any]:
+        """The values of one column: exactly ``count`` of them."""
+        return self.column(name).values(self.count)
 
-    def joined(self, makers: Mapping[str, Callable[[Batch], Column]]) -> Batch:
-        """The same rows with further, or other, columns: how a join adds what it knows.
+    def joined(self, makers: Mapping[str, Callable[[Batch], Values]], schema: Schema | None = None) -> Batch:
+        """The same rows with other columns of the schema, or of one that has more: how a join adds what it knows.
 
-        A maker is given this batch, so it may build on the very column that it replaces.
+        A maker is given this batch, so it may build on the very column that it replaces. Raises LookupError where the
+        schema does not declare one of them.
         """
+        if schema is None:
+            schema = self.schema
+        for name in makers:
+            schema.check(name)
 
-        def make(field: str) -> Column:
-            maker = makers.get(field)
-            return self.column(field) if maker is None else maker(self)
+        def make(name: str) -> Column:
+            maker = makers.get(name)
+            return self.column(name) if maker is None else column_of(maker(self))
 
-        return type(self)(self.count, make)
+        return Batch(schema, self.count, make)
 
     def select(self, mask: Sequence[object]) -> Batch:
         """The rows for which ``mask`` is true."""
-
-        def make(field: str) -> Column:
-            column = self.column(field)
-            if isinstance(column, Constant):
-                return column
-            if isinstance(column, Nested):
-                return Nested(column.batch.select(mask))
-            if isinstance(column, Coded):
-                return Coded(list(compress(column.codes, mask)), column.table)
-            return (Plain if isinstance(column, Plain) else list)(compress(column, mask))
-
-        return type(self)(sum(map(bool, mask)), make)
+        return Batch(self.schema, sum(map(bool, mask)), lambda name: self.column(name).select(mask))
 
     def take(self, rows: Sequence[int]) -> Batch:
         """The rows with these numbers, in this order."""
-        from _operator import itemgetter
-
-        pick = itemgetter(*rows) if len(rows) > 1 else lambda column: [column[row] for row in rows]
-
-        def make(field: str) -> Column:
-            column = self.column(field)
-            if isinstance(column, Constant):
-                return column
-            if isinstance(column, Nested):
-                return Nested(column.batch.take(rows))
-            if isinstance(column, Coded):
-                return Coded(pick(column.codes), column.table)
-            return Plain(pick(column)) if isinstance(column, Plain) else pick(column)
-
-        return type(self)(len(rows), make)
+        pick = picker(rows)
+        return Batch(self.schema, len(rows), lambda name: self.column(name).take(rows, pick))
 
     def __len__(self) -> int:
         return self.count
 
     def __iter__(self) -> Iterator[Any]:
-        from .. import records
-
-        record = getattr(records, self.record)
+        record = self.schema.type()
         # What `_make` checks is so: a value for each field.
         return map(partial(tuple.__new__, record), zip(*map(self.values, record._fields), strict=True))
 
 
 def concatenated(batches: Sequence[Batch]) -> Batch:
-    """Batches of one kind, at least one, as one."""
+    """Batches of one noun, at least one, as one."""
     if len(batches) == 1:
         return batches[0]
 
-    def make(field: str) -> Column:
-        columns = [batch.column(field) for batch in batches]
+    def make(name: str) -> Column:
+        columns = [batch.column(name) for batch in batches]
         first = columns[0]
-        if isinstance(first, Constant) and all(
-            isinstance(column, Constant) and column.value == first.value for column in columns
-        ):
+        if first.constant and all(column.constant and column.value == first.value for column in columns):
             return first
-        nested = [column.batch for column in columns if isinstance(column, Nested)]
+        nested = [column.nested for column in columns if column.nested is not None]
         if len(nested) == len(columns):
             return Nested(concatenated(nested))
-        values = chain.from_iterable(batch.values(field) for batch in batches)
-        return Plain(values) if all(isinstance(column, Plain) for column in columns) else list(values)
+        values = list(chain.from_iterable(batch.values(name) for batch in batches))
+        return Plain(values) if all(column.plain for column in columns) else Array(values)
 
-    return type(batches[0])(sum(map(len, batches)), make)
+    return Batch(batches[0].schema, sum(map(len, batches)), make)
 
 
 def interleaved(parts: Sequence[tuple[Batch, Sequence[int]]]) -> Batch:
-    """Batches of one kind as one, in the order of their rows' positions, which each comes with."""
+    """Batches of one noun as one, in the order of their rows' positions, which each comes with."""
     if len(parts) == 1:
         return parts[0][0]
     positions = list(chain.from_iterable(where for _, where in parts))

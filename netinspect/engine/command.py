@@ -27,11 +27,10 @@ def write_listing(
     output: OutputOptions,
     fields: Sequence[str],
     columns: Callable[[], Sequence[Column]],
-    make: type[Batch],
     environment: Environment,
 ) -> int:
     """Writes a listing in the chosen format and order, says what is missing, and returns the exit status."""
-    output.write(output.sorted(listing.batches(), make), fields, columns, environment)
+    output.write(output.sorted(listing.batches()), fields, columns, environment)
     return status_of(listing, environment)
 
 

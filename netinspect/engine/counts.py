@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .columns import Batch, Constant
+from .schema import rows_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..environment import Environment
+    from .columns import Batch
     from .output import OutputOptions
 
     Key = tuple[Any, ...]
@@ -23,7 +24,7 @@ def tally(batches: Iterable[Batch], fields: Sequence[str], kind: int) -> list[tu
     found: dict[Key, int] = {}
     for batch in batches:
         columns = [batch.column(field) for field in fields]
-        constants = tuple(column.value for column in columns if isinstance(column, Constant))
+        constants = tuple(column.value for column in columns if column.constant)
         if not batch.count:
             continue
         if len(constants) == len(columns):  # as most batches are
@@ -49,7 +50,7 @@ def write_counts(records: Sequence[Any], record: Any, output: OutputOptions, env
             environment.write,
             heading=output.heading,
         )
-        writer.add(Batch.from_records(records))
+        writer.add(rows_of(records, record.__name__))
         writer.end()
         return
     from .table import Field, Table
@@ -60,5 +61,5 @@ def write_counts(records: Sequence[Any], record: Any, output: OutputOptions, env
     words = dict.fromkeys(record._fields, "") | {"netns" if output.told_apart else fields[0]: "total"}
     total = record(**words | {number: sum(getattr(one, number) for one in records)})
     table = Table(columns, environment.write, heading=output.heading)
-    table.add(Batch.from_records([*records, total]))
+    table.add(rows_of([*records, total]))
     table.end()

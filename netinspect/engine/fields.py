@@ -5,21 +5,20 @@ from __future__ import annotations
 from struct import calcsize
 from sys import byteorder
 
-from .columns import NONE, Constant
+from .columns import NONE, Array, Column, Constant
 from .netlink.messages import alike, malformed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from .columns import Column
     from .netlink.messages import Layout, Run
 
 
 def numbers(run: Run, offset: int) -> Column:
     """A column of 32-bit numbers; a Constant where they are all the same, as queues mostly are."""
     words = run.words(offset)
-    return Constant(words[0]) if alike(words) else words.tolist()
+    return Constant(words[0]) if alike(words) else Array(words.tolist())
 
 
 def figures(run: Run, offset: int, code: str) -> Column:
@@ -38,8 +37,8 @@ def figures(run: Run, offset: int, code: str) -> Column:
                 return numbers(run, low)
             if run.same(low):
                 return Constant(run.words(high)[0] << 32 | run.words(low)[0])
-        return run.u64(offset)
-    return Constant(column[0]) if column.count(column[0]) == run.count else list(column)
+        return Array(run.u64(offset))
+    return Constant(column[0]) if column.count(column[0]) == run.count else Array(list(column))
 
 
 def place(run: Run, layout: Layout, kind: int, size: int) -> int | None:
@@ -75,6 +74,8 @@ class GrowingStruct:
     """
 
     def __init__(self, *fields: tuple[str, str]) -> None:
+        self.members = [(name, code) for name, code in fields if name]
+        """The fields that have a name."""
         self._fields = fields
         self._known: dict[int, tuple[list[str], str]] = {}
         self._places: dict[int, dict[str, tuple[int, str]]] = {}

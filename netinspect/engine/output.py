@@ -144,7 +144,7 @@ class OutputOptions:
 
         return writer_of(self.format, fields, environment.write, heading=self.heading)
 
-    def sorted(self, batches: Iterable[Batch], make: type[Batch], shown: Iterable[str] = ()) -> Iterator[Batch]:
+    def sorted(self, batches: Iterable[Batch], shown: Iterable[str] = ()) -> Iterator[Batch]:
         """The batches as they are, or anew with all rows in order. Rows without a value come first.
 
         What is ``shown`` in any case, and takes time to decode, is decoded while the kernel makes the rest of the dump.
@@ -160,7 +160,9 @@ class OutputOptions:
             for field in (*keys, *shown):
                 batch.column(field)
             held.append(batch)
-        whole = concatenated(held) if held else make.from_records([])
+        if not held:
+            return
+        whole = concatenated(held)
         order = list(range(len(whole)))
         for key in reversed(self.sort):
             order.sort(key=_sort_key(list(whole.values(key.removeprefix("-")))), reverse=key.startswith("-"))

@@ -6,12 +6,14 @@ one ``%`` then fills in all numbers of the whole batch. So a row costs a few poi
 
 from __future__ import annotations
 
-from .columns import Constant, diverse
+from .columns import diverse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from typing import Any
+
+    from .columns import Column
 
 _CACHED = 20_000
 """Texts that a cache keeps: a few MiB, so that memory stays flat whatever a table holds."""
@@ -94,11 +96,12 @@ class Endpoints:
         directive = "%d\n" if self._last else f"%-{max(self._width - length - 1, 1)}d "
         return f"{self._after}:{directive}"
 
-    def cells(self, addresses: Sequence[str] | Constant, ports: Iterable[int]) -> list[Cell]:
-        """The cells of a batch."""
+    def cells(self, column: Column, count: int, ports: Iterable[int]) -> list[Cell]:
+        """The cells of ``count`` rows: of a column of addresses, and the ports."""
         # What differs most, the port, stays a number until the last step.
-        if isinstance(addresses, Constant):
-            return [Cell(self._formats[addresses.value], ports)]
+        if column.constant:
+            return [Cell(self._formats[column.value], ports)]
+        addresses = list(column.values(count))
         if not diverse(addresses, 4):
             return [Cell(map(self._formats.__getitem__, addresses), ports)]
         ends = self._end(0) if self._last else map(self._ends.__getitem__, map(len, addresses))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from _socket import inet_ntop
 
 from .addresses import IPv4Texts, IPv6Texts
-from .columns import NONE, Constant, Plain
+from .columns import NONE, Array, Constant, Plain
 from .netlink.attributes import Attributes
 from .netlink.messages import HEADER_SIZE, malformed
 from .prefixes import ipv4_texts, ipv6_texts
@@ -135,7 +135,7 @@ class Texts:
         if size == 4:
             return Constant(self._ipv4[run.words(at)[0]]) if run.same(at) else self._ipv4.column(run.words(at))
         if size != 16:
-            return list(map(address_text, run.unpack(at, f"{size}s")))
+            return Array(list(map(address_text, run.unpack(at, f"{size}s"))))
         if all(run.same(word) for word in range(at, at + 16, 4)):
             return Constant(self._ipv6[run.data[at : at + 16]])
         return self._ipv6.column(run.unpack(at, "16s"))
@@ -171,8 +171,8 @@ def interfaces(run: Run, at: int | None, names: Mapping[int, str]) -> Column:
     if run.same(at):
         return Constant(names[indices[0]] if indices[0] else None)
     if 0 in indices:
-        return [names[index] if index else None for index in indices]
-    return list(map(names.__getitem__, indices))
+        return Array([names[index] if index else None for index in indices])
+    return Array(list(map(names.__getitem__, indices)))
 
 
 def by_bytes(run: Run, layout: Layout, kind: int, made: Mapping[bytes, Any]) -> Column:
@@ -180,11 +180,11 @@ def by_bytes(run: Run, layout: Layout, kind: int, made: Mapping[bytes, Any]) -> 
     if kind not in layout:
         return NONE
     at, size = layout[kind]
-    return [made[raw] for (raw,) in run.rows(at, f"{size}s")]
+    return Array([made[raw] for (raw,) in run.rows(at, f"{size}s")])
 
 
 def named(values: bytes | Sequence[int], names: Mapping[int, Any] | Sequence[Any]) -> Column:
     """A column of names for small numbers, a Constant where all are the same."""
     if values.count(values[0]) == len(values):
         return Constant(names[values[0]])
-    return list(map(names.__getitem__, values))
+    return Array(list(map(names.__getitem__, values)))

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from _json import encode_basestring_ascii
 
-from .columns import Coded, Constant, Nested, Plain
 from .rows import Cell, Texts, literal, rows
 from .text import marked, printable
 
@@ -60,22 +59,18 @@ def _valid(value: str) -> str:
 def _cells(
     batch: Batch, field: str, texts: Texts, encode: Callable[[Any], str], objects: _Objects, path: str = ""
 ) -> Sequence[Cell]:
-    values = batch.column(field)
-    if isinstance(values, Constant):
-        return (Cell(literal(encode(values.value))),)
-    if isinstance(values, Plain):
-        return (Cell(values),)
-    if isinstance(values, Nested):
-        return objects.cells(values.batch, f"{path}{field}.")
-    if isinstance(values, Coded):
-        return (Cell(values.mapped(lambda value: literal(encode(value)))),)
-    first = values[0]
-    if type(first) is int and None not in values:
+    column = batch.column(field)
+    if column.plain:
+        return (Cell(column.values(batch.count)),)
+    if column.nested is not None:
+        return objects.cells(column.nested, f"{path}{field}.")
+    first = next(iter(column.values(batch.count)))
+    if type(first) is int and None not in column:
         # A field has one type, but for None: all of them are whole numbers.
-        return (Cell(map(str, values)),)
+        return (Cell(column.text(str)),)
     if field in NESTED or hasattr(first, "_fields"):
-        return (Cell([literal(encode(value)) for value in values]),)
-    return (Cell(map(texts.__getitem__, values)),)
+        return (Cell(column.text(lambda value: literal(encode(value)))),)
+    return (Cell(column.text(texts.__getitem__)),)
 
 
 class _Objects:
@@ -90,15 +85,13 @@ class _Objects:
 
     def cells(self, batch: Batch, path: str) -> Sequence[Cell]:
         """The cells of a batch of such records, which are the values of the field that ``path`` ends with."""
-        from .. import records
-
         cells: list[Cell] = []
         opening = "{"
-        for field in getattr(records, batch.record)._fields:
+        for field in batch.schema.type()._fields:
             texts = self._texts.get(path + field)
             if texts is None:
                 texts = self._texts[path + field] = Texts(lambda value: literal(self._encode(value)), _KEPT)
-            quote = self._quote if isinstance(batch.column(field), Plain) else ""
+            quote = self._quote if batch.column(field).plain else ""
             cells += [Cell(f"{opening}{self._quote}{field}{self._quote}:{quote}")]
             cells += _cells(batch, field, texts, self._encode, self, path)
             cells += [Cell(quote)]
@@ -140,9 +133,9 @@ class JsonLines:
         cells = []
         opening = '{"'
         for field, texts in self._fields:
-            values = batch.column(field)
-            if isinstance(values, Plain):
-                cells += [Cell(f'{opening}{field}":"'), Cell(values), Cell('"')]
+            column = batch.column(field)
+            if column.plain:
+                cells += [Cell(f'{opening}{field}":"'), Cell(column.values(batch.count)), Cell('"')]
             else:
                 cells += [Cell(f'{opening}{field}":'), *_cells(batch, field, texts, dumps, self._objects)]
             opening = ',"'

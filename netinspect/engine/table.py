@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from itertools import repeat
 
-from .columns import NONE, Constant, Plain, diverse
+from .columns import NONE, diverse
 from .rows import Cell, Endpoints, Texts, literal, rows
 from .text import printable, printable_column, unknown_texts
 
@@ -108,23 +108,26 @@ class Field(Column):
         return "-" if value is None else self._show(value)
 
     def _values(self, batch: Batch) -> Iterable[str]:
-        values = batch.column(self._field)
-        if isinstance(values, Constant):
-            return repeat(self._shown[values.value], batch.count)
-        if self._show is str and values and isinstance(values[0], str) and None not in values:
-            return values
+        column = batch.column(self._field)
+        values = column.values(batch.count)
+        if column.constant:
+            return repeat(self._shown[column.value], batch.count)
+        if self._show is str and None not in column:
+            values = list(values)
+            if values and isinstance(values[0], str):
+                return values
         return map(self._shown.__getitem__ if self._kept else self._text, values)
 
     def cell(self, batch: Batch) -> Cell:
-        values = batch.column(self._field)
-        if isinstance(values, Constant):
-            return Cell(self._pad(self._shown[values.value]))
-        if self._number and None not in values:
-            return Cell(f"%{self.width}d" + ("\n" if self.last else " "), values)
-        if self._hexadecimal and None not in values:
-            return Cell("%x\n" if self.last else f"%-{self.width}x ", values)
-        if isinstance(values, Plain) and self._show is str:
-            return Cell(self._directive(), values)
+        column = batch.column(self._field)
+        if column.constant:
+            return Cell(self._pad(self._shown[column.value]))
+        if self._number and None not in column:
+            return Cell(f"%{self.width}d" + ("\n" if self.last else " "), column.values(batch.count))
+        if self._hexadecimal and None not in column:
+            return Cell("%x\n" if self.last else f"%-{self.width}x ", column.values(batch.count))
+        if column.plain and self._show is str:
+            return Cell(self._directive(), column.values(batch.count))
         return super().cell(batch)
 
 
@@ -156,14 +159,14 @@ class Endpoint(Column):
         if (
             self._show_host is None
             and self._show_port is None
-            and isinstance(family, Constant)
+            and family.constant
             and family.value in ("inet", "inet6")
             and (self._side != "local" or batch.column("interface") is NONE)
-            and not isinstance(ports, Constant)
-            and all(ports)
+            and not ports.constant
+            and all(numbers := batch.values(self._port))
         ):
             # Nearly every row.
-            return self._numeric_endpoints(family.value).cells(batch.column(self._address), ports)
+            return self._numeric_endpoints(family.value).cells(batch.column(self._address), batch.count, numbers)
         return super().cells(batch)
 
     def _numeric_endpoints(self, family: str) -> Endpoints:

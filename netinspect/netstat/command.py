@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ..engine.columns import Batch, Column
+    from ..engine.columns import Batch, Values
     from ..engine.names import HostNames, ServiceNames
     from ..environment import Environment
 
@@ -302,7 +302,7 @@ class _Netstat:
             self._environment.complain(text)
         return ExitStatus.INCOMPLETE if self._problems else ExitStatus.OK
 
-    def _list_internet(self, protocol: str, owners: dict[str, Callable[[Batch], Column]]) -> None:
+    def _list_internet(self, protocol: str, owners: dict[str, Callable[[Batch], Values]]) -> None:
         options, view = self._options, self._view
         listing = Listing(
             Query(
@@ -332,7 +332,7 @@ class _Netstat:
                 self._write(rows.text(batch))
         self._take_over(listing)
 
-    def _list_unix(self, owners: dict[str, Callable[[Batch], Column]]) -> None:
+    def _list_unix(self, owners: dict[str, Callable[[Batch], Values]]) -> None:
         from ..nouns.sockets.owners_references import with_references
 
         listing = Listing(Query(("unix",), states=ALL_STATES))
@@ -351,7 +351,7 @@ class _Netstat:
         wanted = states == LISTENING_STATES
         return batch.select([(state == "LISTEN") is wanted for state in batch.values("state")])
 
-    def _owners(self) -> dict[str, Callable[[Batch], Column]]:
+    def _owners(self) -> dict[str, Callable[[Batch], Values]]:
         """What makes the columns about the holders of sockets."""
         if not self._view.programs:
             return {}
@@ -362,7 +362,7 @@ class _Netstat:
         owners.scan()
         if owners.unreadable or processes_hidden():
             self._environment.complain(*(_NOT_ROOT if geteuid() != 0 else _NOT_ALMIGHTY))
-        makers: dict[str, Callable[[Batch], Column]] = {
+        makers: dict[str, Callable[[Batch], Values]] = {
             "program": lambda batch: owners.programs(batch.values("inode")),
         }
         if self._view.contexts:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ..engine.columns import Constant
 from ..errors import ExitStatus, UsageError
 from ..nouns.routing.listing import MAIN_TABLE, Listing, Query
 from . import render_routes as layout
@@ -139,11 +138,11 @@ def _by_table(batches: Iterable[Batch]) -> Iterator[tuple[int, Batch]]:
     """The batches in parts of one table each."""
     for batch in batches:
         column = batch.column("table_id")
-        if isinstance(column, Constant):
+        if column.constant:
             yield column.value, batch
             continue
-        for table in dict.fromkeys(column):
-            yield table, batch.select([other == table for other in column])
+        for table in column.distinct():
+            yield table, batch.select([other == table for other in batch.values("table_id")])
 
 
 def _network_names() -> dict[str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from _operator import getitem
 
-from ..engine.columns import Constant, diverse
+from ..engine.columns import Array, Column, Constant, diverse
 from ..engine.rows import Cell, Endpoints, Texts, literal, rows
 from ..engine.text import printable, text
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
-    from ..engine.columns import Batch, Column
+    from ..engine.columns import Batch
 
 _ENDPOINT = 23
 """Columns of an address with its port. Where they do not suffice, the address is cut, or the row gets longer (-W)."""
@@ -111,7 +111,7 @@ class InternetRows:
         cells = self._leading_cells(batch)
         if self._view.extended:
             cells.append(_cell(self._users, batch.column("uid")))
-            cells.append(_number_cell("%-10d", batch.column("inode")))
+            cells.append(_number_cell("%-10d", batch.column("inode"), batch.count))
         cells += self._view.owner_cells(batch)
         if self._view.timers:
             cells.append(self._timer_cell(batch))
@@ -122,8 +122,8 @@ class InternetRows:
         """Protocol, queues, addresses and state."""
         return [
             _cell(self._names, batch.column("family")),
-            _number_cell("%6d ", batch.column("recv_queue")),
-            _number_cell("%6d ", self._send_queues(batch)),
+            _number_cell("%6d ", batch.column("recv_queue"), batch.count),
+            _number_cell("%6d ", self._send_queues(batch), batch.count),
             *self._endpoint_cells(batch, "local"),
             *self._endpoint_cells(batch, "remote"),
             _cell(self._states, batch.column("state")),
@@ -133,23 +133,24 @@ class InternetRows:
         """What has not been acknowledged. For a listener sock_diag tells the limit of the backlog, netstat nothing."""
         queues = batch.column("send_queue")
         states = batch.column("state")
-        if isinstance(states, Constant):
-            return Constant(0) if states.value == "LISTEN" else queues
         if "LISTEN" not in states:
             return queues
-        pairs = zip(states, batch.values("send_queue"), strict=True)
-        return [0 if state == "LISTEN" else queue for state, queue in pairs]
+        if states.constant:
+            return Constant(0)
+        pairs = zip(batch.values("state"), batch.values("send_queue"), strict=True)
+        return Array([0 if state == "LISTEN" else queue for state, queue in pairs])
 
     def _endpoint_cells(self, batch: Batch, side: str) -> list[Cell]:
         address, port = f"{side}_address", f"{side}_port"
-        ports = batch.column(port)
-        if not self._numeric or isinstance(ports, Constant) or not all(ports):
+        ports = list(batch.values(port))
+        if not self._numeric or batch.column(port).constant or not all(ports):
             pairs = zip(batch.values(address), batch.values(port), strict=True)
             return [Cell(map(self._endpoints.__getitem__, pairs))]
-        family, addresses = batch.column("family"), batch.column(address)
-        if isinstance(family, Constant) and family.value == "inet":
-            return self._numeric_cells.cells(addresses, ports)  # there is room for every IPv4 address
-        return self._numeric_cells.cells(self._hosts(list(batch.values(address)), ports), ports)
+        addresses = batch.column(address)
+        if not batch.column("family").is_all("inet"):
+            addresses = Array(self._hosts(list(batch.values(address)), ports))
+        # There is room for every IPv4 address.
+        return self._numeric_cells.cells(addresses, batch.count, ports)
 
     def _hosts(self, addresses: Sequence[str], ports: Sequence[int]) -> list[str]:
         """IPv6 addresses as they are shown beside these ports."""
@@ -254,11 +255,11 @@ class UnixRows:
         """The rows of a batch."""
         cells = [
             Cell("unix  "),
-            _number_cell("%-6d ", batch.column("references")),
+            _number_cell("%-6d ", batch.column("references"), batch.count),
             _cell(_UNIX_FLAGS, batch.column("state")),
             _cell(_UNIX_TYPE_TEXTS, batch.column("type")),
             Cell(map(_unix_state, batch.values("state"), batch.values("inode"))),
-            _number_cell("%-8d", batch.column("inode")),
+            _number_cell("%-8d", batch.column("inode"), batch.count),
             *self._view.owner_cells(batch),
             Cell([literal(f" {_unix_path(path or '')}\n") for path in batch.values("local_address")]),
         ]
@@ -286,16 +287,12 @@ _PROGRAMS = Texts(lambda program: literal(f" {program:<20}"))
 _CONTEXTS = Texts(lambda context: literal(f" {context if len(context) <= _CONTEXT else context[1 - _CONTEXT :]:<50}"))
 
 
-def _cell(texts: Mapping[Any, str], values: Column) -> Cell:
-    if isinstance(values, Constant):
-        return Cell(texts[values.value])
-    return Cell(map(texts.__getitem__, values))
+def _cell(texts: Mapping[Any, str], column: Column) -> Cell:
+    return Cell(column.text(texts.__getitem__))
 
 
-def _number_cell(form: str, values: Column) -> Cell:
-    if isinstance(values, Constant):
-        return Cell(form % values.value)
-    return Cell(form, values)
+def _number_cell(form: str, column: Column, count: int) -> Cell:
+    return Cell(form % column.value) if column.constant else Cell(form, column.values(count))
 
 
 def _without_prefix(address: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from _functools import partial
 from itertools import repeat
 
-from ..engine.columns import NONE, Constant
+from ..engine.columns import NONE
 from ..engine.rows import Cell, Texts, literal, rows
 from ..engine.text import printable
 
@@ -70,8 +70,7 @@ class IPv4Rows:
 
     def text(self, batch: Batch) -> str:
         """The rows of a batch."""
-        types = batch.column("type")
-        if not _UNLISTED.isdisjoint((types.value,) if isinstance(types, Constant) else types):
+        if not _UNLISTED.isdisjoint(batch.column("type").distinct()):
             batch = batch.select([kind not in _UNLISTED for kind in batch.values("type")])
             if not batch.count:
                 return ""
@@ -113,7 +112,7 @@ class IPv4Rows:
     def _refused_or(self, batch: Batch, field: str) -> Iterable[str | bool | None]:
         """The values of a field, True for a route that refuses."""
         types = batch.column("type")
-        if isinstance(types, Constant) and types.value not in _REFUSED:
+        if types.constant and types.value not in _REFUSED:
             return batch.values(field)
         pairs = zip(batch.values("type"), batch.values(field), strict=True)
         return [True if kind in _REFUSED else value for kind, value in pairs]
@@ -122,7 +121,7 @@ class IPv4Rows:
         """Mask and flags."""
         types, gateways = batch.column("type"), batch.column("gateway")
         lengths = batch.values("destination_length")
-        if isinstance(types, Constant) and (isinstance(gateways, Constant) or None not in gateways):
+        if types.constant and (gateways.constant or None not in gateways):
             gateway = gateways is not NONE
             return map(self._middles.__getitem__, zip(repeat(types.value), repeat(gateway), lengths))
         has_gateway = [gateway is not None for gateway in batch.values("gateway")]
@@ -138,13 +137,7 @@ class IPv4Rows:
         """All behind the flags."""
         fields = ("type", "interface", "metric", "metrics")
         kind, interface, metric, metrics = (batch.column(field) for field in fields)
-        if (
-            isinstance(kind, Constant)
-            and kind.value not in _REFUSED
-            and isinstance(interface, Constant)
-            and isinstance(metric, Constant)
-            and isinstance(metrics, Constant)
-        ):
+        if kind.constant and kind.value not in _REFUSED and interface.constant and metric.constant and metrics.constant:
             return Cell(self._end(interface.value, metric.value, metrics.value))
         keys = zip(self._refused_or(batch, "interface"), batch.values("metric"), batch.values("metrics"), strict=True)
         return Cell(map(self._ends.__getitem__, keys))

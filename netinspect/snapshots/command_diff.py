@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..engine.columns import Batch
 from ..engine.options import Command, Group, Option
 from ..engine.output import NAMESPACES, OutputOptions, output_group
+from ..engine.schema import rows_of
 from ..engine.table import Column, Field
 from ..errors import ExitStatus, UsageError
 from .command import WHAT, Chosen
@@ -40,13 +41,6 @@ COMMAND = Command(
     "Exit status: 0 no difference; 1 differences; 2 trouble: bad usage, a file that cannot be read, or something that "
     "could not be listed.",
 )
-
-
-class DifferenceBatch(Batch):
-    """Differences as columns."""
-
-    __slots__ = ()
-    record = "Difference"
 
 
 class Options:
@@ -125,9 +119,9 @@ def _write(found: Sequence[Difference], several: bool, output: OutputOptions, en
 
     fields = output.columns or [name for name in Difference._fields if name != "netns" or several]
     writer = output.writer(fields, lambda: _columns(output, several), environment)
-    batches: Iterable[Batch] = [DifferenceBatch.from_records(found)] if found else []
+    batches: Iterable[Batch] = [rows_of(found)] if found else []
     if found or output.format != "table":
-        for batch in output.sorted(batches, DifferenceBatch):
+        for batch in output.sorted(batches):
             writer.add(batch)
         writer.end()
 

@@ -150,7 +150,7 @@ def write(head: Header, taking: Taking, put: Callable[[bytes], object]) -> End:
         if writer is None:
             writer = writers[name] = JsonLines(("noun", *NOUNS[name].fields), put)
         tag = Constant(name)
-        writer.add(batch.joined({"noun": lambda _, tag=tag: tag}))  # type: ignore[misc]
+        writer.add(batch.joined({"noun": lambda _, tag=tag: tag}, batch.schema.wider(("noun",))))  # type: ignore[misc]
     end = taking.end()
     put(dumps(end).encode() + b"\n")
     return end

@@ -15,6 +15,7 @@ from throwaway import Namespace
 from netinspect.engine import names
 from netinspect.engine.columns import Batch
 from netinspect.engine.names import HostNames, ServiceNames, UserNames, as_named, as_named_in_order
+from netinspect.engine.schema import rows_of
 from netinspect.records import Socket
 
 SERVICES = """\
@@ -361,9 +362,7 @@ def test_loopback_has_the_name_that_the_system_gives_it() -> None:
 
 def rows(*addresses: tuple[str, str]) -> Batch:
     blank = Socket("tcp", "inet", "stream", "ESTABLISHED", 0, 0, None, 1, None, 2, None, 0, 1, 1)
-    return Batch.from_records(
-        [blank._replace(local_address=local, remote_address=remote) for local, remote in addresses]
-    )
+    return rows_of([blank._replace(local_address=local, remote_address=remote) for local, remote in addresses])
 
 
 def remotes(batch: Batch) -> list[str]:

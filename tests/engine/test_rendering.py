@@ -8,11 +8,13 @@ import json
 from typing import Any
 
 import pytest
+from batches import batch_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netinspect.engine.columns import NONE, Batch, Constant
+from netinspect.engine.columns import Constant
 from netinspect.engine.rows import Cell, literal, rows
+from netinspect.engine.schema import rows_of
 from netinspect.engine.structured import Csv, Json, JsonLines
 from netinspect.engine.table import Column, Endpoint, Field, Table
 from netinspect.engine.text import printable
@@ -48,7 +50,7 @@ BATCHES = st.lists(st.lists(SOCKET, max_size=20), max_size=4)
 
 def written(writer: Any, batches: list[list[Socket]]) -> None:
     for records in batches:
-        writer.add(Batch.from_records(records))
+        writer.add(rows_of(records, "Socket"))
     writer.end()
 
 
@@ -145,7 +147,7 @@ def test_columns_of_endpoints_are_the_same_whether_addresses_are_many_or_few(fam
     for column in table._columns:
         column.width = data.draw(st.integers(1, 50))
     table._held = None
-    table.add(Batch(len(rows_), lambda field: columns.get(field, NONE)))
+    table.add(batch_of(len(rows_), columns))
     width, host = table._columns[0].width, "{}" if family == "inet" else "[{}]"
     cells = [(f"{host.format(a)}:{b}", f"{host.format(c)}:{d}") for a, b, c, d in rows_]
     # What is wider than its column pushes the rest to the right.
@@ -187,15 +189,15 @@ def test_a_column_that_is_wider_later_pushes_its_row_and_no_other() -> None:
         [Column("A", lambda batch: batch.values("local_address")), Field("B", "inode", number=True)], output.extend
     )
     empty = Socket("tcp", "inet", "stream", "LISTEN", 0, 0, "x", 1, None, None, None, 0, 7, 0)
-    table.add(Batch.from_records([empty] * 600))
-    table.add(Batch.from_records([empty._replace(local_address="x" * 9), empty]))
+    table.add(rows_of([empty] * 600))
+    table.add(rows_of([empty._replace(local_address="x" * 9), empty]))
     table.end()
     assert output.decode().splitlines()[-2:] == ["x" * 9 + " 7", "x 7"]
 
 
 def test_a_table_that_is_flushed_is_wide_enough_for_the_rows_to_come() -> None:
     output: list[bytes] = []
-    short, long = (Batch(1, {"state": [text], "uid": [1]}.__getitem__) for text in ("short", "much longer"))
+    short, long = (batch_of(1, {"state": [text], "uid": [1]}) for text in ("short", "much longer"))
     table = Table([Field("State", "state"), Field("User", "uid", number=True)], output.append)
     table.flush([long])
     assert output == []  # a heading alone is of no use yet

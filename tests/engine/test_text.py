@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netinspect.engine.columns import Batch
+from netinspect.engine.schema import rows_of
 from netinspect.engine.structured import dumps, writer_of
 from netinspect.engine.text import in_quotes, marked, printable, printable_column, raw, text
 from netinspect.environment import Environment
@@ -97,7 +97,7 @@ def test_json_of_a_lone_surrogate_is_valid() -> None:
 def test_a_spreadsheet_takes_no_cell_for_a_formula(value: str | int, cell: str) -> None:
     written: list[bytes] = []
     writer = writer_of("csv", ["name"], written.append, heading=False)
-    writer.add(Batch.from_records([_row(value)]))
+    writer.add(rows_of([_row(value)]))
     assert b"".join(written).decode() == f"{cell}\n"
 
 

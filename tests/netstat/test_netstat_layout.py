@@ -7,11 +7,13 @@ import struct
 from typing import Any
 
 import pytest
+from batches import batch_of as columns_of
 from hypothesis import given
 from hypothesis import strategies as st
 
 from netinspect.engine.columns import Batch, Constant
 from netinspect.engine.netlink.messages import Run, attribute
+from netinspect.engine.schema import rows_of
 from netinspect.netstat.render import InternetRows, SctpRows, UnixRows, View
 from netinspect.nouns.sockets.decode_inet import Decoder
 from netinspect.nouns.sockets.owners_references import with_references
@@ -128,7 +130,7 @@ def batch_of(rows: list[dict[str, Any]]) -> Batch:
     columns: dict[str, Any] = {field: [row[field] for row in rows] for field in rows[0]}
     if len(set(columns.get("family", ()))) == 1:  # as in dumps
         columns["family"] = Constant(rows[0]["family"])
-    return Batch(len(rows), columns.__getitem__)
+    return columns_of(len(rows), columns)
 
 
 @given(rows_of_one_kind(), VIEWS)
@@ -142,7 +144,7 @@ def test_rows_are_those_of_the_formats_of_net_tools(rows: list[dict[str, Any]], 
 @given(rows_of_one_kind(), VIEWS)
 def test_a_constant_column_looks_like_one_with_equal_values(rows: list[dict[str, Any]], view: View) -> None:
     row = rows[0]
-    batch = Batch(3, lambda field: Constant(row[field]))
+    batch = columns_of(3, {field: Constant(value) for field, value in row.items()})
     assert InternetRows(row["protocol"], view).text(batch) == expected_row(row, view) * 3
 
 
@@ -195,8 +197,8 @@ def test_all_addresses_of_an_association_are_decoded() -> None:
     message = struct.pack("=IHHII", 16 + len(payload), 20, 2, 1, 0) + payload
     run = Run(message * 2, 20, len(message), 2, "testing")
     (batch,) = Decoder("sctp", str).batches(run)
-    assert batch.column("local_addresses") == [("10.0.0.1", "fd00::1")] * 2
-    assert batch.column("remote_addresses") == [("fd00::1",)] * 2
+    assert list(batch.values("local_addresses")) == [("10.0.0.1", "fd00::1")] * 2
+    assert list(batch.values("remote_addresses")) == [("fd00::1",)] * 2
 
 
 # --- what joins add ---------------------------------------------------------------------------------------------------
@@ -222,17 +224,17 @@ def test_a_request_is_the_listeners_users(family: str, address: str, port: int, 
         record(local_address="0.0.0.0", local_port=80, uid=44),
         record(family="inet6", local_address="::", local_port=80, uid=55),
     ]
-    users = RequestUsers(lambda: [Batch.from_records(listeners)])
+    users = RequestUsers(lambda: [rows_of(listeners)])
     request = record(family=family, state="SYN_RECV", local_address=address, local_port=port)
     other = record(family=family, state="TIME_WAIT", local_address=address, local_port=port)
-    assert users.column(Batch.from_records([request, other])) == [uid, 0]
+    assert users.column(rows_of([request, other])) == [uid, 0]
 
 
 def test_listeners_are_not_looked_for_without_a_request() -> None:
     def fail() -> list[Batch]:
         raise AssertionError
 
-    batch = Batch.from_records([record(state="ESTABLISHED", uid=5)])
+    batch = rows_of([record(state="ESTABLISHED", uid=5)])
     assert RequestUsers(fail).column(batch) is batch.column("uid")
 
 
@@ -240,7 +242,7 @@ def test_a_connection_that_waits_in_another_namespace_is_not_ours() -> None:
     row = {"inode": 7, "state": "LISTEN", "type": "stream", "local_address": "/x%", "peer_inode": None}
     batch = batch_of([row | {"waiting": (99, 0)}])
     known, waiting = with_references([batch])
-    assert known.column("references") == [2]
+    assert list(known.values("references")) == [2]
     text = UnixRows(View()).text(known) + UnixRows(View()).text(waiting)
     assert text.splitlines() == [
         "unix  2      [ ACC ]     STREAM     LISTENING     7        /x%",

@@ -23,6 +23,7 @@ from throwaway import NETINSPECT, Namespace
 from netinspect import records
 from netinspect.engine.columns import Batch
 from netinspect.engine.json_schema import array_schema
+from netinspect.engine.schema import rows_of
 from netinspect.engine.structured import dumps
 from netinspect.errors import IncomparableError, SnapshotError
 from netinspect.records import Difference
@@ -357,7 +358,7 @@ class Given:
     def batches(self) -> Iterator[tuple[str, Batch]]:
         for name, rows in self._rows.items():
             if rows:
-                yield name, Batch.from_records(rows)
+                yield name, rows_of(rows)
 
     def end(self) -> End:
         return End("end", sum(map(len, self._rows.values())), ("flows: \x1b",), ("flows",), ())

@@ -163,14 +163,14 @@ class _Monitor:
 
     def tick(self) -> None:
         """Writes the rates of the interval that has ended, a line for each namespace."""
-        from .command_summaries import batch_type
+        from ...engine.schema import rows_of
 
         now = monotonic()
         for state in self._states.values():
             # What a full buffer holds back belongs to this interval.
             state.take()
             record = state.rates(now - self._began, state.watch.place)
-            self._writer.add(batch_type("FlowRates").from_records([record]))
+            self._writer.add(rows_of([record]))
         if isinstance(self._writer, Table):
             self._writer.end()
         self._began = now

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...engine.columns import Batch
+from ...engine.schema import rows_of
 from ...engine.table import Field
 from ...errors import ExitStatus, NetinspectError
 
@@ -56,11 +57,6 @@ _NUMBERS = frozenset(
 )
 
 
-def batch_type(record: str) -> type[Batch]:
-    """The type of batches of these records, by their name."""
-    return type(f"{record}Batch", (Batch,), {"__slots__": (), "record": record})
-
-
 def write_records(
     records: Sequence[Any], fields: Sequence[str], options: Options, environment: Environment, order: str = ""
 ) -> None:
@@ -68,8 +64,7 @@ def write_records(
     output = options.output
     if order and not output.sort:
         output.sort = [order]
-    kind = batch_type(output.record)
-    batches = output.sorted([kind.from_records(records)] if records else [], kind)
+    batches = output.sorted([rows_of(records)] if records else [])
     if options.view == "top" and options.limit:
         batches = (_first(batch, options.limit) for batch in batches)
     chosen = list(fields) if output.columns is None else output.columns
@@ -158,7 +153,6 @@ def show_top(options: Options, environment: Environment) -> int:
 
 def show_expectations(options: Options, environment: Environment) -> int:
     """``conntrack expectations``."""
-    from .decode_expectations import ExpectationBatch
     from .listing_expectations import Listing
     from .render import FlowEndpoint
 
@@ -177,7 +171,7 @@ def show_expectations(options: Options, environment: Environment) -> int:
         return [*named, _column("helper"), _column("flags")]
 
     writer = output.writer(options.fields, columns, environment)
-    for batch in output.sorted(listing.batches(), ExpectationBatch):
+    for batch in output.sorted(listing.batches()):
         writer.add(batch)
     writer.end()
     for text in listing.problems:

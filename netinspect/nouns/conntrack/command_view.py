@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from ...engine.output import status_of
 from ...engine.table import Column, Field
-from .decode import FlowBatch
 from .listing import Listing
 
 TYPE_CHECKING = False
@@ -58,7 +57,7 @@ class FlowView:
         output = self._options.output
         listing = Listing(self._options.flows.wanted, output.places(self._environment))
         output.write(
-            output.sorted(listing.batches(), FlowBatch),
+            output.sorted(listing.batches()),
             () if output.format == "table" else self._options.fields,
             self.columns,
             self._environment,

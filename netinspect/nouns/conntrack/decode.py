@@ -10,9 +10,10 @@ from struct import pack
 from sys import byteorder
 
 from ...engine.addresses import IPv4Texts, IPv6Texts
-from ...engine.columns import NONE, Batch, Constant
+from ...engine.columns import NONE, Array, Column, Constant
 from ...engine.netlink.attributes import ANY, Shape
 from ...engine.netlink.messages import Run, malformed
+from ...engine.schema import Schema
 from ...engine.text import text
 from .decode_names import PROTOCOLS, STATES, STATUS_BITS, BitNames
 
@@ -20,7 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ...engine.columns import Column
+    from ...engine.columns import Batch, Values
     from ...engine.netlink.messages import Paths
 
 AF_UNSPEC, AF_INET, AF_INET6 = 0, 2, 10
@@ -107,13 +108,6 @@ _BODY = 4
 _FAMILY = 16
 
 
-class FlowBatch(Batch):
-    """Entries of the table as columns."""
-
-    __slots__ = ()
-    record = "Flow"
-
-
 def flow_body(family: int) -> bytes:
     """The fixed header of a request (struct nfgenmsg)."""
     return pack("=BBH", family, 0, 0)
@@ -127,13 +121,13 @@ class Decoder:
         self._ipv6 = IPv6Texts()
         self._status = BitNames(STATUS_BITS)
 
-    def batches(self, run: Run) -> Iterator[FlowBatch]:
+    def batches(self, run: Run) -> Iterator[Batch]:
         """The entries of a run. Raises NetlinkError where messages are malformed."""
         for part, paths in run.by_paths(_BODY, _SHAPE):
-            for family, same in part.by_value(_FAMILY):
-                yield self._batch(family, same, paths)
+            for _, same in part.by_value(_FAMILY):
+                yield FLOW.batch(same.count, self, same, paths)
 
-    def in_order(self, run: Run) -> Iterator[FlowBatch]:
+    def in_order(self, run: Run) -> Iterator[Batch]:
         """The same in the order of the messages, whatever their layout."""
         batches = list(self.batches(run))
         if len(batches) < 2:
@@ -141,17 +135,6 @@ class Decoder:
             return
         for at in range(0, len(run.data), run.length):
             yield from self.batches(Run(run.data[at : at + run.length], run.kind, run.length, 1, run.operation))
-
-    def _batch(self, family: int, run: Run, paths: Paths) -> FlowBatch:
-        name = Constant(FAMILIES.get(family) or f"unknown-{family}")
-
-        def make(field: str) -> Column:
-            if field == "family":
-                return name
-            maker = _MAKERS.get(field)
-            return NONE if maker is None else maker(self, run, paths)
-
-        return FlowBatch(run.count, make)
 
     def address(self, run: Run, paths: Paths, direction: int, side: int) -> Column:
         """Address text. ``side`` is 0 for the source and 1 for the destination."""
@@ -165,9 +148,7 @@ class Decoder:
 
     def status(self, run: Run, paths: Paths) -> Column:
         bits = attribute_be32(run, paths, CTA_STATUS)
-        if isinstance(bits, Constant):
-            return Constant(self._status[bits.value or 0])
-        return list(map(self._status.__getitem__, bits))
+        return Constant(self._status[0]) if bits is NONE else bits.map(self._status.__getitem__)
 
 
 def place(run: Run, paths: Paths, path: tuple[int, ...], size: int) -> int | None:
@@ -181,9 +162,9 @@ def place(run: Run, paths: Paths, path: tuple[int, ...], size: int) -> int | Non
     return at
 
 
-def be32(run: Run, at: int) -> list[int] | Constant:
+def be32(run: Run, at: int) -> Column:
     """A column of 32-bit numbers; a Constant where they are all the same."""
-    return Constant(int.from_bytes(run.data[at : at + 4], "big")) if run.same(at) else run.be32(at)
+    return Constant(int.from_bytes(run.data[at : at + 4], "big")) if run.same(at) else Array(run.be32(at))
 
 
 def attribute_be32(run: Run, paths: Paths, *path: int) -> Column:
@@ -193,12 +174,12 @@ def attribute_be32(run: Run, paths: Paths, *path: int) -> Column:
 
 def attribute_be64(run: Run, paths: Paths, *path: int) -> Column:
     at = place(run, paths, path, 8)
-    return NONE if at is None else run.be64(at)
+    return NONE if at is None else Array(run.be64(at))
 
 
 def attribute_be16(run: Run, paths: Paths, *path: int) -> Column:
     at = place(run, paths, path, 2)
-    return NONE if at is None else run.be16(at)
+    return NONE if at is None else Array(run.be16(at))
 
 
 def attribute_u8(run: Run, paths: Paths, *path: int) -> Column:
@@ -206,7 +187,7 @@ def attribute_u8(run: Run, paths: Paths, *path: int) -> Column:
     if at is None:
         return NONE
     values = run.u8(at)
-    return Constant(values[0]) if values.count(values[0]) == run.count else list(values)
+    return Constant(values[0]) if values.count(values[0]) == run.count else Array(list(values))
 
 
 def attribute_text(run: Run, paths: Paths, *path: int) -> Column:
@@ -216,7 +197,7 @@ def attribute_text(run: Run, paths: Paths, *path: int) -> Column:
     at, length = paths[path]
     raw = run.unpack(at, f"{length}s")
     texts = {name: text(name.split(b"\0", 1)[0]) for name in set(raw)}
-    return [texts[name] for name in raw]
+    return Array([texts[name] for name in raw])
 
 
 def protocol_number(run: Run, paths: Paths, direction: int = CTA_TUPLE_ORIG) -> Column:
@@ -226,9 +207,7 @@ def protocol_number(run: Run, paths: Paths, direction: int = CTA_TUPLE_ORIG) -> 
 def protocol(run: Run, paths: Paths, direction: int = CTA_TUPLE_ORIG) -> Column:
     """Names, or numbers as text."""
     numbers = protocol_number(run, paths, direction)
-    if isinstance(numbers, Constant):
-        return NONE if numbers.value is None else Constant(PROTOCOLS.get(numbers.value) or str(numbers.value))
-    return [PROTOCOLS.get(number) or str(number) for number in numbers]
+    return NONE if numbers is NONE else numbers.map(lambda number: PROTOCOLS.get(number) or str(number))
 
 
 def port(run: Run, paths: Paths, direction: int, kind: int) -> Column:
@@ -241,7 +220,7 @@ def _states(run: Run, paths: Paths) -> Column:
         if at is not None:
             values = run.u8(at)
             known = {value: names[value] if value < len(names) else f"UNKNOWN_{value}" for value in set(values)}
-            return Constant(known[values[0]]) if len(known) == 1 else list(map(known.__getitem__, values))
+            return Constant(known[values[0]]) if len(known) == 1 else Array(list(map(known.__getitem__, values)))
     return NONE
 
 
@@ -278,7 +257,7 @@ def _labels(run: Run, paths: Paths) -> Column:
     at, length = paths[(CTA_LABELS,)]
     raw = run.unpack(at, f"{length}s")
     known = {value: _bits_set(value) for value in set(raw)}
-    return [known[value] for value in raw]
+    return Array([known[value] for value in raw])
 
 
 def _bits_set(raw: bytes) -> tuple[int, ...]:
@@ -286,52 +265,71 @@ def _bits_set(raw: bytes) -> tuple[int, ...]:
     return tuple(64 * place + bit for place, word in enumerate(words) for bit in range(64) if word >> bit & 1)
 
 
-_MAKERS: dict[str, Callable[[Decoder, Run, Paths], Column]] = {
-    "protocol": lambda decoder, run, paths: protocol(run, paths),
-    "protocol_number": lambda decoder, run, paths: protocol_number(run, paths),
-    "state": lambda decoder, run, paths: _states(run, paths),
-    "status": lambda decoder, run, paths: decoder.status(run, paths),
-    "timeout": lambda decoder, run, paths: attribute_be32(run, paths, CTA_TIMEOUT),
-    "mark": lambda decoder, run, paths: attribute_be32(run, paths, CTA_MARK),
-    "labels": lambda decoder, run, paths: _labels(run, paths),
-    "zone": lambda decoder, run, paths: _zone(run, paths),
-    "zone_direction": lambda decoder, run, paths: _zone_direction(run, paths),
-    "helper": lambda decoder, run, paths: attribute_text(run, paths, CTA_HELP, CTA_HELP_NAME),
-    "start": lambda decoder, run, paths: attribute_be64(run, paths, CTA_TIMESTAMP, CTA_TIMESTAMP_START),
-    "stop": lambda decoder, run, paths: attribute_be64(run, paths, CTA_TIMESTAMP, CTA_TIMESTAMP_STOP),
-    "security_context": lambda decoder, run, paths: attribute_text(run, paths, CTA_SECCTX, CTA_SECCTX_NAME),
-    "use": lambda decoder, run, paths: attribute_be32(run, paths, CTA_USE),
-    # For netstat -M: how TCP's sequence numbers of the original direction are shifted, and from which one on.
-    "sequence_position": lambda decoder, run, paths: attribute_be32(
-        run, paths, CTA_SEQ_ADJ_ORIG, CTA_SEQADJ_CORRECTION_POS
-    ),
-    "sequence_before": lambda decoder, run, paths: attribute_be32(
-        run, paths, CTA_SEQ_ADJ_ORIG, CTA_SEQADJ_OFFSET_BEFORE
-    ),
-    "sequence_after": lambda decoder, run, paths: attribute_be32(run, paths, CTA_SEQ_ADJ_ORIG, CTA_SEQADJ_OFFSET_AFTER),
-    "id": lambda decoder, run, paths: attribute_be32(run, paths, CTA_ID),
-    "unknown_attributes": lambda decoder, run, paths: Constant(_SHAPE.unknown(paths)),
-}
-
-
-def _add_direction(prefix: str, direction: int, counters: int) -> None:
+def _of_direction(prefix: str, direction: int, counters: int) -> dict[str, Callable[[Decoder, Run, Paths], Values]]:
     """The makers of the fields that exist for each direction."""
-    for side, name in enumerate(("source", "destination")):
-        _MAKERS[f"{prefix}{name}_address"] = lambda decoder, run, paths, side=side: decoder.address(  # type: ignore[misc]
-            run, paths, direction, side
-        )
-        _MAKERS[f"{prefix}{name}_port"] = lambda decoder, run, paths, side=side: port(  # type: ignore[misc]
-            run, paths, direction, CTA_PROTO_SRC_PORT + side
-        )
-    for name, kind in (("id", CTA_PROTO_ICMP_ID), ("type", CTA_PROTO_ICMP_TYPE), ("code", CTA_PROTO_ICMP_CODE)):
-        _MAKERS[f"{prefix}icmp_{name}"] = lambda decoder, run, paths, kind=kind: _icmp(  # type: ignore[misc]
-            run, paths, direction, kind
-        )
-    for name, kind in (("packets", CTA_COUNTERS_PACKETS), ("bytes", CTA_COUNTERS_BYTES)):
-        _MAKERS[prefix + name] = lambda decoder, run, paths, kind=kind: attribute_be64(  # type: ignore[misc]
-            run, paths, counters, kind
-        )
+
+    def address(side: int) -> Callable[[Decoder, Run, Paths], Values]:
+        return lambda decoder, run, paths: decoder.address(run, paths, direction, side)
+
+    def of_port(kind: int) -> Callable[[Decoder, Run, Paths], Values]:
+        return lambda decoder, run, paths: port(run, paths, direction, kind)
+
+    def icmp(kind: int) -> Callable[[Decoder, Run, Paths], Values]:
+        return lambda decoder, run, paths: _icmp(run, paths, direction, kind)
+
+    def counter(kind: int) -> Callable[[Decoder, Run, Paths], Values]:
+        return lambda decoder, run, paths: attribute_be64(run, paths, counters, kind)
+
+    return {
+        f"{prefix}source_address": address(0),
+        f"{prefix}source_port": of_port(CTA_PROTO_SRC_PORT),
+        f"{prefix}destination_address": address(1),
+        f"{prefix}destination_port": of_port(CTA_PROTO_DST_PORT),
+        f"{prefix}icmp_id": icmp(CTA_PROTO_ICMP_ID),
+        f"{prefix}icmp_type": icmp(CTA_PROTO_ICMP_TYPE),
+        f"{prefix}icmp_code": icmp(CTA_PROTO_ICMP_CODE),
+        f"{prefix}packets": counter(CTA_COUNTERS_PACKETS),
+        f"{prefix}bytes": counter(CTA_COUNTERS_BYTES),
+    }
 
 
-_add_direction("", CTA_TUPLE_ORIG, CTA_COUNTERS_ORIG)
-_add_direction("reply_", CTA_TUPLE_REPLY, CTA_COUNTERS_REPLY)
+FLOW = Schema(
+    "Flow",
+    {
+        "family": lambda decoder, run, paths: Constant(
+            FAMILIES.get(run.data[_FAMILY]) or f"unknown-{run.data[_FAMILY]}"
+        ),
+        "protocol": lambda decoder, run, paths: protocol(run, paths),
+        "protocol_number": lambda decoder, run, paths: protocol_number(run, paths),
+        "state": lambda decoder, run, paths: _states(run, paths),
+        "status": lambda decoder, run, paths: decoder.status(run, paths),
+        "timeout": lambda decoder, run, paths: attribute_be32(run, paths, CTA_TIMEOUT),
+        "mark": lambda decoder, run, paths: attribute_be32(run, paths, CTA_MARK),
+        "labels": lambda decoder, run, paths: _labels(run, paths),
+        "zone": lambda decoder, run, paths: _zone(run, paths),
+        "zone_direction": lambda decoder, run, paths: _zone_direction(run, paths),
+        "helper": lambda decoder, run, paths: attribute_text(run, paths, CTA_HELP, CTA_HELP_NAME),
+        "start": lambda decoder, run, paths: attribute_be64(run, paths, CTA_TIMESTAMP, CTA_TIMESTAMP_START),
+        "stop": lambda decoder, run, paths: attribute_be64(run, paths, CTA_TIMESTAMP, CTA_TIMESTAMP_STOP),
+        "security_context": lambda decoder, run, paths: attribute_text(run, paths, CTA_SECCTX, CTA_SECCTX_NAME),
+        "use": lambda decoder, run, paths: attribute_be32(run, paths, CTA_USE),
+        "id": lambda decoder, run, paths: attribute_be32(run, paths, CTA_ID),
+        **_of_direction("", CTA_TUPLE_ORIG, CTA_COUNTERS_ORIG),
+        **_of_direction("reply_", CTA_TUPLE_REPLY, CTA_COUNTERS_REPLY),
+        "unknown_attributes": lambda decoder, run, paths: Constant(_SHAPE.unknown(paths)),
+        "netns": NONE,
+    },
+    extra={
+        # For netstat -M: how TCP's sequence numbers of the original direction are shifted, and from which one on.
+        "sequence_position": lambda decoder, run, paths: attribute_be32(
+            run, paths, CTA_SEQ_ADJ_ORIG, CTA_SEQADJ_CORRECTION_POS
+        ),
+        "sequence_before": lambda decoder, run, paths: attribute_be32(
+            run, paths, CTA_SEQ_ADJ_ORIG, CTA_SEQADJ_OFFSET_BEFORE
+        ),
+        "sequence_after": lambda decoder, run, paths: attribute_be32(
+            run, paths, CTA_SEQ_ADJ_ORIG, CTA_SEQADJ_OFFSET_AFTER
+        ),
+    },
+)
+"""The columns of entries of the table."""

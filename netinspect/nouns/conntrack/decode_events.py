@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from ...engine.columns import Batch
+from ...engine.columns import NONE
 from ...engine.netlink.messages import HEADER, Run
-from .decode import IPCTNL_MSG_CT_DELETE, IPCTNL_MSG_CT_NEW
+from ...engine.schema import Schema
+from .decode import FLOW, IPCTNL_MSG_CT_DELETE, IPCTNL_MSG_CT_NEW
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 
-class FlowEventBatch(Batch):
-    """Entries, each with what happened to it."""
-
-    __slots__ = ()
-    record = "FlowEvent"
-
+FLOW_EVENT = Schema(
+    "FlowEvent",
+    {
+        **dict.fromkeys(("event", "time", "lost"), NONE),
+        **{name: maker for name, maker in FLOW.columns.items() if name not in FLOW.extra},
+    },
+    extra={name: FLOW.columns[name] for name in FLOW.extra},
+)
+"""Entries, each with what happened to it."""
 
 EVENT_GROUPS = {"new": 1, "update": 2, "destroy": 3}
 """Events and their multicast groups (linux/netfilter/nfnetlink_compat.h: NFNLGRP_CONNTRACK_*)."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from ...engine.columns import NONE, Batch, Constant
+from ...engine.columns import NONE, Constant
 from ...engine.netlink.attributes import ANY, Shape
 from ...engine.netlink.messages import NLM_F_DUMP, message
+from ...engine.schema import Schema
 from .decode import (
     CTA_PROTO_DST_PORT,
     CTA_PROTO_SRC_PORT,
@@ -22,9 +23,9 @@ from .decode_names import BitNames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from ...engine.columns import Column
+    from ...engine.columns import Batch, Column
     from ...engine.netlink.messages import Paths, Run
 
 NFNL_SUBSYS_CTNETLINK_EXP = 2
@@ -36,8 +37,6 @@ CTA_EXPECT_ZONE, CTA_EXPECT_FLAGS = 7, 8
 
 _FLAGS = BitNames(("PERMANENT", "INACTIVE", "USERSPACE"))
 """nf_conntrack_common.h: NF_CT_EXPECT_*"""
-_TUPLES = {"": CTA_EXPECT_TUPLE, "master_": CTA_EXPECT_MASTER}
-_SIDES = ("source", "destination")
 _BODY = 4
 _SHAPE = Shape(
     {
@@ -53,52 +52,56 @@ _SHAPE = Shape(
 _FAMILY = 16
 
 
-class ExpectationBatch(Batch):
-    """Expectations as columns."""
-
-    __slots__ = ()
-    record = "Expectation"
-
-
 def request(family: int = 0) -> bytes:
     """A dump of the expectations."""
     return message(IPCTNL_MSG_EXP_GET, NLM_F_DUMP, flow_body(family))
 
 
-def batches(run: Run) -> Iterator[ExpectationBatch]:
+def batches(run: Run) -> Iterator[Batch]:
     """The expectations of a run. Raises NetlinkError where messages are malformed."""
     decoder = Decoder()
     for part, paths in run.by_paths(_BODY, _SHAPE):
-        for family, same in part.by_value(_FAMILY):
-            yield _batch(decoder, family, same, paths)
-
-
-def _batch(decoder: Decoder, family: int, run: Run, paths: Paths) -> ExpectationBatch:
-    columns: dict[str, Column] = {
-        "family": Constant(FAMILIES.get(family) or f"unknown-{family}"),
-        "protocol": protocol(run, paths, CTA_EXPECT_TUPLE),
-        "timeout": attribute_be32(run, paths, CTA_EXPECT_TIMEOUT),
-        "helper": attribute_text(run, paths, CTA_EXPECT_HELP_NAME),
-        "flags": _flags(run, paths),
-        "zone": attribute_be16(run, paths, CTA_EXPECT_ZONE),
-        "id": attribute_be32(run, paths, CTA_EXPECT_ID),
-        "unknown_attributes": Constant(_SHAPE.unknown(paths)),
-    }
-    for number, side in enumerate(_SIDES):
-        for prefix, tuple_kind in _TUPLES.items():
-            columns[f"{prefix}{side}_address"] = decoder.address(run, paths, tuple_kind, number)
-            columns[f"{prefix}{side}_port"] = port(
-                run, paths, tuple_kind, (CTA_PROTO_SRC_PORT, CTA_PROTO_DST_PORT)[number]
-            )
-        columns[f"{side}_mask"] = decoder.address(run, paths, CTA_EXPECT_MASK, number)
-        columns[f"{side}_port_mask"] = port(
-            run, paths, CTA_EXPECT_MASK, (CTA_PROTO_SRC_PORT, CTA_PROTO_DST_PORT)[number]
-        )
-    return ExpectationBatch(run.count, lambda field: columns.get(field, NONE))
+        for _, same in part.by_value(_FAMILY):
+            yield _EXPECTATION.batch(same.count, decoder, same, paths)
 
 
 def _flags(run: Run, paths: Paths) -> Column:
     words = attribute_be32(run, paths, CTA_EXPECT_FLAGS)
-    if isinstance(words, Constant):
-        return Constant(() if words.value is None else _FLAGS[words.value])
-    return list(map(_FLAGS.__getitem__, words))
+    return Constant(()) if words is NONE else words.map(_FLAGS.__getitem__)
+
+
+def _address(tuple_kind: int, side: int) -> Callable[[Decoder, Run, Paths], Column]:
+    return lambda decoder, run, paths: decoder.address(run, paths, tuple_kind, side)
+
+
+def _port(tuple_kind: int, side: int) -> Callable[[Decoder, Run, Paths], Column]:
+    return lambda decoder, run, paths: port(run, paths, tuple_kind, (CTA_PROTO_SRC_PORT, CTA_PROTO_DST_PORT)[side])
+
+
+_EXPECTATION = Schema(
+    "Expectation",
+    {
+        "family": lambda decoder, run, paths: Constant(
+            FAMILIES.get(run.data[_FAMILY]) or f"unknown-{run.data[_FAMILY]}"
+        ),
+        "protocol": lambda decoder, run, paths: protocol(run, paths, CTA_EXPECT_TUPLE),
+        "timeout": lambda decoder, run, paths: attribute_be32(run, paths, CTA_EXPECT_TIMEOUT),
+        "helper": lambda decoder, run, paths: attribute_text(run, paths, CTA_EXPECT_HELP_NAME),
+        "flags": lambda decoder, run, paths: _flags(run, paths),
+        "zone": lambda decoder, run, paths: attribute_be16(run, paths, CTA_EXPECT_ZONE),
+        "id": lambda decoder, run, paths: attribute_be32(run, paths, CTA_EXPECT_ID),
+        **{
+            f"{prefix}{end}_{what}": make(tuple_kind, side)
+            for side, end in enumerate(("source", "destination"))
+            for prefix, tuple_kind in (("", CTA_EXPECT_TUPLE), ("master_", CTA_EXPECT_MASTER))
+            for what, make in (("address", _address), ("port", _port))
+        },
+        "source_mask": _address(CTA_EXPECT_MASK, 0),
+        "source_port_mask": _port(CTA_EXPECT_MASK, 0),
+        "destination_mask": _address(CTA_EXPECT_MASK, 1),
+        "destination_port_mask": _port(CTA_EXPECT_MASK, 1),
+        "unknown_attributes": lambda decoder, run, paths: Constant(_SHAPE.unknown(paths)),
+        "netns": NONE,
+    },
+    extra={"icmp_id": NONE},  # which tables of flows show where there is no port
+)

@@ -9,15 +9,15 @@ from ...engine.netlink.subscription import Subscription
 from ...engine.netlink.transport import NETLINK_NETFILTER
 from ...errors import NetlinkError
 from .decode import Decoder
-from .decode_events import EVENT_GROUPS, FlowEventBatch, event_runs
+from .decode_events import EVENT_GROUPS, FLOW_EVENT, event_runs
 from .listing import Listing
 from .request import explained
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Collection, Iterator
 
-    from ...engine.columns import Batch, Column
+    from ...engine.columns import Batch, Values
     from ...engine.places import Place
     from .filter import FlowFilter
 
@@ -81,19 +81,13 @@ class Watch:
         return self._told("overrun", lost)
 
     def _of(self, batch: Batch, event: str, now: Constant) -> Batch:
-        columns: dict[str, Column] = {"event": Constant(event), "time": now, "lost": NONE}
-        return self._event_batch(batch.count, columns, batch.column)
+        columns: dict[str, Values] = {"event": Constant(event), "time": now, "lost": NONE, **self._labelled()}
+        return batch.joined({name: lambda _, column=column: column for name, column in columns.items()}, FLOW_EVENT)  # type: ignore[misc]
 
     def _told(self, event: str, lost: int | None) -> Batch:
-        columns: dict[str, Column] = {"event": Constant(event), "time": Constant(time()), "lost": Constant(lost)}
-        columns["status"] = Constant(())
-        return self._event_batch(1, columns, lambda field: NONE)
+        columns = {"event": event, "time": time(), "lost": lost, "status": (), "unknown_attributes": ()}
+        constants = {name: Constant(value) for name, value in columns.items()}
+        return FLOW_EVENT.given(1, {**constants, **self._labelled()})
 
-    def _event_batch(self, count: int, columns: dict[str, Column], rest: Callable[[str], Column]) -> Batch:
-        if self.place.label is not None:
-            columns["netns"] = Constant(self.place.label)
-
-        def make(field: str) -> Column:
-            return columns[field] if field in columns else rest(field)
-
-        return FlowEventBatch(count, make)
+    def _labelled(self) -> dict[str, Values]:
+        return {} if self.place.label is None else {"netns": Constant(self.place.label)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...engine.columns import NONE, Constant
+from ...engine.columns import NONE
 from ...engine.rows import Cell, Texts
 from ...engine.table import Column, Endpoint
 
@@ -80,7 +80,7 @@ class FlowState(Column):
 
     def cell(self, batch: Batch) -> Cell:
         state = batch.column("state")
-        if isinstance(state, Constant) and batch.column("icmp_type") is NONE:
+        if state.constant and batch.column("icmp_type") is NONE:
             return Cell(self._pad(state.value or "-"))
         return super().cell(batch)
 
@@ -103,7 +103,4 @@ class FlowStatus(Column):
         self._texts_of_bits = Texts(lambda status: self._pad(status_text(status)))
 
     def cell(self, batch: Batch) -> Cell:
-        status = batch.column("status")
-        if isinstance(status, Constant):
-            return Cell(self._pad(status_text(status.value)))
-        return Cell(map(self._texts_of_bits.__getitem__, status))
+        return Cell(batch.column("status").text(self._texts_of_bits.__getitem__))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ...engine.columns import Batch
 from ...engine.options import Command, Group, Option
 from ...engine.output import NAMESPACES, OutputOptions, output_group
 from ...engine.table import Field
@@ -201,7 +200,7 @@ def _once(options: Options, environment: Environment) -> int:
 
         listing = RoutingListing(options.view, options.query, places)
     writer = options.output.writer(options.fields, lambda: columns(options), environment)
-    for batch in options.output.sorted(listing.batches(), Batch):
+    for batch in options.output.sorted(listing.batches()):
         writer.add(batch)
     writer.end()
     for text in listing.notes + listing.problems:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from time import localtime, strftime
 
-from ...engine.columns import Batch
 from ...engine.places import unseen
+from ...engine.schema import rows_of
 from ...engine.table import Field
 from ...errors import ExitStatus, NamespaceError
 from .events import Watch, untold
@@ -58,7 +58,7 @@ def _watch(options: Options, places: list[Place], environment: Environment) -> N
     left = options.times
     try:
         for events in watched.events(options.seconds):
-            writer.add(Batch.from_records(events if left is None else events[:left]))
+            writer.add(rows_of(events if left is None else events[:left], "GroupEvent"))
             if left is not None:
                 left -= len(events)
                 if left <= 0:

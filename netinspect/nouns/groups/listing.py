@@ -12,6 +12,7 @@ from ...engine.listing import BaseListing
 from ...engine.namespaces import inside
 from ...engine.netlink.transport import NETLINK_ROUTE, Dump
 from ...engine.places import InterfaceNames, Place
+from ...engine.schema import rows_of
 from ...errors import NetinspectError, NetlinkError
 from ...procfs import interface_sysctl, network_text
 from ...records import Membership
@@ -36,13 +37,6 @@ _FILTER_FILES = {"inet": "mcfilter", "inet6": "mcfilter6"}
 _WHAT = {"inet": "IPv4", "inet6": "IPv6"}
 _WRAPPED = 2**32 / 100
 """Seconds after which the kernel's time of joining starts anew from 0."""
-
-
-class MembershipBatch(Batch):
-    """Memberships as columns."""
-
-    __slots__ = ()
-    record = "Membership"
 
 
 class Query:
@@ -105,7 +99,7 @@ class Listing(BaseListing):
             sockets = GroupSockets(place, self._holders(), self.problems, self.notes)
             found = [row._replace(sockets=sockets.of(row)) for row in found]
         if found:
-            yield MembershipBatch.from_records(found)
+            yield rows_of(found)
 
 
 def memberships(query: Query, place: Place, problems: list[str], notes: list[str]) -> Iterator[Membership]:

@@ -11,6 +11,7 @@ from ...engine.listing import BaseListing
 from ...engine.namespaces import inside
 from ...engine.netlink.transport import NETLINK_ROUTE, Dump
 from ...engine.places import InterfaceNames, Place
+from ...engine.schema import rows_of
 from ...errors import NetinspectError, NetlinkError
 from ...procfs import network_text
 from ...records import MulticastInterface
@@ -41,12 +42,11 @@ class Listing(BaseListing):
         super().__init__(places)
         self._query = query
         self._rows = {"routes": self._routes, "interfaces": self._interfaces, "bridge": self._bridge}[view]
-        self._batch = {"routes": RouteBatch, "interfaces": InterfaceBatch, "bridge": BridgeBatch}[view]
 
     def _place(self, place: Place) -> Iterator[Batch]:
         rows = list(self._rows(place, InterfaceNames(place)))
         if rows:
-            yield self._batch.from_records(rows)
+            yield rows_of(rows)
 
     def _families(self, place: Place) -> Iterator[str]:
         for family, file in _FILES.items():
@@ -128,27 +128,6 @@ class Listing(BaseListing):
             return Dump(place.connect(NETLINK_ROUTE), request, operation)
 
         return whole_list(operation, dump, decode, self.problems.append)
-
-
-class RouteBatch(Batch):
-    """Multicast routes as columns."""
-
-    __slots__ = ()
-    record = "MulticastRoute"
-
-
-class InterfaceBatch(Batch):
-    """Interfaces of multicast routers as columns."""
-
-    __slots__ = ()
-    record = "MulticastInterface"
-
-
-class BridgeBatch(Batch):
-    """Entries of bridges as columns."""
-
-    __slots__ = ()
-    record = "BridgeGroup"
 
 
 def queriers(place: Place, problems: list[str]) -> dict[tuple[int, str], str]:

@@ -7,7 +7,6 @@ from ...engine.options import Command, Group, Option
 from ...engine.output import NAMESPACES, OutputOptions, output_group, seconds_of
 from ...engine.table import Column, Field
 from ...errors import ExitStatus, UsageError
-from .decode import LinkBatch
 from .listing import Listing, Query
 from .render import TEXTS, statistics_columns
 
@@ -120,7 +119,7 @@ def run(arguments: Sequence[str], environment: Environment) -> int:
             listing = RatedListing(options.query, places, options.rates)
         if options.tree:
             return _draw(listing, environment)
-        return write_listing(listing, output, options.fields, lambda: _columns(options), LinkBatch, environment)
+        return write_listing(listing, output, options.fields, lambda: _columns(options), environment)
 
     return output.run(once, environment)
 

@@ -8,7 +8,6 @@ from ...engine.output import NAMESPACES, OutputOptions, output_group
 from ...engine.table import Column, Field
 from ...errors import ExitStatus, UsageError
 from ..routing.names import RoutingNames
-from .decode_addresses import AddressBatch
 from .listing_addresses import Listing, Query
 
 TYPE_CHECKING = False
@@ -62,7 +61,7 @@ def run(arguments: Sequence[str], environment: Environment) -> int:
 
     def once() -> int:
         listing = Listing(query, output.places(environment))
-        return write_listing(listing, output, fields_of(output), lambda: _columns(output), AddressBatch, environment)
+        return write_listing(listing, output, fields_of(output), lambda: _columns(output), environment)
 
     return output.run(once, environment)
 

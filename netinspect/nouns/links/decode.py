@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from struct import pack
 
-from ...engine.columns import NONE, Batch, Constant, Nested, interleaved
+from ...engine.columns import NONE, Array, Column, Constant, Nested, interleaved
 from ...engine.fields import place
 from ...engine.netlink.attributes import ANY, NUMBER, Attributes, Shape
 from ...engine.netlink.interfaces import (
@@ -20,6 +20,7 @@ from ...engine.netlink.interfaces import (
 )
 from ...engine.netlink.messages import NLM_F_ACK, NLM_F_DUMP, attribute, each_attribute, malformed, message
 from ...engine.rtnetlink import Made, address_text, by_bytes, interfaces, named
+from ...engine.schema import Schema
 from ...engine.text import text
 
 TYPE_CHECKING = False
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
-    from ...engine.columns import Column
+    from ...engine.columns import Batch, Values
     from ...engine.netlink.messages import Layout, Run
     from ...records import XdpProgram
 
@@ -148,22 +149,6 @@ def single_request(index: int) -> bytes:
     return message(RTM_GETLINK, NLM_F_ACK, pack("=BxHiII", 0, 0, index, 0, 0))
 
 
-class LinkBatch(Batch):
-    """Links as columns. Beside the record's fields there are ``identity``, ``flag_bits``, ``type_number``,
-    ``mapping`` and ``parent_nsid``, the number of the parent's network namespace in this one.
-    """
-
-    __slots__ = ()
-    record = "Link"
-
-
-class StatisticsBatch(Batch):
-    """The counters of links as columns."""
-
-    __slots__ = ()
-    record = "LinkStatistics"
-
-
 class Decoder:
     """Decodes links. ``names`` are those of interfaces by index: what is met is put into it."""
 
@@ -175,33 +160,22 @@ class Decoder:
         self.kinds: Made | None = None
         """What only links of one kind have, where it is asked for."""
 
-    def batch(self, runs: Sequence[Run]) -> LinkBatch | None:
+    def batch(self, runs: Sequence[Run]) -> Batch | None:
         """The links of one received buffer, in order. Raises NetlinkError where messages are malformed."""
         parts: list[tuple[Batch, Sequence[int]]] = []
         for run in runs:
             if run.kind != RTM_NEWLINK:
                 raise malformed(f"a message of type {run.kind} among links", run.operation)
             for part, layout in run.by_layout(_BODY, _SHAPE):
-                batch = self._part(part, layout)
+                if IFLA_IFNAME not in layout:
+                    raise malformed("a link without a name", run.operation)
+                batch = LINK.batch(part.count, self, part, layout)
+                for kind, field in _INSIDE.items():
+                    if kind in layout:
+                        batch.column(field)  # what is wrong inside shows now, and not once rows are out
                 self.names.update(zip(batch.values("index"), batch.values("name"), strict=True))
                 parts.append((batch, part.positions or (0,)))
-        found = interleaved(parts) if parts else None
-        assert found is None or isinstance(found, LinkBatch)
-        return found
-
-    def _part(self, run: Run, layout: Layout) -> LinkBatch:
-        if IFLA_IFNAME not in layout:
-            raise malformed("a link without a name", run.operation)
-
-        def make(field: str) -> Column:
-            maker = _COLUMNS.get(field)
-            return NONE if maker is None else maker(self, run, layout)
-
-        batch = LinkBatch(run.count, make)
-        for kind, field in _INSIDE.items():
-            if kind in layout:
-                batch.column(field)  # what is wrong inside shows now, and not once rows are out
-        return batch
+        return interleaved(parts) if parts else None
 
 
 def _flags_of(word: int) -> tuple[str, ...]:
@@ -243,25 +217,25 @@ def _details_of(raw: bytes) -> dict[str, Any]:
 def _detail(field: str) -> Callable[[Decoder, Run, Layout], Column]:
     def column(decoder: Decoder, run: Run, layout: Layout) -> Column:
         found = by_bytes(run, layout, IFLA_LINKINFO, decoder.details)
-        return found if isinstance(found, Constant) else [details.get(field) for details in found]
+        return found if found is NONE else found.map(lambda details: details.get(field))
 
     return column
 
 
-def _kind_detail(field: str) -> Callable[[Decoder, Run, Layout], Column]:
-    def column(decoder: Decoder, run: Run, layout: Layout) -> Column:
+def _kind_detail(field: str) -> Callable[[Decoder, Run, Layout], Values]:
+    def column(decoder: Decoder, run: Run, layout: Layout) -> Values:
         if decoder.kinds is None:
             from .decode_kinds import kinds_of
 
             decoder.kinds = Made(kinds_of)
         found = by_bytes(run, layout, IFLA_LINKINFO, decoder.kinds)
-        return found if isinstance(found, Constant) else [details.get(field) for details in found]
+        return found if found is NONE else found.map(lambda details: details.get(field))
 
     return column
 
 
-def _texts(kind: int) -> Callable[[Decoder, Run, Layout], Column]:
-    def column(decoder: Decoder, run: Run, layout: Layout) -> Column:
+def _texts(kind: int) -> Callable[[Decoder, Run, Layout], Values]:
+    def column(decoder: Decoder, run: Run, layout: Layout) -> Values:
         if kind not in layout:
             return NONE
         at, size = layout[kind]
@@ -270,16 +244,16 @@ def _texts(kind: int) -> Callable[[Decoder, Run, Layout], Column]:
     return column
 
 
-def _numbers(kind: int) -> Callable[[Decoder, Run, Layout], Column]:
-    def column(decoder: Decoder, run: Run, layout: Layout) -> Column:
+def _numbers(kind: int) -> Callable[[Decoder, Run, Layout], Values]:
+    def column(decoder: Decoder, run: Run, layout: Layout) -> Values:
         at = place(run, layout, kind, 4)
         return NONE if at is None else run.u32(at)
 
     return column
 
 
-def _addresses(kind: int) -> Callable[[Decoder, Run, Layout], Column]:
-    def column(decoder: Decoder, run: Run, layout: Layout) -> Column:
+def _addresses(kind: int) -> Callable[[Decoder, Run, Layout], Values]:
+    def column(decoder: Decoder, run: Run, layout: Layout) -> Values:
         if kind not in layout:
             return NONE
         at, size = layout[kind]
@@ -294,19 +268,19 @@ def _addresses(kind: int) -> Callable[[Decoder, Run, Layout], Column]:
     return column
 
 
-def _master(decoder: Decoder, run: Run, layout: Layout) -> Column:
+def _master(decoder: Decoder, run: Run, layout: Layout) -> Values:
     return interfaces(run, place(run, layout, IFLA_MASTER, 4), decoder.names)
 
 
-def _parents(decoder: Decoder, run: Run, layout: Layout) -> Column:
+def _parents(decoder: Decoder, run: Run, layout: Layout) -> Values:
     """Names of the links below; of those in another namespace only the index is known."""
     parents = _parent_indexes(decoder, run, layout)
-    if isinstance(parents, Constant):
+    if parents is NONE:
         return NONE
     elsewhere = IFLA_LINK_NETNSID in layout
     return [
         None if not parent or parent == own else f"if{parent}" if elsewhere else decoder.names[parent]
-        for parent, own in zip(parents, run.words(_INDEX), strict=True)
+        for parent, own in zip(parents.values(run.count), run.words(_INDEX), strict=True)
     ]
 
 
@@ -317,27 +291,27 @@ def _parent_indexes(decoder: Decoder, run: Run, layout: Layout) -> Column:
     """IFLA_LINK; vxlan tells the link below in its own data, and in another namespace itself as IFLA_LINK."""
     at = place(run, layout, IFLA_LINK, 4)
     below = _vxlan_parents(decoder, run, layout)
-    if at is None or isinstance(below, Constant):
-        return below if at is None else run.u32(at)
-    return [found or other for found, other in zip(below, run.words(at), strict=True)]
+    if at is None or below is NONE:
+        return below if at is None else Array(run.u32(at))
+    return Array([found or other for found, other in zip(below.values(run.count), run.words(at), strict=True)])
 
 
-def _carriers(_: Decoder, run: Run, layout: Layout) -> Column:
+def _carriers(_: Decoder, run: Run, layout: Layout) -> Values:
     at = place(run, layout, IFLA_CARRIER, 1)
     return NONE if at is None else list(map(bool, run.u8(at)))
 
 
-def _states(_: Decoder, run: Run, layout: Layout) -> Column:
+def _states(_: Decoder, run: Run, layout: Layout) -> Values:
     at = place(run, layout, IFLA_OPERSTATE, 1)
     return Constant("unknown") if at is None else [_STATES[n] if n < len(_STATES) else str(n) for n in run.u8(at)]
 
 
-def _groups(decoder: Decoder, run: Run, layout: Layout) -> Column:
+def _groups(decoder: Decoder, run: Run, layout: Layout) -> Values:
     at = place(run, layout, IFLA_GROUP, 4)
     return NONE if at is None else named(run.u32(at), decoder.groups)
 
 
-def _alternative_names(_: Decoder, run: Run, layout: Layout) -> Column:
+def _alternative_names(_: Decoder, run: Run, layout: Layout) -> Values:
     if IFLA_PROP_LIST not in layout:
         return Constant(())
     at, size = layout[IFLA_PROP_LIST]
@@ -355,7 +329,7 @@ def _unknown_attributes(decoder: Decoder, run: Run, layout: Layout) -> Column:
     """Those of the link itself, and those inside IFLA_LINKINFO, for kinds that are not taken apart."""
     own = _SHAPE.unknown(layout)
     inside = by_bytes(run, layout, IFLA_LINKINFO, decoder.details)
-    return Constant(own) if isinstance(inside, Constant) else [own + details["unknown"] for details in inside]
+    return Constant(own) if inside is NONE else inside.map(lambda details: own + details["unknown"])
 
 
 def _xdp_of(raw: bytes) -> tuple[XdpProgram, ...] | None:
@@ -370,7 +344,7 @@ def _xdp_of(raw: bytes) -> tuple[XdpProgram, ...] | None:
     return several or (XdpProgram(_XDP_MODES.get(attached, str(attached)), inside.number(_XDP_PROG_ID)),)
 
 
-def _mappings(_: Decoder, run: Run, layout: Layout) -> Column:
+def _mappings(_: Decoder, run: Run, layout: Layout) -> Values:
     """struct rtnl_link_ifmap as interrupt, base address, start and end of memory, and DMA channel."""
     at = place(run, layout, IFLA_MAP, 28)
     if at is None:
@@ -378,73 +352,94 @@ def _mappings(_: Decoder, run: Run, layout: Layout) -> Column:
     return [(irq, base, start, end, dma) for start, end, base, irq, dma in run.rows(at, "QQQHB")]
 
 
-def _statistics(_: Decoder, run: Run, layout: Layout) -> Column:
+def _statistics(_: Decoder, run: Run, layout: Layout) -> Values:
     at = place(run, layout, IFLA_STATS64, 8 * 23)
     if at is None:
         return NONE
-    # Kernels add counters at the end.
-    from ...records import LinkStatistics
-
-    ends = range(at + 8, at + layout[IFLA_STATS64][1] + 1, 8)
-    places = {field: end - 8 for field, end in zip(LinkStatistics._fields, ends, strict=False)}
-
-    def make(field: str) -> Column:
-        return run.u64(places[field]) if field in places else NONE
-
-    return Nested(StatisticsBatch(run.count, make))
+    return Nested(_STATISTICS.batch(run.count, run, at, at + layout[IFLA_STATS64][1]))
 
 
-_COLUMNS: dict[str, Callable[[Decoder, Run, Layout], Column]] = {
-    "identity": lambda _, run, layout: run.u32(_INDEX),
-    "index": lambda _, run, layout: run.u32(_INDEX),
-    "name": _texts(IFLA_IFNAME),
-    "kind": _detail("kind"),
-    "state": _states,
-    "flags": lambda decoder, run, layout: list(map(decoder.flags.__getitem__, run.words(_FLAGS_AT))),
-    "flag_bits": lambda _, run, layout: run.u32(_FLAGS_AT),
-    "mtu": _numbers(IFLA_MTU),
-    "master": _master,
-    "parent": _parents,
-    "parent_index": _parent_indexes,
-    "parent_nsid": _numbers(IFLA_LINK_NETNSID),
-    "address": _addresses(IFLA_ADDRESS),
-    "broadcast": _addresses(IFLA_BROADCAST),
-    "permanent_address": _addresses(IFLA_PERM_ADDRESS),
-    "type": lambda _, run, layout: [_TYPES.get(number, str(number)) for number in run.u16(_TYPE)],
-    "type_number": lambda _, run, layout: run.u16(_TYPE),
-    "queue_discipline": _texts(IFLA_QDISC),
-    "queue_length": _numbers(IFLA_TXQLEN),
-    "group": _groups,
-    "alternative_names": _alternative_names,
-    "alias": _texts(IFLA_IFALIAS),
-    "carrier": _carriers,
-    "carrier_changes": _numbers(IFLA_CARRIER_CHANGES),
-    "carrier_up_count": _numbers(IFLA_CARRIER_UP_COUNT),
-    "carrier_down_count": _numbers(IFLA_CARRIER_DOWN_COUNT),
-    "promiscuity": _numbers(IFLA_PROMISCUITY),
-    "allmulti": _numbers(IFLA_ALLMULTI),
-    "min_mtu": _numbers(IFLA_MIN_MTU),
-    "max_mtu": _numbers(IFLA_MAX_MTU),
-    "tx_queues": _numbers(IFLA_NUM_TX_QUEUES),
-    "rx_queues": _numbers(IFLA_NUM_RX_QUEUES),
-    "gso_max_size": _numbers(IFLA_GSO_MAX_SIZE),
-    "gso_max_segs": _numbers(IFLA_GSO_MAX_SEGS),
-    "port_kind": _detail("port_kind"),
-    "vlan_id": _detail("vlan_id"),
-    "vni": _detail("vni"),
-    "mode": _detail("mode"),
-    "bridge": _kind_detail("bridge"),
-    "bridge_port": _kind_detail("bridge_port"),
-    "vxlan": _kind_detail("vxlan"),
-    "tun": _kind_detail("tun"),
-    "macvlan": _kind_detail("macvlan"),
-    "parent_device": _texts(IFLA_PARENT_DEV_NAME),
-    "parent_bus": _texts(IFLA_PARENT_DEV_BUS_NAME),
-    "gro_max_size": _numbers(IFLA_GRO_MAX_SIZE),
-    "tso_max_size": _numbers(IFLA_TSO_MAX_SIZE),
-    "tso_max_segs": _numbers(IFLA_TSO_MAX_SEGS),
-    "xdp": lambda _, run, layout: by_bytes(run, layout, IFLA_XDP, Made(_xdp_of)),
-    "statistics": _statistics,
-    "mapping": _mappings,
-    "unknown_attributes": _unknown_attributes,
-}
+def _counter(number: int) -> Callable[[Run, int, int], Values]:
+    """A counter of struct rtnl_link_stats64; kernels add some at the end."""
+    return lambda run, at, end: run.u64(at + 8 * number) if at + 8 * number + 8 <= end else NONE
+
+
+_STATISTICS = Schema(
+    "LinkStatistics",
+    {
+        name: _counter(number)
+        for number, name in enumerate(
+            (
+                *("rx_packets", "tx_packets", "rx_bytes", "tx_bytes", "rx_errors", "tx_errors"),
+                *("rx_dropped", "tx_dropped", "multicast", "collisions"),
+                *("rx_length_errors", "rx_over_errors", "rx_crc_errors", "rx_frame_errors"),
+                *("rx_fifo_errors", "rx_missed_errors"),
+                *("tx_aborted_errors", "tx_carrier_errors", "tx_fifo_errors", "tx_heartbeat_errors"),
+                *("tx_window_errors", "rx_compressed", "tx_compressed", "rx_nohandler", "rx_otherhost_dropped"),
+            )
+        )
+    },
+)
+
+
+LINK = Schema(
+    "Link",
+    {
+        "index": lambda _, run, layout: run.u32(_INDEX),
+        "name": _texts(IFLA_IFNAME),
+        "kind": _detail("kind"),
+        "state": _states,
+        "flags": lambda decoder, run, layout: list(map(decoder.flags.__getitem__, run.words(_FLAGS_AT))),
+        "mtu": _numbers(IFLA_MTU),
+        "master": _master,
+        "parent": _parents,
+        "parent_index": _parent_indexes,
+        "address": _addresses(IFLA_ADDRESS),
+        "broadcast": _addresses(IFLA_BROADCAST),
+        "permanent_address": _addresses(IFLA_PERM_ADDRESS),
+        "type": lambda _, run, layout: [_TYPES.get(number, str(number)) for number in run.u16(_TYPE)],
+        "queue_discipline": _texts(IFLA_QDISC),
+        "queue_length": _numbers(IFLA_TXQLEN),
+        "group": _groups,
+        "alternative_names": _alternative_names,
+        "alias": _texts(IFLA_IFALIAS),
+        "carrier": _carriers,
+        "carrier_changes": _numbers(IFLA_CARRIER_CHANGES),
+        "carrier_up_count": _numbers(IFLA_CARRIER_UP_COUNT),
+        "carrier_down_count": _numbers(IFLA_CARRIER_DOWN_COUNT),
+        "promiscuity": _numbers(IFLA_PROMISCUITY),
+        "allmulti": _numbers(IFLA_ALLMULTI),
+        "min_mtu": _numbers(IFLA_MIN_MTU),
+        "max_mtu": _numbers(IFLA_MAX_MTU),
+        "tx_queues": _numbers(IFLA_NUM_TX_QUEUES),
+        "rx_queues": _numbers(IFLA_NUM_RX_QUEUES),
+        "gso_max_size": _numbers(IFLA_GSO_MAX_SIZE),
+        "gso_max_segs": _numbers(IFLA_GSO_MAX_SEGS),
+        "port_kind": _detail("port_kind"),
+        "vlan_id": _detail("vlan_id"),
+        "vni": _detail("vni"),
+        "mode": _detail("mode"),
+        "bridge": _kind_detail("bridge"),
+        "bridge_port": _kind_detail("bridge_port"),
+        "vxlan": _kind_detail("vxlan"),
+        "tun": _kind_detail("tun"),
+        "macvlan": _kind_detail("macvlan"),
+        "parent_device": _texts(IFLA_PARENT_DEV_NAME),
+        "parent_bus": _texts(IFLA_PARENT_DEV_BUS_NAME),
+        "gro_max_size": _numbers(IFLA_GRO_MAX_SIZE),
+        "tso_max_size": _numbers(IFLA_TSO_MAX_SIZE),
+        "tso_max_segs": _numbers(IFLA_TSO_MAX_SEGS),
+        "xdp": lambda _, run, layout: by_bytes(run, layout, IFLA_XDP, Made(_xdp_of)),
+        "statistics": _statistics,
+        "unknown_attributes": _unknown_attributes,
+        **dict.fromkeys(("parent_namespace", "rates", "netns"), NONE),  # unless joined
+    },
+    extra={
+        "identity": lambda _, run, layout: run.u32(_INDEX),
+        "flag_bits": lambda _, run, layout: run.u32(_FLAGS_AT),
+        "parent_nsid": _numbers(IFLA_LINK_NETNSID),
+        "type_number": lambda _, run, layout: run.u16(_TYPE),
+        "mapping": _mappings,
+    },
+)
+"""The columns of links; ``parent_nsid`` is the number of the parent's network namespace in this one."""

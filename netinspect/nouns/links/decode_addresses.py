@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from struct import Struct, pack, unpack_from
 
-from ...engine.columns import Batch
 from ...engine.netlink.attributes import ADDRESS, ANY, NUMBER, Shape
 from ...engine.netlink.messages import NLM_F_DUMP, malformed, message
 from ...engine.rtnetlink import AF_INET6, FAMILIES, Message, in_order
+from ...engine.schema import Schema
 from ...records import Address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ...engine.columns import Batch
     from ...engine.netlink.messages import Run
     from ...engine.rtnetlink import Names
 
@@ -61,25 +62,20 @@ def request(family: int, *, interface: int = 0) -> bytes:
     return message(RTM_GETADDR, NLM_F_DUMP, pack("=BBBBI", family, 0, 0, 0, interface))
 
 
-class AddressBatch(Batch):
-    """Addresses as columns."""
-
-    __slots__ = ()
-    record = "Address"
+_ADDRESS = Schema.of_fields("Address", extra=("identity", "interface_index"))
 
 
-def batch(runs: Sequence[Run], names: Names) -> AddressBatch | None:
+def batch(runs: Sequence[Run], names: Names) -> Batch | None:
     """The addresses of one received buffer, in order. Raises NetlinkError where messages are malformed."""
     messages = list(in_order(runs, RTM_NEWADDR, _BODY, _SHAPE))
     if not messages:
         return None
-    found = AddressBatch.from_records([_address(single, names) for single in messages])
     # Lifetimes change while a dump is made anew.
     identities = [hash((single.body, single.attributes.raw(IFA_ADDRESS))) for single in messages]
     indices = [unpack_from("=I", single.body, 4)[0] for single in messages]
-    made = found.joined({"identity": lambda _: identities, "interface_index": lambda _: indices})
-    assert isinstance(made, AddressBatch)
-    return made
+    return _ADDRESS.rows(
+        [_address(single, names) for single in messages], {"identity": identities, "interface_index": indices}
+    )
 
 
 def _address(single: Message, names: Names) -> Address:

@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from ...engine.columns import Batch, Column
+    from ...engine.columns import Batch, Values
 
 OPERATION = "listing links"
 
@@ -116,7 +116,7 @@ class _Namespaces:
         self._place = place
         self._found: dict[int, str] = {}
 
-    def names(self, batch: Batch) -> Column:
+    def names(self, batch: Batch) -> Values:
         """The names of the namespaces of the parents."""
         numbers = batch.column("parent_nsid")
         if numbers is NONE:

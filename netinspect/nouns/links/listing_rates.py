@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Any
 
-    from ...engine.columns import Batch, Column
+    from ...engine.columns import Batch, Values
     from ...engine.places import Place
     from ...records import LinkRates, LinkStatistics
 
@@ -48,7 +48,7 @@ def _reading(batch: Batch) -> Reading:
     }
 
 
-def _rates(batch: Batch, before: Reading) -> Column:
+def _rates(batch: Batch, before: Reading) -> Values:
     now = _reading(batch)
     keys = zip(batch.values("netns"), batch.values("index"), strict=True)
     return [rates_between(before[key], now[key]) if key in before and key in now else None for key in keys]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ...engine.columns import Nested
 from ...engine.table import Column
 from ...engine.text import unknown_text
 
@@ -87,9 +86,9 @@ def rate_columns() -> list[Column]:
 
 def _nested_column(title: str, nested: str, field: str, show: Callable[[Any], str]) -> Column:
     def texts(batch: Batch) -> Iterable[str]:
-        column = batch.column(nested)
-        if isinstance(column, Nested):
-            return map(show, column.batch.values(field))
+        records = batch.column(nested).nested
+        if records is not None:
+            return map(show, records.values(field))
         return _map(batch, nested, lambda record: show(getattr(record, field)))
 
     return Column(title, texts, right=True)
@@ -98,9 +97,9 @@ def _nested_column(title: str, nested: str, field: str, show: Callable[[Any], st
 def _breakdowns(batch: Batch) -> Iterable[str]:
     from ...records import LinkStatistics
 
-    column = batch.column("statistics")
+    records = batch.column("statistics").nested
     kinds = [field for field in LinkStatistics._fields if field not in _SUMS]
-    if isinstance(column, Nested) and not any(any(column.batch.values(field)) for field in kinds):
+    if records is not None and not any(any(records.values(field)) for field in kinds):
         return ["-"] * batch.count
     return _map(batch, "statistics", _breakdown)
 

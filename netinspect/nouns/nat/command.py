@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from ...engine.options import Command, Group, Option
 from ...engine.output import NAMESPACES, NUMERIC, NumericOptions, OutputOptions, output_group, status_of
+from ...engine.schema import rows_of
 from ...engine.table import Field
 from ...errors import ExitStatus, UsageError
 from ..conntrack.command_options import SELECT, FlowOptions
-from .listing import Listing, TranslationBatch
+from .listing import Listing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -143,11 +144,8 @@ def _show_groups(options: Options, environment: Environment) -> int:
 
         records = outside_addresses(listing.batches(), port_ranges(places))
         titles, order = _OUTSIDE, "-percent"
-    from ..conntrack.command_summaries import batch_type
-
     output = options.output
     output.sort = output.sort or [order]
-    kind = batch_type(output.record)
 
     def columns() -> list[Column]:
         if output.columns is not None:
@@ -156,7 +154,7 @@ def _show_groups(options: Options, environment: Environment) -> int:
         return [Field(title, field, _text, number=field not in _TEXTS) for field, title in {**apart, **titles}.items()]
 
     writer = output.writer(options.fields, columns, environment)
-    for batch in output.sorted([kind.from_records(records)] if records else [], kind):
+    for batch in output.sorted([rows_of(records)] if records else []):
         writer.add(batch)
     writer.end()
     return status_of(listing, environment)
@@ -210,7 +208,7 @@ class _View:
             from .listing_state import with_owners
 
             batches = with_owners(batches, listing, places)
-        batches = output.sorted(batches, TranslationBatch)
+        batches = output.sorted(batches)
         fields = () if output.format == "table" else options.fields
         output.write(batches, fields, self._columns, self._environment, hosts=self._hosts, host_fields=_ENDS)
         return status_of(listing, self._environment)

@@ -108,13 +108,12 @@ def _of_flow(situation: Situation, text: str) -> list[Finding]:
 def _write(findings: Sequence[Finding], options: Options, environment: Environment) -> None:
     output = options.output
     if output.format != "table" or output.columns is not None or output.sort:
+        from ...engine.schema import rows_of
         from ...engine.table import Field
-        from ..conntrack.command_summaries import batch_type
 
-        kind = batch_type("Finding")
         fields = options.fields if output.columns is None else output.columns
         writer = output.writer(fields, lambda: [Field(field, field, _cell) for field in fields], environment)
-        for batch in output.sorted([kind.from_records(findings)] if findings else [], kind):
+        for batch in output.sorted([rows_of(findings)] if findings else []):
             writer.add(batch)
         writer.end()
         return

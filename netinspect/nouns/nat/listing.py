@@ -5,18 +5,20 @@ from __future__ import annotations
 from _operator import ne, or_
 from _socket import inet_pton
 
-from ...engine.columns import NONE, Batch, Constant
+from ...engine.columns import NONE, Constant
 from ...engine.listing import BaseListing
 from ...engine.netlink.transport import NETLINK_ROUTE, Dump
 from ...engine.places import Place
+from ...engine.schema import Schema
 from ..conntrack import listing as flows
+from ..conntrack.decode import FLOW
 from ..links import decode_address as address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from ...engine.columns import Column
+    from ...engine.columns import Batch, Column, Values
     from ..conntrack.filter import FlowFilter
 
 SOURCE, DESTINATION = 1, 2
@@ -41,17 +43,6 @@ _NOT_GLOBAL = (
     ("fe80::", 10),
 )
 """RFC 1918, RFC 6598, RFC 3927, RFC 4193, RFC 4291."""
-
-
-class TranslationBatch(Batch):
-    """Translated flows as columns.
-
-    Beside the record's fields: ``translated``, the bits SOURCE and DESTINATION, and the entry's own fields with
-    ``flow_`` before them.
-    """
-
-    __slots__ = ()
-    record = "Translation"
 
 
 class Listing(BaseListing):
@@ -134,7 +125,7 @@ def local_addresses(place: Place) -> list[str]:
     return [text for _, text, _ in address.addresses(dump)]
 
 
-def translations(batch: Batch, kinds: Kinds) -> Iterator[TranslationBatch]:
+def translations(batch: Batch, kinds: Kinds) -> Iterator[Batch]:
     """The translated flows of a batch of entries: those whose source, destination or both are."""
     source = _differ(batch, "source", "reply_destination")
     destination = _differ(batch, "destination", "reply_source")
@@ -144,7 +135,8 @@ def translations(batch: Batch, kinds: Kinds) -> Iterator[TranslationBatch]:
     codes = [first + 2 * second for first, second in zip(source, destination, strict=True)]
     for translated in _ENDS:
         if translated in codes:
-            yield _batch(batch.select([code == translated for code in codes]), translated, kinds)
+            found = batch.select([code == translated for code in codes])
+            yield TRANSLATION.batch(found.count, found, translated, kinds)
 
 
 def _differ(batch: Batch, one: str, other: str) -> list[bool]:
@@ -153,41 +145,33 @@ def _differ(batch: Batch, one: str, other: str) -> list[bool]:
     return list(map(or_, addresses, ports))
 
 
-def _batch(found: Batch, translated: int, kinds: Kinds) -> TranslationBatch:
-    ends = dict(zip(_NAMES, _ENDS[translated], strict=True))
+def _end(place: int, what: str) -> Callable[[Batch, int, Kinds], Column]:
+    """What is at one of the four ends; where there are no ports, ICMP's identifier is."""
 
-    def make(field: str) -> Column:
-        if field in _SAME:
-            return found.column(field)
-        if field == "kind":
-            return _kinds(found, translated, kinds)
-        if field == "double_nat":
-            return _double(found, ends)
-        if field == "translated":
-            return Constant(translated)
-        name, _, what = field.partition("_")
-        if name == "flow":
-            return found.column(what)
-        if name in ends:
-            return _end(found, ends[name], what)
-        if name in ("sent", "received"):
-            # Of a translated destination the inside end is the one that answers.
-            answers = (name == "sent") == (translated == DESTINATION)
-            return found.column(f"reply_{what}" if answers else what)
-        return Constant(()) if field == "processes" else NONE
+    def make(found: Batch, translated: int, _: Kinds) -> Column:
+        end = _ENDS[translated][place]
+        column = found.column(f"{end}_{what}")
+        if column is not NONE or what != "port":
+            return column
+        return found.column("reply_icmp_id" if end.startswith("reply_") else "icmp_id")
 
-    # Nothing in there may refer to the batch itself: cycles are not collected while a table is being listed.
-    return TranslationBatch(found.count, make)
+    return make
 
 
-def _end(found: Batch, end: str, what: str) -> Column:
-    column = found.column(f"{end}_{what}")
-    if column is not NONE or what != "port":
-        return column
-    return found.column("reply_icmp_id" if end.startswith("reply_") else "icmp_id")
+def _counter(sent: bool, what: str) -> Callable[[Batch, int, Kinds], Column]:
+    """What the inside end sent, or received: of a translated destination that is the one which answers."""
+
+    def make(found: Batch, translated: int, _: Kinds) -> Column:
+        return found.column(f"reply_{what}" if sent == (translated == DESTINATION) else what)
+
+    return make
 
 
-def _kinds(found: Batch, translated: int, kinds: Kinds) -> Column:
+def _same(name: str) -> Callable[[Batch, int, Kinds], Column]:
+    return lambda found, translated, kinds: found.column(name)
+
+
+def _kinds(found: Batch, translated: int, kinds: Kinds) -> Values:
     if translated == SOURCE:
         return list(map(kinds.source, found.values("reply_destination_address")))
     if translated == DESTINATION:
@@ -195,9 +179,36 @@ def _kinds(found: Batch, translated: int, kinds: Kinds) -> Column:
     return Constant("both")
 
 
-def _double(found: Batch, ends: dict[str, str]) -> Column:
+def _double(found: Batch, translated: int, _: Kinds) -> Values:
+    ends = dict(zip(_NAMES, _ENDS[translated], strict=True))
     outside, destination = found.values(f"{ends['outside']}_address"), found.values(f"{ends['destination']}_address")
     return [not is_global(here) and is_global(there) for here, there in zip(outside, destination, strict=True)]
+
+
+TRANSLATION = Schema(
+    "Translation",
+    {
+        **{name: _same(name) for name in _SAME},
+        "kind": _kinds,
+        **{f"{end}_{what}": _end(place, what) for place, end in enumerate(_NAMES) for what in ("address", "port")},
+        "double_nat": _double,
+        **{
+            f"{name}_{what}": _counter(name == "sent", what)
+            for name in ("sent", "received")
+            for what in ("packets", "bytes")
+        },
+        "processes": Constant(()),
+    },
+    extra={
+        "icmp_id": NONE,  # which tables of flows show where there is no port: here the port is it
+        "owners": NONE,  # as a table shows ``processes``, which go with it
+        "translated": lambda found, translated, kinds: Constant(translated),
+        **{f"flow_{name}": _same(name) for name in FLOW.columns},
+    },
+)
+"""The columns of translated flows: ``translated`` has the bits SOURCE and DESTINATION, and the entry's own fields have
+``flow_`` before them.
+"""
 
 
 _known_global: dict[str, bool] = {}

@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from ...engine.columns import Batch, Column
+    from ...engine.columns import Batch, Values
     from .listing import Listing
 
 _OWNED_PROTOCOLS = ("tcp", "udp", "udplite")
@@ -67,7 +67,7 @@ def with_owners(batches: Iterable[Batch], listing: Listing, places: Sequence[Pla
         )
     for batch in batches:
         rows = known[next(iter(batch.values("netns")), None)].of_flows(batch)
-        columns: dict[str, Column] = {
+        columns: dict[str, Values] = {
             "processes": [tuple(processes) for processes, _ in rows],
             "owners": [text or "-" for _, text in rows],
         }

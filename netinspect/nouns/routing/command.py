@@ -7,7 +7,6 @@ from ...engine.options import Command, Group, Option
 from ...engine.output import NAMESPACES, OutputOptions, output_group, status_of
 from ...engine.table import Column, Field
 from ...errors import ExitStatus, UsageError
-from .decode import RouteBatch
 from .listing import FAMILIES, MAIN_TABLE, Listing, Prefix, Query
 from .names import RoutingNames, numbered
 
@@ -224,7 +223,7 @@ class _View:
                 from .owners import with_sockets
 
                 batches = with_sockets(batches, places)
-            self._write(output.sorted(batches, RouteBatch))
+            self._write(output.sorted(batches))
         return status_of(listing, self._environment)
 
     def _write(self, batches: Iterable[Batch]) -> None:
@@ -287,7 +286,7 @@ def _with_default(batch: Batch) -> Batch:
     """The same routes, the default ones named so."""
     if 0 not in batch.values("destination_length"):
         return batch
-    named = Plain(_DEFAULTS.get(text, text) for text in batch.values("destination"))
+    named = Plain([_DEFAULTS.get(text, text) for text in batch.values("destination")])
     return batch.joined({"destination": lambda _: named})
 
 

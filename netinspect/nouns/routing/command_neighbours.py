@@ -8,8 +8,7 @@ from ...engine.output import NAMESPACES, OutputOptions, output_group
 from ...engine.table import Column, Field
 from ...errors import ExitStatus, UsageError
 from ..sockets.render_details import duration
-from .decode_neighbours import NeighbourBatch
-from .listing_neighbours import Listing, Query, TableBatch, TableListing
+from .listing_neighbours import Listing, Query, TableListing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,9 +85,9 @@ def run(arguments: Sequence[str], environment: Environment) -> int:
         places = output.places(environment)
         if tables:
             listed = TableListing(places)
-            return write_listing(listed, output, fields_of(output), lambda: _tables(output), TableBatch, environment)
+            return write_listing(listed, output, fields_of(output), lambda: _tables(output), environment)
         listing = Listing(query, places)
-        return write_listing(listing, output, fields_of(output), lambda: _columns(output), NeighbourBatch, environment)
+        return write_listing(listing, output, fields_of(output), lambda: _columns(output), environment)
 
     return output.run(once, environment)
 

@@ -7,7 +7,6 @@ from ...engine.options import Command, Group, Option
 from ...engine.output import NAMESPACES, OutputOptions, output_group
 from ...engine.table import Column, Field
 from ...errors import ExitStatus, UsageError
-from .decode_rules import RuleBatch
 from .listing_rules import Listing
 from .render_rules import action_text, selector_text
 
@@ -50,7 +49,7 @@ def run(arguments: Sequence[str], environment: Environment) -> int:
 
     def once() -> int:
         listing = Listing(families, output.places(environment))
-        return write_listing(listing, output, fields_of(output), lambda: _columns(output), RuleBatch, environment)
+        return write_listing(listing, output, fields_of(output), lambda: _columns(output), environment)
 
     return output.run(once, environment)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from struct import pack
 from sys import byteorder
 
-from ...engine.columns import NONE, Batch, Constant, Plain, interleaved
-from ...engine.fields import place
+from ...engine.columns import NONE, Array, Constant, Plain, interleaved
+from ...engine.fields import numbers, place
 from ...engine.netlink.attributes import ADDRESS, ANY, Shape
 from ...engine.netlink.messages import HEADER_SIZE, NLM_F_DUMP, attribute, malformed, message
 from ...engine.rtnetlink import (
@@ -23,13 +23,14 @@ from ...engine.rtnetlink import (
     named,
     slash,
 )
+from ...engine.schema import Schema
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    from ...engine.columns import Column
+    from ...engine.columns import Batch, Column, Values
     from ...engine.netlink.messages import Layout, Run
     from ...engine.rtnetlink import Names
 
@@ -136,16 +137,6 @@ def get_request(
     return message(RTM_GETROUTE, 0, payload)
 
 
-class RouteBatch(Batch):
-    """Routes as columns. Beside the record's fields there are ``table_id``, ``protocol_id``, ``destination_address``,
-    ``destination_bits``, ``destination_upper``, ``destination_length``, and ``identity``, which tells a route from any
-    other.
-    """
-
-    __slots__ = ()
-    record = "Route"
-
-
 class Decoder:
     """Decodes routes. What a table repeats, as next hops and metrics, is decoded once."""
 
@@ -154,7 +145,7 @@ class Decoder:
         self.texts = Texts()
         self._makers: dict[str, Made] = {}
 
-    def batch(self, runs: Sequence[Run]) -> RouteBatch | None:
+    def batch(self, runs: Sequence[Run]) -> Batch | None:
         """The routes of one received buffer, in the kernel's order. Raises NetlinkError where they are malformed."""
         parts: list[tuple[Batch, Sequence[int]]] = []
         for run in runs:
@@ -163,28 +154,19 @@ class Decoder:
             for part, layout in run.by_layout(_BODY, _SHAPE):
                 for family, same in part.by_value(_FAMILY):
                     parts.append((self._part(family, same, layout), same.positions or (0,)))
-        batch = interleaved(parts) if parts else None
-        assert batch is None or isinstance(batch, RouteBatch)
-        return batch
+        return interleaved(parts) if parts else None
 
-    def _part(self, family: int, run: Run, layout: Layout) -> RouteBatch:
-        name = FAMILIES.get(family)
-        if name is None:
+    def _part(self, family: int, run: Run, layout: Layout) -> Batch:
+        if family not in FAMILIES:
             raise malformed(f"a route of address family {family}", run.operation)
+        name = FAMILIES[family]
         size = layout.get(RTA_DST, (0, None))[1]
         if size is not None and (size % 4 if family == AF_MPLS else size * 8 != _BITS[family]):
             raise malformed(f"a destination of {size} bytes in a route of {name}", run.operation)
         longest = max(max(run.u8(_DESTINATION_LENGTH)), max(run.u8(_SOURCE_LENGTH)))
         if longest > _BITS[family]:
             raise malformed(f"a prefix of {longest} bits in a route of {name}", run.operation)
-
-        def make(field: str) -> Column:
-            if field == "family":
-                return Constant(name)
-            maker = _COLUMNS.get(field)
-            return NONE if maker is None else maker(self, run, layout)
-
-        batch = RouteBatch(run.count, make)
+        batch = ROUTE.batch(run.count, self, run, layout)
         for kind, field in _INSIDE.items():
             if kind in layout:
                 batch.column(field)  # what is wrong inside shows now, and not once rows are out
@@ -209,26 +191,26 @@ class Decoder:
         return found
 
 
-def _identities(_: Decoder, run: Run, layout: Layout) -> Column:
+def _identities(_: Decoder, run: Run, layout: Layout) -> Values:
     """A hash of all but counters and clocks, and the little behind them: only what is before tells routes apart."""
     end = layout.get(RTA_CACHEINFO, (run.length, 0))[0]
     return list(map(hash, run.rows(HEADER_SIZE, f"{end - HEADER_SIZE}s")))
 
 
-def _destinations(decoder: Decoder, run: Run, layout: Layout) -> Column:
+def _destinations(decoder: Decoder, run: Run, layout: Layout) -> Values:
     if run.data[_FAMILY] == AF_MPLS:
-        found = by_bytes(run, layout, RTA_DST, decoder.made("labels"))
-        if isinstance(found, Constant):
+        if RTA_DST not in layout:
             return Constant("0")
-        return Plain(["/".join(map(str, stack)) for stack in found])
+        stacks = by_bytes(run, layout, RTA_DST, decoder.made("labels"))
+        return Plain(["/".join(map(str, stack)) for stack in stacks.values(run.count)])
     return decoder.texts.prefixes(run, layout.get(RTA_DST), run.u8(_DESTINATION_LENGTH), run.data[_FAMILY])
 
 
-def _destination_addresses(decoder: Decoder, run: Run, layout: Layout) -> Column:
+def _destination_addresses(decoder: Decoder, run: Run, layout: Layout) -> Values:
     return decoder.texts.networks(run, layout.get(RTA_DST), run.data[_FAMILY])
 
 
-def _destination_bits(_: Decoder, run: Run, layout: Layout) -> Column:
+def _destination_bits(_: Decoder, run: Run, layout: Layout) -> Values:
     if RTA_DST not in layout:
         return Constant(0)
     at, size = layout[RTA_DST]
@@ -240,7 +222,7 @@ def _destination_bits(_: Decoder, run: Run, layout: Layout) -> Column:
     return [int.from_bytes(raw, "big") for (raw,) in run.rows(at, f"{size}s")]
 
 
-def _destination_uppers(decoder: Decoder, run: Run, layout: Layout) -> Column:
+def _destination_uppers(decoder: Decoder, run: Run, layout: Layout) -> Values:
     """The upper 64 bits of IPv6 destinations, all bits of others."""
     at, size = layout.get(RTA_DST, (0, 0))
     if size != 16:
@@ -248,52 +230,46 @@ def _destination_uppers(decoder: Decoder, run: Run, layout: Layout) -> Column:
     return run.be64(at)
 
 
-def _sources(decoder: Decoder, run: Run, layout: Layout) -> Column:
+def _sources(decoder: Decoder, run: Run, layout: Layout) -> Values:
     lengths = run.u8(_SOURCE_LENGTH)
     if RTA_SRC not in layout or not any(lengths):
         # In answers to look-ups the length is zero, and the address whole.
         return decoder.texts.addresses(run, layout.get(RTA_SRC))
     found = decoder.texts.addresses(run, layout[RTA_SRC])
-    values = [found.value] * run.count if isinstance(found, Constant) else found
-    return [address + slash[length] for address, length in zip(values, lengths, strict=True)]
+    pairs = zip(found.values(run.count), lengths, strict=True)
+    return [address + slash[length] for address, length in pairs]
 
 
-def _gateways(decoder: Decoder, run: Run, layout: Layout) -> Column:
+def _gateways(decoder: Decoder, run: Run, layout: Layout) -> Values:
     if RTA_VIA in layout:
         return by_bytes(run, layout, RTA_VIA, decoder.made("via"))
     return decoder.texts.addresses(run, layout.get(RTA_GATEWAY))
 
 
-def _interfaces(decoder: Decoder, run: Run, layout: Layout, kind: int) -> Column:
+def _interfaces(decoder: Decoder, run: Run, layout: Layout, kind: int) -> Values:
     return interfaces(run, place(run, layout, kind, 4), decoder.names.interfaces)
 
 
 def _table_ids(_: Decoder, run: Run, layout: Layout) -> Column:
     at = place(run, layout, RTA_TABLE, 4)
-    if at is None:
-        return list(run.u8(_TABLE))
-    return Constant(run.words(at)[0]) if run.same(at) else run.u32(at)
+    return Array(list(run.u8(_TABLE))) if at is None else numbers(run, at)
 
 
-def _tables(decoder: Decoder, run: Run, layout: Layout) -> Column:
-    found = _table_ids(decoder, run, layout)
-    names = decoder.names.tables
-    return Constant(names[found.value]) if isinstance(found, Constant) else list(map(names.__getitem__, found))
+def _tables(decoder: Decoder, run: Run, layout: Layout) -> Values:
+    return _table_ids(decoder, run, layout).map(decoder.names.tables.__getitem__)
 
 
-def _metrics(_: Decoder, run: Run, layout: Layout) -> Column:
+def _metrics(_: Decoder, run: Run, layout: Layout) -> Values:
     at = place(run, layout, RTA_PRIORITY, 4)
-    if at is None:
-        return Constant(0)
-    return Constant(run.words(at)[0]) if run.same(at) else run.u32(at)
+    return Constant(0) if at is None else numbers(run, at)
 
 
-def _numbers(run: Run, layout: Layout, kind: int) -> Column:
+def _numbers(run: Run, layout: Layout, kind: int) -> Values:
     at = place(run, layout, kind, 4)
     return NONE if at is None else run.u32(at)
 
 
-def _encapsulations(decoder: Decoder, run: Run, layout: Layout) -> Column:
+def _encapsulations(decoder: Decoder, run: Run, layout: Layout) -> Values:
     kind_at = place(run, layout, RTA_ENCAP_TYPE, 2)
     if kind_at is None:
         return NONE
@@ -303,33 +279,33 @@ def _encapsulations(decoder: Decoder, run: Run, layout: Layout) -> Column:
     return [made[kind, raw] for (kind,), raw in zip(run.rows(kind_at, "H"), raws, strict=True)]
 
 
-def _flags(decoder: Decoder, run: Run) -> Column:
+def _flags(decoder: Decoder, run: Run) -> Values:
     if run.same(_FLAGS):
         word = run.words(_FLAGS)[0]
         return Constant(decoder.made("flags")[word] if word else ())
     return list(map(decoder.made("flags").__getitem__, run.words(_FLAGS)))
 
 
-def _preferences(run: Run, layout: Layout) -> Column:
+def _preferences(run: Run, layout: Layout) -> Values:
     at = place(run, layout, RTA_PREF, 1)
     return NONE if at is None else named(run.u8(at), _PREFERENCES)
 
 
-def _expiries(run: Run, layout: Layout) -> Column:
+def _expiries(run: Run, layout: Layout) -> Values:
     at = place(run, layout, RTA_CACHEINFO, 16)
     if at is None or (run.same(at + 8) and run.words(at + 8)[0] == 0):
         return NONE
     return [ticks / _TICKS if ticks else None for ticks in run.unpack(at + 8, "i")]
 
 
-def _errors(run: Run, layout: Layout) -> Column:
+def _errors(run: Run, layout: Layout) -> Values:
     at = place(run, layout, RTA_CACHEINFO, 16)
     if at is None or (run.same(at + 12) and run.words(at + 12)[0] == 0):
         return NONE
     return [abs(error) if error else None for error in run.unpack(at + 12, "i")]
 
 
-def _path_mtus(decoder: Decoder, run: Run, layout: Layout) -> Column:
+def _path_mtus(decoder: Decoder, run: Run, layout: Layout) -> Values:
     if not run.words(_FLAGS)[0] & RTM_F_CLONED or RTA_METRICS not in layout:
         return NONE
     at, size = layout[RTA_METRICS]
@@ -337,50 +313,59 @@ def _path_mtus(decoder: Decoder, run: Run, layout: Layout) -> Column:
     return [made[raw].mtu for (raw,) in run.rows(at, f"{size}s")]
 
 
-def _booleans(run: Run, layout: Layout, kind: int) -> Column:
+def _booleans(run: Run, layout: Layout, kind: int) -> Values:
     at = place(run, layout, kind, 1)
     return NONE if at is None else list(map(bool, run.u8(at)))
 
 
-_COLUMNS: dict[str, Callable[[Decoder, Run, Layout], Column]] = {
-    "identity": _identities,
-    "type": lambda _, run, layout: named(run.u8(_TYPE), ROUTE_TYPES),
-    "destination": _destinations,
-    "destination_address": _destination_addresses,
-    "destination_bits": _destination_bits,
-    "destination_upper": _destination_uppers,
-    "destination_length": lambda _, run, layout: list(run.u8(_DESTINATION_LENGTH)),
-    "gateway": _gateways,
-    "interface": lambda decoder, run, layout: _interfaces(decoder, run, layout, RTA_OIF),
-    "table": _tables,
-    "table_id": _table_ids,
-    "protocol": lambda decoder, run, layout: named(run.u8(_PROTOCOL), decoder.names.protocols),
-    "protocol_id": lambda _, run, layout: list(run.u8(_PROTOCOL)),
-    "scope": lambda decoder, run, layout: named(run.u8(_SCOPE), decoder.names.scopes),
-    "metric": _metrics,
-    "preferred_source": lambda decoder, run, layout: decoder.texts.addresses(run, layout.get(RTA_PREFSRC)),
-    "next_hops": lambda decoder, run, layout: (
-        by_bytes(run, layout, RTA_MULTIPATH, decoder.made("next_hops")) if RTA_MULTIPATH in layout else NONE
-    ),
-    "next_hop_id": lambda _, run, layout: _numbers(run, layout, RTA_NH_ID),
-    "encapsulation": _encapsulations,
-    "metrics": lambda decoder, run, layout: (
-        by_bytes(run, layout, RTA_METRICS, decoder.made("metrics")) if RTA_METRICS in layout else NONE
-    ),
-    "flags": lambda decoder, run, layout: _flags(decoder, run),
-    "source": _sources,
-    "tos": lambda _, run, layout: named(run.u8(_TOS), range(256)),
-    "preference": lambda _, run, layout: _preferences(run, layout),
-    "expires": lambda _, run, layout: _expiries(run, layout),
-    "error": lambda _, run, layout: _errors(run, layout),
-    "realms": lambda _, run, layout: _numbers(run, layout, RTA_FLOW),
-    "new_labels": lambda decoder, run, layout: (
-        by_bytes(run, layout, RTA_NEWDST, decoder.made("labels")) if RTA_NEWDST in layout else NONE
-    ),
-    "ttl_propagate": lambda _, run, layout: _booleans(run, layout, RTA_TTL_PROPAGATE),
-    "input_interface": lambda decoder, run, layout: _interfaces(decoder, run, layout, RTA_IIF),
-    "mark": lambda _, run, layout: _numbers(run, layout, RTA_MARK),
-    "uid": lambda _, run, layout: _numbers(run, layout, RTA_UID),
-    "pmtu": _path_mtus,
-    "unknown_attributes": lambda _, run, layout: Constant(_SHAPE.unknown(layout)),
-}
+ROUTE = Schema(
+    "Route",
+    {
+        "family": lambda _, run, layout: Constant(FAMILIES[run.data[_FAMILY]]),
+        "type": lambda _, run, layout: named(run.u8(_TYPE), ROUTE_TYPES),
+        "destination": _destinations,
+        "gateway": _gateways,
+        "interface": lambda decoder, run, layout: _interfaces(decoder, run, layout, RTA_OIF),
+        "table": _tables,
+        "protocol": lambda decoder, run, layout: named(run.u8(_PROTOCOL), decoder.names.protocols),
+        "scope": lambda decoder, run, layout: named(run.u8(_SCOPE), decoder.names.scopes),
+        "metric": _metrics,
+        "preferred_source": lambda decoder, run, layout: decoder.texts.addresses(run, layout.get(RTA_PREFSRC)),
+        "next_hops": lambda decoder, run, layout: (
+            by_bytes(run, layout, RTA_MULTIPATH, decoder.made("next_hops")) if RTA_MULTIPATH in layout else NONE
+        ),
+        "next_hop_id": lambda _, run, layout: _numbers(run, layout, RTA_NH_ID),
+        "encapsulation": _encapsulations,
+        "metrics": lambda decoder, run, layout: (
+            by_bytes(run, layout, RTA_METRICS, decoder.made("metrics")) if RTA_METRICS in layout else NONE
+        ),
+        "flags": lambda decoder, run, layout: _flags(decoder, run),
+        "source": _sources,
+        "tos": lambda _, run, layout: named(run.u8(_TOS), range(256)),
+        "preference": lambda _, run, layout: _preferences(run, layout),
+        "expires": lambda _, run, layout: _expiries(run, layout),
+        "error": lambda _, run, layout: _errors(run, layout),
+        "realms": lambda _, run, layout: _numbers(run, layout, RTA_FLOW),
+        "new_labels": lambda decoder, run, layout: (
+            by_bytes(run, layout, RTA_NEWDST, decoder.made("labels")) if RTA_NEWDST in layout else NONE
+        ),
+        "ttl_propagate": lambda _, run, layout: _booleans(run, layout, RTA_TTL_PROPAGATE),
+        "input_interface": lambda decoder, run, layout: _interfaces(decoder, run, layout, RTA_IIF),
+        "mark": lambda _, run, layout: _numbers(run, layout, RTA_MARK),
+        "uid": lambda _, run, layout: _numbers(run, layout, RTA_UID),
+        "pmtu": _path_mtus,
+        "unknown_attributes": lambda _, run, layout: Constant(_SHAPE.unknown(layout)),
+        # What other requests tell, and joins:
+        **dict.fromkeys(("next_hop_object", "sockets", "rule", "entry", "netns"), NONE),
+    },
+    extra={
+        "table_id": _table_ids,
+        "protocol_id": lambda _, run, layout: list(run.u8(_PROTOCOL)),
+        "destination_address": _destination_addresses,
+        "destination_bits": _destination_bits,
+        "destination_upper": _destination_uppers,
+        "destination_length": lambda _, run, layout: list(run.u8(_DESTINATION_LENGTH)),
+        "identity": _identities,
+    },
+)
+"""The columns of routes; ``identity`` tells a route from any other."""

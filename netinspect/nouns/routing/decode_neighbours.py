@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from struct import pack
 
-from ...engine.columns import NONE, Batch, Constant, interleaved
+from ...engine.columns import NONE, Constant, interleaved
 from ...engine.fields import place
 from ...engine.netlink.attributes import ANY, Shape
 from ...engine.netlink.messages import HEADER_SIZE, NLM_F_DUMP, attribute, malformed, message
 from ...engine.rtnetlink import FAMILIES, ROUTE_TYPES, Made, Texts, interfaces, named
+from ...engine.schema import Schema
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ...engine.columns import Column
+    from ...engine.columns import Batch, Values
     from ...engine.netlink.messages import Layout, Run
     from ...engine.rtnetlink import Names
 
@@ -61,13 +62,6 @@ def request(family: int, *, interface: int = 0, proxies: bool = False) -> bytes:
     return message(RTM_GETNEIGH, NLM_F_DUMP, payload)
 
 
-class NeighbourBatch(Batch):
-    """Neighbours as columns; beside the record's fields there is ``identity``."""
-
-    __slots__ = ()
-    record = "Neighbour"
-
-
 class Decoder:
     """Decodes neighbours."""
 
@@ -77,7 +71,7 @@ class Decoder:
         self.flags = Made(lambda pair: _flags_of(*pair))
         self.states = Made(lambda bits: STATES.get(bits) or _several(bits))
 
-    def batch(self, runs: Sequence[Run]) -> NeighbourBatch | None:
+    def batch(self, runs: Sequence[Run]) -> Batch | None:
         """The neighbours of one received buffer, in order. Raises NetlinkError where messages are malformed."""
         parts: list[tuple[Batch, Sequence[int]]] = []
         for run in runs:
@@ -86,19 +80,9 @@ class Decoder:
             for part, layout in run.by_layout(_BODY, _SHAPE):
                 for family, same in part.by_value(_FAMILY):
                     if family in FAMILIES:  # others, as DECnet's of old, have no place here
-                        parts.append((self._part(family, same, layout), same.positions or (0,)))
-        found = interleaved(parts) if parts else None
-        assert found is None or isinstance(found, NeighbourBatch)
-        return found
-
-    def _part(self, family: int, run: Run, layout: Layout) -> NeighbourBatch:
-        def make(field: str) -> Column:
-            if field == "family":
-                return Constant(FAMILIES[family])
-            maker = _COLUMNS.get(field)
-            return NONE if maker is None else maker(self, run, layout)
-
-        return NeighbourBatch(run.count, make)
+                        batch = NEIGHBOUR.batch(same.count, self, same, layout)
+                        parts.append((batch, same.positions or (0,)))
+        return interleaved(parts) if parts else None
 
 
 def _several(bits: int) -> str:
@@ -112,7 +96,7 @@ def _flags_of(low: int, more: int) -> tuple[str, ...]:
     return (*found, hex(unknown)) if unknown else tuple(found)
 
 
-def _identities(_: Decoder, run: Run, layout: Layout) -> Column:
+def _identities(_: Decoder, run: Run, layout: Layout) -> Values:
     """A hash of what an entry is told by: interface, address, and whether it is a proxy's."""
     at, size = layout.get(NDA_DST, (HEADER_SIZE, 0))
     proxies = [flags & NTF_PROXY for flags in run.u8(_FLAGS_AT)]
@@ -120,55 +104,60 @@ def _identities(_: Decoder, run: Run, layout: Layout) -> Column:
     return list(map(hash, zip(run.words(_INDEX), addresses, proxies, strict=True)))
 
 
-def _link_addresses(_: Decoder, run: Run, layout: Layout) -> Column:
+def _link_addresses(_: Decoder, run: Run, layout: Layout) -> Values:
     if NDA_LLADDR not in layout:
         return NONE
     at, size = layout[NDA_LLADDR]
     return [raw.hex(":") for (raw,) in run.rows(at, f"{size}s")]
 
 
-def _flags(decoder: Decoder, run: Run, layout: Layout) -> Column:
+def _flags(decoder: Decoder, run: Run, layout: Layout) -> Values:
     at = place(run, layout, NDA_FLAGS_EXT, 4)
     more = [0] * run.count if at is None else run.u32(at)
     return [decoder.flags[pair] for pair in zip(run.u8(_FLAGS_AT), more, strict=True)]
 
 
-def _ages(number: int) -> Callable[[Decoder, Run, Layout], Column]:
+def _ages(number: int) -> Callable[[Decoder, Run, Layout], Values]:
     """A field of struct nda_cacheinfo that is a time."""
 
-    def column(_: Decoder, run: Run, layout: Layout) -> Column:
+    def column(_: Decoder, run: Run, layout: Layout) -> Values:
         at = place(run, layout, NDA_CACHEINFO, 16)
         return NONE if at is None else [ticks / _TICKS for ticks in run.words(at + 4 * number)]
 
     return column
 
 
-def _numbers(kind: int, offset: int = 0) -> Callable[[Decoder, Run, Layout], Column]:
-    def column(_: Decoder, run: Run, layout: Layout) -> Column:
+def _numbers(kind: int, offset: int = 0) -> Callable[[Decoder, Run, Layout], Values]:
+    def column(_: Decoder, run: Run, layout: Layout) -> Values:
         at = place(run, layout, kind, offset + 4)
         return NONE if at is None else run.u32(at + offset)
 
     return column
 
 
-def _protocols(decoder: Decoder, run: Run, layout: Layout) -> Column:
+def _protocols(decoder: Decoder, run: Run, layout: Layout) -> Values:
     at = place(run, layout, NDA_PROTOCOL, 1)
     return NONE if at is None else named(run.u8(at), decoder.names.protocols)
 
 
-_COLUMNS: dict[str, Callable[[Decoder, Run, Layout], Column]] = {
-    "identity": _identities,
-    "address": lambda decoder, run, layout: decoder.texts.addresses(run, layout.get(NDA_DST)),
-    "interface": lambda decoder, run, layout: interfaces(run, _INDEX, decoder.names.interfaces),
-    "link_address": _link_addresses,
-    "state": lambda decoder, run, layout: list(map(decoder.states.__getitem__, run.u16(_STATE))),
-    "flags": _flags,
-    "type": lambda _, run, layout: named(run.u8(_TYPE), ROUTE_TYPES),
-    "confirmed": _ages(0),
-    "used": _ages(1),
-    "updated": _ages(2),
-    "references": _numbers(NDA_CACHEINFO, 12),
-    "probes": _numbers(NDA_PROBES),
-    "protocol": _protocols,
-    "unknown_attributes": lambda _, run, layout: Constant(_SHAPE.unknown(layout)),
-}
+NEIGHBOUR = Schema(
+    "Neighbour",
+    {
+        "family": lambda _, run, layout: Constant(FAMILIES[run.data[_FAMILY]]),
+        "address": lambda decoder, run, layout: decoder.texts.addresses(run, layout.get(NDA_DST)),
+        "interface": lambda decoder, run, layout: interfaces(run, _INDEX, decoder.names.interfaces),
+        "link_address": _link_addresses,
+        "state": lambda decoder, run, layout: list(map(decoder.states.__getitem__, run.u16(_STATE))),
+        "flags": _flags,
+        "type": lambda _, run, layout: named(run.u8(_TYPE), ROUTE_TYPES),
+        "confirmed": _ages(0),
+        "used": _ages(1),
+        "updated": _ages(2),
+        "references": _numbers(NDA_CACHEINFO, 12),
+        "probes": _numbers(NDA_PROBES),
+        "protocol": _protocols,
+        "unknown_attributes": lambda _, run, layout: Constant(_SHAPE.unknown(layout)),
+        "netns": NONE,
+    },
+    extra={"identity": _identities},
+)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from struct import Struct, pack, unpack
 
-from ...engine.columns import Batch
 from ...engine.fields import bit_names
 from ...engine.netlink.attributes import ADDRESS, ANY, NUMBER, Shape
 from ...engine.netlink.messages import NLM_F_DUMP, malformed, message
 from ...engine.rtnetlink import AF_INET, FAMILIES, Message, address_text, in_order
+from ...engine.schema import Schema
 from ...records import Rule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ...engine.columns import Batch
     from ...engine.netlink.messages import Run
     from ...engine.rtnetlink import Names
 
@@ -55,23 +56,15 @@ def request(family: int) -> bytes:
     return message(RTM_GETRULE, NLM_F_DUMP, pack("=BBBBBBBBI", family, 0, 0, 0, 0, 0, 0, 0, 0))
 
 
-class RuleBatch(Batch):
-    """Rules as columns."""
-
-    __slots__ = ()
-    record = "Rule"
+RULE = Schema.of_fields("Rule", extra=("identity",))
 
 
-def batch(runs: Sequence[Run], names: Names) -> RuleBatch | None:
+def batch(runs: Sequence[Run], names: Names) -> Batch | None:
     """The rules of one received buffer, in order. Raises MalformedError where messages are malformed."""
     messages = list(in_order(runs, RTM_NEWRULE, _BODY, _SHAPE))
     if not messages:
         return None
-    found = RuleBatch.from_records([_rule(single, names) for single in messages])
-    identities = [single.identity for single in messages]
-    made = found.joined({"identity": lambda _: identities})
-    assert isinstance(made, RuleBatch)
-    return made
+    return RULE.rows([_rule(single, names) for single in messages], {"identity": [one.identity for one in messages]})
 
 
 def _rule(single: Message, names: Names) -> Rule:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from _functools import partial
 from errno import EAFNOSUPPORT, EINVAL, ENODEV, ENOENT, EOPNOTSUPP
 
-from ...engine.columns import NONE, Constant
+from ...engine.columns import NONE
 from ...engine.dumps import whole_table
 from ...engine.listing import BaseListing
 from ...engine.netlink.changes import Changes
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
-    from ...engine.columns import Batch, Column
+    from ...engine.columns import Batch, Values
     from ...engine.netlink.messages import Run
     from ...records import NextHopObject
 
@@ -55,7 +55,7 @@ class Prefix:
     def chosen(self, batch: Batch) -> Batch:
         """The routes of a batch to those destinations."""
         family = batch.column("family")
-        if self.family is not None and isinstance(family, Constant) and family.value != self.family:
+        if self.family is not None and family.constant and family.value != self.family:
             return batch.take(())
         uppers = batch.values("destination_upper")
         if self.mode != "root":
@@ -243,9 +243,9 @@ class Listing(BaseListing):
 
 def _equal(batch: Batch, field: str, value: Any) -> Batch:
     column = batch.column(field)
-    if isinstance(column, Constant):
-        return batch if column.value == value else batch.select([False] * batch.count)
-    return batch.select([item == value for item in column])
+    if column.is_all(value):
+        return batch
+    return batch.select([item == value for item in column.values(batch.count)])
 
 
 def names_of(place: Place) -> Names:
@@ -295,12 +295,12 @@ class NextHopObjects:
             self._found = {found.id: found for found in nexthop.objects(dump, self._names)}
         return self._found.get(number)
 
-    def _objects(self, batch: Batch) -> Column:
+    def _objects(self, batch: Batch) -> Values:
         return [None if number is None else self[number] for number in batch.values("next_hop_id")]
 
-    def _filled(self, field: str, batch: Batch) -> Column:
+    def _filled(self, field: str, batch: Batch) -> Values:
         column = batch.column(field)
-        if not isinstance(column, Constant) and None not in column:
+        if not column.constant and None not in column:
             return column
         return [
             getattr(self[number], field, None) if value is None and hops is None and number is not None else value
@@ -309,7 +309,7 @@ class NextHopObjects:
             )
         ]
 
-    def _hops(self, batch: Batch) -> Column:
+    def _hops(self, batch: Batch) -> Values:
         return [
             self._members(number) if hops is None and number is not None else hops
             for hops, number in zip(batch.values("next_hops"), batch.values("next_hop_id"), strict=True)

@@ -10,6 +10,7 @@ from ...engine.listing import BaseListing
 from ...engine.netlink.transport import NETLINK_ROUTE, Dump
 from ...engine.places import Place
 from ...engine.rtnetlink import FAMILY_NUMBERS
+from ...engine.schema import rows_of
 from ...errors import NetlinkError, UsageError
 from . import decode_neighbour_tables as neighbour_tables
 from . import decode_neighbours as neighbour
@@ -96,13 +97,6 @@ class Listing(BaseListing):
         return whole_table(operation, dump, decoder.batch, self.problems.append)
 
 
-class TableBatch(Batch):
-    """Tables of neighbours as columns."""
-
-    __slots__ = ()
-    record = "NeighbourTable"
-
-
 class TableListing(BaseListing):
     """The tables of neighbours themselves."""
 
@@ -122,4 +116,4 @@ class TableListing(BaseListing):
                 used = round(100 * numbers.get("entries", 0) / limit, 1) if limit else 0.0
                 found[name] = NeighbourTable(name=name, used=used, **numbers)
         if found:
-            yield TableBatch.from_records(list(found.values()))
+            yield rows_of(list(found.values()))

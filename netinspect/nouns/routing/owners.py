@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from typing import Any
 
-    from ...engine.columns import Batch, Column
+    from ...engine.columns import Batch, Values
     from ...engine.places import Place
     from ...records import AffectedSocket
 
@@ -24,7 +24,7 @@ def with_sockets(exceptions: Iterable[Batch], places: Sequence[Place]) -> Iterat
     if wanted:
         _collect(found, places)
 
-    def sockets(batch: Batch) -> Column:
+    def sockets(batch: Batch) -> Values:
         return [tuple(found[key]) for key in _keys(batch)]
 
     for batch in batches:

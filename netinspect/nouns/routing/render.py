@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...engine.columns import NONE, Constant
+from ...engine.columns import NONE
 from ...engine.rows import Texts
 from ...engine.table import Column
 from ...engine.text import unknown_text
@@ -145,14 +145,14 @@ class Details(Column):
         if made is None:
             made = self._made[fields] = Texts(lambda values: details_text(dict(zip(fields, values, strict=True))))
         columns = list(map(batch.column, fields))
-        constants = tuple(column.value for column in columns if isinstance(column, Constant))
+        constants = tuple(column.value for column in columns if column.constant)
         if len(constants) == len(columns):
             return [made[constants]] * batch.count
         return map(made.__getitem__, zip(*map(batch.values, fields), strict=True))
 
 
 def _says_something(column: Any) -> bool:
-    return column is not NONE and not (isinstance(column, Constant) and column.value == ())
+    return column is not NONE and not column.is_all(())
 
 
 def details_text(route: dict[str, Any]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ...engine.columns import Batch
 from ...engine.options import Command, Group, Option
 from ...engine.output import FORMATS, NAMESPACES, NUMERIC, NumericOptions, OutputOptions, output_group, status_of
 from ...engine.places import Place
@@ -281,7 +280,7 @@ class _View:
 
             write_counts(counts(batches), SocketCount, output, self._environment)
         else:
-            batches = output.sorted(batches, Batch, [field for field in _ENDPOINTS if field in options.fields])
+            batches = output.sorted(batches, [field for field in _ENDPOINTS if field in options.fields])
             output.write(
                 batches, options.fields, self._columns, self._environment, hosts=self._hosts, modules=_DECODERS
             )

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from sys import byteorder
 
-from ...engine.columns import NONE, Batch, Constant, Nested
+from ...engine.columns import NONE, Array, Column, Constant, Nested
 from ...engine.fields import numbers, place
 from ...engine.netlink.messages import HEADER_SIZE, malformed
+from ...engine.schema import Schema
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ...engine.columns import Column
     from ...engine.netlink.arrays import array
     from ...engine.netlink.messages import Layout, Run
 
@@ -73,7 +73,7 @@ def interfaces(indices: Sequence[int], name: Callable[[int], str]) -> Column:
     """Names for a column of interface indices, 0 meaning none."""
     if not any(indices):
         return NONE
-    return [name(index) if index else None for index in indices]
+    return Array([name(index) if index else None for index in indices])
 
 
 def attribute_interfaces(run: Run, layout: Layout, kind: int, name: Callable[[int], str]) -> Column:
@@ -85,36 +85,58 @@ def attribute_interfaces(run: Run, layout: Layout, kind: int, name: Callable[[in
 def shutdowns(run: Run, layout: Layout, kind: int) -> Column:
     """Which directions are shut down, from an attribute of one byte (net/sock.h: RCV_SHUTDOWN, SEND_SHUTDOWN)."""
     at = place(run, layout, kind, 1)
-    return NONE if at is None else [SHUTDOWNS[bits & 3] for bits in run.u8(at)]
+    return NONE if at is None else Array([SHUTDOWNS[bits & 3] for bits in run.u8(at)])
 
 
-class MemoryBatch(Batch):
-    """The columns of Memory."""
+def _figure(number: int) -> Callable[[Run, int, int], Column]:
+    offset = 4 * number
+    return lambda run, at, size: numbers(run, at + offset) if offset + 4 <= size else Constant(0)
 
-    record = "Memory"
 
-
-_MEMORY_PLACES = {
-    name: 4 * number
-    for number, name in enumerate(
-        (
-            *("receive_allocated", "receive_buffer", "send_allocated", "send_buffer"),
-            *("forward_allocated", "send_queued", "option", "backlog", "drops"),
+_MEMORY = Schema(
+    "Memory",
+    {
+        name: _figure(number)
+        for number, name in enumerate(
+            (
+                *("receive_allocated", "receive_buffer", "send_allocated", "send_buffer"),
+                *("forward_allocated", "send_queued", "option", "backlog", "drops"),
+            )
         )
-    )
-}
+    },
+)
 """linux/sock_diag.h: SK_MEMINFO_*."""
 
 
 def memory(run: Run, layout: Layout, kind: int) -> Column:
     """SK_MEMINFO_* (linux/sock_diag.h); kernels before 4.6 or so tell fewer than nine figures: the others are 0."""
     at = place(run, layout, kind, 4)
-    if at is None:
-        return NONE
-    size = layout[kind][1]
+    return NONE if at is None else Nested(_MEMORY.batch(run.count, run, at, layout[kind][1]))
 
-    def make(field: str) -> Column:
-        offset = _MEMORY_PLACES[field]
-        return numbers(run, at + offset) if offset + 4 <= size else Constant(0)
 
-    return Nested(MemoryBatch(run.count, make))
+SOCKET = Schema(
+    "Socket",
+    {
+        **dict.fromkeys(
+            (
+                *("protocol", "family", "type", "state", "recv_queue", "send_queue"),
+                *("local_address", "local_port", "remote_address", "remote_port", "interface"),
+                *("uid", "inode", "cookie", "timer", "mark", "cgroup_id", "shutdown", "v6only", "peer_inode"),
+                *("tcp_info", "mptcp_info", "upper_layer_protocol", "options", "groups", "memory", "source"),
+            ),
+            NONE,  # unless the family's decoder makes it
+        ),
+        "unknown_attributes": Constant(()),
+        **dict.fromkeys(("cgroup", "netns", "user", "processes", "owner_reason", "peers"), NONE),  # unless joined
+    },
+    extra=dict.fromkeys(
+        (
+            # What only netstat shows, of TCP and SCTP, and of unix sockets.
+            *("retransmits", "probes", "local_addresses", "remote_addresses", "waiting", "references", "context"),
+            # Owners as ss(8) and netstat(8) write them.
+            *("owners", "peer_owners", "program"),
+        ),
+        NONE,
+    ),
+)
+"""The columns of sockets: each family's decoder makes those that its messages have."""

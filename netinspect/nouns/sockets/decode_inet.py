@@ -5,12 +5,12 @@ from __future__ import annotations
 from sys import byteorder
 
 from ...engine.addresses import IPv4Texts, IPv6Texts
-from ...engine.columns import NONE, Batch, Constant, Plain
+from ...engine.columns import NONE, Constant, Plain
 from ...engine.fields import attribute_u32, figures, numbers, place
 from ...engine.netlink.attributes import ANY, Shape
 from ...engine.netlink.messages import attributes, malformed
 from ...engine.text import text
-from .decode_common import STATES, UNCONNECTED_STATES, cookies, interfaces, memory, shutdowns
+from .decode_common import SOCKET, STATES, UNCONNECTED_STATES, cookies, interfaces, memory, shutdowns
 from .decode_common import identities as cookie_words
 from .request import (
     ADDRESS_FAMILIES,
@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from array import array
     from collections.abc import Callable, Iterator
 
-    from ...engine.columns import Column
+    from ...engine.columns import Batch, Column, Values
     from ...engine.netlink.messages import Layout, Run
+    from ...engine.schema import Schema
 
 CONNECTED_PROTOCOLS = frozenset(("tcp", "mptcp", "sctp", "dccp"))
 
@@ -134,13 +135,14 @@ class Decoder:
         self._states = STATES if protocol in CONNECTED_PROTOCOLS else UNCONNECTED_STATES
         self._protocol = protocol
         self.shape = _SHAPES[protocol]
-        self._constants: dict[int, dict[str, Column]] = {
-            number: {
-                "protocol": Constant(protocol),
-                "family": Constant(name),
-                "type": Constant(PROTOCOLS[protocol][1]),
-                "source": Constant("sock_diag"),
-            }
+        self._schemas: dict[int, Schema] = {
+            number: _INET.made_by(
+                {
+                    "protocol": Constant(protocol),
+                    "family": Constant(name),
+                    "type": Constant(PROTOCOLS[protocol][1]),
+                }
+            )
             for name, number in ADDRESS_FAMILIES.items()
         }
 
@@ -154,20 +156,12 @@ class Decoder:
                 yield batch
 
     def _batch(self, family: int, run: Run, layout: Layout) -> Batch:
-        constants = self._constants.get(family)
-        if constants is None:
+        schema = self._schemas.get(family)
+        if schema is None:
             raise malformed(f"a socket of address family {family}", run.operation)
+        return schema.batch(run.count, self, run, layout)
 
-        def make(field: str) -> Column:
-            constant = constants.get(field)
-            if constant is not None:
-                return constant
-            maker = _MAKERS.get(field)
-            return NONE if maker is None else maker(self, run, layout)
-
-        return Batch(run.count, make)
-
-    def addresses(self, run: Run, offset: int) -> Column:
+    def addresses(self, run: Run, offset: int) -> Values:
         """Address text. An IPv4 socket has its address in the first of the four words."""
         if run.data[_FAMILY] == AF_INET:
             if run.same(offset):
@@ -178,10 +172,10 @@ class Decoder:
             if run.same(offset + 12):
                 return Constant(self._ipv6[first])
             if first.startswith(_MAPPED):
-                return Plain(map("::ffff:".__add__, self._ipv4.column(run.words(offset + 12))))
+                return Plain(["::ffff:" + text for text in self._ipv4.column(run.words(offset + 12)).values(run.count)])
         return self._ipv6.column(run.unpack(offset, "16s"))
 
-    def address_lists(self, run: Run, layout: Layout, kind: int) -> Column:
+    def address_lists(self, run: Run, layout: Layout, kind: int) -> Values:
         """All addresses of one end of an SCTP association or endpoint, the first one too."""
         if kind not in layout:
             return NONE
@@ -196,7 +190,7 @@ class Decoder:
             return self._ipv4[int.from_bytes(data[at + 4 : at + 8], byteorder)]
         return self._ipv6[data[at + 8 : at + 24]]
 
-    def states(self, run: Run, layout: Layout) -> Column:
+    def states(self, run: Run, layout: Layout) -> Values:
         states = self._states
         if self._protocol == "sctp" and INET_DIAG_PEERS in layout:
             states = _SCTP_ASSOCIATION_STATES
@@ -205,10 +199,10 @@ class Decoder:
             return Constant(states[numbers[0]])
         return list(map(states.__getitem__, numbers))
 
-    def interfaces(self, run: Run) -> Column:
+    def interfaces(self, run: Run) -> Values:
         return interfaces(run.words(_INTERFACE), self._interface_name)
 
-    def timers(self, run: Run) -> Column:
+    def timers(self, run: Run) -> Values:
         kinds = run.u8(_TIMER)
         if not any(kinds):
             return NONE
@@ -224,14 +218,14 @@ class Decoder:
             for kind, retransmits, expires in zip(kinds, run.u8(_RETRANSMITS), run.words(_EXPIRES), strict=True)
         ]
 
-    def tcp_info(self, run: Run, layout: Layout) -> Column:
+    def tcp_info(self, run: Run, layout: Layout) -> Values:
         if self._protocol != "tcp" or INET_DIAG_INFO not in layout:
             return NONE
         from .decode_tcp_info import tcp_info
 
         return tcp_info(run, layout, [number == _LISTEN for number in run.u8(_STATE)])
 
-    def mptcp_info(self, run: Run, layout: Layout) -> Column:
+    def mptcp_info(self, run: Run, layout: Layout) -> Values:
         if self._protocol != "mptcp" or INET_DIAG_INFO not in layout:
             return NONE
         from .decode_mptcp_info import mptcp_info_records
@@ -244,23 +238,23 @@ def identities(run: Run) -> array[int]:
     return cookie_words(run, _BODY, _COOKIE)
 
 
-def _v6only(run: Run, layout: Layout) -> Column:
+def _v6only(run: Run, layout: Layout) -> Values:
     at = place(run, layout, INET_DIAG_SKV6ONLY, 1)
     return NONE if at is None else list(map(bool, run.u8(at)))
 
 
-def _counter(run: Run, layout: Layout, offset: int) -> Column:
+def _counter(run: Run, layout: Layout, offset: int) -> Values:
     """One of the first bytes of struct tcp_info, without the rest."""
     at = place(run, layout, INET_DIAG_INFO, 4)
     return NONE if at is None else run.u8(at + offset)
 
 
-def _cgroup_ids(run: Run, layout: Layout) -> Column:
+def _cgroup_ids(run: Run, layout: Layout) -> Values:
     at = place(run, layout, INET_DIAG_CGROUP_ID, 8)
     return NONE if at is None else figures(run, at, "Q")
 
 
-def _upper_layer_protocols(run: Run, layout: Layout) -> Column:
+def _upper_layer_protocols(run: Run, layout: Layout) -> Values:
     """The name in the nested INET_DIAG_ULP_INFO."""
     if INET_DIAG_ULP_INFO not in layout:
         return NONE
@@ -273,7 +267,7 @@ def _upper_layer_protocols(run: Run, layout: Layout) -> Column:
     return names
 
 
-def _options(run: Run, layout: Layout) -> Column:
+def _options(run: Run, layout: Layout) -> Values:
     at = place(run, layout, INET_DIAG_SOCKOPT, 2)
     if at is None:
         return NONE
@@ -288,7 +282,8 @@ def _option_names(raw: bytes) -> tuple[str, ...]:
     return tuple(name for name, on in zip(_OPTIONS, bits, strict=True) if on and name)
 
 
-_MAKERS: dict[str, Callable[[Decoder, Run, Layout], Column]] = {
+_MAKERS: dict[str, Column | Callable[[Decoder, Run, Layout], Values]] = {
+    "source": Constant("sock_diag"),
     "state": lambda decoder, run, layout: decoder.states(run, layout),
     "recv_queue": lambda decoder, run, layout: numbers(run, _RECEIVE_QUEUE),
     "send_queue": lambda decoder, run, layout: numbers(run, _SEND_QUEUE),
@@ -316,3 +311,4 @@ _MAKERS: dict[str, Callable[[Decoder, Run, Layout], Column]] = {
     "unknown_attributes": lambda decoder, run, layout: Constant(decoder.shape.unknown(layout)),
     "memory": lambda decoder, run, layout: memory(run, layout, INET_DIAG_SKMEMINFO),
 }
+_INET = SOCKET.made_by(_MAKERS)

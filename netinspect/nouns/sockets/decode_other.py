@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from struct import calcsize, pack
 
-from ...engine.columns import NONE, Batch, Constant
+from ...engine.columns import NONE, Constant
 from ...engine.fields import attribute_u32, numbers, place
 from ...engine.netlink.attributes import ANY, Shape
 from ...engine.netlink.messages import NLM_F_DUMP, message
 from .decode_common import (
     SHUTDOWNS,
+    SOCKET,
     TYPES,
     UNCONNECTED_STATES,
     attribute_interfaces,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from array import array
     from collections.abc import Callable, Iterator
 
-    from ...engine.columns import Column
+    from ...engine.columns import Batch, Column, Values
     from ...engine.netlink.messages import Layout, Run
 
 AF_NETLINK, AF_PACKET, AF_VSOCK, AF_XDP = 16, 17, 40, 44
@@ -108,11 +109,17 @@ class Decoder:
 
     def __init__(self, family: str, interface_name: Callable[[int], str]) -> None:
         self._family = FAMILIES[family]
-        self._constants: dict[str, Column] = {
-            "protocol": Constant(family),
-            "family": Constant(family),
-            "source": Constant("sock_diag"),
-        }
+        cookie, shape = self._family.cookie, self._family.shape
+        self._schema = SOCKET.made_by(
+            {
+                "protocol": Constant(family),
+                "family": Constant(family),
+                "source": Constant("sock_diag"),
+                "cookie": lambda decoder, run, layout: cookies(run, cookie),
+                "unknown_attributes": lambda decoder, run, layout: Constant(shape.unknown(layout)),
+                **self._family.makers,
+            }
+        )
         self.interface_name = interface_name
         self._seen: set[int] = set()
 
@@ -122,7 +129,7 @@ class Decoder:
         for part, _ in parts:
             expect_family(part, self._family.number)
         for part, layout in parts:
-            batch = self._batch(part, layout)
+            batch = self._schema.batch(part.count, self, part, layout)
             yield self._once(batch) if self._family.twice else batch
 
     def _once(self, batch: Batch) -> Batch:
@@ -136,20 +143,6 @@ class Decoder:
     def identities(self, run: Run) -> array[int]:
         """The low words of the cookies of a run's sockets."""
         return identities(run, self._family.body, self._family.cookie)
-
-    def _batch(self, run: Run, layout: Layout) -> Batch:
-        def make(field: str) -> Column:
-            constant = self._constants.get(field)
-            if constant is not None:
-                return constant
-            if field == "unknown_attributes":
-                return Constant(self._family.shape.unknown(layout))
-            if field == "cookie":
-                return cookies(run, self._family.cookie)
-            maker = self._family.makers.get(field)
-            return NONE if maker is None else maker(self, run, layout)
-
-        return Batch(run.count, make)
 
 
 class _Family:
@@ -167,7 +160,7 @@ class _Family:
         body: int,
         cookie: int,
         shape: Shape,
-        makers: dict[str, Callable[[Decoder, Run, Layout], Column]],
+        makers: dict[str, Column | Callable[[Decoder, Run, Layout], Values]],
         *,
         twice: bool = False,
     ) -> None:
@@ -185,7 +178,7 @@ def request(family: str) -> bytes:
     return FAMILIES[family].request
 
 
-def _types(run: Run) -> Column:
+def _types(run: Run) -> Values:
     return [TYPES.get(number, str(number)) for number in run.u8(17)]
 
 
@@ -197,18 +190,18 @@ def _netlink_protocol(number: int) -> str:
     return _NETLINK_PROTOCOLS[number] if number < len(_NETLINK_PROTOCOLS) else str(number)
 
 
-def _received(run: Run, layout: Layout, kind: int) -> Column:
+def _received(run: Run, layout: Layout, kind: int) -> Values:
     """Bytes waiting to be read: the socket's allocated receive memory, for want of anything better (as ss does)."""
     at = place(run, layout, kind, 4)
     return Constant(0) if at is None else numbers(run, at)
 
 
-def _sent(run: Run, layout: Layout, kind: int) -> Column:
+def _sent(run: Run, layout: Layout, kind: int) -> Values:
     at = place(run, layout, kind, 12)
     return Constant(0) if at is None else numbers(run, at + 8)
 
 
-def _netlink_destinations(run: Run) -> Column:
+def _netlink_destinations(run: Run) -> Values:
     """The port id that a socket is connected to: a new one, which is in no state of netlink's, is not connected."""
     states = run.u8(19)
     if _NETLINK_CONNECTED not in states:
@@ -216,7 +209,7 @@ def _netlink_destinations(run: Run) -> Column:
     return [port if state == _NETLINK_CONNECTED else None for port, state in zip(run.words(24), states, strict=True)]
 
 
-def _netlink_groups(run: Run, layout: Layout) -> Column:
+def _netlink_groups(run: Run, layout: Layout) -> Values:
     """Numbers of groups, from a bit map of words (unsigned long) in which the lowest bit of the first is group 1."""
     if NETLINK_DIAG_GROUPS not in layout:
         return NONE
@@ -233,16 +226,16 @@ def _netlink_groups(run: Run, layout: Layout) -> Column:
     ]
 
 
-def _xdp_queues(run: Run, layout: Layout) -> Column:
+def _xdp_queues(run: Run, layout: Layout) -> Values:
     at = place(run, layout, XDP_DIAG_INFO, 8)
     return NONE if at is None else run.u32(at + 4)
 
 
-def _vsock_addresses(run: Run, offset: int) -> Column:
+def _vsock_addresses(run: Run, offset: int) -> Values:
     return [_VSOCK_ADDRESSES.get(address) or str(address) for address in run.words(offset)]
 
 
-def _vsock_ports(run: Run, offset: int) -> Column:
+def _vsock_ports(run: Run, offset: int) -> Values:
     return [None if port == _VSOCK_ANY_PORT else port for port in run.words(offset)]
 
 
@@ -255,7 +248,7 @@ FAMILIES: dict[str, _Family] = {
         Shape({PACKET_DIAG_INFO: 4, PACKET_DIAG_UID: 4, PACKET_DIAG_MEMINFO: 12}, (1, 2, 3, 4, 7)),
         {
             "type": lambda decoder, run, layout: _types(run),
-            "state": lambda decoder, run, layout: Constant("UNCONNECTED"),
+            "state": Constant("UNCONNECTED"),
             "recv_queue": lambda decoder, run, layout: _received(run, layout, PACKET_DIAG_MEMINFO),
             "send_queue": lambda decoder, run, layout: _sent(run, layout, PACKET_DIAG_MEMINFO),
             "local_address": lambda decoder, run, layout: [
@@ -299,8 +292,8 @@ FAMILIES: dict[str, _Family] = {
         {
             "type": lambda decoder, run, layout: _types(run),
             "state": lambda decoder, run, layout: list(map(UNCONNECTED_STATES.__getitem__, run.u8(18))),
-            "recv_queue": lambda decoder, run, layout: Constant(0),
-            "send_queue": lambda decoder, run, layout: Constant(0),
+            "recv_queue": Constant(0),
+            "send_queue": Constant(0),
             "shutdown": lambda decoder, run, layout: [SHUTDOWNS[bits & 3] for bits in run.u8(19)],
             "local_address": lambda decoder, run, layout: _vsock_addresses(run, 20),
             "local_port": lambda decoder, run, layout: _vsock_ports(run, 24),
@@ -317,7 +310,7 @@ FAMILIES: dict[str, _Family] = {
         Shape({XDP_DIAG_INFO: 8, XDP_DIAG_UID: 4, XDP_DIAG_MEMINFO: 12}, (3, 4, 5, 6, 7, 9)),
         {
             "type": lambda decoder, run, layout: _types(run),
-            "state": lambda decoder, run, layout: Constant("UNCONNECTED"),
+            "state": Constant("UNCONNECTED"),
             "recv_queue": lambda decoder, run, layout: _received(run, layout, XDP_DIAG_MEMINFO),
             "send_queue": lambda decoder, run, layout: _sent(run, layout, XDP_DIAG_MEMINFO),
             "local_port": lambda decoder, run, layout: _xdp_queues(run, layout),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import repeat
 from sys import byteorder
 
-from ...engine.columns import NONE, Batch, Coded, Constant, Nested, converted
+from ...engine.columns import NONE, Array, Coded, Column, Constant, Nested
 from ...engine.fields import GrowingStruct, figures, numbers, place
+from ...engine.schema import Schema
 from ...engine.text import text
 from .decode_common import cookies
 from .request import INET_DIAG_BBRINFO, INET_DIAG_CONG, INET_DIAG_DCTCPINFO, INET_DIAG_INFO, INET_DIAG_VEGASINFO
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any, TypeAlias
 
-    from ...engine.columns import Column
     from ...engine.netlink.messages import Layout, Run
 
     Member: TypeAlias = "tuple[int, str, Callable[[int], Any] | None]"
@@ -102,10 +101,42 @@ _STRUCT = GrowingStruct(
 )
 
 
-class TcpInfoBatch(Batch):
-    """The columns of TcpInfo."""
+class _Source:
+    """The INET_DIAG_INFO of a run's messages."""
 
-    record = "TcpInfo"
+    __slots__ = ("at", "layout", "listening", "places", "run")
+
+    def __init__(self, run: Run, layout: Layout, at: int, listening: Sequence[bool]) -> None:
+        self.run = run
+        self.layout = layout
+        self.at = at
+        self.places = _STRUCT.places(layout[INET_DIAG_INFO][1])
+        self.listening = listening
+
+    def raw(self, member: str) -> Column:
+        """A member of the struct as it is; None where this kernel's ends before it."""
+        if member not in self.places:
+            return NONE
+        offset, code = self.places[member]
+        return figures(self.run, self.at + offset, code)
+
+    def scales(self, shift: int) -> Column:
+        """A window scale: both share a byte, and there are none unless an option says so."""
+        both, options = self.raw("window_scales"), self.raw("options")
+        if both.constant and options.constant:
+            return Constant(both.value >> shift & 15 if options.value & _WINDOW_SCALE else None)
+        members = (self.run.u8(self.at + self.places[name][0]) for name in ("window_scales", "options"))
+        return Array(
+            [scale >> shift & 15 if bits & _WINDOW_SCALE else None for scale, bits in zip(*members, strict=True)]
+        )
+
+    def connected(self, member: str) -> Column:
+        """A member that holds the accept backlog of a listener (net/ipv4/tcp.c), which is in the queues already."""
+        column = self.raw(member)
+        if not any(self.listening):
+            return column
+        pairs = zip(column.values(self.run.count), self.listening, strict=True)
+        return Array([0 if listens else value for value, listens in pairs])
 
 
 def tcp_info(run: Run, layout: Layout, listening: Sequence[bool]) -> Column:
@@ -116,38 +147,7 @@ def tcp_info(run: Run, layout: Layout, listening: Sequence[bool]) -> Column:
     at = place(run, layout, INET_DIAG_INFO, 0)
     if at is None:
         return NONE
-    places = _STRUCT.places(layout[INET_DIAG_INFO][1])
-
-    def raw(name: str) -> Column:
-        if name not in places:
-            return NONE
-        offset, code = places[name]
-        return figures(run, at + offset, code)
-
-    def scales(shift: int) -> Column:
-        both, options = raw("window_scales"), raw("options")
-        if isinstance(both, Constant) and isinstance(options, Constant):
-            return Constant(both.value >> shift & 15 if options.value & _WINDOW_SCALE else None)
-        pairs = zip(*(run.u8(at + places[name][0]) for name in ("window_scales", "options")), strict=True)
-        return [scale >> shift & 15 if bits & _WINDOW_SCALE else None for scale, bits in pairs]
-
-    def make(field: str) -> Column:
-        if field == "congestion_control":
-            return _names(run, layout)
-        if field == "congestion_info":
-            return _congestion_infos(run, layout)
-        if field in _SCALES:
-            return scales(_SCALES[field])
-        source, convert = _CONVERSIONS.get(field, (field, None))
-        column = raw(source)
-        if field in _BACKLOGS and any(listening):
-            values = repeat(column.value) if isinstance(column, Constant) else column
-            return [0 if listens else value for value, listens in zip(values, listening, strict=False)]
-        if convert is None or column is NONE:
-            return column
-        return Constant(convert((column.value,))[0]) if isinstance(column, Constant) else converted(column, convert)
-
-    return Nested(TcpInfoBatch(run.count, make))
+    return Nested(_TCP_INFO.batch(run.count, _Source(run, layout, at, listening)))
 
 
 def lacking(size: int) -> list[str]:
@@ -173,33 +173,20 @@ def _option_names(bits: int) -> tuple[str, ...]:
 
 _OPTION_NAMES = tuple(map(_option_names, range(256)))
 
-_SCALES = {"send_window_scale": _SEND_SCALE, "receive_window_scale": _RECEIVE_SCALE}
 
-_BACKLOGS = ("unacknowledged", "selectively_acknowledged")
-"""Two fields of a listener hold its accept backlog (net/ipv4/tcp.c), which is in the queues already."""
+def _told(member: str) -> Callable[[_Source], Column]:
+    """A member of the struct as it is."""
+    return lambda source: source.raw(member)
 
-_CONVERSIONS: dict[str, tuple[str, Callable[[Sequence[int]], Sequence[Any]]]] = {
-    "congestion_state": ("congestion_state", lambda numbers: [_congestion_state(number) for number in numbers]),
-    "rtt": ("rtt", _milliseconds),
-    "rttvar": ("rttvar", _milliseconds),
-    "receive_rtt": ("receive_rtt", _milliseconds),
-    "min_rtt": ("min_rtt", lambda values: [None if value in _NOT_MEASURED else value / 1000 for value in values]),
-    "retransmission_timeout": ("retransmission_timeout", _milliseconds),
-    "acknowledgment_timeout": ("acknowledgment_timeout", _milliseconds),
-    "slow_start_threshold": (
-        "slow_start_threshold",
-        lambda values: [None if value >= _INFINITE_THRESHOLD else value for value in values],
-    ),
-    "pacing_rate": ("pacing_rate", _unlimited),
-    "max_pacing_rate": ("max_pacing_rate", _unlimited),
-    "options": ("options", lambda numbers: [_OPTION_NAMES[bits] for bits in numbers]),
-    "delivery_rate_app_limited": ("limits", lambda numbers: [bool(bits & _APP_LIMITED) for bits in numbers]),
-    "fastopen_failure": (
-        "limits",
-        lambda numbers: [_FASTOPEN_FAILURES[bits >> _FASTOPEN_FAILURE & 3] for bits in numbers],
-    ),
-}
-"""The fields that are not told as they are: what they are made of, and how."""
+
+def _converted(member: str, convert: Callable[[Sequence[int]], Sequence[Any]]) -> Callable[[_Source], Column]:
+    """What is made of a member of the struct."""
+
+    def make(source: _Source) -> Column:
+        column = source.raw(member)
+        return column if column is NONE else column.convert(convert)
+
+    return make
 
 
 def _names(run: Run, layout: Layout) -> Column:
@@ -217,12 +204,6 @@ def _name(raw: bytes) -> str:
     return text(raw.split(b"\0", 1)[0])
 
 
-class CongestionInfoBatch(Batch):
-    """The columns of CongestionInfo."""
-
-    record = "CongestionInfo"
-
-
 def _congestion_infos(run: Run, layout: Layout) -> Column:
     """What the congestion control adds, for the three that add anything: BBR, DCTCP and Vegas (also Illinois, Yeah)."""
     for kind, size, members in (
@@ -237,21 +218,21 @@ def _congestion_infos(run: Run, layout: Layout) -> Column:
 
 
 def _congestion_columns(run: Run, start: int, members: dict[str, Member]) -> Column:
-    def make(field: str) -> Column:
-        if field not in members:
+    return Nested(_CONGESTION_INFO.batch(run.count, run, start, members))
+
+
+def _member(name: str) -> Callable[[Run, int, dict[str, Member]], Column]:
+    def make(run: Run, start: int, members: dict[str, Member]) -> Column:
+        if name not in members:
             return NONE
-        offset, code, convert = members[field]
+        offset, code, convert = members[name]
         at = start + offset
         if code == _HALVES:
-            return numbers(run, at) if run.same(at + 4) and not run.words(at + 4)[0] else cookies(run, at)
+            return numbers(run, at) if run.same(at + 4) and not run.words(at + 4)[0] else Array(cookies(run, at))
         column = figures(run, at, code)
-        if convert is None:
-            return column
-        if isinstance(column, Constant):
-            return Constant(convert(column.value))
-        return converted(column, lambda numbers: list(map(convert, numbers)))
+        return column if convert is None else column.convert(lambda numbers: list(map(convert, numbers)))
 
-    return Nested(CongestionInfoBatch(run.count, make))
+    return make
 
 
 def _gain(fixed: int) -> float:
@@ -281,3 +262,42 @@ _VEGAS: dict[str, Member] = {
     "min_rtt": (12, "I", None),
 }
 """linux/inet_diag.h: struct tcp_bbr_info, tcp_dctcp_info, tcpvegas_info."""
+
+_CONGESTION_INFO = Schema("CongestionInfo", {name: _member(name) for name in {**_BBR, **_DCTCP, **_VEGAS}})
+
+_TCP_INFO = Schema(
+    "TcpInfo",
+    {
+        **{name: _told(name) for name, _ in _STRUCT.members if name not in ("window_scales", "limits")},
+        "congestion_control": lambda source: _names(source.run, source.layout),
+        "congestion_info": lambda source: _congestion_infos(source.run, source.layout),
+        "congestion_state": _converted(
+            "congestion_state", lambda numbers: [_congestion_state(number) for number in numbers]
+        ),
+        "rtt": _converted("rtt", _milliseconds),
+        "rttvar": _converted("rttvar", _milliseconds),
+        "receive_rtt": _converted("receive_rtt", _milliseconds),
+        "min_rtt": _converted(
+            "min_rtt", lambda values: [None if value in _NOT_MEASURED else value / 1000 for value in values]
+        ),
+        "retransmission_timeout": _converted("retransmission_timeout", _milliseconds),
+        "acknowledgment_timeout": _converted("acknowledgment_timeout", _milliseconds),
+        "slow_start_threshold": _converted(
+            "slow_start_threshold",
+            lambda values: [None if value >= _INFINITE_THRESHOLD else value for value in values],
+        ),
+        "send_window_scale": lambda source: source.scales(_SEND_SCALE),
+        "receive_window_scale": lambda source: source.scales(_RECEIVE_SCALE),
+        "unacknowledged": lambda source: source.connected("unacknowledged"),
+        "selectively_acknowledged": lambda source: source.connected("selectively_acknowledged"),
+        "pacing_rate": _converted("pacing_rate", _unlimited),
+        "max_pacing_rate": _converted("max_pacing_rate", _unlimited),
+        "options": _converted("options", lambda numbers: [_OPTION_NAMES[bits] for bits in numbers]),
+        "delivery_rate_app_limited": _converted(
+            "limits", lambda numbers: [bool(bits & _APP_LIMITED) for bits in numbers]
+        ),
+        "fastopen_failure": _converted(
+            "limits", lambda numbers: [_FASTOPEN_FAILURES[bits >> _FASTOPEN_FAILURE & 3] for bits in numbers]
+        ),
+    },
+)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from struct import pack
 
-from ...engine.columns import NONE, Batch, Constant
+from ...engine.columns import NONE, Constant
 from ...engine.fields import attribute_u32, numbers, place
 from ...engine.netlink.attributes import ANY, Shape
 from ...engine.netlink.messages import NLM_F_DUMP, message
 from ...engine.text import raw, text
-from .decode_common import TYPES, UNCONNECTED_STATES, cookies, expect_family, memory, shutdowns
+from .decode_common import SOCKET, TYPES, UNCONNECTED_STATES, cookies, expect_family, memory, shutdowns
 from .decode_common import identities as cookie_words
 from .request import SOCK_DIAG_BY_FAMILY
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from array import array
     from collections.abc import Callable, Iterator, Mapping
 
-    from ...engine.columns import Column
+    from ...engine.columns import Batch, Column, Values
     from ...engine.netlink.messages import Layout, Run
 
 AF_UNIX = 1
@@ -66,7 +66,7 @@ def decode(run: Run, names: Mapping[int, str]) -> Iterator[Batch]:
     """
     for part, layout in run.by_layout(_BODY, _SHAPE):
         expect_family(part, AF_UNIX)
-        yield Batch(part.count, _maker(part, layout, names))
+        yield _UNIX.batch(part.count, part, layout, names)
 
 
 def identities(run: Run) -> array[int]:
@@ -81,18 +81,9 @@ def names_by_inode(run: Run) -> Iterator[tuple[int, str]]:
             yield from zip(part.u32(_INODE), _names(part, layout), strict=True)
 
 
-def _maker(run: Run, layout: Layout, names: Mapping[int, str]) -> Callable[[str], Column]:
-    def make(field: str) -> Column:
-        if field == "remote_address":
-            at = place(run, layout, UNIX_DIAG_PEER, 4)
-            return NONE if at is None else list(map(names.get, run.words(at)))
-        constant = _CONSTANTS.get(field)
-        if constant is not None:
-            return constant
-        maker = _MAKERS.get(field)
-        return NONE if maker is None else maker(run, layout)
-
-    return make
+def _peer_names(run: Run, layout: Layout, names: Mapping[int, str]) -> Values:
+    at = place(run, layout, UNIX_DIAG_PEER, 4)
+    return NONE if at is None else list(map(names.get, run.words(at)))
 
 
 def _names(run: Run, layout: Layout) -> list[str]:
@@ -128,7 +119,7 @@ def _is_like_abstract(path: str) -> bool:
     return path[:1] == "@"
 
 
-def _waiting(run: Run, layout: Layout) -> Column:
+def _waiting(run: Run, layout: Layout) -> Values:
     """For each listener the inodes of the clients that wait to be accepted, 0 for one that is gone."""
     if UNIX_DIAG_ICONS not in layout:
         return NONE
@@ -136,28 +127,28 @@ def _waiting(run: Run, layout: Layout) -> Column:
     return list(run.rows(at, f"{size // 4}I"))
 
 
-def _queues(run: Run, layout: Layout, offset: int) -> Column:
+def _queues(run: Run, layout: Layout, offset: int) -> Values:
     at = place(run, layout, UNIX_DIAG_RQLEN, 8)
     return Constant(0) if at is None else numbers(run, at + offset)
 
 
-_CONSTANTS: dict[str, Column] = {
+_MAKERS: dict[str, Column | Callable[[Run, Layout, Mapping[int, str]], Values]] = {
     "protocol": Constant("unix"),
     "family": Constant("unix"),
     "source": Constant("sock_diag"),
+    "remote_address": _peer_names,
+    "type": lambda run, layout, names: [TYPES.get(number, str(number)) for number in run.u8(_TYPE)],
+    "state": lambda run, layout, names: list(map(UNCONNECTED_STATES.__getitem__, run.u8(_STATE))),
+    "recv_queue": lambda run, layout, names: _queues(run, layout, 0),
+    "send_queue": lambda run, layout, names: _queues(run, layout, 4),
+    "local_address": lambda run, layout, names: _names(run, layout) if UNIX_DIAG_NAME in layout else NONE,
+    "uid": lambda run, layout, names: attribute_u32(run, layout, UNIX_DIAG_UID),
+    "inode": lambda run, layout, names: run.u32(_INODE),
+    "cookie": lambda run, layout, names: cookies(run, _COOKIE),
+    "shutdown": lambda run, layout, names: shutdowns(run, layout, UNIX_DIAG_SHUTDOWN),
+    "peer_inode": lambda run, layout, names: attribute_u32(run, layout, UNIX_DIAG_PEER),
+    "memory": lambda run, layout, names: memory(run, layout, UNIX_DIAG_MEMINFO),
+    "waiting": lambda run, layout, names: _waiting(run, layout),
+    "unknown_attributes": lambda run, layout, names: Constant(_SHAPE.unknown(layout)),
 }
-_MAKERS: dict[str, Callable[[Run, Layout], Column]] = {
-    "type": lambda run, layout: [TYPES.get(number, str(number)) for number in run.u8(_TYPE)],
-    "state": lambda run, layout: list(map(UNCONNECTED_STATES.__getitem__, run.u8(_STATE))),
-    "recv_queue": lambda run, layout: _queues(run, layout, 0),
-    "send_queue": lambda run, layout: _queues(run, layout, 4),
-    "local_address": lambda run, layout: _names(run, layout) if UNIX_DIAG_NAME in layout else NONE,
-    "uid": lambda run, layout: attribute_u32(run, layout, UNIX_DIAG_UID),
-    "inode": lambda run, layout: run.u32(_INODE),
-    "cookie": lambda run, layout: cookies(run, _COOKIE),
-    "shutdown": lambda run, layout: shutdowns(run, layout, UNIX_DIAG_SHUTDOWN),
-    "peer_inode": lambda run, layout: attribute_u32(run, layout, UNIX_DIAG_PEER),
-    "memory": lambda run, layout: memory(run, layout, UNIX_DIAG_MEMINFO),
-    "waiting": lambda run, layout: _waiting(run, layout),
-    "unknown_attributes": lambda run, layout: Constant(_SHAPE.unknown(layout)),
-}
+_UNIX = SOCKET.made_by(_MAKERS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ...engine.columns import Constant
 from ...engine.text import raw
 from ...errors import UsageError
 
@@ -10,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
-    from ...engine.columns import Batch, Column
+    from ...engine.columns import Batch, Values
     from ...records import Process
     from .listing import Listing
     from .owners import Owners
@@ -101,7 +100,7 @@ def joined(listing: Listing, fields: Collection[str], selection: Selection) -> I
     peers = not PEER_FIELDS.isdisjoint(fields)
     if peers or selection.by_owner or not OWNER_FIELDS.isdisjoint(fields):
         batches = _with_owners(listing, batches, selection, peers)
-    makers: dict[str, Callable[[Batch], Column]] = {}
+    makers: dict[str, Callable[[Batch], Values]] = {}
     if "user" in fields:
         makers["user"] = _users()
     if "cgroup" in fields:
@@ -118,7 +117,7 @@ def _with_owners(listing: Listing, batches: Iterator[Batch], selection: Selectio
 
     owners = Owners()
     owners.scan()
-    found: dict[str, Callable[[Batch], Column]] = {}
+    found: dict[str, Callable[[Batch], Values]] = {}
     if peers:
         from .peers import Peers
 
@@ -152,13 +151,9 @@ def _unseen(unreadable: int, *, may_be_hidden: bool = True) -> str:
     return "; ".join(reasons)
 
 
-def _users() -> Callable[[Batch], Column]:
+def _users() -> Callable[[Batch], Values]:
     from ...engine.names import UserNames
 
     names = UserNames()
 
-    def make(batch: Batch) -> Column:
-        uids = batch.column("uid")
-        return Constant(names[uids.value]) if isinstance(uids, Constant) else list(map(names.__getitem__, uids))
-
-    return make
+    return lambda batch: batch.column("uid").map(names.__getitem__)

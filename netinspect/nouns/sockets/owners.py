@@ -11,7 +11,7 @@ import os
 from _operator import not_
 from itertools import chain, compress, repeat
 
-from ...engine.columns import NONE, Constant
+from ...engine.columns import NONE
 from ...engine.text import in_quotes, printable
 from ...procfs import (
     cgroup_lines,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator, Sequence
     from typing import Any
 
-    from ...engine.columns import Batch, Column
+    from ...engine.columns import Batch, Values
     from ...procfs import Holder
     from ...records import Process
 
@@ -79,7 +79,7 @@ class Owners:
         self._programs = _Made(self._program)
         self._programs[_NOBODY] = "-"
         self._homes = _Made(_home)
-        self._columns: dict[str, Callable[[Batch], Column]] = {
+        self._columns: dict[str, Callable[[Batch], Values]] = {
             "processes": self._processes,
             "owner_reason": self._reasons,
             "owners": self._owners,
@@ -222,7 +222,7 @@ class Owners:
             return NO_PERMISSION
         return None if in_initial_pid_namespace() else OTHER_PID_NAMESPACE
 
-    def _processes(self, batch: Batch) -> Column:
+    def _processes(self, batch: Batch) -> Values:
         return self._records(list(batch.values("inode")))
 
     def _records(self, inodes: Sequence[int]) -> list[tuple[Process, ...]]:
@@ -240,11 +240,16 @@ class Owners:
             found[row] += tuple(map(record, self._further[inodes[row]]))
         return found
 
-    def _reasons(self, batch: Batch) -> Column:
+    def _reasons(self, batch: Batch) -> Values:
+        reasons = self._reason_texts(batch)
+        return NONE if reasons is None else reasons
+
+    def _reason_texts(self, batch: Batch) -> list[str | None] | None:
+        """Why nobody is known to hold a socket; None where all have holders."""
         inodes = list(batch.values("inode"))
         known = self._first
         if all(map(known.__contains__, inodes)):
-            return NONE
+            return None
         unseen = self._out_of_sight()
         rows = zip(inodes, batch.values("protocol"), batch.values("state"), batch.values("local_port"), strict=True)
         return [None if row[0] in known else self._reason(unseen, *row) for row in rows]
@@ -256,10 +261,10 @@ class Owners:
             return KERNEL
         return unseen or (GONE if inode in self._gone else KERNEL)
 
-    def _owners(self, batch: Batch) -> Column:
+    def _owners(self, batch: Batch) -> Values:
         texts = self._owner_texts(list(batch.values("inode")))
-        reasons = self._reasons(batch)
-        if isinstance(reasons, Constant):
+        reasons = self._reason_texts(batch)
+        if reasons is None:
             return texts
         return [text or f"({reason})" for text, reason in zip(texts, reasons, strict=True)]
 

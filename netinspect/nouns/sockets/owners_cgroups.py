@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import os
 
-from ...engine.columns import NONE, Constant
 from ...procfs import cgroup2_mounts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from ...engine.columns import Batch, Column
+    from ...engine.columns import Batch, Values
 
 DELETED = "(deleted)"
 HIDDEN = "(not visible)"
@@ -124,17 +123,15 @@ class CgroupPaths(dict[int, str]):
         self._mounts = mounts
         self._missing = HIDDEN
 
-    def column(self, batch: Batch) -> Column:
+    def column(self, batch: Batch) -> Values:
         """The paths of a batch's ``cgroup_id``."""
         ids = batch.column("cgroup_id")
-        if isinstance(ids, Constant):
-            return NONE if ids.value is None else Constant(self[ids.value])
-        missing = set(ids).difference(self, (None,))
+        missing = set(ids.distinct()).difference(self, (None,))
         if missing:
             self._walk()
             for number in missing.difference(self):
                 self[number] = self._missing
-        return list(map(self.get, ids))
+        return ids.map(self.get)
 
     def __missing__(self, number: int) -> str:
         self._walk()

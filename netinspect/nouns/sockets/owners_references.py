@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from itertools import chain
 
-from ...engine.columns import NONE, Batch, Constant
+from ...engine.columns import Constant
+from .decode_common import SOCKET
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from ...engine.columns import Column
+    from ...engine.columns import Batch, Values
 
 _IN_TABLE = 2
 
@@ -41,14 +42,14 @@ def with_references(batches: Iterable[Batch]) -> Iterator[Batch]:
     for inode in chain(*(batch.values("peer_inode") for batch in held), (client for _, _, client in waiting)):
         peers[inode] = peers.get(inode, 0) + 1
 
-    def references(batch: Batch) -> Column:
+    def references(batch: Batch) -> Values:
         return [_IN_TABLE + peers.get(inode, 0) for inode in batch.values("inode")]
 
     for batch in held:
         yield batch.joined({"references": references})
     if waiting:
         kinds, addresses, clients = zip(*waiting, strict=True)
-        columns: dict[str, Column] = {
+        columns: dict[str, Values] = {
             "protocol": Constant("unix"),
             "state": Constant("ESTABLISHED"),
             "inode": Constant(0),
@@ -57,4 +58,4 @@ def with_references(batches: Iterable[Batch]) -> Iterator[Batch]:
             # Who waits may have gone meanwhile.
             "references": [_IN_TABLE + bool(client) for client in clients],
         }
-        yield Batch(len(waiting), lambda field: columns.get(field, NONE))
+        yield SOCKET.given(len(waiting), columns)

@@ -6,7 +6,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from ...engine.columns import Batch, Column
+    from ...engine.columns import Batch, Values
 
 _ANY = {"inet": "0.0.0.0", "inet6": "::"}
 
@@ -21,7 +21,7 @@ class RequestUsers:
         self._listeners = listeners
         self._users: dict[tuple[str, str, int], int] | None = None
 
-    def column(self, batch: Batch) -> Column:
+    def column(self, batch: Batch) -> Values:
         """The user ids of a batch. A request whose listener is not found keeps 0."""
         if "SYN_RECV" not in batch.values("state"):
             return batch.column("uid")

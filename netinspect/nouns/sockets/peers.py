@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from ...engine.columns import Batch, Column
+    from ...engine.columns import Batch, Values
     from ...records import Process
     from .owners import Owners
 
@@ -58,7 +58,7 @@ class Peers:
         self._connected: dict[Ends, list[_Socket]] = {}
         self._receivers: dict[Ends, list[_Socket]] = {}
         self._unix: dict[int, _Socket] = {}
-        self.columns: dict[str, Callable[[Batch], Column]] = {"peers": self._peers, "peer_owners": self._texts}
+        self.columns: dict[str, Callable[[Batch], Values]] = {"peers": self._peers, "peer_owners": self._texts}
 
     def learn(self, batch: Batch) -> None:
         """Takes in sockets that have the columns which Owners adds. A socket left out is nobody's other end."""
@@ -74,13 +74,13 @@ class Peers:
             elif ends[0] in _DATAGRAMS:
                 self._receivers.setdefault((*ends[:3], None, None), []).append(socket)
 
-    def _peers(self, batch: Batch) -> Column:
+    def _peers(self, batch: Batch) -> Values:
         return [None if found is None else self._processes(found) for found in self._found(batch)]
 
     def _processes(self, sockets: Sequence[_Socket]) -> tuple[Process, ...]:
         return sum((self._owners.processes(socket.inode) for socket in sockets), ())
 
-    def _texts(self, batch: Batch) -> Column:
+    def _texts(self, batch: Batch) -> Values:
         return ["" if found is None else self._text(found) for found in self._found(batch)]
 
     def _text(self, sockets: Sequence[_Socket]) -> str:

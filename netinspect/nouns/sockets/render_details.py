@@ -6,10 +6,9 @@ cells of a row (rows.py). What is the same in all rows costs nothing then, and a
 
 from __future__ import annotations
 
-from itertools import repeat
-
-from ...engine.columns import NONE, Batch, Coded, Constant, Nested, diverse
+from ...engine.columns import NONE
 from ...engine.rows import Cell, Texts, literal, rows
+from ...engine.schema import rows_of
 from ...engine.table import Column
 from ...engine.text import Shown, printable
 
@@ -18,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
-    from ...records import CongestionInfo, Memory, TcpInfo, Timer
+    from ...engine.columns import Batch
+    from ...records import CongestionInfo, Memory, MptcpInfo, TcpInfo, Timer
 
 _KEPT = 2000
 """Texts of each word that are kept: there are forty words, and memory is to stay flat."""
@@ -73,7 +73,7 @@ class Line:
 
     def text(self, record: Any) -> str:
         """The text of one record."""
-        return self.texts(Batch.from_records([record]))[0]
+        return self.texts(rows_of([record]))[0]
 
 
 class MemoryLine(Line):
@@ -112,10 +112,9 @@ class TcpInfoLine(Line):
 
         def counter(name: str, field: str) -> Cell:
             column = batch.column(field)
-            # One kernel tells a figure of all sockets or of none.
-            if isinstance(column, Constant) or column[0] is None or 0 in column:
+            if column.constant or None in column or 0 in column:
                 return word(name, _counted(name), field)
-            return Cell(f" {name}:%d", column)
+            return Cell(f" {name}:%d", column.values(batch.count))
 
         yield word("", _option_words, "options")
         yield word("", lambda name: literal(f"{printable(name)} ") if name else "", "congestion_control")
@@ -169,14 +168,14 @@ class TcpInfoLine(Line):
 
     def _congestion(self, batch: Batch) -> Iterable[Cell]:
         """The congestion control's own figures: `` (bandwidth:1000000,min_rtt:12)``."""
-        column = batch.column("congestion_info")
-        if not isinstance(column, Nested):
+        figures = batch.column("congestion_info").nested
+        if figures is None:
             yield self._word(batch, "", _congestion_text, ("congestion_info",))
             return
         before = " ("
         for field in _CONGESTION_FIELDS:
-            if column.batch.column(field) is not NONE:
-                yield self._word(column.batch, before, _figure(f"{before}{field}:"), (field,))
+            if figures.column(field) is not NONE:
+                yield self._word(figures, before, _figure(f"{before}{field}:"), (field,))
                 before = ","
         yield Cell(")")
 
@@ -186,15 +185,15 @@ class TcpInfoLine(Line):
         Its text is kept where values repeat, as those of settings do, and those of idle connections.
         """
         columns = [batch.column(field) for field in fields]
-        fixed = [column.value if isinstance(column, Constant) else None for column in columns]
-        varying = [column for column in columns if not isinstance(column, Constant)]
+        varying = [column for column in columns if not column.constant]
         if not varying:
-            return Cell(show(*fixed))
-        if len(varying) == 1 and isinstance(varying[0], Coded):
+            return Cell(show(*[column.value for column in columns]))
+        if len(varying) == 1 and varying[0].coded:
             at = columns.index(varying[0])
-            return Cell(varying[0].mapped(lambda value: show(*fixed[:at], value, *fixed[at + 1 :])))
-        values = [repeat(column.value) if isinstance(column, Constant) else column for column in columns]
-        if any(map(diverse, varying)):
+            before, after = ([column.value for column in part] for part in (columns[:at], columns[at + 1 :]))
+            return Cell(varying[0].text(lambda value: show(*before, value, *after)))
+        values = [column.values(batch.count) for column in columns]
+        if any(column.diverse() for column in varying):
             return Cell(map(show, *values))
         texts = self._texts.get((name, *fields))
         if texts is None:
@@ -204,9 +203,54 @@ class TcpInfoLine(Line):
         return Cell(map(texts.__getitem__, values[0] if len(values) == 1 else zip(*values)))  # noqa: B905
 
 
+class MptcpInfoLine(Line):
+    """``subflows_max:2 remote_key token:1df4c950 …``, what is zero or unknown left out, in ss's order and words."""
+
+    def text(self, record: MptcpInfo) -> str:
+        words = []
+        for word, field in _MPTCP_WORDS.items():
+            value = getattr(record, field)
+            if value:
+                words.append(
+                    word if value is True else f"{word}:{value:x}" if word in _HEXADECIMAL else f"{word}:{value}"
+                )
+        return " ".join(words)
+
+
+_MPTCP_WORDS = {
+    "subflows": "subflows",
+    "add_addr_signal": "addresses_signaled",
+    "add_addr_accepted": "addresses_accepted",
+    "subflows_max": "subflows_max",
+    "add_addr_signal_max": "addresses_signaled_max",
+    "add_addr_accepted_max": "addresses_accepted_max",
+    "fallback": "fallback",
+    "remote_key": "remote_key_received",
+    "token": "token",
+    "write_seq": "write_sequence",
+    "snd_una": "send_unacknowledged",
+    "rcv_nxt": "receive_next",
+    "local_addr_used": "local_addresses_used",
+    "local_addr_max": "local_addresses_max",
+    "csum_enabled": "checksum",
+    "retransmits": "retransmits",
+    "bytes_retrans": "bytes_retransmitted",
+    "bytes_sent": "bytes_sent",
+    "bytes_received": "bytes_received",
+    "bytes_acked": "bytes_acked",
+    "subflows_total": "subflows_total",
+    "last_data_sent": "last_data_sent",
+    "last_data_recv": "last_data_received",
+    "last_ack_recv": "last_ack_received",
+}
+
+
+_HEXADECIMAL = frozenset(("token", "write_seq", "snd_una", "rcv_nxt"))
+
+
 def _number(batch: Batch, field: str, before: str) -> Cell:
     column = batch.column(field)
-    return Cell(f"{before}{column.value}") if isinstance(column, Constant) else Cell(f"{before}%d", column)
+    return Cell(f"{before}{column.value}") if column.constant else Cell(f"{before}%d", column.values(batch.count))
 
 
 def _counted(name: str) -> Callable[[int | None], str]:
@@ -264,26 +308,34 @@ def tcp_info_text(info: TcpInfo) -> str:
     return TcpInfoLine().text(info)
 
 
-LINES: dict[str, Callable[[], Line]] = {"memory": MemoryLine, "tcp_info": TcpInfoLine}
+LINES: dict[str, Callable[[], Line]] = {"memory": MemoryLine, "tcp_info": TcpInfoLine, "mptcp_info": MptcpInfoLine}
 """Fields whose text is made from columns."""
 
 
 class Details(Column):
     """A column that shows such a field."""
 
-    def __init__(self, title: str, field: str) -> None:
+    def __init__(self, title: str, field: str, other: str | None = None) -> None:
+        """``other`` is a field that is shown instead in batches that have it."""
         super().__init__(title, self._lines)
         self._field = field
+        self._other = other
         self._line = LINES[field]()
 
     def cells(self, batch: Batch) -> list[Cell]:
-        column = batch.column(self._field)
-        if self.last and isinstance(column, Nested):
-            return [*self._line.cells(column.batch), Cell("\n")]
+        records = batch.column(self._field).nested
+        if self.last and records is not None:
+            return [*self._line.cells(records), Cell("\n")]
         return [Cell([self._pad(text) for text in self._lines(batch)])]
 
     def _lines(self, batch: Batch) -> Sequence[str]:
-        column = batch.column(self._field)
-        if isinstance(column, Nested):
-            return list(map(Shown, self._line.texts(column.batch)))
-        return ["-" if record is None else Shown(self._line.text(record)) for record in batch.values(self._field)]
+        records = batch.column(self._field).nested
+        if records is not None:
+            return list(map(Shown, self._line.texts(records)))
+        if self._other is not None and batch.column(self._other) is not NONE:
+            return self._texts_of(LINES[self._other](), batch.values(self._other))
+        return self._texts_of(self._line, batch.values(self._field))
+
+    @staticmethod
+    def _texts_of(line: Line, records: Iterable[Any]) -> list[str]:
+        return ["-" if record is None else Shown(line.text(record)) for record in records]

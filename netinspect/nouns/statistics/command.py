@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ...engine.columns import Batch
 from ...engine.options import Command, Group, Option
 from ...engine.output import NAMESPACES, OutputOptions, output_group, seconds_of
 from ...engine.table import Field
@@ -171,7 +170,7 @@ def _once(options: Options, environment: Environment) -> int:
         return _save(options.save, places, environment)
     listing = Listing(options.query, places, seconds=options.seconds, since=since, nonzero=options.nonzero)
     writer = options.output.writer(options.fields, lambda: _columns(options), environment)
-    for batch in options.output.sorted(listing.batches(), Batch):
+    for batch in options.output.sorted(listing.batches()):
         writer.add(batch)
     writer.end()
     status = told(listing, environment)

@@ -7,7 +7,7 @@ from re import sub
 from textwrap import fill
 from typing import TYPE_CHECKING
 
-from ...engine.columns import Batch
+from ...engine.schema import rows_of
 from ...errors import ExitStatus, UsageError
 from ...netstat.render_statistics import TABLES
 from ...records import CounterMeaning
@@ -49,13 +49,6 @@ _ALIKE = {"Ip6": ("Ip", "IpExt"), "UdpLite": ("Udp",), "Udp6": ("Udp",), "UdpLit
 _NOT_IN_IP6 = frozenset(("Forwarding", "DefaultTTL", "ForwDatagrams"))
 
 
-class MeaningBatch(Batch):
-    """Meanings as columns."""
-
-    __slots__ = ()
-    record = "CounterMeaning"
-
-
 def explain(options: Options, environment: Environment) -> int:
     """Explains the counters named, all of them where none is. Raises UsageError for a name that none goes by."""
     known = list(meanings())
@@ -66,7 +59,7 @@ def explain(options: Options, environment: Environment) -> int:
         writer = options.output.writer(
             options.fields, lambda: [Field(field, field) for field in options.fields], environment
         )
-        for batch in options.output.sorted([MeaningBatch.from_records(found)], MeaningBatch):
+        for batch in options.output.sorted([rows_of(found, "CounterMeaning")]):
             writer.add(batch)
         writer.end()
         return ExitStatus.OK

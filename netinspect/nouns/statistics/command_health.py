@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...engine.columns import Batch
+from ...engine.schema import rows_of
 from ...engine.table import Field
 from ...errors import ExitStatus
 from .listing_health import OK, Health
@@ -19,20 +19,13 @@ if TYPE_CHECKING:
 _WIDEST = 100
 
 
-class HealthBatch(Batch):
-    """Verdicts as columns."""
-
-    __slots__ = ()
-    record = "HealthCheck"
-
-
 def health(options: Options, environment: Environment) -> int:
     """Looks once, or twice with --rates. Raises NetinspectError."""
     looked = Health(options.output.places(environment), seconds=options.seconds, since=options.sample())
     found = looked.checks()
     writer = options.output.writer(options.fields, lambda: _columns(options), environment)
     if found:
-        for batch in options.output.sorted([HealthBatch.from_records(found)], HealthBatch):
+        for batch in options.output.sorted([rows_of(found)]):
             writer.add(batch)
     writer.end()
     if options.output.format == "table" and options.output.columns is None:

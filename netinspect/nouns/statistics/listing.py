@@ -11,6 +11,7 @@ from ...engine.listing import BaseListing
 from ...engine.namespaces import inside
 from ...engine.netlink.transport import NETLINK_ROUTE, Dump
 from ...engine.places import Place, in_places
+from ...engine.schema import rows_of
 from ...errors import NetinspectError, NetlinkError, UsageError
 from ...records import Statistic
 from ..links import decode_statistics as link_statistics
@@ -58,13 +59,6 @@ def tables_of(name: str) -> Sequence[str]:
     if tables is None:
         raise UsageError(f"no table {name!r}: {', '.join(GROUPS)}, or a protocol: {', '.join(SHORT)}")
     return tables
-
-
-class StatisticBatch(Batch):
-    """Statistics as columns."""
-
-    __slots__ = ()
-    record = "Statistic"
 
 
 class Figure:
@@ -176,7 +170,7 @@ class Listing(BaseListing):
             if not self._nonzero or self._moves(row):
                 rows.append(row)
         if rows:
-            yield StatisticBatch.from_records(rows)
+            yield rows_of(rows)
 
 
 def _statistic(key: Key, figure: Figure) -> Statistic:

@@ -106,4 +106,4 @@ def test_malformed_expectations_are_one_clear_error() -> None:
     ):
         (run,) = Answer(message(0x200, 0, body + content), "testing").runs
         with pytest.raises(NetlinkError, match="malformed"):
-            list(expectations.batches(run))
+            [list(batch) for batch in expectations.batches(run)]

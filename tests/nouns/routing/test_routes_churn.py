@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from threading import Thread
 
 import pytest
+from batches import batch_of
 from fake_kernel import FakeKernel
 from routing_state import many
 from throwaway import Namespace
@@ -92,7 +93,7 @@ def dump_of(rows: Iterable[int], *, interrupted: bool) -> Dump:
 
 def decode(runs: list[Run]) -> Batch | None:
     numbers = [number for run in runs for number in run.u32(16)]
-    return Batch(len(numbers), lambda field: numbers) if numbers else None
+    return batch_of(len(numbers), {"identity": numbers}) if numbers else None
 
 
 def listing(dumps: list[Dump], problems: list[str]) -> list[int]:

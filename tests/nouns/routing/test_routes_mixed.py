@@ -6,6 +6,7 @@ from array import array
 from collections.abc import Callable, Iterator
 
 import pytest
+from batches import batch_of
 from fake_kernel import FakeKernel
 from ip_routes import as_ip_has_it, by_ip, in_the_same_words, shared
 from throwaway import Namespace
@@ -103,7 +104,7 @@ def test_what_a_changing_table_tells_twice_is_given_once_though_several_answers_
 
     def decode(runs: list[Run]) -> Batch | None:
         values = [value for run in runs for value in run.u32(16)]
-        return Batch(len(values), lambda field: values) if values else None
+        return batch_of(len(values), {"identity": values}) if values else None
 
     problems: list[str] = []
     batches = whole_table("testing", dump, decode, problems.append, lambda: next(changes))  # type: ignore[arg-type,return-value]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
+from batches import batch_of
 from throwaway import Namespace
 
 from netinspect.engine.columns import Batch, Constant
@@ -126,7 +128,11 @@ def test_a_process_has_unit_and_container_in_either_version(
 
 
 def _ids(*numbers: int | None) -> Batch:
-    return Batch(len(numbers), lambda field: list(numbers))
+    return batch_of(len(numbers), {"cgroup_id": list(numbers)})
+
+
+def _paths(paths: CgroupPaths, batch: Batch) -> list[Any]:
+    return list(paths.column(batch).values(batch.count))
 
 
 def test_an_id_is_the_inode_of_the_groups_directory(tmp_path: Path) -> None:
@@ -135,23 +141,23 @@ def test_an_id_is_the_inode_of_the_groups_directory(tmp_path: Path) -> None:
     (tmp_path / "c.slice" / "cgroup.procs").touch()
     paths = CgroupPaths([("/", str(tmp_path))])
     numbers = [os.stat(tmp_path / name).st_ino for name in (".", "a.slice", "a.slice/b.service", "c.slice")]
-    assert paths.column(_ids(*numbers, None)) == ["/", "/a.slice", "/a.slice/b.service", "/c.slice", None]
+    assert _paths(paths, _ids(*numbers, None)) == ["/", "/a.slice", "/a.slice/b.service", "/c.slice", None]
     # One that came later.
     (tmp_path / "c.slice" / "late").mkdir()
-    assert paths.column(_ids(os.stat(tmp_path / "c.slice" / "late").st_ino)) == ["/c.slice/late"]
+    assert _paths(paths, _ids(os.stat(tmp_path / "c.slice" / "late").st_ino)) == ["/c.slice/late"]
 
 
 def test_a_mount_of_a_part_shows_whole_paths_and_does_not_call_the_rest_deleted(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     paths = CgroupPaths([("/docker/x", str(tmp_path)), ("/", str(tmp_path / "not-there"))])
     assert paths[os.stat(tmp_path / "a").st_ino] == "/docker/x/a"
-    assert paths.column(_ids(os.stat(tmp_path).st_ino, 1)) == ["/docker/x", "(not visible)"]
+    assert _paths(paths, _ids(os.stat(tmp_path).st_ino, 1)) == ["/docker/x", "(not visible)"]
     assert CgroupPaths([])[77] == "(not visible)"
 
 
 def test_sockets_without_ids_have_no_paths() -> None:
     paths = CgroupPaths([])
-    column = paths.column(Batch(3, lambda field: Constant(None)))
+    column = paths.column(batch_of(3, {}))
     assert isinstance(column, Constant)
     assert column.value is None
 
@@ -162,4 +168,4 @@ def test_a_socket_is_in_the_cgroup_of_the_process_that_made_it(namespace: Namesp
     paths = list(batch.joined({"cgroup": CgroupPaths().column}).values("cgroup"))
     assert paths in ([dict(cgroups(cgroup_lines(os.getpid()))).get("")], ["(not visible)"])
     # No cgroup has this id.
-    assert CgroupPaths().column(_ids(2**63)) in (["(deleted)"], ["(not visible)"])
+    assert _paths(CgroupPaths(), _ids(2**63)) in (["(deleted)"], ["(not visible)"])

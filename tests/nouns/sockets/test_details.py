@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from batches import batch_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netinspect.engine.columns import Batch, Nested
+from netinspect.engine.columns import Batch, Nested, column_of
+from netinspect.engine.schema import rows_of
 from netinspect.engine.structured import writer_of
 from netinspect.engine.table import Field, Table
 from netinspect.nouns.sockets.render_details import Details, memory_text, rate, tcp_info_text
@@ -60,19 +62,7 @@ def tables(draw: st.DrawFn) -> list[TcpInfo]:
     return records
 
 
-class _Columns(Batch):
-    record = "TcpInfo"
-
-
-class _Figures(Batch):
-    record = "CongestionInfo"
-
-
-class _Memories(Batch):
-    record = "Memory"
-
-
-def columns_of(kind: type[Batch], records: list[Any]) -> Batch:
+def columns_of(records: list[Any]) -> Batch:
     """The records as a decoder gives them: Constant where all are the same, nested records as columns too."""
     from netinspect.engine.columns import NONE, Constant
 
@@ -81,10 +71,11 @@ def columns_of(kind: type[Batch], records: list[Any]) -> Batch:
         if values[0] is None and all(value is None for value in values):
             return NONE
         if isinstance(values[0], CongestionInfo):
-            return Nested(columns_of(_Figures, values))
+            return Nested(columns_of(values))
         return Constant(values[0]) if all(value == values[0] for value in values) else values
 
-    return kind(len(records), make)
+    kind = type(records[0])
+    return batch_of(len(records), {field: make(field) for field in kind._fields}, kind.__name__)
 
 
 def expected(info: TcpInfo) -> str:
@@ -152,8 +143,8 @@ def expected(info: TcpInfo) -> str:
 
 def shown(field: str, nested: Any, *, last: bool) -> list[str]:
     """The field as a table shows it, at the end of the row or in front of another column."""
-    count = len(nested)
-    batch = Batch(count, lambda name: nested if name == field else [f"<{row}>" for row in range(count)])
+    count = len(list(column_of(nested).values(-1)))
+    batch = batch_of(count, {field: nested, "inode": [f"<{row}>" for row in range(count)]})
     columns = [Field("Row", "inode"), Details("Details", field)]
     output = bytearray()
     table = Table(columns if last else columns[::-1], output.extend, heading=False)
@@ -169,7 +160,7 @@ def test_tcp_info_is_told_word_for_word(infos: list[TcpInfo]) -> None:
     lines = [expected(info) for info in infos]
     assert [tcp_info_text(info) for info in infos] == lines
     for last in (True, False):
-        assert shown("tcp_info", Nested(columns_of(_Columns, infos)), last=last) == lines
+        assert shown("tcp_info", Nested(columns_of(infos)), last=last) == lines
         assert shown("tcp_info", infos, last=last) == lines
 
 
@@ -178,14 +169,12 @@ def test_memory_is_told_letter_for_letter(memories: list[Memory]) -> None:
     lines = ["skmem:(r{},rb{},t{},tb{},f{},w{},o{},bl{},d{})".format(*memory) for memory in memories]
     assert [memory_text(memory) for memory in memories] == lines
     for last in (True, False):
-        assert shown("memory", Nested(columns_of(_Memories, memories)), last=last) == lines
+        assert shown("memory", Nested(columns_of(memories)), last=last) == lines
         assert shown("memory", memories, last=last) == lines
 
 
 def test_a_socket_without_the_record_has_a_dash() -> None:
-    batch = Batch.from_records(
-        [Socket("udp", "inet", "dgram", "UNCONNECTED", 0, 0, "::", 1, None, None, None, 0, 1, 1)]
-    )
+    batch = rows_of([Socket("udp", "inet", "dgram", "UNCONNECTED", 0, 0, "::", 1, None, None, None, 0, 1, 1)])
     assert list(Details("TCP Info", "tcp_info")._texts(batch)) == ["-"]
 
 
@@ -195,8 +184,9 @@ def test_columns_of_nested_records_are_written_like_the_records(infos: list[TcpI
     def written(nested: Any) -> bytes:
         output = bytearray()
         writer = writer_of(form, ["inode", "tcp_info", "uid"], output.extend)
-        writer.add(Batch(len(infos), lambda name: nested if name == "tcp_info" else [7] * len(infos)))
+        count = len(infos)
+        writer.add(batch_of(count, {"tcp_info": nested, "inode": [7] * count, "uid": [7] * count}))
         writer.end()
         return bytes(output)
 
-    assert written(Nested(columns_of(_Columns, infos))) == written(infos)
+    assert written(Nested(columns_of(infos))) == written(infos)
