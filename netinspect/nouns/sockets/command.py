@@ -8,6 +8,7 @@ from ...engine.places import Place
 from ...errors import ExitStatus, UsageError
 from .listing import ALL_STATES, CONNECTED_STATES, FAMILIES, LISTENING_STATES, PROTOCOLS, Listing, Query, family_of
 from .listing_joined import Selection, joined
+from .request import needed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -108,13 +109,14 @@ _SHOWN_FIELDS = {
 }
 """What the options of the group Show add to them."""
 
+_TCP_INFO = "TCP Info"
 _TABLE_COLUMNS = {
     "timers": {"timer": "Timer"},
     "extended": {"user": "User", "inode": "Inode", "cookie": "Cookie", "mark": "Mark", "cgroup": "Cgroup"},
     "processes": {"processes": "Process"},
     "peers": {"peers": "Peer Process"},
     "memory": {"memory": "Memory"},
-    "info": {"tcp_info": "TCP Info"},
+    "info": {"tcp_info": _TCP_INFO},
 }
 """What they add to the table."""
 
@@ -193,14 +195,15 @@ class Options:
         states = self.states or CONNECTED_STATES
         if expression is not None and expression.states is not None:
             states = expression.states & (self.states or ALL_STATES)
+        needs = needed(self.wanted)
         return Query(
             self.protocols or PROTOCOLS,
             self.families or FAMILIES,
             states,
             explicit=bool(self.protocols),
             expression=expression,
-            tcp_info="tcp_info" in self.fields,
-            memory="memory" in self.fields,
+            tcp_info="tcp_info" in needs,
+            memory="memory" in needs,
         )
 
     def _expression(self) -> Expression:
@@ -224,6 +227,11 @@ class Options:
         return Selection(self.pids, self.processes, self.users)
 
     @property
+    def wanted(self) -> list[str]:
+        """These, and those that rows are sorted by."""
+        return [*self.fields, *(key.removeprefix("-") for key in self.output.sort)]
+
+    @property
     def fields(self) -> list[str]:
         """The record's fields that will be shown."""
         if self.summary:
@@ -234,6 +242,8 @@ class Options:
         for name, more in _SHOWN_FIELDS.items():
             if name in self.show:
                 fields += more
+        if "info" in self.show and "mptcp" in (self.protocols or PROTOCOLS):
+            fields.append("mptcp_info")
         if self.output.told_apart:
             fields.insert(0, "netns")
         return [*fields, "source"]
@@ -272,7 +282,7 @@ class _View:
         """Lists once, and returns the exit status."""
         options, output = self._options, self._options.output
         listing = Listing(self._query, output.places(self._environment))
-        batches = joined(listing, options.fields, self._selection)
+        batches = joined(listing, options.wanted, self._selection)
         if options.summary:
             from ...engine.counts import write_counts
             from ...records import SocketCount
@@ -317,10 +327,12 @@ class _View:
         if field in ("processes", "peers"):
             owners = {"processes": "owners", "peers": "peer_owners"}[field]
             return Field(title, owners, lambda text: text or "-", kept=False)
-        if field in ("memory", "tcp_info"):
+        if field in ("memory", "tcp_info", "mptcp_info"):
             from .render_details import Details
 
-            return Details(title, field)
+            # One column for what TCP tells of itself, and MPTCP.
+            other = "mptcp_info" if title == _TCP_INFO else None
+            return Details(title, field, other)
         if field == "timer":
             from .render_details import timer_text
 

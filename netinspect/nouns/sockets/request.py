@@ -6,6 +6,10 @@ from struct import pack
 
 from ...engine.netlink.messages import NLM_F_DUMP, attribute, message
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 AF_UNSPEC = 0
 AF_INET = 2
 AF_INET6 = 10
@@ -36,6 +40,17 @@ INET_DIAG_CONG = 4
 INET_DIAG_SKMEMINFO = 7
 INET_DIAG_DCTCPINFO = 9
 INET_DIAG_BBRINFO = 16
+
+NEEDS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("tcp_info", "mptcp_info", "upper_layer_protocol", "retransmits", "probes"), ("tcp_info",)),
+    "memory": ("memory",),
+}
+"""Columns of sockets that the kernel tells only where it is asked, by the names of the parameters of `request`."""
+
+
+def needed(columns: Iterable[str]) -> set[str]:
+    """What the kernel must be asked for, so that it tells these columns."""
+    return {need for column in columns if column in NEEDS for need in NEEDS[column]}
 
 
 def request(

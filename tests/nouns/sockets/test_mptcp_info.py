@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import socket
 import struct
+from contextlib import ExitStack
+from typing import Any
 
 import pytest
+from availability import unavailable
 from fake_kernel import attribute, message, runs_of
 from hypothesis import given
 from hypothesis import strategies as st
+from throwaway import Namespace
 
 from netinspect.errors import NetlinkError
 from netinspect.nouns.sockets.decode_inet import Decoder
@@ -67,3 +73,43 @@ def test_every_field_is_tested() -> None:
 def test_a_struct_shorter_than_the_first_is_malformed() -> None:
     with pytest.raises(NetlinkError, match="attribute 2 of 39 bytes where at least 40 were due"):
         decoded(bytes(FIRST - 1))
+
+
+def test_a_column_asks_the_kernel_for_what_it_takes(namespace: Namespace) -> None:
+    def listed(*arguments: str) -> list[dict[str, Any]]:
+        records: list[dict[str, Any]] = json.loads(namespace.netinspect("sockets", "-n", "--json", *arguments).stdout)
+        return records
+
+    with ExitStack() as held:
+        try:
+            listener = namespace.call(lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_MPTCP))
+        except OSError as error:
+            unavailable(f"no MPTCP: {error}")
+        held.enter_context(listener).bind(("127.0.0.1", 0))
+        listener.listen()
+        client = held.enter_context(
+            namespace.call(lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_MPTCP))
+        )
+        client.connect(listener.getsockname())
+        held.enter_context(listener.accept()[0])
+        for row in listed("-M", "--columns", "mptcp_info"):
+            assert row["mptcp_info"]["remote_key_received"]
+        assert len(listed("-M", "--columns", "mptcp_info", "--sort", "mptcp_info")) == 2
+        assert {row["upper_layer_protocol"] for row in listed("-t", "--columns", "upper_layer_protocol")} == {"mptcp"}
+        # What only the order needs is asked for as well.
+        server = held.enter_context(namespace.call(lambda: socket.create_server(("127.0.0.1", 0))))
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 50_000)
+        sizes = [row["memory"]["receive_buffer"] for row in listed("-at", "--columns", "memory", "--sort", "memory")]
+        assert len(set(sizes)) > 1
+        order = [row["inode"] for row in listed("-at", "--columns", "inode", "--sort", "-memory")]
+        assert order == [row["inode"] for row in listed("-at", "--columns", "inode,memory", "--sort", "-memory")]
+        # With the information of TCP comes that of MPTCP, where it is listed, in ss's words.
+        assert all(row["mptcp_info"] and row["tcp_info"] is None for row in listed("-Mi"))
+        assert all("mptcp_info" not in row for row in listed("-ti"))
+        shown = namespace.netinspect("sockets", "-nMiH").stdout.splitlines()
+        told = namespace.run("ss", "-nMiH").stdout.splitlines()[1::2]
+        ours = [set(line.split()[6:]) for line in shown]
+        theirs = [{word for word in line.split() if not word.startswith("last_")} for line in told]
+        # An older ss knows fewer of them.
+        assert len(ours) == len(theirs) == 2
+        assert all(any(words <= other for other in ours) for words in theirs)
