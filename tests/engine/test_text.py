@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
+from batches import batch_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netinspect.engine.schema import rows_of
 from netinspect.engine.structured import dumps, writer_of
 from netinspect.engine.text import in_quotes, marked, printable, printable_column, raw, text
 from netinspect.environment import Environment
@@ -97,17 +97,8 @@ def test_json_of_a_lone_surrogate_is_valid() -> None:
 def test_a_spreadsheet_takes_no_cell_for_a_formula(value: str | int, cell: str) -> None:
     written: list[bytes] = []
     writer = writer_of("csv", ["name"], written.append, heading=False)
-    writer.add(rows_of([_row(value)]))
+    writer.add(batch_of(1, {"name": [value]}))
     assert b"".join(written).decode() == f"{cell}\n"
-
-
-def _row(value: str | int) -> tuple[str | int]:
-    from typing import NamedTuple
-
-    class Row(NamedTuple):
-        name: str | int
-
-    return Row(value)
 
 
 @given(st.lists(st.text(max_size=10), min_size=1, max_size=3))
