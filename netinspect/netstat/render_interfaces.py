@@ -5,6 +5,8 @@ net-tools counts as /proc/net/dev does, where several counters are one (net/core
 
 from __future__ import annotations
 
+from _socket import inet_pton
+
 from ..engine.text import printable
 
 TYPE_CHECKING = False
@@ -15,6 +17,10 @@ if TYPE_CHECKING:
 
 TITLE = "Kernel Interface table\n"
 HEADING = "Iface             MTU    RX-OK RX-ERR RX-DRP RX-OVR    TX-OK TX-ERR TX-DRP TX-OVR Flg\n"
+
+_AF_INET6 = 10
+_IPV6_TUNNELS = frozenset((769, 823))
+"""linux/if_arp.h: ARPHRD_TUNNEL6, ARPHRD_IP6GRE."""
 
 _LETTERS = {
     0x200: "A",
@@ -132,21 +138,18 @@ class Interface:
         self.mapping = mapping
 
 
-def sort_key(name: str) -> list[tuple[int, int, int]]:
-    """Numbers in names count as numbers: eth2 comes before eth10."""
-    key: list[tuple[int, int, int]] = []
-    at = 0
-    while at < len(name):
-        end = at
-        while end < len(name) and name[end] in "0123456789":
-            end += 1
-        if end > at:
-            key.append((ord("0"), int(name[at:end]), at - end))
-            at = end
-        else:
-            key.append((ord(name[at]), 0, 0))
-            at += 1
-    return key
+def sort_key(name: str) -> tuple[str, int, str, int]:
+    """net-tools' order: by the name without the number at its end, then by that number; eth1 comes before eth0.100.
+
+    A label (eth1:1) comes behind its interface.
+    """
+    interface, _, label = name.partition(":")
+    return *_numbered(interface), *_numbered(label)
+
+
+def _numbered(name: str) -> tuple[str, int]:
+    stem = name.rstrip("0123456789")
+    return stem, int(name[len(stem) :] or -1)
 
 
 def _frame_errors(counters: LinkStatistics) -> int:
@@ -216,11 +219,18 @@ def _hardware_line(interface: Interface) -> str:
     name, title = _HARDWARE.get(interface.type, ("unspec", "UNSPEC"))
     address = interface.link_address or ""
     if name == "unspec":
-        raw = bytes.fromhex(address.replace(":", "")) if "." not in address else bytes(map(int, address.split(".")))
+        raw = _address_bytes(address, interface.type)
         address = raw[: _UNKNOWN_BYTES - 2].ljust(_UNKNOWN_BYTES, b"\0").hex("-").upper()
     if interface.type in _WITHOUT_ADDRESS:
         return f"{name}  txqueuelen {interface.queue_length}  ({title})"
     return f"{name} {'' if name == 'tunnel' else address}  txqueuelen {interface.queue_length}  ({title})"
+
+
+def _address_bytes(address: str, type: int) -> bytes:
+    """A link-layer address as it lies in memory: that of a tunnel is an IP address."""
+    if type in _IPV6_TUNNELS or "::" in address:
+        return inet_pton(_AF_INET6, address or "::")
+    return bytes(map(int, address.split("."))) if "." in address else bytes.fromhex(address.replace(":", ""))
 
 
 def _counter_lines(counters: LinkStatistics) -> list[str]:

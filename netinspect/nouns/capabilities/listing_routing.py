@@ -131,7 +131,8 @@ def _table(prober: Prober, feature: Feature, message: str, family: int) -> Capab
     """Whether a table is dumped. For a family that the kernel lacks it answers with the rows of all others."""
     asked = f"{message} dump"
     answer = prober.ask(NETLINK_ROUTE, probes.table(_TABLES[message], family), probes.family_of)
-    if answer.value is not None and family not in (_UNSPEC, answer.value):
+    # Rows of bridges' groups have no family (net/bridge/br_mdb.c).
+    if answer.value not in (None, _UNSPEC) and family not in (_UNSPEC, answer.value):
         return prober.lacks(feature, asked, "answered for other families")
     if answer.errno == 0 and answer.value is None and family in _OPTIONAL_FAMILIES:
         others = prober.ask(NETLINK_ROUTE, probes.table(_TABLES[message]))

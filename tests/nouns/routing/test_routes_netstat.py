@@ -10,7 +10,7 @@ from routing_state import build
 from throwaway import Namespace
 
 from netinspect.engine.netlink.messages import Run
-from netinspect.netstat.render_interfaces import sort_key
+from netinspect.netstat.render_interfaces import _address_bytes, sort_key
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,29 @@ def test_what_netstat_does_not_show_is_refused(options: list[str], zoo: Namespac
 
 def test_names_are_sorted_as_people_do() -> None:
     names = ["eth10", "eth2", "eth1:1", "eth1", "a", "eth", "lo"]
+    # net-tools 2.10 showed these so: a number counts as one at the end of a name alone.
+    vlans = ["eth0", "eth1", "eth0.100", "eth1.5", "h0", "h1", "h0p"]
+    assert sorted(sorted(vlans), key=sort_key) == vlans
+    odd = ["a10b1", "a1b2", "a1b10", "b1", "b.1", "bb"]
+    assert sorted(sorted(odd), key=sort_key) == odd
     assert sorted(names, key=sort_key) == ["a", "eth", "eth1", "eth1:1", "eth2", "eth10", "lo"]
+
+
+@pytest.mark.parametrize(
+    ("address", "type", "raw"),
+    [
+        ("2001:db8::1", 769, "20010db8000000000000000000000001"),
+        ("fd00::1", 769, "fd000000000000000000000000000001"),
+        ("10:20:30:40:50:60:70:80", 769, "00100020003000400050006000700080"),
+        ("", 823, "0" * 32),
+        ("10:20:30:40:50:60:70:80", 27, "1020304050607080"),
+        ("192.0.2.1", 768, "c0000201"),
+        ("02:00:00:00:00:01", 1, "020000000001"),
+        ("", 65534, ""),
+    ],
+)
+def test_link_layer_addresses_are_bytes_again(address: str, type: int, raw: str) -> None:
+    assert _address_bytes(address, type).hex() == raw
 
 
 def test_nothing_of_this_reads_proc_net(zoo: Namespace, need: Callable[[str], None]) -> None:
