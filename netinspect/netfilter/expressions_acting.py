@@ -502,7 +502,7 @@ def _apply(machine: Machine, kind: int, name: str) -> int:
     if word in ("limit", "connlimit", "quota"):
         return machine.maybe(Doubt(MAY, f"it depends on the packets before ({word} {name})"))
     if word == "synproxy":
-        return _proxied(machine)
+        return synproxied(machine)
     if word == "helper":
         entry = tracking_of(machine)
         if isinstance(entry, Tracking):
@@ -699,10 +699,11 @@ def _tproxy(expression: Expression) -> Program:
 
 
 def _synproxy(expression: Expression) -> Program:
-    return _proxied
+    return synproxied
 
 
-def _proxied(machine: Machine) -> int:
+def synproxied(machine: Machine) -> int:
+    """What the SYN proxy does with a packet (net/netfilter/nf_synproxy_core.c)."""
     packet = machine.state.packet
     if isinstance(packet.protocol, int) and (packet.protocol != TCP or no_transport(packet)):
         return BREAK

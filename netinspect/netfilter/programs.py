@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..uapi import nf_tables as nft
-from . import decode, expressions, expressions_acting, xtables
+from . import decode, expressions, expressions_acting, xtables_matches, xtables_targets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,5 +29,5 @@ def program_of(expression: Expression) -> Program:
     if name in expressions_acting.COMPILERS:
         return expressions_acting.COMPILERS[name](expression)
     if name in ("match", "target"):
-        return xtables.match(expression) if name == "match" else xtables.target(expression)
+        return xtables_matches.match(expression) if name == "match" else xtables_targets.target(expression)
     return expressions.unknown(f"the expression {name}")

@@ -393,3 +393,121 @@ class Rules:
             for _ in range(r.randrange(1, 7)):
                 lines.append(f"add rule {table} {chain} {self.rule(family, kind, inner)}")
         return lines
+
+
+class Iptables:
+    """Random rules of iptables-nft, as arguments after the program's name."""
+
+    def __init__(self, random: Random, six: bool) -> None:
+        self.random = random
+        self.six = six
+        self.rules = Rules(random)
+
+    def some(self, *choices: str) -> str:
+        return self.random.choice(choices)
+
+    def condition(self, chain: str) -> str:
+        r, six, some = self.random, self.six, self.some
+        no = some("", "", "! ")
+        flag = (
+            some("--icmpv6-type echo-request", "--icmpv6-type 1")
+            if six
+            else some("--icmp-type echo-request", "--icmp-type timestamp-request", "--icmp-type 8/0", "--icmp-type any")
+        )
+        states = some("NEW", "ESTABLISHED", "INVALID", "NEW,INVALID", "RELATED,ESTABLISHED", "UNTRACKED")
+        span = self.rules.range(six)
+        span = span if "-" in span else f"{span}-{span}"
+        choices = [
+            f"{no}-s {self.rules.prefix(six)}",
+            f"{no}-d {self.rules.address(six)}",
+            f"-p {some('tcp', 'udp')} {no}--dport {some('22', '80', '1:1024', '443')}",
+            f"-p {some('tcp', 'udp')} {no}--sport {some('1000:1005', '80', '1024:')}",
+            f"-p tcp {no}--tcp-flags {some('SYN,ACK SYN', 'FIN,SYN,RST,ACK SYN', 'ALL ACK', 'FIN,PSH FIN')}",
+            f"-p tcp {no}--syn",
+            f"-p tcp {no}--tcp-option {some('2', '3')}",
+            f"-p {some('tcp', 'udp')} -m multiport {no}--{some('sports', 'dports', 'ports')} "
+            f"{some('22,80,443', '1:100,8080', '1000,1001')}",
+            f"-m conntrack {no}--ctstate {states}",
+            f"-m state {no}--state {some('NEW', 'ESTABLISHED', 'INVALID', 'UNTRACKED')}",
+            f"-m conntrack --ctstate NEW,ESTABLISHED {no}--ctorigsrc {self.rules.prefix(six)}",
+            f"-m conntrack {no}--ctproto {some('tcp', 'udp', '47')}",
+            f"-m conntrack --ctdir {some('ORIGINAL', 'REPLY')}",
+            f"-p tcp -m conntrack {no}--ctorigdstport {some('22', '80:443')}",
+            f"-m conntrack {no}--ctstatus {some('CONFIRMED', 'SEEN_REPLY', 'NONE,ASSURED')}",
+            f"-m mark {no}--mark {some('0', '1', '0x2/0x2')}",
+            f"-m connmark {no}--mark {some('0', '1', '0x1/0x1')}",
+            f"-m iprange {no}--{some('src-range', 'dst-range')} {span}",
+            f"-p {'icmpv6' if six else 'icmp'} {flag}",
+            f"-m length {no}--length {some('0:60', '40', '61:')}",
+            f"-m pkttype {no}--pkt-type {some('unicast', 'broadcast', 'multicast')}",
+            f"-m tos {no}--tos {some('0x10', '0xb8/0xfc')}",
+            f"-m dscp {no}--dscp {some('0x2e', '0')}",
+            f"-m {'hl --hl' if six else 'ttl --ttl'}-{some('lt 64', 'gt 63', 'eq 64')}",
+            f"-p tcp -m tcpmss {no}--mss {some('1460', '0:1300')}",
+            "-m comment --comment hello",
+            f"-m addrtype {no}--dst-type {some('LOCAL', 'UNICAST')}" if not six else "-m mark --mark 0",
+            f"{no}-p {some('tcp', 'udp', '47')}",
+        ]
+        if chain in ("PREROUTING", "INPUT", "FORWARD"):
+            choices += [f"{no}-i {some('r0', 'r1', 'r+')}", f"-m devgroup {no}--src-group {some('5', '0x4/0x4')}"]
+        if chain in ("POSTROUTING", "OUTPUT", "FORWARD"):
+            choices += [f"{no}-o {some('r0', 'r1', 'r+')}", f"-m devgroup {no}--dst-group {some('5', '6')}"]
+        if chain == "PREROUTING":
+            choices += [
+                f"-m rpfilter {some('', '--loose', '--invert')}",
+                f"-m mac {no}--mac-source {some(LEFT, RIGHT)}",
+            ]
+        if chain == "OUTPUT":
+            choices += [f"-m owner {no}--uid-owner {some('0', '1000')}"]
+        if r.random() < 0.05:
+            choices = ["-m limit --limit 5/s", "-m statistic --mode random --probability 0.5"]
+        return r.choice(choices)
+
+    def target(self, table: str, chain: str, chains: list[str]) -> str:
+        some = self.some
+        choices = ["", "-j ACCEPT", "-j DROP", "-j RETURN", "-j ACCEPT"]
+        if chains:
+            choices += [f"-j {some(*chains)}", f"-g {some(*chains)}"] * 2
+        if table == "mangle":
+            choices += [
+                f"-j MARK --set-xmark {some('1', '0x2/0x2', '0x3/0x1')}",
+                f"-j MARK --{some('or', 'and', 'xor')}-mark 1",
+                f"-j CONNMARK {some('--set-xmark 1', '--save-mark', '--restore-mark', '--set-xmark 0x2/0x2')}",
+                f"-j TOS --set-tos {some('0x10', '0x4/0xfc')}",
+                f"-j DSCP --set-dscp {some('10', '0')}",
+                "-j HL --hl-set 60" if self.six else "-j TTL --ttl-set 60",
+            ]
+            if chain in ("FORWARD", "POSTROUTING"):
+                choices.append("-p tcp --syn -j TCPMSS --set-mss 1300")
+        if table == "raw":
+            choices += ["-j CT --notrack"] * 3
+        if table == "filter":
+            choices.append("-j REJECT")
+        return self.random.choice(choices)
+
+    def lines(self) -> list[str]:
+        """Arguments for each rule, and for each chain before."""
+        r = self.random
+        found = []
+        for table, hooks in (
+            ("raw", ("PREROUTING", "OUTPUT")),
+            ("mangle", ("PREROUTING", "FORWARD", "POSTROUTING", "OUTPUT")),
+            ("filter", ("INPUT", "FORWARD", "OUTPUT")),
+        ):
+            if r.random() < 0.4:
+                continue
+            inner = [f"C{number}" for number in range(r.randrange(0, 3))]
+            found += [f"-t {table} -N {chain}" for chain in inner]
+            for at, chain in enumerate(inner):
+                for _ in range(r.randrange(0, 4)):
+                    found.append(f"-t {table} -A {chain} {self.rule(table, '', inner[at + 1 :])}")
+            for chain in hooks:
+                for _ in range(r.randrange(0, 5)):
+                    found.append(f"-t {table} -A {chain} {self.rule(table, chain, inner)}")
+                if r.random() < 0.2:
+                    found.append(f"-t {table} -P {chain} DROP")
+        return found
+
+    def rule(self, table: str, chain: str, inner: list[str]) -> str:
+        conditions = {self.condition(chain) for _ in range(self.random.choice((0, 1, 1, 2)))}
+        return " ".join([*conditions, self.target(table, chain, inner)])

@@ -11,7 +11,7 @@ from functools import partial
 from random import Random
 from typing import Any
 
-from random_rules import LEFT, RIGHT, ROUTER4, ROUTER6, TARGETS4, TARGETS6, Frame, Rules, frame
+from random_rules import LEFT, RIGHT, ROUTER4, ROUTER6, TARGETS4, TARGETS6, Frame, Iptables, Rules, frame
 
 from netinspect.engine.places import Place
 from netinspect.netfilter.evaluate import Outcome, Walk, run_hook
@@ -118,6 +118,7 @@ class Router:
         self.marks: dict[int, int] = {}
         self.ends: dict[int, Ends] = {}
         self.seen: Counter[str] = Counter()
+        self.pairs: Counter[str] = Counter()
         self.rejected: Counter[str] = Counter()
         self.uncertain = 0
 
@@ -138,6 +139,19 @@ class Router:
             lines += rules.table(family, f"t{number}", hooks)  # type: ignore[arg-type]
         self.install(lines)
         return families
+
+    def load_iptables(self) -> list[str]:
+        """Loads random rules of iptables-nft and ip6tables-nft; what they refuse is left out."""
+        self.install(list(TRACER))
+        for program, six in (("iptables-nft", False), ("ip6tables-nft", True)):
+            for line in Iptables(self.random, six).lines():
+                result = self.router.run(program, *line.split(), check=False)
+                if result.returncode:
+                    self.rejected[f"{program} {line}: {result.stderr.strip()}"] += 1
+                else:
+                    self.lines.append(f"{program} {line}")
+        self.renew()
+        return []
 
     def install(self, lines: list[str]) -> None:
         """Loads a ruleset; lines that nft(8) or the kernel refuses are left out."""
@@ -203,7 +217,7 @@ class Router:
 
     def compare(self, sent: Frame, events: list[Event]) -> str | None:
         expected, certain = Expectation(self, sent, events).steps()
-        self.seen[sent.way] += 1
+        self.pairs[sent.way] += 1
         for _, choices in expected:
             for step in choices[0]:
                 self.seen[f"{step.chain.family} {step.kind} {step.verdict.name}"] += 1
