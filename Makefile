@@ -1,7 +1,7 @@
 # make run: sets up and lists this machine's sockets with their owners.  make test: sets up and runs the whole suite.
 VENV := .venv
 PYTHON := $(VENV)/bin/python
-CODE := netinspect tests netns-lab benchmarks
+CODE := netinspect tests netns-lab benchmarks examples
 
 # Without compiled files every start of the program would compile it anew.
 export PYTHONDONTWRITEBYTECODE :=
