@@ -98,7 +98,10 @@ def overview() -> str:
 
 
 def run(arguments: Sequence[str], environment: Environment) -> int:
-    """Runs one command and returns its exit status. Nothing but KeyboardInterrupt's twin, SystemExit, escapes."""
+    """Runs one command and returns its exit status.
+
+    Nothing but KeyboardInterrupt's twin, SystemExit, escapes, and a lack of memory while that is said.
+    """
     try:
         return _dispatch(arguments, environment)
     except NetinspectError as error:
@@ -107,16 +110,23 @@ def run(arguments: Sequence[str], environment: Environment) -> int:
     except KeyboardInterrupt:
         environment.complain("interrupted")
         return ExitStatus.INTERRUPTED
-    except MemoryError:
-        environment.complain("out of memory: without --sort and --peers a listing is streamed and needs little")
-        return _trouble(arguments)
     except Exception as error:
+        if _is_lack_of_memory(error):
+            environment.complain("out of memory: without --sort and --peers a listing is streamed and needs little")
+            return _trouble(arguments)
         from os import environ
 
         if "NETINSPECT_DEBUG" in environ:
             raise
         environment.complain(f"a mistake in netinspect: {error!r} (with NETINSPECT_DEBUG=1 it tells where)")
         return _trouble(arguments)
+
+
+def _is_lack_of_memory(error: Exception) -> bool:
+    """Whether memory was lacking, which shows in other ways where a module is loaded."""
+    if isinstance(error, ImportError):
+        return "failed to map segment" in str(error) or "annot allocate memory" in str(error)  # dlopen(3)'s words
+    return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == 12)  # ENOMEM
 
 
 def _trouble(arguments: Sequence[str]) -> int:
@@ -138,8 +148,18 @@ def _dispatch(arguments: Sequence[str], environment: Environment) -> int:
         return ExitStatus.OK
     if name not in COMMANDS:
         raise UsageError(f"no command {name!r}: {', '.join(COMMANDS)} (see `netinspect --help`)")
-    status: int = module_of(name).run(list(arguments[1:]), environment)
+    try:
+        status: int = module_of(name).run(list(arguments[1:]), environment)
+    finally:
+        _say_what_was_not_read(environment)
     return status
+
+
+def _say_what_was_not_read(environment: Environment) -> None:
+    """Tables of names are read where a number is met: what became of them is said once, at the end."""
+    files = sys.modules.get("netinspect.engine.files")
+    for text in () if files is None else files.notes.values():
+        environment.complain(text)
 
 
 def main() -> None:
@@ -154,7 +174,10 @@ def main() -> None:
         gc.set_threshold(100_000)
         # glibc maps large blocks anew each time, at 3 µs a page, until one has been freed; from then on it keeps memory
         # for blocks of up to that size (mallopt(3): M_MMAP_THRESHOLD). This one is never touched, so it costs nothing.
-        bytes(1 << 23)
+        try:
+            bytes(1 << 23)
+        except MemoryError:
+            pass  # a limit (setrlimit(2): RLIMIT_AS) counts it all the same
         # A reader that has seen enough (`| head`) ends us quietly, as it ends every C tool.
         signal(SIGPIPE, SIG_DFL)
         # A number of thousands of digits is refused for its size, where it is used.
@@ -164,5 +187,13 @@ def main() -> None:
         status = run(sys.argv[1:], of_process())
     except KeyboardInterrupt:  # before the command had begun, or once more while it was ending
         status = ExitStatus.INTERRUPTED
+    except (MemoryError, ImportError, OSError) as error:  # outside of a command, or even while that was said
+        from os import environ, write
+
+        if "NETINSPECT_DEBUG" in environ or not _is_lack_of_memory(error):
+            raise
+
+        write(2, b"netinspect: out of memory\n")
+        status = ExitStatus.FAILED
     # Threads of the dump and of look-ups may still run: there is nothing to wait for, and nothing left to flush.
     _exit(status)

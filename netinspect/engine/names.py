@@ -11,6 +11,8 @@ from _queue import Empty, SimpleQueue
 from _thread import start_new_thread
 from time import monotonic
 
+from .files import LONGEST_NUMBER, has_database, table_lines
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -62,20 +64,15 @@ class ServiceNames(dict[int, str]):
             self._read(path or SERVICES_FILE, protocol, last)
         self[0] = "*"
         self._protocol = protocol
-        self._ask = path is None and protocol != "raw" and _services_elsewhere()
+        self._ask = path is None and protocol != "raw" and _services_elsewhere() and has_database("services")
 
     def _read(self, path: str, protocol: str, last: bool) -> None:
-        try:
-            with open(path, encoding="utf-8", errors="backslashreplace") as file:
-                lines = file.readlines()
-        except OSError:
-            return  # numbers then
-        for line in lines:
+        for line in table_lines(path):
             words = line.partition("#")[0].split()
             if len(words) < 2:
                 continue
             number, _, of_protocol = words[1].partition("/")
-            if of_protocol != protocol:
+            if of_protocol != protocol or len(number) > LONGEST_NUMBER:
                 continue
             try:
                 port = int(number, 0) & 0xFFFF  # as strtoul(3) and htons(3) have it in the C library
@@ -99,11 +96,7 @@ class ServiceNames(dict[int, str]):
 
 def _services_elsewhere() -> bool:
     """Whether services are also to be found outside the file: in LDAP, say."""
-    try:
-        with open(_NAME_SWITCH_FILE, encoding="utf-8", errors="replace") as file:
-            lines = [line.partition("#")[0].split() for line in file]
-    except OSError:
-        return False
+    lines = [line.partition("#")[0].split() for line in table_lines(_NAME_SWITCH_FILE)]
     sources = {word for words in lines if words and words[0] == "services:" for word in words[1:]}
     if "db" in sources:
         from os.path import exists
@@ -118,14 +111,19 @@ class UserNames(dict["int | None", "str | None"]):
 
     def __init__(self) -> None:
         super().__init__({None: None})
+        self._ask: bool | None = None
 
     def __missing__(self, uid: int | None) -> str | None:
         from pwd import getpwuid
 
-        try:
-            name = getpwuid(uid).pw_name  # type: ignore[arg-type]  # None is there already
-        except (KeyError, OSError):
-            name = str(uid)
+        if self._ask is None:
+            self._ask = has_database("passwd")
+        name = str(uid)
+        if self._ask:
+            try:
+                name = getpwuid(uid).pw_name  # type: ignore[arg-type]  # None is there already
+            except (KeyError, OSError):
+                pass
         self[uid] = name
         return name
 

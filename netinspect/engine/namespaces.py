@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from errno import EACCES, ENOENT, EPERM
 
 from ..errors import NamespaceError
+from .files import FileError, open_regular
 from .text import raw, text
 
 TYPE_CHECKING = False
@@ -31,21 +33,21 @@ def open_namespace(name: str) -> int:
         # Listings label a namespace whose name is not UTF-8 by a text that stands for it.
         names = dict.fromkeys((name, os.fsdecode(raw(name))))
         candidates = [f"{NAMED}/{each}" for each in names] + ([f"/proc/{name}/ns/net"] if name.isdecimal() else [])
-    failure: OSError | None = None
+    failure = 0
     for path in candidates:
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except (OSError, ValueError) as error:
-            if isinstance(error, ValueError):
-                break
-            if failure is None or not isinstance(error, FileNotFoundError):
-                failure = error
+            descriptor = open_regular(path)
+        except FileError as error:
+            if not error.errno:
+                raise NamespaceError(f"{name!r} is not a network namespace") from None
+            if not failure or error.errno != ENOENT:
+                failure = error.errno
             continue
         if _is_network_namespace(descriptor):
             return descriptor
         os.close(descriptor)
         raise NamespaceError(f"{name!r} is not a network namespace")
-    if isinstance(failure, PermissionError):
+    if failure in (EACCES, EPERM):
         raise NamespaceError(f"network namespace {name!r}: permission denied (run as root, or as its owner)")
     raise NamespaceError(
         f"no network namespace {name!r}: give a name listed by `ip netns`, the id of a running process, or a path"

@@ -218,8 +218,11 @@ def _load_aside(*modules: str) -> None:
     """Has a thread load modules that will be needed soon."""
 
     def load() -> None:
-        for module in modules:
-            __import__(module)
+        try:
+            for module in modules:
+                __import__(module)
+        except (MemoryError, ImportError, OSError):
+            pass  # who needs it loads it again, and has the error
 
     if sys.modules.keys() >= set(modules):
         return

@@ -21,9 +21,10 @@ _DEFAULT = "socket"
 def explanations() -> tuple[Explanation, ...]:
     """All of them: the states, then the columns in the order of the records, then what only netstat shows."""
     import tomllib
-    from importlib.resources import files
 
-    data = tomllib.loads(files(__package__).joinpath("explanations.toml").read_text("utf-8"))
+    from ..engine.files import package_text
+
+    data = tomllib.loads(package_text(__name__, "explanations.toml"))
     columns, sources = data["column"], data["default_source"]
     fields = [
         _explanation({"source": sources.get(name.rpartition(".")[0] or _DEFAULT)} | columns[name], name, meaning)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..engine.files import table_lines
 from ..errors import ExitStatus, UsageError
 from ..nouns.routing.listing import MAIN_TABLE, Listing, Query
 from . import render_routes as layout
@@ -148,12 +149,7 @@ def _by_table(batches: Iterable[Batch]) -> Iterator[tuple[int, Batch]]:
 def _network_names() -> dict[str, str]:
     """Names of networks (networks(5)) by the address that the file has."""
     names: dict[str, str] = {}
-    try:
-        with open(_NETWORKS_FILE, encoding="utf-8", errors="backslashreplace") as file:
-            lines = file.readlines()
-    except OSError:
-        return names  # numbers then
-    for line in lines:
+    for line in table_lines(_NETWORKS_FILE):
         words = line.partition("#")[0].split()
         if len(words) >= 2:
             address = words[1] + ".0" * (3 - words[1].count("."))

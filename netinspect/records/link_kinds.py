@@ -108,7 +108,7 @@ class Vxlan(NamedTuple):
     remote: Annotated[str | None, "where packets to unknown addresses go: an address, or a multicast group"] = None
     local: Annotated[str | None, "source address"] = None
     port: Annotated[int | None, "UDP port of the other ends"] = None
-    source_ports: Annotated[tuple[int, ...] | None, "lowest and highest UDP port to send from; 0: the kernel's own"] = (
+    source_ports: Annotated[tuple[int, int] | None, "lowest and highest UDP port to send from; 0: the kernel's own"] = (
         None
     )
     learning: Annotated[bool | None, "whether addresses are learned"] = None

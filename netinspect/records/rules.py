@@ -28,9 +28,9 @@ class Rule(NamedTuple):
     tos: Annotated[int | None, "type of service"] = None
     dscp: Annotated[int | None, "differentiated services code point"] = None
     ip_protocol: Annotated[int | None, "IP protocol number"] = None
-    source_ports: Annotated[tuple[int, ...] | None, "first and last source port"] = None
-    destination_ports: Annotated[tuple[int, ...] | None, "first and last destination port"] = None
-    uids: Annotated[tuple[int, ...] | None, "first and last user id of the sending socket"] = None
+    source_ports: Annotated[tuple[int, int] | None, "first and last source port"] = None
+    destination_ports: Annotated[tuple[int, int] | None, "first and last destination port"] = None
+    uids: Annotated[tuple[int, int] | None, "first and last user id of the sending socket"] = None
     tunnel_id: Annotated[int | None, "id of the tunnel that the packet came in by"] = None
     l3mdev: Annotated[bool, "whether the table is that of the VRF of the interface"] = False
     goto: Annotated[int | None, "goto: priority of the rule to go on with"] = None

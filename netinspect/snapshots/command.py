@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 from ..engine.options import Command, Group, Option
 from ..engine.output import NAMESPACES
-from ..errors import ExitStatus, OutputError, UsageError
+from ..errors import ExitStatus, UsageError
 from .nouns import NOUNS
 
 TYPE_CHECKING = False
@@ -30,7 +28,9 @@ COMMAND = Command(
     (WHAT, NAMESPACES),
     "The file is NDJSON: a header, then a record a line, its noun in the field `noun` and the rest as `netinspect "
     "schema` tells, then an end that counts them. Sockets come with the processes that hold them, as far as they may "
-    "be seen; netlink sockets are left out. The file appears under its name when it is whole.\n"
+    "be seen; netlink sockets are left out. The file appears under its name when it is whole; one that was there "
+    "is replaced and keeps its owner and mode. A FIFO or a character device is written to; anything else is refused, "
+    "as is what belongs to another user in a directory where everybody may write.\n"
     "Exit status: 0; 1 it failed; 2 bad usage; 3 something could not be listed: standard error and the file say what.",
 )
 
@@ -92,7 +92,12 @@ def run(arguments: Sequence[str], environment: Environment) -> int:
     def put_all(put: Callable[[bytes], object]) -> End:
         return write(head, taking, put)
 
-    end = put_all(environment.write) if operands[0] == "-" else _to_file(operands[0], put_all)
+    if operands[0] == "-":
+        end = put_all(environment.write)
+    else:
+        from ..engine.files import write_file
+
+        end = write_file(operands[0], put_all)
     nouns_by_text: dict[str, list[str]] = {}
     for text in end.problems:  # the notes are in the file
         noun, _, text = text.partition(": ")
@@ -100,24 +105,3 @@ def run(arguments: Sequence[str], environment: Environment) -> int:
     for text, told in nouns_by_text.items():
         environment.complain(f"{', '.join(told)}: {text}")
     return ExitStatus.INCOMPLETE if end.problems else ExitStatus.OK
-
-
-def _to_file(path: str, put_all: Callable[[Callable[[bytes], object]], End]) -> End:
-    """Writes to a file beside it, which then takes its name; what is no plain file is written to as it is."""
-    plain = os.path.isfile(path) or not os.path.exists(path)
-    # Where the name is a link, the file that it leads to is what is replaced.
-    target = os.path.realpath(path) if plain else path
-    written = f"{target}.{os.getpid()}.part" if plain else target
-    try:
-        try:
-            with open(written, "wb") as file:
-                end = put_all(file.write)
-            if plain:
-                os.replace(written, target)
-        except BaseException:
-            if plain and os.path.exists(written):
-                os.unlink(written)
-            raise
-    except OSError as error:
-        raise OutputError(f"{path}: {error.strerror}") from None
-    return end

@@ -31,11 +31,16 @@ class Noun(NamedTuple):
     """Batches, and the listing that has their problems and notes when they have ended."""
 
     @property
-    def fields(self) -> tuple[str, ...]:
-        """The fields that are kept."""
+    def type(self) -> Any:
+        """The type of its records."""
         from .. import records
 
-        return tuple(field for field in getattr(records, self.record)._fields if field not in self.left_out)
+        return getattr(records, self.record)
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields that are kept."""
+        return tuple(field for field in self.type._fields if field not in self.left_out)
 
 
 def _sockets(places: Sequence[Place]) -> tuple[Iterator[Batch], Any]:

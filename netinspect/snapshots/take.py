@@ -93,8 +93,12 @@ def header(nouns: Sequence[str], netns: Sequence[str], all_netns: bool, places: 
     )
 
 
-def _inode() -> int:
-    return os.stat("/proc/thread-self/ns/net").st_ino
+def _inode() -> int | None:
+    """The number of the calling thread's network namespace; None where /proc does not tell."""
+    try:
+        return os.stat("/proc/thread-self/ns/net").st_ino
+    except OSError:
+        return None
 
 
 def places_of(netns: Sequence[str], all_netns: bool) -> list[Place]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from _socket import AF_INET, AF_INET6, getservbyname, inet_ntop, inet_pton
 from typing import NamedTuple
 
+from ..engine.files import check_database
 from .render import endpoint
 
 TYPE_CHECKING = False
@@ -73,6 +74,7 @@ def _port(text: str) -> int:
     if text.isascii() and text.isdecimal() and 0 < int(text) < 65536:
         return int(text)
     if text and not text.isdecimal():
+        check_database("services")
         try:
             return getservbyname(text)
         except (OSError, ValueError):

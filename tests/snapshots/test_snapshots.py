@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 import socket
 import string
 import struct
@@ -283,6 +285,7 @@ def lines(*objects: dict[str, Any]) -> str:
 
 
 WRITTEN = json.loads(dumps(HEADER))
+END = json.loads(dumps(End("end", 0, (), (), ())))
 
 
 @pytest.mark.parametrize(
@@ -291,21 +294,21 @@ WRITTEN = json.loads(dumps(HEADER))
         ("", "empty"),
         ("no JSON\n", ":1: not a snapshot"),
         ("[]\n", ":1: not a snapshot"),
-        ("{}\n", "'noun' is missing"),
+        ("{}\n", "no header"),
         (lines({"noun": "routes"}), "no header"),
         (lines({**WRITTEN, "format": FORMAT + 1}), "newer"),
         (lines(WRITTEN), "cut short after 0 records"),
-        (lines(WRITTEN, {"noun": "end", "records": 1}), "cut short"),
+        (lines(WRITTEN, {**END, "records": 1}), "cut short"),
         (lines(WRITTEN, {"noun": "towns"}), ":2: malformed: no noun 'towns'"),
         (lines(WRITTEN, {"noun": "routes", "flags": 7}), ":2: malformed"),
         (lines(WRITTEN) + '{"noun":"rou', ":2: malformed"),
-        (lines(WRITTEN, {"noun": "end", "records": 0}, {"noun": "routes"}), "behind the end"),
+        (lines(WRITTEN, END, {"noun": "routes"}), "behind the end"),
         ("[" * 100_000 + "\n", "not a snapshot"),
     ],
 )
 def test_what_is_no_whole_snapshot_is_refused(text: str, message: str) -> None:
     with pytest.raises(SnapshotError, match=message):
-        parse(text.splitlines(keepends=True), "file")
+        parse(text.encode().splitlines(), "file")
 
 
 @given(st.binary())
@@ -336,12 +339,14 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
         return values(arguments[0])
     if origin in (Union, types.UnionType):
         return st.one_of(map(values, arguments))
+    if origin is tuple and arguments[-1] is not Ellipsis:
+        return st.tuples(*map(values, arguments))
     if origin is tuple:
         return st.lists(values(arguments[0]), max_size=2).map(tuple)
     if hasattr(hint, "_fields"):
         return st.tuples(*map(values, get_type_hints(hint, include_extras=True).values())).map(hint._make)
     return {
-        int: st.integers(-(2**70), 2**70),
+        int: st.integers(-(2**63), 2**64 - 1),
         float: st.floats(allow_nan=False, allow_infinity=False),
         str: st.text(st.characters(codec="utf-8"), max_size=4),
         bool: st.booleans(),
@@ -380,7 +385,7 @@ def test_every_record_is_read_as_it_was_written(name: str, data: st.DataObject) 
         written.clear()
         end = write(head, Given({name: [row]}), written.append)  # type: ignore[arg-type]
         assert all(chr(byte) in string.printable for byte in b"".join(written))
-        found = parse(b"".join(written).decode().splitlines(keepends=True), "file")
+        found = parse(b"".join(written).splitlines(), "file")
         assert found == Snapshot(head, {name: [row]}, end)
 
 
@@ -429,3 +434,125 @@ def test_a_namespace_is_known_again_by_its_inode() -> None:
     assert len(list(differences(taken("100", 7), taken("200", 8), ["routes"]))) == 2
     with pytest.raises(IncomparableError):
         list(differences(taken("100", 7), snapshot([]), ["routes"]))
+
+
+# What others may have done to a file
+
+
+def changed(value: Any, path: tuple[str | int, ...], new: Any) -> Any:
+    """The value with another one at a place within it."""
+    if not path:
+        return new
+    copied = list(value) if isinstance(value, list) else dict(value)
+    copied[path[0]] = changed(copied[path[0]], path[1:], new)
+    return copied
+
+
+def places(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Every place within a value."""
+    yield path
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        yield from places(inner, (*path, key))
+
+
+OTHER = (None, True, (1 << 64) - 1, 1.5, "\ud800\n\x1b[31m", [], [[]], ["x"], {})
+
+
+def test_no_value_of_another_type_is_taken_for_a_record(namespace: Namespace, tmp_path: Path) -> None:
+    namespace.run("ip", "route", "add", "10.9.0.0/16", "nexthop", "dev", "lo", "nexthop", "dev", "lo", check=False)
+    kept = [namespace.call(lambda: socket.create_server(("127.0.0.1", 0)))]
+    path = tmp_path / "snapshot"
+    namespace.netinspect("snapshot", str(path))
+    kept[0].close()
+    text = path.read_text().splitlines()
+    head, end = text[0], text[-1]
+    seen = set()
+    refused = []
+    whole = read(str(path))
+    for line in text:
+        row = json.loads(line)
+        if row["noun"] in seen:
+            continue
+        seen.add(row["noun"])
+        for place in places(row):
+            for other in OTHER:
+                new = json.dumps(changed(row, place, other))
+                given = {"snapshot": [new, end], "end": [head, new]}.get(row["noun"], [head, new, END_OF_ONE])
+                try:
+                    found = parse([one.encode() for one in given], "file")
+                except SnapshotError as error:
+                    refused.append(str(error))
+                    continue
+                # What is taken has the right types, so that whatever works with records can work with it.
+                assert_typed(found.header, Header)
+                for one in itertools.chain(*found.records.values()):
+                    assert_typed(one, type(one))
+                try:
+                    for difference in differences(whole, found, [*found.records]):
+                        dumps(difference)
+                except IncomparableError:
+                    pass
+    assert all(text.startswith("file:") and "\n" not in text for text in refused)
+    assert seen >= {"snapshot", "end", "sockets", "routes", "rules", "links", "addresses"}
+
+
+END_OF_ONE = dumps(End("end", 1, (), (), ()))
+
+
+def assert_typed(value: Any, hint: Any) -> None:
+    """The value is of that type, all the way down."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        assert_typed(value, arguments[0])
+    elif origin in (Union, types.UnionType):
+        matching = [
+            one for one in arguments if isinstance(value, (int, float) if one is float else get_origin(one) or one)
+        ]
+        assert matching, (value, hint)
+        assert_typed(value, matching[0])
+    elif origin is tuple:
+        assert isinstance(value, tuple)
+        for inner in value:
+            assert_typed(inner, arguments[0])
+    elif hasattr(hint, "_fields"):
+        assert type(value) is hint
+        for field, inner in get_type_hints(hint, include_extras=True).items():
+            assert_typed(getattr(value, field), inner)
+    else:
+        assert type(value) in ((int, float) if hint is float else (hint,)), (value, hint)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"mtu":65536', '"mtu":' + "9" * 400_000),
+        ('"netns":[]', '"netns":["/fifo"]'),
+        ('"netns":[]', '"netns":["' + "x" * 5000 + '/"]'),
+        ('"name":"lo"', '"name":{}'),
+    ],
+)
+def test_a_changed_file_is_trouble_in_one_line(before: str, namespace: Namespace, old: str, new: str) -> None:
+    path = Path(before)
+    fifo = path.with_name("fifo")
+    os.mkfifo(fifo)
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new.replace("/fifo", str(fifo)), 1))
+    for arguments in ((before,), (before, before)):
+        if "netns" in old and len(arguments) == 2:
+            continue
+        result = namespace.netinspect("diff", *arguments, check=False, timeout=30)
+        assert result.returncode == 2
+        assert result.stderr.count("\n") == 1
+        assert "mistake" not in result.stderr
+
+
+def test_without_proc_the_rest_is_in_the_snapshot(namespace: Namespace) -> None:
+    shell = 'mount -t tmpfs none /proc && exec "$@"'
+    result = namespace.run("unshare", "-m", "sh", "-c", shell, "sh", *NETINSPECT, "snapshot", "-", check=False)
+    assert result.returncode == 3
+    assert all(line.startswith("netinspect: ") for line in result.stderr.splitlines())
+    found = parse(result.stdout.encode().splitlines(), "file")
+    assert found.records["links"]
+    assert "links" not in found.end.incomplete

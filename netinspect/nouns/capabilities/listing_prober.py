@@ -18,6 +18,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ... import procfs
+from ...engine.files import FileError, read
 from ...engine.netlink.transport import Dump
 from ...errors import NetlinkError
 from ...records import Capability
@@ -113,9 +114,8 @@ class Prober:
         text = procfs.kernel_configuration()
         if text is None:
             try:
-                with open(f"/boot/config-{os.uname().release}", encoding="utf-8", errors="replace") as file:
-                    text = file.read()
-            except OSError:
+                text = read(f"/boot/config-{os.uname().release}").decode("utf-8", "replace")
+            except FileError:
                 return None
         lines = (line.partition("=") for line in text.splitlines() if line.startswith("CONFIG_"))
         return {name.removeprefix("CONFIG_"): value for name, _, value in lines}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from _operator import and_, or_
 from _socket import getservbyname, inet_pton
 
+from ...engine.files import check_database
 from ...errors import UsageError
 from .decode import AF_INET, AF_INET6, AF_UNSPEC
 from .decode_names import PROTOCOLS, STATES, STATUS_BITS
@@ -194,6 +195,7 @@ def port_of(text: str) -> int:
     """A port, by number or by the name of a service (services(5)). Raises UsageError."""
     if text.isascii() and text.isdecimal() and int(text) < 65536:
         return int(text)
+    check_database("services")
     try:
         return getservbyname(text)
     except (OSError, ValueError):

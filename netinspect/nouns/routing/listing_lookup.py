@@ -7,6 +7,7 @@ from errno import EACCES, EHOSTUNREACH, EINVAL, ENETUNREACH
 from os import geteuid
 
 from ...engine.columns import Constant
+from ...engine.files import check_database
 from ...engine.listing import BaseListing
 from ...engine.netlink.transport import NETLINK_ROUTE, Dump
 from ...engine.rtnetlink import FAMILY_NUMBERS
@@ -86,8 +87,11 @@ class Lookup:
             raise UsageError(f"{text!r} is no {self.family} address") from None
 
     def _number(self, selector: str, value: str) -> int:
+        by_name = selector == "ipproto" and value.isalpha()
+        if by_name:
+            check_database("protocols")
         try:
-            number = getprotobyname(value) if selector == "ipproto" and value.isalpha() else int(value, 0)
+            number = getprotobyname(value) if by_name else int(value, 0)
         except (OSError, ValueError):
             number = -1
         if not 0 <= number <= _LARGEST[selector]:

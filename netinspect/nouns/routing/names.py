@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from ...engine.files import LONGEST_NUMBER, table_lines
 from ...errors import UsageError
 
 DIRECTORIES = ("/usr/share/iproute2", "/usr/lib/iproute2", "/etc/iproute2")
@@ -35,15 +36,10 @@ class RoutingNames(dict[int, str]):
                     self._read(f"{directory}/{kind}.d/{name}")
 
     def _read(self, path: str) -> None:
-        try:
-            with open(path, encoding="utf-8", errors="backslashreplace") as file:
-                lines = file.readlines()
-        except OSError:
-            return  # it need not be there
-        for line in lines:
+        for line in table_lines(path):
             words = line.partition("#")[0].split()
             try:
-                if len(words) >= 2:
+                if len(words) >= 2 and len(words[0]) <= LONGEST_NUMBER:
                     self[int(words[0], 0)] = words[1]
             except ValueError:
                 continue

@@ -5,6 +5,8 @@ from __future__ import annotations
 import _socket
 import os
 
+from ...engine.files import check_database
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,6 +43,7 @@ class Lookups:
         """
         failure = OSError(0, "it has no address")
         found: dict[bytes, None] = {}
+        check_database("hosts")
         for family in families:
             try:
                 answers = _socket.getaddrinfo(host, None, family, _SOCK_STREAM)
@@ -56,6 +59,7 @@ class Lookups:
     def ports(self, service: str) -> dict[str, int]:
         """The port of a service by protocol (getservbyname(3)); empty where there is no such service."""
         found = {}
+        check_database("services")
         for protocol in self._protocols:
             try:
                 found[protocol] = _socket.getservbyname(service, protocol)

@@ -77,6 +77,9 @@ def _user_id(user: str | int) -> int:
         return int(user)
     from pwd import getpwnam
 
+    from ...engine.files import check_database
+
+    check_database("passwd")
     try:
         return getpwnam(user).pw_uid
     except (KeyError, ValueError):

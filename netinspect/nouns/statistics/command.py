@@ -51,7 +51,9 @@ COMMAND = Command(
     "--since survives counters that begin anew, with the machine, the namespace, an interface or a module: what is "
     "counted since is then the change, the least it can be, and marked with `reset` (! in a table). Counters of 32 "
     "bits, as connection tracking has, look like that when they run over. --save and --since may name the same file: "
-    "each run then shows what is new since the last one.\n"
+    "each run then shows what is new since the last one. The file that --save replaces keeps its owner and mode; a "
+    "FIFO or a character device is written to, and what belongs to another user in a directory where everybody may "
+    "write is refused.\n"
     "health judges all that was counted since the namespace was made; with --rates or --since what happened in that "
     "time. Its exit status is 0 whatever it finds; `state` tells.\n"
     "explain takes a counter as the kernel, nstat(8) or netstat(8) -s write it, and tells what it means.",

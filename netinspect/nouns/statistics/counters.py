@@ -43,9 +43,10 @@ def texts() -> dict[str, dict[str, Any]]:
     """All there is in counters.toml, by table and counter."""
     if not _texts:
         import tomllib
-        from importlib.resources import files
 
-        _texts.update(tomllib.loads(files(__package__).joinpath("counters.toml").read_text("utf-8")))
+        from ...engine.files import package_text
+
+        _texts.update(tomllib.loads(package_text(__name__, "counters.toml")))
     return _texts
 
 

@@ -6,36 +6,57 @@ What is counted from then on is all that is known, so it is given as the change,
 
 from __future__ import annotations
 
-import json
-import os
 from time import time
+from typing import NamedTuple
 
+from ...engine.files import write_file
 from ...engine.namespaces import inside
-from ...errors import NetinspectError
+from ...errors import NetinspectError, OutputError
 from ...procfs import sysctl
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Any
 
     from ...engine.places import Place
     from .listing import Figure, Key
 
 _FORMAT = 1
+_LIMIT = 1 << 28
+"""Bytes of a file: 2,000 counters of a namespace take 100 kB."""
+
+
+class SavedNamespace(NamedTuple):
+    """The figures of one network namespace in a file."""
+
+    name: str | None
+    """Its label; None where there is only one."""
+    identity: str | None
+    """What tells it from all others of one start of the machine; None where the kernel does not tell."""
+    figures: tuple[tuple[str, str, str | None, int], ...]
+    """Table, counter, interface, value."""
+
+
+class Saved(NamedTuple):
+    """What is in a file."""
+
+    netinspect_sample: int
+    """The version of the format."""
+    time: float
+    """Seconds since 1970."""
+    boot: str | None
+    namespaces: tuple[SavedNamespace, ...]
 
 
 class Sample:
     """Figures of some namespaces at one time. ``time`` is in seconds since 1970."""
 
-    def __init__(self, content: dict[str, Any]) -> None:
-        """Raises KeyError, TypeError, ValueError where the content makes no sense."""
-        self.time = float(content["time"])
-        self._boot = content["boot"]
+    def __init__(self, saved: Saved) -> None:
+        self.time = saved.time
+        self._boot = saved.boot
         self._namespaces: dict[str | None, tuple[str | None, dict[Key, int]]] = {}
-        for namespace in content["namespaces"]:
-            rows = {(row[0], row[1], row[2]): int(row[3]) for row in namespace["figures"]}
-            self._namespaces[namespace["name"]] = namespace["identity"], rows
+        for name, known_by, figures in saved.namespaces:
+            self._namespaces[name] = known_by, {(row[0], row[1], row[2]): row[3] for row in figures}
 
     def change(self, place: Place, key: Key, value: int, kind: str) -> tuple[int | None, bool | None]:
         """How much a figure has changed, and whether it began anew since, so that this is the least it can be.
@@ -59,16 +80,19 @@ class Sample:
 
 def load(path: str) -> Sample:
     """Reads a sample. Raises NetinspectError where the file cannot be read, or is none."""
+    from ...engine import typed
+    from ...engine.files import FileError, read
+
     try:
-        with open(path, encoding="utf-8") as file:
-            content = json.load(file)
-        if content["netinspect_sample"] != _FORMAT:
-            raise ValueError
-        return Sample(content)
-    except OSError as error:
-        raise NetinspectError(f"{path}: {error.strerror}: `netinspect stats --save {path}` makes a sample") from None
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError):
-        raise NetinspectError(f"{path}: no sample that `netinspect stats --save` has written") from None
+        found = typed.parse(read(path, _LIMIT).decode())
+        if type(found) is dict and found.get("netinspect_sample", _FORMAT) != _FORMAT:
+            raise ValueError("it has another format")
+        return Sample(typed.maker(Saved)(found))
+    except FileError as error:
+        raise NetinspectError(f"{error}: `netinspect stats --save {path}` makes a sample") from None
+    except ValueError as error:
+        reason = "it is no UTF-8 text" if isinstance(error, UnicodeDecodeError) else error
+        raise NetinspectError(f"{path}: no sample that `netinspect stats --save` has written: {reason}") from None
 
 
 def save(path: str, found: Iterable[tuple[str | None, str | None, dict[Key, Figure]]]) -> None:
@@ -89,13 +113,13 @@ def save(path: str, found: Iterable[tuple[str | None, str | None, dict[Key, Figu
             for label, known_by, figures in found
         ],
     }
-    temporary = f"{path}.{os.getpid()}.new"
+    from json import dumps
+
+    text = dumps(content, separators=(",", ":"))
     try:
-        with open(temporary, "x", encoding="utf-8") as file:
-            json.dump(content, file, separators=(",", ":"))
-        os.replace(temporary, path)
-    except OSError as error:
-        raise NetinspectError(f"saving the sample in {path}: {error.strerror}") from None
+        write_file(path, lambda put: put(text.encode()))
+    except OutputError as error:
+        raise OutputError(f"saving the sample: {error}") from None
 
 
 def _boot() -> str | None:

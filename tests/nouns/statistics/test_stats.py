@@ -253,6 +253,33 @@ def test_levels_go_up_and_down(wired: Namespace, tmp_path: Path) -> None:
     assert (rows["TCP.inuse"].value, rows["TCP.inuse"].change, rows["TCP.inuse"].kind) == (0, -1, "level")
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (r'"time":[0-9.]+', '"time":1' + "0" * 400),
+        (r'"time":[0-9.]+', '"time":"1"'),
+        (r'"time":[0-9.]+', '"time":NaN'),
+        (r'"namespaces":\[.*', '"namespaces":[{}]}'),
+        (r'"namespaces":\[.*', '"namespaces":' + "[" * 100_000),
+        (r'"name":null', '"name":[]'),
+        (r'"identity":[^,]*', '"identity":[]'),
+        (r'"figures":\[\[', '"figures":[[],['),
+        (r'"figures":\[\[', '"figures":[[[],"a",null,1],['),
+        (r'"figures":\[\[', '"figures":[["a","b",null,1.5],['),
+        (r'"figures":\[\[', '"figures":[["a","b",null,' + "9" * 400_000 + "],["),
+        (r'"boot":[^,]*', '"boot":{}'),
+    ],
+)
+def test_a_sample_that_somebody_has_changed_is_none(wired: Namespace, tmp_path: Path, old: str, new: str) -> None:
+    path = tmp_path / "sample"
+    saved(wired, path)
+    text, count = re.subn(old, lambda _: new, path.read_text(), count=1)
+    assert count == 1
+    path.write_text(text)
+    with pytest.raises(NetinspectError, match="no sample that"):
+        samples.load(str(path))
+
+
 @pytest.mark.parametrize("content", ["", "[]", "{}", "null", '{"netinspect_sample": 2}', '{"netinspect_sample": 1}'])
 def test_a_file_that_is_no_sample_is_said_to_be_none(tmp_path: Path, content: str) -> None:
     path = tmp_path / "sample"
