@@ -36,8 +36,8 @@ COMMAND = Command(
         NAMESPACES,
         output_group("diff"),
     ),
-    "FILE may be a FIFO, as of a shell's <(...): one in which nothing comes for 30 seconds is an error. Numbers of more "
-    "than 64 bits, lines of more than 16 MiB and files of more than 2 GiB are refused.\n"
+    "FILE may be a FIFO, as of a shell's <(...): one in which nothing comes for 30 seconds is refused, as are numbers "
+    "of more than 64 bits, lines of more than 16 MiB and files of more than 2 GiB.\n"
     "Records are the same thing where their addresses, ports and names are: `changed` says that other fields of it are "
     "not as they were. With one FILE, the namespaces that it was taken of are looked at, unless others are given.\n"
     "Exit status: 0 no difference; 1 differences; 2 trouble: bad usage, a file that cannot be read, or something that "
