@@ -55,6 +55,14 @@ class OutputError(NetinspectError):
     """Standard output cannot be written."""
 
 
+class FileError(NetinspectError):
+    """A file that cannot be read, or is of a kind or size that is not read. ``errno`` is 0 for the latter."""
+
+    def __init__(self, text: str, errno: int = 0) -> None:
+        super().__init__(text)
+        self.errno = errno
+
+
 class NamespaceError(NetinspectError):
     """A network namespace that does not exist or may not be entered."""
 

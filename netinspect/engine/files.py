@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 from _stat import S_IFMT, S_IMODE, S_ISBLK, S_ISCHR, S_ISDIR, S_ISFIFO, S_ISLNK, S_ISREG, S_ISSOCK, S_ISVTX, S_IWOTH
 
-from ..errors import NetinspectError, OutputError
+from ..errors import FileError, OutputError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,14 +50,6 @@ _KINDS = (
 
 notes: dict[str, str] = {}
 """Tables of names that are there and were not read, by path, with the line that says so. Numbers are shown instead."""
-
-
-class FileError(NetinspectError):
-    """A file that cannot be read, or is of a kind or size that is not read. ``errno`` is 0 for the latter."""
-
-    def __init__(self, text: str, errno: int = 0) -> None:
-        super().__init__(text)
-        self.errno = errno
 
 
 def kind_of(mode: int) -> str:

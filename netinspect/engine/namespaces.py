@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from errno import EACCES, ENOENT, EPERM
 
-from ..errors import NamespaceError
-from .files import FileError, open_regular
+from ..errors import FileError, NamespaceError
+from .files import open_regular
 from .text import raw, text
 
 TYPE_CHECKING = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..engine import typed
-from ..errors import SnapshotError
+from ..errors import FileError, SnapshotError
 from .nouns import NOUNS
 from .take import FORMAT, End, Header, Snapshot
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def read(path: str) -> Snapshot:
     """The snapshot in a file; ``-`` is standard input. Raises SnapshotError."""
-    from ..engine.files import FileError, lines
+    from ..engine.files import lines
 
     try:
         return parse(lines(path), path)

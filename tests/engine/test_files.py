@@ -21,9 +21,9 @@ from throwaway import NETINSPECT, Namespace
 
 import netinspect
 from netinspect.engine import files, names, typed
-from netinspect.engine.files import FileError, lines, open_regular, read, table_lines, write_file
+from netinspect.engine.files import lines, open_regular, read, table_lines, write_file
 from netinspect.engine.namespaces import open_namespace
-from netinspect.errors import NamespaceError, OutputError
+from netinspect.errors import FileError, NamespaceError, OutputError
 from netinspect.nouns.routing.names import RoutingNames
 
 NOBODY = 65534

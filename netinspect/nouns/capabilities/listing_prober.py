@@ -18,9 +18,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ... import procfs
-from ...engine.files import FileError, read
+from ...engine.files import read
 from ...engine.netlink.transport import Dump
-from ...errors import NetlinkError
+from ...errors import FileError, NetlinkError
 from ...records import Capability
 
 if TYPE_CHECKING:

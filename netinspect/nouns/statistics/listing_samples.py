@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from ...engine.files import write_file
 from ...engine.namespaces import inside
-from ...errors import NetinspectError, OutputError
+from ...errors import FileError, NetinspectError, OutputError
 from ...procfs import sysctl
 
 TYPE_CHECKING = False
@@ -81,7 +81,7 @@ class Sample:
 def load(path: str) -> Sample:
     """Reads a sample. Raises NetinspectError where the file cannot be read, or is none."""
     from ...engine import typed
-    from ...engine.files import FileError, read
+    from ...engine.files import read
 
     try:
         found = typed.parse(read(path, _LIMIT).decode())
