@@ -167,17 +167,11 @@ def main() -> None:
     from os import _exit
 
     try:
-        import gc
         from _signal import SIG_DFL, SIGPIPE, signal  # `signal` imports enum
 
-        # Rows make no reference cycles: a collection for every 700 new tuples finds nothing, at 10 % of the time.
-        gc.set_threshold(100_000)
-        # glibc maps large blocks anew each time, at 3 µs a page, until one has been freed; from then on it keeps memory
-        # for blocks of up to that size (mallopt(3): M_MMAP_THRESHOLD). This one is never touched, so it costs nothing.
-        try:
-            bytes(1 << 23)
-        except MemoryError:
-            pass  # a limit (setrlimit(2): RLIMIT_AS) counts it all the same
+        from .startup import settle
+
+        settle()
         # A reader that has seen enough (`| head`) ends us quietly, as it ends every C tool.
         signal(SIGPIPE, SIG_DFL)
         # A number of thousands of digits is refused for its size, where it is used.

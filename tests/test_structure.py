@@ -15,14 +15,15 @@ PACKAGE = Path(__file__).parent.parent / "netinspect"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 ROOMS = {
+    "startup": set(),
     "errors": set(),
-    "records": set(),
+    "records": {"startup"},
     "uapi": set(),
-    "engine": {"errors", "environment", "records", "uapi", "procfs"},
+    "engine": {"startup", "errors", "environment", "records", "uapi", "procfs"},
     "environment": {"errors", "engine"},
     "procfs": {"errors", "uapi", "engine", "nouns"},
-    "netfilter": {"errors", "records", "uapi", "engine", "procfs"},
-    "nouns": {"errors", "environment", "records", "uapi", "engine", "procfs", "netfilter", "", "netstat"},
+    "netfilter": {"startup", "errors", "records", "uapi", "engine", "procfs"},
+    "nouns": {"startup", "errors", "environment", "records", "uapi", "engine", "procfs", "netfilter", "", "netstat"},
     "netstat": {"errors", "environment", "records", "uapi", "engine", "procfs", "nouns", ""},
     "lab": {"errors", "environment", "records", "uapi", "engine", "nouns", "waiting"},
     "waiting": {"errors", "environment", "records", "uapi", "engine", "nouns"},
@@ -33,7 +34,7 @@ ROOMS = {
 }
 """Which rooms a room may import from beside itself. The root, "", has the version."""
 
-BELOW = ("errors", "records", "uapi", "procfs", "netfilter", "engine")
+BELOW = ("startup", "errors", "records", "uapi", "procfs", "netfilter", "engine")
 """What every layer of a noun may import."""
 
 LAYERS = {

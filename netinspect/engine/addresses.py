@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any
 
-    from .netlink.arrays import array
+    from ..startup import array
 
 _SAMPLE = 64
 """Addresses of a column that are looked at to see whether most of them are known."""

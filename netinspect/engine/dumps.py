@@ -9,7 +9,7 @@ from errno import ENOBUFS
 from itertools import chain
 
 from ..errors import MalformedError, NetlinkError
-from .netlink.arrays import array
+from ..startup import array
 from .netlink.messages import collected, gathered, joined
 
 TYPE_CHECKING = False

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ..engine.netlink.messages import Layout, Run
 else:
-    from ..records.named_tuple import Annotated, NamedTuple
+    from ..startup import Annotated, NamedTuple
 
 FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
 """Families of tables as nft(8) has them (linux/netfilter.h: NFPROTO_*)."""

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from .machine import Steps
     from .ruleset import Ruleset
 else:
-    from ..records.named_tuple import Annotated, NamedTuple
+    from ..startup import Annotated, NamedTuple
 
 _STATES = 64
 """How many ways the packet is followed at once; and in how many ways a rule is run."""

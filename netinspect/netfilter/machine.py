@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Program = Callable[["Machine"], int]
     """What an expression does: it returns CONTINUE, BREAK or VERDICT."""
 else:
-    from ..records.named_tuple import Annotated, NamedTuple
+    from ..startup import Annotated, NamedTuple
 
 CONTINUE, BREAK, VERDICT = 0, 1, 2
 MAY, UNKNOWN_WHY = "may", "unknown"

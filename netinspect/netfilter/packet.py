@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Annotated, Any, Final, NamedTuple
 else:
-    from ..records.named_tuple import Annotated, NamedTuple
+    from ..startup import Annotated, NamedTuple
 
 ETH_P_IP, ETH_P_ARP, ETH_P_8021Q, ETH_P_IPV6 = 0x0800, 0x0806, 0x8100, 0x86DD
 """linux/if_ether.h"""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ..engine.places import Place
 else:
-    from ..records.named_tuple import Annotated, NamedTuple
+    from ..startup import Annotated, NamedTuple
 
 _TYPES = {nft.NFT_TRACETYPE_POLICY: "policy"}
 _STATES = {1: "invalid", 2: "established", 4: "related", 8: "new", 64: "untracked"}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from .named_tuple import named_tuple
+from ..startup import named_tuple
 from .unknown import UnknownAttribute
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Annotated, NamedTuple
 else:
-    from .named_tuple import Annotated, NamedTuple
+    from ..startup import Annotated, NamedTuple
 
 
 class Flow(NamedTuple):

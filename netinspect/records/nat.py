@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Annotated, NamedTuple
 else:
-    from .named_tuple import Annotated, NamedTuple
+    from ..startup import Annotated, NamedTuple
 
 
 class Translation(NamedTuple):

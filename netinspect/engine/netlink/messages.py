@@ -12,7 +12,7 @@ from itertools import chain
 from struct import Struct, calcsize, iter_unpack, pack
 
 from ...errors import MalformedError, NetlinkError
-from .arrays import array
+from ...startup import array
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

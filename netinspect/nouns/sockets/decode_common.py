@@ -13,8 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ...engine.netlink.arrays import array
     from ...engine.netlink.messages import Layout, Run
+    from ...startup import array
 
 STATES = (
     "UNKNOWN",

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import NamedTuple, TypeAlias
 else:
-    from ...records.named_tuple import NamedTuple
+    from ...startup import NamedTuple
 
 LOCAL, REMOTE = "local", "remote"
 """The two ends of a socket, as the fields of ``records.Socket`` begin."""

@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NamedTuple
 else:
-    from ...records.named_tuple import NamedTuple
+    from ...startup import NamedTuple
 
 _SYMBOLS = ("&&", "||", "==", "!=", "<=", ">=", "&", "|", "=", "!", "<", ">", "(", ")")
 """Longer ones first, since they begin with the shorter."""

@@ -13,7 +13,7 @@ import pytest
 
 from netinspect import records
 from netinspect.records import Link, Route
-from netinspect.records.named_tuple import named_tuple
+from netinspect.startup import named_tuple
 
 EVERY_RECORD = [getattr(records, name) for name in records.MODULES]
 
