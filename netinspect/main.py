@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 
-from .errors import ExitStatus, NetinspectError, UsageError
+from .errors import ExitStatus, NetinspectError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import ModuleType
 
+    from .engine.command import Command
     from .environment import Environment
 
 COMMANDS = {
@@ -59,13 +59,13 @@ _MODULES = {
     "schema": "manual.command_schema",
     "help": "manual.command_help",
 }
-"""Where the commands are: each module has ``COMMAND`` and ``run(arguments, environment)``."""
+"""Where the commands are: each module has ``COMMAND``."""
 
 
-def module_of(name: str) -> ModuleType:
-    """The module of a command."""
-    module: ModuleType = __import__(f"netinspect.{_MODULES[name]}", fromlist=("run",))
-    return module
+def command_of(name: str) -> type[Command]:
+    """The command of that name."""
+    command: type[Command] = __import__(f"netinspect.{_MODULES[name]}", fromlist=("COMMAND",)).COMMAND
+    return command
 
 
 EXIT_STATUSES = {
@@ -132,8 +132,8 @@ def _is_lack_of_memory(error: Exception) -> bool:
 def _trouble(arguments: Sequence[str]) -> int:
     """The exit status of a command that failed: a few say something else with 1, as diff(1) does."""
     module = sys.modules.get(f"netinspect.{_MODULES.get(arguments[0])}") if arguments else None
-    status: int = getattr(module, "TROUBLE", ExitStatus.FAILED)
-    return status
+    command: type[Command] | None = getattr(module, "COMMAND", None)
+    return ExitStatus.FAILED if command is None else command.trouble
 
 
 def _dispatch(arguments: Sequence[str], environment: Environment) -> int:
@@ -147,12 +147,13 @@ def _dispatch(arguments: Sequence[str], environment: Environment) -> int:
         environment.write(f"netinspect {__version__}\n".encode())
         return ExitStatus.OK
     if name not in COMMANDS:
-        raise UsageError(f"no command {name!r}: {', '.join(COMMANDS)} (see `netinspect --help`)")
+        from .engine.options import unknown
+
+        raise unknown("command", name, COMMANDS, " (see `netinspect --help`)")
     try:
-        status: int = module_of(name).run(list(arguments[1:]), environment)
+        return command_of(name).main(list(arguments[1:]), environment)
     finally:
         _say_what_was_not_read(environment)
-    return status
 
 
 def _say_what_was_not_read(environment: Environment) -> None:

@@ -1,49 +1,126 @@
-"""What the commands share that list a noun and nothing else."""
+"""A command: its tables, and the one way in which all are run."""
 
 from __future__ import annotations
 
-from .output import OutputOptions, status_of
+from _functools import partial
+
+from ..errors import ExitStatus, UsageError
+from .options import HELP, Group, converted, parse, wrapped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-    from typing import Protocol
+    from collections.abc import Iterable, Sequence
+    from typing import Self
 
     from ..environment import Environment
-    from .columns import Batch
-    from .table import Column
+    from .options import Option
 
-    class Listed(Protocol):
-        """What lists: collect's listings."""
-
-        problems: list[str]
-        notes: list[str]
-
-        def batches(self) -> Iterable[Batch]: ...
+_HELP = Group("Help", HELP)
 
 
-def write_listing(
-    listing: Listed,
-    output: OutputOptions,
-    fields: Sequence[str],
-    columns: Callable[[], Sequence[Column]],
-    environment: Environment,
-) -> int:
-    """Writes a listing in the chosen format and order, says what is missing, and returns the exit status."""
-    output.write(output.sorted(listing.batches()), fields, columns, environment)
-    return status_of(listing, environment)
+class Command:
+    """A command. An instance is one command line of it: the options fill the attributes that the class declares."""
 
+    name = ""
+    """As it is called; that of a command of a command begins with the other's name."""
+    operands = ""
+    """What stands beside the options, as the first line of the help text shows it."""
+    summary = ""
+    """What it does."""
+    groups: Sequence[Group] = ()
+    """Its options, in the order of the help text; --help goes without saying."""
+    notes = ""
+    """What follows the options in the help text: a paragraph a line."""
+    commands: Sequence[type[Command]] = ()
+    """Commands of its own, each with a help text and a place in the man page."""
+    trouble: int = ExitStatus.FAILED
+    """What it ends with where it fails: a few say something else with 1, as diff(1) does."""
 
-def fields_of(output: OutputOptions) -> list[str]:
-    """The record's fields that are shown: those asked for, or all; the namespace first, where rows must tell theirs.
+    view = ""
+    """Which part of the command is meant, where it has several."""
 
-    A table has columns of its own instead.
-    """
-    if output.columns is not None:
-        return output.columns
-    if output.format == "table":
-        return []
-    from .. import records
+    def __init__(self, environment: Environment) -> None:
+        self.environment = environment
+        self.words: list[str] = []
+        """The operands of this command line."""
+        self.ahead: int | None = None
+        """How many of them stood before ``--``; None where there was no such word."""
 
-    known: list[str] = [field for field in getattr(records, output.record)._fields if field != "netns"]
-    return ["netns", *known] if output.told_apart else known
+    @classmethod
+    def main(cls, arguments: Sequence[str], environment: Environment) -> int:
+        """Runs a command line, and returns the exit status. Raises NetinspectError."""
+        command = cls.read(arguments, environment)
+        if command is None:
+            environment.write(cls.help().encode())
+            return ExitStatus.OK
+        return command.run()
+
+    @classmethod
+    def read(cls, arguments: Sequence[str], environment: Environment) -> Self | None:
+        """A command line, converted; None where its help text is wanted. Raises UsageError."""
+        found, words, ahead = parse(cls.name, cls.all_groups(), arguments)
+        if any(option is HELP for option, _ in found):
+            return None
+        command = cls(environment)
+        command.words, command.ahead = words, ahead
+        command.take_operands()
+        for option, text in found:
+            command.take(option, text or "")
+        given = {option.long: option for option, _ in found}
+        for option in given.values():
+            for other in option.excludes:
+                if other in given:
+                    raise UsageError(f"{option.name} and --{other} exclude each other")
+        command.check()
+        return command
+
+    def take(self, option: Option, text: str) -> None:
+        """Takes one option. Raises UsageError."""
+        if option.views and self.view not in option.views:
+            views = ", ".join(f"`{self.name} {view}`" for view in option.views)
+            raise UsageError(f"{option.name} does not go with `{self.name} {self.view}`, but with {views}")
+        if option.to is not None:
+            converted(option.name, partial(option.to, self), text)
+
+    def take_operands(self) -> None:
+        """Takes ``words``, before the options. Raises UsageError."""
+
+    def check(self) -> None:
+        """Sees whether all that was given makes sense together. Raises UsageError."""
+
+    def run(self) -> int:
+        """Does what the command line asks for, and returns the exit status. Raises NetinspectError."""
+        raise NotImplementedError
+
+    @classmethod
+    def all_groups(cls) -> Sequence[Group]:
+        """Its options, --help among them."""
+        return (*cls.groups, _HELP)
+
+    @classmethod
+    def options(cls) -> Iterable[Option]:
+        """All its options, in the order of the help text."""
+        return [option for group in cls.all_groups() for option in group.options]
+
+    @classmethod
+    def help(cls) -> str:
+        """The text of ``--help``."""
+        lines = [f"Usage: netinspect {cls.name} [options] {cls.operands}".rstrip(), "", *wrapped(cls.summary, "")]
+        if cls.commands:
+            lines += ["", "Commands:"]
+        for command in cls.commands:
+            lines.append(f"  {command.name} {command.operands}".rstrip())
+            lines += wrapped(command.summary, " " * 6)
+        for group in cls.all_groups():
+            lines += ["", f"{group.title}:"]
+            for option in group.options:
+                help = wrapped(option.help, " " * 30)
+                head = f"  {option.spelling}"
+                if len(head) < 29:
+                    help[0] = head.ljust(30) + help[0].lstrip()
+                else:
+                    lines.append(head)
+                lines += help
+        if cls.notes:
+            lines += ["", *(line for part in cls.notes.split("\n") for line in wrapped(part, ""))]
+        return "\n".join(lines) + "\n"

@@ -9,9 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any
 
-    from ..environment import Environment
     from .columns import Batch
-    from .output import OutputOptions
+    from .output import ListingCommand
 
     Key = tuple[Any, ...]
 
@@ -37,29 +36,25 @@ def tally(batches: Iterable[Batch], fields: Sequence[str], kind: int) -> list[tu
     return sorted(found.items(), key=lambda item: (kinds.index(item[0][:kind]), -item[1], item[0][kind:]))
 
 
-def write_counts(records: Sequence[Any], record: Any, output: OutputOptions, environment: Environment) -> None:
+def write_counts(records: Sequence[Any], record: Any, command: ListingCommand) -> None:
     """Writes counts, whose type is ``record``, in the chosen format; a table with their total."""
     fields = [field for field in record._fields if field != "netns"]
     number = fields[-1]
-    if output.format != "table":
+    write, heading = command.environment.write, not command.no_header
+    if command.format != "table":
         from .structured import writer_of
 
-        writer = writer_of(
-            output.format,
-            ["netns", *fields] if output.told_apart else fields,
-            environment.write,
-            heading=output.heading,
-        )
+        writer = writer_of(command.format, ["netns", *fields] if command.labelled else fields, write, heading=heading)
         writer.add(rows_of(records, record.__name__))
         writer.end()
         return
     from .table import Field, Table
 
     columns = [Field(field.capitalize(), field, number=field == number) for field in fields]
-    if output.told_apart:
+    if command.labelled:
         columns.insert(0, Field("Namespace", "netns"))
-    words = dict.fromkeys(record._fields, "") | {"netns" if output.told_apart else fields[0]: "total"}
+    words = dict.fromkeys(record._fields, "") | {"netns" if command.labelled else fields[0]: "total"}
     total = record(**words | {number: sum(getattr(one, number) for one in records)})
-    table = Table(columns, environment.write, heading=output.heading)
+    table = Table(columns, write, heading=heading)
     table.add(rows_of([*records, total]))
     table.end()

@@ -94,6 +94,22 @@ class ServiceNames(dict[int, str]):
         return name
 
 
+class Services:
+    """Names of services by protocol and port. Those of a protocol are read when the first is asked for."""
+
+    def __init__(self, *, last: bool = False) -> None:
+        """``last`` is that of ServiceNames."""
+        self._last = last
+        self._names: dict[str, ServiceNames] = {}
+
+    def name(self, protocol: str, port: int) -> str:
+        """What to show for a port of that protocol."""
+        names = self._names.get(protocol)
+        if names is None:
+            names = self._names[protocol] = ServiceNames(protocol, last=self._last)
+        return names[port]
+
+
 def _services_elsewhere() -> bool:
     """Whether services are also to be found outside the file: in LDAP, say."""
     lines = [line.partition("#")[0].split() for line in table_lines(_NAME_SWITCH_FILE)]

@@ -1,4 +1,7 @@
-"""Command line options as data: one table a command, from which parsing, ``--help`` and the man page are made.
+"""Command line options as data: what each is called, what it does to the command, and what it goes with.
+
+A command is a class, an option fills one of its typed attributes: parsing, ``--help``, the man page and the shell's
+completion are made from the same table.
 
 The rules are getopt_long(3)'s, since netstat's users know them: short options may be bundled, long ones abbreviated
 as long as they stay unique, values stand behind ``=`` or in the next word, options and operands may be mixed, and
@@ -11,26 +14,63 @@ from ..errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Any, Generic, Self, TypeVar, overload
+
+    T = TypeVar("T")
+    Action = Callable[[Any, str], object]
+    """What an option does to a command; the text is its value, and empty where it has none."""
+else:
+
+    class Generic:
+        """typing's takes milliseconds to load, and does nothing at run time."""
+
+        def __class_getitem__(cls, parameters: object) -> type:
+            return cls
+
+    T = None
 
 
 class Option:
-    """One option. ``value`` names its argument, and is None where it takes none.
+    """One option.
 
-    ``choices`` on an option with a short name makes the value optional: the next word is taken only if it is one of
-    them (``-o`` alone shows timers, ``-o json`` sets the format).
+    ``value`` names its argument, and is None where it takes none. ``choices`` are the values that it takes, where
+    they are few. ``optional`` says that the value may be left out: the next word is taken only if it is one of the
+    choices (``-o`` alone shows timers, ``-o json`` sets the format).
+
+    ``views`` are the views of the command that it goes with; empty where it goes with all. ``excludes`` are the long
+    names of options that it does not go with.
     """
 
-    __slots__ = ("choices", "help", "long", "short", "value")
+    __slots__ = ("choices", "excludes", "help", "long", "optional", "short", "to", "value", "views")
 
     def __init__(
-        self, short: str, long: str, help: str, value: str | None = None, choices: Sequence[str] | None = None
+        self,
+        short: str,
+        long: str,
+        help: str,
+        value: str | None = None,
+        *,
+        to: Action | None = None,
+        choices: Sequence[str] = (),
+        optional: bool = False,
+        views: Sequence[str] = (),
+        excludes: Sequence[str] = (),
     ) -> None:
         self.short = short
         self.long = long
         self.help = help
         self.value = value
+        self.to = to
         self.choices = choices
+        self.optional = optional
+        self.views = views
+        self.excludes = excludes
+
+    @property
+    def name(self) -> str:
+        """As messages have it: the long name, if it has one."""
+        return f"--{self.long}" if self.long else f"-{self.short}"
 
     @property
     def spelling(self) -> str:
@@ -40,7 +80,7 @@ class Option:
             names = f"    --{self.long}"
         if self.value is None:
             return names
-        return f"{names} [{self.value}]" if self.choices else f"{names} {self.value}"
+        return f"{names} [{self.value}]" if self.optional else f"{names} {self.value}"
 
 
 class Group:
@@ -53,66 +93,205 @@ class Group:
         self.options = options
 
 
-class Command:
-    """What there is to say of one command: how it is called, what it does, its options and notes."""
-
-    __slots__ = ("groups", "name", "notes", "operands", "subcommands", "summary")
-
-    def __init__(
-        self,
-        name: str,
-        operands: str,
-        summary: str,
-        groups: Sequence[Group],
-        notes: str = "",
-        subcommands: Sequence[Command] = (),
-    ) -> None:
-        self.name = name
-        self.operands = operands
-        self.summary = summary
-        self.groups = (*groups, Group("Help", HELP))
-        self.notes = notes
-        self.subcommands = subcommands
-        """Commands of its own, each with a help text and a place in the man page; their names begin with this one's."""
-
-    def options(self) -> Iterable[Option]:
-        """All its options, in the order of the help text."""
-        return [option for group in self.groups for option in group.options]
-
-    def parse(self, arguments: Sequence[str]) -> tuple[list[tuple[str, str | None]], list[str]]:
-        """Options as (long name, value) in the order given, and operands.
-
-        An option without a long name goes by its short one. Raises UsageError.
-        """
-        return _Parser(self).parse(arguments)
-
-    def help(self) -> str:
-        """The text of ``--help``."""
-        lines = [f"Usage: netinspect {self.name} [options] {self.operands}".rstrip(), "", *_wrapped(self.summary, "")]
-        if self.subcommands:
-            lines += ["", "Commands:"]
-        for command in self.subcommands:
-            lines.append(f"  {command.name} {command.operands}".rstrip())
-            lines += _wrapped(command.summary, " " * 6)
-        for group in self.groups:
-            lines += ["", f"{group.title}:"]
-            for option in group.options:
-                help = _wrapped(option.help, " " * 30)
-                head = f"  {option.spelling}"
-                if len(head) < 29:
-                    help[0] = head.ljust(30) + help[0].lstrip()
-                else:
-                    lines.append(head)
-                lines += help
-        if self.notes:
-            lines += ["", *(line for part in self.notes.split("\n") for line in _wrapped(part, ""))]
-        return "\n".join(lines) + "\n"
-
-
 HELP = Option("h", "help", "show this text and exit")
 
 
-def _wrapped(text: str, indent: str, width: int = 100) -> list[str]:
+class Unfit(Exception):
+    """A value that an option does not take. The text says what it takes: ``a whole number``."""
+
+
+class Attribute(Generic[T]):
+    """An attribute of a command that options fill, of type ``T``. ``make`` gives what it is where none does."""
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        self._name = ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __get__(self, command: None, owner: type) -> Self: ...
+        @overload
+        def __get__(self, command: object, owner: type) -> T: ...
+        def __get__(self, command: Any, owner: type) -> Any: ...
+        def __set__(self, command: Any, value: T) -> None: ...
+
+    else:
+
+        def __get__(self, command, owner=None):
+            if command is None:
+                return self
+            # Without __set__ the attribute of the instance comes first from now on.
+            value = command.__dict__[self._name] = self._make()
+            return value
+
+    def change(self, function: Callable[[T, str], object]) -> Action:
+        """Has the function change what is there, by the option's value."""
+        return lambda command, text: function(getattr(command, self._name), text)
+
+
+class One(Attribute[T]):
+    """An attribute with one value: the last option counts."""
+
+    def __init__(self, default: T) -> None:
+        super().__init__(lambda: default)
+
+    def value(self, convert: Callable[[str], T]) -> Action:
+        """Takes the option's value, converted."""
+        return lambda command, text: setattr(command, self._name, convert(text))
+
+    def constant(self, value: T) -> Action:
+        """Takes this value."""
+        return lambda command, text: setattr(command, self._name, value)
+
+
+class Flag(One[bool]):
+    """An attribute that is true where an option was given."""
+
+    def __init__(self) -> None:
+        super().__init__(False)
+
+    @property
+    def on(self) -> Action:
+        """Makes it true."""
+        return self.constant(True)
+
+
+class Many(Attribute[list[T]]):
+    """An attribute with a value for each time that an option was given."""
+
+    def __init__(self) -> None:
+        super().__init__(list)
+
+    def value(self, convert: Callable[[str], T]) -> Action:
+        """Adds the option's value, converted."""
+        return self.change(lambda values, text: values.append(convert(text)))
+
+    def each(self, convert: Callable[[str], T]) -> Action:
+        """Adds the option's values, which are separated by commas, each converted."""
+        return self.change(lambda values, text: values.extend(map(convert, text.split(","))))
+
+    def constant(self, value: T) -> Action:
+        """Adds this value."""
+        return self.change(lambda values, text: values.append(value))
+
+
+class Count(One[int]):
+    """An attribute that counts how often an option was given."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+
+    @property
+    def more(self) -> Action:
+        """Counts one more."""
+        return lambda command, text: setattr(command, self._name, getattr(command, self._name) + 1)
+
+
+class Bits(One[int]):
+    """An attribute to which options add bits."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+
+    def add(self, bits: int) -> Action:
+        """Sets these bits as well."""
+        return self.parsed(lambda text: bits)
+
+    def parsed(self, convert: Callable[[str], int]) -> Action:
+        """Sets the bits that the option's value stands for as well."""
+
+        def act(command: Any, text: str) -> None:
+            setattr(command, self._name, getattr(command, self._name) | convert(text))
+
+        return act
+
+
+def converted(name: str, convert: Callable[[str], T], text: str) -> T:
+    """A value of the option, or word, of that name. Raises UsageError where it is unfit."""
+    try:
+        return convert(text)
+    except Unfit as error:
+        raise UsageError(f"{name} takes {error}, not {text!r}") from None
+
+
+def whole_number(text: str) -> int:
+    """A whole number from 0 on. Raises Unfit."""
+    return within(0)(text)
+
+
+def within(least: int, most: int = 10**12) -> Callable[[str], int]:
+    """What converts whole numbers from ``least`` to ``most``. It raises Unfit."""
+
+    def convert(text: str) -> int:
+        if not (text.isascii() and text.isdecimal() and least <= int(text)):
+            raise Unfit(f"a whole number from {least}" if least else "a whole number")
+        if int(text) > most:
+            raise Unfit(f"a whole number up to {most}")
+        return int(text)
+
+    return convert
+
+
+def seconds(least: float = 0, most: float = 1e9, *, above: float | None = None) -> Callable[[str], float]:
+    """What converts a number of seconds from ``least`` to ``most``, or ``above`` a number. It raises Unfit."""
+
+    def convert(text: str) -> float:
+        try:
+            number = float(text)
+        except ValueError:
+            number = -1
+        if above is not None and not number > above:
+            raise Unfit(f"a number of seconds above {above:g}")
+        if not number >= least:
+            raise Unfit(f"a number of seconds, at least {least:g}" if least else "a number of seconds")
+        if number > most:
+            raise Unfit(f"a number of seconds, at most {most:,.0f}")
+        return number
+
+    return convert
+
+
+def choice(noun: str, choices: Sequence[str]) -> Callable[[str], str]:
+    """What takes one of these words as it is. It raises UsageError, which calls it by the noun."""
+
+    def convert(text: str) -> str:
+        if text not in choices:
+            raise unknown(noun, text, choices)
+        return text
+
+    return convert
+
+
+def unknown(noun: str, name: str, known: Iterable[str], more: str = "") -> UsageError:
+    """The error for a name that is none of the known ones: with those that are spelled alike, or all of them."""
+    known = list(known)
+    names = alike(name, known)
+    hint = f"did you mean {names}?" if names else ", ".join(known)
+    return UsageError(f"no {noun} {name!r}: {hint}{more}")
+
+
+def alike(name: str, known: Iterable[str]) -> str:
+    """The names that are spelled like this one, as ``sockets or stats``."""
+    from difflib import get_close_matches  # it takes milliseconds to load
+
+    return " or ".join(get_close_matches(name, known, n=3, cutoff=0.7))
+
+
+def parse(
+    command: str, groups: Sequence[Group], arguments: Sequence[str]
+) -> tuple[list[tuple[Option, str | None]], list[str], int | None]:
+    """The options of a command line with their values, in the order given, and its operands.
+
+    The number is that of the operands before ``--``; None where there is no such word. Raises UsageError.
+    """
+    return _Parser(command, groups).parse(arguments)
+
+
+def wrapped(text: str, indent: str, width: int = 100) -> list[str]:
     """The text in lines of at most ``width`` columns; its own leading blanks are kept."""
     own = text[: len(text) - len(text.lstrip(" "))]
     lines, line = [], indent + own
@@ -125,18 +304,21 @@ def _wrapped(text: str, indent: str, width: int = 100) -> list[str]:
 
 
 class _Parser:
-    def __init__(self, command: Command) -> None:
+    def __init__(self, command: str, groups: Sequence[Group]) -> None:
         self._command = command
-        self._short = {option.short: option for option in command.options() if option.short}
-        self._long = {option.long: option for option in command.options() if option.long}
-        self._found: list[tuple[str, str | None]] = []
+        options = [option for group in groups for option in group.options]
+        self._short = {option.short: option for option in options if option.short}
+        self._long = {option.long: option for option in options if option.long}
+        self._found: list[tuple[Option, str | None]] = []
 
-    def parse(self, arguments: Sequence[str]) -> tuple[list[tuple[str, str | None]], list[str]]:
+    def parse(self, arguments: Sequence[str]) -> tuple[list[tuple[Option, str | None]], list[str], int | None]:
         operands: list[str] = []
+        ahead: int | None = None
         words = list(reversed(arguments))
         while words:
             word = words.pop()
             if word == "--":
+                ahead = len(operands)
                 operands += reversed(words)
                 break
             if word.startswith("--"):
@@ -145,7 +327,7 @@ class _Parser:
                 self._take_short(word[1:], words)
             else:
                 operands.append(word)
-        return self._found, operands
+        return self._found, operands, ahead
 
     def _take_long(self, word: str, words: list[str]) -> None:
         name, equals, given = word.partition("=")
@@ -156,7 +338,7 @@ class _Parser:
                 raise self._error(f"option --{option.long} takes no value")
         elif value is None:
             value = self._value(option, f"--{option.long}", words)
-        self._add(option, value)
+        self._found.append((option, value))
 
     def _take_short(self, letters: str, words: list[str]) -> None:
         while letters:
@@ -166,14 +348,14 @@ class _Parser:
                 raise self._error(f"unknown option -{letter}")
             value: str | None = None
             if option.value is not None:
-                if letters and (option.choices is None or letters.lstrip("=") in option.choices):
+                if letters and (not option.optional or letters.lstrip("=") in option.choices):
                     value, letters = letters.removeprefix("="), ""
                 elif not letters:
                     value = self._value(option, f"-{letter}", words)
-            self._add(option, value)
+            self._found.append((option, value))
 
     def _value(self, option: Option, spelling: str, words: list[str]) -> str | None:
-        if option.choices is not None and option.short:
+        if option.optional:
             return words.pop() if words and words[-1] in option.choices else None
         if not words:
             raise self._error(f"option {spelling} needs a value: {option.value}")
@@ -182,16 +364,15 @@ class _Parser:
     def _abbreviated(self, name: str) -> Option:
         matches = [option for long, option in self._long.items() if long.startswith(name)]
         if not matches:
-            raise self._error(f"unknown option --{name}")
+            names = alike(name, self._long)
+            hint = f": did you mean --{names.replace(' or ', ' or --')}?" if names else ""
+            raise self._error(f"unknown option --{name}{hint}")
         if len(matches) > 1:
-            candidates = ", ".join(f"--{option.long}" for option in matches)
+            candidates = ", ".join(option.name for option in matches)
             raise self._error(f"option --{name} is ambiguous: {candidates}")
         return matches[0]
-
-    def _add(self, option: Option, value: str | None) -> None:
-        self._found.append((option.long or option.short, value))
 
     def _error(self, text: str) -> UsageError:
         from .text import printable
 
-        return UsageError(f"{printable(text)} (see `netinspect {self._command.name} --help`)")
+        return UsageError(f"{printable(text)} (see `netinspect {self._command} --help`)")

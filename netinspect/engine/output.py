@@ -7,18 +7,18 @@ import sys
 from itertools import chain, islice
 
 from ..errors import ExitStatus, UsageError
-from .options import Group, Option
+from .command import Command
+from .options import Flag, Group, Many, One, Option, choice, seconds, unknown
 from .places import EveryPlace, Place
 from .text import marked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Any, Protocol
 
-    from ..environment import Environment
     from .columns import Batch
-    from .names import HostNames
+    from .names import HostNames, Services
     from .table import Column
 
     class Writer(Protocol):
@@ -28,11 +28,16 @@ if TYPE_CHECKING:
         def flush(self, to_come: Sequence[Batch] = ()) -> None: ...
         def end(self) -> None: ...
 
-    class Listed(Protocol):
-        """What lists: collect's listings."""
+    class Ended(Protocol):
+        """A listing that has ended: what it has to say."""
 
         problems: list[str]
         notes: list[str]
+
+    class Listed(Ended, Protocol):
+        """What lists a noun."""
+
+        def batches(self) -> Iterable[Batch]: ...
 
 
 _SORTED_ROWS = 1000
@@ -40,121 +45,177 @@ _SORTED_ROWS = 1000
 
 FORMATS = ("table", "json", "ndjson", "csv")
 
-NAMESPACES = Group(
-    "Namespaces",
-    Option("N", "netns", "look into this network namespace; may be given more than once", "NAME|PID|PATH"),
-    Option("", "all-netns", "look into all of them: the named ones and those of running processes"),
-)
 
+class InNamespaces(Command):
+    """A command that looks into network namespaces."""
 
-def output_group(noun: str) -> Group:
-    """The options of the output, for the noun whose fields `netinspect schema` tells."""
-    return Group(
-        "Output",
-        Option("", "format", "table (the default), json, ndjson or csv", "FORMAT"),
-        Option("j", "json", "the same as --format json"),
-        Option("", "columns", f"exactly these fields, separated by commas (`netinspect schema {noun}`)", "FIELDS"),
-        Option("", "sort", "sort by these fields; a - before one reverses it (holds the table in memory)", "FIELDS"),
-        Option("H", "no-header", "no heading"),
-        Option("W", "watch", "list again every so many seconds, until interrupted", "SECONDS"),
-    )
-
-
-class OutputOptions:
-    """These options, converted. ``record`` is the noun's record, in netinspect.records."""
-
-    def __init__(self, record: str) -> None:
-        self.record = record
-        self.netns: list[str] = []
-        self.all_netns = False
-        self.format = "table"
-        self.columns: list[str] | None = None
-        self.sort: list[str] = []
-        self.heading = True
-        self.watch: float | None = None
-
-    def take(self, name: str, value: str) -> bool:
-        """Takes one option; False where it is none of these. Raises UsageError."""
-        if name == "netns":
-            self.netns.append(value)
-        elif name == "all-netns":
-            self.all_netns = True
-        elif name == "format":
-            if value not in FORMATS:
-                raise UsageError(f"no format {value!r}: {', '.join(FORMATS)}")
-            self.format = value
-        elif name == "json":
-            self.format = "json"
-        elif name == "columns":
-            self.columns = list(dict.fromkeys(self._fields(value.split(","))))
-        elif name == "sort":
-            self.sort = [item.strip() for item in value.split(",")]
-            self._fields([item.removeprefix("-") for item in self.sort])
-        elif name == "no-header":
-            self.heading = False
-        elif name == "watch":
-            self.watch = seconds_of("--watch", value, 0.05, 1e9)
-        else:
-            return False
-        if self.all_netns and self.netns:
-            raise UsageError("--netns and --all-netns exclude each other")
-        return True
-
-    def _fields(self, names: Sequence[str]) -> list[str]:
-        from .. import records
-
-        known = getattr(records, self.record)._fields
-        fields = [name.strip() for name in names]
-        for field in fields:
-            if field not in known:
-                raise UsageError(f"no field {field!r}: {', '.join(known)}")
-        return fields
+    netns = Many[str]()
+    all_netns = Flag()
 
     @property
-    def told_apart(self) -> bool:
+    def labelled(self) -> bool:
         """Whether the rows must say which namespace they are of."""
         return self.all_netns or len(self.netns) > 1
 
-    def places(self, environment: Environment) -> list[Place]:
+    def places(self) -> list[Place]:
         """Where to look."""
         if not self.all_netns:
-            return [Place(name, marked(name) if self.told_apart else None) for name in self.netns] or [Place()]
+            return [Place(name, marked(name) if self.labelled else None) for name in self.netns] or [Place()]
         every = EveryPlace()
         if every.problem:
-            environment.complain(every.problem)
+            self.environment.complain(every.problem)
         return every
 
-    def run(self, once: Callable[[], int], environment: Environment) -> int:
-        """Runs ``once``, or again and again with --watch."""
+
+NAMESPACES = Group(
+    "Namespaces",
+    Option(
+        "N",
+        "netns",
+        "look into this network namespace; may be given more than once",
+        "NAME|PID|PATH",
+        to=InNamespaces.netns.value(str),
+        excludes=("all-netns",),
+    ),
+    Option(
+        "",
+        "all-netns",
+        "look into all of them: the named ones and those of running processes",
+        to=InNamespaces.all_netns.on,
+    ),
+)
+
+
+class ListingCommand(InNamespaces):
+    """A command that lists a noun: the noun gives its record, its listing and the columns of its table."""
+
+    record = ""
+    """The type of its rows, in netinspect.records."""
+    views: Mapping[str, str] = {}
+    """Where the first operand says what is listed: its words, and the record that each gives."""
+    host_fields: Sequence[str] = ()
+    """Fields with addresses for which a table may show names of hosts."""
+    modules: Sequence[str] = ()
+    """Modules that are needed for the first rows: they are loaded while the kernel is at work."""
+    netns_first = True
+    """Where the field ``netns`` stands in the structured formats: first or, as in the record, last."""
+    netns_column = 0
+    """Where the column of the namespace stands in a table."""
+    in_order = False
+    """Whether rows that wait for names of hosts hold up those behind them."""
+
+    format = One[str]("table")
+    chosen = One[list[str] | None](None)
+    """Exactly these fields."""
+    sort = Many[str]()
+    """Fields, each with a - before it where its order is reversed."""
+    no_header = Flag()
+    watch = One[float | None](None)
+    numeric_hosts = Flag()
+    numeric_ports = Flag()
+    numeric_users = Flag()
+
+    _hosts: HostNames | None = None
+    _services: Services | None = None
+
+    def listing(self, places: Sequence[Place]) -> Listed:
+        """What is listed. Raises NetinspectError."""
+        raise NotImplementedError
+
+    def table_columns(self) -> list[Column]:
+        """The columns of a table, but for the namespace."""
+        raise NotImplementedError
+
+    def column(self, field: str, title: str) -> Column:
+        """The column of a table that shows a field."""
+        from .table import Field
+
+        return Field(title, field)
+
+    def take_view(self, *, operands: bool = False) -> None:
+        """Takes the view from the operands: the first one of ``views`` without any. ``operands``: others may follow."""
+        given = " ".join(self.words)
+        self.view = next(iter(self.views))
+        if self.words and self.words[0] in self.views:
+            self.view = self.words.pop(0)
+        if self.words and not operands:
+            raise UsageError(f"{self.name} takes one of {', '.join(self.views)}, not {given!r}")
+        self.record = self.views[self.view]
+
+    def run(self) -> int:
+        """Lists once, or again and again with --watch."""
         if self.watch is None:
-            return once()
+            return self.once()
         from .watching import repeat
 
-        return repeat(once, self.watch, environment)
+        return repeat(self.once, self.watch, self.environment)
 
-    def writer(
-        self, fields: Sequence[str], columns: Callable[[], Sequence[Column]], environment: Environment
-    ) -> Writer:
-        """The writer of the chosen format: of these fields, or for a table of these columns."""
+    def once(self) -> int:
+        """Lists once, and returns the exit status."""
+        listing = self.listing(self.places())
+        self.write(self.sorted(listing.batches()))
+        return self.ended(listing)
+
+    def ended(self, listing: Ended) -> int:
+        """Says what a listing has to say at its end, and returns the exit status."""
+        for text in listing.notes + listing.problems:
+            self.environment.complain(text)
+        return ExitStatus.INCOMPLETE if listing.problems else ExitStatus.OK
+
+    @property
+    def known_fields(self) -> Sequence[str]:
+        """The fields of the record."""
+        from .. import records
+
+        fields: Sequence[str] = getattr(records, self.record)._fields
+        return fields
+
+    @property
+    def fields(self) -> list[str]:
+        """The fields that the structured formats show: those asked for, or all; ``netns`` where rows must say it."""
+        if self.chosen is not None:
+            return self.chosen
+        fields = list(self.known_fields)
+        if "netns" in fields and not (self.labelled and not self.netns_first):
+            fields.remove("netns")
+            if self.labelled:
+                fields.insert(0, "netns")
+        return fields
+
+    def columns(self) -> list[Column]:
+        """The columns of a table."""
+        if self.chosen is not None:
+            return [self.column(field, field) for field in self.chosen]
+        columns = self.table_columns()
+        if self.labelled:
+            from .table import Field
+
+            columns.insert(self.netns_column, Field("Namespace", "netns"))
+        return columns
+
+    def writer(self, columns: Callable[[], Sequence[Column]] | None = None) -> Writer:
+        """The writer of the chosen format."""
         if self.format == "table":
             from .table import Table
 
-            return Table(columns(), environment.write, heading=self.heading)
+            return Table((columns or self.columns)(), self.environment.write, heading=not self.no_header)
         from .structured import writer_of
 
-        return writer_of(self.format, fields, environment.write, heading=self.heading)
+        return writer_of(self.format, self.fields, self.environment.write, heading=not self.no_header)
 
-    def sorted(self, batches: Iterable[Batch], shown: Iterable[str] = ()) -> Iterator[Batch]:
+    def sorted(self, batches: Iterable[Batch], shown: Iterable[str] = (), *, order: str = "") -> Iterator[Batch]:
         """The batches as they are, or anew with all rows in order. Rows without a value come first.
 
         What is ``shown`` in any case, and takes time to decode, is decoded while the kernel makes the rest of the dump.
+        ``order`` is that without --sort.
         """
-        if not self.sort:
+        wanted = self.sort or ([order] if order else [])
+        if not wanted:
             yield from batches
             return
         from .columns import concatenated
 
-        keys = [key.removeprefix("-") for key in self.sort]
+        keys = [key.removeprefix("-") for key in wanted]
         held = []
         for batch in batches:
             for field in (*keys, *shown):
@@ -163,55 +224,164 @@ class OutputOptions:
         if not held:
             return
         whole = concatenated(held)
-        order = list(range(len(whole)))
-        for key in reversed(self.sort):
-            order.sort(key=_sort_key(list(whole.values(key.removeprefix("-")))), reverse=key.startswith("-"))
-        for start in range(0, len(order), _SORTED_ROWS):
-            yield whole.take(order[start : start + _SORTED_ROWS])
+        rows = list(range(len(whole)))
+        for key in reversed(wanted):
+            rows.sort(key=_sort_key(list(whole.values(key.removeprefix("-")))), reverse=key.startswith("-"))
+        for start in range(0, len(rows), _SORTED_ROWS):
+            yield whole.take(rows[start : start + _SORTED_ROWS])
 
-    def host_names(self, wanted: bool) -> HostNames | None:
-        """What looks up names of hosts, where the output shows any: in a table with its own columns."""
-        if not wanted or self.format != "table" or self.columns is not None:
-            return None
-        from .names import HostNames
+    @property
+    def hosts(self) -> HostNames | None:
+        """What looks up names of hosts, where the output shows any: in a table with its own columns.
 
-        return HostNames()
-
-    def write(
-        self,
-        batches: Iterable[Batch],
-        fields: Sequence[str],
-        columns: Callable[[], Sequence[Column]],
-        environment: Environment,
-        *,
-        hosts: HostNames | None = None,
-        host_fields: Sequence[str] = ("local_address", "remote_address"),
-        in_order: bool = False,
-        modules: Sequence[str] = (),
-    ) -> None:
-        """Writes batches in the chosen format: these fields of them or, as a table, these columns.
-
-        With ``hosts`` rows wait for the names of ``host_fields``, and others do not wait for them, unless rows are to
-        stay in order.
+        It is kept from one listing to the next.
         """
+        if self.numeric_hosts or not self.host_fields or self.format != "table" or self.chosen is not None:
+            return None
+        if self._hosts is None:
+            from .names import HostNames
+
+            self._hosts = HostNames()
+        return self._hosts
+
+    @property
+    def host_name(self) -> Callable[[str], str] | None:
+        """What gives the name of a host; None where addresses are to be shown."""
+        hosts = self.hosts
+        return None if hosts is None else hosts.get
+
+    @property
+    def service_name(self) -> Callable[[str, int], str] | None:
+        """What gives the name of a protocol's port; None where numbers are to be shown. It is kept as well."""
+        if self.numeric_ports:
+            return None
+        if self._services is None:
+            from .names import Services
+
+            self._services = Services()
+        return self._services.name
+
+    def write(self, batches: Iterable[Batch], columns: Callable[[], Sequence[Column]] | None = None) -> None:
+        """Writes batches in the chosen format; as a table, these columns or the noun's.
+
+        Rows wait for the names of their hosts, and others do not wait for them, unless rows are to stay in order.
+        """
+        hosts = self.hosts
         # The kernel may need a while for the first rows: what decodes and writes them is loaded meanwhile.
-        _load_aside(*modules, "netinspect.engine.table" if self.format == "table" else "netinspect.engine.structured")
+        render = "netinspect.engine.table" if self.format == "table" else "netinspect.engine.structured"
+        _load_aside(*self.modules, render)
         rest = iter(batches)
         batches = chain(list(islice(rest, 1)), rest)
-        writer = self.writer(fields, columns, environment)
+        writer = self.writer(columns)
         if hosts is not None:
             from .names import as_named, as_named_in_order
 
             hosts.restart()
-            if in_order or self.sort:
-                batches = as_named_in_order(batches, hosts, host_fields)
+            if self.in_order or self.sort:
+                batches = as_named_in_order(batches, hosts, self.host_fields)
             else:
-                batches = as_named(batches, hosts, host_fields, writer.flush)
+                batches = as_named(batches, hosts, self.host_fields, writer.flush)
         for batch in batches:
             writer.add(batch)
         writer.end()
         if hosts is not None and hosts.incomplete:
-            environment.complain("some host names did not come in time: those addresses are shown as numbers")
+            self.environment.complain("some host names did not come in time: those addresses are shown as numbers")
+
+    def write_records(
+        self,
+        records: Sequence[Any],
+        columns: Callable[[], Sequence[Column]] | None = None,
+        *,
+        order: str = "",
+        limit: int = 0,
+    ) -> None:
+        """Writes records of one type, in the order of --sort or ``order``; with a limit no more than that."""
+        from .schema import rows_of
+
+        batches = self.sorted([rows_of(records, self.record)] if records else [], order=order)
+        self.write(_first(batches, limit) if limit else batches, columns)
+
+
+def _first(batches: Iterable[Batch], rows: int) -> Iterator[Batch]:
+    for batch in batches:
+        yield batch.take(range(min(rows, batch.count)))
+        rows -= batch.count
+        if rows <= 0:
+            return
+
+
+def _columns(command: ListingCommand, text: str) -> None:
+    command.chosen = list(dict.fromkeys(_checked(command, text.split(","))))
+
+
+def _sort(command: ListingCommand, text: str) -> None:
+    command.sort = [item.strip() for item in text.split(",")]
+    _checked(command, [item.removeprefix("-") for item in command.sort])
+
+
+def _checked(command: ListingCommand, names: Sequence[str]) -> list[str]:
+    known = command.known_fields
+    fields = [name.strip() for name in names]
+    for field in fields:
+        if field not in known:
+            raise unknown("field", field, known)
+    return fields
+
+
+def output_group(noun: str, *, listed: Sequence[str] = ()) -> Group:
+    """The options of the output, for the noun whose fields `netinspect schema` tells.
+
+    ``listed`` are the views that list, and end: others are neither sorted nor listed again. Empty is all.
+    """
+    of = ListingCommand
+    return Group(
+        "Output",
+        Option(
+            "",
+            "format",
+            "table (the default), json, ndjson or csv",
+            "FORMAT",
+            to=of.format.value(choice("format", FORMATS)),
+            choices=FORMATS,
+        ),
+        Option("j", "json", "the same as --format json", to=of.format.constant("json")),
+        Option(
+            "",
+            "columns",
+            f"exactly these fields, separated by commas (`netinspect schema {noun}`)",
+            "FIELDS",
+            to=_columns,
+        ),
+        Option(
+            "",
+            "sort",
+            "sort by these fields; a - before one reverses it (holds the table in memory)",
+            "FIELDS",
+            to=_sort,
+            views=listed,
+        ),
+        Option("H", "no-header", "no heading", to=of.no_header.on),
+        Option(
+            "W",
+            "watch",
+            "list again every so many seconds, until interrupted",
+            "SECONDS",
+            to=of.watch.value(seconds(0.05)),
+            views=listed,
+        ),
+    )
+
+
+def _numeric(command: ListingCommand, text: str) -> None:
+    command.numeric_hosts = command.numeric_ports = command.numeric_users = True
+
+
+NUMERIC = (
+    Option("n", "numeric", "no names at all: not for hosts, ports or users", to=_numeric),
+    Option("", "numeric-hosts", "no host names", to=ListingCommand.numeric_hosts.on),
+    Option("", "numeric-ports", "no names of ports", to=ListingCommand.numeric_ports.on),
+    Option("", "numeric-users", "no user names", to=ListingCommand.numeric_users.on),
+)
 
 
 def _load_aside(*modules: str) -> None:
@@ -232,49 +402,7 @@ def _load_aside(*modules: str) -> None:
         return  # no more threads allowed: they are loaded when they are needed
 
 
-def status_of(listing: Listed, environment: Environment) -> int:
-    """Says what a listing has to say at its end, and returns the exit status."""
-    for text in listing.notes + listing.problems:
-        environment.complain(text)
-    return ExitStatus.INCOMPLETE if listing.problems else ExitStatus.OK
-
-
-def seconds_of(option: str, value: str, least: float, limit: float) -> float:
-    """The seconds that an option takes: at least ``least`` and less than ``limit``. Raises UsageError."""
-    try:
-        seconds = float(value)
-    except ValueError:
-        seconds = -1
-    if not least <= seconds < limit:
-        raise UsageError(f"{option} takes a number of seconds, at least {least}, not {value!r}")
-    return seconds
-
-
 def _sort_key(values: Sequence[Any]) -> Callable[[int], Any]:
     if None not in values:
         return values.__getitem__
     return [(value is not None, 0 if value is None else value) for value in values].__getitem__
-
-
-NUMERIC = (
-    Option("n", "numeric", "no names at all: not for hosts, ports or users"),
-    Option("", "numeric-hosts", "no host names"),
-    Option("", "numeric-ports", "no names of ports"),
-    Option("", "numeric-users", "no user names"),
-)
-
-
-class NumericOptions:
-    """-n and its three parts: each true where numbers are to be shown instead of names."""
-
-    def __init__(self) -> None:
-        self.hosts = self.ports = self.users = False
-
-    def take(self, name: str) -> bool:
-        """Takes one option; False where it is none of these."""
-        if not name.startswith("numeric"):
-            return False
-        self.hosts |= name in ("numeric", "numeric-hosts")
-        self.ports |= name in ("numeric", "numeric-ports")
-        self.users |= name in ("numeric", "numeric-users")
-        return True

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..engine.options import Command, Group, Option
+from ..engine.command import Command
+from ..engine.options import Flag, Group, Many, One, Option, seconds, unknown
 from ..errors import ExitStatus, UsageError
 
 TYPE_CHECKING = False
@@ -11,7 +12,6 @@ if TYPE_CHECKING:
 
     from ..environment import Environment
 
-SET = Option("", "set", "a parameter of the topology, such as sockets=40000; may be repeated", "PARAMETER=NUMBER")
 _TOPOLOGY = (
     "TOPOLOGY is a name that `netinspect lab list` shows, or the path of a TOML file. With +FAULT behind it, once or "
     "several times, the lab comes up broken: gateway+no-forward-rule."
@@ -23,133 +23,259 @@ _STATUS = (
     "program, 126 where it cannot be executed."
 )
 
-COMMANDS = {
-    "list": Command(
-        "lab list", "", "Lists the topologies with their hosts, the traffic scenarios that fit, and the faults.", ()
-    ),
-    "up": Command(
-        "lab up",
-        "TOPOLOGY[+FAULT]",
-        "Brings up a lab, which stays until it is taken down.",
-        (Group("Lab", Option("", "name", "what to call it; otherwise it is called like its topology", "NAME"), SET),),
-        f"{_TOPOLOGY}\nWhere a lab of that name is up, the next is called NAME-2 and so on, unless --name is given.",
-    ),
-    "down": Command(
-        "lab down",
-        "[NAME]",
-        "Takes down a lab with all that runs in it; NAME may be left out where only one is up. One that is not up does "
-        "no harm.",
-        (Group("Select", Option("", "all", "all labs of this user")),),
-    ),
-    "status": Command(
-        "lab status",
-        "[NAME]",
-        "Shows the labs that are up, or the hosts of one with their addresses and the path that opens each namespace.",
-        (Group("Output", Option("j", "json", "as JSON")),),
-    ),
-    "exec": Command("lab exec", "NAME HOST -- COMMAND...", "Runs a command on a host of a lab.", (), _STATUS),
-    "shell": Command(
-        "lab shell", "NAME [HOST]", "Starts a shell, that of $SHELL, on a host of a lab; otherwise on its first.", ()
-    ),
-    "break": Command(
-        "lab break",
-        "NAME FAULT",
-        "Breaks a lab in one way, to practise on, and says what its users see then. To mend it, take it down.",
-        (),
-        _FAULT,
-    ),
-    "traffic": Command(
-        "lab traffic",
-        "NAME SCENARIO",
-        "Plays a traffic scenario in a lab, bounded in packets and seconds, and says what was sent.",
-        (Group("Time", Option("", "hold", "keep the scenario's sockets open for so long afterwards", "SECONDS")),),
-        _SCENARIO,
-    ),
-    "run": Command(
-        "lab run",
-        "TOPOLOGY[+FAULT] [SCENARIO] -- COMMAND...",
-        "Brings up a lab, plays a scenario, runs a command in it while the scenario's sockets are open, and takes the "
-        "lab down: all in one.",
-        (
-            Group(
-                "Lab",
-                Option("", "host", "where the command runs; otherwise the lab's first host, or the broken one", "HOST"),
-                SET,
-            ),
-        ),
-        f"{_TOPOLOGY}\n{_SCENARIO} Without one, and with a fault, traffic that shows the fault goes on while the "
-        f"command runs.\n{_STATUS}",
-    ),
-    "sweep": Command(
-        "lab sweep", "", "Removes what labs left behind that were killed; up, down and run do so as well.", ()
-    ),
-}
-"""Each is a function of that name in netinspect.lab.command_actions."""
+_DIGITS = 18
+"""Of the number of a parameter, at most."""
+_LONGEST = 1e9
+"""Seconds: what sleep(2) takes on every machine, and nobody waits for."""
 
-COMMAND = Command(
-    "lab",
-    "COMMAND [arguments]",
-    "Throwaway networks of network namespaces, with real traffic, for tests and for learning. Works as root and, where "
-    "the system allows user namespaces, without.",
-    (),
-    "A lab that is up is held by a process; its file is below /run/netinspect/labs for root, else below "
-    "$XDG_RUNTIME_DIR/netinspect-labs or, without one, in /tmp. NETINSPECT_LAB_DIRECTORY puts it into a directory "
-    "netinspect-labs of its own, below another.",
-    tuple(COMMANDS.values()),
+
+def _parameter(text: str) -> tuple[str, int]:
+    name, equals, number = text.partition("=")
+    if not equals or not number.isascii() or not number.isdecimal() or len(number) > _DIGITS:
+        raise UsageError(f"--set {text!r}: give PARAMETER=NUMBER")
+    return name, int(number)
+
+
+class LabCommand(Command):
+    """A command line of a command of the lab. Its operands are counted by what the help text says of them."""
+
+    def check(self) -> None:
+        """Raises UsageError where an operand is missing, or there are too many."""
+        words = self.operands.replace("-- ", "").split()
+        needed = [word.rstrip(".").partition("[")[0] for word in words if not word.startswith("[")]
+        if len(self.words) < len(needed):
+            raise self._error(f"{needed[len(self.words)]} is missing")
+        if len(self.words) > len(words) and not self.operands.endswith("..."):
+            raise self._error(f"nothing is known to do with {self.words[len(words)]!r}")
+
+    def _error(self, text: str) -> UsageError:
+        usage = self.operands or "no operands"
+        return UsageError(f"{self.name}: {text}: {usage} (see `netinspect {self.name} --help`)")
+
+    def run(self) -> int:
+        """Does it: each is a function of that name in command_actions. Raises NetinspectError."""
+        from . import command_actions
+
+        status: int = getattr(command_actions, f"{self.name.removeprefix('lab ')}_command")(self)
+        return status
+
+
+class OfTopology(LabCommand):
+    """A command that makes a lab of a topology."""
+
+    parameters = Many[tuple[str, int]]()
+
+
+_SET = Option(
+    "",
+    "set",
+    "a parameter of the topology, such as sockets=40000; may be repeated",
+    "PARAMETER=NUMBER",
+    to=OfTopology.parameters.value(_parameter),
 )
 
 
-class Invocation:
-    """A command line of one of them, taken apart."""
+class List(LabCommand):
+    """One command line of ``netinspect lab list``."""
 
-    def __init__(self, command: Command, arguments: Sequence[str]) -> None:
+    name = "lab list"
+    summary = "Lists the topologies with their hosts, the traffic scenarios that fit, and the faults."
+
+
+class Up(OfTopology):
+    """One command line of ``netinspect lab up``."""
+
+    name = "lab up"
+    operands = "TOPOLOGY[+FAULT]"
+    summary = "Brings up a lab, which stays until it is taken down."
+
+    called = One[str | None](None)
+
+    groups = (
+        Group(
+            "Lab",
+            Option(
+                "",
+                "name",
+                "what to call it; otherwise it is called like its topology",
+                "NAME",
+                to=called.value(str),
+            ),
+            _SET,
+        ),
+    )
+    notes = f"{_TOPOLOGY}\nWhere a lab of that name is up, the next is called NAME-2 and so on, unless --name is given."
+
+
+class Down(LabCommand):
+    """One command line of ``netinspect lab down``."""
+
+    name = "lab down"
+    operands = "[NAME]"
+    summary = (
+        "Takes down a lab with all that runs in it; NAME may be left out where only one is up. One that is not up does "
+        "no harm."
+    )
+
+    all = Flag()
+
+    groups = (Group("Select", Option("", "all", "all labs of this user", to=all.on)),)
+
+    def check(self) -> None:
         """Raises UsageError."""
-        self._found, self.operands = command.parse(arguments)
-        if self.flag("help"):
-            return
-        self.ahead: int | None = None
-        """How many operands stand before ``--``; None where there is no such word."""
-        if "--" in arguments:
-            self.ahead = len(command.parse(arguments[: arguments.index("--")])[1])
-        words = command.operands.replace("-- ", "").split()
-        needed = [word.rstrip(".").partition("[")[0] for word in words if not word.startswith("[")]
-        if len(self.operands) < len(needed):
-            raise self._error(command, f"{needed[len(self.operands)]} is missing")
-        if len(self.operands) > len(words) and not command.operands.endswith("..."):
-            raise self._error(command, f"nothing is known to do with {self.operands[len(words)]!r}")
-
-    @staticmethod
-    def _error(command: Command, text: str) -> UsageError:
-        return UsageError(
-            f"{command.name}: {text}: {command.operands or 'no operands'} (see `netinspect {command.name} --help`)"
-        )
-
-    def flag(self, name: str) -> bool:
-        """Whether an option was given."""
-        return any(name == given for given, _ in self._found)
-
-    def values(self, name: str) -> list[str]:
-        """The values of an option, in the order in which they were given."""
-        return [value or "" for given, value in self._found if name == given]
-
-    def value(self, name: str) -> str | None:
-        """The last value of an option; None where it was not given."""
-        return next(reversed(self.values(name)), None)
+        super().check()
+        if self.words and self.all:
+            raise UsageError("lab down takes a NAME or --all, not both")
 
 
-def run(arguments: Sequence[str], environment: Environment) -> int:
-    """Runs the command. Raises NetinspectError."""
-    if not arguments or arguments[0] in ("-h", "--help"):
-        environment.write(COMMAND.help().encode())
-        return ExitStatus.OK if arguments else ExitStatus.USAGE
-    name = arguments[0]
-    if name not in COMMANDS:
-        raise UsageError(f"no command {name!r}: {', '.join(COMMANDS)} (see `netinspect lab --help`)")
-    invocation = Invocation(COMMANDS[name], arguments[1:])
-    if invocation.flag("help"):
-        environment.write(COMMANDS[name].help().encode())
-        return ExitStatus.OK
-    from . import command_actions as cli
+class Status(LabCommand):
+    """One command line of ``netinspect lab status``."""
 
-    status: int = getattr(cli, f"{name}_command")(invocation, environment)
-    return status
+    name = "lab status"
+    operands = "[NAME]"
+    summary = (
+        "Shows the labs that are up, or the hosts of one with their addresses and the path that opens each namespace."
+    )
+
+    json = Flag()
+
+    groups = (Group("Output", Option("j", "json", "as JSON", to=json.on)),)
+
+
+class Exec(LabCommand):
+    """One command line of ``netinspect lab exec``."""
+
+    name = "lab exec"
+    operands = "NAME HOST -- COMMAND..."
+    summary = "Runs a command on a host of a lab."
+    notes = _STATUS
+
+
+class Shell(LabCommand):
+    """One command line of ``netinspect lab shell``."""
+
+    name = "lab shell"
+    operands = "NAME [HOST]"
+    summary = "Starts a shell, that of $SHELL, on a host of a lab; otherwise on its first."
+
+
+class Break(LabCommand):
+    """One command line of ``netinspect lab break``."""
+
+    name = "lab break"
+    operands = "NAME FAULT"
+    summary = "Breaks a lab in one way, to practise on, and says what its users see then. To mend it, take it down."
+    notes = _FAULT
+
+
+class Traffic(LabCommand):
+    """One command line of ``netinspect lab traffic``."""
+
+    name = "lab traffic"
+    operands = "NAME SCENARIO"
+    summary = "Plays a traffic scenario in a lab, bounded in packets and seconds, and says what was sent."
+
+    hold = One[float](0.0)
+
+    groups = (
+        Group(
+            "Time",
+            Option(
+                "",
+                "hold",
+                "keep the scenario's sockets open for so long afterwards",
+                "SECONDS",
+                to=hold.value(seconds(0, _LONGEST)),
+            ),
+        ),
+    )
+    notes = _SCENARIO
+
+
+class Run(OfTopology):
+    """One command line of ``netinspect lab run``."""
+
+    name = "lab run"
+    operands = "TOPOLOGY[+FAULT] [SCENARIO] -- COMMAND..."
+    summary = (
+        "Brings up a lab, plays a scenario, runs a command in it while the scenario's sockets are open, and takes the "
+        "lab down: all in one."
+    )
+
+    host = One[str | None](None)
+
+    groups = (
+        Group(
+            "Lab",
+            Option(
+                "",
+                "host",
+                "where the command runs; otherwise the lab's first host, or the broken one",
+                "HOST",
+                to=host.value(str),
+            ),
+            _SET,
+        ),
+    )
+    notes = (
+        f"{_TOPOLOGY}\n{_SCENARIO} Without one, and with a fault, traffic that shows the fault goes on while the "
+        f"command runs.\n{_STATUS}"
+    )
+
+    topology: str
+    scenarios: list[str]
+    program: list[str]
+
+    def check(self) -> None:
+        """Raises UsageError; takes the operands apart."""
+        super().check()
+        ahead = 2 if self.ahead is None else self.ahead
+        (self.topology, *self.scenarios), self.program = self.words[:ahead], self.words[ahead:]
+        if not self.program:
+            raise self._error("COMMAND is missing")
+        if len(self.scenarios) > 1:
+            raise self._error(f"nothing is known to do with {self.scenarios[1]!r}")
+
+
+class Sweep(LabCommand):
+    """One command line of ``netinspect lab sweep``."""
+
+    name = "lab sweep"
+    summary = "Removes what labs left behind that were killed; up, down and run do so as well."
+
+
+_COMMANDS = {
+    command.name.removeprefix("lab "): command
+    for command in (List, Up, Down, Status, Exec, Shell, Break, Traffic, Run, Sweep)
+}
+
+
+class LabCommands(Command):
+    """``netinspect lab``: the first word says which command of the lab is meant."""
+
+    name = "lab"
+    operands = "COMMAND [arguments]"
+    summary = (
+        "Throwaway networks of network namespaces, with real traffic, for tests and for learning. Works as root and, "
+        "where the system allows user namespaces, without."
+    )
+    notes = (
+        "A lab that is up is held by a process; its file is below /run/netinspect/labs for root, else below "
+        "$XDG_RUNTIME_DIR/netinspect-labs or, without one, in /tmp. NETINSPECT_LAB_DIRECTORY puts it into a directory "
+        "netinspect-labs of its own, below another."
+    )
+    commands = tuple(_COMMANDS.values())
+
+    @classmethod
+    def main(cls, arguments: Sequence[str], environment: Environment) -> int:
+        """Runs a command line, and returns the exit status. Raises NetinspectError."""
+        if not arguments or arguments[0] in ("-h", "--help"):
+            environment.write(cls.help().encode())
+            return ExitStatus.OK if arguments else ExitStatus.USAGE
+        name, *rest = arguments
+        if name not in _COMMANDS:
+            raise unknown("command", name, _COMMANDS, " (see `netinspect lab --help`)")
+        return _COMMANDS[name].main(rest, environment)
+
+
+COMMAND = LabCommands

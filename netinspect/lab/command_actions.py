@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..engine.text import printable
-from ..errors import ExitStatus, UsageError
+from ..errors import ExitStatus
 from . import fault as fault_files
 from . import registry
 from .errors import LabError
@@ -26,18 +26,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..environment import Environment
-    from .command import Invocation
+    from .command import Break, Down, Exec, List, OfTopology, Run, Shell, Status, Sweep, Traffic, Up
     from .fault import Fault
     from .topology import Topology
 
 _NOT_EXECUTABLE, _NOT_FOUND = 126, 127
 """As shells have it."""
-_DIGITS = 18
-_LONGEST = 1e9
-"""Seconds: what sleep(2) takes on every machine, and nobody waits for."""
 
 
-def list_command(invocation: Invocation, environment: Environment) -> int:
+def list_command(command: List) -> int:
     topologies = {name: load(name) for name in names()}
     scenarios = {name: scenario(name) for name in scenario_names()}
     faults = [fault_files.load(name) for name in fault_files.names()]
@@ -57,79 +54,67 @@ def list_command(invocation: Invocation, environment: Environment) -> int:
         if breaking:
             lines += ["", f"Faults of {name}:"]
             lines += [printable(f"  {fault.name:29} {fault.description}") for fault in breaking]
-    _write(environment, *lines)
+    _write(command.environment, *lines)
     return ExitStatus.OK
 
 
-def break_command(invocation: Invocation, environment: Environment) -> int:
-    name, wanted = invocation.operands
+def break_command(command: Break) -> int:
+    name, wanted = command.words
     fault = fault_files.load(wanted)
     state = registry.find(name)
     from .breaking import break_lab
 
     with registry.attach(state) as lab:
         break_lab(lab, fault, state.topology)
-    _write(environment, printable(f"{state.name}: {fault.description}"))
+    _write(command.environment, printable(f"{state.name}: {fault.description}"))
     return ExitStatus.OK
 
 
-def _broken(operand: str, invocation: Invocation) -> tuple[Topology, list[Fault]]:
+def _broken(operand: str, command: OfTopology) -> tuple[Topology, list[Fault]]:
     """The topology that an operand names, and the faults behind it."""
     path, slash, last = operand.rpartition("/")
     name, *faults = [operand] if os.path.exists(operand) else last.split("+")
-    return load(f"{path}{slash}{name}" if faults else operand, _parameters(invocation)), list(
-        map(fault_files.load, faults)
-    )
+    topology = load(f"{path}{slash}{name}" if faults else operand, dict(command.parameters))
+    return topology, list(map(fault_files.load, faults))
 
 
-def up_command(invocation: Invocation, environment: Environment) -> int:
-    topology, faults = _broken(invocation.operands[0], invocation)
-    state = registry.up(topology, invocation.value("name"), faults)
-    _write(environment, printable(f"{state.name}: {', '.join(state.hosts)}"))
+def up_command(command: Up) -> int:
+    topology, faults = _broken(command.words[0], command)
+    state = registry.up(topology, command.called, faults)
+    _write(command.environment, printable(f"{state.name}: {', '.join(state.hosts)}"))
     return ExitStatus.OK
 
 
-def _parameters(invocation: Invocation) -> dict[str, int]:
-    parameters = {}
-    for given in invocation.values("set"):
-        name, equals, number = given.partition("=")
-        if not equals or not number.isascii() or not number.isdecimal() or len(number) > _DIGITS:
-            raise UsageError(f"--set {given!r}: give PARAMETER=NUMBER")
-        parameters[name] = int(number)
-    return parameters
-
-
-def down_command(invocation: Invocation, environment: Environment) -> int:
-    name = next(iter(invocation.operands), None)
-    if name is not None and invocation.flag("all"):
-        raise UsageError("lab down takes a NAME or --all, not both")
+def down_command(command: Down) -> int:
+    name = next(iter(command.words), None)
     labs = registry.labs()
     if name is not None:
         labs = [state for state in labs if state.name == name]
-    elif len(labs) > 1 and not invocation.flag("all"):
+    elif len(labs) > 1 and not command.all:
         raise LabError(f"{', '.join(state.name for state in labs)} are up: give one, or --all")
     failures = []
     for state in labs:
         try:
             registry.down(state)
-            _write(environment, f"{state.name} is down")
+            _write(command.environment, f"{state.name} is down")
         except LabError as error:
             failures.append(str(error))
     registry.sweep()
     for failure in failures:
-        environment.complain(failure)
+        command.environment.complain(failure)
     if failures:
         return ExitStatus.FAILED
     if not labs:
-        _write(environment, f"no lab {name!r} is up" if name else "no lab is up")
+        _write(command.environment, f"no lab {name!r} is up" if name else "no lab is up")
     return ExitStatus.OK
 
 
-def status_command(invocation: Invocation, environment: Environment) -> int:
-    labs = [registry.find(invocation.operands[0])] if invocation.operands else registry.labs()
-    if invocation.flag("json"):
+def status_command(command: Status) -> int:
+    environment = command.environment
+    labs = [registry.find(command.words[0])] if command.words else registry.labs()
+    if command.json:
         _write(environment, json.dumps([_described(state) for state in labs], indent=2))
-    elif invocation.operands:
+    elif command.words:
         hosts = labs[0].hosts.items()
         _write(
             environment,
@@ -182,17 +167,17 @@ def _age(created: float) -> str:
     return f"{hours}:{minutes:02}:{seconds:02}"
 
 
-def exec_command(invocation: Invocation, environment: Environment) -> int:
-    name, host, *command = invocation.operands
-    return _execute(registry.find(name), host, command, environment)
+def exec_command(command: Exec) -> int:
+    name, host, *words = command.words
+    return _execute(registry.find(name), host, words, command.environment)
 
 
-def shell_command(invocation: Invocation, environment: Environment) -> int:
-    state = registry.find(invocation.operands[0])
-    host = next(iter(invocation.operands[1:] or state.hosts))
+def shell_command(command: Shell) -> int:
+    state = registry.find(command.words[0])
+    host = next(iter(command.words[1:] or state.hosts))
     shell = os.environ.get("SHELL") or shutil.which("bash") or "/bin/sh"
-    environment.progress(f"{host} of {state.name}: leave with `exit`")
-    return _execute(state, host, [shell], environment)
+    command.environment.progress(f"{host} of {state.name}: leave with `exit`")
+    return _execute(state, host, [shell], command.environment)
 
 
 def _execute(state: registry.State, host: str, command: list[str], environment: Environment) -> int:
@@ -209,36 +194,20 @@ def _not_started(program: str, error: OSError, environment: Environment) -> int:
     return _NOT_FOUND if isinstance(error, FileNotFoundError) else _NOT_EXECUTABLE
 
 
-def traffic_command(invocation: Invocation, environment: Environment) -> int:
-    name, played = invocation.operands
-    seconds = _seconds(invocation.value("hold"))
+def traffic_command(command: Traffic) -> int:
+    name, played = command.words
+    environment = command.environment
     with registry.attach(registry.find(name)) as lab:
         sent = lab.traffic(played, progress=lambda line: environment.progress(f"… {line}"))
         _write(environment, f"{printable(played)}: {sent}")
-        time.sleep(seconds)
+        time.sleep(command.hold)
     return ExitStatus.OK
 
 
-def _seconds(text: str | None) -> float:
-    try:
-        seconds = float(text or 0)
-    except ValueError:
-        seconds = -1
-    if not 0 <= seconds <= _LONGEST:
-        raise UsageError(f"--hold takes a number of seconds, not {text!r}")
-    return seconds
-
-
-def run_command(invocation: Invocation, environment: Environment) -> int:
-    ahead = 2 if invocation.ahead is None else invocation.ahead
-    (operand, *played), command = invocation.operands[:ahead], invocation.operands[ahead:]
-    if not command or len(played) > 1:
-        what = "COMMAND is missing" if not command else f"nothing is known to do with {played[1]!r}"
-        raise UsageError(
-            f"lab run: {what}: TOPOLOGY[+FAULT] [SCENARIO] -- COMMAND... (see `netinspect lab run --help`)"
-        )
-    topology, faults = _broken(operand, invocation)
-    name = invocation.value("host") or (faults[0].host if faults else None)
+def run_command(command: Run) -> int:
+    environment = command.environment
+    topology, faults = _broken(command.topology, command)
+    name = command.host or (faults[0].host if faults else None)
     terminated: list[int] = []
 
     def terminate(number: int, frame: object) -> None:
@@ -252,15 +221,15 @@ def run_command(invocation: Invocation, environment: Environment) -> int:
         lab = opened.enter_context(Lab[Any](topology))
         host = lab[name] if name else next(iter(lab.hosts.values()))
         _break(lab, faults, environment)
-        if played:
-            sent = lab.traffic(played[0], progress=lambda line: environment.progress(f"… {line}"))
-            environment.progress(f"{played[0]}: {sent}")
-        elif faults:
+        for played in command.scenarios:
+            sent = lab.traffic(played, progress=lambda line: environment.progress(f"… {line}"))
+            environment.progress(f"{played}: {sent}")
+        if faults and not command.scenarios:
             opened.enter_context(_asking(lab, faults))
         try:
-            process = host.popen(command)
+            process = host.popen(command.program)
         except OSError as error:
-            return _not_started(command[0], error, environment)
+            return _not_started(command.program[0], error, environment)
         # What a handler raises while os.fork runs its hooks is lost, and no handler runs when the signal comes right
         # before a system call that waits.
         ended = os.pidfd_open(process.pid)
@@ -298,9 +267,9 @@ def _asking(lab: Lab[Any], faults: list[Fault]) -> Iterator[None]:
             thread.join()
 
 
-def sweep_command(invocation: Invocation, environment: Environment) -> int:
+def sweep_command(command: Sweep) -> int:
     number = registry.sweep()
-    _write(environment, f"{number} left behind and removed" if number else "nothing was left behind")
+    _write(command.environment, f"{number} left behind and removed" if number else "nothing was left behind")
     return ExitStatus.OK
 
 

@@ -5,47 +5,51 @@ from __future__ import annotations
 from textwrap import fill, shorten
 from typing import TYPE_CHECKING
 
-from ..engine.options import Command, Group, Option
+from ..engine.command import Command
+from ..engine.options import Flag, Group, Option
 from ..engine.structured import dumps
 from ..errors import ExitStatus
 from .explanations import explanations, lookup, parts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
-    from ..environment import Environment
     from ..records import Explanation
-
-COMMAND = Command(
-    "explain",
-    "[STATE|COLUMN]...",
-    "Tells what a state or a column means, who must act next, and what to look at; without a name, lists all names.",
-    (Group("Output", Option("j", "json", "a JSON array of objects")),),
-    "Names may be written as netinspect, netstat or ss write them: CLOSE_WAIT or close-wait, recv_queue or Recv-Q, "
-    "tcp_info.congestion_window or cwnd.",
-)
 
 _WIDEST = 100
 """Columns of running text: longer lines are hard to read."""
 
 
-def run(arguments: Sequence[str], environment: Environment) -> int:
-    """Runs the command. Raises UsageError for a name that nothing goes by."""
-    options, names = COMMAND.parse(arguments)
-    chosen = {name for name, _ in options}
-    if "help" in chosen:
-        environment.write(COMMAND.help().encode())
+class Explain(Command):
+    """One command line of ``netinspect explain``."""
+
+    name = "explain"
+    operands = "[STATE|COLUMN]..."
+    summary = (
+        "Tells what a state or a column means, who must act next, and what to look at; without a name, lists all names."
+    )
+
+    json = Flag()
+
+    groups = (Group("Output", Option("j", "json", "a JSON array of objects", to=json.on)),)
+    notes = (
+        "Names may be written as netinspect, netstat or ss write them: CLOSE_WAIT or close-wait, recv_queue or Recv-Q, "
+        "tcp_info.congestion_window or cwnd."
+    )
+
+    def run(self) -> int:
+        """Explains. Raises UsageError for a name that nothing goes by."""
+        names = self.words
+        found = [explanation for name in names for explanation in lookup(name)] if names else explanations()
+        width = min(self.environment.columns, _WIDEST)
+        if self.json:
+            text = "[\n" + ",\n".join(map(dumps, found)) + "\n]\n"
+        elif names:
+            text = "\n".join(_article(explanation, width) for explanation in found)
+        else:
+            text = _overview(found, width)
+        self.environment.write(text.encode())
         return ExitStatus.OK
-    found = [explanation for name in names for explanation in lookup(name)] if names else explanations()
-    width = min(environment.columns, _WIDEST)
-    if "json" in chosen:
-        text = "[\n" + ",\n".join(map(dumps, found)) + "\n]\n"
-    elif names:
-        text = "\n".join(_article(explanation, width) for explanation in found)
-    else:
-        text = _overview(found, width)
-    environment.write(text.encode())
-    return ExitStatus.OK
 
 
 def _article(explanation: Explanation, width: int) -> str:
@@ -87,3 +91,6 @@ def _with_alias(explanation: Explanation) -> str:
     """A column with netstat's name for it, which more people know."""
     headings = [alias for alias in explanation.aliases if alias[0].isupper() and explanation.kind == "column"]
     return f"{explanation.name} ({headings[0]})" if headings else explanation.name
+
+
+COMMAND = Explain

@@ -2,47 +2,46 @@
 
 from __future__ import annotations
 
-from ..engine.options import Command, Group, Option
+from ..engine.command import Command
+from ..engine.options import Flag, Group, Option, unknown
 from ..errors import ExitStatus, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..environment import Environment
 
-COMMAND = Command(
-    "help",
-    "[COMMAND...]",
-    "Shows the help text of a command, or of netinspect as a whole.",
-    (Group("Show", Option("", "man", "the man page, in roff: `netinspect help --man | man -l -`")),),
-)
+class Help(Command):
+    """One command line of ``netinspect help``."""
 
+    name = "help"
+    operands = "[COMMAND...]"
+    summary = "Shows the help text of a command, or of netinspect as a whole."
 
-def run(arguments: Sequence[str], environment: Environment) -> int:
-    """Runs the command. Raises UsageError."""
-    from ..main import COMMANDS, overview
+    man = Flag()
 
-    found, operands = COMMAND.parse(arguments)
-    options = {name for name, _ in found}
-    if "help" in options:
-        text = COMMAND.help()
-    elif "man" in options:
-        text = man_page()
-    elif not operands:
-        text = overview()
-    elif operands[0] in COMMANDS:
-        text = _described(operands).help()
-    else:
-        raise UsageError(f"no command {' '.join(operands)!r}: {', '.join(COMMANDS)}")
-    environment.write(text.encode())
-    return ExitStatus.OK
+    groups = (Group("Show", Option("", "man", "the man page, in roff: `netinspect help --man | man -l -`", to=man.on)),)
+
+    def run(self) -> int:
+        """Shows it. Raises UsageError where there is no such command."""
+        from ..main import COMMANDS, overview
+
+        if self.man:
+            text = man_page()
+        elif not self.words:
+            text = overview()
+        elif self.words[0] in COMMANDS:
+            text = _described(self.words).help()
+        else:
+            raise unknown("command", " ".join(self.words), COMMANDS)
+        self.environment.write(text.encode())
+        return ExitStatus.OK
 
 
 def man_page() -> str:
     """netinspect(1) in roff: every command with every option (man(7))."""
     from .. import __version__
-    from ..main import COMMANDS, EXIT_STATUSES
+    from ..main import COMMANDS, EXIT_STATUSES, command_of
 
     lines = [
         f'.TH NETINSPECT 1 "" "netinspect {__version__}"',
@@ -59,7 +58,7 @@ def man_page() -> str:
         ".SH COMMANDS",
     ]
     for name in COMMANDS:
-        lines += _section(_command(name))
+        lines += _section(command_of(name))
     lines.append(".SH EXIT STATUS")
     for status, meaning in EXIT_STATUSES.items():
         lines += [".TP", f"{status}", _escaped(meaning)]
@@ -67,34 +66,29 @@ def man_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _command(name: str) -> Command:
-    from ..main import module_of
-
-    command: Command = module_of(name).COMMAND
-    return command
-
-
-def _described(operands: Sequence[str]) -> Command:
+def _described(operands: Sequence[str]) -> type[Command]:
     """The command with that name, or with those words. Raises UsageError."""
-    command = _command(operands[0])
+    from ..main import command_of
+
+    command = command_of(operands[0])
     for number in range(2, len(operands) + 1):
         name = " ".join(operands[:number])
-        found = [subcommand for subcommand in command.subcommands if subcommand.name == name]
+        found = [subcommand for subcommand in command.commands if subcommand.name == name]
         if not found:
             raise UsageError(f"no command {name!r} (see `netinspect {command.name} --help`)")
         command = found[0]
     return command
 
 
-def _section(command: Command) -> list[str]:
+def _section(command: type[Command]) -> list[str]:
     lines = [f'.SS "netinspect {command.name} [options] {_escaped(command.operands)}"', _escaped(command.summary)]
-    for group in command.groups:
+    for group in command.all_groups():
         lines += [".PP", f"{_escaped(group.title)}:"]
         for option in group.options:
             lines += [".TP", f".B {_escaped(option.spelling.strip())}", _escaped(option.help)]
     for note in command.notes.splitlines():
         lines += [".PP", _escaped(note)]
-    for subcommand in command.subcommands:
+    for subcommand in command.commands:
         lines += _section(subcommand)
     return lines
 
@@ -102,3 +96,6 @@ def _section(command: Command) -> list[str]:
 def _escaped(text: str) -> str:
     text = text.strip().replace("\\", "\\e").replace("-", "\\-")
     return f"\\&{text}" if text.startswith((".", "'")) else text
+
+
+COMMAND = Help

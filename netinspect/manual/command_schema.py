@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from ..engine.options import Command
+from ..engine.command import Command
+from ..engine.options import unknown
 from ..errors import ExitStatus, UsageError
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from ..environment import Environment
 
 RECORDS = {
     "sockets": "Socket",
@@ -48,29 +43,35 @@ RECORDS = {
 }
 """Output and the record in netinspect.records that each of its objects is."""
 
-COMMAND = Command(
-    "schema",
-    "NAME",
-    f"Prints the JSON schema of a command's JSON output. NAME is one of: {', '.join(RECORDS)}.",
-    (),
-    "With `--format ndjson` each line is one item of the array that the schema describes; the other formats have the "
-    "same fields.",
-)
 
+class Schema(Command):
+    """One command line of ``netinspect schema``."""
 
-def run(arguments: Sequence[str], environment: Environment) -> int:
-    """Runs the command. Raises UsageError."""
-    found, operands = COMMAND.parse(arguments)
-    if found:
-        environment.write(COMMAND.help().encode())
+    name = "schema"
+    operands = "NAME"
+    summary = f"Prints the JSON schema of a command's JSON output. NAME is one of: {', '.join(RECORDS)}."
+    notes = (
+        "With `--format ndjson` each line is one item of the array that the schema describes; the other formats have "
+        "the same fields."
+    )
+
+    def check(self) -> None:
+        """Raises UsageError for what is no output."""
+        if len(self.words) != 1:
+            raise UsageError(f"schema takes one name: {', '.join(RECORDS)}")
+        if self.words[0] not in RECORDS:
+            raise unknown("schema", self.words[0], RECORDS)
+
+    def run(self) -> int:
+        """Prints it."""
+        import json
+
+        from .. import records
+        from ..engine.json_schema import array_schema
+
+        document = json.dumps(array_schema(getattr(records, RECORDS[self.words[0]])), indent=2)
+        self.environment.write(f"{document}\n".encode())
         return ExitStatus.OK
-    if len(operands) != 1 or operands[0] not in RECORDS:
-        raise UsageError(f"schema takes one name: {', '.join(RECORDS)}")
-    import json
 
-    from .. import records
-    from ..engine.json_schema import array_schema
 
-    document = json.dumps(array_schema(getattr(records, RECORDS[operands[0]])), indent=2)
-    environment.write(f"{document}\n".encode())
-    return ExitStatus.OK
+COMMAND = Schema

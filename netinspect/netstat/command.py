@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from os import geteuid
 
-from ..engine.options import Command, Group, Option
+from ..engine.command import Command
+from ..engine.options import Count, Flag, Group, Many, One, Option, unknown
 from ..errors import ExitStatus, NetinspectError, UsageError
 from ..nouns.sockets.listing import ALL_STATES, CONNECTED_STATES, LISTENING_STATES, Listing, Query
 from .render import InternetRows, SctpRows, UnixRows, View
@@ -14,95 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ..engine.columns import Batch, Values
-    from ..engine.names import HostNames, ServiceNames
-    from ..environment import Environment
-
-COMMAND = Command(
-    "netstat",
-    "",
-    "Lists sockets as net-tools' netstat does, line for line. Without options: the sockets of all families that are "
-    "connected.",
-    (
-        Group(
-            "Sockets",
-            Option("t", "tcp", "TCP"),
-            Option("u", "udp", "UDP"),
-            Option("U", "udplite", "UDP-Lite"),
-            Option("S", "sctp", "SCTP"),
-            Option("w", "raw", "raw IP"),
-            Option("x", "unix", "unix domain"),
-            Option("l", "listening", "only sockets that listen, or have no peer"),
-            Option("a", "all", "sockets in every state"),
-        ),
-        Group(
-            "Address families",
-            Option("4", "inet", "IPv4"),
-            Option("", "ip", "the same"),
-            Option("", "tcpip", "the same"),
-            Option("6", "inet6", "IPv6"),
-            Option(
-                "A",
-                "protocol",
-                "address families, separated by commas: inet (or ip, tcpip), inet6 (or ip6), unix, ax25, netrom, rose, "
-                "x25, ipx, ddp (or appletalk), econet, ash, bluetooth",
-                "FAMILY",
-            ),
-        ),
-        Group(
-            "Families that are not listed, for want of a netlink source; said is whether this kernel has them",
-            Option("", "ax25", "amateur radio AX.25"),
-            Option("", "netrom", "amateur radio NET/ROM"),
-            Option("", "rose", "amateur radio ROSE"),
-            Option("", "x25", "X.25"),
-            Option("", "ipx", "Novell IPX"),
-            Option("", "ddp", "AppleTalk"),
-            Option("", "appletalk", "the same"),
-            Option("", "bluetooth", "Bluetooth"),
-            Option("2", "l2cap", "Bluetooth L2CAP"),
-            Option("f", "rfcomm", "Bluetooth RFCOMM"),
-        ),
-        Group(
-            "Show",
-            Option("p", "programs", "the first process that holds the socket"),
-            Option("e", "extend", "user and inode; may be given twice, to the same effect"),
-            Option("o", "timers", "TCP timers"),
-            Option("Z", "context", "the SELinux security context of that process"),
-            Option("W", "wide", "addresses whole, however long"),
-            Option("T", "notrim", "the same, as older releases name it"),
-            Option("n", "numeric", "no names at all: not for hosts, ports or users"),
-            Option("", "numeric-hosts", "no host names"),
-            Option("", "numeric-ports", "no names of ports"),
-            Option("", "numeric-users", "no user names"),
-            Option("N", "symbolic", "names of hardware: there are none in these tables"),
-            Option("c", "continuous", "list again every second, until interrupted"),
-            Option("v", "verbose", "say which families this kernel does not have, and what comes from procfs"),
-            Option("d", "", "accepted, and without effect, as in net-tools"),
-            Option("V", "version", "show the version and exit"),
-        ),
-        Group(
-            "Other tables",
-            Option("g", "groups", "multicast groups that interfaces receive"),
-            Option("M", "masquerade", "connections that are translated (NAT), from connection tracking"),
-            Option("s", "statistics", "counters of IP, ICMP, TCP, UDP and SCTP (with -t, -u, -w, -S: of these only)"),
-            Option("r", "route", "routes; with -e their metrics instead of TCP's figures, with -ee both"),
-            Option("F", "fib", "with -r: the routes (the default)"),
-            Option("i", "interfaces", "interfaces that are up, with -a all; with -e all about each"),
-            Option("I", "", "with -i, or alone: this interface", "NAME"),
-            Option("C", "cache", "with -r: what was learned about single destinations, path MTUs and redirects"),
-        ),
-    ),
-    "An address that is too long for its column is cut, unless -W is given; a port and the name of a service never "
-    "are. Words are those of the C locale.\n"
-    "Unlike net-tools: control characters in names and paths are shown as escapes, and paths with blanks whole; an "
-    "association of SCTP has its own state; the timer of a connection request (SYN_RECV) counts every retransmission; "
-    "addresses that end in .0 are looked up as hosts; what the kernel cannot list is said on standard error and in the "
-    "exit status, while the rest is listed.\n"
-    "RefCnt is 2, and 1 for each socket of this network namespace that is connected to it; net-tools also counts those "
-    "of other namespaces, and system calls that wait for room in its queue.\n"
-    "Of IPv6 routes Ref is always 1: the kernel's count of references to them has no netlink source. A route that a "
-    "program made with the protocol ra, by way of a link-local address, has the flag A as if the kernel had made it "
-    "(the default route only if it expires): netlink does not tell the difference.",
-)
+    from ..engine.names import HostNames
 
 _PROTOCOLS = ("tcp", "sctp", "udp", "udplite", "raw")
 """In the order of the listing."""
@@ -129,8 +42,6 @@ _UNLISTED = {
 """Families that no netlink tells, and the names by which net-tools says that the kernel lacks them."""
 _SAID_WITH_VERBOSE = ("sctp", "ipx", "ax25", "x25", "netrom", "rose")
 
-_EXCLUSIVE = frozenset(("route", "interfaces", "masquerade", "statistics"))
-
 _NOT_ROOT = (
     "(Not all processes could be identified, non-owned process info",
     " will not be shown, you would have to be root to see it all.)",
@@ -146,127 +57,260 @@ _SHOWN_WHICH = {
     CONNECTED_STATES | LISTENING_STATES: "servers and established",
 }
 
+_NOTES = (
+    "An address that is too long for its column is cut, unless -W is given; a port and the name of a service never "
+    "are. Words are those of the C locale.\n"
+    "Unlike net-tools: control characters in names and paths are shown as escapes, and paths with blanks whole; an "
+    "association of SCTP has its own state; the timer of a connection request (SYN_RECV) counts every retransmission; "
+    "addresses that end in .0 are looked up as hosts; what the kernel cannot list is said on standard error and in the "
+    "exit status, while the rest is listed.\n"
+    "RefCnt is 2, and 1 for each socket of this network namespace that is connected to it; net-tools also counts those "
+    "of other namespaces, and system calls that wait for room in its queue.\n"
+    "Of IPv6 routes Ref is always 1: the kernel's count of references to them has no netlink source. A route that a "
+    "program made with the protocol ra, by way of a link-local address, has the flag A as if the kernel had made it "
+    "(the default route only if it expires): netlink does not tell the difference."
+)
 
-class Options:
-    """The command line, converted. Raises UsageError."""
 
-    def __init__(self, arguments: Sequence[str]) -> None:
-        found, operands = COMMAND.parse(arguments)
-        chosen = {name for name, _ in found}
-        self.interface = next((value for name, value in reversed(found) if name == "I"), None)
-        """The only one that -i is to show."""
+def _family(text: str) -> str:
+    name = _ALIASES.get(text, text)
+    known = (*_INTERNET_FAMILIES, "unix", *_UNLISTED)
+    if name not in known:
+        raise unknown("address family", name, known)
+    return name
+
+
+def _numeric(command: Netstat, text: str) -> None:
+    command.numeric_hosts = command.numeric_ports = command.numeric_users = True
+
+
+class Netstat(Command):
+    """One command line of ``netinspect netstat``."""
+
+    name = "netstat"
+    summary = (
+        "Lists sockets as net-tools' netstat does, line for line. Without options: the sockets of all families that "
+        "are connected."
+    )
+
+    tables = Many[str]()
+    """Tables other than those of sockets."""
+    named = Many[str]()
+    """Protocols."""
+    in_order = Many[str]()
+    """Address families, in the order given."""
+    listening = Flag()
+    everything = Flag()
+    multicast = Flag()
+    programs = Flag()
+    extended = Count()
+    timers = Flag()
+    contexts = Flag()
+    wide = Flag()
+    numeric_hosts = Flag()
+    numeric_ports = Flag()
+    numeric_users = Flag()
+    continuous = Flag()
+    verbose = Flag()
+    version = Flag()
+    fib = Flag()
+    cache = Flag()
+    interface = One[str | None](None)
+    """The only one that -i is to show."""
+
+    groups = (
+        Group(
+            "Sockets",
+            Option("t", "tcp", "TCP", to=named.constant("tcp")),
+            Option("u", "udp", "UDP", to=named.constant("udp")),
+            Option("U", "udplite", "UDP-Lite", to=named.constant("udplite")),
+            Option("S", "sctp", "SCTP", to=named.constant("sctp")),
+            Option("w", "raw", "raw IP", to=named.constant("raw")),
+            Option("x", "unix", "unix domain", to=in_order.constant("unix")),
+            Option("l", "listening", "only sockets that listen, or have no peer", to=listening.on),
+            Option("a", "all", "sockets in every state", to=everything.on),
+        ),
+        Group(
+            "Address families",
+            Option("4", "inet", "IPv4", to=in_order.constant("inet")),
+            Option("", "ip", "the same", to=in_order.constant("inet")),
+            Option("", "tcpip", "the same", to=in_order.constant("inet")),
+            Option("6", "inet6", "IPv6", to=in_order.constant("inet6")),
+            Option(
+                "A",
+                "protocol",
+                "address families, separated by commas: inet (or ip, tcpip), inet6 (or ip6), unix, ax25, netrom, rose, "
+                "x25, ipx, ddp (or appletalk), econet, ash, bluetooth",
+                "FAMILY",
+                to=in_order.each(_family),
+            ),
+        ),
+        Group(
+            "Families that are not listed, for want of a netlink source; said is whether this kernel has them",
+            Option("", "ax25", "amateur radio AX.25", to=in_order.constant("ax25")),
+            Option("", "netrom", "amateur radio NET/ROM", to=in_order.constant("netrom")),
+            Option("", "rose", "amateur radio ROSE", to=in_order.constant("rose")),
+            Option("", "x25", "X.25", to=in_order.constant("x25")),
+            Option("", "ipx", "Novell IPX", to=in_order.constant("ipx")),
+            Option("", "ddp", "AppleTalk", to=in_order.constant("ddp")),
+            Option("", "appletalk", "the same", to=in_order.constant("ddp")),
+            Option("", "bluetooth", "Bluetooth", to=in_order.constant("bluetooth")),
+            Option("2", "l2cap", "Bluetooth L2CAP", to=in_order.constant("bluetooth")),
+            Option("f", "rfcomm", "Bluetooth RFCOMM", to=in_order.constant("bluetooth")),
+        ),
+        Group(
+            "Show",
+            Option("p", "programs", "the first process that holds the socket", to=programs.on),
+            Option("e", "extend", "user and inode; may be given twice, to the same effect", to=extended.more),
+            Option("o", "timers", "TCP timers", to=timers.on),
+            Option("Z", "context", "the SELinux security context of that process", to=contexts.on),
+            Option("W", "wide", "addresses whole, however long", to=wide.on),
+            Option("T", "notrim", "the same, as older releases name it", to=wide.on),
+            Option("n", "numeric", "no names at all: not for hosts, ports or users", to=_numeric),
+            Option("", "numeric-hosts", "no host names", to=numeric_hosts.on),
+            Option("", "numeric-ports", "no names of ports", to=numeric_ports.on),
+            Option("", "numeric-users", "no user names", to=numeric_users.on),
+            Option("N", "symbolic", "names of hardware: there are none in these tables"),
+            Option("c", "continuous", "list again every second, until interrupted", to=continuous.on),
+            Option(
+                "v",
+                "verbose",
+                "say which families this kernel does not have, and what comes from procfs",
+                to=verbose.on,
+            ),
+            Option("d", "", "accepted, and without effect, as in net-tools"),
+            Option("V", "version", "show the version and exit", to=version.on),
+        ),
+        Group(
+            "Other tables",
+            Option("g", "groups", "multicast groups that interfaces receive", to=multicast.on),
+            Option(
+                "M",
+                "masquerade",
+                "connections that are translated (NAT), from connection tracking",
+                to=tables.constant("masquerade"),
+            ),
+            Option(
+                "s",
+                "statistics",
+                "counters of IP, ICMP, TCP, UDP and SCTP (with -t, -u, -w, -S: of these only)",
+                to=tables.constant("statistics"),
+            ),
+            Option(
+                "r",
+                "route",
+                "routes; with -e their metrics instead of TCP's figures, with -ee both",
+                to=tables.constant("route"),
+            ),
+            Option("F", "fib", "with -r: the routes (the default)", to=fib.on),
+            Option(
+                "i",
+                "interfaces",
+                "interfaces that are up, with -a all; with -e all about each",
+                to=tables.constant("interfaces"),
+            ),
+            Option("I", "", "with -i, or alone: this interface", "NAME", to=interface.value(str)),
+            Option(
+                "C",
+                "cache",
+                "with -r: what was learned about single destinations, path MTUs and redirects",
+                to=cache.on,
+            ),
+        ),
+    )
+    notes = _NOTES
+
+    def check(self) -> None:
+        """Raises UsageError where more than one other table is wanted."""
+        wanted = {*self.tables}
         if self.interface is not None:
-            chosen.add("interfaces")
-        if len(chosen & _EXCLUSIVE) > 1:
-            raise UsageError(f"netstat shows one of these at a time: {', '.join(sorted(chosen & _EXCLUSIVE))}")
-        self.operands = operands
-        self.chosen = chosen
-        self.extended = sum(name == "extend" for name, _ in found)
-        """How often -e was given."""
-        self.families: set[str] = set()
-        self.in_order: list[str] = []
-        """The families, in the order given."""
-        for name, value in found:
-            for family in value.split(",") if name == "protocol" and value is not None else (name,):
-                self._take_family(_ALIASES.get(family, family), from_list=name == "protocol")
-        self.named = [protocol for protocol in _PROTOCOLS if protocol in chosen]
-        self.groups = "groups" in chosen
-        everything = not self.named and not self.families and not self.groups
-        self.unix = everything or "unix" in self.families
-        self.protocols: Sequence[str] = self.named
-        if not self.named and (everything or not self.families.isdisjoint(_INTERNET_FAMILIES)):
+            wanted.add("interfaces")
+        if len(wanted) > 1:
+            raise UsageError(f"netstat shows one of these at a time: {', '.join(sorted(wanted))}")
+        self.table = next(iter(wanted), None)
+        """The other table that is wanted; None for those of sockets."""
+        self.families = {*self.in_order}
+        named = [protocol for protocol in _PROTOCOLS if protocol in self.named]
+        self.unrestricted = not named and not self.families and not self.multicast
+        self.unix = self.unrestricted or "unix" in self.families
+        self.protocols: Sequence[str] = named
+        if not named and (self.unrestricted or not self.families.isdisjoint(_INTERNET_FAMILIES)):
             self.protocols = _PROTOCOLS
         self.internet = [family for family in _INTERNET_FAMILIES if family in self.families] or _INTERNET_FAMILIES
         self.states = CONNECTED_STATES
-        if "all" in chosen:
+        if self.everything:
             self.states |= LISTENING_STATES
-        elif "listening" in chosen:
+        elif self.listening:
             self.states = LISTENING_STATES
-        self.verbose = everything and "verbose" in chosen
 
-    def _take_family(self, name: str, from_list: bool) -> None:
-        if name in _INTERNET_FAMILIES or name == "unix" or name in _UNLISTED:
-            self.families.add(name)
-            self.in_order.append(name)
-        elif from_list:
-            raise UsageError(f"no address family {name!r}: inet, inet6, unix, {', '.join(_UNLISTED)}")
+    def run(self) -> int:
+        """Lists, and returns the exit status. Raises NetinspectError."""
+        environment = self.environment
+        if self.version:
+            from .. import __version__
 
-    def numeric(self, what: str) -> bool:
-        """Whether numbers are wanted instead of names, for hosts, ports or users."""
-        return "numeric" in self.chosen or f"numeric-{what}" in self.chosen
+            environment.write(f"netinspect {__version__}\nnetstat as in net-tools 2.10\n".encode())
+            return ExitStatus.OK
+        if self.words:
+            # net-tools does not even say so.
+            environment.complain(f"netstat takes options only: {' '.join(self.words)!r} is ignored")
+        if self.table == "statistics":
+            from .command_statistics import statistics
 
-
-def run(arguments: Sequence[str], environment: Environment) -> int:
-    """Runs the command. Raises NetinspectError."""
-    options = Options(arguments)
-    if "help" in options.chosen:
-        environment.write(COMMAND.help().encode())
-        return ExitStatus.OK
-    if "version" in options.chosen:
-        from .. import __version__
-
-        environment.write(f"netinspect {__version__}\nnetstat as in net-tools 2.10\n".encode())
-        return ExitStatus.OK
-    if options.operands:
-        # net-tools does not even say so.
-        environment.complain(f"netstat takes options only: {' '.join(options.operands)!r} is ignored")
-    if "statistics" in options.chosen:
-        from .command_statistics import statistics
-
-        environment.write(statistics(options.in_order, options.chosen).encode())
-        return ExitStatus.OK
-    once = _other_table(options, environment) or _Netstat(options, environment).once
-    status = once()
-    while status == ExitStatus.OK and "continuous" in options.chosen:
-        from time import sleep
-
-        sleep(_INTERVAL)
+            environment.write(statistics(self.in_order, self.named).encode())
+            return ExitStatus.OK
+        once = self._other_table() or _Sockets(self).once
         status = once()
-    return status
+        while status == ExitStatus.OK and self.continuous:
+            from time import sleep
+
+            sleep(_INTERVAL)
+            status = once()
+        return status
+
+    def _other_table(self) -> Callable[[], int] | None:
+        """What lists a table other than those of sockets; None where none is wanted."""
+        if self.table == "route":
+            from .command_routes import Routes
+
+            return Routes(self).once
+        if self.table == "interfaces":
+            from .command_interfaces import Interfaces
+
+            return Interfaces(self).once
+        if self.table == "masquerade":
+            from .command_masquerade import Masquerade
+
+            return Masquerade(self).once
+        return None
 
 
-def _other_table(options: Options, environment: Environment) -> Callable[[], int] | None:
-    """What lists a table other than those of sockets; None where none is wanted."""
-    if "route" in options.chosen:
-        from .command_routes import Routes
-
-        return Routes(options, environment).once
-    if "interfaces" in options.chosen:
-        from .command_interfaces import Interfaces
-
-        return Interfaces(options, environment).once
-    if "masquerade" in options.chosen:
-        from .command_masquerade import Masquerade
-
-        return Masquerade(options, environment).once
-    return None
-
-
-class _Netstat:
+class _Sockets:
     """What a run of the command shows, once or again and again; host names are kept from one time to the next."""
 
-    def __init__(self, options: Options, environment: Environment) -> None:
+    def __init__(self, command: Netstat) -> None:
         """Raises NetinspectError where contexts are wanted that are not to be had."""
-        self._options = options
-        self._environment = environment
+        self._command = command
+        self._environment = command.environment
         self._problems: list[str] = []
         self._hosts: HostNames | None = None
-        self._services: dict[str, ServiceNames] = {}
-        chosen = options.chosen
         self._view = View(
-            wide=not chosen.isdisjoint(("wide", "notrim")),
-            extended="extend" in chosen,
-            programs=not chosen.isdisjoint(("programs", "context")),
-            contexts="context" in chosen,
-            timers="timers" in chosen,
-            service=None if options.numeric("ports") else self._service,
+            wide=command.wide,
+            extended=command.extended > 0,
+            programs=command.programs or command.contexts,
+            contexts=command.contexts,
+            timers=command.timers,
         )
-        if not options.numeric("hosts"):
+        if not command.numeric_ports:
+            from ..engine.names import Services
+
+            self._view.service = Services(last=True).name
+        if not command.numeric_hosts:
             from ..engine.names import HostNames
 
             self._hosts = HostNames()
             self._view.host = self._hosts.get
-        if self._view.extended and not options.numeric("users"):
+        if self._view.extended and not command.numeric_users:
             from ..engine.names import UserNames
 
             self._view.user = UserNames().__getitem__
@@ -278,38 +322,38 @@ class _Netstat:
 
     def once(self) -> int:
         """Lists once, and returns the exit status."""
-        options, which = self._options, _SHOWN_WHICH[self._options.states]
+        command, which = self._command, _SHOWN_WHICH[self._command.states]
         self._problems = []
         if self._hosts is not None:
             self._hosts.restart()
         owners = self._owners()
-        if options.protocols:
+        if command.protocols:
             self._write(self._view.internet_heading(which))
-            for protocol in options.protocols:
+            for protocol in command.protocols:
                 self._list_internet(protocol, owners)
-        if options.groups:
+        if command.multicast:
             from .command_groups import list_groups
 
-            problems, notes = list_groups(options.internet, self._hosts, self._write)
+            problems, notes = list_groups(command.internet, self._hosts, self._write)
             self._problems += problems
             self._tell_fallbacks(notes)
-        if options.unix:
+        if command.unix:
             self._write(self._view.unix_heading(which))
             self._list_unix(owners)
-        if options.verbose or not options.families.isdisjoint(_UNLISTED):
+        if self._says_families or not command.families.isdisjoint(_UNLISTED):
             self._tell_unlisted()
         for text in self._problems:
             self._environment.complain(text)
         return ExitStatus.INCOMPLETE if self._problems else ExitStatus.OK
 
     def _list_internet(self, protocol: str, owners: dict[str, Callable[[Batch], Values]]) -> None:
-        options, view = self._options, self._view
+        command, view = self._command, self._view
         listing = Listing(
             Query(
                 (protocol,),
-                options.internet,
-                options.states,
-                explicit=bool(options.named),
+                command.internet,
+                command.states,
+                explicit=bool(command.named),
                 tcp_info=view.timers and protocol == "tcp",
             )
         )
@@ -317,7 +361,7 @@ class _Netstat:
         if view.extended and protocol == "tcp":
             from ..nouns.sockets.owners_requests import RequestUsers
 
-            listeners = Query((protocol,), options.internet, LISTENING_STATES)
+            listeners = Query((protocol,), command.internet, LISTENING_STATES)
             makers["uid"] = RequestUsers(lambda: Listing(listeners).batches()).column
         batches = listing.batches()
         if makers:
@@ -345,7 +389,7 @@ class _Netstat:
 
     def _selected(self, batch: Batch) -> Batch:
         """The unix sockets that are listed: all but those that listen, or only these."""
-        states = self._options.states
+        states = self._command.states
         if states == CONNECTED_STATES | LISTENING_STATES:
             return batch
         wanted = states == LISTENING_STATES
@@ -375,12 +419,12 @@ class _Netstat:
         """Says which of the families that were asked for there are not, or are not to be had from netlink."""
         from ..procfs import has_protocol
 
-        if self._options.verbose:
+        if self._says_families:
             for name in _SAID_WITH_VERBOSE:
                 if not has_protocol(name):
                     self._environment.complain(_lacking(name))
         for name in _UNLISTED:
-            if name in self._options.families:
+            if name in self._command.families:
                 known_as = ("l2cap", "rfcomm") if name == "bluetooth" else (name,)
                 there = any(map(has_protocol, known_as))
                 self._problems.append(
@@ -398,21 +442,21 @@ class _Netstat:
 
     def _tell_fallbacks(self, notes: Sequence[str]) -> None:
         """Says what was taken from procfs, as net-tools takes everything: nothing is missing, so -v alone tells."""
-        if "verbose" in self._options.chosen:
+        if self._command.verbose:
             for text in notes:
                 self._environment.complain(text)
 
     def _write(self, text: str) -> None:
         self._environment.write(text.encode("utf-8", "backslashreplace"))
 
-    def _service(self, protocol: str, port: int) -> str:
-        names = self._services.get(protocol)
-        if names is None:
-            from ..engine.names import ServiceNames
-
-            names = self._services[protocol] = ServiceNames(protocol, last=True)
-        return names[port]
+    @property
+    def _says_families(self) -> bool:
+        """Whether it is said which families this kernel lacks."""
+        return self._command.verbose and self._command.unrestricted
 
 
 def _lacking(family: str) -> str:
     return f"no support for `{_UNLISTED.get(family, 'AF INET (sctp)')}' on this system"
+
+
+COMMAND = Netstat

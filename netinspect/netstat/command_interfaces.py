@@ -11,9 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..environment import Environment
     from ..records import Address
-    from .command import Options
+    from .command import Netstat
 
 _UP = 0x1
 _FIELDS = ("name", "flag_bits", "mtu", "type_number", "address", "queue_length", "statistics", "mapping")
@@ -22,11 +21,11 @@ _FIELDS = ("name", "flag_bits", "mtu", "type_number", "address", "queue_length",
 class Interfaces:
     """What `netstat -i` shows, once or again and again."""
 
-    def __init__(self, options: Options, environment: Environment) -> None:
-        self._environment = environment
-        self._everything = "all" in options.chosen
-        self._long = "extend" in options.chosen
-        self._only = options.interface
+    def __init__(self, command: Netstat) -> None:
+        self._environment = command.environment
+        self._everything = command.everything
+        self._long = command.extended > 0
+        self._only = command.interface
         self._title = layout.TITLE
 
     def once(self) -> int:

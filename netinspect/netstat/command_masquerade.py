@@ -10,8 +10,7 @@ from .render_masquerade import EXTENDED_HEADING, HEADING, TITLE, text
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..engine.names import HostNames
-    from ..environment import Environment
-    from .command import Options
+    from .command import Netstat
 
 _FIELDS = ("inside_address", "destination_address")
 
@@ -19,12 +18,14 @@ _FIELDS = ("inside_address", "destination_address")
 class Masquerade:
     """The table, once or again and again; host names are kept from one time to the next."""
 
-    def __init__(self, options: Options, environment: Environment) -> None:
-        self._options = options
-        self._environment = environment
-        self._services: dict[str, dict[int, str]] = {}
+    def __init__(self, command: Netstat) -> None:
+        from ..engine.names import Services
+
+        self._command = command
+        self._environment = command.environment
+        self._services = Services(last=True)
         self._hosts: HostNames | None = None
-        if not options.numeric("hosts"):
+        if not command.numeric_hosts:
             from ..engine.names import HostNames
 
             self._hosts = HostNames()
@@ -32,8 +33,8 @@ class Masquerade:
     def once(self) -> int:
         """Lists once, and returns the exit status. Without any entry nothing is written, as in net-tools."""
         wanted = FlowFilter()
-        wanted.families = tuple(self._options.internet)
-        extended = self._options.extended > 0
+        wanted.families = tuple(self._command.internet)
+        extended = self._command.extended > 0
         listing = Listing(wanted)
         batches = listing.batches()
         if self._hosts is not None:
@@ -54,11 +55,6 @@ class Masquerade:
         return address if self._hosts is None else self._hosts.get(address)
 
     def _port(self, protocol: str, port: int) -> str:
-        if self._options.numeric("ports") or protocol not in ("tcp", "udp", "udplite", "sctp"):
+        if self._command.numeric_ports or protocol not in ("tcp", "udp", "udplite", "sctp"):
             return str(port)
-        names = self._services.get(protocol)
-        if names is None:
-            from ..engine.names import ServiceNames
-
-            names = self._services[protocol] = ServiceNames(protocol, last=True)
-        return names[port]
+        return self._services.name(protocol, port)

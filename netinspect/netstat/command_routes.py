@@ -13,8 +13,7 @@ if TYPE_CHECKING:
 
     from ..engine.columns import Batch
     from ..engine.names import HostNames
-    from ..environment import Environment
-    from .command import Options
+    from .command import Netstat
 
 _IPV6_TABLES = (254, 255)
 """Tables that there are in any case: main and local."""
@@ -24,19 +23,19 @@ _NETWORKS_FILE = "/etc/networks"
 class Routes:
     """What `netstat -r` shows, once or again and again; host names are kept from one time to the next."""
 
-    def __init__(self, options: Options, environment: Environment) -> None:
+    def __init__(self, command: Netstat) -> None:
         """Raises UsageError for a family without routes."""
-        self._environment = environment
-        self._families = list(dict.fromkeys(options.in_order)) or ["inet"]
+        self._environment = command.environment
+        self._families = list(dict.fromkeys(command.in_order)) or ["inet"]
         for family in self._families:
             if family not in ("inet", "inet6"):
                 raise UsageError(f"No routing for address family `{family}'.")
-        self._cache = "cache" in options.chosen
-        self._fib = "fib" in options.chosen or not self._cache
+        self._cache = command.cache
+        self._fib = command.fib or not self._cache
         # With -e netstat shows metrics instead of TCP's figures, with -ee both.
-        self._level = {0: 2, 1: 1}.get(options.extended, 3)
+        self._level = {0: 2, 1: 1}.get(command.extended, 3)
         self._hosts: HostNames | None = None
-        if not options.numeric("hosts"):
+        if not command.numeric_hosts:
             from ..engine.names import HostNames
 
             self._hosts = HostNames()

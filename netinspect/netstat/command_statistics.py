@@ -14,15 +14,15 @@ _PROTOCOLS = ("raw", "tcp", "udp", "sctp")
 _FILES = {"inet": ("snmp", "netstat", "sctp/snmp"), "inet6": ("snmp6", "snmp")}
 
 
-def statistics(families: Sequence[str], chosen: set[str]) -> str:
-    """The counters of one family, IPv4 where none is named, of the protocols that were chosen; none is all of them.
+def statistics(families: Sequence[str], named: Sequence[str]) -> str:
+    """The counters of one family, IPv4 where none is named, of the named protocols; none is all of them.
 
     Raises NetinspectError for a family that has no counters, and where procfs cannot be read.
     """
     family = ",".join(families) or "inet"
     if family not in _FILES:
         raise NetinspectError(f"No statistics support for specified address family: {family}")
-    protocols = chosen.intersection((*_PROTOCOLS, "udplite")) or set(_PROTOCOLS)
+    protocols = {*named} or set(_PROTOCOLS)
     found = [table for file in _FILES[family] for table in tables(file)]
     if family == "inet6":
         # TCP counts both families together; net-tools shows it with each.

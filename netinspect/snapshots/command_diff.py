@@ -2,139 +2,132 @@
 
 from __future__ import annotations
 
-from ..engine.columns import Batch
-from ..engine.options import Command, Group, Option
-from ..engine.output import NAMESPACES, OutputOptions, output_group
-from ..engine.schema import rows_of
+from ..engine.options import Flag, Group, Option
+from ..engine.output import NAMESPACES, ListingCommand, output_group
 from ..engine.table import Column, Field
 from ..errors import ExitStatus, UsageError
-from .command import WHAT, Chosen
+from .command import WHAT, OfNouns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator
     from typing import Any
 
-    from ..environment import Environment
-    from ..records import Difference
+    from ..engine.columns import Batch
     from .take import Snapshot
 
-TROUBLE = ExitStatus.USAGE
-"""What it ends with where it fails: FAILED says that there are differences, as diff(1) has it."""
 
-COMMAND = Command(
-    "diff",
-    "FILE [FILE]",
-    "Shows what is not the same in two snapshots, or in a snapshot and the system as it is now. FILE is - for standard "
-    "input.",
-    (
+class Diff(ListingCommand, OfNouns):
+    """One command line of ``netinspect diff``."""
+
+    name = "diff"
+    operands = "FILE [FILE]"
+    summary = (
+        "Shows what is not the same in two snapshots, or in a snapshot and the system as it is now. FILE is - for "
+        "standard input."
+    )
+    record = "Difference"
+    netns_first = False
+    netns_column = 2
+    trouble = ExitStatus.USAGE  # FAILED says that there are differences, as diff(1) has it
+
+    all_fields = Flag()
+
+    groups = (
         WHAT,
         Group(
             "Compare",
-            Option("", "all-fields", "also what changes by itself: queues, counters, timers, ids, process ids"),
+            Option(
+                "",
+                "all-fields",
+                "also what changes by itself: queues, counters, timers, ids, process ids",
+                to=all_fields.on,
+            ),
         ),
         NAMESPACES,
         output_group("diff"),
-    ),
-    "FILE may be a FIFO, as of a shell's <(...): one in which nothing comes for 30 seconds is refused, as are numbers "
-    "of more than 64 bits, lines of more than 16 MiB and files of more than 2 GiB.\n"
-    "Records are the same thing where their addresses, ports and names are: `changed` says that other fields of it are "
-    "not as they were. With one FILE, the namespaces that it was taken of are looked at, unless others are given.\n"
-    "Exit status: 0 no difference; 1 differences; 2 trouble: bad usage, a file that cannot be read, or something that "
-    "could not be listed.",
-)
+    )
+    notes = (
+        "FILE may be a FIFO, as of a shell's <(...): one in which nothing comes for 30 seconds is refused, as are "
+        "numbers of more than 64 bits, lines of more than 16 MiB and files of more than 2 GiB.\n"
+        "Records are the same thing where their addresses, ports and names are: `changed` says that other fields of it "
+        "are not as they were. With one FILE, the namespaces that it was taken of are looked at, unless others are "
+        "given.\n"
+        "Exit status: 0 no difference; 1 differences; 2 trouble: bad usage, a file that cannot be read, or something "
+        "that could not be listed."
+    )
 
+    _before: Snapshot
 
-class Options:
-    """The command line, converted."""
-
-    def __init__(self, arguments: Sequence[str]) -> None:
+    def check(self) -> None:
         """Raises UsageError."""
-        found, self.files = COMMAND.parse(arguments)
-        self.help = any(name == "help" for name, _ in found)
-        self.output = OutputOptions("Difference")
-        self.chosen = Chosen()
-        self.all_fields = False
-        for name, value in found:
-            if name == "all-fields":
-                self.all_fields = True
-            elif name != "help" and not self.chosen.take(name, value or ""):
-                self.output.take(name, value or "")
-        if self.help:
-            return
-        if len(self.files) not in (1, 2):
+        if len(self.words) not in (1, 2):
             raise UsageError("diff takes one or two files")
-        if len(self.files) == 2 and (self.output.netns or self.output.all_netns):
+        if len(self.words) == 2 and (self.netns or self.all_netns):
             raise UsageError("--netns and --all-netns go with one file: two are compared as they are")
-        if self.files == ["-", "-"]:
+        if self.words == ["-", "-"]:
             raise UsageError("standard input can be one of the files only")
 
+    def run(self) -> int:
+        """Compares, once or again and again with --watch. Raises NetinspectError."""
+        from .read import read
 
-def run(arguments: Sequence[str], environment: Environment) -> int:
-    """Runs the command. Raises NetinspectError."""
-    options = Options(arguments)
-    if options.help:
-        environment.write(COMMAND.help().encode())
-        return ExitStatus.OK
-    from .read import read
+        self._before = read(self.words[0])
+        return super().run()
 
-    before = read(options.files[0])
-    return options.output.run(lambda: _once(options, before, environment), environment)
+    @property
+    def labelled(self) -> bool:
+        """Whether the rows must say which namespace they are of: as the first snapshot does."""
+        return self._before.header.namespaces[0].label is not None
 
+    def once(self) -> int:
+        """Compares once, and returns the exit status."""
+        from .compare import differences
+        from .read import read
+        from .take import take
 
-def _once(options: Options, before: Snapshot, environment: Environment) -> int:
-    from .compare import differences
-    from .read import read
-    from .take import take
+        before, head = self._before, self._before.header
+        if len(self.words) == 2:
+            after = read(self.words[1])
+        else:
+            named = self.netns or self.all_netns
+            after = take(
+                self.among(head.nouns),
+                self.netns if named else head.netns,
+                self.all_netns if named else head.all_netns,
+            )
+        nouns = self.among(noun for noun in head.nouns if noun in after.header.nouns)
+        if not nouns:
+            raise UsageError("the snapshots have nothing in common that could be compared")
+        single = self.among({*head.nouns} ^ {*after.header.nouns})
+        if single and len(self.words) == 2:
+            names = ", ".join(sorted(single))
+            self.environment.complain(f"in one of the snapshots only, and so not compared: {names}")
+        found = list(differences(before, after, nouns, all_fields=self.all_fields))
+        if found or self.format != "table":
+            self.write_records(found)
+        trouble = False
+        for snapshot, name in ((before, self.words[0]), (after, (self.words[1:] or ["now"])[0])):
+            for noun, text in ((text.partition(":")[0], text) for text in snapshot.end.problems):
+                if noun in nouns:
+                    self.environment.complain(f"{name}: {text}")
+                    trouble = True
+        if trouble:
+            return self.trouble
+        return ExitStatus.FAILED if found else ExitStatus.OK
 
-    output, head = options.output, before.header
-    if len(options.files) == 2:
-        after = read(options.files[1])
-    else:
-        named = output.netns or output.all_netns
-        after = take(
-            options.chosen.among(head.nouns),
-            output.netns if named else head.netns,
-            output.all_netns if named else head.all_netns,
-        )
-    nouns = options.chosen.among(noun for noun in head.nouns if noun in after.header.nouns)
-    if not nouns:
-        raise UsageError("the snapshots have nothing in common that could be compared")
-    single = options.chosen.among({*head.nouns} ^ {*after.header.nouns})
-    if single and len(options.files) == 2:
-        environment.complain(f"in one of the snapshots only, and so not compared: {', '.join(sorted(single))}")
-    found = list(differences(before, after, nouns, all_fields=options.all_fields))
-    _write(found, head.namespaces[0].label is not None, output, environment)
-    trouble = False
-    for snapshot, name in ((before, options.files[0]), (after, (options.files[1:] or ["now"])[0])):
-        for noun, text in ((text.partition(":")[0], text) for text in snapshot.end.problems):
-            if noun in nouns:
-                environment.complain(f"{name}: {text}")
-                trouble = True
-    if trouble:
-        return TROUBLE
-    return ExitStatus.FAILED if found else ExitStatus.OK
+    def table_columns(self) -> list[Column]:
+        """The columns of a table."""
+        return [
+            Field("Change", "change"),
+            Field("Noun", "noun"),
+            Field("What", "what", kept=False),
+            Column("Changed", _changes),
+        ]
 
-
-def _write(found: Sequence[Difference], several: bool, output: OutputOptions, environment: Environment) -> None:
-    from ..records import Difference
-
-    fields = output.columns or [name for name in Difference._fields if name != "netns" or several]
-    writer = output.writer(fields, lambda: _columns(output, several), environment)
-    batches: Iterable[Batch] = [rows_of(found)] if found else []
-    if found or output.format != "table":
-        for batch in output.sorted(batches):
-            writer.add(batch)
-        writer.end()
-
-
-def _columns(output: OutputOptions, several: bool) -> list[Column]:
-    if output.columns is not None:
-        return [Field(name, name, _text, kept=False) for name in output.columns]
-    columns: list[Column] = [Field("Change", "change"), Field("Noun", "noun")]
-    if several:
-        columns.append(Field("Namespace", "netns"))
-    return [*columns, Field("What", "what", kept=False), Column("Changed", _changes)]
+    def column(self, field: str, title: str) -> Column:
+        """The column of one field."""
+        return Field(title, field, _text, kept=False)
 
 
 def _changes(batch: Batch) -> Iterator[str]:
@@ -152,3 +145,6 @@ def _text(value: Any) -> str:
 
         return line(value)
     return ",".join(map(_text, value)) if isinstance(value, tuple) else str(value)
+
+
+COMMAND = Diff

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ..engine.options import Group, Option
-from ..errors import UsageError
+from ..engine.options import Flag, Group, Many, One, Option, converted, unknown, within
+from ..engine.output import InNamespaces
+from ..errors import ExitStatus, NetinspectError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,19 +15,7 @@ if TYPE_CHECKING:
     from .conditions import Condition
     from .endpoint import Endpoint
     from .of_sockets import Holders
-
-OPTIONS = Group(
-    "Condition",
-    Option("t", "tcp", "listening, established, closed: TCP sockets (so it is without -t, -u or -x)"),
-    Option("u", "udp", "listening, established, closed: UDP sockets"),
-    Option("x", "unix", "listening, closed: unix sockets; the name of the socket stands instead of a port"),
-    Option("4", "ipv4", "listening, established, closed: IPv4 only"),
-    Option("6", "ipv6", "listening, established, closed: IPv6 only"),
-    Option("", "process", "listening, established: held by a process of this name; `*` and `?` match any text", "NAME"),
-    Option("", "pid", "listening, established: held by this process; `wait` gives up when it has ended", "PID"),
-    Option("", "count", "established, flow: at least so many", "NUMBER"),
-    Option("", "natted-to", "flow: its source, or its destination, is translated to this", "ADDRESS[:PORT]"),
-)
+    from .wait import Outcome
 
 SUBJECTS = (
     "listening [ADDRESS]:PORT",
@@ -50,7 +39,9 @@ NOTES = (
     "address: it is there and can be used: duplicate address detection is over.\n"
     "flow: sport, dport, src and dst are of the original direction; reply-src, reply-dst, reply-sport and reply-dport "
     "of the reply; also status, mark, zone, helper.\n"
-    "With several namespaces, or --all-netns, a condition holds where it holds in one of them."
+    "With several namespaces, or --all-netns, a condition holds where it holds in one of them.\n"
+    "Exit status: 0 it is so; 1 it is not, and standard error tells what was there instead; 2 bad usage; 3 it could "
+    "not be checked, or not all of it."
 )
 
 _FLOW_WORDS = {
@@ -73,114 +64,149 @@ _FLOW_WORDS = {
 }
 """Words of a flow, and the options of `netinspect conntrack` that they stand for."""
 
-_FOR = {
-    "tcp": ("listening", "established", "closed"),
-    "udp": ("listening", "established", "closed"),
-    "unix": ("listening", "closed"),
-    "ipv4": ("listening", "established", "closed"),
-    "ipv6": ("listening", "established", "closed"),
-    "process": ("listening", "established"),
-    "pid": ("listening", "established"),
-    "count": ("established", "flow"),
-    "natted-to": ("flow",),
-}
-"""Which conditions each option goes with."""
+_SOCKETS = ("listening", "established", "closed")
+_MOST = (1 << 32) - 1
 
 
-class Words:
-    """The condition of a command line. ``take`` its options, then ask for ``condition``."""
+class ConditionCommand(InNamespaces):
+    """A command line with a condition: ``wait`` or ``assert``. Its view is what the condition is about."""
 
-    def __init__(self, words: Sequence[str]) -> None:
-        """Raises UsageError."""
-        rest = list(words)
-        self.negated = False
-        while rest and rest[0] == "not":
+    operands = "[not] CONDITION"
+    trouble = ExitStatus.INCOMPLETE  # FAILED says that the condition does not hold
+
+    protocol = One[str]("tcp")
+    inet = Many[str]()
+    processes = Many[str]()
+    pids = Many[int]()
+    least = One[int](1)
+    natted_to = One["Endpoint | None"](None)
+    timeout = One[float](0.0)
+    """Seconds; 0 says that the condition is to hold now."""
+    verbose = Flag()
+    json = Flag()
+
+    negated = False
+
+    def take_operands(self) -> None:
+        """Takes ``not`` and what the condition is about. Raises UsageError."""
+        while self.words and self.words[0] == "not":
             self.negated = not self.negated
-            del rest[0]
-        if not rest:
+            del self.words[0]
+        if not self.words:
             raise UsageError(f"a condition is missing: {', '.join(_MAKERS)} (see --help)")
-        self.subject, *self._words = rest
-        if self.subject not in _MAKERS:
-            raise UsageError(f"no condition {self.subject!r}: {', '.join(_MAKERS)}")
-        self.pids: list[int] = []
-        self.least = 1
-        self.natted_to: Endpoint | None = None
-        self._protocol = "tcp"
-        self._families: list[str] = []
-        self._names: list[str] = []
-        if self.subject == "closed":
+        self.view = self.words.pop(0)
+        if self.view not in _MAKERS:
+            raise unknown("condition", self.view, _MAKERS)
+        if self.view == "closed":
             self.negated = not self.negated
 
-    def take(self, name: str, value: str) -> bool:
-        """Takes one option; False where it is none of these. Raises UsageError."""
-        if name not in _FOR:
-            return False
-        if self.subject not in _FOR[name]:
-            raise UsageError(f"--{name} goes with {', '.join(_FOR[name])}, not with {self.subject}")
-        if name in ("tcp", "udp", "unix"):
-            self._protocol = name
-        elif name in ("ipv4", "ipv6"):
-            self._families.append("inet" if name == "ipv4" else "inet6")
-        elif name == "process":
-            self._names.append(value)
-        elif name == "pid":
-            self.pids.append(_number("--pid", value, least=1))
-        elif name == "count":
-            self.least = _number("--count", value, least=1)
-        else:
-            self.natted_to = _endpoint(value)
-            if self.natted_to.address is None:
-                raise UsageError(f"--natted-to takes an address, with or without a port, not {value!r}")
-        return True
+    def run(self) -> int:
+        """Waits, says how it ended, and returns the exit status. Raises NetinspectError."""
+        from .wait import Where, wait
+
+        condition = self.condition()
+        where = Where(self.netns, everywhere=self.all_netns)
+        try:
+            process = self.pids[0] if len(self.pids) == 1 and self.timeout > 0 else None
+            outcome = wait(condition, where, self.timeout, negated=self.negated, process=process)
+            instead: list[str] = []
+            if not outcome.holds:
+                from .conditions import shown
+
+                try:
+                    instead = (
+                        shown("still there:", outcome.found) if self.negated else condition.instead(where.places())
+                    )
+                except NetinspectError as error:
+                    instead = [f"what is there instead could not be found out: {error}"]
+        finally:
+            where.close()
+        if self.json:
+            self._write_json(condition, outcome, instead)
+        elif self.verbose:
+            self._write_found(outcome)
+        if outcome.holds:
+            return ExitStatus.OK
+        sure = not outcome.problems
+        claim = f"it is not so that {condition}" if not self.negated else f"it is still so that {condition}"
+        if not sure:
+            claim = f"it could not be checked whether {condition}"
+        time = f" (waited {outcome.waited:.3g} s)" if self.timeout else ""
+        if outcome.ended is not None:
+            time = f" (process {outcome.ended} has ended)"
+        self.environment.complain(claim + time, *outcome.problems, *instead)
+        return ExitStatus.FAILED if sure else ExitStatus.INCOMPLETE
+
+    def _write_found(self, outcome: Outcome) -> None:
+        from ..engine.text import printable
+        from .render import line
+
+        text = "".join(f"{printable(line(record))}\n" for record in outcome.found)
+        self.environment.write(text.encode("utf-8", "backslashreplace"))
+
+    def _write_json(self, condition: Condition, outcome: Outcome, instead: Sequence[str]) -> None:
+        from ..engine.structured import json_document
+        from ..records import ConditionResult
+
+        result = ConditionResult(
+            str(condition),
+            self.negated,
+            outcome.holds,
+            round(outcome.waited, 6),
+            outcome.found,
+            tuple(instead),
+            outcome.problems,
+        )
+        self.environment.write(json_document([result]))
 
     def condition(self) -> Condition:
         """The condition; what ``negated`` says is not in it. Raises UsageError."""
-        return _MAKERS[self.subject](self)
+        return _MAKERS[self.view](self)
 
     @property
     def families(self) -> tuple[str, ...]:
         """Address families of sockets."""
-        return tuple(self._families) or ("inet", "inet6")
+        return tuple(self.inet) or ("inet", "inet6")
 
     @property
     def holders(self) -> Holders:
         """Processes that must hold the sockets."""
         from .of_sockets import Holders
 
-        return Holders(tuple(self._names), frozenset(self.pids))
+        return Holders(tuple(self.processes), frozenset(self.pids))
 
     def listening(self) -> Condition:
         """``listening [ADDRESS]:PORT``, or with --unix a name."""
         from .of_sockets import Listening
 
         target = self._one("listening takes one [ADDRESS]:PORT, or with --unix the name of a socket")
-        if self._protocol == "unix":
+        if self.protocol == "unix":
             return Listening("unix", target, holders=self.holders)
         endpoint = _endpoint(target)
         if endpoint.port is None:
             raise UsageError(f"listening takes a port, as in :80 or {target}:80")
-        return Listening(self._protocol, endpoint, self.families, self.holders)
+        return Listening(self.protocol, endpoint, self.families, self.holders)
 
     def established(self) -> Condition:
         """``established [FILTER]``."""
         from .of_sockets import Established
 
-        text = " ".join(self._words)
+        text = " ".join(self.words)
         expression = self._expression(text) if text else None
-        return Established(self._protocol, text, expression, self.families, self.holders, self.least)
+        return Established(self.protocol, text, expression, self.families, self.holders, self.least)
 
     def closed(self) -> Condition:
         """``closed [ADDRESS]:PORT``, or a filter, or with --unix a name: the opposite of what is returned."""
         from .of_sockets import InUse
 
-        if not self._words:
+        if not self.words:
             raise UsageError("closed takes an [ADDRESS]:PORT, a filter, or with --unix the name of a socket")
-        text = " ".join(self._words)
-        if self._protocol == "unix":
+        text = " ".join(self.words)
+        if self.protocol == "unix":
             return InUse("unix", self._one("closed takes the name of one socket"), None)
         if len(text.split()) == 1:
-            return InUse(self._protocol, _endpoint(text), None, self.families)
-        return InUse(self._protocol, text, self._expression(text), self.families)
+            return InUse(self.protocol, _endpoint(text), None, self.families)
+        return InUse(self.protocol, text, self._expression(text), self.families)
 
     def route(self) -> Condition:
         """``route PREFIX [via ADDRESS] …``."""
@@ -189,7 +215,7 @@ class Words:
         from ..nouns.routing.names import RoutingNames
         from .of_routes import Routed, RouteExists, Wanted
 
-        words = list(self._words)
+        words = list(self.words)
         kind = words.pop(0) if words and words[0] in ROUTE_TYPES[1:12] else None
         if not words:
             raise UsageError("route takes a prefix, an address or `default`")
@@ -197,7 +223,7 @@ class Words:
         found: dict[str, Any] = self._pairs(words, Wanted._fields)
         for name in ("metric", "mtu"):
             if name in found:
-                found[name] = _number(name, found[name])
+                found[name] = converted(name, within(0, _MOST), found[name])
         for name in ("via", "src"):
             if name in found:
                 found[name] = _address(found[name])
@@ -224,62 +250,63 @@ class Words:
         """``link NAME [up|down] [mtu NUMBER] [master NAME]``."""
         from .of_links import STATES, LinkIs
 
-        if not self._words:
+        if not self.words:
             raise UsageError("link takes the name of a link")
-        name, *words = self._words
+        name, *words = self.words
         state = words.pop(0) if words and words[0] in STATES else None
         found = self._pairs(words, ("mtu", "master"))
-        mtu = _number("mtu", found["mtu"]) if "mtu" in found else None
+        mtu = converted("mtu", within(0, _MOST), found["mtu"]) if "mtu" in found else None
         return LinkIs(name, state, mtu, found.get("master"))
 
     def address(self) -> Condition:
         """``address ADDRESS[/LENGTH] [dev NAME]``."""
         from .of_addresses import AddressIsUsable
 
-        if not self._words:
+        if not self.words:
             raise UsageError("address takes an address, with or without a prefix length")
-        first, *words = self._words
+        first, *words = self.words
         text, slash, length = first.partition("/")
         address = _address(text)
         found = self._pairs(words, ("dev",))
-        bits = _number("the prefix length", length) if slash else None
+        bits = converted("the prefix length", within(0, _MOST), length) if slash else None
         if bits is not None and bits > (128 if ":" in address else 32):
             raise UsageError(f"{first!r}: the prefix is longer than the address")
         return AddressIsUsable(address, bits, found.get("dev"))
 
     def flow(self) -> Condition:
         """``flow [src ADDRESS] …``."""
-        from ..nouns.conntrack.command_options import FlowOptions
+        from ..nouns.conntrack.command_options import select
+        from ..nouns.conntrack.filter import FlowFilter
         from .of_flows import FlowExists
 
-        text = " ".join(self._words)
-        words, flows = text.split(), FlowOptions()
+        text = " ".join(self.words)
+        words, wanted = text.split(), FlowFilter()
         for name, value in self._pairs(words, _FLOW_WORDS).items():
-            flows.take(_FLOW_WORDS[name], value)
-        return FlowExists(text, flows.wanted, self.natted_to, self.least)
+            select(wanted, _FLOW_WORDS[name], value)
+        return FlowExists(text, wanted, self.natted_to, self.least)
 
     def member(self) -> Condition:
         """``member GROUP [dev NAME] [from SOURCE]``."""
         from .of_groups import Member
 
-        if not self._words:
+        if not self.words:
             raise UsageError("member takes the address of a group")
-        group, *words = self._words
+        group, *words = self.words
         found = self._pairs(words, ("dev", "from"))
         source = _address(found["from"]) if "from" in found else None
         return Member(_address(group), found.get("dev"), source)
 
     def _one(self, message: str) -> str:
-        if len(self._words) != 1 or not self._words[0]:
+        if len(self.words) != 1 or not self.words[0]:
             raise UsageError(message)
-        return self._words[0]
+        return self.words[0]
 
     def _pairs(self, words: Sequence[str], known: Any) -> dict[str, str]:
         """Words and the values behind them. Raises UsageError."""
         found = {}
         for name, value in zip(words[::2], [*words[1::2], None][: len(words[::2])], strict=True):
             if name not in known:
-                raise UsageError(f"{self.subject} knows no {name!r}: {', '.join(known)}")
+                raise UsageError(f"{self.view} knows no {name!r}: {', '.join(known)}")
             if value is None:
                 raise UsageError(f"{name} takes a value")
             found[name] = value
@@ -288,10 +315,10 @@ class Words:
     def _expression(self, text: str) -> Expression:
         from ..nouns.sockets.filter import Lookups, parse
 
-        protocols = [self._protocol] if self._protocol in ("tcp", "udp") else ["tcp", "udp"]
+        protocols = [self.protocol] if self.protocol in ("tcp", "udp") else ["tcp", "udp"]
         expression = parse(text, lookups=Lookups(protocols))
         if expression.states is not None:
-            raise UsageError(f"{self.subject} says which states are meant: the filter cannot")
+            raise UsageError(f"{self.view} says which states are meant: the filter cannot")
         return expression
 
 
@@ -313,19 +340,81 @@ def _address(text: str) -> str:
         raise UsageError(str(error)) from None
 
 
-def _number(name: str, text: str, *, least: int = 0) -> int:
-    if not (text.isascii() and text.isdecimal() and least <= int(text) < 1 << 32):
-        raise UsageError(f"{name} takes a whole number from {least}, not {text!r}")
-    return int(text)
+def _translation(text: str) -> Endpoint:
+    endpoint = _endpoint(text)
+    if endpoint.address is None:
+        raise UsageError(f"--natted-to takes an address, with or without a port, not {text!r}")
+    return endpoint
 
 
-_MAKERS: dict[str, Callable[[Words], Condition]] = {
-    "listening": Words.listening,
-    "established": Words.established,
-    "closed": Words.closed,
-    "route": Words.route,
-    "link": Words.link,
-    "address": Words.address,
-    "flow": Words.flow,
-    "member": Words.member,
+_MAKERS: dict[str, Callable[[ConditionCommand], Condition]] = {
+    "listening": ConditionCommand.listening,
+    "established": ConditionCommand.established,
+    "closed": ConditionCommand.closed,
+    "route": ConditionCommand.route,
+    "link": ConditionCommand.link,
+    "address": ConditionCommand.address,
+    "flow": ConditionCommand.flow,
+    "member": ConditionCommand.member,
 }
+
+_OF = ConditionCommand
+
+OPTIONS = Group(
+    "Condition",
+    Option(
+        "t",
+        "tcp",
+        "listening, established, closed: TCP sockets (so it is without -t, -u or -x)",
+        to=_OF.protocol.constant("tcp"),
+        views=_SOCKETS,
+    ),
+    Option("u", "udp", "listening, established, closed: UDP sockets", to=_OF.protocol.constant("udp"), views=_SOCKETS),
+    Option(
+        "x",
+        "unix",
+        "listening, closed: unix sockets; the name of the socket stands instead of a port",
+        to=_OF.protocol.constant("unix"),
+        views=("listening", "closed"),
+    ),
+    Option("4", "ipv4", "listening, established, closed: IPv4 only", to=_OF.inet.constant("inet"), views=_SOCKETS),
+    Option("6", "ipv6", "listening, established, closed: IPv6 only", to=_OF.inet.constant("inet6"), views=_SOCKETS),
+    Option(
+        "",
+        "process",
+        "listening, established: held by a process of this name; `*` and `?` match any text",
+        "NAME",
+        to=_OF.processes.value(str),
+        views=("listening", "established"),
+    ),
+    Option(
+        "",
+        "pid",
+        "listening, established: held by this process; `wait` gives up when it has ended",
+        "PID",
+        to=_OF.pids.value(within(1, _MOST)),
+        views=("listening", "established"),
+    ),
+    Option(
+        "",
+        "count",
+        "established, flow: at least so many",
+        "NUMBER",
+        to=_OF.least.value(within(1, _MOST)),
+        views=("established", "flow"),
+    ),
+    Option(
+        "",
+        "natted-to",
+        "flow: its source, or its destination, is translated to this",
+        "ADDRESS[:PORT]",
+        to=_OF.natted_to.value(_translation),
+        views=("flow",),
+    ),
+)
+
+SHOW = Group(
+    "Output",
+    Option("v", "verbose", "say what was found", to=_OF.verbose.on),
+    Option("j", "json", "the result as JSON (`netinspect schema wait`)", to=_OF.json.on),
+)

@@ -22,8 +22,9 @@ from netinspect.engine.columns import (
     concatenated,
     interleaved,
 )
-from netinspect.engine.output import OutputOptions
 from netinspect.engine.schema import Schema, rows_of
+from netinspect.environment import Environment
+from netinspect.nouns.sockets.command import Sockets
 from netinspect.records import Memory, Socket, SocketCount
 
 COUNTS = st.builds(
@@ -158,9 +159,9 @@ def test_nested_records_stay_columns(tables: list[list[Memory]]) -> None:
 def test_rows_are_sorted_by_several_fields_and_stay_in_order_where_equal(tables: list[list[Any]]) -> None:
     plain = Socket("tcp", "inet", "stream", "LISTEN", 0, 0, "x", 1, None, None, None, 0, 7, 0)
     batches = [[plain._replace(uid=uid, inode=inode) for uid, inode in rows] for rows in tables]
-    options = OutputOptions("Socket")
-    options.take("sort", "uid,-inode")
-    found = [row for batch in options.sorted(map(rows_of, batches)) for row in batch]
+    command = Sockets.read(["--sort", "uid,-inode"], Environment(len, len, False, 80))
+    assert command is not None
+    found = [row for batch in command.sorted(map(rows_of, batches)) for row in batch]
     expected = sorted(
         (record for records in batches for record in records),
         key=lambda record: (record.uid is not None, record.uid or 0, -record.inode),

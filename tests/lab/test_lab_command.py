@@ -159,7 +159,7 @@ def test_every_option_of_every_command_is_in_its_help_and_in_the_man_page(
     overview = run("--help")[1]
     assert main.run(["help", "--man"], of_process()) == 0
     manual = capfd.readouterr()[0].replace("\\-", "-")
-    for command in COMMAND.subcommands:
+    for command in COMMAND.commands:
         assert f"\n  {command.name}" in overview
         status, text, _ = run(command.name.removeprefix("lab "), "--help")
         assert status == 0

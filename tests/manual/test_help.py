@@ -8,16 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from netinspect.engine.options import Command
-from netinspect.main import COMMANDS, module_of, overview
+from netinspect.main import COMMANDS, command_of, overview
 from netinspect.manual.command_help import man_page
 
 MANUAL = Path(__file__).parents[2] / "docs" / "netinspect.1"
-
-
-def command(name: str) -> Command:
-    found: Command = module_of(name).COMMAND
-    return found
 
 
 def test_the_manual_in_docs_is_current() -> None:
@@ -40,7 +34,7 @@ def test_each_command_and_each_of_its_options_is_documented(name: str) -> None:
     manual = MANUAL.read_text().replace("\\-", "-")
     assert f"  {name} " in overview()
     assert f"netinspect {name} " in manual
-    for option in command(name).options():
-        assert option.spelling.strip() in command(name).help()
+    for option in command_of(name).options():
+        assert option.spelling.strip() in command_of(name).help()
         assert option.spelling.strip() in manual
         assert option.help

@@ -20,12 +20,13 @@ from throwaway import NETINSPECT, Namespace
 from netinspect.engine.json_schema import array_schema
 from netinspect.engine.netlink.subscription import Subscription
 from netinspect.engine.places import Place
+from netinspect.environment import Environment
 from netinspect.errors import UsageError
 from netinspect.records import ConditionResult
 from netinspect.testing import AssertingLab, LabFactory
 from netinspect.waiting import until as until_module
 from netinspect.waiting import wait as wait_module
-from netinspect.waiting.command_words import Words
+from netinspect.waiting.command import Wait
 from netinspect.waiting.conditions import Condition, Sight
 from netinspect.waiting.endpoint import Endpoint, reached
 from netinspect.waiting.until import until
@@ -45,10 +46,16 @@ def make(request: pytest.FixtureRequest, lab: LabFactory) -> Make:
 
 def condition(*words: str, **options: str) -> tuple[Condition, bool]:
     """A condition, and whether its opposite is meant, as the command line has them."""
-    found = Words(words)
-    for name, value in options.items():
-        assert found.take(name.replace("_", "-"), value)
+    values = [f"--{name.replace('_', '-')}" + (f"={value}" if value else "") for name, value in options.items()]
+    found = command(*values, "--", *words)
     return found.condition(), found.negated
+
+
+def command(*arguments: str) -> Wait:
+    """A command line of `netinspect wait`."""
+    found = Wait.read(arguments, Environment(len, len, False, 80))
+    assert found is not None
+    return found
 
 
 class Then:
@@ -620,10 +627,8 @@ def test_json_follows_the_schema(namespace: Namespace, words: tuple[str, ...]) -
     ],
 )
 def test_what_makes_no_sense_is_one_line_and_status_2(namespace: Namespace, arguments: str) -> None:
-    from netinspect.waiting.command import COMMAND, Options
-
     with pytest.raises(UsageError):
-        Options(COMMAND, arguments.split()).words.condition()
+        command(*arguments.split()).condition()
 
 
 def test_usage_errors_leave_the_command_with_status_2(namespace: Namespace) -> None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from tabulate import tabulate
 
+from ...engine.command import Command
 from ...engine.namespaces import inside
-from ...engine.options import Command, Group, Option
+from ...engine.options import Flag, Group, One, Option
 from ...engine.places import Place
 from ...engine.structured import dumps
 from ...engine.text import printable
@@ -19,51 +20,62 @@ from .listing import capabilities
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ...environment import Environment
     from ...records import Capability
-
-COMMAND = Command(
-    "capabilities",
-    "",
-    "Tells what this kernel, its configuration and your privileges support, for every view: each thing is asked for, "
-    "and what is missing comes with what is lost and how to get it.",
-    (
-        Group("Namespaces", Option("N", "netns", "look into this network namespace", "NAME|PID|PATH")),
-        Group("Output", Option("j", "json", "a JSON array of objects (`netinspect schema capabilities`)")),
-    ),
-    "States: yes; no; partial, where a part is missing; unknown, where the answer told neither way. What is not "
-    "supported is never shown as empty.\n"
-    "Probing changes nothing, but for this: where what is asked for is in a kernel module, the kernel may load it, as "
-    "it does for ss, ip and conntrack; and for a moment there is a TCP listener of netinspect's own on 127.0.0.1.\n"
-    "The exit status is 0 whatever is missing.",
-)
 
 _WIDEST = 100
 _EVIDENCE_ROOM = 24
 """Columns that the evidence gets at least."""
 
 
-def run(arguments: Sequence[str], environment: Environment) -> int:
-    """Runs the command. Raises NamespaceError, UsageError."""
-    options, operands = COMMAND.parse(arguments)
-    chosen = dict(options)
-    if operands:
-        raise UsageError(f"capabilities takes no name, such as {operands[0]!r} (see `netinspect capabilities --help`)")
-    if "help" in chosen:
-        environment.write(COMMAND.help().encode())
+class Capabilities(Command):
+    """One command line of ``netinspect capabilities``."""
+
+    name = "capabilities"
+    summary = (
+        "Tells what this kernel, its configuration and your privileges support, for every view: each thing is asked "
+        "for, and what is missing comes with what is lost and how to get it."
+    )
+
+    netns = One[str | None](None)
+    json = Flag()
+
+    groups = (
+        Group(
+            "Namespaces",
+            Option("N", "netns", "look into this network namespace", "NAME|PID|PATH", to=netns.value(str)),
+        ),
+        Group("Output", Option("j", "json", "a JSON array of objects (`netinspect schema capabilities`)", to=json.on)),
+    )
+    notes = (
+        "States: yes; no; partial, where a part is missing; unknown, where the answer told neither way. What is not "
+        "supported is never shown as empty.\n"
+        "Probing changes nothing, but for this: where what is asked for is in a kernel module, the kernel may load "
+        "it, as it does for ss, ip and conntrack; and for a moment there is a TCP listener of netinspect's own on "
+        "127.0.0.1.\n"
+        "The exit status is 0 whatever is missing."
+    )
+
+    def check(self) -> None:
+        """Raises UsageError where there are operands."""
+        if self.words:
+            name = self.words[0]
+            raise UsageError(f"capabilities takes no name, such as {name!r} (see `netinspect capabilities --help`)")
+
+    def run(self) -> int:
+        """Shows them. Raises NamespaceError."""
+        place = Place(self.netns)
+        place.open()
+        try:
+            found = inside(place.descriptor, partial(capabilities))
+        finally:
+            place.close()
+        columns = self.environment.columns
+        if self.json:
+            text = "[\n" + ",\n".join(map(dumps, found)) + "\n]\n"
+        else:
+            text = _table(found, columns) + _missing(found, min(columns, _WIDEST))
+        self.environment.write(text.encode())
         return ExitStatus.OK
-    place = Place(chosen.get("netns"))
-    place.open()
-    try:
-        found = inside(place.descriptor, partial(capabilities))
-    finally:
-        place.close()
-    if "json" in chosen:
-        text = "[\n" + ",\n".join(map(dumps, found)) + "\n]\n"
-    else:
-        text = _table(found, environment.columns) + _missing(found, min(environment.columns, _WIDEST))
-    environment.write(text.encode())
-    return ExitStatus.OK
 
 
 def _table(found: Sequence[Capability], columns: int) -> str:
@@ -90,3 +102,6 @@ def _missing(found: Sequence[Capability], width: int) -> str:
                 paragraph = fill(printable(text), width, initial_indent=f"  {label}: ", subsequent_indent="    ")
                 lines.append(paragraph)
     return "\n".join(lines) + "\n" if lines else ""
+
+
+COMMAND = Capabilities

@@ -2,167 +2,176 @@
 
 from __future__ import annotations
 
-from ...engine.options import Command, Group, Option
-from ...engine.output import NAMESPACES, NUMERIC, NumericOptions, OutputOptions, output_group
-from ...errors import ExitStatus, UsageError
-from .command_options import SELECT, FlowOptions
-from .command_view import SHOWN, FlowView
+from ...engine.options import Group, Many, One, Option, choice, seconds, whole_number, within
+from ...engine.output import NAMESPACES, NUMERIC, output_group
+from .command_options import FlowCommand, select_group
+from .command_view import SHOWN, flow_column, flow_columns
+from .listing import Listing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ...environment import Environment
+    from ...engine.places import Place
+    from ...engine.table import Column
 
-VIEWS = {
-    "list": "Flow",
-    "count": "ConntrackCount",
-    "stats": "ConntrackStatistic",
-    "top": "FlowGroup",
-    "expectations": "Expectation",
-    "events": "FlowEvent",
-    "monitor": "FlowRates",
-}
-"""What the operand may be, and the record that each gives."""
+_GROUPS = ("source", "destination", "outside", "port", "protocol", "state", "zone")
+"""What ``top`` adds up by: the keys of GROUPINGS in listing_groups."""
+_EVENTS = ("new", "update", "destroy")
+_WATCHED = ("events", "monitor")
+_HOST_FIELDS = ("source_address", "destination_address", "reply_source_address", "reply_destination_address")
 
-GROUPS = ("source", "destination", "outside", "port", "protocol", "state", "zone")
-"""What ``top`` adds up by: the keys of collect.flow_groups.GROUPINGS."""
+_NOTES = (
+    "source is the inside host of a translated flow, outside the address that stands for it. Counters are there when "
+    "net.netfilter.nf_conntrack_acct=1 was set before the flow began, times with nf_conntrack_timestamp=1.\n"
+    "events says `overrun` with the number lost when events came faster than they could be received; the whole table "
+    "follows as `current` entries, and `resynced` ends it. monitor re-reads the table by itself."
+)
 
-COMMAND = Command(
-    "conntrack",
-    "[list|count|stats|top|expectations|events|monitor]",
-    "Shows the connection tracking table, asked of the kernel over ctnetlink: every entry of both address families or, "
-    "with another word, its size, its counters, the largest groups, what helpers expect, what happens, or rates.",
-    (
-        SELECT,
+
+class Conntrack(FlowCommand):
+    """One command line of ``netinspect conntrack``."""
+
+    name = "conntrack"
+    operands = "[list|count|stats|top|expectations|events|monitor]"
+    summary = (
+        "Shows the connection tracking table, asked of the kernel over ctnetlink: every entry of both address families "
+        "or, with another word, its size, its counters, the largest groups, what helpers expect, what happens, or "
+        "rates."
+    )
+    views = {
+        "list": "Flow",
+        "count": "ConntrackCount",
+        "stats": "ConntrackStatistic",
+        "top": "FlowGroup",
+        "expectations": "Expectation",
+        "events": "FlowEvent",
+        "monitor": "FlowRates",
+    }
+    netns_first = False
+
+    show = Many[str]()
+    by = One[str]("source")
+    limit = One[int](10)
+    events = Many[str]()
+    interval = One[float](1.0)
+    times = One[int | None](None)
+    duration = One[float | None](None)
+    buffer = One[int](8 << 20)
+
+    groups = (
+        select_group(("list", "top", *_WATCHED)),
         Group(
             "Show",
-            Option("c", "counters", "packets and bytes in each direction"),
-            Option("e", "extended", "mark, zone, labels, helper, start, security context, uses and id"),
+            Option("c", "counters", "packets and bytes in each direction", to=show.constant("counters")),
+            Option(
+                "e",
+                "extended",
+                "mark, zone, labels, helper, start, security context, uses and id",
+                to=show.constant("extended"),
+            ),
             *NUMERIC,
         ),
         Group(
             "top",
-            Option("", "by", f"add up by this: {', '.join(GROUPS)}", "WHAT"),
-            Option("", "limit", "groups to show, the largest ones; 10 without this option, 0 is all", "NUMBER"),
+            Option(
+                "",
+                "by",
+                f"add up by this: {', '.join(_GROUPS)}",
+                "WHAT",
+                to=by.value(choice("grouping", _GROUPS)),
+                choices=_GROUPS,
+                views=("top",),
+            ),
+            Option(
+                "",
+                "limit",
+                "groups to show, the largest ones; 10 without this option, 0 is all",
+                "NUMBER",
+                to=limit.value(whole_number),
+                views=("top",),
+            ),
         ),
         Group(
             "events and monitor",
-            Option("", "event", "only these events: new, update, destroy", "NAME"),
-            Option("", "interval", "seconds between the lines of monitor; 1 without this option", "SECONDS"),
-            Option("", "times", "end after so many events, or lines of monitor", "NUMBER"),
-            Option("", "for", "end after so many seconds", "SECONDS"),
-            Option("", "buffer", "bytes of the socket's receive buffer; 8 MiB without this option", "BYTES"),
+            Option(
+                "",
+                "event",
+                f"only these events: {', '.join(_EVENTS)}",
+                "NAME",
+                to=events.each(choice("event", _EVENTS)),
+                choices=_EVENTS,
+                views=("events",),
+            ),
+            Option(
+                "",
+                "interval",
+                "seconds between the lines of monitor; 1 without this option",
+                "SECONDS",
+                to=interval.value(seconds(above=0)),
+                views=("monitor",),
+            ),
+            Option(
+                "",
+                "times",
+                "end after so many events, or lines of monitor",
+                "NUMBER",
+                to=times.value(within(1)),
+                views=_WATCHED,
+            ),
+            Option(
+                "", "for", "end after so many seconds", "SECONDS", to=duration.value(seconds(above=0)), views=_WATCHED
+            ),
+            Option(
+                "",
+                "buffer",
+                "bytes of the socket's receive buffer; 8 MiB without this option",
+                "BYTES",
+                to=buffer.value(within(1)),
+                views=_WATCHED,
+            ),
         ),
         NAMESPACES,
-        output_group("conntrack"),
-    ),
-    "source is the inside host of a translated flow, outside the address that stands for it. Counters are there when "
-    "net.netfilter.nf_conntrack_acct=1 was set before the flow began, times with nf_conntrack_timestamp=1.\n"
-    "events says `overrun` with the number lost when events came faster than they could be received; the whole table "
-    "follows as `current` entries, and `resynced` ends it. monitor re-reads the table by itself.",
-)
+        output_group("conntrack", listed=("list", "count", "stats", "top", "expectations")),
+    )
+    notes = _NOTES
 
+    def take_operands(self) -> None:
+        """Takes the view. Raises UsageError."""
+        self.take_view()
+        if self.view == "list":
+            self.host_fields = _HOST_FIELDS
 
-class Options:
-    """The command line, converted."""
+    def run(self) -> int:
+        """Lists, or watches, and returns the exit status. Raises NetinspectError."""
+        if self.view in _WATCHED:
+            from .command_events import run_view
 
-    def __init__(self, arguments: Sequence[str]) -> None:
-        """Raises UsageError."""
-        found, operands = COMMAND.parse(arguments)
-        self.view = operands[0] if operands else "list"
-        if self.view not in VIEWS or len(operands) > 1:
-            raise UsageError(f"conntrack takes one of {', '.join(VIEWS)}, not {' '.join(operands)!r}")
-        self.help = False
-        self.output = OutputOptions(VIEWS[self.view])
-        self.numeric = NumericOptions()
-        self.flows = FlowOptions()
-        self.show: set[str] = set()
-        self.by = "source"
-        self.limit = 10
-        self.events: set[str] = set()
-        self.interval = 1.0
-        self.times: int | None = None
-        self.seconds: float | None = None
-        self.buffer = 8 << 20
-        for name, value in found:
-            self._take(name, value or "")
+            return run_view(self)
+        return super().run()
 
-    def _take(self, name: str, value: str) -> None:
-        if name == "help":
-            self.help = True
-        elif name in SHOWN:
-            self.show.add(name)
-        elif name == "by":
-            if value not in GROUPS:
-                raise UsageError(f"--by takes one of {', '.join(GROUPS)}, not {value!r}")
-            self._only("top", name)
-            self.by = value
-        elif name == "limit":
-            self._only("top", name)
-            self.limit = int(_positive(name, value, whole=True, zero=True))
-        elif name in ("event", "times", "for", "buffer", "interval"):
-            self._only(
-                "monitor" if name == "interval" else "events", name, *(() if name == "interval" else ("monitor",))
-            )
-            self._take_of_events(name, value)
-        elif not self.numeric.take(name) and not self.flows.take(name, value):
-            self.output.take(name, value)
-
-    def _take_of_events(self, name: str, value: str) -> None:
-        if name == "event":
-            for event in value.split(","):
-                if event not in ("new", "update", "destroy"):
-                    raise UsageError(f"no event {event!r}: new, update, destroy")
-                self.events.add(event)
-        elif name == "times":
-            self.times = int(_positive(name, value, whole=True))
-        elif name == "for":
-            self.seconds = _positive(name, value)
-        elif name == "buffer":
-            self.buffer = int(_positive(name, value, whole=True))
-        else:
-            self.interval = _positive(name, value)
-
-    def _only(self, view: str, name: str, *others: str) -> None:
-        if self.view not in (view, *others):
-            raise UsageError(f"--{name} goes with `conntrack {view}`")
-
-    @property
-    def fields(self) -> list[str]:
-        """The record's fields that will be shown by the structured formats."""
-        from ... import records
-
-        if self.output.columns is not None:
-            return self.output.columns
-        fields: list[str] = [*getattr(records, VIEWS[self.view])._fields]
-        if not self.output.told_apart:
-            fields.remove("netns")
-        return fields
-
-
-def _positive(name: str, value: str, *, whole: bool = False, zero: bool = False) -> float:
-    try:
-        number = int(value) if whole else float(value)
-    except ValueError:
-        number = -1
-    if not (number > 0 or (zero and number == 0)) or number > 1e12:
-        raise UsageError(f"--{name} takes a {'whole ' if whole else ''}number, not {value!r}")
-    return number
-
-
-def run(arguments: Sequence[str], environment: Environment) -> int:
-    """Runs the command. Raises NetinspectError."""
-    options = Options(arguments)
-    if options.help:
-        environment.write(COMMAND.help().encode())
-        return ExitStatus.OK
-    if options.view in ("events", "monitor"):
-        from .command_events import run_view
-
-        return run_view(options, environment)
-    if options.view != "list":
+    def once(self) -> int:
+        """Lists once, and returns the exit status."""
+        if self.view == "list":
+            return super().once()
         from .command_summaries import SUMMARIES
 
-        return options.output.run(lambda: SUMMARIES[options.view](options, environment), environment)
-    return options.output.run(FlowView(options, environment).once, environment)
+        return SUMMARIES[self.view](self)
+
+    def listing(self, places: Sequence[Place]) -> Listing:
+        """The entries."""
+        return Listing(self.wanted, places)
+
+    def table_columns(self) -> list[Column]:
+        """The columns of a table of entries."""
+        return [*flow_columns(self), *(column for name in SHOWN if name in self.show for column in self._shown(name))]
+
+    def _shown(self, name: str) -> list[Column]:
+        return [self.column(field, title) for field, title in SHOWN[name]]
+
+    def column(self, field: str, title: str) -> Column:
+        """The column of one field of an entry."""
+        return flow_column(field, title)
+
+
+COMMAND = Conntrack

@@ -5,6 +5,7 @@ from __future__ import annotations
 from select import POLLIN, poll
 from time import monotonic, time
 
+from ...engine.schema import rows_of
 from ...engine.table import Field, Table
 from ...errors import ExitStatus
 from ...records import FlowRates
@@ -18,25 +19,23 @@ if TYPE_CHECKING:
     from ...engine.output import Writer
     from ...engine.places import Place
     from ...engine.table import Column
-    from ...environment import Environment
-    from .command import Options
+    from .command import Conntrack
 
 _EVENTS = ("new", "update", "destroy")
 _ENDPOINT_WIDTH = 21
 """255.255.255.255:65535"""
 
 
-def run_view(options: Options, environment: Environment) -> int:
+def run_view(command: Conntrack) -> int:
     """Runs ``events`` or ``monitor`` until it is interrupted, or --times or --for ends it. Raises NetinspectError."""
-    places = options.output.places(environment)
+    places = command.places()
     watches: list[Watch] = []
     try:
         for place in places:
             place.open()
-            events = options.events if options.view == "events" and options.events else _EVENTS
-            watches.append(Watch(place, options.flows.wanted, events, options.buffer))
-        view = _Events(options, environment) if options.view == "events" else _Monitor(options, environment, watches)
-        _follow(view, watches, options)
+            watches.append(Watch(place, command.wanted, command.events or _EVENTS, command.buffer))
+        view = _Events(command) if command.view == "events" else _Monitor(command, watches)
+        _follow(view, watches, command.duration)
     finally:
         for watch in watches:
             watch.close()
@@ -44,17 +43,17 @@ def run_view(options: Options, environment: Environment) -> int:
             place.close()
     lost = sum(watch.lost for watch in watches)
     if lost:
-        environment.complain(
+        command.environment.complain(
             f"{lost} events were lost, since they came faster than they were received (--buffer makes room for more)"
         )
     return ExitStatus.INCOMPLETE if lost else ExitStatus.OK
 
 
-def _follow(view: _Events | _Monitor, watches: Sequence[Watch], options: Options) -> None:
+def _follow(view: _Events | _Monitor, watches: Sequence[Watch], seconds: float | None) -> None:
     waiting = poll()
     for watch in watches:
         waiting.register(watch.fileno(), POLLIN)
-    ends = None if options.seconds is None else monotonic() + options.seconds
+    ends = None if seconds is None else monotonic() + seconds
     view.start()
     try:
         while not view.done:
@@ -78,14 +77,10 @@ class _Events:
 
     due = float("inf")
 
-    def __init__(self, options: Options, environment: Environment) -> None:
-        from .command_view import FlowView
-
-        self._options = options
-        self._left = options.times
-        self._view = FlowView(options, environment)
-        fields = options.fields
-        self._writer: Writer = options.output.writer(fields, self._columns, environment)
+    def __init__(self, command: Conntrack) -> None:
+        self._command = command
+        self._left = command.times
+        self._writer: Writer = command.writer(self._columns)
 
     @property
     def done(self) -> bool:
@@ -127,8 +122,8 @@ class _Events:
         self._writer.end()
 
     def _columns(self) -> list[Column]:
-        columns: list[Column] = self._view.columns()
-        if self._options.output.columns is not None:
+        columns = self._command.columns()
+        if self._command.chosen is not None:
             return columns
         columns = [Field("Event", "event"), Field("Lost", "lost", number=True), *columns]
         for column in columns:
@@ -142,20 +137,19 @@ class _Monitor:
 
     done = False
 
-    def __init__(self, options: Options, environment: Environment, watches: Sequence[Watch]) -> None:
-        self._options = options
-        self._environment = environment
-        self._left = options.times
+    def __init__(self, command: Conntrack, watches: Sequence[Watch]) -> None:
+        self._command = command
+        self._left = command.times
         self._states = {watch: _State(watch) for watch in watches}
         self._began = self.due = monotonic()
-        self._writer: Writer = options.output.writer(options.fields, self._columns, environment)
+        self._writer: Writer = command.writer(self._columns)
 
     def start(self) -> None:
         """Reads the table: the events of what comes later are received meanwhile."""
         for state in self._states.values():
             state.read()
         self._began = monotonic()
-        self.due = self._began + self._options.interval
+        self.due = self._began + self._command.interval
 
     def take(self, watch: Watch) -> None:
         """Counts what has happened."""
@@ -163,8 +157,6 @@ class _Monitor:
 
     def tick(self) -> None:
         """Writes the rates of the interval that has ended, a line for each namespace."""
-        from ...engine.schema import rows_of
-
         now = monotonic()
         for state in self._states.values():
             # What a full buffer holds back belongs to this interval.
@@ -174,7 +166,7 @@ class _Monitor:
         if isinstance(self._writer, Table):
             self._writer.end()
         self._began = now
-        self.due = max(self.due + self._options.interval, now)
+        self.due = max(self.due + self._command.interval, now)
         if self._left is not None:
             self._left -= 1
             self.done = self._left == 0
@@ -184,9 +176,9 @@ class _Monitor:
         self._writer.end()
 
     def _columns(self) -> list[Column]:
-        options = self._options
-        if options.output.columns is not None:
-            return [Field(field, field, number=True) for field in options.fields]
+        command = self._command
+        if command.chosen is not None:
+            return [Field(field, field, number=True) for field in command.chosen]
         titles = {
             "flows": "Flows",
             "new": "New",
@@ -205,7 +197,7 @@ class _Monitor:
         ]
         for column in columns:
             column.width = max(column.width, 9)
-        return [Field("Namespace", "netns"), *columns] if options.output.told_apart else columns
+        return [Field("Namespace", "netns"), *columns] if command.labelled else columns
 
 
 class _State:

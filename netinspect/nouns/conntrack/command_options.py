@@ -2,101 +2,129 @@
 
 from __future__ import annotations
 
-from ...engine.options import Group, Option
+from _functools import partial
+
+from ...engine.options import Attribute, Group, Option, converted, whole_number
+from ...engine.output import ListingCommand
 from ...errors import UsageError
 from .filter import FlowFilter, mark_of, port_of, prefix_of, protocol_of, state_of, status_of, zone_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-SELECT = Group(
-    "Select (each may be given more than once, or several values with commas: any of them)",
-    Option("4", "ipv4", "IPv4 only"),
-    Option("6", "ipv6", "IPv6 only"),
-    Option("p", "protocol", "transport protocol, by name or number", "PROTOCOL"),
-    Option("s", "source", "source of the original direction: an address or a prefix", "ADDRESS"),
-    Option("d", "destination", "destination of the original direction", "ADDRESS"),
-    Option("r", "reply-source", "source of the reply direction", "ADDRESS"),
-    Option("q", "reply-destination", "destination of the reply direction", "ADDRESS"),
-    Option("", "port", "source or destination port of the original direction", "PORT"),
-    Option("", "source-port", "source port of the original direction", "PORT"),
-    Option("", "destination-port", "destination port of the original direction", "PORT"),
-    Option("", "reply-source-port", "source port of the reply direction", "PORT"),
-    Option("", "reply-destination-port", "destination port of the reply direction", "PORT"),
-    Option("", "state", "state of TCP, SCTP or DCCP", "NAME"),
-    Option("u", "status", "all of these status bits set or, with ! before it, not set: ASSURED,!SEEN_REPLY", "NAME"),
-    Option("m", "mark", "connection mark", "VALUE[/MASK]"),
-    Option("w", "zone", "conntrack zone; 0 is the default one", "ZONE"),
-    Option("", "helper", "with this helper", "NAME"),
-    Option("", "src-nat", "source address or port translated"),
-    Option("", "dst-nat", "destination address or port translated"),
-    Option("", "any-nat", "translated in any way"),
-    Option("", "assured", "will not be thrown out when the table is full"),
-    Option("", "unreplied", "no reply seen yet"),
-    Option("", "min-bytes", "at least so many bytes in both directions (accounting must be on)", "NUMBER"),
-)
+    Selector = Callable[[FlowFilter, str], object]
+    """Adds what an option says to a filter. Raises UsageError, Unfit."""
 
-_FLAGS = {
-    "src-nat": ("SRC_NAT", True),
-    "dst-nat": ("DST_NAT", True),
-    "assured": ("ASSURED", True),
-    "unreplied": ("SEEN_REPLY", False),
+
+class FlowCommand(ListingCommand):
+    """A command whose options select entries."""
+
+    wanted = Attribute(FlowFilter)
+
+
+def _family(family: str) -> Selector:
+    def add(wanted: FlowFilter, text: str) -> None:
+        wanted.families += (family,)
+
+    return add
+
+
+def _addresses(field: str) -> Selector:
+    return lambda wanted, text: wanted.addresses.setdefault(field, []).extend(map(prefix_of, text.split(",")))
+
+
+def _ports(field: str) -> Selector:
+    return lambda wanted, text: wanted.ports.setdefault(field, set()).update(map(port_of, text.split(",")))
+
+
+def _status(wanted: FlowFilter, name: str, on: bool) -> None:
+    (wanted.with_status if on else wanted.without_status).add(name)
+    if wanted.with_status & wanted.without_status:
+        raise UsageError(f"status {name} cannot be set and not set")
+
+
+def _bit(name: str, on: bool = True) -> Selector:
+    return lambda wanted, text: _status(wanted, name, on)
+
+
+def _bits(wanted: FlowFilter, text: str) -> None:
+    for bit in text.split(","):
+        _status(wanted, *status_of(bit))
+
+
+def _any_translation(wanted: FlowFilter, text: str) -> None:
+    wanted.any_nat = True
+
+
+def _least_bytes(wanted: FlowFilter, text: str) -> None:
+    wanted.minimum_bytes = whole_number(text)
+
+
+_SELECTORS: dict[str, Selector] = {
+    "ipv4": _family("inet"),
+    "ipv6": _family("inet6"),
+    "protocol": lambda wanted, text: wanted.protocols.update(map(protocol_of, text.split(","))),
+    "source": _addresses("source_address"),
+    "destination": _addresses("destination_address"),
+    "reply-source": _addresses("reply_source_address"),
+    "reply-destination": _addresses("reply_destination_address"),
+    "port": lambda wanted, text: wanted.either_ports.update(map(port_of, text.split(","))),
+    "source-port": _ports("source_port"),
+    "destination-port": _ports("destination_port"),
+    "reply-source-port": _ports("reply_source_port"),
+    "reply-destination-port": _ports("reply_destination_port"),
+    "state": lambda wanted, text: wanted.states.update(map(state_of, text.split(","))),
+    "status": _bits,
+    "mark": lambda wanted, text: wanted.marks.extend(map(mark_of, text.split(","))),
+    "zone": lambda wanted, text: wanted.zones.update(map(zone_of, text.split(","))),
+    "helper": lambda wanted, text: wanted.helpers.update(text.split(",")),
+    "src-nat": _bit("SRC_NAT"),
+    "dst-nat": _bit("DST_NAT"),
+    "any-nat": _any_translation,
+    "assured": _bit("ASSURED"),
+    "unreplied": _bit("SEEN_REPLY", False),
+    "min-bytes": _least_bytes,
 }
-_ADDRESSES = ("source", "destination", "reply-source", "reply-destination")
+"""What each option does to the filter."""
 
 
-class FlowOptions:
-    """These options, converted to a filter."""
-
-    def __init__(self) -> None:
-        self.wanted = FlowFilter()
-
-    def take(self, name: str, value: str) -> bool:
-        """Takes one option; False where it is none of these. Raises UsageError."""
-        wanted = self.wanted
-        if name in ("ipv4", "ipv6"):
-            wanted.families += ("inet" if name == "ipv4" else "inet6",)
-        elif name in _ADDRESSES:
-            field = name.replace("-", "_") + "_address"
-            wanted.addresses.setdefault(field, []).extend(map(prefix_of, value.split(",")))
-        elif name == "port":
-            wanted.either_ports.update(map(port_of, value.split(",")))
-        elif name.removesuffix("-port") in _ADDRESSES:
-            wanted.ports.setdefault(name.replace("-", "_"), set()).update(map(port_of, value.split(",")))
-        elif name in _FLAGS:
-            self._status(*_FLAGS[name])
-        elif name == "status":
-            for text in value.split(","):
-                self._status(*status_of(text))
-        elif name == "any-nat":
-            wanted.any_nat = True
-        elif name == "mark":
-            wanted.marks += map(mark_of, value.split(","))
-        elif name == "min-bytes":
-            wanted.minimum_bytes = _whole_number(value)
-        elif name in _SETS:
-            attribute, convert = _SETS[name]
-            getattr(wanted, attribute).update(map(convert, value.split(",")))
-        else:
-            return False
-        return True
-
-    def _status(self, name: str, on: bool) -> None:
-        (self.wanted.with_status if on else self.wanted.without_status).add(name)
-        if self.wanted.with_status & self.wanted.without_status:
-            raise UsageError(f"status {name} cannot be set and not set")
+def select(wanted: FlowFilter, name: str, text: str) -> None:
+    """Adds what the option of that name says to a filter. Raises UsageError."""
+    converted(name, partial(_SELECTORS[name], wanted), text)
 
 
-_SETS: dict[str, tuple[str, Callable[[str], object]]] = {
-    "protocol": ("protocols", protocol_of),
-    "state": ("states", state_of),
-    "zone": ("zones", zone_of),
-    "helper": ("helpers", str),
-}
+def select_group(views: Sequence[str] = ()) -> Group:
+    """These options, for these views of the command; for all where none is given."""
 
+    def option(short: str, long: str, help: str, value: str | None = None) -> Option:
+        return Option(short, long, help, value, to=FlowCommand.wanted.change(_SELECTORS[long]), views=views)
 
-def _whole_number(value: str) -> int:
-    if not (value.isascii() and value.isdecimal()):
-        raise UsageError(f"--min-bytes takes a whole number, not {value!r}")
-    return int(value)
+    return Group(
+        "Select (each may be given more than once, or several values with commas: any of them)",
+        option("4", "ipv4", "IPv4 only"),
+        option("6", "ipv6", "IPv6 only"),
+        option("p", "protocol", "transport protocol, by name or number", "PROTOCOL"),
+        option("s", "source", "source of the original direction: an address or a prefix", "ADDRESS"),
+        option("d", "destination", "destination of the original direction", "ADDRESS"),
+        option("r", "reply-source", "source of the reply direction", "ADDRESS"),
+        option("q", "reply-destination", "destination of the reply direction", "ADDRESS"),
+        option("", "port", "source or destination port of the original direction", "PORT"),
+        option("", "source-port", "source port of the original direction", "PORT"),
+        option("", "destination-port", "destination port of the original direction", "PORT"),
+        option("", "reply-source-port", "source port of the reply direction", "PORT"),
+        option("", "reply-destination-port", "destination port of the reply direction", "PORT"),
+        option("", "state", "state of TCP, SCTP or DCCP", "NAME"),
+        option(
+            "u", "status", "all of these status bits set or, with ! before it, not set: ASSURED,!SEEN_REPLY", "NAME"
+        ),
+        option("m", "mark", "connection mark", "VALUE[/MASK]"),
+        option("w", "zone", "conntrack zone; 0 is the default one", "ZONE"),
+        option("", "helper", "with this helper", "NAME"),
+        option("", "src-nat", "source address or port translated"),
+        option("", "dst-nat", "destination address or port translated"),
+        option("", "any-nat", "translated in any way"),
+        option("", "assured", "will not be thrown out when the table is full"),
+        option("", "unreplied", "no reply seen yet"),
+        option("", "min-bytes", "at least so many bytes in both directions (accounting must be on)", "NUMBER"),
+    )

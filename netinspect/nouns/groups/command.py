@@ -2,62 +2,28 @@
 
 from __future__ import annotations
 
-from ...engine.options import Command, Group, Option
-from ...engine.output import NAMESPACES, OutputOptions, output_group
+from ...engine.options import Group, Many, One, Option, seconds, within
+from ...engine.output import NAMESPACES, ListingCommand, output_group
 from ...engine.table import Field
-from ...errors import ExitStatus, UsageError
+from ...errors import UsageError
 from .listing import FAMILIES, Listing, Query
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from ...engine.output import Listed
+    from ...engine.places import Place
     from ...engine.table import Column
-    from ...environment import Environment
-    from .listing_routing import Listing as RoutingListing
 
-VIEWS = {
-    "list": "Membership",
-    "watch": "GroupEvent",
-    "routes": "MulticastRoute",
-    "interfaces": "MulticastInterface",
-    "bridge": "BridgeGroup",
-}
-"""What the operand may be, and the record that each gives."""
-
-COMMAND = Command(
-    "groups",
-    "[list|watch|routes|interfaces|bridge]",
-    "Shows which multicast groups each interface receives, and who joined them; or, with another word, joins and "
-    "leaves as they happen, the multicast routing table, the multicast router's interfaces, or what bridges know of "
-    "members behind their ports.",
+_NUMBERS = frozenset(
     (
-        Group(
-            "Select",
-            Option("4", "ipv4", "IPv4"),
-            Option("6", "ipv6", "IPv6"),
-            Option("0", "link", "the link layer: addresses that the network card lets through"),
-            Option("i", "interface", "groups on this interface; may be given more than once", "NAME"),
-            Option("g", "group", "this group; may be given more than once", "ADDRESS"),
-        ),
-        Group(
-            "Show",
-            Option(
-                "s",
-                "sockets",
-                "which sockets and processes joined each group, and which get its datagrams",
-            ),
-            Option("e", "extended", "version, querier, reports, age and source"),
-        ),
-        Group(
-            "watch",
-            Option("", "interval", "seconds between two samples; 0.5 without this option", "SECONDS"),
-            Option("", "times", "end after so many events", "NUMBER"),
-            Option("", "for", "end after so many seconds", "SECONDS"),
-        ),
-        NAMESPACES,
-        output_group("groups"),
-    ),
+        *("users", "interface_index", "table", "number", "packets", "bytes", "wrong_interface", "vlan"),
+        *("received_packets", "received_bytes", "sent_packets", "sent_bytes"),
+    )
+)
+
+_NOTES = (
     "Users counts the sockets, and parts of the kernel, that joined the group there. Sources are those that some user "
     "asks for (+) or refuses (-), as IGMPv3 and MLDv2 know it; Mode is what the interface does with all of them: "
     "exclude takes every source but the refused ones.\n"
@@ -68,88 +34,8 @@ COMMAND = Command(
     "of its descriptor, which takes CAP_SYS_PTRACE for other users' processes. `receives` are sockets that are bound "
     "so that they get the group's datagrams, since a membership of any socket counts for all (IP_MULTICAST_ALL).\n"
     "watch: the kernel tells joins and leaves of IPv4 and IPv6 groups since about Linux 6.14; those of the link layer, "
-    "and of older kernels, are found by sampling.",
+    "and of older kernels, are found by sampling."
 )
-
-_NUMBERS = frozenset(
-    (
-        *("users", "interface_index", "table", "number", "packets", "bytes", "wrong_interface", "vlan"),
-        *("received_packets", "received_bytes", "sent_packets", "sent_bytes"),
-    )
-)
-
-
-class Options:
-    """The command line, converted."""
-
-    def __init__(self, arguments: Sequence[str]) -> None:
-        """Raises UsageError."""
-        found, operands = COMMAND.parse(arguments)
-        self.view = operands[0] if operands else "list"
-        if self.view not in VIEWS or len(operands) > 1:
-            raise UsageError(f"groups takes one of {', '.join(VIEWS)}, not {' '.join(operands)!r}")
-        self.help = False
-        self.output = OutputOptions(VIEWS[self.view])
-        self.show: set[str] = set()
-        self.families: set[str] = set()
-        self.interfaces: list[str] = []
-        self.groups: list[str] = []
-        self.interval = 0.5
-        self.times: int | None = None
-        self.seconds: float | None = None
-        for name, value in found:
-            self._take(name, value or "")
-
-    def _take(self, name: str, value: str) -> None:
-        family = {"ipv4": "inet", "ipv6": "inet6", "link": "link"}.get(name)
-        if name == "help":
-            self.help = True
-        elif family is not None:
-            self.families.add(family)
-        elif name == "interface":
-            self.interfaces.append(value)
-        elif name == "group":
-            self.groups.append(_address(value))
-        elif name in ("sockets", "extended"):
-            self._only("list", name)
-            self.show.add(name)
-        elif name in ("interval", "times", "for"):
-            self._only("watch", name)
-            if name == "interval":
-                self.interval = _positive(name, value)
-            elif name == "times":
-                self.times = int(_positive(name, value, whole=True))
-            else:
-                self.seconds = _positive(name, value)
-        else:
-            self.output.take(name, value)
-            if name == "watch":
-                self._only("list", name, "routes", "interfaces", "bridge")
-
-    def _only(self, view: str, name: str, *others: str) -> None:
-        if self.view not in (view, *others):
-            raise UsageError(f"--{name} does not go with `groups {self.view}`")
-
-    @property
-    def query(self) -> Query:
-        """What to list."""
-        families = [family for family in FAMILIES if family in self.families] or FAMILIES
-        sockets = "sockets" in self.show or "sockets" in (self.output.columns or ())
-        return Query(families, groups=self.groups, interfaces=self.interfaces, sockets=sockets)
-
-    @property
-    def fields(self) -> list[str]:
-        """The record's fields that will be shown by the structured formats."""
-        from ... import records
-
-        if self.output.columns is not None:
-            return self.output.columns
-        fields: list[str] = [*getattr(records, VIEWS[self.view])._fields]
-        if not self.output.told_apart:
-            fields.remove("netns")
-        if self.view == "list" and "sockets" not in self.show:
-            fields.remove("sockets")
-        return fields
 
 
 def _address(value: str) -> str:
@@ -167,88 +53,168 @@ def _address(value: str) -> str:
     raise UsageError(f"{value!r} is no address of a group: give an IPv4, IPv6 or link-layer address")
 
 
-def _positive(name: str, value: str, *, whole: bool = False) -> float:
-    try:
-        number = int(value) if whole else float(value)
-    except ValueError:
-        number = -1
-    if not 0 < number < 1e9:
-        raise UsageError(f"--{name} takes a {'whole ' if whole else ''}number, not {value!r}")
-    return number
+class Groups(ListingCommand):
+    """One command line of ``netinspect groups``."""
 
+    name = "groups"
+    operands = "[list|watch|routes|interfaces|bridge]"
+    summary = (
+        "Shows which multicast groups each interface receives, and who joined them; or, with another word, joins and "
+        "leaves as they happen, the multicast routing table, the multicast router's interfaces, or what bridges know "
+        "of members behind their ports."
+    )
+    views = {
+        "list": "Membership",
+        "watch": "GroupEvent",
+        "routes": "MulticastRoute",
+        "interfaces": "MulticastInterface",
+        "bridge": "BridgeGroup",
+    }
+    netns_first = False
 
-def run(arguments: Sequence[str], environment: Environment) -> int:
-    """Runs the command. Raises NetinspectError."""
-    options = Options(arguments)
-    if options.help:
-        environment.write(COMMAND.help().encode())
-        return ExitStatus.OK
-    if options.view == "watch":
-        from .command_watch import watch
+    families = Many[str]()
+    interfaces = Many[str]()
+    addresses = Many[str]()
+    show = Many[str]()
+    interval = One[float](0.5)
+    times = One[int | None](None)
+    duration = One[float | None](None)
 
-        return watch(options, environment)
-    return options.output.run(lambda: _once(options, environment), environment)
+    groups = (
+        Group(
+            "Select",
+            Option("4", "ipv4", "IPv4", to=families.constant("inet")),
+            Option("6", "ipv6", "IPv6", to=families.constant("inet6")),
+            Option(
+                "0",
+                "link",
+                "the link layer: addresses that the network card lets through",
+                to=families.constant("link"),
+            ),
+            Option(
+                "i",
+                "interface",
+                "groups on this interface; may be given more than once",
+                "NAME",
+                to=interfaces.value(str),
+            ),
+            Option("g", "group", "this group; may be given more than once", "ADDRESS", to=addresses.value(_address)),
+        ),
+        Group(
+            "Show",
+            Option(
+                "s",
+                "sockets",
+                "which sockets and processes joined each group, and which get its datagrams",
+                to=show.constant("sockets"),
+                views=("list",),
+            ),
+            Option(
+                "e",
+                "extended",
+                "version, querier, reports, age and source",
+                to=show.constant("extended"),
+                views=("list",),
+            ),
+        ),
+        Group(
+            "watch",
+            Option(
+                "",
+                "interval",
+                "seconds between two samples; 0.5 without this option",
+                "SECONDS",
+                to=interval.value(seconds(above=0)),
+                views=("watch",),
+            ),
+            Option("", "times", "end after so many events", "NUMBER", to=times.value(within(1)), views=("watch",)),
+            Option(
+                "",
+                "for",
+                "end after so many seconds",
+                "SECONDS",
+                to=duration.value(seconds(above=0)),
+                views=("watch",),
+            ),
+        ),
+        NAMESPACES,
+        output_group("groups", listed=("list", "routes", "interfaces", "bridge")),
+    )
+    notes = _NOTES
 
+    def take_operands(self) -> None:
+        """Takes the view. Raises UsageError."""
+        self.take_view()
 
-def _once(options: Options, environment: Environment) -> int:
-    places = options.output.places(environment)
-    listing: Listing | RoutingListing
-    if options.view == "list":
-        listing = Listing(options.query, places)
-    else:
+    @property
+    def query(self) -> Query:
+        """What to list."""
+        families = [family for family in FAMILIES if family in self.families] or FAMILIES
+        sockets = "sockets" in self.show or "sockets" in (self.chosen or ())
+        return Query(families, groups=self.addresses, interfaces=self.interfaces, sockets=sockets)
+
+    @property
+    def fields(self) -> list[str]:
+        """The record's fields that will be shown by the structured formats."""
+        fields = super().fields
+        if self.chosen is None and self.view == "list" and "sockets" not in self.show:
+            fields.remove("sockets")
+        return fields
+
+    def run(self) -> int:
+        """Lists, or watches, and returns the exit status. Raises NetinspectError."""
+        if self.view == "watch":
+            from .command_watch import watch
+
+            return watch(self)
+        return super().run()
+
+    def listing(self, places: Sequence[Place]) -> Listed:
+        """What the view shows."""
+        if self.view == "list":
+            return Listing(self.query, places)
         from .listing_routing import Listing as RoutingListing
 
-        listing = RoutingListing(options.view, options.query, places)
-    writer = options.output.writer(options.fields, lambda: columns(options), environment)
-    for batch in options.output.sorted(listing.batches()):
-        writer.add(batch)
-    writer.end()
-    for text in listing.notes + listing.problems:
-        environment.complain(text)
-    return ExitStatus.INCOMPLETE if listing.problems else ExitStatus.OK
+        return RoutingListing(self.view, self.query, places)
 
+    def table_columns(self) -> list[Column]:
+        """The columns of a table."""
+        from . import render as groups
 
-def columns(options: Options) -> list[Column]:
-    """The columns of a table."""
-    from . import render as groups
-
-    if options.output.columns is not None:
-        return [_column(field, field) for field in options.fields]
-    shown: list[Column]
-    if options.view != "list":
-        shown = groups.routing_columns(options.view)
-        return [Field("Namespace", "netns"), *shown] if "netns" in options.fields else shown
-    shown = [Field("Interface", "interface")]
-    if "netns" in options.fields:
-        shown.insert(0, Field("Namespace", "netns"))
-    shown += [
-        Field("Family", "family"),
-        Field("Group", "group"),
-        Field("Users", "users", number=True),
-        Field("Mode", "filter_mode"),
-        groups.sources(),
-    ]
-    if "extended" in options.show:
-        shown += [
-            Field("Version", "version"),
-            Field("Querier", "querier"),
-            Field("Reporter", "reporter", groups.yes_or_no),
-            Field("Timer", "timer", groups.seconds),
-            Field("Age", "age", groups.seconds, kept=False),
-            Field("Source", "source"),
+        if self.view != "list":
+            return groups.routing_columns(self.view)
+        shown: list[Column] = [
+            Field("Interface", "interface"),
+            Field("Family", "family"),
+            Field("Group", "group"),
+            Field("Users", "users", number=True),
+            Field("Mode", "filter_mode"),
+            groups.sources(),
         ]
-    shown.append(Field("Name", "name"))
-    if "sockets" in options.show:
-        shown.append(Field("Sockets", "sockets", groups.sockets_text, kept=False))
-    return shown
+        if "extended" in self.show:
+            shown += [
+                Field("Version", "version"),
+                Field("Querier", "querier"),
+                Field("Reporter", "reporter", groups.yes_or_no),
+                Field("Timer", "timer", groups.seconds),
+                Field("Age", "age", groups.seconds, kept=False),
+                Field("Source", "source"),
+            ]
+        shown.append(Field("Name", "name"))
+        if "sockets" in self.show:
+            shown.append(Field("Sockets", "sockets", groups.sockets_text, kept=False))
+        return shown
+
+    def column(self, field: str, title: str) -> Column:
+        """The column of one field."""
+        from . import render as groups
+
+        show: dict[str, Callable[..., str]] = {
+            "sockets": groups.sockets_text,
+            "outgoing": groups.hops_text,
+            **dict.fromkeys(("included", "excluded", "sources", "flags"), ",".join),
+        }
+        return Field(title, field, show.get(field, str), number=field in _NUMBERS)
 
 
-def _column(field: str, title: str) -> Column:
-    from . import render as groups
-
-    show: dict[str, Callable[..., str]] = {
-        "sockets": groups.sockets_text,
-        "outgoing": groups.hops_text,
-        **dict.fromkeys(("included", "excluded", "sources", "flags"), ",".join),
-    }
-    return Field(title, field, show.get(field, str), number=field in _NUMBERS)
+COMMAND = Groups

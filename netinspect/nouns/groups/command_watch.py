@@ -14,50 +14,49 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ...engine.places import Place
     from ...engine.table import Column
-    from ...environment import Environment
-    from .command import Options
+    from .command import Groups
 
 _WIDTHS = {"interface": 15, "group": 22, "event": 5, "family": 6, "source": 9}
 """Widths of the columns: there are no rows yet from which to take them."""
 
 
-def watch(options: Options, environment: Environment) -> int:
+def watch(command: Groups) -> int:
     """Watches until it is time, or interrupted. Raises NetinspectError."""
     places: list[Place] = []
     incomplete = False
     try:
-        every = options.output.places(environment)
+        every = command.places()
         incomplete = bool(unseen(every))  # it has been said
         for place in every:
             try:
                 place.open()
             except NamespaceError as error:
-                if not options.output.told_apart:
+                if not command.labelled:
                     raise
-                environment.complain(f"network namespace {place.label} is left out: {error}")
+                command.environment.complain(f"network namespace {place.label} is left out: {error}")
                 incomplete = True
                 continue
             places.append(place)
         if places:
-            _watch(options, places, environment)
+            _watch(command, places)
     finally:
         for place in places:
             place.close()
     return ExitStatus.INCOMPLETE if incomplete else ExitStatus.OK
 
 
-def _watch(options: Options, places: list[Place], environment: Environment) -> None:
-    query = options.query
-    watched = Watch(query, places, options.interval)
+def _watch(command: Groups, places: list[Place]) -> None:
+    query = command.query
+    watched = Watch(query, places, command.interval)
     sampled = untold(query, watched.told)
     if sampled and sampled != ["link"]:
-        environment.complain(f"this kernel does not tell changes of {', '.join(sampled)}: they are sampled")
-    writer = options.output.writer(options.fields, lambda: _columns(options), environment)
-    if options.output.format == "table":
+        command.environment.complain(f"this kernel does not tell changes of {', '.join(sampled)}: they are sampled")
+    writer = command.writer(lambda: _columns(command))
+    if command.format == "table":
         writer.end()  # the heading: rows come one by one from now on
-    left = options.times
+    left = command.times
     try:
-        for events in watched.events(options.seconds):
+        for events in watched.events(command.duration):
             writer.add(rows_of(events if left is None else events[:left], "GroupEvent"))
             if left is not None:
                 left -= len(events)
@@ -68,13 +67,13 @@ def _watch(options: Options, places: list[Place], environment: Environment) -> N
         watched.close()
 
 
-def _columns(options: Options) -> list[Column]:
-    if options.output.columns is not None:
-        return [Field(field, field) for field in options.fields]
+def _columns(command: Groups) -> list[Column]:
+    if command.chosen is not None:
+        return [Field(field, field) for field in command.chosen]
     shown: list[Column] = [
         Field("Time", "time", lambda value: strftime("%H:%M:%S", localtime(value)) + f"{value % 1:.3f}"[1:]),
     ]
-    if "netns" in options.fields:
+    if command.labelled:
         shown.append(Field("Namespace", "netns"))
     for field, width in _WIDTHS.items():
         column = Field(field.capitalize(), field)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from ...engine.command import fields_of, write_listing
-from ...engine.options import Command, Group, Option
-from ...engine.output import NAMESPACES, OutputOptions, output_group, seconds_of
+from ...engine.options import Flag, Group, One, Option, seconds
+from ...engine.output import NAMESPACES, ListingCommand, output_group
 from ...engine.table import Column, Field
-from ...errors import ExitStatus, UsageError
+from ...errors import UsageError
 from .listing import Listing, Query
 from .render import TEXTS, statistics_columns
 
@@ -14,34 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ...environment import Environment
-
-COMMAND = Command(
-    "links",
-    "[NAME…]",
-    "Lists network interfaces. NAME may be an alternative name.",
-    (
-        Group(
-            "Select",
-            Option("", "kind", "links of this kind: veth, bridge, vlan, vxlan …", "KIND"),
-            Option("", "master", "links that are part of this bridge, bond or VRF", "NAME"),
-            Option("u", "up", "links that are up"),
-        ),
-        Group(
-            "Show",
-            Option("s", "statistics", "the counters, errors by their kinds"),
-            Option("", "rates", "bits, packets, drops and errors a second, measured over so many seconds", "SECONDS"),
-            Option("", "tree", "which link is part of which, or on top of it, drawn as a tree"),
-        ),
-        NAMESPACES,
-        output_group("links"),
-    ),
-    "Kind is that of a virtual link, - for hardware. Parent is the link below (vlan, macvlan, vxlan), or the other end "
-    "of a veth; with the network namespace it is in, where that is another one.\n"
-    "What only bridges, their ports, vxlan, tun and macvlan have is in JSON, and in the columns bridge, bridge_port, "
-    "vxlan, tun and macvlan. Not told, though the kernel has it: timers of the spanning tree, IPv6's settings, virtual "
-    "functions (SR-IOV), and the settings of other kinds but for mode and VLAN identifier.",
-)
+    from ...engine.places import Place
 
 _NUMBERS = frozenset(
     ("index", "mtu", "parent_index", "queue_length", "carrier_changes", "carrier_up_count", "carrier_down_count")
@@ -61,99 +33,111 @@ _TITLES = {
 }
 
 
-class Options:
-    """The command line, converted."""
+class Links(ListingCommand):
+    """One command line of ``netinspect links``."""
 
-    def __init__(self, arguments: Sequence[str]) -> None:
-        """Raises UsageError."""
-        found, names = COMMAND.parse(arguments)
-        self.output = OutputOptions("Link")
-        self.rates: float | None = None
-        self.statistics = self.tree = self.help = False
-        chosen: dict[str, str] = {}
-        for name, value in found:
-            if name == "rates":
-                self.rates = seconds_of("--rates", value or "", 0.01, 1e9)
-            elif name in ("statistics", "tree", "help"):
-                setattr(self, name, True)
-            elif not self.output.take(name, value or ""):
-                chosen[name] = value or ""
-        self.query = Query(
-            names,
-            kind=chosen.get("kind"),
-            master=chosen.get("master"),
-            up="up" in chosen,
-            statistics=self.statistics or self.rates is not None or "statistics" in self._needed,
-        )
-        if self.tree and (self.output.format != "table" or self.output.columns or self.output.sort):
+    name = "links"
+    operands = "[NAME…]"
+    summary = "Lists network interfaces. NAME may be an alternative name."
+    record = "Link"
+
+    kind = One[str | None](None)
+    master = One[str | None](None)
+    up = Flag()
+    statistics = Flag()
+    rates = One[float | None](None)
+    tree = Flag()
+
+    groups = (
+        Group(
+            "Select",
+            Option("", "kind", "links of this kind: veth, bridge, vlan, vxlan …", "KIND", to=kind.value(str)),
+            Option("", "master", "links that are part of this bridge, bond or VRF", "NAME", to=master.value(str)),
+            Option("u", "up", "links that are up", to=up.on),
+        ),
+        Group(
+            "Show",
+            Option("s", "statistics", "the counters, errors by their kinds", to=statistics.on),
+            Option(
+                "",
+                "rates",
+                "bits, packets, drops and errors a second, measured over so many seconds",
+                "SECONDS",
+                to=rates.value(seconds(0.01)),
+            ),
+            Option("", "tree", "which link is part of which, or on top of it, drawn as a tree", to=tree.on),
+        ),
+        NAMESPACES,
+        output_group("links"),
+    )
+    notes = (
+        "Kind is that of a virtual link, - for hardware. Parent is the link below (vlan, macvlan, vxlan), or the other "
+        "end of a veth; with the network namespace it is in, where that is another one.\n"
+        "What only bridges, their ports, vxlan, tun and macvlan have is in JSON, and in the columns bridge, "
+        "bridge_port, vxlan, tun and macvlan. Not told, though the kernel has it: timers of the spanning tree, IPv6's "
+        "settings, virtual functions (SR-IOV), and the settings of other kinds but for mode and VLAN identifier."
+    )
+
+    def check(self) -> None:
+        """Raises UsageError where a drawing is wanted as something else."""
+        if self.tree and (self.format != "table" or self.chosen or self.sort):
             raise UsageError("--tree is a drawing: it goes with no other format, and no --columns or --sort")
 
     @property
-    def _needed(self) -> list[str]:
-        """The record's fields that are shown or sorted by."""
-        return [*self.fields, *(key.removeprefix("-") for key in self.output.sort)]
-
-    @property
     def fields(self) -> list[str]:
-        """The record's fields that are shown."""
-        fields = fields_of(self.output)
-        if self.output.columns is None and self.rates is None:
-            return [field for field in fields if field != "rates"]
+        """The record's fields that are shown by the structured formats, or asked for."""
+        fields = super().fields
+        if self.chosen is None and self.rates is None:
+            fields.remove("rates")
         return fields
 
+    def listing(self, places: Sequence[Place]) -> Listing:
+        """The links, with their counters where these are shown or sorted by, and their rates with --rates."""
+        needed = [key.removeprefix("-") for key in self.sort]
+        if self.chosen is not None or self.format != "table":
+            needed += self.fields
+        query = Query(
+            self.words,
+            kind=self.kind,
+            master=self.master,
+            up=self.up,
+            statistics=self.statistics or self.rates is not None or "statistics" in needed,
+        )
+        if self.rates is None:
+            return Listing(query, places)
+        from .listing_rates import RatedListing
 
-def run(arguments: Sequence[str], environment: Environment) -> int:
-    """Runs the command. Raises NetinspectError."""
-    options = Options(arguments)
-    if options.help:
-        environment.write(COMMAND.help().encode())
-        return ExitStatus.OK
-    output = options.output
+        return RatedListing(query, places, self.rates)
 
-    def once() -> int:
-        places = output.places(environment)
-        listing = Listing(options.query, places)
-        if options.rates is not None:
-            from .listing_rates import RatedListing
+    def once(self) -> int:
+        """Lists, or draws, once, and returns the exit status."""
+        if not self.tree:
+            return super().once()
+        from .render_tree import tree
 
-            listing = RatedListing(options.query, places, options.rates)
-        if options.tree:
-            return _draw(listing, environment)
-        return write_listing(listing, output, options.fields, lambda: _columns(options), environment)
+        listing = self.listing(self.places())
+        links = [link for batch in listing.batches() for link in batch]
+        self.environment.write(tree(links).encode("utf-8", "backslashreplace"))
+        return self.ended(listing)
 
-    return output.run(once, environment)
+    def table_columns(self) -> list[Column]:
+        """The columns of a table."""
+        if self.rates is not None:
+            from .render import rate_columns
 
+            return [self.column("name", "Name"), self.column("state", "State"), *rate_columns()]
+        if self.statistics:
+            return [self.column("name", "Name"), self.column("state", "State"), *statistics_columns()]
+        return [self.column(field, title) for field, title in _TITLES.items()]
 
-def _draw(listing: Listing, environment: Environment) -> int:
-    from .render_tree import tree
+    def column(self, field: str, title: str) -> Column:
+        """The column of one field."""
+        if field == "parent":
+            from .render import parent_texts
 
-    links = [link for batch in listing.batches() for link in batch]
-    environment.write(tree(links).encode("utf-8", "backslashreplace"))
-    for text in listing.notes + listing.problems:
-        environment.complain(text)
-    return ExitStatus.INCOMPLETE if listing.problems else ExitStatus.OK
-
-
-def _columns(options: Options) -> list[Column]:
-    output = options.output
-    if output.columns is not None:
-        return [_column(field, field) for field in output.columns]
-    if options.rates is not None:
-        from .render import rate_columns
-
-        columns = [_column("name", "Name"), _column("state", "State"), *rate_columns()]
-    elif options.statistics:
-        columns = [_column("name", "Name"), _column("state", "State"), *statistics_columns()]
-    else:
-        columns = [_column(field, title) for field, title in _TITLES.items()]
-    return [Field("Namespace", "netns"), *columns] if output.told_apart else columns
+            return Column(title, parent_texts)
+        kept = field not in ("statistics", "rates")
+        return Field(title, field, TEXTS.get(field, str), number=field in _NUMBERS, kept=kept)
 
 
-def _column(field: str, title: str) -> Column:
-    if field == "parent":
-        from .render import parent_texts
-
-        return Column(title, parent_texts)
-    return Field(
-        title, field, TEXTS.get(field, str), number=field in _NUMBERS, kept=field not in ("statistics", "rates")
-    )
+COMMAND = Links

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from ...engine.command import fields_of, write_listing
-from ...engine.options import Command, Group, Option
-from ...engine.output import NAMESPACES, OutputOptions, output_group
+from ...engine.options import Group, Many, One, Option
+from ...engine.output import NAMESPACES, ListingCommand, output_group
 from ...engine.table import Column, Field
-from ...errors import ExitStatus, UsageError
+from ...errors import UsageError
 from ..routing.names import RoutingNames
 from .listing_addresses import Listing, Query
 
@@ -16,54 +15,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ...engine.columns import Batch
-    from ...environment import Environment
+    from ...engine.places import Place
 
-COMMAND = Command(
-    "addresses",
-    "[INTERFACE]",
-    "Lists the addresses of interfaces.",
-    (
-        Group(
-            "Select",
-            Option("4", "ipv4", "IPv4 only"),
-            Option("6", "ipv6", "IPv6 only"),
-            Option("", "scope", "addresses of this scope: global, site, link, host (rt_scopes), or a number", "SCOPE"),
-        ),
-        NAMESPACES,
-        output_group("addresses"),
-    ),
-    "Lifetimes are in seconds: how long the address stays valid, and how long it is preferred for new connections.",
-)
-
-_FAMILIES = {"ipv4": "inet", "ipv6": "inet6"}
 _NUMBERS = frozenset(("prefix_length", "metric"))
-
-
-def run(arguments: Sequence[str], environment: Environment) -> int:
-    """Runs the command. Raises NetinspectError."""
-    found, operands = COMMAND.parse(arguments)
-    output = OutputOptions("Address")
-    families: list[str] = []
-    scope: str | None = None
-    for name, value in found:
-        if name == "help":
-            environment.write(COMMAND.help().encode())
-            return ExitStatus.OK
-        if name in _FAMILIES:
-            families.append(_FAMILIES[name])
-        elif name == "scope":
-            scope = _scope(value or "")
-        else:
-            output.take(name, value or "")
-    if len(operands) > 1:
-        raise UsageError(f"addresses takes one interface at most, not {' '.join(operands)!r}")
-    query = Query(families, interface=operands[0] if operands else None, scope=scope)
-
-    def once() -> int:
-        listing = Listing(query, output.places(environment))
-        return write_listing(listing, output, fields_of(output), lambda: _columns(output), environment)
-
-    return output.run(once, environment)
 
 
 def _scope(text: str) -> str:
@@ -74,20 +28,62 @@ def _scope(text: str) -> str:
     return names[number]
 
 
-def _columns(output: OutputOptions) -> list[Column]:
-    if output.columns is not None:
-        return [Field(field, field, _text, number=field in _NUMBERS) for field in output.columns]
-    columns = [
-        Field("Interface", "interface"),
-        Column("Address", _addresses),
-        Field("Scope", "scope"),
-        Field("Broadcast", "broadcast"),
-        Field("Label", "label"),
-        Field("Valid", "valid_lifetime", lambda seconds: f"{seconds}sec"),
-        Field("Preferred", "preferred_lifetime", lambda seconds: f"{seconds}sec"),
-        Field("Flags", "flags", _text),
-    ]
-    return [Field("Namespace", "netns"), *columns] if output.told_apart else columns
+class Addresses(ListingCommand):
+    """One command line of ``netinspect addresses``."""
+
+    name = "addresses"
+    operands = "[INTERFACE]"
+    summary = "Lists the addresses of interfaces."
+    record = "Address"
+
+    families = Many[str]()
+    scope = One[str | None](None)
+
+    groups = (
+        Group(
+            "Select",
+            Option("4", "ipv4", "IPv4 only", to=families.constant("inet")),
+            Option("6", "ipv6", "IPv6 only", to=families.constant("inet6")),
+            Option(
+                "",
+                "scope",
+                "addresses of this scope: global, site, link, host (rt_scopes), or a number",
+                "SCOPE",
+                to=scope.value(_scope),
+            ),
+        ),
+        NAMESPACES,
+        output_group("addresses"),
+    )
+    notes = (
+        "Lifetimes are in seconds: how long the address stays valid, and how long it is preferred for new connections."
+    )
+
+    def check(self) -> None:
+        """Raises UsageError where more than one interface is named."""
+        if len(self.words) > 1:
+            raise UsageError(f"addresses takes one interface at most, not {' '.join(self.words)!r}")
+
+    def listing(self, places: Sequence[Place]) -> Listing:
+        """The addresses."""
+        return Listing(Query(self.families, interface=next(iter(self.words), None), scope=self.scope), places)
+
+    def table_columns(self) -> list[Column]:
+        """The columns of a table."""
+        return [
+            Field("Interface", "interface"),
+            Column("Address", _addresses),
+            Field("Scope", "scope"),
+            Field("Broadcast", "broadcast"),
+            Field("Label", "label"),
+            Field("Valid", "valid_lifetime", lambda seconds: f"{seconds}sec"),
+            Field("Preferred", "preferred_lifetime", lambda seconds: f"{seconds}sec"),
+            Field("Flags", "flags", _text),
+        ]
+
+    def column(self, field: str, title: str) -> Column:
+        """The column of one field."""
+        return Field(title, field, _text, number=field in _NUMBERS)
 
 
 def _addresses(batch: Batch) -> Iterable[str]:
@@ -97,3 +93,6 @@ def _addresses(batch: Batch) -> Iterable[str]:
 
 def _text(value: Any) -> str:
     return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
+COMMAND = Addresses

@@ -16,31 +16,30 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ...environment import Environment
-    from .command import Options
+    from .command import Nat
 
 
-def show_findings(options: Options, environment: Environment) -> int:
+def show_findings(command: Nat) -> int:
     """Writes what is found, and returns the exit status."""
-    wanted = narrowed(options.flows.wanted, options.flow)
+    wanted = narrowed(command.wanted, command.words)
     findings: list[Finding] = []
     incomplete = False
-    places = options.output.places(environment)
+    places = command.places()
     for place in places:
         try:
             place.open()
-            situation = Situation(place, wanted, options.sample)
+            situation = Situation(place, wanted, command.sample)
             findings += diagnose(situation)
-            if options.flow:
-                findings += _of_flow(situation, " ".join(options.flow))
+            if command.words:
+                findings += _of_flow(situation, " ".join(command.words))
         except NetinspectError as error:
             if len(places) == 1:
                 raise
-            environment.complain(f"namespace {place.label}: {error}")
+            command.environment.complain(f"namespace {place.label}: {error}")
             incomplete = True
         finally:
             place.close()
-    _write(findings, options, environment)
+    _write(findings, command)
     if incomplete:
         return ExitStatus.INCOMPLETE
     return ExitStatus.FOUND if any(finding.severity != NOTE for finding in findings) else ExitStatus.OK
@@ -105,29 +104,23 @@ def _of_flow(situation: Situation, text: str) -> list[Finding]:
     return [Finding("flow", NOTE, text, evidence, "the flow is tracked, and replies to it are seen", "-", label)]
 
 
-def _write(findings: Sequence[Finding], options: Options, environment: Environment) -> None:
-    output = options.output
-    if output.format != "table" or output.columns is not None or output.sort:
-        from ...engine.schema import rows_of
+def _write(findings: Sequence[Finding], command: Nat) -> None:
+    if command.format != "table" or command.chosen is not None or command.sort:
         from ...engine.table import Field
 
-        fields = options.fields if output.columns is None else output.columns
-        writer = output.writer(fields, lambda: [Field(field, field, _cell) for field in fields], environment)
-        for batch in output.sorted([rows_of(findings)] if findings else []):
-            writer.add(batch)
-        writer.end()
+        command.write_records(findings, lambda: [Field(field, field, _cell) for field in command.fields])
         return
-    blocks = [_block(finding, told_apart=output.told_apart) for finding in findings]
+    blocks = [_block(finding, labelled=command.labelled) for finding in findings]
     text = "\n".join(blocks) or "nothing found that breaks address translation\n"
-    environment.write(text.encode("utf-8", "backslashreplace"))
+    command.environment.write(text.encode("utf-8", "backslashreplace"))
 
 
 def _cell(value: object) -> str:
     return "; ".join(value) if isinstance(value, tuple) else str(value)
 
 
-def _block(finding: Finding, *, told_apart: bool) -> str:
-    where = f"{finding.netns}: " if told_apart and finding.netns else ""
+def _block(finding: Finding, *, labelled: bool) -> str:
+    where = f"{finding.netns}: " if labelled and finding.netns else ""
     lines = [f"{where}{finding.severity}: {finding.check}: {finding.subject}"]
     lines += [f"    seen: {text}" for text in finding.evidence]
     lines += [f"    why:  {finding.why}", f"    fix:  {finding.fix}"]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ...engine.columns import Plain
-from ...engine.options import Command, Group, Option
-from ...engine.output import NAMESPACES, OutputOptions, output_group, status_of
+from ...engine.options import Group, Many, One, Option
+from ...engine.output import NAMESPACES, ListingCommand, output_group
 from ...engine.table import Column, Field
 from ...errors import ExitStatus, UsageError
 from .listing import FAMILIES, MAIN_TABLE, Listing, Prefix, Query
@@ -16,46 +16,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ...engine.columns import Batch
-    from ...environment import Environment
 
-COMMAND = Command(
-    "routes",
-    "[[exact|root|match] PREFIX | get ADDRESS [SELECTOR VALUE]… | cache | summary]",
-    "Lists the routes of the main table, asked of the kernel over rtnetlink, as `ip route` does; both families.",
-    (
-        Group(
-            "Select",
-            Option("4", "ipv4", "IPv4 only"),
-            Option("6", "ipv6", "IPv6 only"),
-            Option("M", "mpls", "MPLS only"),
-            Option("t", "table", "this table, by name (rt_tables) or number; `all` for all of them", "TABLE"),
-            Option("", "protocol", "routes that this protocol made, by name (rt_protos) or number", "PROTOCOL"),
-            Option("", "type", "routes of this type: unicast, local, blackhole …", "TYPE"),
-            Option("i", "interface", "routes through this interface", "NAME"),
-            Option("", "scope", "routes of this scope, by name (rt_scopes) or number", "SCOPE"),
-            Option("", "via", "routes by this gateway", "ADDRESS"),
-            Option("", "source", "routes with this preferred source address", "ADDRESS"),
-        ),
-        Group(
-            "Show",
-            Option("n", "numeric", "no host names"),
-            Option("", "numeric-hosts", "the same"),
-        ),
-        NAMESPACES,
-        output_group("routes"),
-    ),
-    "PREFIX selects: exact (the default) that prefix, root those that lie within it, match those that cover it. Table, "
-    "protocol, type and interface are filtered by in the kernel, so that a small table costs little on a machine with "
-    "a large one.\n"
-    "get asks the kernel how it would send to ADDRESS. Selectors: from ADDRESS, iif NAME, oif NAME, mark NUMBER, uid "
-    "NUMBER, tos NUMBER, ipproto PROTOCOL, sport PORT, dport PORT. The answer comes with the rule and the entry of the "
-    "table that gave it.\n"
-    "cache lists what the kernel learned about single destinations (route exceptions: path MTU and redirects), and the "
-    "sockets that each concerns. summary counts routes by family, table, protocol and type.",
-)
-
-_VERBS = ("list", "show", "get", "cache", "summary")
 _MODES = {"exact": "exact", "root": "root", "longer": "root", "match": "match", "shorter": "match", "to": "exact"}
+_LISTED = ("list", "show", "cache", "summary")
+"""The views that the options which select go with."""
 
 _FIELDS = (
     "family",
@@ -97,81 +61,10 @@ _TITLES = {
     "preferred_source": "Source",
 }
 _NUMBERS = frozenset(("metric", "tos", "next_hop_id", "error", "pmtu"))
+_NESTED = frozenset(
+    ("next_hops", "next_hop_object", "encapsulation", "metrics", "flags", "sockets", "new_labels", "rule")
+)
 _DEFAULTS = {"0.0.0.0/0": "default", "::/0": "default"}
-
-
-class Options:
-    """The command line, converted."""
-
-    def __init__(self, arguments: Sequence[str]) -> None:
-        """Raises UsageError."""
-        found, operands = COMMAND.parse(arguments)
-        self.help = False
-        self.output = OutputOptions("Route")
-        self.numeric = False
-        self.families: list[str] = []
-        self.selected: dict[str, str] = {}
-        self.verb = operands.pop(0) if operands and operands[0] in _VERBS else "list"
-        for name, value in found:
-            if name in ("ipv4", "ipv6", "mpls"):
-                self.families.append({"ipv4": "inet", "ipv6": "inet6"}.get(name, name))
-            elif name.startswith("numeric"):
-                self.numeric = True
-            elif name == "help":
-                self.help = True
-            elif not self.output.take(name, value or ""):
-                self.selected[name] = value or ""
-        self.operands = operands
-        self.prefix = None if self.verb == "get" else self._prefix(operands)
-        if self.verb == "summary":
-            self.output.record = "RouteCount"
-
-    def _prefix(self, operands: Sequence[str]) -> Prefix | None:
-        if not operands:
-            return None
-        if len(operands) == 2 and operands[0] in _MODES:
-            return Prefix(operands[1], _MODES[operands[0]])
-        if len(operands) == 1:
-            return Prefix(operands[0])
-        raise UsageError(f"routes takes [{'|'.join(_MODES)}] PREFIX, not {' '.join(operands)!r}")
-
-    @property
-    def query(self) -> Query:
-        """What to ask of the kernel. Raises UsageError."""
-        chosen = self.selected
-        families = self.families
-        if self.prefix is not None and self.prefix.family is not None and not families:
-            families = [self.prefix.family]
-        everything = self.verb in ("summary", "cache")
-        table: int | None = None if everything else MAIN_TABLE
-        if "table" in chosen:
-            table = None if chosen["table"] == "all" else numbered("rt_tables", chosen["table"]) or None
-        equal: dict[str, Any] = {}
-        if "scope" in chosen:
-            scopes = RoutingNames("rt_scopes")
-            equal["scope"] = scopes[numbered("rt_scopes", chosen["scope"])]
-        for option, field in (("via", "gateway"), ("source", "preferred_source")):
-            if option in chosen:
-                equal[field] = _address(chosen[option])
-        return Query(
-            families or (FAMILIES if everything and self.verb != "cache" else FAMILIES[:2]),
-            table=table,
-            protocol=numbered("rt_protos", chosen["protocol"]) if "protocol" in chosen else None,
-            kind=chosen.get("type"),
-            interface=chosen.get("interface"),
-            prefix=self.prefix,
-            equal=equal,
-            exceptions=self.verb == "cache",
-            explicit=bool(families),
-        )
-
-    @property
-    def fields(self) -> list[str]:
-        """The record's fields that will be shown."""
-        if self.output.columns is not None:
-            return self.output.columns
-        fields = [*_FIELDS, *{"get": _GET_FIELDS, "cache": _CACHE_FIELDS}.get(self.verb, ())]
-        return ["netns", *fields] if self.output.told_apart else fields
 
 
 def _address(text: str) -> str:
@@ -184,100 +77,204 @@ def _address(text: str) -> str:
         raise UsageError(f"{text!r} is no address") from None
 
 
-def run(arguments: Sequence[str], environment: Environment) -> int:
-    """Runs the command. Raises NetinspectError."""
-    options = Options(arguments)
-    if options.help:
-        environment.write(COMMAND.help().encode())
-        return ExitStatus.OK
-    return options.output.run(_View(options, environment).once, environment)
+def _scope(text: str) -> str:
+    return RoutingNames("rt_scopes")[numbered("rt_scopes", text)]
 
 
-class _View:
-    """What a run of the command shows, once or again and again; names are kept from one time to the next."""
+_NOTES = (
+    "PREFIX selects: exact (the default) that prefix, root those that lie within it, match those that cover it. Table, "
+    "protocol, type and interface are filtered by in the kernel, so that a small table costs little on a machine with "
+    "a large one.\n"
+    "get asks the kernel how it would send to ADDRESS. Selectors: from ADDRESS, iif NAME, oif NAME, mark NUMBER, uid "
+    "NUMBER, tos NUMBER, ipproto PROTOCOL, sport PORT, dport PORT. The answer comes with the rule and the entry of the "
+    "table that gave it.\n"
+    "cache lists what the kernel learned about single destinations (route exceptions: path MTU and redirects), and the "
+    "sockets that each concerns. summary counts routes by family, table, protocol and type."
+)
 
-    def __init__(self, options: Options, environment: Environment) -> None:
-        self._options = options
-        self._environment = environment
-        self._hosts = options.output.host_names(wanted=not options.numeric and options.verb != "summary")
+
+class Routes(ListingCommand):
+    """One command line of ``netinspect routes``."""
+
+    name = "routes"
+    operands = "[[exact|root|match] PREFIX | get ADDRESS [SELECTOR VALUE]… | cache | summary]"
+    summary = (
+        "Lists the routes of the main table, asked of the kernel over rtnetlink, as `ip route` does; both families."
+    )
+    record = "Route"
+    views = {"list": "Route", "show": "Route", "get": "Route", "cache": "Route", "summary": "RouteCount"}
+    host_fields = ("gateway", "preferred_source")
+    in_order = True  # that of prefixes tells something
+
+    families = Many[str]()
+    table = One[str | None](None)
+    protocol = One[int | None](None)
+    kind = One[str | None](None)
+    interface = One[str | None](None)
+    scope = One[str | None](None)
+    gateway = One[str | None](None)
+    source = One[str | None](None)
+
+    groups = (
+        Group(
+            "Select",
+            Option("4", "ipv4", "IPv4 only", to=families.constant("inet")),
+            Option("6", "ipv6", "IPv6 only", to=families.constant("inet6")),
+            Option("M", "mpls", "MPLS only", to=families.constant("mpls")),
+            Option(
+                "t",
+                "table",
+                "this table, by name (rt_tables) or number; `all` for all of them",
+                "TABLE",
+                to=table.value(str),
+                views=_LISTED,
+            ),
+            Option(
+                "",
+                "protocol",
+                "routes that this protocol made, by name (rt_protos) or number",
+                "PROTOCOL",
+                to=protocol.value(lambda text: numbered("rt_protos", text)),
+                views=_LISTED,
+            ),
+            Option(
+                "",
+                "type",
+                "routes of this type: unicast, local, blackhole …",
+                "TYPE",
+                to=kind.value(str),
+                views=_LISTED,
+            ),
+            Option("i", "interface", "routes through this interface", "NAME", to=interface.value(str), views=_LISTED),
+            Option(
+                "",
+                "scope",
+                "routes of this scope, by name (rt_scopes) or number",
+                "SCOPE",
+                to=scope.value(_scope),
+                views=_LISTED,
+            ),
+            Option("", "via", "routes by this gateway", "ADDRESS", to=gateway.value(_address), views=_LISTED),
+            Option(
+                "",
+                "source",
+                "routes with this preferred source address",
+                "ADDRESS",
+                to=source.value(_address),
+                views=_LISTED,
+            ),
+        ),
+        Group(
+            "Show",
+            Option("n", "numeric", "no host names", to=ListingCommand.numeric_hosts.on),
+            Option("", "numeric-hosts", "the same", to=ListingCommand.numeric_hosts.on),
+        ),
+        NAMESPACES,
+        output_group("routes"),
+    )
+    notes = _NOTES
+
+    def take_operands(self) -> None:
+        """Takes the view and, but for ``get``, the prefix. Raises UsageError."""
+        self.take_view(operands=True)
+        self.prefix = None if self.view == "get" else self._prefix(self.words)
+
+    @staticmethod
+    def _prefix(words: Sequence[str]) -> Prefix | None:
+        if not words:
+            return None
+        if len(words) == 2 and words[0] in _MODES:
+            return Prefix(words[1], _MODES[words[0]])
+        if len(words) == 1:
+            return Prefix(words[0])
+        raise UsageError(f"routes takes [{'|'.join(_MODES)}] PREFIX, not {' '.join(words)!r}")
+
+    def check(self) -> None:
+        """Raises UsageError."""
+        if self.view == "summary" and (self.chosen is not None or self.sort):
+            raise UsageError("routes summary has its own columns and order: it goes with neither --columns nor --sort")
+        if self.view != "get":
+            self._query = self._asked()
+
+    def _asked(self) -> Query:
+        families = self.families
+        if self.prefix is not None and self.prefix.family is not None and not families:
+            families = [self.prefix.family]
+        everything = self.view in ("summary", "cache")
+        table: int | None = None if everything else MAIN_TABLE
+        if self.table is not None:
+            table = None if self.table == "all" else numbered("rt_tables", self.table) or None
+        equal = {"scope": self.scope, "gateway": self.gateway, "preferred_source": self.source}
+        return Query(
+            families or (FAMILIES if everything and self.view != "cache" else FAMILIES[:2]),
+            table=table,
+            protocol=self.protocol,
+            kind=self.kind,
+            interface=self.interface,
+            prefix=self.prefix,
+            equal={field: value for field, value in equal.items() if value is not None},
+            exceptions=self.view == "cache",
+            explicit=bool(families),
+        )
+
+    @property
+    def fields(self) -> list[str]:
+        """The record's fields that will be shown."""
+        if self.chosen is not None:
+            return self.chosen
+        fields = [*_FIELDS, *{"get": _GET_FIELDS, "cache": _CACHE_FIELDS}.get(self.view, ())]
+        return ["netns", *fields] if self.labelled else fields
 
     def once(self) -> int:
         """Lists once, and returns the exit status."""
-        options, output = self._options, self._options.output
-        places = output.places(self._environment)
-        if options.verb == "get":
+        places = self.places()
+        if self.view == "get":
             from .listing_lookup import Lookup, Lookups
 
-            if options.selected:
-                raise UsageError("routes get takes selectors, as `from ADDRESS`, and none of the options that select")
-            found = Lookups(Lookup(options.operands, options.families), places)
-            self._write(found.batches())
-            status = status_of(found, self._environment)
+            found = Lookups(Lookup(self.words, self.families), places)
+            self.write(self._shown(found.batches()))
+            status = self.ended(found)
             return ExitStatus.FAILED if status == ExitStatus.OK and not found.answered else status
-        listing = Listing(options.query, places)
+        listing = Listing(self._query, places)
         batches = listing.batches()
-        if options.verb == "summary":
+        if self.view == "summary":
             self._write_counts(batches)
-        else:
-            if options.verb == "cache" and "sockets" in options.fields:
-                from .owners import with_sockets
+            return self.ended(listing)
+        if self.view == "cache" and "sockets" in self.fields:
+            from .owners import with_sockets
 
-                batches = with_sockets(batches, places)
-            self._write(output.sorted(batches))
-        return status_of(listing, self._environment)
+            batches = with_sockets(batches, places)
+        self.write(self._shown(self.sorted(batches)))
+        return self.ended(listing)
 
-    def _write(self, batches: Iterable[Batch]) -> None:
-        output = self._options.output
-        if output.format == "table" and output.columns is None:
-            batches = map(_with_default, batches)
-        output.write(
-            batches,
-            self._options.fields,
-            self._columns,
-            self._environment,
-            hosts=self._hosts,
-            host_fields=("gateway", "preferred_source"),
-            in_order=True,  # that of prefixes tells something
-        )
+    def _shown(self, batches: Iterable[Batch]) -> Iterable[Batch]:
+        return map(_with_default, batches) if self.format == "table" and self.chosen is None else batches
 
     def _write_counts(self, batches: Iterable[Batch]) -> None:
         from ...engine.counts import write_counts
         from ...records import RouteCount
         from .command_summary import counts
 
-        output = self._options.output
-        write_counts(counts(batches), RouteCount, output, self._environment)
+        write_counts(counts(batches), RouteCount, self)
 
-    def _columns(self) -> list[Column]:
+    def table_columns(self) -> list[Column]:
+        """The columns of a table."""
         from .render import Details
 
-        options = self._options
-        if options.output.columns is not None:
-            return [self._column(field, field) for field in options.fields]
         titles = dict(_TITLES)
-        if options.verb == "cache":
+        if self.view == "cache":
             titles = {name: titles[name] for name in ("destination", "gateway", "interface")} | {"pmtu": "Path MTU"}
-        columns = [self._column(field, title) for field, title in titles.items()]
-        if options.verb == "get" or options.selected.get("table") == "all":
-            columns.insert(3, self._column("table", "Table"))
-        if options.output.told_apart:
-            columns.insert(0, self._column("netns", "Namespace"))
-        columns.append(Details("Details", without=("metrics", "flags") if options.verb == "cache" else ()))
-        return columns
+        columns = [self.column(field, title) for field, title in titles.items()]
+        if self.view == "get" or self.table == "all":
+            columns.insert(3, self.column("table", "Table"))
+        return [*columns, Details("Details", without=("metrics", "flags") if self.view == "cache" else ())]
 
-    def _column(self, field: str, title: str) -> Column:
-        if field in ("gateway", "preferred_source") and self._hosts is not None:
-            return Field(title, field, self._hosts.get, kept=False)
-        if field in (
-            "next_hops",
-            "next_hop_object",
-            "encapsulation",
-            "metrics",
-            "flags",
-            "sockets",
-            "new_labels",
-            "rule",
-        ):
+    def column(self, field: str, title: str) -> Column:
+        """The column of one field."""
+        host = self.host_name
+        if field in ("gateway", "preferred_source") and host is not None:
+            return Field(title, field, host, kept=False)
+        if field in _NESTED:
             return Field(title, field, lambda value: _nested(field, value), kept=False)
         return Field(title, field, number=field in _NUMBERS)
 
@@ -294,3 +291,6 @@ def _nested(field: str, value: Any) -> str:
     from .render import details_text
 
     return details_text({field: value})
+
+
+COMMAND = Routes

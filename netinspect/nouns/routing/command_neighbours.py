@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from ...engine.command import fields_of, write_listing
-from ...engine.options import Command, Group, Option
-from ...engine.output import NAMESPACES, OutputOptions, output_group
+from ...engine.options import Flag, Group, Many, Option
+from ...engine.output import NAMESPACES, ListingCommand, output_group
 from ...engine.table import Column, Field
-from ...errors import ExitStatus, UsageError
+from ...errors import UsageError
 from ..sockets.render_details import duration
 from .listing_neighbours import Listing, Query, TableListing
 
@@ -15,29 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from ...environment import Environment
+    from ...engine.output import Listed
+    from ...engine.places import Place
 
-COMMAND = Command(
-    "neighbours",
-    "[INTERFACE | tables]",
-    "Lists what is known of the machines on the same links: the tables of ARP and of IPv6's neighbour discovery.",
-    (
-        Group(
-            "Select",
-            Option("4", "ipv4", "IPv4 only"),
-            Option("6", "ipv6", "IPv6 only"),
-            Option("", "state", "entries in these states, separated by commas: reachable, stale, failed …", "NAME"),
-            Option("a", "all", "also entries that need no look-up, as those of multicast"),
-        ),
-        NAMESPACES,
-        output_group("neighbours"),
-    ),
-    "Addresses that this machine answers for in place of others have the flag proxy.\n"
-    "tables shows the tables themselves: how full they are against their limits (gc_thresh1 to gc_thresh3), and what "
-    "they count. All network namespaces share them.",
-)
-
-_FAMILIES = {"ipv4": "inet", "ipv6": "inet6"}
 _NUMBERS = frozenset(("references", "probes", "entries", "gc_thresh1", "gc_thresh2", "gc_thresh3"))
 _AGES = frozenset(("used", "confirmed", "updated"))
 _TABLE_COLUMNS = {
@@ -53,78 +32,95 @@ _TABLE_COLUMNS = {
     "forced_gc_runs": "Forced GC",
     "table_fulls": "Full",
 }
+_TITLES = {
+    "address": "Address",
+    "interface": "Interface",
+    "link_address": "Link Address",
+    "state": "State",
+    "used": "Used",
+    "confirmed": "Confirmed",
+    "updated": "Updated",
+    "probes": "Probes",
+    "flags": "Flags",
+}
 
 
-def run(arguments: Sequence[str], environment: Environment) -> int:
-    """Runs the command. Raises NetinspectError."""
-    found, operands = COMMAND.parse(arguments)
-    if len(operands) > 1:
-        raise UsageError(f"neighbours takes one interface at most, not {' '.join(operands)!r}")
-    tables = operands == ["tables"]
-    output = OutputOptions("NeighbourTable" if tables else "Neighbour")
-    families: list[str] = []
-    states: list[str] = []
-    everything = False
-    for name, value in found:
-        if name == "help":
-            environment.write(COMMAND.help().encode())
-            return ExitStatus.OK
-        if name in _FAMILIES:
-            families.append(_FAMILIES[name])
-        elif name == "state":
-            states += (value or "").lower().split(",")
-        elif name == "all":
-            everything = True
-        else:
-            output.take(name, value or "")
-    if tables and (families or states or everything):
-        raise UsageError("neighbours tables takes none of the options that select")
-    query = Query(families, interface=operands[0] if operands else None, states=states, everything=everything)
+class Neighbours(ListingCommand):
+    """One command line of ``netinspect neighbours``."""
 
-    def once() -> int:
-        places = output.places(environment)
-        if tables:
-            listed = TableListing(places)
-            return write_listing(listed, output, fields_of(output), lambda: _tables(output), environment)
-        listing = Listing(query, places)
-        return write_listing(listing, output, fields_of(output), lambda: _columns(output), environment)
+    name = "neighbours"
+    operands = "[INTERFACE | tables]"
+    summary = (
+        "Lists what is known of the machines on the same links: the tables of ARP and of IPv6's neighbour discovery."
+    )
+    record = "Neighbour"
 
-    return output.run(once, environment)
+    families = Many[str]()
+    states = Many[str]()
+    everything = Flag()
 
+    groups = (
+        Group(
+            "Select",
+            Option("4", "ipv4", "IPv4 only", to=families.constant("inet")),
+            Option("6", "ipv6", "IPv6 only", to=families.constant("inet6")),
+            Option(
+                "",
+                "state",
+                "entries in these states, separated by commas: reachable, stale, failed …",
+                "NAME",
+                to=states.each(str.lower),
+            ),
+            Option("a", "all", "also entries that need no look-up, as those of multicast", to=everything.on),
+        ),
+        NAMESPACES,
+        output_group("neighbours"),
+    )
+    notes = (
+        "Addresses that this machine answers for in place of others have the flag proxy.\n"
+        "tables shows the tables themselves: how full they are against their limits (gc_thresh1 to gc_thresh3), and "
+        "what they count. All network namespaces share them."
+    )
 
-def _columns(output: OutputOptions) -> list[Column]:
-    if output.columns is not None:
-        return [_column(field, field) for field in output.columns]
-    titles = {
-        "address": "Address",
-        "interface": "Interface",
-        "link_address": "Link Address",
-        "state": "State",
-        "used": "Used",
-        "confirmed": "Confirmed",
-        "updated": "Updated",
-        "probes": "Probes",
-        "flags": "Flags",
-    }
-    columns = [_column(field, title) for field, title in titles.items()]
-    return [Field("Namespace", "netns"), *columns] if output.told_apart else columns
+    def take_operands(self) -> None:
+        """Takes an interface, or ``tables``. Raises UsageError."""
+        if len(self.words) > 1:
+            raise UsageError(f"neighbours takes one interface at most, not {' '.join(self.words)!r}")
+        if self.words == ["tables"]:
+            self.view, self.record = "tables", "NeighbourTable"
 
+    def check(self) -> None:
+        """Raises UsageError where the tables are to be selected from, and for an unknown state."""
+        interface = next(iter(self.words), None)
+        if not self.view:
+            self._query = Query(self.families, interface=interface, states=self.states, everything=self.everything)
+        elif self.families or self.states or self.everything:
+            raise UsageError("neighbours tables takes none of the options that select")
 
-def _column(field: str, title: str) -> Column:
-    if field in _AGES:
-        return Field(title, field, lambda seconds: duration(round(seconds) * 1000))
-    return Field(title, field, _text, number=field in _NUMBERS)
+    def listing(self, places: Sequence[Place]) -> Listed:
+        """The entries, or the tables that they are in."""
+        return TableListing(places) if self.view else Listing(self._query, places)
 
+    def table_columns(self) -> list[Column]:
+        """The columns of a table."""
+        if not self.view:
+            return [self.column(field, title) for field, title in _TITLES.items()]
+        return [
+            Field(title, field, "{}%".format if field == "used" else str, number=field not in ("name", "used"))
+            for field, title in _TABLE_COLUMNS.items()
+        ]
 
-def _tables(output: OutputOptions) -> list[Column]:
-    if output.columns is not None:
-        return [Field(field, field, number=field in _NUMBERS) for field in output.columns]
-    columns: list[Column] = [
-        Field(title, field, "{}%".format if field == "used" else str, number=field not in ("name", "used"))
-        for field, title in _TABLE_COLUMNS.items()
-    ]
-    return [Field("Namespace", "netns"), *columns] if output.told_apart else columns
+    def column(self, field: str, title: str) -> Column:
+        """The column of one field."""
+        if self.view:
+            return Field(title, field, number=field in _NUMBERS)
+        if field in _AGES:
+            return Field(title, field, lambda seconds: duration(round(seconds) * 1000))
+        return Field(title, field, _text, number=field in _NUMBERS)
 
 
 def _text(value: Any) -> str:
     return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
+COMMAND = Neighbours

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from ...engine.command import fields_of, write_listing
-from ...engine.options import Command, Group, Option
-from ...engine.output import NAMESPACES, OutputOptions, output_group
+from ...engine.options import Group, Many, Option
+from ...engine.output import NAMESPACES, ListingCommand, output_group
 from ...engine.table import Column, Field
-from ...errors import ExitStatus, UsageError
+from ...errors import UsageError
 from .listing_rules import Listing
 from .render_rules import action_text, selector_text
 
@@ -14,54 +13,54 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ...environment import Environment
+    from ...engine.places import Place
 
-COMMAND = Command(
-    "rules",
-    "",
-    "Lists the rules by which the kernel chooses a routing table, in the order in which it tries them.",
-    (
-        Group("Select", Option("4", "ipv4", "IPv4 only"), Option("6", "ipv6", "IPv6 only")),
+
+class Rules(ListingCommand):
+    """One command line of ``netinspect rules``."""
+
+    name = "rules"
+    summary = "Lists the rules by which the kernel chooses a routing table, in the order in which it tries them."
+    record = "Rule"
+
+    families = Many[str]()
+
+    groups = (
+        Group(
+            "Select",
+            Option("4", "ipv4", "IPv4 only", to=families.constant("inet")),
+            Option("6", "ipv6", "IPv6 only", to=families.constant("inet6")),
+        ),
         NAMESPACES,
         output_group("rules"),
-    ),
-    "Rules and actions are in the words of ip-rule(8). `netinspect routes get` tells which rule applies to a packet.",
-)
+    )
+    notes = (
+        "Rules and actions are in the words of ip-rule(8). `netinspect routes get` tells which rule applies to a "
+        "packet."
+    )
 
-_FAMILIES = {"ipv4": "inet", "ipv6": "inet6"}
+    def check(self) -> None:
+        """Raises UsageError where there are operands."""
+        if self.words:
+            raise UsageError(f"rules takes options only, not {self.words[0]!r}")
+
+    def listing(self, places: Sequence[Place]) -> Listing:
+        """The rules."""
+        return Listing(self.families, places)
+
+    def table_columns(self) -> list[Column]:
+        """The columns of a table."""
+        return [
+            self.column("priority", "Priority"),
+            Field("Family", "family"),
+            Column("Selector", lambda batch: map(selector_text, batch)),
+            Column("Action", lambda batch: map(action_text, batch)),
+            Field("Protocol", "protocol"),
+        ]
+
+    def column(self, field: str, title: str) -> Column:
+        """The column of one field."""
+        return Field(title, field, number=field == "priority")
 
 
-def run(arguments: Sequence[str], environment: Environment) -> int:
-    """Runs the command. Raises NetinspectError."""
-    found, operands = COMMAND.parse(arguments)
-    output = OutputOptions("Rule")
-    families: list[str] = []
-    for name, value in found:
-        if name == "help":
-            environment.write(COMMAND.help().encode())
-            return ExitStatus.OK
-        if name in _FAMILIES:
-            families.append(_FAMILIES[name])
-        else:
-            output.take(name, value or "")
-    if operands:
-        raise UsageError(f"rules takes options only, not {operands[0]!r}")
-
-    def once() -> int:
-        listing = Listing(families, output.places(environment))
-        return write_listing(listing, output, fields_of(output), lambda: _columns(output), environment)
-
-    return output.run(once, environment)
-
-
-def _columns(output: OutputOptions) -> list[Column]:
-    if output.columns is not None:
-        return [Field(field, field, number=field == "priority") for field in output.columns]
-    columns = [
-        Field("Priority", "priority", number=True),
-        Field("Family", "family"),
-        Column("Selector", lambda batch: map(selector_text, batch)),
-        Column("Action", lambda batch: map(action_text, batch)),
-        Field("Protocol", "protocol"),
-    ]
-    return [Field("Namespace", "netns"), *columns] if output.told_apart else columns
+COMMAND = Rules

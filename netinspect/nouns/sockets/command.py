@@ -2,83 +2,21 @@
 
 from __future__ import annotations
 
-from ...engine.options import Command, Group, Option
-from ...engine.output import FORMATS, NAMESPACES, NUMERIC, NumericOptions, OutputOptions, output_group, status_of
+from ...engine.options import Bits, Flag, Group, Many, Option, whole_number
+from ...engine.output import FORMATS, NAMESPACES, NUMERIC, ListingCommand, output_group
 from ...engine.places import Place
-from ...errors import ExitStatus, UsageError
+from ...errors import UsageError
 from .listing import ALL_STATES, CONNECTED_STATES, FAMILIES, LISTENING_STATES, PROTOCOLS, Listing, Query, family_of
 from .listing_joined import Selection, joined
 from .request import needed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
+    from ...engine.columns import Batch
     from ...engine.table import Column
-    from ...environment import Environment
     from .filter import Expression
-
-COMMAND = Command(
-    "sockets",
-    "[FILTER]",
-    "Lists sockets, asked of the kernel over sock_diag. Without -l or -a: those that have a peer.",
-    (
-        Group(
-            "Select",
-            Option("t", "tcp", "TCP"),
-            Option("u", "udp", "UDP"),
-            Option("U", "udplite", "UDP-Lite"),
-            Option("M", "mptcp", "MPTCP"),
-            Option("S", "sctp", "SCTP"),
-            Option("d", "dccp", "DCCP"),
-            Option("w", "raw", "raw IP"),
-            Option("x", "unix", "unix domain"),
-            Option("0", "packet", "packet: all that an interface sends and receives"),
-            Option("", "netlink", "netlink: talks to the kernel"),
-            Option("", "vsock", "vsock: talks to virtual machines"),
-            Option("", "xdp", "AF_XDP"),
-            Option("4", "ipv4", "IPv4 only"),
-            Option("6", "ipv6", "IPv6 only"),
-            Option("l", "listening", "listening sockets, and sockets that have no peer"),
-            Option("a", "all", "sockets in every state"),
-            Option(
-                "",
-                "state",
-                "sockets in these states, separated by commas; may be given more than once (see `netinspect explain`; "
-                "groups: all, connected, synchronized, bucket, big)",
-                "NAME",
-            ),
-            Option("", "pid", "sockets that this process holds; may be given more than once", "PID"),
-            Option("", "process", "sockets that a process of this name holds; `*` and `?` match any text", "NAME"),
-            Option("", "user", "sockets of this user, by name or id", "NAME"),
-        ),
-        Group(
-            "Show",
-            Option("p", "processes", "every process and descriptor that holds the socket, or why none is known"),
-            Option("e", "extended", "user, inode, cookie, mark and cgroup"),
-            Option("i", "info", "TCP's own state: round-trip times, windows, rates, losses"),
-            Option("m", "memory", "socket memory"),
-            Option(
-                "o",
-                "timers",
-                "TCP timers with the time left; followed by the name of a format, that format: table, json, ndjson or "
-                "csv",
-                "FORMAT",
-                choices=FORMATS,
-            ),
-            Option("", "peers", "the owner of the other end, where it is on this machine (holds the table in memory)"),
-            Option("s", "summary", "only counts, by protocol, family and state; of each namespace, where several"),
-            *NUMERIC,
-        ),
-        NAMESPACES,
-        output_group("sockets"),
-    ),
-    "Recv-Q and Send-Q are bytes: received and not yet read, sent and not yet acknowledged. For a listening socket "
-    "Recv-Q is the number of connections that wait to be accepted now, and Send-Q the limit of that backlog.\n"
-    "FILTER is an expression as ss(8) has them, for the kernel to apply: "
-    "'sport = :ssh or dst 10.0.0.0/8 and not dport >= 1024'. Conditions: sport, dport, src, dst, dev, fwmark, cgroup, "
-    "autobound; and, or, not and parentheses.",
-)
 
 _BASE_FIELDS = (
     "protocol",
@@ -133,65 +71,142 @@ _SERVICE_PROTOCOLS = ("tcp", "udp")
 _HEXADECIMAL = frozenset(("cookie", "mark"))
 
 
-class Options:
-    """The command line, converted."""
+def _states(names: str) -> int:
+    from .listing import state_mask
 
-    def __init__(self, arguments: Sequence[str]) -> None:
-        """Raises UsageError."""
-        found, operands = COMMAND.parse(arguments)
-        self.help = False
-        self.output = OutputOptions("Socket")
-        self.numeric = NumericOptions()
-        self.protocols: list[str] = []
-        self.families: list[str] = []
-        self.states = 0
-        self.pids: list[int] = []
-        self.processes: list[str] = []
-        self.users: list[str] = []
-        self.show: set[str] = set()
-        self.summary = False
-        self.filter = " ".join(operands)
-        for name, value in found:
-            self._take(name, value or "")
-        if self.summary and (self.output.columns is not None or self.output.sort):
+    return state_mask(names.split(","))
+
+
+def _timers(command: Sockets, form: str) -> None:
+    if form:
+        command.format = form
+    else:
+        command.show.append("timers")
+
+
+_NOTES = (
+    "Recv-Q and Send-Q are bytes: received and not yet read, sent and not yet acknowledged. For a listening socket "
+    "Recv-Q is the number of connections that wait to be accepted now, and Send-Q the limit of that backlog.\n"
+    "FILTER is an expression as ss(8) has them, for the kernel to apply: "
+    "'sport = :ssh or dst 10.0.0.0/8 and not dport >= 1024'. Conditions: sport, dport, src, dst, dev, fwmark, cgroup, "
+    "autobound; and, or, not and parentheses."
+)
+
+
+class Sockets(ListingCommand):
+    """One command line of ``netinspect sockets``."""
+
+    name = "sockets"
+    operands = "[FILTER]"
+    summary = "Lists sockets, asked of the kernel over sock_diag. Without -l or -a: those that have a peer."
+    record = "Socket"
+    host_fields = ("local_address", "remote_address")
+    modules = ("netinspect.nouns.sockets.decode_inet",)
+
+    protocols = Many[str]()
+    families = Many[str]()
+    states = Bits()
+    pids = Many[int]()
+    processes = Many[str]()
+    users = Many[str]()
+    show = Many[str]()
+    summarized = Flag()
+
+    groups = (
+        Group(
+            "Select",
+            Option("t", "tcp", "TCP", to=protocols.constant("tcp")),
+            Option("u", "udp", "UDP", to=protocols.constant("udp")),
+            Option("U", "udplite", "UDP-Lite", to=protocols.constant("udplite")),
+            Option("M", "mptcp", "MPTCP", to=protocols.constant("mptcp")),
+            Option("S", "sctp", "SCTP", to=protocols.constant("sctp")),
+            Option("d", "dccp", "DCCP", to=protocols.constant("dccp")),
+            Option("w", "raw", "raw IP", to=protocols.constant("raw")),
+            Option("x", "unix", "unix domain", to=protocols.constant("unix")),
+            Option("0", "packet", "packet: all that an interface sends and receives", to=protocols.constant("packet")),
+            Option("", "netlink", "netlink: talks to the kernel", to=protocols.constant("netlink")),
+            Option("", "vsock", "vsock: talks to virtual machines", to=protocols.constant("vsock")),
+            Option("", "xdp", "AF_XDP", to=protocols.constant("xdp")),
+            Option("4", "ipv4", "IPv4 only", to=families.constant("inet")),
+            Option("6", "ipv6", "IPv6 only", to=families.constant("inet6")),
+            Option(
+                "l", "listening", "listening sockets, and sockets that have no peer", to=states.add(LISTENING_STATES)
+            ),
+            Option("a", "all", "sockets in every state", to=states.add(ALL_STATES)),
+            Option(
+                "",
+                "state",
+                "sockets in these states, separated by commas; may be given more than once (see `netinspect explain`; "
+                "groups: all, connected, synchronized, bucket, big)",
+                "NAME",
+                to=states.parsed(_states),
+            ),
+            Option(
+                "",
+                "pid",
+                "sockets that this process holds; may be given more than once",
+                "PID",
+                to=pids.value(whole_number),
+            ),
+            Option(
+                "",
+                "process",
+                "sockets that a process of this name holds; `*` and `?` match any text",
+                "NAME",
+                to=processes.value(str),
+            ),
+            Option("", "user", "sockets of this user, by name or id", "NAME", to=users.value(str)),
+        ),
+        Group(
+            "Show",
+            Option(
+                "p",
+                "processes",
+                "every process and descriptor that holds the socket, or why none is known",
+                to=show.constant("processes"),
+            ),
+            Option("e", "extended", "user, inode, cookie, mark and cgroup", to=show.constant("extended")),
+            Option("i", "info", "TCP's own state: round-trip times, windows, rates, losses", to=show.constant("info")),
+            Option("m", "memory", "socket memory", to=show.constant("memory")),
+            Option(
+                "o",
+                "timers",
+                "TCP timers with the time left; followed by the name of a format, that format: table, json, ndjson or "
+                "csv",
+                "FORMAT",
+                to=_timers,
+                choices=FORMATS,
+                optional=True,
+            ),
+            Option(
+                "",
+                "peers",
+                "the owner of the other end, where it is on this machine (holds the table in memory)",
+                to=show.constant("peers"),
+            ),
+            Option(
+                "s",
+                "summary",
+                "only counts, by protocol, family and state; of each namespace, where several",
+                to=summarized.on,
+            ),
+            *NUMERIC,
+        ),
+        NAMESPACES,
+        output_group("sockets"),
+    )
+    notes = _NOTES
+
+    def check(self) -> None:
+        """Raises UsageError for a bad filter, and for an unknown user."""
+        if self.summarized and (self.chosen is not None or self.sort):
             raise UsageError("--summary has its own columns and order: it goes with neither --columns nor --sort")
+        self.filter = " ".join(self.words)
+        self._query = self._asked()
+        self._selection = Selection(self.pids, self.processes, self.users)
 
-    def _take(self, name: str, value: str) -> None:
-        if name in PROTOCOLS:
-            self.protocols.append(name)
-        elif name in ("ipv4", "ipv6"):
-            self.families.append("inet" if name == "ipv4" else "inet6")
-        elif name == "listening":
-            self.states |= LISTENING_STATES
-        elif name == "all":
-            self.states = ALL_STATES
-        elif name == "state":
-            from .listing import state_mask
-
-            self.states |= state_mask(value.split(","))
-        elif name == "pid":
-            self.pids.append(_whole_number(value, "--pid"))
-        elif name == "process":
-            self.processes.append(value)
-        elif name == "user":
-            self.users.append(value)
-        elif name == "timers" and value:
-            self.output.take("format", value)
-        elif name in _SHOWN_FIELDS:
-            self.show.add(name)
-        elif name == "summary":
-            self.summary = True
-        elif name == "help":
-            self.help = True
-        elif not self.numeric.take(name):
-            self.output.take(name, value)
-
-    @property
-    def query(self) -> Query:
-        """What to ask of the kernel. Raises UsageError for a bad filter."""
-        expression = None
-        if self.filter:
-            expression = self._expression()
+    def _asked(self) -> Query:
+        expression = self._expression() if self.filter else None
         states = self.states or CONNECTED_STATES
         if expression is not None and expression.states is not None:
             states = expression.states & (self.states or ALL_STATES)
@@ -211,10 +226,10 @@ class Options:
 
         protocols = [name for name in self.protocols if name in _SERVICE_PROTOCOLS] or _SERVICE_PROTOCOLS
         family = family_of(self.protocols)
-        if self.output.told_apart:
+        if self.labelled:
             # An interface need not be in all of several namespaces.
             return parse(self.filter, family=family, lookups=Lookups(protocols))
-        with Place(*self.output.netns) as place:
+        with Place(*self.netns) as place:
 
             def exists(interface: str) -> bool:
                 return place.interface_index(interface) is not None
@@ -222,107 +237,67 @@ class Options:
             return parse(self.filter, family=family, lookups=Lookups(protocols, exists))
 
     @property
-    def selection(self) -> Selection:
-        """What only user space can select by. Raises UsageError for an unknown user."""
-        return Selection(self.pids, self.processes, self.users)
-
-    @property
     def wanted(self) -> list[str]:
-        """These, and those that rows are sorted by."""
-        return [*self.fields, *(key.removeprefix("-") for key in self.output.sort)]
+        """These fields, and those that rows are sorted by."""
+        return [*self.fields, *(key.removeprefix("-") for key in self.sort)]
 
     @property
     def fields(self) -> list[str]:
         """The record's fields that will be shown."""
-        if self.summary:
+        if self.summarized:
             return []
-        if self.output.columns is not None:
-            return self.output.columns
+        if self.chosen is not None:
+            return self.chosen
         fields = list(_BASE_FIELDS)
         for name, more in _SHOWN_FIELDS.items():
             if name in self.show:
                 fields += more
         if "info" in self.show and "mptcp" in (self.protocols or PROTOCOLS):
             fields.append("mptcp_info")
-        if self.output.told_apart:
+        if self.labelled:
             fields.insert(0, "netns")
         return [*fields, "source"]
 
-
-def _whole_number(value: str, option: str) -> int:
-    if not (value.isascii() and value.isdecimal()):
-        raise UsageError(f"{option} takes a whole number, not {value!r}")
-    return int(value)
-
-
-def run(arguments: Sequence[str], environment: Environment) -> int:
-    """Runs the command. Raises NetinspectError."""
-    options = Options(arguments)
-    if options.help:
-        environment.write(COMMAND.help().encode())
-        return ExitStatus.OK
-    return options.output.run(_View(options, environment).once, environment)
-
-
-_DECODERS = ("netinspect.nouns.sockets.decode_inet",)
-
-
-class _View:
-    """What a run of the command shows, once or again and again; names are kept from one time to the next."""
-
-    def __init__(self, options: Options, environment: Environment) -> None:
-        self._options = options
-        self._environment = environment
-        self._query = options.query
-        self._selection = options.selection
-        self._services: dict[str, dict[int, str]] = {}
-        self._hosts = options.output.host_names(wanted=not options.numeric.hosts and not options.summary)
-
     def once(self) -> int:
         """Lists once, and returns the exit status."""
-        options, output = self._options, self._options.output
-        listing = Listing(self._query, output.places(self._environment))
-        batches = joined(listing, options.wanted, self._selection)
-        if options.summary:
-            from ...engine.counts import write_counts
-            from ...records import SocketCount
-            from .command_summary import counts
-
-            write_counts(counts(batches), SocketCount, output, self._environment)
+        fields = self.fields
+        listing = Listing(self._query, self.places())
+        batches = joined(listing, self.wanted, self._selection)
+        if self.summarized:
+            self._write_counts(batches)
         else:
-            batches = output.sorted(batches, [field for field in _ENDPOINTS if field in options.fields])
-            output.write(
-                batches, options.fields, self._columns, self._environment, hosts=self._hosts, modules=_DECODERS
-            )
-        return status_of(listing, self._environment)
+            self.write(self.sorted(batches, [field for field in _ENDPOINTS if field in fields]))
+        return self.ended(listing)
 
-    def _columns(self) -> list[Column]:
+    def _write_counts(self, batches: Iterable[Batch]) -> None:
+        from ...engine.counts import write_counts
+        from ...records import SocketCount
+        from .command_summary import counts
+
+        write_counts(counts(batches), SocketCount, self)
+
+    def table_columns(self) -> list[Column]:
+        """The columns of a table."""
         from ...engine.table import Endpoint, Field
 
-        options = self._options
-        if options.output.columns is not None:
-            return [self._column(field, field) for field in options.fields]
-        host = None if self._hosts is None else self._hosts.get
-        port = None if options.numeric.ports else self._service
         columns = [
             Field("Protocol", "protocol"),
             Field("State", "state"),
             Field("Recv-Q", "recv_queue", number=True),
             Field("Send-Q", "send_queue", number=True),
-            Endpoint("Local Address:Port", "local", host, port),
-            Endpoint("Peer Address:Port", "remote", host, port),
+            Endpoint("Local Address:Port", "local", self.host_name, self.service_name),
+            Endpoint("Peer Address:Port", "remote", self.host_name, self.service_name),
         ]
-        if "netns" in options.fields:
-            columns.insert(0, self._column("netns", "Namespace"))
         for name, titles in _TABLE_COLUMNS.items():
-            if name in options.show:
-                columns += [self._column(field, title) for field, title in titles.items()]
+            if name in self.show:
+                columns += [self.column(field, title) for field, title in titles.items()]
         return columns
 
-    def _column(self, field: str, title: str) -> Column:
+    def column(self, field: str, title: str) -> Column:
+        """The column of one field."""
         from ...engine.table import Field
 
-        if field == "user" and self._options.numeric.users:
+        if field == "user" and self.numeric_users:
             field = "uid"
         if field in ("processes", "peers"):
             owners = {"processes": "owners", "peers": "peer_owners"}[field]
@@ -341,10 +316,5 @@ class _View:
             return Field(title, field, hexadecimal=True)
         return Field(title, field, number=field in _NUMBERS)
 
-    def _service(self, protocol: str, port: int) -> str:
-        names = self._services.get(protocol)
-        if names is None:
-            from ...engine.names import ServiceNames
 
-            names = self._services[protocol] = ServiceNames(protocol)
-        return names[port]
+COMMAND = Sockets

@@ -7,7 +7,6 @@ from re import sub
 from textwrap import fill
 from typing import TYPE_CHECKING
 
-from ...engine.schema import rows_of
 from ...errors import ExitStatus, UsageError
 from ...netstat.render_statistics import TABLES
 from ...records import CounterMeaning
@@ -18,8 +17,7 @@ from .listing_health import CHECKS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ...environment import Environment
-    from .command import Options
+    from .command import Stats
 
 _WIDEST = 100
 _SOURCES = {
@@ -49,26 +47,19 @@ _ALIKE = {"Ip6": ("Ip", "IpExt"), "UdpLite": ("Udp",), "Udp6": ("Udp",), "UdpLit
 _NOT_IN_IP6 = frozenset(("Forwarding", "DefaultTTL", "ForwDatagrams"))
 
 
-def explain(options: Options, environment: Environment) -> int:
+def explain(command: Stats) -> int:
     """Explains the counters named, all of them where none is. Raises UsageError for a name that none goes by."""
-    known = list(meanings())
-    found = [entry for name in options.names for entry in lookup(name, known)] if options.names else known
-    if options.output.format != "table" or options.output.columns is not None:
-        from ...engine.table import Field
-
-        writer = options.output.writer(
-            options.fields, lambda: [Field(field, field) for field in options.fields], environment
-        )
-        for batch in options.output.sorted([rows_of(found, "CounterMeaning")]):
-            writer.add(batch)
-        writer.end()
+    known, names = list(meanings()), command.words
+    found = [entry for name in names for entry in lookup(name, known)] if names else known
+    if command.format != "table" or command.chosen is not None:
+        command.write_records(found)
         return ExitStatus.OK
-    width = min(environment.columns, _WIDEST)
-    if options.names:
+    width = min(command.environment.columns, _WIDEST)
+    if names:
         text = "\n".join(_article(entry, width) for entry in found)
     else:
         text = "".join(f"{_name(entry)}: {entry.meaning}\n" for entry in found)
-    environment.write(text.encode())
+    command.environment.write(text.encode())
     return ExitStatus.OK
 
 

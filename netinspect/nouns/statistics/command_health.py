@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from ...engine.schema import rows_of
 from ...engine.table import Field
-from ...errors import ExitStatus
 from .listing_health import OK, Health
 
 TYPE_CHECKING = False
@@ -12,32 +10,26 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ...engine.table import Column
-    from ...environment import Environment
     from ...records import HealthCheck
-    from .command import Options
+    from .command import Stats
 
 _WIDEST = 100
 
 
-def health(options: Options, environment: Environment) -> int:
+def health(command: Stats) -> int:
     """Looks once, or twice with --rates. Raises NetinspectError."""
-    looked = Health(options.output.places(environment), seconds=options.seconds, since=options.sample())
+    looked = Health(command.places(), seconds=command.interval, since=command.sample())
     found = looked.checks()
-    writer = options.output.writer(options.fields, lambda: _columns(options), environment)
-    if found:
-        for batch in options.output.sorted([rows_of(found)]):
-            writer.add(batch)
-    writer.end()
-    if options.output.format == "table" and options.output.columns is None:
-        environment.write(_advice(found, min(environment.columns, _WIDEST)).encode())
-    for text in looked.notes + looked.problems:
-        environment.complain(text)
-    return ExitStatus.INCOMPLETE if looked.problems else ExitStatus.OK
+    command.write_records(found, lambda: _columns(command))
+    if command.format == "table" and command.chosen is None:
+        width = min(command.environment.columns, _WIDEST)
+        command.environment.write(_advice(found, width).encode())
+    return command.ended(looked)
 
 
-def _columns(options: Options) -> list[Column]:
-    if options.output.columns is not None:
-        return [Field(field, field) for field in options.fields]
+def _columns(command: Stats) -> list[Column]:
+    if command.chosen is not None:
+        return [Field(field, field) for field in command.chosen]
     shown: list[Column] = [
         Field("State", "state"),
         Field("Check", "check"),
@@ -47,9 +39,7 @@ def _columns(options: Options) -> list[Column]:
         Field("Unit", "unit"),
         Field("Found", "found"),
     ]
-    if "netns" in options.fields:
-        shown.insert(0, Field("Namespace", "netns"))
-    return shown
+    return [Field("Namespace", "netns"), *shown] if command.labelled else shown
 
 
 def _advice(found: Iterable[HealthCheck], width: int) -> str:
