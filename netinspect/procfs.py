@@ -1,302 +1,53 @@
 """The one module that reads text procfs (proc(5)), for what no netlink family tells.
 
-That is which process holds which socket, a process's names and cgroups, the mounts of cgroup v2, and where the kernel
-was built without the modules of sock_diag, raw sockets and the numbers of some others.
+That is a process's names and cgroups, what holds files beside descriptors (engine/descriptors.py), the mounts of cgroup
+v2, and where the kernel was built without the modules of sock_diag, raw sockets and the numbers of some others.
 """
 
 from __future__ import annotations
 
 import os
-from _thread import allocate_lock, start_new_thread
-from itertools import compress
 
 from .engine.text import text as _text
 from .errors import NetinspectError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from functools import partial
+    from collections.abc import Iterator
 
     from .engine.columns import Batch, Values
-else:
-    from _functools import partial  # functools itself takes long to import
 
 _INITIAL_PID_NAMESPACE = 0xEFFFFFFC
 """linux/nsfs.h: PID_NS_INIT_INO, the inode number of the first pid namespace."""
 _KERNEL_THREAD = 0x00200000
 """linux/sched.h: PF_KTHREAD, in the flags of /proc/PID/stat."""
-_LONE_THREAD = 3
-"""Links of a /proc/PID/task with one thread in it: a directory's usual two, and one for each thread."""
-
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_BUSY_RING = 5
+"""How often a busy io_uring is asked again."""
 _ENDED = (FileNotFoundError, ProcessLookupError)
-"""A process, thread or descriptor that is no more."""
-_LINK = "socket:["
-_CHUNK = 1024
-"""Descriptors looked at in one go: few enough for two threads to share the work."""
-
-
-class Holder:
-    """A process that holds sockets: its descriptors and, side by side, the inodes of the sockets they refer to."""
-
-    __slots__ = ("descriptors", "inodes", "pid")
-
-    def __init__(self, pid: int, descriptors: list[int], inodes: list[int]) -> None:
-        self.pid = pid
-        self.descriptors = descriptors
-        self.inodes = inodes
-
-
-def socket_holders(pids: Iterable[int] | None = None, *, threads: bool = False) -> tuple[list[Holder], set[int]]:
-    """Which of these processes hold sockets, and the ids of those that did not let us see their descriptors.
-
-    Without ``pids``: of all, in ascending order. Processes that end meanwhile are left out, and so are kernel threads
-    and zombies, which have no descriptors. ``threads`` looks for threads with a descriptor table of their own as well
-    (unshare(2): CLONE_FILES); one with as many descriptors as its process is taken to share them. Raises
-    NetinspectError where /proc is not mounted or cannot be read.
-    """
-    counted = _counts_descriptors()
-    searches = [_Search(pid, threads, counted) for pid in (process_ids() if pids is None else pids)]
-    try:
-        for search in searches:
-            search.begin()
-        _share([part for search in searches for table in search.large for part in table.parts])
-        holders = [holder for search in searches if (holder := search.holder()) is not None]
-    except OSError as error:  # too many open files, say
-        raise NetinspectError(f"the descriptors in /proc cannot be read: {error.strerror}") from None
-    return holders, {search.pid for search in searches if search.refused}
+"""A process or thread that is no more."""
+_UNREAD = "?"
+_SEES_ALL = 1 << 19
+"""linux/capability.h: CAP_SYS_PTRACE"""
+_MOUNT_POINT = 4
+"""The field of a line of mountinfo, counted from 0."""
+_HIDING = ("2", "invisible", "4", "ptraceable")
+"""Values of /proc's option hidepid with which it leaves processes out."""
 
 
 def process_ids() -> list[int]:
-    """The processes of this /proc, in ascending order. Raises NetinspectError where it is not mounted."""
+    """The processes of this /proc, in ascending order. Raises NetinspectError where it is not mounted, or not read."""
     try:
         pids = sorted(map(int, filter(str.isdecimal, os.listdir("/proc"))))
-    except OSError:
+    except FileNotFoundError:
         pids = []
+    except OSError as error:
+        raise NetinspectError(f"the processes in /proc cannot be listed: {error.strerror}") from None
     if not pids:
         raise NetinspectError("no processes in /proc: mount it (mount -t proc proc /proc)")
     return pids
 
 
-class _Search:
-    """The search for sockets in the descriptor tables of a process, which has one as a rule."""
-
-    __slots__ = ("counted", "descriptors", "inodes", "large", "pid", "refused", "tables", "threads")
-
-    def __init__(self, pid: int, threads: bool, counted: bool) -> None:
-        self.pid = pid
-        self.threads = threads
-        self.counted = counted
-        self.refused = False
-        self.tables = 0
-        """How many tables have anything in them."""
-        self.large: list[_Large] = []
-        self.descriptors: list[int] = []
-        self.inodes: list[int] = []
-
-    def begin(self) -> None:
-        """Reads small tables, and finds the large ones."""
-        path = f"/proc/{self.pid}/fd"
-        try:
-            try:
-                self._read(path)
-            except PermissionError:
-                if _may_have_files(self.pid):
-                    raise
-            # Where the first thread has ended, the process has no descriptors under its own name; others have them.
-            if self.threads or not self.tables:
-                self._look_at_threads(path)
-        except PermissionError:
-            self.refused = True
-        except _ENDED:
-            pass
-
-    def _look_at_threads(self, path: str) -> None:
-        tasks = f"/proc/{self.pid}/task"
-        if os.stat(tasks).st_nlink <= _LONE_THREAD:
-            return
-        sizes = {0, os.stat(path).st_size}
-        shared = not self.tables
-        for path in [f"{tasks}/{thread}/fd" for thread in os.listdir(tasks)]:
-            try:
-                size = os.stat(path).st_size
-                if size not in sizes:
-                    self._read(path)
-                    if shared:
-                        sizes.add(size)  # the others share it
-            except _ENDED:
-                continue
-
-    def _read(self, path: str) -> None:
-        directory = os.open(path, _DIRECTORY)
-        try:
-            # A new descriptor gets the lowest free number, so nearly all of them are below their count.
-            size = os.fstat(directory).st_size if self.counted else 0
-            numbers = range(size) if self.counted else _listed(directory)
-            if not numbers:
-                return
-            self.tables += 1
-            if len(numbers) > _CHUNK:
-                self.large.append(_Large(path, numbers, size))
-            elif self._take(directory, numbers) and size:
-                self._take(directory, _above(directory, size))
-        finally:
-            os.close(directory)
-
-    def _take(self, directory: int, numbers: Sequence[int]) -> int:
-        """Reads these descriptors, and returns how many of them are not open."""
-        descriptors, inodes, missing = _sockets(directory, numbers)
-        self.descriptors += descriptors
-        self.inodes += inodes
-        return missing
-
-    def holder(self) -> Holder | None:
-        """What was found, once all parts of large tables are read; None where that is no socket."""
-        for table in self.large:
-            self._finish(table)
-        self.large = []
-        if self.tables > 1:  # a descriptor may be in several
-            pairs = dict.fromkeys(zip(self.descriptors, self.inodes, strict=True))
-            self.descriptors, self.inodes = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-        return Holder(self.pid, self.descriptors, self.inodes) if self.inodes else None
-
-    def _finish(self, table: _Large) -> None:
-        for part in table.parts:
-            self.refused = self.refused or part.refused
-            self.descriptors += part.descriptors
-            self.inodes += part.inodes
-        if table.size and any(part.missing for part in table.parts):
-            try:
-                directory = os.open(table.path, _DIRECTORY)
-            except _ENDED:
-                return
-            try:
-                self._take(directory, _above(directory, table.size))
-            finally:
-                os.close(directory)
-
-
-class _Large:
-    """A large table of descriptors, in parts."""
-
-    __slots__ = ("parts", "path", "size")
-
-    def __init__(self, path: str, numbers: Sequence[int], size: int) -> None:
-        self.path = path
-        self.size = size
-        """The number of descriptors; 0 where it is not known."""
-        self.parts = [_Part(path, numbers[at : at + _CHUNK]) for at in range(0, len(numbers), _CHUNK)]
-
-
-class _Part:
-    """Some descriptors of a large table. ``missing`` is how many of them turned out not to be open."""
-
-    __slots__ = ("descriptors", "inodes", "missing", "numbers", "path", "refused")
-
-    def __init__(self, path: str, numbers: Sequence[int]) -> None:
-        self.path = path
-        self.numbers = numbers
-        self.missing = 0
-        self.refused = False
-        self.descriptors: list[int] = []
-        self.inodes: list[int] = []
-
-    def read(self) -> None:
-        try:
-            directory = os.open(self.path, _DIRECTORY)
-        except _ENDED:
-            return
-        try:
-            self.descriptors, self.inodes, self.missing = _sockets(directory, self.numbers)
-        except PermissionError:
-            self.refused = True
-        finally:
-            os.close(directory)
-
-
-def _sockets(directory: int, numbers: Sequence[int]) -> tuple[list[int], list[int], int]:
-    """Which of the descriptors are sockets, their inodes, and how many of the descriptors are not open."""
-    links = _links(directory, numbers)
-    mask = [link.startswith(_LINK) for link in links]
-    if True not in mask:
-        return [], [], links.count("")
-    texts = "".join(compress(links, mask))
-    inodes = list(map(int, texts[len(_LINK) : -1].split("]" + _LINK)))
-    return list(compress(numbers, mask)), inodes, links.count("")
-
-
-def _above(directory: int, size: int) -> list[int]:
-    """The descriptors with numbers that are not below their count."""
-    try:
-        return [number for number in _listed(directory) if number >= size]
-    except _ENDED:
-        return []
-
-
-def _listed(directory: int) -> list[int]:
-    return list(map(int, os.listdir(directory)))
-
-
-def _links(directory: int, numbers: Iterable[int]) -> list[str]:
-    """What the descriptors refer to; "" for those that are not, or no longer, open."""
-    links: list[str] = []
-    remaining = map(partial(os.readlink, dir_fd=directory), map(str, numbers))
-    while True:
-        try:
-            links.extend(remaining)
-            return links
-        except _ENDED:
-            links.append("")
-
-
-def _share(parts: list[_Part]) -> None:
-    """Reads parts of large tables, with the help of a second thread.
-
-    Nearly all the time is spent inside readlink(2), which releases the interpreter lock: two threads need half of it.
-    With small tables, where more happens outside, they would only wait for each other.
-    """
-    waiting = parts[::-1]
-    failed: list[_Part] = []
-
-    def work() -> None:
-        while True:
-            try:
-                part = waiting.pop()
-            except IndexError:
-                return
-            try:
-                part.read()
-            except BaseException:
-                failed.append(part)
-                raise
-
-    done = allocate_lock()
-
-    def help_with_work() -> None:
-        try:
-            work()
-        except Exception:
-            pass  # no memory, say: what failed is read below
-        finally:
-            done.release()
-
-    if parts:
-        done.acquire()
-        try:
-            start_new_thread(help_with_work, ())
-        except RuntimeError:  # no more threads allowed
-            done.release()
-    try:
-        work()
-    finally:
-        waiting.clear()
-        done.acquire()
-    for part in failed:
-        part.read()
-
-
-def _counts_descriptors() -> bool:
+def counts_descriptors() -> bool:
     """Whether the size of /proc/PID/fd is the number of descriptors, as since Linux 6.2."""
     try:
         return os.stat("/proc/self/fd").st_size > 0
@@ -304,40 +55,86 @@ def _counts_descriptors() -> bool:
         return False
 
 
-def _may_have_files(pid: int) -> bool:
-    """Whether this is neither a kernel thread nor a zombie: these have no descriptors that could be kept from us."""
+def may_have_files(pid: int) -> bool:
+    """Whether this may be neither a kernel thread nor a zombie: these have no descriptors to be kept from us."""
     try:
-        if _counts_descriptors():
+        if counts_descriptors():
             return os.stat(f"/proc/{pid}/fd").st_size > 0
-        return _is_alive_program(_read(f"/proc/{pid}/stat"))
-    except (OSError, ValueError, IndexError):
+        return is_alive_program(pid)
+    except _ENDED:
         return False
+    except (OSError, ValueError, IndexError):
+        return True  # not even that may be seen (proc(5): hidepid=1)
 
 
-def _is_alive_program(status: bytes) -> bool:
-    """Reads /proc/PID/stat, for kernels that do not count descriptors."""
-    state, *fields = status.rpartition(b")")[2].split()
+def is_alive_program(pid: int) -> bool:
+    """Whether this is neither a kernel thread nor a zombie. Raises OSError, ValueError, IndexError."""
+    state, *fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
     return state != b"Z" and not int(fields[5]) & _KERNEL_THREAD
 
 
+def registered_files(path: str) -> list[int]:
+    """The inodes of the sockets among the files that are registered with an io_uring, ``path`` being its fdinfo.
+
+    Raises OSError. None where the kernel does not tell their inodes (before about Linux 5.12).
+    """
+    inodes: list[int] = []
+    for _ in range(_BUSY_RING):
+        lines = [line.split() for line in _read(path).splitlines()]
+        files = [words[1] for words in lines if len(words) == 2 and words[0].rstrip(b":").isdigit()]
+        inodes = [int(file[8:-1]) for file in files if file.startswith(b"socket:[") and file[8:-1].isdigit()]
+        # While it works on the ring the kernel counts the files and does not name them (io_uring/fdinfo.c).
+        if files or not any(words[0] == b"UserFiles:" and words[-1] != b"0" for words in lines if words):
+            break
+    return inodes
+
+
+def descriptors_in_flight(pid: int, descriptor: int) -> int:
+    """How many descriptors wait in a unix socket to be received (unix(7): SCM_RIGHTS).
+
+    0 where that is not told: for other sockets, and before about Linux 5.10.
+    """
+    try:
+        lines = _read(f"/proc/{pid}/fdinfo/{descriptor}").splitlines()
+        return sum(int(line[8:]) for line in lines if line.startswith(b"scm_fds:"))
+    except (OSError, ValueError):
+        return 0
+
+
 def command_name(pid: int) -> str | None:
-    """The process's name (comm, 15 bytes); None where the process has ended."""
+    """The process's name (comm, 15 bytes); None where the process has ended, "?" where it cannot be read."""
     try:
         return _text(_record(f"/proc/{pid}/comm", 64).removesuffix(b"\n"))
-    except OSError:
+    except _ENDED:
         return None
+    except OSError:
+        return _UNREAD
 
 
 def program_name(pid: int) -> str | None:
     """The process's argument 0, without directories where it is an absolute path, as net-tools' netstat has it.
 
-    None where the process has ended.
+    None where the process has ended, "?" where it cannot be read.
     """
     try:
-        argument = _record(f"/proc/{pid}/cmdline", 511).split(b"\0", 1)[0]
-    except OSError:
+        line = _record(f"/proc/{pid}/cmdline", 511) or _command_line_of_threads(pid)
+    except _ENDED:
         return None
+    except OSError:
+        return _UNREAD
+    argument = line.split(b"\0", 1)[0]
     return _text(argument.rpartition(b"/")[2] if argument.startswith(b"/") else argument)
+
+
+def _command_line_of_threads(pid: int) -> bytes:
+    """A first thread that has ended has no arguments any more; the other threads of the process still have them."""
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        try:
+            if line := _record(f"/proc/{pid}/task/{thread}/cmdline", 511):
+                return line
+        except _ENDED:
+            continue
+    return b""
 
 
 def cgroup_lines(pid: int) -> bytes:
@@ -374,8 +171,9 @@ def cgroup2_mounts() -> list[tuple[str, str]]:
     mounts = []
     for line in lines:
         before, _, after = line.partition(b" - ")
-        if after.startswith(b"cgroup2 "):
-            root, directory = before.split(b" ")[3:5]
+        fields = before.split(b" ")
+        if after.startswith(b"cgroup2 ") and len(fields) > _MOUNT_POINT:
+            root, directory = fields[_MOUNT_POINT - 1 : _MOUNT_POINT + 1]
             mounts.append((_text(_unescaped(root)), os.fsdecode(_unescaped(directory))))
     return mounts
 
@@ -401,8 +199,35 @@ def in_initial_pid_namespace() -> bool:
 
 
 def processes_hidden() -> bool:
-    """Whether /proc hides other users' processes from us (proc(5): hidepid): process 1 is there for those who see."""
-    return not os.path.exists("/proc/1")
+    """Whether /proc hides other users' processes from us (proc(5): hidepid): process 1 is there for those who see.
+
+    Process 1 may be one of our own (in a pid namespace); then it is a matter of /proc's options, and of our rights.
+    """
+    if not os.path.exists("/proc/1"):
+        return True
+    return os.geteuid() != 0 and _hides_processes() and not _is_privileged()
+
+
+def _hides_processes() -> bool:
+    try:
+        lines = _read("/proc/self/mountinfo").splitlines()
+    except OSError:
+        return False
+    options = b""
+    for line in lines:  # the last one lies over the others
+        words = line.split()
+        if len(words) > _MOUNT_POINT and words[_MOUNT_POINT] == b"/proc":
+            options = words[-1]
+    found = [option.removeprefix("hidepid=") for option in _text(options).split(",") if option.startswith("hidepid=")]
+    return bool(found) and found[-1] in _HIDING
+
+
+def _is_privileged() -> bool:
+    try:
+        lines = _read("/proc/self/status").splitlines()
+        return any(int(line.split()[1], 16) & _SEES_ALL for line in lines if line.startswith(b"CapEff:"))
+    except (OSError, ValueError, IndexError):
+        return False
 
 
 def has_protocol(protocol: str) -> bool:

@@ -2,178 +2,19 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import resource
 import socket
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from availability import unavailable
-from throwaway import Namespace, unshare
+from owning import await_
+from throwaway import Namespace
 
 from netinspect import procfs
 from netinspect.errors import NetinspectError
-
-CLONE_FILES = 0x400
-
-
-def held_by_us(*, threads: bool = False) -> dict[int, int]:
-    """Descriptor and inode of each socket of this process, as the walk over all processes finds them."""
-    holders, _ = procfs.socket_holders(threads=threads)
-    assert [holder.pid for holder in holders] == sorted({holder.pid for holder in holders})
-    mine = [holder for holder in holders if holder.pid == os.getpid()]
-    return dict(zip(mine[0].descriptors, mine[0].inodes, strict=True)) if mine else {}
-
-
-def inodes(*opened: socket.socket) -> dict[int, int]:
-    return {one.fileno(): os.fstat(one.fileno()).st_ino for one in opened}
-
-
-@pytest.fixture
-def sockets() -> Iterator[list[socket.socket]]:
-    """More sockets than are asked for by number, with others closed in between, and one with a high descriptor."""
-    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    opened = [socket.socket(socket.AF_UNIX) for _ in range(300)]
-    for gap in opened[::7]:
-        gap.close()
-    high = socket.socket(fileno=os.dup2(opened[1].fileno(), min(limit, 20_000) - 1))
-    opened.append(high)
-    open_ones = [one for one in opened if one.fileno() >= 0]
-    yield open_ones
-    for one in open_ones:
-        one.close()
-
-
-@pytest.mark.parametrize("chunk", [16, 1024])
-@pytest.mark.parametrize("counted", [True, False])
-def test_every_descriptor_of_a_socket_is_found_by_every_way_of_looking(
-    sockets: list[socket.socket], monkeypatch: pytest.MonkeyPatch, chunk: int, counted: bool
-) -> None:
-    monkeypatch.setattr(procfs, "_CHUNK", chunk)
-    if not counted:  # as before Linux 6.2
-        monkeypatch.setattr(procfs, "_counts_descriptors", lambda: False)
-    assert inodes(*sockets).items() <= held_by_us().items()
-
-
-def test_no_thread_to_be_had_is_no_obstacle(sockets: list[socket.socket], monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
-        raise RuntimeError("can't start new thread")
-
-    monkeypatch.setattr(procfs, "_CHUNK", 16)
-    monkeypatch.setattr(procfs, "start_new_thread", refuse)
-    assert inodes(*sockets).items() <= held_by_us().items()
-
-
-def test_a_failing_helper_loses_nothing(sockets: list[socket.socket], monkeypatch: pytest.MonkeyPatch) -> None:
-    import _thread
-
-    me = _thread.get_ident()
-    read = procfs._Part.read
-
-    def fail_elsewhere(part: procfs._Part) -> None:
-        if _thread.get_ident() != me:
-            raise SystemExit  # the one exception that a thread ends with in silence
-        read(part)
-
-    monkeypatch.setattr(procfs, "_CHUNK", 16)
-    monkeypatch.setattr(procfs._Part, "read", fail_elsewhere)
-    assert inodes(*sockets).items() <= held_by_us().items()
-
-
-def test_descriptors_that_cannot_be_opened_are_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object, **__: object) -> int:
-        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-
-    monkeypatch.setattr(os, "open", refuse)
-    with pytest.raises(NetinspectError, match="Too many open files"):
-        procfs.socket_holders()
-
-
-def test_nothing_but_sockets_is_taken_for_one(tmp_path: Path) -> None:
-    path = tmp_path / "socket:[77]"
-    path.touch()
-    with path.open() as file, socket.socket() as opened:
-        held = held_by_us()
-        assert file.fileno() not in held
-        assert held[opened.fileno()] == os.fstat(opened.fileno()).st_ino
-
-
-def test_a_process_that_has_ended_is_left_out() -> None:
-    child = subprocess.Popen(["true"])
-    child.wait()
-    assert procfs.socket_holders([child.pid]) == ([], set())
-    assert procfs.command_name(child.pid) is None
-    assert procfs.program_name(child.pid) is None
-    assert procfs.cgroups(procfs.cgroup_lines(child.pid)) == []
-
-
-def test_a_zombie_keeps_nothing_from_us() -> None:
-    child = subprocess.Popen(["true"])
-    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-    assert procfs.socket_holders([child.pid]) == ([], set())
-    child.wait()
-
-
-def test_a_process_lives_on_when_its_first_thread_ends() -> None:
-    # The thread tells its socket, the first thread ends alone, and the process stays until its standard input ends.
-    code = (
-        "import ctypes, os, socket, sys, threading\n"
-        "opened = socket.socket()\n"
-        "print(os.fstat(opened.fileno()).st_ino, flush=True)\n"
-        "threading.Thread(target=sys.stdin.read).start()\n"
-        "ctypes.CDLL(None).pthread_exit(None)\n"
-    )
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen(["python3", "-c", code], **pipes) as child:  # type: ignore[call-overload]
-        inode = int(child.stdout.readline())
-        await_(lambda: Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z")
-        holders, unreadable = procfs.socket_holders([child.pid])
-        child.kill()
-    assert ([holder.inodes for holder in holders], unreadable) == ([[inode]], set())
-
-
-def await_(condition: Callable[[], bool]) -> None:
-    import time
-
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-def test_a_thread_with_descriptors_of_its_own_is_looked_at_when_asked_for() -> None:
-    opened: list[tuple[int, int]] = []
-    ready, done = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        unshare(CLONE_FILES)
-        own = socket.socket()
-        opened.append((own.fileno(), os.fstat(own.fileno()).st_ino))
-        ready.set()
-        done.wait(20)
-        own.close()
-
-    with socket.socket() as shared:
-        thread = threading.Thread(target=hold)
-        thread.start()
-        ready.wait(20)
-        without, with_threads = held_by_us(), held_by_us(threads=True)
-        done.set()
-        thread.join()
-        assert opened[0] not in without.items()
-        assert opened[0] in with_threads.items()
-        # A descriptor in both tables is one holder.
-        assert list(with_threads.values()).count(os.fstat(shared.fileno()).st_ino) == 1
-
-
-def test_without_proc_there_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "listdir", lambda _: ["meminfo"])
-    with pytest.raises(NetinspectError, match="mount it"):
-        procfs.socket_holders()
 
 
 @pytest.mark.parametrize(
@@ -191,18 +32,18 @@ def test_a_program_is_named_by_argument_0_as_netstat_does(argument: str, name: s
         await_(lambda: (procfs.program_name(child.pid), procfs.command_name(child.pid)) == (name, "sh"))
 
 
-def test_kernel_threads_are_told_from_processes_that_may_have_files() -> None:
-    assert procfs._may_have_files(os.getpid())
-    assert not procfs._may_have_files(0)
+def test_kernel_threads_are_told_from_programs(monkeypatch: pytest.MonkeyPatch) -> None:
     for pid in procfs.process_ids():
         if procfs.command_name(pid) == "kthreadd":
-            assert not procfs._may_have_files(pid)
-            assert not procfs._is_alive_program(Path(f"/proc/{pid}/stat").read_bytes())
-    # Linux before 6.2 does not count descriptors.
-    assert procfs._is_alive_program(Path("/proc/self/stat").read_bytes())
-    assert not procfs._is_alive_program(b"7 (odd) name) Z 1 7 7 0 -1 4194304 0")
-    assert procfs._is_alive_program(b"7 (odd) name) S 1 7 7 0 -1 4194304 0")
-    assert not procfs._is_alive_program(b"2 (kthreadd) S 0 0 0 0 -1 2129984 0")
+            assert not procfs.is_alive_program(pid)
+    assert procfs.is_alive_program(os.getpid())
+    for status, alive in (
+        (b"7 (odd) name) Z 1 7 7 0 -1 4194304 0", False),
+        (b"7 (odd) name) S 1 7 7 0 -1 4194304 0", True),
+        (b"2 (kthreadd) S 0 0 0 0 -1 2129984 0", False),
+    ):
+        monkeypatch.setattr(procfs, "_read", lambda _, status=status: status)
+        assert procfs.is_alive_program(7) is alive
 
 
 def test_a_process_has_cgroups() -> None:

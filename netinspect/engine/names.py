@@ -12,6 +12,7 @@ from _thread import start_new_thread
 from time import monotonic
 
 from .files import LONGEST_NUMBER, has_database, table_lines
+from .text import marked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class ServiceNames(dict[int, str]):
 
             try:
                 name = getservbyport(port, self._protocol)
-            except (OSError, OverflowError):
+            except (OSError, OverflowError, UnicodeDecodeError):
                 pass
         self[port] = name
         return name
@@ -137,7 +138,7 @@ class UserNames(dict["int | None", "str | None"]):
         name = str(uid)
         if self._ask:
             try:
-                name = getpwuid(uid).pw_name  # type: ignore[arg-type]  # None is there already
+                name = marked(getpwuid(uid).pw_name)  # type: ignore[arg-type]  # None is there already
             except (KeyError, OSError):
                 pass
         self[uid] = name

@@ -400,15 +400,14 @@ class _Sockets:
         if not self._view.programs:
             return {}
         from ..nouns.sockets.owners import Owners
-        from ..procfs import processes_hidden
 
         owners = Owners()
         owners.scan()
-        if owners.unreadable or processes_hidden():
+        if owners.problem or owners.unseen.failed:
+            self._problems.append(owners.not_seen())
+        elif owners.not_seen():
             self._environment.complain(*(_NOT_ROOT if geteuid() != 0 else _NOT_ALMIGHTY))
-        makers: dict[str, Callable[[Batch], Values]] = {
-            "program": lambda batch: owners.programs(batch.values("inode")),
-        }
+        makers: dict[str, Callable[[Batch], Values]] = {"program": owners.listed_programs}
         if self._view.contexts:
             from ..nouns.sockets.owners_contexts import contexts
 

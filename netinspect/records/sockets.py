@@ -19,6 +19,11 @@ class Process(NamedTuple):
     fd: Annotated[int, "file descriptor number in that process"]
     unit: Annotated[str | None, "systemd unit, from the process's cgroup path"] = None
     container: Annotated[str | None, "container id, from the process's cgroup path"] = None
+    via: Annotated[
+        str | None,
+        "how it holds it, where ``fd`` is no descriptor of the whole process: io_uring (a file registered with that "
+        "ring, and ``fd`` is the ring), or thread and the id of a thread with a descriptor table of its own",
+    ] = None
 
 
 class Timer(NamedTuple):

@@ -28,7 +28,7 @@ class SnapshotNamespace(NamedTuple):
     label: str | None
     """As the records' ``netns`` has it; None where there is only one."""
     inode: int | None
-    """Its number in nsfs, by which it is known again under another label."""
+    """Its number in nsfs, by which it is known again under another label; None where it is not to be had."""
 
 
 class Header(NamedTuple):
@@ -78,6 +78,8 @@ def header(nouns: Sequence[str], netns: Sequence[str], all_netns: bool, places: 
             if len(places) == 1:
                 raise
             inode = None  # the listings say so
+        except OSError:
+            inode = None  # no /proc
         namespaces.append(SnapshotNamespace(place.label, inode))
     return Header(
         "snapshot",

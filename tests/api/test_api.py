@@ -102,7 +102,9 @@ def test_a_selection_is_incomplete_only_where_a_selected_process_may_not_be_seen
     walk = owners.socket_holders
     first = 1  # a process that is always there, of whatever name
     name = Path(f"/proc/{first}/comm").read_text().strip()
-    monkeypatch.setattr(owners, "socket_holders", lambda *pids, **options: (walk(*pids, **options)[0], {first}))
+    unseen = owners.Unseen()
+    unseen.refused.add(first)
+    monkeypatch.setattr(owners, "socket_holders", lambda *pids, **options: (walk(*pids, **options)[0], unseen))
 
     def problems(**selection: object) -> str:
         found = netinspect.sockets("tcp", netns=namespace.path, **selection)  # type: ignore[arg-type]
@@ -112,7 +114,7 @@ def test_a_selection_is_incomplete_only_where_a_selected_process_may_not_be_seen
     assert problems(pids=os.getpid()) == problems(process_names="no-such-name") == ""
     assert "the open files of 1 process may not be seen" in problems(pids=[os.getpid(), first])
     assert "the open files of 1 process may not be seen" in problems(process_names=name)
-    monkeypatch.setattr("netinspect.procfs.processes_hidden", lambda: True)
+    monkeypatch.setattr(owners, "processes_hidden", lambda: True)
     assert problems(pids=os.getpid()) == ""
     assert "hidepid" in problems(process_names="no-such-name")
 

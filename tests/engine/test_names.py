@@ -59,6 +59,22 @@ def test_without_a_services_file_ports_are_numbers(tmp_path: Path) -> None:
     assert ServiceNames("tcp", path=str(tmp_path / "none"))[22] == "22"
 
 
+def test_names_of_users_and_services_that_are_not_utf_8_cost_no_more_than_themselves(
+    monkeypatch: pytest.MonkeyPatch, services: Path
+) -> None:
+    entry = pwd.getpwuid(os.getuid())
+    monkeypatch.setattr(pwd, "getpwuid", lambda _: type(entry)(("b\udce9a", *entry[1:])))
+    assert UserNames()[7001] == "b\\xe9a"
+
+    def fail(*_: object) -> str:
+        return b"\xff".decode()
+
+    monkeypatch.setattr("_socket.getservbyport", fail)
+    found = ServiceNames("tcp", path=str(services))
+    found._ask = True
+    assert (found[7001], found[7099]) == ("first", "7099")
+
+
 def test_port_zero_is_any_port() -> None:
     assert ServiceNames("tcp")[0] == "*"
 

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from ... import procfs
+from ...engine import descriptors
 from ...engine.names import SERVICES_FILE, HostNames, ServiceNames, UserNames
 from ...engine.namespaces import every_namespace, inside, open_namespace
 from ...errors import NamespaceError, NetinspectError
@@ -55,12 +56,15 @@ def _cgroup_paths() -> Capability:
 
 def _owners() -> Capability:
     try:
-        holders, refused = procfs.socket_holders()
+        holders, unseen = descriptors.socket_holders()
     except NetinspectError as error:
         return _OWNERS.has(NO, str(error), _OWNERS.lost, "mount -t proc proc /proc")
-    evidence = f"/proc: {len(holders)} processes hold sockets, {len(refused)} may not be read"
+    evidence = f"/proc: {len(holders)} processes hold sockets, {len(unseen.refused)} may not be read"
     lost, remedies = [], []
-    if refused:
+    if unseen.failed:
+        lost.append(f"{len(unseen.failed)} processes could not be read: {next(iter(unseen.failed.values()))}")
+        remedies.append("try again")
+    if unseen.refused:
         lost.append("owners among processes that may not be read")
         remedies.append(_more_privilege())
     if procfs.processes_hidden():

@@ -71,24 +71,24 @@ class Listing(BaseListing):
         self.query = query
         super().__init__(places)
         self._known: Holders | None = None
+        self._unexplained = 0
+        """Memberships of which not all users are known."""
 
     def batches(self) -> Iterator[Batch]:
-        try:
-            yield from super().batches()
-        finally:
-            if self._known is not None:
-                self._known.close()
-                if self._known.refused:
-                    self.notes.append(
-                        f"{self._known.refused} sockets could not be asked what they joined (that takes the right to "
-                        "trace their processes, CAP_SYS_PTRACE)"
-                    )
+        yield from super().batches()
+        if self._known is not None and (unseen := self._known.unseen()):
+            told = self.problems if self._unexplained else self.notes
+            groups = "1 group" if self._unexplained == 1 else f"{self._unexplained} groups"
+            who = (
+                f"who joined {groups} is not known in full" if self._unexplained else "who has joined is known in full"
+            )
+            told.append(f"{'; '.join(unseen)}: {who}")
 
     def _holders(self) -> Holders:
         if self._known is None:
             from .owners import Holders
 
-            self._known = Holders(self.notes)
+            self._known = Holders()
         return self._known
 
     def _place(self, place: Place) -> Iterator[Batch]:
@@ -96,8 +96,9 @@ class Listing(BaseListing):
         if self.query.sockets and found:
             from .owners import GroupSockets
 
-            sockets = GroupSockets(place, self._holders(), self.problems, self.notes)
+            sockets = GroupSockets(place, self._holders(), found, self.problems, self.notes)
             found = [row._replace(sockets=sockets.of(row)) for row in found]
+            self._unexplained += len(sockets.missing())
         if found:
             yield rows_of(found)
 

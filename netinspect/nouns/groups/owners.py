@@ -2,11 +2,15 @@
 
 sock_diag tells what a socket is bound to, and so whether datagrams of a group can reach it; what it joined it does not
 tell, but for packet sockets. So the socket itself is asked: a copy of the descriptor (pidfd_getfd(2), which takes the
-right to trace the process) answers getsockopt(2) for a group (RFC 3678). Nothing of the socket is changed by that.
+right to trace the process) answers getsockopt(2) for a group (RFC 3678). Nothing of the socket is changed by that; but
+its port stays taken while there is a copy. So one socket at a time is asked, all questions at once, and none when the
+users of every group are known already: many groups have no users but the kernel itself.
 """
 
 from __future__ import annotations
 
+from _socket import AF_INET6, inet_pton
+from errno import EBADF, ENOSYS, EPERM, ESRCH
 from itertools import chain
 
 from ...engine.dumps import whole_list
@@ -23,9 +27,16 @@ from . import decode_packet as packet_memberships
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
+    from typing import TypeVar
 
     from ...records import Membership, Process, Socket
+
+    Answer = TypeVar("Answer")
+    Joined = tuple[str, tuple[str, ...]]
+    """The mode and the sources with which a socket joined."""
+    Key = tuple[str, int, str]
+    """Family, interface and group."""
 
 _PROTOCOLS = ("udp", "udplite", "raw")
 _OTHERS = ("tcp", "unix")
@@ -42,80 +53,166 @@ _OF_THE_KERNEL = frozenset(
     ("224.0.0.1", "224.0.0.2", "224.0.0.106", "ff01::1", "ff01::2", "ff02::1", "ff02::2", "ff02::6a", "ff05::2")
 )
 """Groups that the kernel itself joins: all systems; all routers where it forwards; all snooping switches on bridges."""
+_ALL_SYSTEMS = frozenset(("224.0.0.1", "ff01::1", "ff02::1"))
+"""Those that it joins on every interface."""
 _SOLICITED_NODE = "ff02::1:ff"
 _ADDRESSES_ALIKE = 2
 """Users of a neighbour discovery group: a link-local and a global address that end alike are one each."""
 
+_REFUSALS = {
+    EPERM: "that takes the right to trace their processes, CAP_SYS_PTRACE",
+    ENOSYS: "that takes pidfd_getfd(2), since Linux 5.6",
+}
 
-def _users_in_kernel(membership: Membership) -> int:
-    """How many of the users of a group are no sockets."""
-    if membership.group.startswith(_SOLICITED_NODE):
+
+def _key(membership: Membership) -> Key:
+    return membership.family, membership.interface_index, membership.group
+
+
+def _users_in_kernel(group: str) -> int:
+    """How many of the users of a group may be no sockets."""
+    if group.startswith(_SOLICITED_NODE):
         return _ADDRESSES_ALIKE
-    return int(membership.group in _OF_THE_KERNEL)
+    return int(group in _OF_THE_KERNEL)
+
+
+class _KernelUsers:
+    """How many of the users of a group are the kernel itself, as far as that is certain."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._ends: dict[int, list[bytes]] | None = None
+
+    def at_least(self, key: Key) -> int:
+        """How many of them are no sockets."""
+        _, index, group = key
+        if group in _ALL_SYSTEMS:
+            return 1
+        if not group.startswith(_SOLICITED_NODE):
+            return 0
+        if self._ends is None:
+            self._ends = self._addresses()
+        return self._ends.get(index, []).count(inet_pton(AF_INET6, group)[-3:])
+
+    def _addresses(self) -> dict[int, list[bytes]]:
+        """By interface, the last three bytes of each of its IPv6 addresses: each has the group that ends alike."""
+        from ..links.listing_addresses import Listing as Addresses
+        from ..links.listing_addresses import Query as Wanted
+
+        place = Place(None if self._place.descriptor is None else f"/proc/self/fd/{self._place.descriptor}")
+        ends: dict[int, list[bytes]] = {}
+        try:
+            for batch in Addresses(Wanted(("inet6",)), (place,)).batches():
+                rows = zip(batch.values("interface_index"), batch.values("address"), strict=True)
+                for index, address in rows:
+                    ends.setdefault(index, []).append(inet_pton(AF_INET6, address.partition("/")[0])[-3:])
+        except NetlinkError:
+            return {}  # no IPv6
+        return ends
+
+
+class _Answers:
+    """What a socket has answered: by family, interface and group how it joined, None where it has not."""
+
+    __slots__ = ("joined", "takes_all")
+
+    def __init__(self) -> None:
+        self.joined: dict[Key, Joined | None] = {}
+        self.takes_all: dict[str, bool] = {}
 
 
 class Holders:
-    """Who holds which socket, of all namespaces: looked up once for a listing, and the copies that are asked."""
+    """Who holds which socket, of all namespaces: looked up once for a listing; and who asks the sockets."""
 
-    def __init__(self, notes: list[str]) -> None:
-        """Reads the descriptors of all processes. Raises NetinspectError where /proc is not mounted."""
+    def __init__(self) -> None:
+        """Reads the descriptors of all processes."""
         self._owners = Owners()
         self._owners.scan()
-        if self._owners.unreadable:
-            notes.append(
-                f"the open files of {self._owners.unreadable} processes may not be seen (it takes root with "
-                "CAP_SYS_PTRACE): what they joined, and who they are, is not known"
-            )
-        self._copies: dict[int, Copy | None] = {}
+        self._answers: dict[int, _Answers | None] = {}
         self._protocols: dict[int, str | None] = {}
-        self.refused = 0
-        """How many sockets could not be asked, though who holds them is known."""
+        self.refusals: dict[str, int] = {}
+        """How many sockets could not be asked, though who holds them is known, by the reason."""
 
-    def close(self) -> None:
-        """Closes the copies."""
-        for copy in self._copies.values():
-            if copy is not None:
-                copy.close()
-        self._copies.clear()
+    def unseen(self) -> list[str]:
+        """Why not all sockets could be asked."""
+        texts = [text] if (text := self._owners.not_seen()) else []
+        texts += [
+            f"{count} {'socket' if count == 1 else 'sockets'} could not be asked what they joined ({reason})"
+            for reason, count in self.refusals.items()
+        ]
+        return texts
 
     def processes(self, inode: int) -> tuple[Process, ...]:
         """Every process and descriptor that holds the socket."""
         return self._owners.processes(inode)
 
-    def copy(self, inode: int) -> Copy | None:
-        """A copy of the socket; None where that is not permitted, or it is gone."""
-        if inode not in self._copies:
-            self._copies[inode] = self._copied(inode)
-        return self._copies[inode]
+    def ask(self, inode: int, keys: Iterable[Key], families: Iterable[str] = ()) -> _Answers | None:
+        """Asks a socket how it joined these, and whether it takes all groups of these families.
 
-    def _copied(self, inode: int) -> Copy | None:
+        None where that is not permitted, or it is gone.
+        """
+        answers = self._answers.get(inode)
+        if answers is None and inode in self._answers:
+            return None
+        if answers is None:
+            answers = _Answers()
+        missing = [key for key in keys if key not in answers.joined]
+        lacking = [family for family in families if family not in answers.takes_all]
+        if missing or lacking:
+
+            def questions(copy: Copy) -> bool:
+                for family, index, group in missing:
+                    answers.joined[family, index, group] = copy.source_filter(family, index, group)
+                answers.takes_all.update((family, copy.takes_all(family)) for family in lacking)
+                return True
+
+            self._answers[inode] = answers if self._asked(inode, questions) else None
+        return self._answers.get(inode)
+
+    def _asked(self, inode: int, questions: Callable[[Copy], Answer]) -> Answer | None:
+        """What the questions to a copy of the socket give; None where there is no copy to be had."""
+        reason = None
         for process in self.processes(inode):
-            copy = Copy.of(process)
-            if copy is not None and copy.inode() == inode:
-                return copy
-            if copy is not None:
-                copy.close()  # the descriptor is another socket by now
-        self.refused += bool(self.processes(inode))
+            if process.via is not None:
+                reason = reason or f"held by way of {process.via}"
+                continue
+            try:
+                with Copy.of(process) as copy:
+                    if copy.inode() == inode:
+                        return questions(copy)
+            except OSError as error:
+                if error.errno not in (ESRCH, EBADF):
+                    reason = _REFUSALS.get(error.errno or 0) or error.strerror
+        if reason is not None:
+            self.refusals[reason] = self.refusals.get(reason, 0) + 1
         return None
 
     def unbound(self, known: Collection[int | None], cookie: bytes | None) -> Iterator[tuple[int, str]]:
         """Sockets over IP, with their protocols, of the namespace with that cookie, but for those that are known."""
+        if cookie is None:
+            return
         for inode, pid, descriptor in self._owners.descriptors():
             if inode in known:
                 continue
             if inode not in self._protocols:
                 self._protocols[inode] = _UNBOUND.get(socket_protocol(pid, descriptor) or "")
             protocol = self._protocols[inode]
-            copy = None if protocol is None or cookie is None else self.copy(inode)
-            if protocol is not None and copy is not None and copy.namespace_cookie() == cookie:
+            if protocol is not None and self._asked(inode, Copy.namespace_cookie) == cookie:
                 yield inode, protocol
 
 
 class GroupSockets:
-    """The sockets of one namespace that may have to do with groups."""
+    """The sockets of one namespace that may have to do with these groups."""
 
-    def __init__(self, place: Place, holders: Holders, problems: list[str], notes: list[str]) -> None:
-        """Lists them. Raises NetlinkError where the kernel refuses."""
+    def __init__(
+        self,
+        place: Place,
+        holders: Holders,
+        memberships: Collection[Membership],
+        problems: list[str],
+        notes: list[str],
+    ) -> None:
+        """Lists and asks them. Raises NetlinkError where the kernel refuses."""
         # A listing closes its places when it is through, and this one is needed further.
         same = Place(None if place.descriptor is None else f"/proc/self/fd/{place.descriptor}")
         listing = Listing(Query(_PROTOCOLS, states=ALL_STATES), (same,))
@@ -124,8 +221,61 @@ class GroupSockets:
         problems += listing.problems
         notes += listing.notes
         self._place = place
-        self._unbound: dict[int, str] | None = None
         self._packet = self._joined_by_packet_sockets(place, problems)
+        self._joined: dict[int, dict[Key, Joined]] = {}
+        """By inode, what each socket joined."""
+        self._refused: set[int] = set()
+        self._unbound: dict[int, str] = {}
+        self._kernels = _KernelUsers(place)
+        self.unexplained: dict[Key, int | None] = {}
+        """How many users of each membership are not known; None where it is not even known how many there are."""
+        self._find([row for row in memberships if row.family != "link"])
+
+    def _find(self, memberships: Collection[Membership]) -> None:
+        kernels = self._kernels
+        for row in memberships:
+            least = kernels.at_least(_key(row))
+            if row.users is None or row.users > least:
+                self.unexplained[_key(row)] = None if row.users is None else row.users - least
+        groups = {group for _, _, group in self.unexplained}
+        # Those that are bound to a group joined it, as a rule.
+        for socket in sorted(self._bound, key=lambda socket: socket.local_address not in groups):
+            self._ask(socket.inode or 0)
+        if self.missing():  # else a user may be the kernel's own: no reason to look at all descriptors
+            self._unbound = self._bound_to_nothing()
+            for inode in self._unbound:
+                self._ask(inode)
+
+    def _ask(self, inode: int) -> None:
+        if not self.unexplained:
+            return
+        answers = self._holders.ask(inode, list(self.unexplained))
+        if answers is None:
+            self._refused.add(inode)
+            return
+        for key, users in list(self.unexplained.items()):
+            joined = answers.joined.get(key)
+            if joined is None:
+                continue
+            self._joined.setdefault(inode, {})[key] = joined
+            if users is not None:
+                if users <= 1:
+                    del self.unexplained[key]
+                else:
+                    self.unexplained[key] = users - 1
+
+    def missing(self) -> list[Key]:
+        """The memberships that some socket joined which is not known."""
+        return [
+            key
+            for key, users in self.unexplained.items()
+            if users is None or users + self._kernels.at_least(key) > _users_in_kernel(key[2])
+        ]
+
+    def filters(self, membership: Membership) -> list[Joined]:
+        """How each of the sockets that are known to have joined it did so."""
+        key = _key(membership)
+        return [joined[key] for joined in self._joined.values() if key in joined]
 
     def of(self, membership: Membership) -> tuple[GroupSocket, ...]:
         """The sockets that joined this group on this interface, or get its datagrams."""
@@ -137,23 +287,19 @@ class GroupSockets:
                 for inode in inodes
             )
         found = [self._of_bound(membership, socket) for socket in self._bound]
-        joined = sum(1 for socket in found if socket is not None and socket.joined)
-        if membership.users is None or membership.users > joined + _users_in_kernel(membership):
-            found += [self._of_unbound(membership, *item) for item in self._bound_to_nothing().items()]
+        found += [self._of_unbound(membership, *item) for item in self._unbound.items()]
         return tuple(socket for socket in found if socket is not None)
 
     def _bound_to_nothing(self) -> dict[int, str]:
         """Sockets that sock_diag does not list: looked for among all descriptors, where the others do not explain who
         has joined.
         """
-        if self._unbound is None:
-            known = {socket.inode for socket in self._bound}
-            # Most sockets are of other kinds: a dump of them takes less time than looking at each.
-            place = Place(None if self._place.descriptor is None else f"/proc/self/fd/{self._place.descriptor}")
-            others = Listing(Query(_OTHERS, states=ALL_STATES), (place,))
-            known.update(inode for batch in others.batches() for inode in batch.values("inode"))
-            self._unbound = dict(self._holders.unbound(known, inside(self._place.descriptor, namespace_cookie)))
-        return self._unbound
+        known = {socket.inode for socket in self._bound}
+        # Most sockets are of other kinds: a dump of them takes less time than looking at each.
+        place = Place(None if self._place.descriptor is None else f"/proc/self/fd/{self._place.descriptor}")
+        others = Listing(Query(_OTHERS, states=ALL_STATES), (place,))
+        known.update(inode for batch in others.batches() for inode in batch.values("inode"))
+        return dict(self._holders.unbound(known, inside(self._place.descriptor, namespace_cookie)))
 
     def _of_bound(self, membership: Membership, socket: Socket) -> GroupSocket | None:
         fits = self._reachable(membership, socket)
@@ -194,16 +340,16 @@ class GroupSockets:
         """Whether the socket gets groups that it has not joined itself: the default of IP_MULTICAST_ALL."""
         if membership.family == "inet" and socket.options is not None:
             return "mc_all" in socket.options
-        copy = self._holders.copy(socket.inode or 0)
-        return True if copy is None else copy.takes_all(membership.family)
+        answers = self._holders.ask(socket.inode or 0, (), (membership.family,))
+        return True if answers is None else answers.takes_all[membership.family]
 
     def _asked(self, membership: Membership, inode: int) -> tuple[bool | None, str | None, tuple[str, ...]]:
         """Whether the socket joined it, with which sources; None where it may not be asked."""
-        copy = self._holders.copy(inode)
-        if copy is None:
-            return None, None, ()
-        answer = copy.source_filter(membership.family, membership.interface_index, membership.group)
-        return (False, None, ()) if answer is None else (True, *answer)
+        key = _key(membership)
+        answer = self._joined.get(inode, {}).get(key)
+        if answer is not None:
+            return (True, *answer)
+        return (None if inode in self._refused and key in self.unexplained else False), None, ()
 
     @staticmethod
     def _joined_by_packet_sockets(place: Place, problems: list[str]) -> dict[tuple[int, str], list[int]]:

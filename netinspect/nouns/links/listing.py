@@ -9,7 +9,7 @@ from ...engine.dumps import whole_table
 from ...engine.listing import BaseListing
 from ...engine.netlink.transport import NETLINK_ROUTE, Dump
 from ...engine.places import InterfaceNames, Place
-from ...errors import NetlinkError
+from ...errors import NetinspectError, NetlinkError
 from ..routing.names import RoutingNames
 from . import decode as links
 
@@ -134,7 +134,11 @@ class _Namespaces:
         from ...engine.netlink import nsid
 
         found: dict[int, str] = {}
-        for label, path, _ in every_namespace()[0]:
+        try:
+            everything = every_namespace()[0]
+        except NetinspectError:
+            return found  # no /proc: their numbers are shown
+        for label, path, _ in everything:
             if wanted <= found.keys():
                 break
             try:

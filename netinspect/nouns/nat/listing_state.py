@@ -60,11 +60,9 @@ def with_owners(batches: Iterable[Batch], listing: Listing, places: Sequence[Pla
         found = known[place.label] = FlowOwners()
         found.learn(owners.joined(sockets.batches(), sockets.again))
         listing.problems.extend(sockets.problems)
-    if owners.unreadable:
-        listing.notes.append(
-            f"the open files of {owners.unreadable} processes may not be seen (it takes root with CAP_SYS_PTRACE): "
-            "their flows are shown without them"
-        )
+    if unseen := owners.not_seen():
+        told = listing.problems if owners.lacking else listing.notes
+        told.append(f"{unseen}: owners may be missing")
     for batch in batches:
         rows = known[next(iter(batch.values("netns")), None)].of_flows(batch)
         columns: dict[str, Values] = {

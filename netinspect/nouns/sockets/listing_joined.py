@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...engine.text import raw
-from ...errors import UsageError
+from ...errors import NetinspectError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,8 +47,7 @@ class Selection:
         """Why sockets may be missing that processes of these hold; empty where none can be."""
         from ...procfs import command_name
 
-        unseen = sum(self._selects(pid, command_name(pid) or "") for pid in owners.refused)
-        return _unseen(unseen, may_be_hidden=bool(self._names))
+        return owners.not_seen_of(lambda pid: self._selects(pid, command_name(pid) or ""), hidden=bool(self._names))
 
     def _selects(self, pid: int, name: str) -> bool:
         return pid in self.pids or any(matches(name) for matches in self._names)
@@ -82,7 +81,7 @@ def _user_id(user: str | int) -> int:
     check_database("passwd")
     try:
         return getpwnam(user).pw_uid
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, OSError):
         raise UsageError(f"no user {user!r}") from None
 
 
@@ -120,6 +119,8 @@ def _with_owners(listing: Listing, batches: Iterator[Batch], selection: Selectio
 
     owners = Owners()
     owners.scan()
+    if owners.problem and selection.by_owner:
+        raise NetinspectError(owners.problem)  # there is nothing to select by
     found: dict[str, Callable[[Batch], Values]] = {}
     if peers:
         from .peers import Peers
@@ -130,28 +131,17 @@ def _with_owners(listing: Listing, batches: Iterator[Batch], selection: Selectio
         for batch in owners.joined(everything.batches(), everything.batches):
             other_ends.learn(batch)
         found = other_ends.columns
+        owners.lacking = 0
     for batch in owners.joined(batches, listing.again):
         if selection.by_owner:
             batch = batch.select([selection.holds(processes) for processes in batch.values("processes")])
         yield batch.joined(found) if found else batch
     if not selection.by_owner:
-        if unseen := _unseen(owners.unreadable):
-            listing.notes.append(f"{unseen}: sockets of theirs are shown without them")
+        if unseen := owners.not_seen():
+            told = listing.problems if owners.lacking else listing.notes
+            told.append(f"{unseen}: owners may be missing")
     elif missed := selection.missed(owners):
         listing.problems.append(f"{missed}: sockets of theirs may be missing")
-
-
-def _unseen(unreadable: int, *, may_be_hidden: bool = True) -> str:
-    """Which processes may hold sockets and are not seen; empty where there are none."""
-    from ...procfs import processes_hidden
-
-    reasons = []
-    if unreadable:
-        processes = "1 process" if unreadable == 1 else f"{unreadable} processes"
-        reasons.append(f"the open files of {processes} may not be seen (it takes root with CAP_SYS_PTRACE)")
-    if may_be_hidden and processes_hidden():
-        reasons.append("/proc hides processes of others (proc(5): hidepid)")
-    return "; ".join(reasons)
 
 
 def _users() -> Callable[[Batch], Values]:

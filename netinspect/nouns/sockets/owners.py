@@ -1,26 +1,29 @@
 """Who owns a socket: every process and descriptor that holds it, or why none is known.
 
-sock_diag tells a socket's inode and never a process, so the descriptors of all processes are read (procfs.py) and
-matched by inode. That takes a moment, and the listing another; a socket may come or go between the two. So rows stream
-while their holders are known, and the few others wait for a second look at the end.
+sock_diag tells a socket's inode and never a process, so the descriptors of all processes are read
+(engine/descriptors.py) and matched by inode. That takes a moment, and the listing another; a socket may come or go
+between the two. So rows stream while their holders are known, and the few others wait for a second, closer look at the
+end: at threads with descriptors of their own, io_urings, and descriptors that are on their way.
 """
 
 from __future__ import annotations
 
 import os
-from _operator import not_
+from _operator import not_, or_
 from itertools import chain, compress, repeat
 
 from ...engine.columns import NONE
+from ...engine.descriptors import Unseen, socket_holders
 from ...engine.text import in_quotes, printable
+from ...errors import NetinspectError
 from ...procfs import (
     cgroup_lines,
     cgroups,
     command_name,
+    descriptors_in_flight,
     in_initial_pid_namespace,
     processes_hidden,
     program_name,
-    socket_holders,
 )
 
 TYPE_CHECKING = False
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ...engine.columns import Batch, Values
-    from ...procfs import Holder
+    from ...engine.descriptors import Holder
     from ...records import Process
 
     Table = dict[Any, Any]
@@ -39,7 +42,10 @@ else:
 KERNEL = "kernel"
 ORPHANED = "orphaned"
 NOT_ACCEPTED = "not accepted"
+IN_FLIGHT = "in flight or kernel"
+"""Descriptors are on their way in unix sockets (unix(7): SCM_RIGHTS), and nothing tells which ones."""
 NO_PERMISSION = "no permission"
+UNREADABLE = "unreadable"
 OTHER_PID_NAMESPACE = "other pid namespace"
 GONE = "gone"
 
@@ -48,6 +54,9 @@ _UNACCEPTED_STATES = frozenset(("SYN_RECV", "NEW_SYN_RECV", "ESTABLISHED", "CLOS
 
 _PROGRAM_WIDTH = 19
 """Bytes that netstat has for PID/Program name (net-tools' netstat.c: PROGNAME_WIDTH)."""
+
+_MOST_LOOKED_INTO = 20_000
+"""Held sockets that are looked at for descriptors on their way, at 6 µs each."""
 
 _SHIFT = 32
 _DESCRIPTOR = (1 << _SHIFT) - 1
@@ -62,10 +71,16 @@ class Owners:
     """
 
     def __init__(self) -> None:
-        self.refused: set[int] = set()
-        """The ids of processes that did not let us see their descriptors; known after ``scan``."""
+        self.unseen = Unseen()
+        """The processes whose descriptors are not known; known after ``scan``."""
+        self.problem: str | None = None
+        """Why nothing could be read at all: /proc is not mounted, say."""
+        self.lacking = 0
+        """How many of the sockets that were ``joined`` have no holder since something could not be seen."""
         self._pids: list[int] = []
         """The processes that hold sockets. A process's number is its place in here."""
+        self._ways: list[str | None] = []
+        """How each of them holds them, where these are no descriptors of the whole process."""
         self._first: dict[int, int] = {}
         """By inode, its first holder: the number of the process, shifted left, and the descriptor.
 
@@ -74,6 +89,8 @@ class Owners:
         self._further: dict[int, list[int]] = {}
         """By inode, the other holders of a socket that has several."""
         self._gone: set[int] = set()
+        self._in_flight = False
+        self._looked_closely = False
         self._abouts = _Made(self._about)
         self._ends = _Made(self._text_ends)
         self._programs = _Made(self._program)
@@ -86,15 +103,28 @@ class Owners:
             "program": lambda batch: self.programs(list(batch.values("inode"))),
         }
 
-    @property
-    def unreadable(self) -> int:
-        """How many processes did not let us see their descriptors."""
-        return len(self.refused)
-
     def scan(self) -> None:
-        """Reads the descriptors of all processes. Raises NetinspectError where /proc is not mounted."""
-        holders, self.refused = socket_holders()
-        self._add(holders)
+        """Reads the descriptors of all processes. What cannot be read is in ``unseen`` and ``problem``."""
+        self._add(self._holders())
+
+    def _holders(self, pids: Iterable[int] | None = None, *, deep: bool = False) -> list[Holder]:
+        try:
+            holders, unseen = socket_holders(pids, deep=deep)
+        except NetinspectError as error:
+            self.problem = str(error)
+            return []
+        if pids is None:
+            self.unseen = unseen
+        return holders
+
+    def not_seen(self) -> str:
+        """What may hold sockets and was not seen; empty where that is nothing."""
+        return _sentence(self.problem, self.unseen.texts(), hidden=True)
+
+    def not_seen_of(self, selects: Callable[[int], object], *, hidden: bool) -> str:
+        """The same of the processes that ``selects`` takes; ``hidden``: they may be among those that /proc hides."""
+        pids = {pid for pid in (*self.unseen.refused, *self.unseen.failed) if selects(pid)}
+        return _sentence(self.problem, self.unseen.texts(pids), hidden=hidden)
 
     def joined(self, batches: Iterable[Batch], again: Callable[[], Iterable[Batch]]) -> Iterator[Batch]:
         """The same rows with their owners.
@@ -114,6 +144,9 @@ class Owners:
             waiting.append(batch.select(list(map(not_, settled))))
         if waiting:
             self._look_again({inode for batch in waiting for inode in batch.values("inode")}, again)
+            if self._out_of_sight() in (NO_PERMISSION, UNREADABLE):
+                known = {0, *self._first, *self._gone}
+                self.lacking += sum(inode not in known for batch in waiting for inode in batch.values("inode"))
             for batch in waiting:
                 yield batch.joined(self._columns)
 
@@ -140,11 +173,26 @@ class Owners:
                 found[row] = next((program for program in others if program != "-"), "-")
         return found
 
+    def listed_programs(self, batch: Batch) -> list[str]:
+        """The programs of a batch in its order: where one is missing that may be found, there is one closer look."""
+        inodes = list(batch.values("inode"))
+        programs = self.programs(inodes)
+        if "-" in programs and not self._looked_closely:
+            me = os.geteuid()
+            everybody = me == 0 or not self.unseen.refused
+            rows = zip(programs, inodes, batch.values("uid"), strict=True)
+            if any(inode and program == "-" and (everybody or uid in (None, me)) for program, inode, uid in rows):
+                self.look_closely()
+                programs = self.programs(inodes)
+        return programs
+
     def descriptors(self) -> Iterator[tuple[int, int, int]]:
-        """Inode, process and descriptor of every socket that is held, once for each descriptor."""
+        """Inode, process and descriptor of every socket that is held, once for each descriptor of a whole process."""
         further = ((inode, holder) for inode, holders in self._further.items() for holder in holders)
-        for inode, holder in chain(self._first.items(), further):
-            yield inode, self._pids[holder >> _SHIFT], holder & _DESCRIPTOR
+        # Taken at once: those that have ended are removed from it by who asks for their names meanwhile.
+        for inode, holder in list(chain(self._first.items(), further)):
+            if self._ways[holder >> _SHIFT] is None:
+                yield inode, self._pids[holder >> _SHIFT], holder & _DESCRIPTOR
 
     def _add(self, holders: list[Holder], wanted: Container[int] | None = None) -> None:
         """Takes holders in, and out of that list: of these sockets only, where they are given."""
@@ -158,6 +206,7 @@ class Owners:
                 inodes, descriptors = list(compress(inodes, mask)), list(compress(descriptors, mask))
             number = len(self._pids)
             self._pids.append(holder.pid)
+            self._ways.append(holder.via)
             values = list(map((number << _SHIFT).__or__, descriptors))
             fresh = dict(zip(inodes, values, strict=True))
             if len(fresh) == len(values) and first.keys().isdisjoint(fresh):
@@ -198,27 +247,49 @@ class Owners:
         if not unknown:
             return None
         # A socket of ours, such as the one of the dump itself, is found by looking at this one process.
-        self._add(socket_holders([os.getpid()])[0], unknown)
+        self._add(self._holders([os.getpid()]), unknown)
         settled = [inode in self._first or inode == 0 for inode in inodes]
         if "netlink" in batch.values("protocol"):
             settled = [row or not port for row, port in zip(settled, batch.values("local_port"), strict=True)]
         me = os.geteuid()
-        if self.refused and me != 0:
+        if self.unseen.refused and me != 0:
             # Nobody but root finds the holder of another user's socket by looking again.
-            settled = [row or uid not in (None, me) for row, uid in zip(settled, batch.values("uid"), strict=True)]
+            theirs = [uid not in (None, me) for uid in batch.values("uid")]
+            self.lacking += sum(other and not row for row, other in zip(settled, theirs, strict=True))
+            settled = list(map(or_, settled, theirs))
         return None if all(settled) else settled
 
     def _look_again(self, wanted: set[int], again: Callable[[], Iterable[Batch]]) -> None:
-        holders, self.refused = socket_holders(threads=True)
-        self._add(holders, wanted.difference(self._first))
+        self._add(self._holders(deep=True), wanted.difference(self._first))
         self._forget_ended(list(wanted))
         missing = wanted.difference(self._first)
-        if missing and self._out_of_sight() is None:
+        if missing:
             self._gone = missing.difference(*(batch.values("inode") for batch in again()))
+            if missing != self._gone and self._out_of_sight() is None:
+                self._in_flight = self._may_be_in_flight()
+
+    def look_closely(self) -> None:
+        """Looks, once, for holders of sockets that seem to have none: young ones, threads, io_urings."""
+        if not self._looked_closely:
+            self._looked_closely = True
+            holders = self._holders(deep=True)
+            held = {inode for holder in holders for inode in holder.inodes}
+            self._add(holders, held.difference(self._first))
+
+    def _may_be_in_flight(self) -> bool:
+        """Whether descriptors wait to be received anywhere, or may do so."""
+        held = list(self.descriptors())
+        if len(held) > _MOST_LOOKED_INTO:
+            return True
+        return any(descriptors_in_flight(pid, descriptor) for _, pid, descriptor in held)
 
     def _out_of_sight(self) -> str | None:
         """Why a holder may be there and not be seen."""
-        if self.refused or processes_hidden():
+        if self.unseen.refused:
+            return NO_PERMISSION
+        if self.problem or self.unseen.failed:
+            return UNREADABLE
+        if processes_hidden():
             return NO_PERMISSION
         return None if in_initial_pid_namespace() else OTHER_PID_NAMESPACE
 
@@ -228,11 +299,12 @@ class Owners:
     def _records(self, inodes: Sequence[int]) -> list[tuple[Process, ...]]:
         from ...records import Process
 
-        abouts = self._abouts
+        abouts, ways = self._abouts, self._ways
 
         def record(holder: int) -> Process:
-            pid, name, unit, container = abouts[holder >> _SHIFT]
-            return Process(pid, name, holder & _DESCRIPTOR, unit, container)
+            number = holder >> _SHIFT
+            pid, name, unit, container = abouts[number]
+            return Process(pid, name, holder & _DESCRIPTOR, unit, container, ways[number])
 
         firsts = map(self._first.get, inodes, repeat(_NOBODY))
         found: list[tuple[Process, ...]] = [() if holder == _NOBODY else (record(holder),) for holder in firsts]
@@ -259,7 +331,9 @@ class Owners:
             return NOT_ACCEPTED if state in _UNACCEPTED_STATES else ORPHANED
         if protocol == "netlink" and port == 0:
             return KERNEL
-        return unseen or (GONE if inode in self._gone else KERNEL)
+        if inode in self._gone:
+            return GONE
+        return unseen or (IN_FLIGHT if self._in_flight else KERNEL)
 
     def _owners(self, batch: Batch) -> Values:
         texts = self._owner_texts(list(batch.values("inode")))
@@ -291,6 +365,8 @@ class Owners:
         """What ss writes before and after a descriptor of that process."""
         pid, name, unit, container = self._abouts[number]
         where = f",container={container[:12]}" if container else f",unit={unit}" if unit else ""
+        if way := self._ways[number]:
+            where = f",via={way}{where}"
         # A quote in a name must not end it: what follows could read as another holder.
         return f'users:(("{in_quotes(name)}",pid={pid},fd=', f"{where}))"
 
@@ -319,6 +395,14 @@ class _Made(Table):
 def merged(text: str, *further: str) -> str:
     """The holders in several texts as one text of the same form."""
     return ",".join([text[:-1], *(other.removeprefix("users:(")[:-1] for other in further)]) + ")"
+
+
+def _sentence(problem: str | None, texts: list[str], *, hidden: bool) -> str:
+    if problem is not None:
+        return problem
+    if hidden and processes_hidden():
+        texts.append("/proc hides processes of others (proc(5): hidepid)")
+    return "; ".join(texts)
 
 
 def _home(lines: bytes) -> tuple[str | None, str | None]:

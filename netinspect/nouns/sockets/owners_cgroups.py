@@ -139,6 +139,7 @@ class CgroupPaths(dict[int, str]):
 
     def _walk(self) -> None:
         mounts = cgroup2_mounts() if self._mounts is None else self._mounts
+        unread = False
         for root, directory in mounts:
             try:
                 top = os.stat(directory).st_ino
@@ -156,5 +157,9 @@ class CgroupPaths(dict[int, str]):
                             if entry.is_dir(follow_symlinks=False):
                                 self[entry.inode()] = below = f"{path}/{entry.name}"
                                 waiting.append((entry.path, below))
-                except OSError:
+                except FileNotFoundError:
                     continue  # removed just now
+                except OSError:
+                    unread = True  # at a path that is too long, say
+        if unread:
+            self._missing = HIDDEN

@@ -1,10 +1,14 @@
-"""A copy of another process's socket, to ask it what no dump tells (pidfd_getfd(2), getsockopt(2))."""
+"""A copy of another process's socket, to ask it what no dump tells (pidfd_getfd(2), getsockopt(2)).
+
+While there is a copy the socket is not closed, though its process closes it: its port stays taken. So a copy lives for
+a few questions, and there is never more than one.
+"""
 
 from __future__ import annotations
 
 import _socket
 import os
-from ctypes import CDLL, c_int, c_long, c_uint, c_void_p, create_string_buffer
+from ctypes import CDLL, c_int, c_long, c_uint, c_void_p, create_string_buffer, get_errno
 from ctypes import byref as reference
 
 from ..groups import request_filter as multicast_filter
@@ -15,9 +19,6 @@ if TYPE_CHECKING:
 
 _PIDFD_GETFD = 438
 """asm-generic/unistd.h; the same on every architecture but alpha."""
-_SOURCES = 64
-"""Room for so many sources in the first question."""
-
 _libc = CDLL(None, use_errno=True)
 _libc.syscall.argtypes = (c_long, c_long, c_long, c_long)
 _libc.getsockopt.argtypes = (c_int, c_int, c_int, c_void_p, c_void_p)
@@ -26,41 +27,40 @@ _libc.getsockopt.argtypes = (c_int, c_int, c_int, c_void_p, c_void_p)
 class Copy:
     """A copy of a descriptor that another process has open."""
 
-    __slots__ = ("_all", "_descriptor")
+    __slots__ = ("_descriptor",)
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._all: dict[str, bool] = {}
 
     @classmethod
-    def of(cls, process: Process) -> Copy | None:
-        """A copy of this descriptor; None where it is not permitted, or the process is gone."""
+    def of(cls, process: Process) -> Copy:
+        """A copy of this descriptor. Raises OSError: ESRCH and EBADF where it is gone, EPERM where it is kept from us,
+        ENOSYS before Linux 5.6."""
         if process.pid == os.getpid():
-            try:
-                return cls(os.dup(process.fd))
-            except OSError:
-                return None
-        try:
-            handle = os.pidfd_open(process.pid)
-        except OSError:
-            return None
+            return cls(os.dup(process.fd))
+        handle = os.pidfd_open(process.pid)
         try:
             descriptor: int = _libc.syscall(_PIDFD_GETFD, handle, process.fd, 0)
+            number = get_errno()
         finally:
             os.close(handle)
-        return None if descriptor < 0 else cls(descriptor)
+        if descriptor < 0:
+            raise OSError(number, os.strerror(number))
+        return cls(descriptor)
+
+    def __enter__(self) -> Copy:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
 
     def inode(self) -> int:
         """The inode number: whether the descriptor still is the socket that it was when it was found."""
         return os.fstat(self._descriptor).st_ino
 
-    def close(self) -> None:
-        """Closes the copy."""
-        os.close(self._descriptor)
-
     def source_filter(self, family: str, index: int, group: str) -> tuple[str, tuple[str, ...]] | None:
         """Mode and sources with which the socket joined the group on that interface; None where it has not."""
-        room = _SOURCES
+        room = 0
         while True:
             answer = self._option(
                 multicast_filter.LEVELS[family],
@@ -76,10 +76,8 @@ class Copy:
 
     def takes_all(self, family: str) -> bool:
         """Whether the socket gets groups that it has not joined itself; it does where it cannot say otherwise."""
-        if family not in self._all:
-            answer = self._option(multicast_filter.LEVELS[family], multicast_filter.MULTICAST_ALL[family], bytes(4))
-            self._all[family] = answer is None or any(answer)
-        return self._all[family]
+        answer = self._option(multicast_filter.LEVELS[family], multicast_filter.MULTICAST_ALL[family], bytes(4))
+        return answer is None or any(answer)
 
     def namespace_cookie(self) -> bytes | None:
         """What tells its network namespace from others (SO_NETNS_COOKIE, since Linux 5.14)."""

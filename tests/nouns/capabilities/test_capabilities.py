@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from throwaway import NETINSPECT, Namespace
 
 from netinspect import procfs
+from netinspect.engine import descriptors
 from netinspect.engine.netlink.messages import NLMSG_DONE, NLMSG_ERROR
 from netinspect.engine.netlink.transport import NETLINK_ROUTE, NETLINK_SOCK_DIAG, Dump, connect
 from netinspect.environment import Environment
@@ -322,7 +323,7 @@ def test_in_a_pid_namespace_of_ones_own_owners_are_partial(namespace: Namespace,
 
 
 def test_hidden_processes_make_owners_partial(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(procfs, "socket_holders", lambda: ([], set()))
+    monkeypatch.setattr(descriptors, "socket_holders", lambda: ([], descriptors.Unseen()))
     monkeypatch.setattr(procfs, "in_initial_pid_namespace", lambda: True)
     monkeypatch.setattr(procfs, "processes_hidden", lambda: True)
     item = next(item for item in system.probe_sockets() if item.name == "owners")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -261,13 +262,19 @@ def test_sockets_that_may_not_be_asked_are_shown_with_what_is_known_and_that_is_
     wired: Namespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     group = GROUPS["inet"]
-    monkeypatch.setattr("netinspect.nouns.sockets.request_copies.Copy.of", lambda process: None)
+
+    def refuse(_: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr("netinspect.nouns.sockets.request_copies.Copy.of", refuse)
     with wired.call(lambda: member(group, "veth0", bind=group, port=5000)):
         listing = Listing(Query(groups=[group], interfaces=["veth0"], sockets=True), [Place(wired.path)])
         (row,) = (row for batch in listing.batches() for row in batch)
     (found,) = row.sockets
     assert (found.joined, found.receives, found.local_port) == (None, True, 5000)
-    assert any("could not be asked what they joined" in note for note in listing.notes)
+    (problem,) = listing.problems
+    assert "could not be asked what they joined (that takes the right to trace" in problem
+    assert "who joined 1 group is not known in full" in problem
 
 
 def test_several_namespaces_are_told_apart(wired: Namespace) -> None:

@@ -21,6 +21,7 @@ from tcp_states import every_socket
 from throwaway import CLONE_NEWNS, Namespace, unshare
 
 from netinspect import procfs
+from netinspect.engine import descriptors
 from netinspect.engine.columns import Batch
 from netinspect.engine.text import printable, text
 from netinspect.nouns.sockets import owners as owners_module
@@ -51,10 +52,10 @@ def held(record: Socket) -> list[tuple[int, int]]:
 @pytest.fixture
 def all_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """As where every process can be read: the first process of a container may refuse even root."""
-    walk = procfs.socket_holders
+    walk = descriptors.socket_holders
 
-    def readable(*arguments: Any, **options: Any) -> tuple[list[procfs.Holder], set[int]]:
-        return walk(*arguments, **options)[0], set()
+    def readable(*arguments: Any, **options: Any) -> tuple[list[descriptors.Holder], descriptors.Unseen]:
+        return walk(*arguments, **options)[0], descriptors.Unseen()
 
     monkeypatch.setattr(owners_module, "socket_holders", readable)
     monkeypatch.setattr(owners_module, "processes_hidden", lambda: False)
@@ -85,7 +86,7 @@ def test_a_socket_passed_to_another_process_is_held_by_that_one(namespace: Names
     passed.close()
     # On its way no process has it: only the kernel does.
     on_the_way = owned(namespace, "tcp")[number]
-    assert (on_the_way.processes, on_the_way.owner_reason) == ((), "kernel")
+    assert (on_the_way.processes, on_the_way.owner_reason) == ((), "in flight or kernel")
     with child(lambda: theirs.recvmsg(1, socket.CMSG_SPACE(4))) as pid:
         arrived = owned(namespace, "tcp")[number]
     assert [holder for holder, _ in held(arrived)] == [pid]
@@ -225,7 +226,7 @@ def test_a_socket_closed_meanwhile_is_gone_and_one_that_stays_is_the_kernels(
     closing.close()
     joined = scanned().joined(before, lambda: dumped(namespace, "tcp"))
     reasons = {record.inode: record.owner_reason for batch in joined for record in batch}
-    assert reasons == {gone: "gone", kept: "kernel"}
+    assert reasons == {gone: "gone", kept: "in flight or kernel"}
     ours.close()
     theirs.close()
 
@@ -272,9 +273,9 @@ def test_processes_that_may_not_be_read_are_counted_and_named_as_the_reason(
         listener.close()
         lower()
         owners = scanned()
-        records = [record for batch in owners.joined(batches, never) for record in batch]
+        records = [record for batch in owners.joined(batches, lambda: batches) for record in batch]
         answers = [(record.processes, record.owner_reason) for record in records]
-        return owners.unreadable, answers, owners.texts([number])
+        return len(owners.unseen.refused), answers, owners.texts([number])
 
     number = inode(listener)
     unreadable, answers, texts = answer_of_child(look)
@@ -291,8 +292,10 @@ def test_a_holder_in_another_pid_namespace_is_said_to_be_there(namespace: Namesp
             raise OSError(ctypes.get_errno(), "mount")
         own = socket.socketpair()
         owners = scanned()
-        reasons = {record.inode: record.owner_reason for batch in owners.joined(batches, never) for record in batch}
-        return owners.unreadable, [process.pid for process in owners.processes(inode(own[0]))], reasons[number]
+        reasons = {
+            record.inode: record.owner_reason for batch in owners.joined(batches, lambda: batches) for record in batch
+        }
+        return len(owners.unseen.refused), [process.pid for process in owners.processes(inode(own[0]))], reasons[number]
 
     def move() -> object:
         listener.close()
@@ -322,7 +325,9 @@ def test_processes_that_proc_hides_are_a_matter_of_permission(namespace: Namespa
     def in_the_dark() -> object:
         lower()
         owners = scanned()
-        return owners.unreadable, [one.owner_reason for batch in owners.joined(batches, never) for one in batch]
+        return len(owners.unseen.refused), [
+            one.owner_reason for batch in owners.joined(batches, lambda: batches) for one in batch
+        ]
 
     def move() -> object:
         listener.close()

@@ -1,0 +1,468 @@
+"""Which process holds which socket: the descriptors of all processes (proc(5): /proc/PID/fd), and what else holds it.
+
+Anybody can make a descriptor, a process or a thread that cannot be read. That costs the one thing, and ``Unseen`` has
+it: never the rest.
+"""
+
+from __future__ import annotations
+
+import os
+from _thread import allocate_lock, start_new_thread
+from errno import ENAMETOOLONG
+from itertools import compress
+
+from ..procfs import counts_descriptors, may_have_files, process_ids, registered_files
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from functools import partial
+else:
+    from _functools import partial  # functools itself takes long to import
+
+_LONE_THREAD = 3
+"""Links of a /proc/PID/task with one thread in it: a directory's usual two, and one for each thread."""
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_ENDED = (FileNotFoundError, ProcessLookupError)
+"""A process, thread or descriptor that is no more."""
+_LINK = "socket:["
+_RING = "anon_inode:[io_uring]"
+_UNREAD = "?"
+_CHUNK = 1024
+"""Descriptors looked at in one go: few enough for two threads to share the work."""
+
+_KCMP_FILES = 2
+"""linux/kcmp.h"""
+_KCMP = {
+    **dict.fromkeys(("aarch64", "riscv64", "loongarch64"), 272),
+    "x86_64": 312,
+    "s390x": 343,
+    **dict.fromkeys(("ppc64", "ppc64le"), 354),
+}
+"""Numbers of kcmp(2) for programs of 64 bits (asm/unistd.h)."""
+
+IO_URING = "io_uring"
+"""``Holder.via`` of files that are registered with an io_uring (io_uring_register(2)): the descriptor is the ring's."""
+
+
+class Holder:
+    """A process that holds sockets: its descriptors and, side by side, the inodes of the sockets they refer to.
+
+    ``via`` says how, where these are no descriptors of the whole process: IO_URING, or ``thread`` and the id of a
+    thread that has a descriptor table of its own.
+    """
+
+    __slots__ = ("descriptors", "inodes", "pid", "via")
+
+    def __init__(self, pid: int, descriptors: list[int], inodes: list[int], via: str | None = None) -> None:
+        self.pid = pid
+        self.descriptors = descriptors
+        self.inodes = inodes
+        self.via = via
+
+
+class Unseen:
+    """Processes whose descriptors are not known, or not all of them."""
+
+    __slots__ = ("failed", "refused")
+
+    def __init__(self) -> None:
+        self.refused: set[int] = set()
+        """Those that we have no right to look into."""
+        self.failed: dict[int, str] = {}
+        """Those that could not be read for another reason, and the reason."""
+
+    def __bool__(self) -> bool:
+        return bool(self.refused or self.failed)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Unseen) and (self.refused, self.failed) == (other.refused, other.failed)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Unseen(refused={self.refused}, failed={self.failed})"
+
+    def texts(self, pids: set[int] | None = None) -> list[str]:
+        """What to say of them, or of those of them that are among ``pids``."""
+        texts = []
+        refused = len(self.refused if pids is None else self.refused & pids)
+        if refused:
+            texts.append(f"the open files of {_counted(refused)} may not be seen (it takes root with CAP_SYS_PTRACE)")
+        reasons: dict[str, int] = {}
+        for pid, reason in self.failed.items():
+            if pids is None or pid in pids:
+                reasons[reason] = reasons.get(reason, 0) + 1
+        texts += [
+            f"open files of {_counted(count)} could not be read ({reason})" for reason, count in sorted(reasons.items())
+        ]
+        return texts
+
+
+def _counted(processes: int) -> str:
+    return "1 process" if processes == 1 else f"{processes} processes"
+
+
+def socket_holders(pids: Iterable[int] | None = None, *, deep: bool = False) -> tuple[list[Holder], Unseen]:
+    """Which of these processes hold sockets, and what of them could not be read.
+
+    Without ``pids``: of all, in ascending order. Processes that end meanwhile are left out, and so are kernel threads
+    and zombies, which have no descriptors. ``deep`` also looks into threads with a descriptor table of their own
+    (unshare(2): CLONE_FILES) and at what is registered with io_urings; such holders follow that of their process.
+    Raises NetinspectError where /proc is not mounted.
+    """
+    counted = counts_descriptors()
+    searches = [_Search(pid, deep, counted) for pid in (process_ids() if pids is None else pids)]
+    for search in searches:
+        search.begin()
+    _share([part for search in searches for table in search.tables for part in table.parts])
+    holders: list[Holder] = []
+    for search in searches:
+        if search.tables:
+            holders += search.holders()
+    unseen = Unseen()
+    for search in searches:
+        if search.failure is not None:
+            search.failure.add(search.pid, unseen)
+    return holders, unseen
+
+
+class _Failure:
+    """Whether something of a process may not be read, and why something else of it could not."""
+
+    __slots__ = ("reason", "refused")
+
+    def __init__(self) -> None:
+        self.refused = False
+        self.reason: str | None = None
+
+    def take(self, error: OSError) -> None:
+        if isinstance(error, PermissionError):
+            self.refused = True
+        else:
+            self.reason = error.strerror or str(error)
+
+    def add(self, pid: int, unseen: Unseen) -> None:
+        if self.refused:
+            unseen.refused.add(pid)
+        elif self.reason is not None:
+            unseen.failed[pid] = self.reason
+
+
+class _Search:
+    """The search for sockets in the descriptor tables of a process, which has one as a rule."""
+
+    __slots__ = ("counted", "deep", "failure", "pid", "tables")
+
+    def __init__(self, pid: int, deep: bool, counted: bool) -> None:
+        self.pid = pid
+        self.deep = deep
+        self.counted = counted
+        self.failure: _Failure | None = None
+        self.tables: list[_Table] = []
+        """The tables that have anything in them. The first one is that of the process as a whole."""
+
+    def _fail(self, error: OSError) -> None:
+        if self.failure is None:
+            self.failure = _Failure()
+        self.failure.take(error)
+
+    def begin(self) -> None:
+        """Reads small tables, and finds the large ones."""
+        path = f"/proc/{self.pid}"
+        try:
+            try:
+                self._read(path, None)
+            except PermissionError:
+                if may_have_files(self.pid):
+                    raise
+            # Where the first thread has ended, the process has no descriptors under its own name; others have them.
+            if self.deep or not self.tables:
+                self._look_at_threads(f"{path}/task")
+        except _ENDED:
+            pass
+        except OSError as error:
+            self._fail(error)
+
+    def _look_at_threads(self, tasks: str) -> None:
+        if os.stat(tasks).st_nlink <= _LONE_THREAD:
+            return
+        threads = sorted(map(int, filter(str.isdecimal, os.listdir(tasks))))
+        if not self.deep:
+            for thread in threads:
+                if self.tables:
+                    break  # the others share it
+                self._read_thread(tasks, thread)
+            return
+        compare = _comparison()
+        known = [self.pid] if self.tables else []
+        for thread in threads:
+            if thread != self.pid and not any(compare(thread, other) for other in known):
+                known.append(thread)
+                self._read_thread(tasks, thread)
+
+    def _read_thread(self, tasks: str, thread: int) -> None:
+        try:
+            self._read(f"{tasks}/{thread}", thread)
+        except _ENDED:
+            pass
+        except OSError as error:
+            self._fail(error)
+
+    def _read(self, path: str, thread: int | None) -> None:
+        directory = os.open(f"{path}/fd", _DIRECTORY)
+        try:
+            # A new descriptor gets the lowest free number, so nearly all of them are below their count.
+            size = os.fstat(directory).st_size if self.counted else 0
+            numbers = range(size) if self.counted else _listed(directory)
+            if not numbers:
+                return
+            table = _Table(path, thread, size)
+            self.tables.append(table)
+            if len(numbers) > _CHUNK:
+                table.parts = [
+                    _Part(path, numbers[at : at + _CHUNK], self.deep) for at in range(0, len(numbers), _CHUNK)
+                ]
+            elif self._take(directory, numbers, table) and size:
+                self._take(directory, _above(directory, size), table)
+        finally:
+            os.close(directory)
+
+    def _take(self, directory: int, numbers: Sequence[int], table: _Table) -> int:
+        """Reads these descriptors, and returns how many of them are not open."""
+        found = _Found(directory, numbers, self.deep)
+        table.take(found)
+        for error in found.errors:
+            self._fail(error)
+        return found.missing
+
+    def holders(self) -> list[Holder]:
+        """What was found, once all parts of large tables are read."""
+        for table in self.tables:
+            if table.parts:
+                self._finish(table)
+        holders = []
+        first, *others = self.tables
+        if first.inodes:
+            holders.append(Holder(self.pid, first.descriptors, first.inodes))
+        if others:
+            known = set(zip(first.descriptors, first.inodes, strict=True))
+            for table in others:
+                pairs = [pair for pair in zip(table.descriptors, table.inodes, strict=True) if pair not in known]
+                known.update(pairs)
+                if pairs:
+                    descriptors, inodes = map(list, zip(*pairs, strict=True))
+                    holders.append(Holder(self.pid, descriptors, inodes, f"thread {table.thread}"))
+        for table in self.tables:
+            for ring in table.rings:
+                holders += self._registered(table.path, ring)
+        return holders
+
+    def _registered(self, path: str, ring: int) -> list[Holder]:
+        try:
+            inodes = registered_files(f"{path}/fdinfo/{ring}")
+        except _ENDED:
+            return []
+        except OSError as error:
+            self._fail(error)
+            return []
+        return [Holder(self.pid, [ring] * len(inodes), inodes, IO_URING)] if inodes else []
+
+    def _finish(self, table: _Table) -> None:
+        missing = False
+        for part in table.parts:
+            if part.failure is not None:
+                self._fail(part.failure)
+            if part.found is not None:
+                missing = missing or bool(part.found.missing)
+                table.take(part.found)
+                for error in part.found.errors:
+                    self._fail(error)
+        table.parts = []
+        if table.size and missing:
+            try:
+                directory = os.open(f"{table.path}/fd", _DIRECTORY)
+            except _ENDED:
+                return
+            except OSError as error:
+                self._fail(error)
+                return
+            try:
+                self._take(directory, _above(directory, table.size), table)
+            finally:
+                os.close(directory)
+
+
+class _Table:
+    """A table of descriptors; ``thread`` is whose it is, None where it is found under the process's own name."""
+
+    __slots__ = ("descriptors", "inodes", "parts", "path", "rings", "size", "thread")
+
+    def __init__(self, path: str, thread: int | None, size: int) -> None:
+        self.path = path
+        self.thread = thread
+        self.size = size
+        """The number of descriptors; 0 where it is not known."""
+        self.parts: list[_Part] = []
+        """Of a large table, until they are read."""
+        self.descriptors: list[int] = []
+        self.inodes: list[int] = []
+        self.rings: list[int] = []
+
+    def take(self, found: _Found) -> None:
+        self.descriptors += found.descriptors
+        self.inodes += found.inodes
+        self.rings += found.rings
+
+
+class _Found:
+    """Which of some descriptors are sockets, and their inodes; which are io_urings, where these are looked for.
+
+    ``missing`` is how many of the descriptors are not open, and ``errors`` why some could not be read.
+    """
+
+    __slots__ = ("descriptors", "errors", "inodes", "missing", "rings")
+
+    def __init__(self, directory: int, numbers: Sequence[int], deep: bool) -> None:
+        self.errors: list[OSError] = []
+        links = _links(directory, numbers, self.errors)
+        self.missing = links.count("")
+        self.rings = (
+            [number for number, link in zip(numbers, links, strict=True) if link == _RING]
+            if deep and _RING in links
+            else []
+        )
+        self.descriptors: list[int] = []
+        self.inodes: list[int] = []
+        mask = [link.startswith(_LINK) for link in links]
+        if True in mask:
+            texts = "".join(compress(links, mask))
+            self.inodes = list(map(int, texts[len(_LINK) : -1].split("]" + _LINK)))
+            self.descriptors = list(compress(numbers, mask))
+
+
+class _Part:
+    """Some descriptors of a large table."""
+
+    __slots__ = ("deep", "failure", "found", "numbers", "path")
+
+    def __init__(self, path: str, numbers: Sequence[int], deep: bool) -> None:
+        self.path = path
+        self.numbers = numbers
+        self.deep = deep
+        self.found: _Found | None = None
+        self.failure: OSError | None = None
+
+    def read(self) -> None:
+        try:
+            directory = os.open(f"{self.path}/fd", _DIRECTORY)
+        except _ENDED:
+            return
+        except OSError as error:
+            self.failure = error
+            return
+        try:
+            self.found = _Found(directory, self.numbers, self.deep)
+        finally:
+            os.close(directory)
+
+
+def _above(directory: int, size: int) -> list[int]:
+    """The descriptors with numbers that are not below their count."""
+    try:
+        return [number for number in _listed(directory) if number >= size]
+    except _ENDED:
+        return []
+
+
+def _listed(directory: int) -> list[int]:
+    return list(map(int, os.listdir(directory)))
+
+
+def _links(directory: int, numbers: Iterable[int], errors: list[OSError]) -> list[str]:
+    """What the descriptors refer to; "" for those that are not, or no longer, open.
+
+    Those that cannot be read are _UNREAD, and ``errors`` has why, but for paths that are too long to be told: these
+    are no sockets.
+    """
+    links: list[str] = []
+    remaining = map(partial(os.readlink, dir_fd=directory), map(str, numbers))
+    while True:
+        try:
+            links.extend(remaining)
+            return links
+        except _ENDED:
+            links.append("")
+        except OSError as error:
+            links.append(_UNREAD)
+            if error.errno != ENAMETOOLONG:
+                errors.append(error)
+
+
+def _share(parts: list[_Part]) -> None:
+    """Reads parts of large tables, with the help of a second thread.
+
+    Nearly all the time is spent inside readlink(2), which releases the interpreter lock: two threads need half of it.
+    With small tables, where more happens outside, they would only wait for each other.
+    """
+    waiting = parts[::-1]
+    failed: list[_Part] = []
+
+    def work() -> None:
+        while True:
+            try:
+                part = waiting.pop()
+            except IndexError:
+                return
+            try:
+                part.read()
+            except BaseException:
+                failed.append(part)
+                raise
+
+    done = allocate_lock()
+
+    def help_with_work() -> None:
+        try:
+            work()
+        except Exception:
+            pass  # no memory, say: what failed is read below
+        finally:
+            done.release()
+
+    if parts:
+        done.acquire()
+        try:
+            start_new_thread(help_with_work, ())
+        except RuntimeError:  # no more threads allowed
+            done.release()
+    try:
+        work()
+    finally:
+        waiting.clear()
+        done.acquire()
+    for part in failed:
+        part.read()
+
+
+def _comparison() -> Callable[[int, int], bool]:
+    """What tells whether two threads are known to share one descriptor table (kcmp(2)).
+
+    Where the kernel does not tell (CONFIG_KCMP), no two do: each table is read, which takes longer.
+    """
+    number = _KCMP.get(os.uname().machine)
+    if number is None or not _of_64_bits():
+        return lambda thread, other: False
+    from ctypes import CDLL, c_long
+
+    syscall = CDLL(None).syscall
+    syscall.argtypes = (c_long,) * 6
+    syscall.restype = c_long
+    return lambda thread, other: syscall(number, thread, other, _KCMP_FILES, 0, 0) == 0
+
+
+def _of_64_bits() -> bool:
+    import sys
+
+    return sys.maxsize > 1 << 32
