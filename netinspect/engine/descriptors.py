@@ -17,6 +17,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from functools import partial
+
+    Found = tuple[list[int], list[int], Sequence[int], int]
+    """Descriptors of sockets, their inodes, the descriptors of io_urings, and how many are not open."""
 else:
     from _functools import partial  # functools itself takes long to import
 
@@ -73,6 +76,15 @@ class Unseen:
         self.failed: dict[int, str] = {}
         """Those that could not be read for another reason, and the reason."""
 
+    def add(self, pid: int, errors: list[OSError]) -> None:
+        """Takes in why something of a process could not be read."""
+        for error in errors:
+            if isinstance(error, PermissionError):
+                self.refused.add(pid)
+                self.failed.pop(pid, None)
+                return
+            self.failed[pid] = error.strerror or str(error)
+
     def __bool__(self) -> bool:
         return bool(self.refused or self.failed)
 
@@ -123,50 +135,24 @@ def socket_holders(pids: Iterable[int] | None = None, *, deep: bool = False) -> 
             holders += search.holders()
     unseen = Unseen()
     for search in searches:
-        if search.failure is not None:
-            search.failure.add(search.pid, unseen)
+        if search.errors:
+            unseen.add(search.pid, search.errors)
     return holders, unseen
-
-
-class _Failure:
-    """Whether something of a process may not be read, and why something else of it could not."""
-
-    __slots__ = ("reason", "refused")
-
-    def __init__(self) -> None:
-        self.refused = False
-        self.reason: str | None = None
-
-    def take(self, error: OSError) -> None:
-        if isinstance(error, PermissionError):
-            self.refused = True
-        else:
-            self.reason = error.strerror or str(error)
-
-    def add(self, pid: int, unseen: Unseen) -> None:
-        if self.refused:
-            unseen.refused.add(pid)
-        elif self.reason is not None:
-            unseen.failed[pid] = self.reason
 
 
 class _Search:
     """The search for sockets in the descriptor tables of a process, which has one as a rule."""
 
-    __slots__ = ("counted", "deep", "failure", "pid", "tables")
+    __slots__ = ("counted", "deep", "errors", "pid", "tables")
 
     def __init__(self, pid: int, deep: bool, counted: bool) -> None:
         self.pid = pid
         self.deep = deep
         self.counted = counted
-        self.failure: _Failure | None = None
+        self.errors: list[OSError] = []
+        """Why something of it could not be read."""
         self.tables: list[_Table] = []
         """The tables that have anything in them. The first one is that of the process as a whole."""
-
-    def _fail(self, error: OSError) -> None:
-        if self.failure is None:
-            self.failure = _Failure()
-        self.failure.take(error)
 
     def begin(self) -> None:
         """Reads small tables, and finds the large ones."""
@@ -183,7 +169,7 @@ class _Search:
         except _ENDED:
             pass
         except OSError as error:
-            self._fail(error)
+            self.errors.append(error)
 
     def _look_at_threads(self, tasks: str) -> None:
         if os.stat(tasks).st_nlink <= _LONE_THREAD:
@@ -208,7 +194,7 @@ class _Search:
         except _ENDED:
             pass
         except OSError as error:
-            self._fail(error)
+            self.errors.append(error)
 
     def _read(self, path: str, thread: int | None) -> None:
         directory = os.open(f"{path}/fd", _DIRECTORY)
@@ -221,21 +207,14 @@ class _Search:
             table = _Table(path, thread, size)
             self.tables.append(table)
             if len(numbers) > _CHUNK:
-                table.parts = [
-                    _Part(path, numbers[at : at + _CHUNK], self.deep) for at in range(0, len(numbers), _CHUNK)
-                ]
-            elif self._take(directory, numbers, table) and size:
-                self._take(directory, _above(directory, size), table)
+                chunks = range(0, len(numbers), _CHUNK)
+                table.parts = [_Part(path, numbers[at : at + _CHUNK], self.deep, self.errors) for at in chunks]
+                return
+            table.descriptors, table.inodes, table.rings, missing = _sockets(directory, numbers, self.deep, self.errors)
+            if missing and size:
+                table.take(_sockets(directory, _above(directory, size), self.deep, self.errors))
         finally:
             os.close(directory)
-
-    def _take(self, directory: int, numbers: Sequence[int], table: _Table) -> int:
-        """Reads these descriptors, and returns how many of them are not open."""
-        found = _Found(directory, numbers, self.deep)
-        table.take(found)
-        for error in found.errors:
-            self._fail(error)
-        return found.missing
 
     def holders(self) -> list[Holder]:
         """What was found, once all parts of large tables are read."""
@@ -265,20 +244,15 @@ class _Search:
         except _ENDED:
             return []
         except OSError as error:
-            self._fail(error)
+            self.errors.append(error)
             return []
         return [Holder(self.pid, [ring] * len(inodes), inodes, IO_URING)] if inodes else []
 
     def _finish(self, table: _Table) -> None:
-        missing = False
+        missing = 0
         for part in table.parts:
-            if part.failure is not None:
-                self._fail(part.failure)
-            if part.found is not None:
-                missing = missing or bool(part.found.missing)
-                table.take(part.found)
-                for error in part.found.errors:
-                    self._fail(error)
+            missing += part.found[-1]
+            table.take(part.found)
         table.parts = []
         if table.size and missing:
             try:
@@ -286,10 +260,10 @@ class _Search:
             except _ENDED:
                 return
             except OSError as error:
-                self._fail(error)
+                self.errors.append(error)
                 return
             try:
-                self._take(directory, _above(directory, table.size), table)
+                table.take(_sockets(directory, _above(directory, table.size), self.deep, self.errors))
             finally:
                 os.close(directory)
 
@@ -308,51 +282,42 @@ class _Table:
         """Of a large table, until they are read."""
         self.descriptors: list[int] = []
         self.inodes: list[int] = []
-        self.rings: list[int] = []
+        self.rings: Sequence[int] = ()
 
-    def take(self, found: _Found) -> None:
-        self.descriptors += found.descriptors
-        self.inodes += found.inodes
-        self.rings += found.rings
+    def take(self, found: Found) -> None:
+        descriptors, inodes, rings, _ = found
+        self.descriptors += descriptors
+        self.inodes += inodes
+        self.rings = (*self.rings, *rings)
 
 
-class _Found:
-    """Which of some descriptors are sockets, and their inodes; which are io_urings, where these are looked for.
-
-    ``missing`` is how many of the descriptors are not open, and ``errors`` why some could not be read.
+def _sockets(directory: int, numbers: Sequence[int], deep: bool, errors: list[OSError]) -> Found:
+    """Which of these descriptors are sockets, their inodes, which are io_urings, where these are looked for, and how
+    many of them are not open. ``errors`` is told why some could not be read.
     """
-
-    __slots__ = ("descriptors", "errors", "inodes", "missing", "rings")
-
-    def __init__(self, directory: int, numbers: Sequence[int], deep: bool) -> None:
-        self.errors: list[OSError] = []
-        links = _links(directory, numbers, self.errors)
-        self.missing = links.count("")
-        self.rings = (
-            [number for number, link in zip(numbers, links, strict=True) if link == _RING]
-            if deep and _RING in links
-            else []
-        )
-        self.descriptors: list[int] = []
-        self.inodes: list[int] = []
-        mask = [link.startswith(_LINK) for link in links]
-        if True in mask:
-            texts = "".join(compress(links, mask))
-            self.inodes = list(map(int, texts[len(_LINK) : -1].split("]" + _LINK)))
-            self.descriptors = list(compress(numbers, mask))
+    links = _links(directory, numbers, errors)
+    rings: Sequence[int] = ()
+    if deep and _RING in links:
+        rings = [number for number, link in zip(numbers, links, strict=True) if link == _RING]
+    mask = [link.startswith(_LINK) for link in links]
+    if True not in mask:
+        return [], [], rings, links.count("")
+    texts = "".join(compress(links, mask))
+    inodes = list(map(int, texts[len(_LINK) : -1].split("]" + _LINK)))
+    return list(compress(numbers, mask)), inodes, rings, links.count("")
 
 
 class _Part:
     """Some descriptors of a large table."""
 
-    __slots__ = ("deep", "failure", "found", "numbers", "path")
+    __slots__ = ("deep", "errors", "found", "numbers", "path")
 
-    def __init__(self, path: str, numbers: Sequence[int], deep: bool) -> None:
+    def __init__(self, path: str, numbers: Sequence[int], deep: bool, errors: list[OSError]) -> None:
         self.path = path
         self.numbers = numbers
         self.deep = deep
-        self.found: _Found | None = None
-        self.failure: OSError | None = None
+        self.errors = errors
+        self.found: Found = [], [], (), 0
 
     def read(self) -> None:
         try:
@@ -360,10 +325,10 @@ class _Part:
         except _ENDED:
             return
         except OSError as error:
-            self.failure = error
+            self.errors.append(error)
             return
         try:
-            self.found = _Found(directory, self.numbers, self.deep)
+            self.found = _sockets(directory, self.numbers, self.deep, self.errors)
         finally:
             os.close(directory)
 
