@@ -210,7 +210,8 @@ class Socket(NamedTuple):
     )
     owner_reason: Annotated[
         str | None,
-        "why no process is listed: kernel, orphaned, not accepted, no permission, other pid namespace or gone",
+        "why no process is listed: kernel, in flight or kernel, orphaned, not accepted, no permission, unreadable, "
+        "other pid namespace or gone",
     ] = None
     peers: Annotated[
         tuple[Process, ...] | None, "holders of the other end, where asked for and found on this machine; may be none"
