@@ -6,7 +6,7 @@ CODE := netinspect tests netns-lab benchmarks examples
 # Without compiled files every start of the program would compile it anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run test check man bench traced clean
+.PHONY: run test check man bench fuzz traced clean
 
 $(VENV)/made: pyproject.toml
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "netinspect needs Python 3.11 or later" >&2; exit 1; }
@@ -44,6 +44,14 @@ $(VENV)/made-for-benchmarks: $(VENV)/made
 
 bench: $(VENV)/made-for-benchmarks
 	$(PYTHON) benchmarks/run.py $(if $(SCALE),--scale $(SCALE))
+
+# Led by coverage where atheris can be installed, else at random.
+$(VENV)/made-for-fuzzing: $(VENV)/made-for-tests
+	$(PYTHON) -m pip install --quiet --editable '.[fuzz]' || echo "no atheris here: inputs are made at random" >&2
+	touch $@
+
+fuzz: $(VENV)/made-for-fuzzing
+	$(PYTHON) tests/fuzz/run.py --seconds $(or $(SECONDS),60)
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -347,9 +347,8 @@ def _devices(hook: Expression, many: int, single: int | None = None) -> tuple[st
 
 def rules(runs: Iterable[Run]) -> Iterator[Rule]:
     """The rules in the answer, each chain's in order. Raises NetlinkError where it is malformed."""
-    for data in in_order(runs):
-        found = Expression("", data, attributes(data, _START, len(data)))
-        family = FAMILIES.get(data[16]) or str(data[16])
+    for family, found in _found(in_order(runs)):
+        data = found.data
         rule = Rule(family, found.text(nft.NFTA_RULE_TABLE), found.text(nft.NFTA_RULE_CHAIN), data)
         _ = rule.expressions  # decoded here, so that what is malformed shows here
         yield rule

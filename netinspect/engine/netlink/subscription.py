@@ -112,21 +112,23 @@ class Subscription:
                 raise TruncatedError(self._operation, 0, f"a message of {size} bytes was truncated")
             if sender[0] != 0:
                 continue  # only the kernel has port id 0: nobody else may tell us anything
-            yield from self._split(bytes(self._buffer[:size]))
-
-    def _split(self, data: bytes) -> Iterator[bytes]:
-        at = 0
-        while at < len(data):
-            if len(data) - at < HEADER_SIZE:
-                raise malformed(f"{len(data) - at} bytes left over, less than a header", self._operation)
-            length, kind, _, _, _ = HEADER.unpack_from(data, at)
-            if length < HEADER_SIZE or at + length > len(data):
-                raise malformed(f"a length of {length} with {len(data) - at} bytes left", self._operation)
-            if kind > NLMSG_OVERRUN:
-                yield data[at : at + length]
-            at += length + 3 & ~3
+            yield from split(bytes(self._buffer[:size]), self._operation)
 
     def _drops(self) -> int:
         figures = self._socket.getsockopt(_SOL_SOCKET, _SO_MEMINFO, 4 * (_SK_MEMINFO_DROPS + 1))
         drops: int = unpack(f"={_SK_MEMINFO_DROPS + 1}I", figures)[_SK_MEMINFO_DROPS]
         return drops
+
+
+def split(data: bytes, operation: str) -> Iterator[bytes]:
+    """The messages of a datagram, without those about the subscription itself. Raises MalformedError."""
+    at = 0
+    while at < len(data):
+        if len(data) - at < HEADER_SIZE:
+            raise malformed(f"{len(data) - at} bytes left over, less than a header", operation)
+        length, kind, _, _, _ = HEADER.unpack_from(data, at)
+        if length < HEADER_SIZE or at + length > len(data):
+            raise malformed(f"a length of {length} with {len(data) - at} bytes left", operation)
+        if kind > NLMSG_OVERRUN:
+            yield data[at : at + length]
+        at += length + 3 & ~3

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ...engine.netlink.messages import Run
+    from ...records import UnknownAttribute
 
 RTM_NEWMULTICAST, RTM_DELMULTICAST, RTM_GETMULTICAST = 56, 57, 58
 _TOLD = (RTM_NEWMULTICAST, RTM_GETMULTICAST)
@@ -37,13 +38,22 @@ _TICKS = 100.0
 class Group:
     """A group on an interface. ``created`` is in seconds since the machine came up; None where the kernel is silent."""
 
-    __slots__ = ("created", "family", "group", "index", "left")
+    __slots__ = ("created", "family", "group", "index", "left", "unknown_attributes")
 
-    def __init__(self, family: str, index: int, group: str, created: float | None, left: bool) -> None:
+    def __init__(
+        self,
+        family: str,
+        index: int,
+        group: str,
+        created: float | None,
+        left: bool,
+        unknown_attributes: tuple[UnknownAttribute, ...] = (),
+    ) -> None:
         self.family = family
         self.index = index
         self.group = group
         self.created = created
+        self.unknown_attributes = unknown_attributes
         self.left = left
         """Whether the message says that the group was left: an event."""
 
@@ -61,6 +71,7 @@ def groups(run: Run) -> Iterator[Group]:
         if IFA_MULTICAST not in layout:
             continue
         at, size = layout[IFA_MULTICAST]
+        unknown = SHAPE.unknown(layout)
         for first in range(0, len(part.data), part.length):
             family, index = unpack_from("=BxxxI", part.data, first + 16)
             name = _NAMES.get(family)
@@ -71,4 +82,4 @@ def groups(run: Run) -> Iterator[Group]:
                 (ticks,) = unpack_from("=I", part.data, first + layout[IFA_CACHEINFO][0] + 8)
                 created = ticks / _TICKS
             group = inet_ntop(family, part.data[first + at : first + at + size])
-            yield Group(name, index, group, created, run.kind == RTM_DELMULTICAST)
+            yield Group(name, index, group, created, run.kind == RTM_DELMULTICAST, unknown)

@@ -12,7 +12,7 @@ from ...engine.netlink.attributes import ANY, NUMBER, Attributes, Shape
 from ...engine.netlink.interfaces import WITHOUT_STATISTICS
 from ...engine.netlink.messages import HEADER_SIZE, NLM_F_DUMP, attribute, malformed, message
 from ...engine.rtnetlink import address_text
-from ...records import BridgeGroup
+from ...records import BridgeGroup, UnknownAttribute
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,12 +81,18 @@ def groups(run: Run, interface_name: Callable[[int], str]) -> Iterator[BridgeGro
         for first in range(0, len(part.data), part.length):
             inside = Attributes(part.data, part.operation, _SHAPE, first + HEADER_SIZE + _BODY, first + part.length)
             (index,) = unpack_from("=I", part.data, first + 20)
-            bridge = interface_name(index)
+            bridge, unknown = interface_name(index), inside.unknown()
             for entry in inside.nested(MDBA_MDB, _MDB_SHAPE).each(MDBA_MDB_ENTRY):
                 for raw in Attributes(entry, part.operation, _INFO_SHAPE).each(MDBA_MDB_ENTRY_INFO):
-                    yield _group(raw, bridge, interface_name, part.operation)
+                    group = _group(raw, bridge, interface_name, part.operation)
+                    yield _with(group, unknown)
             for raw in inside.nested(MDBA_ROUTER, _ROUTER_SHAPE).each(MDBA_ROUTER_PORT):
-                yield _router(raw, bridge, interface_name, part.operation)
+                yield _with(_router(raw, bridge, interface_name, part.operation), unknown)
+
+
+def _with(found: BridgeGroup, around: tuple[UnknownAttribute, ...]) -> BridgeGroup:
+    """With what is unknown of the message that it was in."""
+    return found._replace(unknown_attributes=around + found.unknown_attributes) if around else found
 
 
 def _group(raw: bytes, bridge: str, interface_name: Callable[[int], str], operation: str) -> BridgeGroup:

@@ -7,7 +7,7 @@ Each function takes the text of a file. Raises NetinspectError where a line make
 from __future__ import annotations
 
 from _socket import AF_INET, AF_INET6, inet_ntop
-from struct import pack
+from sys import byteorder
 
 from ...errors import NetinspectError
 
@@ -64,7 +64,7 @@ def igmp(text: str) -> dict[Key, Told]:
             return
         group, users, timer, reporter = line.split()
         running, left = timer.split(":")
-        address = inet_ntop(AF_INET, pack("=I", int(group, 16)))
+        address = inet_ntop(AF_INET, int(group, 16).to_bytes(4, byteorder))
         found[index, address] = Told(
             interface,
             int(users),

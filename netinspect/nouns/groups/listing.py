@@ -24,6 +24,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from ...records import UnknownAttribute
     from .decode import Group
     from .decode_text import Key, SourceFilter, Told
     from .owners import Holders
@@ -189,10 +190,11 @@ def _internet(
             "Linux 6.15): listed from procfs instead"
         )
     source = "procfs" if groups is None else "rtnetlink, procfs" if details else "rtnetlink"
-    keys: dict[Key, float | None] = dict.fromkeys(details)
+    keys: dict[Key, multicast.Group | None] = dict.fromkeys(details)
     if groups is not None:
-        keys = {(group.index, group.group): group.created for group in groups}
-    for (index, address), created in keys.items():
+        keys = {(group.index, group.group): group for group in groups}
+    for (index, address), group in keys.items():
+        created = None if group is None else group.created
         told = details.get((index, address))
         interface = names[index] if groups is not None or told is None else told.interface
         if family == "inet6" and interface not in versions:
@@ -207,6 +209,7 @@ def _internet(
             known_queriers.get((index, family)),
             None if created is None else age(created),
             source,
+            () if group is None else group.unknown_attributes,
         )
 
 
@@ -220,6 +223,7 @@ def _membership(
     querier: str | None,
     age: float | None,
     source: str,
+    unknown_attributes: tuple[UnknownAttribute, ...],
 ) -> Membership:
     users = None if told is None else told.users
     mode = None if told is None else "exclude" if filters is None else filters.mode(users)
@@ -239,6 +243,7 @@ def _membership(
         None if told is None else told.timer,
         age,
         source=source,
+        unknown_attributes=unknown_attributes,
     )
 
 
