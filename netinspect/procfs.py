@@ -21,6 +21,8 @@ _INITIAL_PID_NAMESPACE = 0xEFFFFFFC
 """linux/nsfs.h: PID_NS_INIT_INO, the inode number of the first pid namespace."""
 _KERNEL_THREAD = 0x00200000
 """linux/sched.h: PF_KTHREAD, in the flags of /proc/PID/stat."""
+LONE_THREAD = 3
+"""Links of a /proc/PID/task with one thread in it: a directory's usual two, and one for each thread."""
 _BUSY_RING = 5
 """How often a busy io_uring is asked again."""
 _ENDED = (FileNotFoundError, ProcessLookupError)
@@ -30,6 +32,8 @@ _SEES_ALL = 1 << 19
 """linux/capability.h: CAP_SYS_PTRACE"""
 _MOUNT_POINT = 4
 """The field of a line of mountinfo, counted from 0."""
+_OF_OTHERS = (b"fuse", b"nfs", b"cifs", b"smb", b"9p", b"ceph", b"afs", b"autofs", b"virtiofs")
+"""Types of file systems that wait for a program or another machine."""
 _HIDING = ("2", "invisible", "4", "ptraceable")
 """Values of /proc's option hidepid with which it leaves processes out."""
 
@@ -160,6 +164,57 @@ def security_context(pid: int) -> str | None:
         return _text(_read(f"/proc/{pid}/attr/current").rstrip(b"\0\n")) or None
     except OSError:
         return None
+
+
+def other_threads(pid: int) -> list[int]:
+    """The threads of a process but for the first one; none where it has ended, or may not be seen."""
+    tasks = f"/proc/{pid}/task"
+    try:
+        if os.stat(tasks).st_nlink <= LONE_THREAD:
+            return []
+        return sorted(set(map(int, filter(str.isdecimal, os.listdir(tasks)))) - {pid})
+    except OSError:
+        return []
+
+
+def network_namespace_mounts(pids: list[int]) -> list[str]:
+    """Paths at which network namespaces are mounted, in our mount namespace and in those of these processes.
+
+    Those that may not be seen are left out.
+    """
+    paths: list[str] = []
+    seen: set[int] = set()
+    for process in ("self", *pids):
+        try:
+            number = os.stat(f"/proc/{process}/ns/mnt").st_ino
+            if number in seen:
+                continue
+            seen.add(number)
+            lines = _read(f"/proc/{process}/mountinfo").splitlines()
+        except OSError:
+            continue
+        root = "" if process == "self" else f"/proc/{process}/root"
+        points = [
+            fields[_MOUNT_POINT]
+            for line in lines
+            if b" - nsfs " in line
+            and len(fields := line.split(b" ")) > _MOUNT_POINT
+            and fields[_MOUNT_POINT - 1].startswith(b"net:[")
+        ]
+        if points:
+            hanging = _may_hang(lines)
+            paths += [root + os.fsdecode(_unescaped(point)) for point in points if not point.startswith(hanging)]
+    return paths
+
+
+def _may_hang(lines: list[bytes]) -> tuple[bytes, ...]:
+    """Where file systems are mounted in which looking at a file may take for ever: it is up to somebody else."""
+    found = []
+    for line in lines:
+        before, _, after = line.partition(b" - ")
+        if after.startswith(_OF_OTHERS) and len(fields := before.split(b" ")) > _MOUNT_POINT:
+            found.append(fields[_MOUNT_POINT] + b"/")
+    return tuple(found)
 
 
 def cgroup2_mounts() -> list[tuple[str, str]]:

@@ -11,11 +11,11 @@ from _thread import allocate_lock, start_new_thread
 from errno import ENAMETOOLONG
 from itertools import compress
 
-from ..procfs import counts_descriptors, may_have_files, process_ids, registered_files
+from ..procfs import LONE_THREAD, counts_descriptors, may_have_files, process_ids, registered_files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from functools import partial
 
     Found = tuple[list[int], list[int], Sequence[int], int]
@@ -23,13 +23,11 @@ if TYPE_CHECKING:
 else:
     from _functools import partial  # functools itself takes long to import
 
-_LONE_THREAD = 3
-"""Links of a /proc/PID/task with one thread in it: a directory's usual two, and one for each thread."""
-
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _ENDED = (FileNotFoundError, ProcessLookupError)
 """A process, thread or descriptor that is no more."""
 _LINK = "socket:["
+_NAMESPACE = "net:["
 _RING = "anon_inode:[io_uring]"
 _UNREAD = "?"
 _CHUNK = 1024
@@ -172,7 +170,7 @@ class _Search:
             self.errors.append(error)
 
     def _look_at_threads(self, tasks: str) -> None:
-        if os.stat(tasks).st_nlink <= _LONE_THREAD:
+        if os.stat(tasks).st_nlink <= LONE_THREAD:
             return
         threads = sorted(map(int, filter(str.isdecimal, os.listdir(tasks))))
         if not self.deep:
@@ -331,6 +329,31 @@ class _Part:
             self.found = _sockets(directory, self.numbers, self.deep, self.errors)
         finally:
             os.close(directory)
+
+
+def network_namespace_files(pids: Iterable[int]) -> Iterator[str]:
+    """Paths of the open files of these processes that are network namespaces. What may not be read is left out."""
+    counted = counts_descriptors()
+    for pid in pids:
+        path = f"/proc/{pid}/fd"
+        try:
+            directory = os.open(path, _DIRECTORY)
+        except OSError:
+            continue
+        try:
+            size = os.fstat(directory).st_size if counted else 0
+            numbers: Sequence[int] = range(size) if counted else _listed(directory)
+            links = _links(directory, numbers, [])
+            if size and "" in links:
+                above = _above(directory, size)
+                numbers, links = [*numbers, *above], links + _links(directory, above, [])
+        except OSError:
+            continue
+        finally:
+            os.close(directory)
+        for number, link in zip(numbers, links, strict=True):
+            if link.startswith(_NAMESPACE):
+                yield f"{path}/{number}"
 
 
 def _above(directory: int, size: int) -> list[int]:

@@ -54,31 +54,32 @@ def open_namespace(name: str) -> int:
     )
 
 
-def every_namespace() -> tuple[list[tuple[str, str, tuple[int, int]]], int]:
+def every_namespace(*, closely: bool = False) -> tuple[list[tuple[str, str, tuple[int, int]]], int]:
     """All network namespaces that have a name or a process, as (label, path, identity), the current one first.
 
-    The label is the name (ip-netns(8)), or the lowest id of a process inside: `--netns` takes either. The identity
-    (st_dev, st_ino) tells whether the path still leads there: processes end, or go elsewhere. Also returned is the
-    number of processes whose namespace may not be seen: there may be namespaces that only they are in. Raises
-    NetinspectError where /proc is not mounted.
+    With ``closely`` also those that something else keeps: a thread that is not the first of its process, a mount
+    outside of /run/netns, an open file. That is a look at every descriptor of the machine. Nobody can find one that
+    only sockets keep, or the kernel.
+
+    The label is the name (ip-netns(8)), the lowest id of a process or thread inside, or a path: `--netns` takes each.
+    The identity (st_dev, st_ino) tells whether the path still leads there: processes end, or go elsewhere. Also
+    returned is the number of processes whose namespace may not be seen: there may be namespaces that only they are in.
+    Raises NetinspectError where /proc is not mounted.
     """
     from ..procfs import process_ids
 
     pids = process_ids()
     found: dict[tuple[int, int], tuple[str, str]] = {}
     try:
+        current = os.stat("/proc/thread-self/ns/net")
+    except OSError as error:
+        raise NamespaceError(f"the current network namespace, /proc/thread-self/ns/net: {error.strerror}") from None
+    try:
         names = sorted(os.listdir(NAMED))
     except OSError:
         names = []
     for name in names:
-        path = f"{NAMED}/{name}"
-        try:
-            status = os.stat(path)
-        except OSError:
-            continue  # removed just now
-        # What is not mounted is an empty file, on another file system.
-        if status.st_dev == os.stat("/proc/self/ns/net").st_dev:
-            found.setdefault((status.st_dev, status.st_ino), (text(os.fsencode(name)), path))
+        _take(found, f"{NAMED}/{name}", text(os.fsencode(name)), current.st_dev)
     hidden = 0
     for pid in pids:
         path = f"/proc/{pid}/ns/net"
@@ -90,11 +91,30 @@ def every_namespace() -> tuple[list[tuple[str, str, tuple[int, int]]], int]:
             continue  # ended just now
         else:
             found.setdefault((status.st_dev, status.st_ino), (str(pid), path))
-    current = os.stat("/proc/thread-self/ns/net")
+    if closely:
+        from ..procfs import network_namespace_mounts, other_threads
+        from .descriptors import network_namespace_files
+
+        for pid in pids:
+            for thread in other_threads(pid):
+                _take(found, f"/proc/{thread}/ns/net", str(thread), current.st_dev)
+        for path in (*network_namespace_mounts(pids), *network_namespace_files(pids)):
+            _take(found, path, text(os.fsencode(path)), current.st_dev)
     first = found.pop((current.st_dev, current.st_ino), None)
     if first:
         found = {(current.st_dev, current.st_ino): first} | found
     return [(*named, identity) for identity, named in found.items()], hidden
+
+
+def _take(found: dict[tuple[int, int], tuple[str, str]], path: str, label: str, device: int) -> None:
+    """Takes in the namespace at that path, if there is one that is not known."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return  # removed just now, or not ours to see
+    # What is not mounted is an empty file, on another file system.
+    if status.st_dev == device:
+        found.setdefault((status.st_dev, status.st_ino), (label, path))
 
 
 def _is_network_namespace(descriptor: int) -> bool:

@@ -80,7 +80,8 @@ NAMESPACES = Group(
     Option(
         "",
         "all-netns",
-        "look into all of them: the named ones and those of running processes",
+        "look into all of them: the named ones, those of running processes, and those that a mount or an open file "
+        "keeps",
         to=InNamespaces.all_netns.on,
     ),
 )

@@ -85,7 +85,7 @@ class Place:
         except NamespaceError:
             if self._identity is None or _identity(self.name) == self._identity:
                 raise
-            found = [named for *named, identity in every_namespace()[0] if identity == self._identity]
+            found = [named for *named, identity in every_namespace(closely=True)[0] if identity == self._identity]
             if not found:
                 raise NamespaceGoneError(f"the network namespace {self.name!r} is gone") from None
             if self.label is not None:
@@ -155,7 +155,7 @@ class EveryPlace(list[Place]):
     def __init__(self) -> None:
         from ..procfs import processes_hidden
 
-        found, hidden = every_namespace()
+        found, hidden = every_namespace(closely=True)
         super().__init__([Place(path, label, identity=identity) for label, path, identity in found])
         processes = "1 process" if hidden == 1 else f"{hidden} processes" if hidden else ""
         if processes_hidden():

@@ -81,14 +81,18 @@ def test_several_namespaces_are_told_apart(namespace: Namespace) -> None:
 def test_namespaces_that_may_not_be_seen_are_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     status = os.stat("/proc/thread-self/ns/net")
     identity = status.st_dev, status.st_ino
-    monkeypatch.setattr("netinspect.engine.places.every_namespace", lambda: ([("1", "/proc/self/ns/net", identity)], 2))
+    monkeypatch.setattr(
+        "netinspect.engine.places.every_namespace", lambda **_: ([("1", "/proc/self/ns/net", identity)], 2)
+    )
     found = netinspect.sockets("tcp", all_netns=True)
     assert {record.netns for record in found} <= {"1"}
     (problem,) = found.problems
     assert problem.startswith("the network namespaces of 2 processes ")
     assert problem.endswith(" may not be seen: run as root to have all of them")
     monkeypatch.setattr("netinspect.procfs.processes_hidden", lambda: True)
-    monkeypatch.setattr("netinspect.engine.places.every_namespace", lambda: ([("1", "/proc/self/ns/net", identity)], 0))
+    monkeypatch.setattr(
+        "netinspect.engine.places.every_namespace", lambda **_: ([("1", "/proc/self/ns/net", identity)], 0)
+    )
     found = netinspect.sockets("tcp", all_netns=True)
     list(found)
     assert "of processes that /proc hides (proc(5): hidepid)" in found.problems[0]

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -95,23 +96,80 @@ def test_a_process_that_goes_elsewhere_does_not_make_a_namespace_come_twice(name
             with place:
                 assert (place.label, place.call(current)) == (str(other.pid), os.fstat(namespace.descriptor).st_ino)
             other.kill()
-        with pytest.raises(NamespaceGoneError, match="is gone"):
-            alone.open()
-        assert list(in_places([alone, alone], lambda _: pytest.fail("opened"), pytest.fail)) == []
+        with alone:  # nobody is in it any more, but the suite has it open
+            assert "/fd/" in (alone.label or "")
+            assert alone.call(current) == os.fstat(namespace.descriptor).st_ino
         assert found_by(process).label
         process.stdin.close()
 
 
 def test_the_processes_of_a_namespace_may_end(namespace: Namespace) -> None:
-    with namespace.popen(["sh", "-c", "read end"], stdin=subprocess.PIPE) as process:
-        while Path(f"/proc/{process.pid}/comm").read_text() != "sh\n":
-            pass
-        place = found_by(process)
+    script = "exec unshare --net sh -c 'echo; read end'"
+    with namespace.popen(["sh", "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin
+        assert process.stdout
+        process.stdout.readline()
+        place = found_by(process)
         process.stdin.close()
         process.wait()
-        with pytest.raises(NamespaceGoneError):
+        with pytest.raises(NamespaceGoneError, match="is gone"):
             place.open()
+        assert list(in_places([place, place], lambda _: pytest.fail("opened"), pytest.fail)) == []
+
+
+KEPT = r"""
+import ctypes, os, socket, sys, threading
+libc = ctypes.CDLL(None)
+home = os.open("/proc/self/ns/net", 0)
+def enter(port):
+    assert libc.unshare(0x40000000) == 0
+    return socket.create_server(("0.0.0.0", port)), os.open("/proc/thread-self/ns/net", 0)
+def stay():
+    opened, own = enter(7503)
+    os.close(own)
+    kept.append(opened)
+    ready.set()
+    sys.stdin.read()
+kept, ready = [], threading.Event()
+kept += enter(7501)
+libc.setns(home, 0)
+opened, own = enter(7502)
+assert libc.mount(b"/proc/thread-self/ns/net", sys.argv[1].encode(), None, 4096, None) == 0
+os.close(own)
+kept.append(opened)
+libc.setns(home, 0)
+threading.Thread(target=stay, daemon=True).start()
+ready.wait()
+print(threading.get_native_id(), *os.listdir("/proc/self/task"), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_namespaces_without_a_process_are_found_by_what_keeps_them(namespace: Namespace, tmp_path: Path) -> None:
+    mount = tmp_path / "a mount"
+    mount.touch()
+    arguments = [sys.executable, "-c", KEPT, str(mount)]
+    with namespace.popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdin
+            assert process.stdout
+            first, *threads = process.stdout.readline().split()
+            (thread,) = set(threads) - {first}
+            labels = {}
+            for port in (7501, 7502, 7503):
+                rows = json.loads(
+                    namespace.netinspect("sockets", "-tlnj", "--all-netns", f"sport = :{port}", check=False).stdout
+                )
+                labels[port] = [row["netns"] for row in rows]
+                again = namespace.netinspect("sockets", "-tlnH", "-N", labels[port][0]).stdout
+                assert f":{port} " in again
+        finally:
+            process.communicate("")
+            subprocess.run(["umount", str(mount)], check=False)
+    assert re.fullmatch(rf"/proc/{process.pid}/fd/\d+", labels[7501][0])
+    assert labels[7502] == [str(mount)]
+    assert labels[7503] == [thread]
+    assert list(map(len, labels.values())) == [1, 1, 1]
 
 
 WITHOUT_PTRACE = ("setpriv", "--inh-caps=-all", "--bounding-set=-all,+sys_admin", *NETINSPECT)
