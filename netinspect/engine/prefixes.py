@@ -1,12 +1,12 @@
-"""Columns of prefixes as text: one format for a whole column, filled in at once (dotted IPv4, IPv6 by RFC 5952).
+"""Prefixes: whether an address is in one, and columns of them as text (dotted IPv4, IPv6 by RFC 5952).
 
-A table of routes has as many prefixes as rows. To make each text from its bytes takes twice as long, the more so as
-most parts of them are the same in many rows: they stand in the format.
+A table of routes has as many prefixes as rows. To make each text from its bytes takes twice as long as one format for a
+whole column, filled in at once, the more so as most parts of them are the same in many rows: they stand in the format.
 """
 
 from __future__ import annotations
 
-from _socket import inet_ntop
+from _socket import inet_ntop, inet_pton
 from itertools import repeat
 
 TYPE_CHECKING = False
@@ -18,7 +18,26 @@ if TYPE_CHECKING:
     Part = tuple[str, Sequence[int]]
     """A directive, and the numbers for it."""
 
-_AF_INET6 = 10
+_AF_INET, _AF_INET6 = 2, 10
+
+
+def packed(address: str) -> bytes:
+    """The bytes of an IPv4 or IPv6 address. Raises OSError for what is none."""
+    return inet_pton(_AF_INET6 if ":" in address else _AF_INET, address)
+
+
+def within(address: bytes, network: bytes, length: int) -> bool:
+    """Whether an address begins with the first ``length`` bits of another, of the same family."""
+    size = len(address)
+    shift = 8 * size - length
+    return size == len(network) and int.from_bytes(address, "big") >> shift == int.from_bytes(network, "big") >> shift
+
+
+def prefix(text: str) -> tuple[bytes, int]:
+    """``ADDRESS/LENGTH`` as the kernel's texts have it, or an address alone: its bytes, and the length in bits."""
+    address, slash, length = text.partition("/")
+    network = packed(address)
+    return network, int(length) if slash else 8 * len(network)
 
 
 def ipv4_texts(run: Run, at: int, lengths: bytes | None) -> list[str]:

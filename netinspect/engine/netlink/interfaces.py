@@ -6,13 +6,13 @@ from struct import pack
 
 from ..text import text
 from .attributes import ANY, Shape
-from .messages import HEADER_SIZE, NLM_F_ACK, NLM_F_DUMP, each_attribute, malformed, message
+from .messages import NLM_F_ACK, NLM_F_DUMP, message
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from .messages import Run
+    from .messages import Layout, Run
 
 RTM_GETLINK = 18
 IFLA_IFNAME = 3
@@ -20,8 +20,10 @@ _IFLA_EXT_MASK = 29
 _RTEXT_FILTER_SKIP_STATS = 8
 WITHOUT_STATISTICS = pack("=HHI", 8, _IFLA_EXT_MASK, _RTEXT_FILTER_SKIP_STATS)
 """The attribute that asks for links without their counters."""
-_BODY = 16
+BODY = 16
+"""struct ifinfomsg."""
 _INDEX = 20
+_NAMED = Shape({IFLA_IFNAME: ANY})
 
 IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
 _INFOS = (IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA)
@@ -39,21 +41,26 @@ def request(*, index: int = 0) -> bytes:
 
 def dump_request() -> bytes:
     """All interfaces, without their counters."""
-    return message(RTM_GETLINK, NLM_F_DUMP, bytes(_BODY) + WITHOUT_STATISTICS)
+    return message(RTM_GETLINK, NLM_F_DUMP, bytes(BODY) + WITHOUT_STATISTICS)
+
+
+def indices(run: Run) -> list[int]:
+    """A column of the interfaces' numbers."""
+    return run.u32(_INDEX)
+
+
+def texts(run: Run, layout: Layout, kind: int) -> list[str]:
+    """A column of an attribute that is a name, up to its NUL."""
+    at, size = layout[kind]
+    return [text(raw.split(b"\0", 1)[0]) for (raw,) in run.rows(at, f"{size}s")]
 
 
 def names(runs: Iterable[Run]) -> Iterator[tuple[int, str]]:
     """Index and name of each interface in the answer. Raises MalformedError where messages are malformed."""
     for run in runs:
-        if run.length < HEADER_SIZE + _BODY:
-            raise malformed(f"{run.length} bytes where at least {HEADER_SIZE + _BODY} were due", run.operation)
-        for start, index in zip(range(0, len(run.data), run.length), run.u32(_INDEX), strict=True):
-            attributes = each_attribute(run.data, start + HEADER_SIZE + _BODY, start + run.length, run.operation)
-            # The name comes first (net/core/rtnetlink.c): the rest is not looked at.
-            for kind, at, size in attributes:
-                if kind == IFLA_IFNAME:
-                    yield index, text(run.data[at : at + size].split(b"\0", 1)[0])
-                    break
+        for part, layout in run.by_layout(BODY, _NAMED):
+            if IFLA_IFNAME in layout:
+                yield from zip(indices(part), texts(part, layout, IFLA_IFNAME), strict=True)
 
 
 def name(runs: Iterable[Run]) -> str | None:

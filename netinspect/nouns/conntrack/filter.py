@@ -7,9 +7,10 @@ checked here as well, whatever the kernel was asked.
 from __future__ import annotations
 
 from _operator import and_, or_
-from _socket import getservbyname, inet_pton
+from _socket import getservbyname
 
 from ...engine.files import check_database
+from ...engine.prefixes import packed, within
 from ...errors import UsageError
 from .decode import AF_INET, AF_INET6, AF_UNSPEC
 from .decode_names import PROTOCOLS, STATES, STATUS_BITS
@@ -163,32 +164,25 @@ def _within(prefixes: Sequence[Prefix]) -> Callable[[str | None], bool]:
     def decide(text: str | None) -> bool:
         if text is None:
             return False
-        packed = inet_pton(AF_INET6 if ":" in text else AF_INET, text)
-        return any(
-            len(address) == len(packed) and _leading(address, bits) == _leading(packed, bits)
-            for address, bits in prefixes
-        )
+        address = packed(text)
+        return any(within(address, network, bits) for network, bits in prefixes)
 
     return decide
-
-
-def _leading(packed: bytes, bits: int) -> int:
-    return int.from_bytes(packed, "big") >> 8 * len(packed) - bits
 
 
 def prefix_of(text: str) -> Prefix:
     """An address, or a prefix ``ADDRESS/LENGTH``. Raises UsageError."""
     address, slash, length = text.strip("[]").partition("/")
     try:
-        packed = inet_pton(AF_INET6 if ":" in address else AF_INET, address)
+        network = packed(address)
     except (OSError, ValueError):
         raise UsageError(f"{text!r} is no address or prefix, as in 10.0.0.0/8 or 2001:db8::1") from None
-    bits = 8 * len(packed)
+    bits = 8 * len(network)
     if slash:
         if not (length.isascii() and length.isdecimal()) or int(length) > bits:
             raise UsageError(f"{text!r}: a prefix length is 0 to {bits}")
         bits = int(length)
-    return packed, bits
+    return network, bits
 
 
 def port_of(text: str) -> int:

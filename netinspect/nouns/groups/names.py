@@ -6,7 +6,9 @@ RFC 7346), and for the link layer IEEE 802.1Q, 802.1AB, 802.3 and RFC 1112, RFC 
 
 from __future__ import annotations
 
-from _socket import AF_INET, AF_INET6, inet_ntop, inet_pton
+from _socket import AF_INET, AF_INET6, inet_ntop
+
+from ...engine.prefixes import packed, within
 
 _ON_LINK = {
     1: "all systems on this link",
@@ -172,20 +174,19 @@ def group_name(group: str) -> str | None:
 
 
 def _ipv4(group: str) -> str | None:
-    octets = inet_pton(AF_INET, group)
+    octets = packed(group)
     if octets[:3] == b"\xe0\0\0" and octets[3] in _ON_LINK:
         return _ON_LINK[octets[3]]
     if group in _IPV4:
         return _IPV4[group]
-    number = int.from_bytes(octets, "big")
     for first, length, name in _IPV4_RANGES:
-        if number >> 32 - length == int.from_bytes(inet_pton(AF_INET, first), "big") >> 32 - length:
+        if within(octets, packed(first), length):
             return name
     return None
 
 
 def _ipv6(group: str) -> str | None:
-    octets = inet_pton(AF_INET6, group)
+    octets = packed(group)
     if octets.startswith(_SOLICITED_NODE):
         return f"neighbour discovery of addresses that end in {octets[13:14].hex()}:{octets[14:].hex()}"
     if group in _IPV6:

@@ -8,6 +8,7 @@ from ...engine.columns import NONE, Array, Column, Constant, Nested, interleaved
 from ...engine.fields import place
 from ...engine.netlink.attributes import ANY, NUMBER, Attributes, Shape
 from ...engine.netlink.interfaces import (
+    BODY,
     DATA_SHAPE,
     IFLA_IFNAME,
     IFLA_INFO_DATA,
@@ -17,6 +18,8 @@ from ...engine.netlink.interfaces import (
     INFO_SHAPE,
     RTM_GETLINK,
     WITHOUT_STATISTICS,
+    indices,
+    texts,
 )
 from ...engine.netlink.messages import NLM_F_ACK, NLM_F_DUMP, attribute, each_attribute, malformed, message
 from ...engine.rtnetlink import Made, address_text, by_bytes, interfaces, named
@@ -104,7 +107,6 @@ _TUNNELS = frozenset((768, 776, 778))
 """Types whose addresses are IPv4 ones."""
 
 # struct ifinfomsg: offsets behind the netlink header.
-_BODY = 16
 _SHAPE = Shape(
     {
         **dict.fromkeys((IFLA_ADDRESS, IFLA_BROADCAST, IFLA_PERM_ADDRESS), ANY),
@@ -136,7 +138,7 @@ _TYPE, _INDEX, _FLAGS_AT = 18, 20, 24
 
 def request(*, master: int = 0, kind: str | None = None, statistics: bool = True) -> bytes:
     """A dump of all links, or of those of a master and of a kind, with their counters or without."""
-    payload = bytes(_BODY) + (b"" if statistics else WITHOUT_STATISTICS)
+    payload = bytes(BODY) + (b"" if statistics else WITHOUT_STATISTICS)
     if master:
         payload += attribute(IFLA_MASTER, pack("=I", master))
     if kind is not None:
@@ -166,7 +168,7 @@ class Decoder:
         for run in runs:
             if run.kind != RTM_NEWLINK:
                 raise malformed(f"a message of type {run.kind} among links", run.operation)
-            for part, layout in run.by_layout(_BODY, _SHAPE):
+            for part, layout in run.by_layout(BODY, _SHAPE):
                 if IFLA_IFNAME not in layout:
                     raise malformed("a link without a name", run.operation)
                 batch = LINK.batch(part.count, self, part, layout)
@@ -235,13 +237,7 @@ def _kind_detail(field: str) -> Callable[[Decoder, Run, Layout], Values]:
 
 
 def _texts(kind: int) -> Callable[[Decoder, Run, Layout], Values]:
-    def column(decoder: Decoder, run: Run, layout: Layout) -> Values:
-        if kind not in layout:
-            return NONE
-        at, size = layout[kind]
-        return [text(raw.split(b"\0", 1)[0]) for (raw,) in run.rows(at, f"{size}s")]
-
-    return column
+    return lambda decoder, run, layout: texts(run, layout, kind) if kind in layout else NONE
 
 
 def _numbers(kind: int) -> Callable[[Decoder, Run, Layout], Values]:
@@ -385,7 +381,7 @@ _STATISTICS = Schema(
 LINK = Schema(
     "Link",
     {
-        "index": lambda _, run, layout: run.u32(_INDEX),
+        "index": lambda _, run, layout: indices(run),
         "name": _texts(IFLA_IFNAME),
         "kind": _detail("kind"),
         "state": _states,
@@ -435,7 +431,7 @@ LINK = Schema(
         **dict.fromkeys(("parent_namespace", "rates", "netns"), NONE),  # unless joined
     },
     extra={
-        "identity": lambda _, run, layout: run.u32(_INDEX),
+        "identity": lambda _, run, layout: indices(run),
         "flag_bits": lambda _, run, layout: run.u32(_FLAGS_AT),
         "parent_nsid": _numbers(IFLA_LINK_NETNSID),
         "type_number": lambda _, run, layout: run.u16(_TYPE),

@@ -6,13 +6,13 @@ from struct import Struct, pack, unpack_from
 
 from ...engine.netlink.attributes import ADDRESS, ANY, NUMBER, Shape
 from ...engine.netlink.messages import NLM_F_DUMP, malformed, message
-from ...engine.rtnetlink import AF_INET6, FAMILIES, Message, in_order
+from ...engine.rtnetlink import AF_INET, AF_INET6, FAMILIES, Message, in_order
 from ...engine.schema import Schema
 from ...records import Address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from ...engine.columns import Batch
     from ...engine.netlink.messages import Run
@@ -44,6 +44,7 @@ _TEMPORARY = 0x01
 _PROTOCOLS = {0: None, 1: "kernel_lo", 2: "kernel_ra", 3: "kernel_ll"}
 """IFAPROT_*."""
 _FOREVER = 0xFFFFFFFF
+_WIDTHS = {AF_INET: 32, AF_INET6: 128}
 _BODY = 8
 _LIFETIMES = Struct("=IIII")
 _SHAPE = Shape(
@@ -78,15 +79,33 @@ def batch(runs: Sequence[Run], names: Names) -> Batch | None:
     )
 
 
-def _address(single: Message, names: Names) -> Address:
-    family, length, low_flags, scope, index = unpack_from("=BBBBI", single.body)
-    if family not in FAMILIES:
+def own_addresses(runs: Iterable[Run]) -> Iterator[tuple[int, str, int]]:
+    """Interface index, own address and prefix length of each address. Raises MalformedError."""
+    for run in runs:
+        for single in in_order([run], RTM_NEWADDR, _BODY, _SHAPE):
+            length, index = unpack_from("=xBxxI", single.body)
+            yield index, _ends(single)[0], length
+
+
+def _ends(single: Message) -> tuple[str, str]:
+    """The interface's own address, and the other end's where the link has two ends, otherwise the same again."""
+    family, length = single.body[:2]
+    if family not in _WIDTHS:
         raise malformed(f"an address of family {family}", single.operation)
     told = single.attributes
     found = told.address(IFA_ADDRESS) or told.address(IFA_LOCAL)
     local = told.address(IFA_LOCAL) or found
-    if local is None:
+    if local is None or found is None:
         raise malformed("an address without the address itself", single.operation)
+    if length > _WIDTHS[family] or (":" in local) != (family == AF_INET6):
+        raise malformed(f"an address of family {family} and {length} bits", single.operation)
+    return local, found
+
+
+def _address(single: Message, names: Names) -> Address:
+    family, length, low_flags, scope, index = unpack_from("=BBBBI", single.body)
+    local, found = _ends(single)
+    told = single.attributes
     flags, protocol = told.number(IFA_FLAGS), told.number(IFA_PROTO) or 0
     lifetimes = told.struct(IFA_CACHEINFO, _LIFETIMES)
     return Address(

@@ -9,8 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ...records import Flow
-    from ..links.decode_interface import Interface
-    from .diagnose_situation import Network, Situation, Tally
+    from .diagnose_situation import Interface, Network, Situation, Tally
 
 ERROR, WARNING, NOTE = "error", "warning", "note"
 VERSIONS = {"inet": "IPv4", "inet6": "IPv6"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from shlex import join
 from sys import byteorder
 
+from ...engine.prefixes import packed, within
 from .diagnose_findings import ERROR, FORWARDING, NOTE, VERSIONS, WARNING, examples, families, finding, flow_text
 from .listing import is_global
 
@@ -13,9 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ...records import Finding
-    from ..links.decode_interface import Interface
     from .decode_rules import NatRule
-    from .diagnose_situation import Network, Situation
+    from .diagnose_situation import Interface, Network, Situation
 
 _NFT_FAMILIES = {"inet": "ip", "inet6": "ip6"}
 
@@ -63,20 +63,13 @@ def _may_leave_by(rule: NatRule, found: Interface) -> bool:
 
 def _covers(rule: NatRule, network: Network) -> bool:
     """Whether a rule applies to what comes from that network, as far as it speaks of sources."""
-    from _socket import inet_pton
-
-    packed = inet_pton(10 if ":" in network.address else 2, network.address)
+    address = packed(network.address)
     for match in rule.matches:
-        if match.what == "source" and len(match.value) <= len(packed):
-            bits = min(match.bits, network.length)
-            same = _leading(packed, bits) == _leading(match.value.ljust(len(packed), b"\0"), bits)
+        if match.what == "source" and len(match.value) <= len(address):
+            same = within(address, match.value.ljust(len(address), b"\0"), min(match.bits, network.length))
             if same != match.equal:
                 return False
     return True
-
-
-def _leading(packed: bytes, bits: int) -> int:
-    return int.from_bytes(packed, "big") >> 8 * len(packed) - bits
 
 
 def source_rules(situation: Situation) -> Iterator[Finding]:

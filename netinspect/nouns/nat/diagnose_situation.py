@@ -9,12 +9,14 @@ from ...engine.columns import NONE
 from ...engine.namespaces import inside
 from ...engine.netlink.transport import NETLINK_ROUTE, Dump
 from ...engine.places import Place
+from ...engine.prefixes import packed
+from ...engine.rtnetlink import AF_UNSPEC
 from ...errors import NetlinkError
 from ...procfs import interface_sysctl, legacy_tables, network_text
 from ..conntrack.listing import Listing
 from ..conntrack.listing_state import count, counters, ruleset, setting
-from ..links import decode_address as address
-from ..links import decode_interface as interface
+from ..links import decode as links
+from ..links import decode_addresses as addresses
 from ..routing.listing import Listing as Routes
 from ..routing.listing import Query as RouteQuery
 from .decode_rules import NatRule, nat_rules
@@ -29,13 +31,29 @@ if TYPE_CHECKING:
     from ...engine.columns import Batch
     from ...records import ConntrackCount, Flow, OutsideAddress, Route
     from ..conntrack.filter import FlowFilter
-    from ..links.decode_interface import Interface
 
 DEFAULTS = {"inet": "0.0.0.0/0", "inet6": "::/0"}
 _FAMILY = {False: "inet", True: "inet6"}
 _EXAMPLES = 3
 """Flows kept as evidence of each kind."""
 _REVERSE_PATH = "IPReversePathFilter"
+
+
+_IFF_UP, _IFF_LOOPBACK = 1, 8
+"""linux/if.h"""
+
+
+class Interface:
+    """One interface."""
+
+    __slots__ = ("index", "loopback", "mtu", "name", "up")
+
+    def __init__(self, index: int, name: str, flags: int, mtu: int | None) -> None:
+        self.index = index
+        self.name = name
+        self.up = bool(flags & _IFF_UP)
+        self.loopback = bool(flags & _IFF_LOOPBACK)
+        self.mtu = mtu or 0
 
 
 class Network:
@@ -140,10 +158,14 @@ class Situation:
         def ask(request: bytes, operation: str) -> Dump:
             return Dump(self.place.connect(NETLINK_ROUTE), request, operation)
 
-        self.interfaces = {
-            found.index: found for found in interface.interfaces(ask(interface.request(), "listing interfaces"))
-        }
-        for index, text, length in address.addresses(ask(address.request(), "listing addresses")):
+        decoder = links.Decoder({}, {})
+        for runs in ask(links.request(statistics=False), "listing interfaces").answers():
+            batch = decoder.batch(runs)
+            if batch is not None:
+                found = map(Interface, *map(batch.values, ("index", "name", "flag_bits", "mtu")))
+                self.interfaces.update((one.index, one) for one in found)
+        told = ask(addresses.request(AF_UNSPEC), "listing addresses")
+        for index, text, length in addresses.own_addresses(told):
             if index in self.interfaces:
                 self.networks.append(Network(self.interfaces[index], text, length))
         self.local = frozenset(network.address for network in self.networks)
@@ -271,10 +293,8 @@ def _reply(flow: Flow) -> tuple[object, ...]:
 
 
 def _in_ranges(text: str, ranges: list[tuple[bytes, bytes]]) -> bool:
-    from _socket import inet_pton
-
-    packed = inet_pton(10 if ":" in text else 2, text)
-    return any(len(low) == len(packed) and low <= packed <= high for low, high in ranges)
+    address = packed(text)
+    return any(len(low) == len(address) and low <= address <= high for low, high in ranges)
 
 
 def _rising(before: dict[int, dict[str, int]], after: dict[int, dict[str, int]]) -> dict[str, int]:

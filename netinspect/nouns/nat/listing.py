@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from _operator import ne, or_
-from _socket import inet_pton
 
 from ...engine.columns import NONE, Constant
 from ...engine.listing import BaseListing
 from ...engine.netlink.transport import NETLINK_ROUTE, Dump
 from ...engine.places import Place
+from ...engine.prefixes import packed, prefix, within
+from ...engine.rtnetlink import AF_UNSPEC
 from ...engine.schema import Schema
 from ..conntrack import listing as flows
 from ..conntrack.decode import FLOW
-from ..links import decode_address as address
+from ..links import decode_addresses as addresses
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,14 +34,19 @@ _ENDS = {
 _NAMES = ("inside", "destination", "outside", "answering")
 _SAME = ("family", "protocol", "protocol_number", "state", "timeout", "status", "mark", "zone", "id", "netns")
 
-_NOT_GLOBAL = (
-    ("10.0.0.0", 8),
-    ("172.16.0.0", 12),
-    ("192.168.0.0", 16),
-    ("100.64.0.0", 10),
-    ("169.254.0.0", 16),
-    ("fc00::", 7),
-    ("fe80::", 10),
+_NOT_GLOBAL = tuple(
+    map(
+        prefix,
+        (
+            "10.0.0.0/8",
+            "172.16.0.0/12",
+            "192.168.0.0/16",
+            "100.64.0.0/10",
+            "169.254.0.0/16",
+            "fc00::/7",
+            "fe80::/10",
+        ),
+    )
 )
 """RFC 1918, RFC 6598, RFC 3927, RFC 4193, RFC 4291."""
 
@@ -100,8 +106,8 @@ class Kinds:
     def _source(self, outside: str) -> str:
         if self._masquerades is None:
             self._read_rules()
-        packed = inet_pton(10 if ":" in outside else 2, outside)
-        if any(len(low) == len(packed) and low <= packed <= high for low, high in self._fixed):
+        address = packed(outside)
+        if any(len(low) == len(address) and low <= address <= high for low, high in self._fixed):
             return "snat"
         return "masquerade" if self._masquerades and outside in self.local else "snat"
 
@@ -121,8 +127,8 @@ class Kinds:
 
 def local_addresses(place: Place) -> list[str]:
     """The addresses of all interfaces. Raises NetlinkError."""
-    dump = Dump(place.connect(NETLINK_ROUTE), address.request(), "listing addresses")
-    return [text for _, text, _ in address.addresses(dump)]
+    dump = Dump(place.connect(NETLINK_ROUTE), addresses.request(AF_UNSPEC), "listing addresses")
+    return [text for _, text, _ in addresses.own_addresses(dump)]
 
 
 def translations(batch: Batch, kinds: Kinds) -> Iterator[Batch]:
@@ -220,14 +226,9 @@ def is_global(text: str) -> bool:
     if known is None:
         if len(_known_global) > 20_000:
             _known_global.clear()
-        known = _known_global[text] = not any(_within(text, prefix, bits) for prefix, bits in _NOT_GLOBAL)
+        known = _known_global[text] = not _is_private(packed(text))
     return known
 
 
-def _within(text: str, prefix: str, bits: int) -> bool:
-    family = 10 if ":" in text else 2
-    if (":" in prefix) != (":" in text):
-        return False
-    packed, network = inet_pton(family, text), inet_pton(family, prefix)
-    shift = 8 * len(packed) - bits
-    return int.from_bytes(packed, "big") >> shift == int.from_bytes(network, "big") >> shift
+def _is_private(address: bytes) -> bool:
+    return any(within(address, network, length) for network, length in _NOT_GLOBAL)

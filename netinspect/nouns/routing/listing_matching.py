@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from _socket import inet_pton
+from ...engine.prefixes import packed, prefix, within
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ def matches(rule: Rule, flow: Flow) -> bool | None:
         return None
     uids, mask = rule.uids, 0xFFFFFFFF if rule.mask is None else rule.mask
     found = (
-        (rule.source is None or (flow.source is not None and within(flow.source, rule.source)))
-        and (rule.destination is None or within(flow.destination, rule.destination))
+        (rule.source is None or (flow.source is not None and within(packed(flow.source), *prefix(rule.source))))
+        and (rule.destination is None or within(packed(flow.destination), *prefix(rule.destination)))
         # What this machine sends counts as coming in by lo.
         and rule.input_interface in (None, flow.input_interface or "lo")
         and rule.output_interface in (None, flow.output_interface)
@@ -84,17 +84,6 @@ def deciding_rule(rules: Iterable[Rule], flow: Flow, table: str, prefix_length: 
             if shortest is None or prefix_length is None or prefix_length > shortest:
                 return rule if matching else None
     return None
-
-
-def within(address: str, prefix: str) -> bool:
-    """Whether an address is inside a prefix of the same family."""
-    network, _, length = prefix.partition("/")
-    if (":" in address) != (":" in network):
-        return False
-    family = 10 if ":" in address else 2
-    width = 128 if family == 10 else 32
-    both = (int.from_bytes(inet_pton(family, text), "big") for text in (address, network))
-    return next(both) >> (width - int(length)) == next(both) >> (width - int(length))
 
 
 def _port_within(port: int, ports: tuple[int, ...] | None, mask: int | None) -> bool:

@@ -16,10 +16,10 @@ A condition that cannot apply to a kind of socket decides as ss(8) decides:
 
 from __future__ import annotations
 
-from _socket import inet_pton
 from operator import attrgetter
 
 from ...engine.places import interface_index, local_ports
+from ...engine.prefixes import packed, within
 from .filter_conditions import (
     LOCAL,
     Address,
@@ -35,7 +35,6 @@ from .filter_conditions import (
     Or,
     Port,
 )
-from .filter_lookups import AF_INET, AF_INET6
 from .filter_states import names_of_states
 
 TYPE_CHECKING = False
@@ -142,18 +141,16 @@ class _Tests:
 
 def _address(condition: Address) -> Test:
     field = attrgetter(f"{condition.side}_address")
-    size, length = len(condition.prefix), condition.length
-    shift = 8 * size - length
-    wanted = int.from_bytes(condition.prefix, "big") >> shift
+    network, length = condition.prefix, condition.length
 
     def test(socket: Socket) -> bool:
         text = field(socket)
         if text is None or socket.family not in ("inet", "inet6"):
             return False
-        packed = inet_pton(AF_INET if socket.family == "inet" else AF_INET6, text)
-        if size == 4 and len(packed) == 16 and packed.startswith(_MAPPED):
-            packed = packed[12:]
-        return len(packed) == size and int.from_bytes(packed, "big") >> shift == wanted
+        address = packed(text)
+        if len(network) == 4 and address.startswith(_MAPPED):
+            address = address[12:]
+        return within(address, network, length)
 
     return test
 

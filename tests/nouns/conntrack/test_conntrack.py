@@ -26,11 +26,12 @@ from netinspect.engine.json_schema import array_schema, schema
 from netinspect.engine.netlink.messages import Answer, Run, attribute, gathered, message
 from netinspect.engine.netlink.transport import NETLINK_NETFILTER, Dump, connect
 from netinspect.engine.places import Place
-from netinspect.errors import ConntrackError, NetlinkError, request
+from netinspect.errors import ConntrackError, NetlinkError
 from netinspect.nouns.conntrack.decode import Decoder, flow_body
 from netinspect.nouns.conntrack.decode_names import STATUS_BITS
 from netinspect.nouns.conntrack.filter import FlowFilter, mark_of, prefix_of
 from netinspect.nouns.conntrack.listing import Listing
+from netinspect.nouns.conntrack.request import request
 from netinspect.records import Flow
 
 NESTED = 0x8000
