@@ -10,21 +10,23 @@ from functools import partial
 from ipaddress import ip_address, ip_interface
 from typing import TYPE_CHECKING, Any
 
-from pyroute2.netlink.rtnl import RTM_GETLINK
+from pyroute2.netlink.rtnl import RTM_GETLINK, RTM_GETROUTE
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
+from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
 from .errors import LabError
 from .network import FIRST_INDEX, add_host, add_link, set_up
 from .nft_program import run_nft
-from .requests import Requests, dump
+from .requests import Refused, Requests, dump
 from .topology import HostSpec, Impairment, Join, Topology
-from .views import route_to
 
 if TYPE_CHECKING:
     from .lab import Host, Lab
 
 # linux/in.h: protocol-independent multicast options (RFC 3678); Python's socket module has none of them.
 _MCAST_JOIN_GROUP, _MCAST_BLOCK_SOURCE, _MCAST_JOIN_SOURCE_GROUP = 42, 43, 46
+_RTN_LOCAL = 2
+"""linux/rtnetlink.h"""
 _PATIENCE = 2.0
 """Seconds: events are handled once a second at the latest."""
 
@@ -123,10 +125,15 @@ def _wait_for_addresses(lab: Lab[Any], topology: Topology) -> None:
 
 
 def _is_local(host: Host, address: str) -> bool:
+    message = rtmsg()
+    message["family"] = socket.AF_INET6
+    message["dst_len"] = 128
+    message["attrs"] = [["RTA_DST", address]]
     try:
-        return route_to(host, address).type == "local"
-    except LabError:
+        answers = list(dump(host.namespace.route, message, RTM_GETROUTE, f"a route to {address}", flags=0))
+    except Refused:
         return False
+    return bool(answers[0]["type"] == _RTN_LOCAL)
 
 
 def _new_index(lab: Lab[Any], host: str, name: str) -> int:

@@ -211,8 +211,6 @@ class Lab(Generic[AnyHost]):
         """Children that hold large numbers of sockets."""
         self.kept: list[socket.socket] = []
         """Sockets that keep multicast memberships."""
-        self.at_failure: str | None = None
-        """What it looked like when an assertion failed."""
         self._host_type = cast("type[AnyHost]", host_type or Host)
         self._traffic: list[Traffic] = []
         self._owned = world is None
@@ -333,12 +331,6 @@ class Lab(Generic[AnyHost]):
         from .probing import answered
 
         return answered(self, fault.probe, timeout)
-
-    def snapshot(self) -> str:
-        """Sockets, routes and flows of every host, as text."""
-        from .views import snapshot
-
-        return snapshot(list(self.hosts.values()))
 
     def close(self) -> None:
         """Kills what runs inside, and lets go of the namespaces. Closing twice does no harm."""

@@ -5,23 +5,22 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from collections.abc import Iterator
 from typing import Any
 
+from ..engine.netlink.messages import acknowledgments
 from ..engine.netlink.messages import message as message_of
+from ..engine.netlink.transport import MSG_DONTWAIT, Dump, receive
+from ..errors import NetlinkError
 from .errors import LabError
 
 _HEADER = struct.Struct("=IHHII")
 NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP = 0x01, 0x04, 0x300
 NLM_F_REPLACE, NLM_F_EXCL, NLM_F_CREATE, NLM_F_APPEND = 0x100, 0x200, 0x400, 0x800
 NLM_F_NEW = NLM_F_CREATE | NLM_F_EXCL
-_NLMSG_ERROR, _NLMSG_DONE = 2, 3
 _SEND_AT_ONCE = 64 * 1024
 """Bytes; each request's answer takes up receive buffer until it is read, so a batch must not be too large."""
-_PATIENCE = 10.0
 BATCH_SEQUENCE = 0xFFFF_FFFF
 """The sequence number of messages around a batch, which are answered only when they are refused."""
-_RECEIVE_SIZE = 1 << 20
 
 
 class Requests:
@@ -70,25 +69,34 @@ class Requests:
     def _exchange(self, start: int, end: int) -> None:
         if self._quiet:
             self._parts[end - 1] = _answered(self._parts[end - 1])
-        self._socket.settimeout(_PATIENCE)
-        self._socket.send(b"".join((self._before, *self._parts[start:end], self._after)))
-        failure: tuple[int, str] | None = None
+        try:
+            self._socket.send(b"".join((self._before, *self._parts[start:end], self._after)))
+            refusal = self._answers(start, end)
+        except OSError as error:
+            raise LabError(f"{self._what[start]}: {error.strerror}") from None
+        except NetlinkError as error:
+            raise LabError(str(error)) from None
+        if refusal is not None:
+            raise refused(*refusal)
+
+    def _answers(self, start: int, end: int) -> tuple[NetlinkError, str] | None:
+        """Waits for the answers to these requests. The first refusal among them, and what was refused."""
+        refusal: tuple[NetlinkError, str] | None = None
         waiting = 1 if self._quiet else end - start
+        flags = 0
         while waiting > 0:
-            for kind, sequence, body in _messages(_received(self._socket)):
-                if kind != _NLMSG_ERROR:
-                    continue
-                number = -struct.unpack_from("=i", body, 16)[0]
-                if sequence == BATCH_SEQUENCE and number:
-                    raise refused(number, self._what[start])
-                if not start < sequence <= end:
-                    continue
-                if sequence == end or not self._quiet:
-                    waiting -= 1
-                if number and failure is None:
-                    failure = (number, self._what[sequence - 1])
-        if failure is not None:
-            raise refused(*failure)
+            try:
+                buffer = receive(self._socket, self._what[start], flags)
+            except BlockingIOError:
+                break  # the batch as a whole was refused, and all that was to come has come
+            for sequence, error in acknowledgments(buffer, self._what[start]):
+                if sequence == BATCH_SEQUENCE and error:
+                    refusal, flags = refusal or (error, self._what[start]), MSG_DONTWAIT
+                elif start < sequence <= end:
+                    waiting -= sequence == end or not self._quiet
+                    if error is not None and refusal is None:
+                        refusal = error, self._what[sequence - 1]
+        return refusal
 
 
 def _answered(data: bytes) -> bytes:
@@ -106,9 +114,10 @@ class Refused(LabError):
         super().__init__(text)
 
 
-def refused(number: int, what: str) -> Refused:
-    """The error for a request that the kernel answered with that error number."""
-    return Refused(number, f"the kernel refused {what}: {os.strerror(number)}")
+def refused(error: NetlinkError, what: str) -> Refused:
+    """The error for a request that the kernel refused, with its reason where it gives one (extended acknowledgment)."""
+    reason = f": {error.message}" if error.message else ""
+    return Refused(error.errno, f"the kernel refused {what}: {os.strerror(error.errno)}{reason}")
 
 
 def encoded(message: Any, kind: int, flags: int, sequence: int) -> bytes:
@@ -121,48 +130,19 @@ def encoded(message: Any, kind: int, flags: int, sequence: int) -> bytes:
     return bytes(message.data)
 
 
-def dump(opened: socket.socket, message: Any, kind: int, what: str, flags: int = NLM_F_DUMP) -> Iterator[Any]:
-    """The decoded answers to a dump or, with other flags, to one request."""
-    for body in dump_raw(opened, encoded(message, kind, flags, 1), what, single=flags != NLM_F_DUMP):
-        answer = type(message)(body)
-        answer.decode()
-        yield answer
-
-
-def dump_raw(opened: socket.socket, request: bytes, what: str, *, single: bool = False) -> Iterator[bytes]:
-    """The messages that answer a request. Raises LabError where it is refused."""
-    opened.settimeout(_PATIENCE)
-    opened.send(request)
-    sequence_sent = _HEADER.unpack_from(request)[3]
-    done = False
-    while not done:
-        for kind, sequence, body in _messages(_received(opened)):
-            if sequence != sequence_sent:
-                continue
-            if kind == _NLMSG_ERROR:
-                number = -struct.unpack_from("=i", body, 16)[0]
-                if number:
-                    raise refused(number, what)
-                done = True
-            elif kind == _NLMSG_DONE:
-                done = True
-            else:
-                yield body
-                done = single
-
-
-def _received(opened: socket.socket) -> bytes:
+def dump(opened: socket.socket, message: Any, kind: int, what: str, flags: int = NLM_F_DUMP) -> list[Any]:
+    """The decoded answers to a dump or, with other flags, to one request. Raises LabError where it is refused."""
+    request = encoded(message, kind, flags if flags & NLM_F_DUMP else flags | NLM_F_ACK, 1)
+    answers = []
     try:
-        return opened.recv(_RECEIVE_SIZE)
-    except TimeoutError:
-        raise LabError(f"the kernel gave no answer over netlink in {_PATIENCE:.0f} s") from None
-
-
-def _messages(buffer: bytes) -> Iterator[tuple[int, int, bytes]]:
-    at = 0
-    while at + 16 <= len(buffer):
-        length, kind, _, sequence, _ = _HEADER.unpack_from(buffer, at)
-        if length < 16:
-            return
-        yield kind, sequence, buffer[at : at + length]
-        at += length + 3 & ~3
+        # A dump ends with its socket: with a copy of this one, which is used again.
+        for run in Dump(opened.dup(), request, what):
+            for at in range(0, len(run.data), run.length):
+                answer = type(message)(run.data[at : at + run.length])
+                answer.decode()
+                answers.append(answer)
+    except NetlinkError as error:
+        if error.errno:
+            raise refused(error, what) from None
+        raise LabError(str(error)) from None
+    return answers

@@ -18,10 +18,10 @@ import os
 import socket
 import struct
 from collections.abc import Callable
-from contextlib import suppress
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from ..engine.namespaces import inside
+from ..engine.netlink.transport import NETLINK_NETFILTER, NETLINK_ROUTE, connect
 from .child import Descriptor, in_child
 from .errors import LabError
 
@@ -30,8 +30,6 @@ Result = TypeVar("Result")
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWNET = 0x40000000
-_NETLINK_ROUTE, _NETLINK_NETFILTER = 0, 12
-_SOL_NETLINK, _NETLINK_GET_STRICT_CHK = 270, 12
 _SIOCSIFFLAGS, _IFF_UP = 0x8914, 1
 _BUFFER = 1 << 20
 
@@ -83,7 +81,7 @@ class World:
                     prepare(number)
                     loopback_up()
                     descriptor = Descriptor(os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC))
-                    made.append((descriptor, _netlink(_NETLINK_ROUTE), _netlink(_NETLINK_NETFILTER)))
+                    made.append((descriptor, _netlink(NETLINK_ROUTE), _netlink(NETLINK_NETFILTER)))
             except BaseException as error:
                 for descriptor, *_ in made:
                     os.close(descriptor.detach())
@@ -106,7 +104,7 @@ class World:
 
     def open_sockets(self, descriptor: int) -> Namespace:
         """A namespace that exists, with sockets of our own inside."""
-        route, netfilter = self.call(descriptor, lambda: (_netlink(_NETLINK_ROUTE), _netlink(_NETLINK_NETFILTER)))
+        route, netfilter = self.call(descriptor, lambda: (_netlink(NETLINK_ROUTE), _netlink(NETLINK_NETFILTER)))
         return Namespace(descriptor, route, netfilter)
 
     def call(self, namespace: int, function: Callable[[], Result]) -> Result:
@@ -132,14 +130,11 @@ class World:
 
 
 def _netlink(protocol: int) -> socket.socket:
-    opened = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
+    made: Any = connect(protocol)
     # Batches are sent and answered as a whole: let buffers be as large as the kernel allows without privileges.
-    opened.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
-    opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
-    with suppress(OSError):  # since Linux 4.20: a dump of route exceptions needs it
-        opened.setsockopt(_SOL_NETLINK, _NETLINK_GET_STRICT_CHK, 1)
-    opened.bind((0, 0))
-    return opened
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
+    made.bind((0, 0))
+    return socket.socket(fileno=made.detach())
 
 
 def loopback_up() -> None:

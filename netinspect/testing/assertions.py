@@ -6,24 +6,33 @@ import socket
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from ..lab import views
-from ..lab.errors import LabError
-from ..waiting.endpoint import Endpoint, reached
+from ..lab.topology import destination
+from ..nouns.conntrack.filter import FlowFilter
+from ..nouns.sockets.filter import parse
+from ..waiting.endpoint import Endpoint
+from ..waiting.of_flows import FlowExists
+from ..waiting.of_groups import Member
+from ..waiting.of_routes import Routed, RouteExists, Wanted
+from ..waiting.of_sockets import PROTOCOLS, Established, Listening
+from ..waiting.render import endpoint, line
 from ..waiting.until import until
+from . import observing
 
 if TYPE_CHECKING:
     import subprocess
 
-    from ..lab.lab import Host, Lab
-    from ..lab.views import HostFlow, HostMembership, HostRoute, Tuple
-    from ..records import Socket
+    from ..records import Flow, Membership, Route, Socket
+    from ..waiting.conditions import Condition
+    from .labs import AssertingHost, AssertingLab
 
 Result = TypeVar("Result")
 
 _SHOWN = 20
+_OWN_ADDRESSES = 255
+"""linux/rtnetlink.h: RT_TABLE_LOCAL, whose routes the kernel keeps for addresses of its own."""
 
 
-def wait(lab: Lab[Any], look: Callable[[], Result | None], explain: Callable[[], str], timeout: float) -> Result:
+def wait(lab: AssertingLab, look: Callable[[], Result | None], explain: Callable[[], str], timeout: float) -> Result:
     """What ``look`` returns as soon as that is not None. Raises AssertionError with ``explain()`` after ``timeout`` s.
 
     The lab remembers what it looked like then: until the report is made, the test closes much of it.
@@ -36,15 +45,15 @@ def wait(lab: Lab[Any], look: Callable[[], Result | None], explain: Callable[[],
     return found
 
 
-def shown(lines: Iterable[object]) -> str:
-    """Lines for an explanation."""
-    texts = [str(line) for line in lines]
+def shown(found: Iterable[Any]) -> str:
+    """Records, or lines, for an explanation."""
+    texts = [one if isinstance(one, str) else line(one) for one in found]
     more = [f"… and {len(texts) - _SHOWN} more"] if len(texts) > _SHOWN else []
     return "".join(f"\n  {text}" for text in [*texts[:_SHOWN], *more]) or " nothing"
 
 
 def wait_listening(
-    host: Host,
+    host: AssertingHost,
     port: int,
     address: str | None,
     protocol: str,
@@ -54,11 +63,9 @@ def wait_listening(
     """See AssertingHost.wait_listening."""
     __tracebackhide__ = True
 
-    def listening() -> list[Socket]:
-        records = views.sockets(host, (protocol,))
-        return [
-            record for record in records if record.state == "LISTEN" or (protocol != "tcp" and not record.remote_port)
-        ]
+    if protocol not in PROTOCOLS[:2]:
+        raise ValueError(f"{protocol!r} is neither tcp nor udp")
+    condition = Listening(protocol, Endpoint(address, port))
 
     def look() -> Socket | None:
         if process is not None and process.poll() is not None:
@@ -66,18 +73,24 @@ def wait_listening(
                 f"on {host.name}: the process that was to listen on {protocol} port {port} ended with exit status "
                 f"{process.returncode}{_errors(process)}"
             )
-        return next((record for record in listening() if record.local_port == port and reached(record, address)), None)
+        found: Socket | None = _first(host, condition)
+        return found
 
-    where = views.endpoint(address, port) if address else f"port {port}"
-    return wait(
-        host.lab,
-        look,
-        lambda: (
-            f"on {host.name}: nobody listens on {protocol} {where}; listening there:"
-            + shown(map(views.socket_line, listening()))
-        ),
-        timeout,
-    )
+    def explain() -> str:
+        there = [
+            record
+            for record in observing.sockets(host, (protocol,))
+            if record.state == "LISTEN" or (protocol == "udp" and not record.remote_port)
+        ]
+        where = endpoint(address, port) if address else f"port {port}"
+        return f"on {host.name}: nobody listens on {protocol} {where}; listening there:{shown(there)}"
+
+    return wait(host.lab, look, explain, timeout)
+
+
+def _first(host: AssertingHost, condition: Condition) -> Any:
+    """The first record that makes the condition true there."""
+    return next(iter(observing.look(host, condition).found), None)
 
 
 def _errors(process: subprocess.Popen[Any]) -> str:
@@ -88,7 +101,7 @@ def _errors(process: subprocess.Popen[Any]) -> str:
 
 
 def wait_established(
-    host: Host,
+    host: AssertingHost,
     local_port: int | None,
     remote_port: int | None,
     remote_address: str | None,
@@ -99,24 +112,21 @@ def wait_established(
     __tracebackhide__ = True
     wanted = {"local_port": local_port, "remote_port": remote_port, "remote_address": remote_address}
     wanted = {field: value for field, value in wanted.items() if value is not None}
-
-    def look() -> list[Socket] | None:
-        found = [
-            record
-            for record in views.sockets(host, ("tcp",))
-            if record.state == "ESTABLISHED" and all(getattr(record, field) == value for field, value in wanted.items())
-        ]
-        return found if len(found) >= count else None
-
+    words = []
+    if local_port is not None:
+        words.append(f"sport = :{local_port}")
+    if remote_port is not None:
+        words.append(f"dport = :{remote_port}")
+    if remote_address is not None:
+        words.append(f"dst {f'[{remote_address}]' if ':' in remote_address else remote_address}")
+    filter = " and ".join(words)
+    condition = Established("tcp", filter, parse(filter) if filter else None, least=count)
     described = " with " + ", ".join(f"{field}={value}" for field, value in wanted.items()) if wanted else ""
     what = "no established TCP connection" if count == 1 else f"fewer than {count} established TCP connections"
     return wait(
         host.lab,
-        look,
-        lambda: (
-            f"on {host.name}: {what}{described}; TCP sockets there:"
-            + shown(map(views.socket_line, views.sockets(host, ("tcp",))))
-        ),
+        lambda: list(observing.look(host, condition).found) or None,
+        lambda: f"on {host.name}: {what}{described}; TCP sockets there:{shown(observing.sockets(host, ('tcp',)))}",
         timeout,
     )
 
@@ -145,113 +155,96 @@ class FlowPattern(NamedTuple):
                 f"{flow!r} is no flow: give [PROTOCOL] SOURCE[:PORT] [-> DESTINATION[:PORT]], or a connected socket"
             ) from None
 
-    def matches(self, flow: HostFlow) -> bool:
+    def matches(self, flow: Flow) -> bool:
+        """Whether that flow is meant, which either end may have named: by what it was, or by what it became."""
         if self.protocol not in (None, flow.protocol):
             return False
-        return any(self._direction(one) for one in (flow.original, _reversed(flow.reply)))
-
-    def _direction(self, one: Tuple) -> bool:
-        """Either end may have named the flow: the one by what it was, the other by what it became."""
-        ends = (one.source, one.source_port), (one.destination, one.destination_port)
+        before = (flow.source_address, flow.source_port), (flow.destination_address, flow.destination_port)
+        after = (
+            (flow.reply_destination_address, flow.reply_destination_port),
+            (flow.reply_source_address, flow.reply_source_port),
+        )
         return any(
             (self.source is None or self.source.matches(*source))
             and (self.destination is None or self.destination.matches(*destination))
+            for ends in (before, after)
             for source, destination in (ends, ends[::-1])
         )
 
 
-def _reversed(one: Tuple) -> Tuple:
-    return one._replace(
-        source=one.destination,
-        source_port=one.destination_port,
-        destination=one.source,
-        destination_port=one.source_port,
-    )
-
-
-def assert_natted(host: Host, flow: str | socket.socket, to: str, timeout: float) -> HostFlow:
+def assert_natted(host: AssertingHost, flow: str | socket.socket, to: str, timeout: float) -> Flow:
     """See AssertingHost.assert_natted."""
     __tracebackhide__ = True
-    pattern, target = FlowPattern.of(flow), Endpoint.parse(to)
-
-    def translated(candidate: HostFlow) -> bool:
-        return (
-            candidate.translated_source
-            and target.matches(candidate.reply.destination, candidate.reply.destination_port)
-        ) or (candidate.translated_destination and target.matches(candidate.reply.source, candidate.reply.source_port))
+    pattern = FlowPattern.of(flow)
+    condition = FlowExists("", FlowFilter(), Endpoint.parse(to))
 
     def explain() -> str:
-        flows = views.flows(host)
+        flows = observing.flows(host)
         meant = [candidate for candidate in flows if pattern.matches(candidate)]
-        named = views.endpoint(*pattern.source) if pattern.source else "the flow"
+        named = endpoint(*pattern.source) if pattern.source else "the flow"
         if meant:
             return f"on {host.name}: {named} is not translated to {to}, but:{shown(meant)}"
         return f"on {host.name}: no flow of {named} is tracked; tracked:{shown(flows)}"
 
-    return wait(
+    found: Flow = wait(
         host.lab,
-        lambda: next(
-            (candidate for candidate in views.flows(host) if pattern.matches(candidate) and translated(candidate)), None
-        ),
+        lambda: next(filter(pattern.matches, observing.look(host, condition).found), None),
         explain,
         timeout,
     )
+    return found
 
 
-def assert_route(host: Host, to: str, wanted: dict[str, Any], timeout: float) -> HostRoute:
+def assert_route(host: AssertingHost, to: str, wanted: dict[str, Any], timeout: float) -> Route:
     """See AssertingHost.assert_route."""
     __tracebackhide__ = True
     prefix = to in ("default", "default6") or "/" in to
-    wanted = {field: value for field, value in wanted.items() if value is not None}
-    described = " ".join(f"{field}={value}" for field, value in wanted.items())
+    table = wanted["table"]
+    like = Wanted(
+        via=wanted["via"],
+        dev=wanted["interface"],
+        table=None if prefix or table is None else observing.table_name(table),
+        src=wanted["source"],
+        metric=wanted["metric"],
+        type=wanted["type"],
+        mtu=wanted["mtu"],
+    )
+    described = " ".join(f"{field}={value}" for field, value in wanted.items() if value is not None)
 
-    def candidates() -> list[HostRoute]:
-        if prefix:
-            return views.routes(host, to=to)
-        try:
-            return [views.route_to(host, to)]
-        except LabError:
-            return []
+    def condition(like: Wanted) -> RouteExists | Routed:
+        return RouteExists(str(destination(to)), like, table) if prefix else Routed(to, like)
+
+    def found(like: Wanted) -> list[Route]:
+        own = observing.table_name(_OWN_ADDRESSES)
+        routes: tuple[Route, ...] = observing.look(host, condition(like)).found
+        return [route for route in routes if not prefix or table is not None or route.table != own]
 
     def explain() -> str:
-        found = candidates()
-        if found:
+        nonlocal table
+        table = None
+        near = found(Wanted())
+        if near:
             what = "routes" if prefix else "the kernel's route"
-            return f"on {host.name}: no route to {to} with {described}; {what} there:{shown(found)}"
-        if prefix:
-            return f"on {host.name}: no route to {to}; routes there:{shown(views.routes(host))}"
-        return f"on {host.name}: the kernel has no route to {to}; routes there:{shown(views.routes(host))}"
+            return f"on {host.name}: no route to {to} with {described}; {what} there:{shown(near)}"
+        what = f"no route to {to}" if prefix else f"the kernel has no route to {to}"
+        return f"on {host.name}: {what}; routes there:{shown(observing.routes(host))}"
 
-    return wait(
-        host.lab,
-        lambda: next((route for route in candidates() if _fits(route, wanted)), None),
-        explain,
-        timeout,
-    )
+    return wait(host.lab, lambda: next(iter(found(like)), None), explain, timeout)
 
 
-def _fits(route: HostRoute, wanted: dict[str, Any]) -> bool:
-    return all(
-        value in route.via if field == "via" else getattr(route, field) == value for field, value in wanted.items()
-    )
-
-
-def assert_member(host: Host, group: str, interface: str | None, source: str | None, timeout: float) -> HostMembership:
+def assert_member(
+    host: AssertingHost, group: str, interface: str | None, source: str | None, timeout: float
+) -> Membership:
     """See AssertingHost.assert_member."""
     __tracebackhide__ = True
-
-    def fits(membership: HostMembership) -> bool:
-        if membership.group != group or interface not in (None, membership.interface):
-            return False
-        if source is None:
-            return True
-        return source in membership.included if membership.included else source not in membership.excluded
+    condition = Member(group, interface, source)
 
     def explain() -> str:
-        memberships = views.memberships(host)
+        memberships = observing.memberships(host)
         meant = [membership for membership in memberships if membership.group == group]
         where = f" on {interface}" if interface else ""
         whom = f" from {source}" if source else ""
         return f"on {host.name}: {group} is not received{where}{whom}; groups there:{shown(meant or memberships)}"
 
-    return wait(host.lab, lambda: next(filter(fits, views.memberships(host)), None), explain, timeout)
+    found: Membership = wait(host.lab, lambda: _first(host, condition), explain, timeout)
+    return found

@@ -14,8 +14,7 @@ from . import assertions
 if TYPE_CHECKING:
     import subprocess
 
-    from ..lab.views import HostFlow, HostMembership, HostRoute
-    from ..records import Socket
+    from ..records import Flow, Membership, Route, Socket
     from .leaks import Inventory
 
 _TIMEOUT = 5.0
@@ -26,6 +25,8 @@ class AssertingHost(Host):
 
     Raises AssertionError that says what was there instead.
     """
+
+    lab: AssertingLab
 
     def wait_listening(
         self,
@@ -56,7 +57,7 @@ class AssertingHost(Host):
         __tracebackhide__ = True
         return assertions.wait_established(self, local_port, remote_port, remote_address, count, timeout)
 
-    def assert_natted(self, flow: str | socket.socket, *, to: str, timeout: float = _TIMEOUT) -> HostFlow:
+    def assert_natted(self, flow: str | socket.socket, *, to: str, timeout: float = _TIMEOUT) -> Flow:
         """Asserts that this host translates a flow: its source, or its destination, becomes ``to``.
 
         ``flow`` is a connected socket of one of its ends, or ``"[PROTOCOL] SOURCE[:PORT] [-> DESTINATION[:PORT]]"``
@@ -77,7 +78,7 @@ class AssertingHost(Host):
         source: str | None = None,
         mtu: int | None = None,
         timeout: float = _TIMEOUT,
-    ) -> HostRoute:
+    ) -> Route:
         """Asserts how this host routes.
 
         For an address: which route the kernel takes, exceptions included. For a prefix, ``default`` or ``default6``:
@@ -97,7 +98,7 @@ class AssertingHost(Host):
 
     def assert_member(
         self, group: str, *, interface: str | None = None, source: str | None = None, timeout: float = _TIMEOUT
-    ) -> HostMembership:
+    ) -> Membership:
         """Asserts that this host receives a multicast group, on that interface, from that source."""
         __tracebackhide__ = True
         return assertions.assert_member(self, group, interface, source, timeout)
@@ -108,9 +109,17 @@ class AssertingLab(Lab[AssertingHost]):
 
     def __init__(self, topology: Topology | None = None, **options: Any) -> None:
         self._first: Inventory | None = None
+        self.at_failure: str | None = None
+        """What it looked like when an assertion failed."""
         super().__init__(topology, host_type=AssertingHost, **options)
         if self.kept or self.holders or any(spec.fill for spec in self.topology.hosts.values()):
             self._first = self.inventory()
+
+    def snapshot(self) -> str:
+        """Sockets, routes and flows of every host, as text."""
+        from .observing import snapshot
+
+        return snapshot(self.hosts.values())
 
     def inventory(self) -> Inventory:
         """What is there now: for ``assert_no_leaks(since=…)``."""

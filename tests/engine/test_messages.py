@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from netinspect.engine.netlink import messages
 from netinspect.engine.netlink.attributes import Shape
-from netinspect.engine.netlink.messages import Answer, Run, attributes
+from netinspect.engine.netlink.messages import Answer, Run, acknowledgments, attributes
 from netinspect.engine.netlink.transport import Dump
 from netinspect.errors import NetlinkError
 
@@ -221,3 +221,20 @@ def test_a_run_says_what_it_answers() -> None:
     run = Run(message(20, bytes(4)), 20, 20, 1, "listing tests")
     with pytest.raises(NetlinkError, match=r"^listing tests: malformed"):
         list(run.by_layout(BODY, ANYTHING))
+
+
+def test_acknowledgments_are_told_apart_by_their_sequence_numbers() -> None:
+    def answer(sequence: int, number: int, words: bytes = b"") -> bytes:
+        echoed = struct.pack("=IHHII", 16, 0, 0, 0, 0)
+        told = attribute(1, words + b"\0") if words else b""  # NLMSGERR_ATTR_MSG
+        body = struct.pack("=i", -number) + echoed + told
+        return struct.pack("=IHHII", 16 + len(body), 2, 0x300 if words else 0x100, sequence, 0) + body
+
+    buffer = answer(7, 0) + answer(8, 22, b"why not") + message(18, bytes(16)) + answer(9, 1)
+    told = [
+        (sequence, refusal and (refusal.errno, refusal.message)) for sequence, refusal in acknowledgments(buffer, "x")
+    ]
+    assert told == [(7, None), (8, (22, "why not")), (9, (1, ""))]
+    for end in (1, 15, 17, len(buffer) - 1):
+        with pytest.raises(NetlinkError):
+            list(acknowledgments(buffer[:end], "x"))

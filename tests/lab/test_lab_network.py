@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 
-from netinspect.lab import views
 from netinspect.lab.errors import LabError, TopologyError
 from netinspect.lab.world import refusal
-from netinspect.testing import AssertingLab, LabFactory
+from netinspect.testing import AssertingLab, LabFactory, observing
 
 Need = Callable[[str], None]
 Make = Callable[..., AssertingLab]
@@ -118,8 +117,9 @@ def test_policy_has_its_tables_rules_and_routes_that_lead_nowhere(make: Make, ne
     client.assert_route("203.0.113.0/24", type="unreachable")
     client.assert_route("172.16.0.0/12", type="throw", table=100)
     client.assert_route("default6", table=1000, via="fd00:2::1")
-    assert views.route_to(client, "10.9.0.1", mark=1).via == ("10.0.1.1",)
-    assert views.route_to(client, "10.9.0.1", mark=2).via == ("10.0.2.1",)
+    for mark, via in (("1", "10.0.1.1"), ("2", "10.0.2.1")):
+        (answer,) = asked(client, "ip", "-j", "route", "get", "10.9.0.1", "mark", mark)
+        assert answer["gateway"] == via
 
 
 def test_members_have_their_groups_and_source_filters(make: Make) -> None:
@@ -133,7 +133,7 @@ def test_members_have_their_groups_and_source_filters(make: Make) -> None:
 def test_our_routes_are_those_that_ip_lists(make: Make, need: Need) -> None:
     need("ip")
     net = make("policy")
-    for family, version in (("-4", 4), ("-6", 6)):
+    for family, version in (("-4", "inet"), ("-6", "inet6")):
         theirs = {
             (route["dst"], str(route.get("table", "main")), route.get("dev"), route.get("metric"))
             for route in asked(net.client, "ip", "-j", family, "route", "show", "table", "all")
@@ -141,13 +141,13 @@ def test_our_routes_are_those_that_ip_lists(make: Make, need: Need) -> None:
         }
         ours = {
             (
-                route.to.removesuffix("/32").removesuffix("/128"),
-                "main" if route.table == 254 else str(route.table),
+                "default" if route.destination in ("0.0.0.0/0", "::/0") else route.destination.removesuffix("/32"),
+                route.table,
                 route.interface,
-                route.metric,
+                route.metric or None,
             )
-            for route in views.routes(net.client, family=version)
-            if not route.to.startswith("ff00")
+            for route in observing.routes(net.client)
+            if route.family == version and route.type not in ("multicast", "anycast")
         }
         assert {row for row in ours if row[2]} == {row for row in theirs if row[2]}
 
@@ -236,3 +236,23 @@ def test_a_refusal_names_the_setting_that_forbids_namespaces(settings: dict[str,
         return settings[name]
 
     assert expected in refusal(PermissionError(1, "Operation not permitted"), read)
+
+
+def test_a_refusal_has_the_kernels_own_words_and_costs_nothing_else(make: Make) -> None:
+    net = make("pair")
+    refused = (
+        r"^host client: the kernel refused the route to 10\.9\.0\.0/16 in table 254: Network is unreachable: .*gateway"
+    )
+    with pytest.raises(LabError, match=refused):
+        net.client.route("10.9.0.0/16", via="10.200.0.1")
+    # A transaction of nftables that is refused as a whole: what is answered to its parts does not answer what follows.
+    net.client.chains |= {(4, "postrouting"), (4, "prerouting")}
+    for _ in range(2):
+        with pytest.raises(
+            LabError, match=r"the kernel refused the masquerade rule \(nftables\): No such file or directory"
+        ):
+            net.client.nat("masquerade", out="eth0")
+    net.client.chains.clear()
+    net.client.nat("masquerade", out="eth0")
+    net.client.route("10.9.0.0/16", via="10.0.0.2")
+    net.client.assert_route("10.9.1.1", via="10.0.0.2", interface="eth0")

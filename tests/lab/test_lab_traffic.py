@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from lab_needs import topology_works
 
-from netinspect.lab import traffic, views
+from netinspect.lab import traffic
 from netinspect.lab.errors import LabError
 from netinspect.lab.requests import dump
 from netinspect.lab.topology_file import load, names
-from netinspect.testing import AssertingLab, LabFactory
+from netinspect.testing import AssertingLab, LabFactory, observing
 from netinspect.waiting.until import until
 
 FITTING = [
@@ -62,7 +62,7 @@ def test_every_scenario_works_in_a_user_namespace(lab: LabFactory, scenario: str
 
 
 def states(host: Any) -> list[str]:
-    return [record.state for record in views.sockets(host) if not (record.local_address or "").startswith("127.")]
+    return [record.state for record in observing.sockets(host) if not (record.local_address or "").startswith("127.")]
 
 
 def both(net: AssertingLab) -> int:
@@ -86,7 +86,7 @@ def half_open(net: AssertingLab) -> None:
 def too_big(net: AssertingLab) -> None:
     if net.topology.name != "policy":  # there an exception belongs to one of two ways, and a look-up takes either
         net.client.assert_route(net.server.addresses[0], mtu=1280)
-    assert len([route for route in views.routes(net.client, exceptions=True) if route.mtu == 1280]) == both(net)
+    assert len([route for route in observing.routes(net.client, exceptions=True) if route.pmtu == 1280]) == both(net)
 
 
 def redirected(net: AssertingLab) -> None:

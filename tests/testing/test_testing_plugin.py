@@ -69,7 +69,7 @@ def test_the_first_finds_what_the_second_will(client, server):
 
 def test_the_second_fails(client, server, monkeypatch):
     assert pytest.inodes == (client.inode, server.inode)
-    monkeypatch.setattr("netinspect.lab.views.snapshot", None)
+    monkeypatch.setattr("netinspect.testing.observing.snapshot", None)
     raise AssertionError("on purpose")
 
 def test_the_third_fails(client, server):
@@ -185,7 +185,7 @@ def test_the_report_of_a_failure_shows_the_lab_as_it_was_then(
     assert "- lab gateway-" in done.stdout
     # The socket was closed before the report was made, and yet is shown.
     assert "\n    tcp LISTEN 203.0.113.100:4711\n" in done.stdout
-    assert "\n    default via 192.168.1.1 dev eth0\n" in done.stdout
+    assert "\n    0.0.0.0/0 via 192.168.1.1 dev eth0 proto static\n" in done.stdout
     assert "in wait" not in done.stdout
 
 
@@ -196,7 +196,7 @@ def test_labs_for_a_module_or_the_session_stay_and_are_in_the_reports(
     assert "2 failed, 1 passed" in done.stdout
     # What the first test saw when it was to fail is in nobody's report.
     assert done.stdout.count("cannot be looked at: TypeError") == 2
-    assert done.stdout.count("\n    10.0.0.0/24 dev eth0 src 10.0.0.1\n") == 1
+    assert done.stdout.count("\n    10.0.0.0/24 dev eth0 proto kernel src 10.0.0.1\n") == 1
 
 
 def test_loading_the_plugin_costs_those_nothing_who_do_not_use_it(

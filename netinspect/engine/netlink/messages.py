@@ -434,6 +434,28 @@ class Answer:
         return bool(kind > NLMSG_OVERRUN)
 
 
+def acknowledgments(buffer: bytes, operation: str) -> Iterator[tuple[int, NetlinkError | None]]:
+    """The sequence number of each request that is answered there by NLMSG_ERROR, and its refusal, None for success.
+
+    Raises NetlinkError where a length makes no sense.
+    """
+    at, end = 0, len(buffer)
+    while at < end:
+        if end - at < HEADER_SIZE:
+            raise malformed(f"{end - at} bytes left over, less than a header", operation)
+        length, kind, flags, sequence, _ = HEADER.unpack_from(buffer, at)
+        if length < HEADER_SIZE or at + length > end:
+            raise malformed(f"a length of {length} with {end - at} bytes left", operation)
+        if kind == NLMSG_ERROR:
+            refusal = None
+            try:
+                _raise_error(buffer[at : at + length], kind, flags, operation)
+            except NetlinkError as error:
+                refusal = error
+            yield sequence, refusal
+        at += length + 3 & ~3
+
+
 def _raise_error(single: bytes, kind: int, flags: int, operation: str) -> None:
     """Raises the error of an NLMSG_ERROR or NLMSG_DONE, with its extended acknowledgment; 0 is no error."""
     start = HEADER_SIZE + 4

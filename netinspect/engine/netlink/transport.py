@@ -43,7 +43,7 @@ _NETLINK_EXT_ACK = 11
 _NETLINK_GET_STRICT_CHK = 12
 
 _MSG_TRUNC = 0x20
-_MSG_DONTWAIT = 0x40
+MSG_DONTWAIT = 0x40
 _RECEIVE_SIZE = 1 << 20
 """Far more than any answer: the kernel builds dumps in pieces of at most 32 KiB (net/netlink/af_netlink.c)."""
 _SOCKET_BUFFER = 1 << 20
@@ -162,7 +162,7 @@ class Dump:
                     permits.get()
                     if stopped:
                         break
-                    received.put(self._receive(_MSG_DONTWAIT))
+                    received.put(self._receive(MSG_DONTWAIT))
             except BaseException as error:
                 received.put(error)
             finally:
@@ -192,20 +192,30 @@ class Dump:
             _readers.ended()
 
     def _receive(self, flags: int = 0) -> bytes:
-        """One message, or run of messages, from the kernel. Raises BlockingIOError only where told not to wait."""
-        while True:
-            try:
-                received, sender = self._socket.recvfrom(_RECEIVE_SIZE, _MSG_TRUNC | flags)
-            except BlockingIOError:
-                if flags & _MSG_DONTWAIT:
-                    raise
-                raise NoAnswerError(self._operation, 0, f"no answer in {_PATIENCE} s") from None
-            except OSError as error:
-                raise self._failure(error) from None
-            if len(received) > _RECEIVE_SIZE:  # as MSG_TRUNC tells
-                raise TruncatedError(self._operation, 0, f"an answer of {len(received)} bytes was truncated")
-            if sender[0] == 0:  # only the kernel has port id 0: nobody else may answer
-                return received
+        return receive(self._socket, self._operation, flags)
 
     def _failure(self, error: OSError) -> NetlinkError:
-        return NetlinkError(self._operation, error.errno or 0, "" if error.errno else str(error) or "failed")
+        return _failure(error, self._operation)
+
+
+def receive(opened: NetlinkSocket, operation: str, flags: int = 0) -> bytes:
+    """One message, or run of messages, from the kernel. Raises NetlinkError; BlockingIOError only where MSG_DONTWAIT
+    is among the flags.
+    """
+    while True:
+        try:
+            received, sender = opened.recvfrom(_RECEIVE_SIZE, _MSG_TRUNC | flags)
+        except BlockingIOError:
+            if flags & MSG_DONTWAIT:
+                raise
+            raise NoAnswerError(operation, 0, f"no answer in {_PATIENCE} s") from None
+        except OSError as error:
+            raise _failure(error, operation) from None
+        if len(received) > _RECEIVE_SIZE:  # as MSG_TRUNC tells
+            raise TruncatedError(operation, 0, f"an answer of {len(received)} bytes was truncated")
+        if sender[0] == 0:  # only the kernel has port id 0: nobody else may answer
+            return received
+
+
+def _failure(error: OSError, operation: str) -> NetlinkError:
+    return NetlinkError(operation, error.errno or 0, "" if error.errno else str(error) or "failed")
