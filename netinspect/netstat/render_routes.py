@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _WIDTH = 15
 """Columns of an IPv4 address: what is longer is cut."""
+_DESTINATION_WIDTH = 30
+"""Of an IPv6 destination (net-tools' lib/inet6_gr.c); a blank follows in any case."""
 _REFUSED = frozenset(("unreachable", "prohibit"))
 """Types that IPv4 marks as rejecting."""
 _UNLISTED = frozenset(("broadcast", "multicast"))
@@ -263,9 +265,12 @@ class IPv6Rows:
 
     def _destinations(self, batch: Batch) -> Iterable[str]:
         if self._host is None:
-            return map(str.ljust, batch.values("destination"), repeat(31))
+            destinations = batch.values("destination")
+            if max(map(len, destinations), default=0) <= _DESTINATION_WIDTH:
+                return map(str.ljust, destinations, repeat(_DESTINATION_WIDTH + 1))
+            return [f"{destination:<{_DESTINATION_WIDTH}} " for destination in destinations]
         pairs = zip(batch.values("destination_address"), batch.values("destination_length"), strict=True)
-        return [f"{self._hosts[address]}/{length}".ljust(31) for address, length in pairs]
+        return [f"{f'{self._hosts[address]}/{length}':<{_DESTINATION_WIDTH}} " for address, length in pairs]
 
     def _next_hop(self, gateway: str | None) -> str:
         return literal(f"{self._text(gateway or '::'):<26} ")

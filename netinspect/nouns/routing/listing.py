@@ -147,6 +147,9 @@ class Listing(BaseListing):
     def __init__(self, query: Query, places: Sequence[Place] = ()) -> None:
         """Without ``places``: the current namespace."""
         self.query = query
+        self._hop_interface: str | None = None
+        self._filtered = True
+        """Whether the kernel filters by interface."""
         super().__init__(places)
 
     def _place(self, place: Place) -> Iterator[Batch]:
@@ -155,11 +158,13 @@ class Listing(BaseListing):
         index = self._interface_index(place, self.query.interface)
         if index is None:
             return
+        # The kernel filters by interface, but a gateway has to be on that very one; before 4.20 it does not filter.
+        self._hop_interface = names.interfaces[index] if index else None
         missing = []
         objects = NextHopObjects(place, names)
         for family in self.query.families:
             try:
-                yield from map(objects.resolved, self._family(family, place, decoder, index))
+                yield from self._by_hops(map(objects.resolved, self._family(family, place, decoder, index)))
             except NetlinkError as error:
                 if error.errno == ENOENT and self.query.table is not None:
                     missing.append(family)
@@ -210,9 +215,9 @@ class Listing(BaseListing):
 
     def _unfiltered(self, batch: Batch, names: Names) -> Batch:
         """What a kernel without strict checking (before 4.20) leaves to us."""
+        self._filtered = False
         query = self.query
         wanted: dict[str, Any] = {"table_id": query.table, "protocol_id": query.protocol, "type": query.kind}
-        wanted["interface"] = query.interface
         for field, value in wanted.items():
             if value is not None:
                 batch = _equal(batch, field, value)
@@ -229,8 +234,32 @@ class Listing(BaseListing):
         if prefix is not None:
             batch = prefix.chosen(batch)
         for field, value in self.query.equal.items():
-            batch = _equal(batch, field, value)
+            if field != "gateway":
+                batch = _equal(batch, field, value)
         return batch
+
+    def _by_hops(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """The routes of which a next hop has that gateway, and that interface where one is asked for.
+
+        That is a route's own next hop or one of several, told with the route or by a next-hop object.
+        """
+        gateway, interface = self.query.equal.get("gateway"), self._hop_interface
+        for batch in batches:
+            if gateway is None and (interface is None or self._filtered):
+                yield batch
+                continue
+            rows = zip(*map(batch.values, ("gateway", "interface", "next_hops")), strict=True)
+            chosen = batch.select(
+                [
+                    any(
+                        gateway in (None, via) and interface in (None, device)
+                        for via, device in ((own, dev), *((hop.gateway, hop.interface) for hop in hops or ()))
+                    )
+                    for own, dev, hops in rows
+                ]
+            )
+            if chosen.count:
+                yield chosen
 
     def _lacking(self, family: str) -> None:
         text = {
