@@ -6,7 +6,7 @@ CODE := netinspect tests netns-lab benchmarks examples
 # Without compiled files every start of the program would compile it anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run test check man bench fuzz traced clean
+.PHONY: run test check man bench fuzz traced churn clean
 
 $(VENV)/made: pyproject.toml
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "netinspect needs Python 3.11 or later" >&2; exit 1; }
@@ -34,6 +34,10 @@ check: $(VENV)/made-for-tests
 traced: $(VENV)/made-for-tests
 	NETINSPECT_TRACED_PAIRS=$(or $(PAIRS),2000) NETINSPECT_TRACED_SEED=$(or $(SEED),1) \
 		$(PYTHON) -m pytest -q -s tests/netfilter/test_netfilter_trace.py
+
+# Lists each table 2,000 times while it changes 2,000 times a second; the suite does so a few times.
+churn: $(VENV)/made-for-tests
+	NETINSPECT_CHURN_LISTINGS=$(or $(LISTINGS),2000) $(PYTHON) -m pytest -q -rP tests/engine/test_churn.py
 
 man: $(VENV)/made
 	$(VENV)/bin/netinspect help --man > docs/netinspect.1

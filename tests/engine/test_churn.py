@@ -1,0 +1,121 @@
+"""Tables that change thousands of times a second: what never changes is in every whole answer exactly once.
+
+``make churn`` lists 2,000 times, the suite a few.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable
+from typing import Any, NamedTuple
+
+import churn
+import pytest
+from conntrack_entries import Entry, add
+from throwaway import Namespace
+
+import netinspect
+
+LISTINGS = int(os.environ.get("NETINSPECT_CHURN_LISTINGS", 40))
+RATE = 2000
+"""Changes a second."""
+STABLE = 300
+"""Rows that never change: more than fill one answer of the kernel."""
+
+
+class Churned(NamedTuple):
+    """One noun: rows that stay, and how they are listed and told apart."""
+
+    make: Callable[[Namespace], Any]
+    listed: Callable[[], Any]
+    key: Callable[[Any], Hashable]
+    expected: Iterable[Hashable]
+
+
+def _listeners(namespace: Namespace) -> list[socket.socket]:
+    return namespace.call(lambda: [socket.create_server(("127.0.0.1", 20_000 + at)) for at in range(STABLE)])
+
+
+def _batch(line: str) -> Callable[[Namespace], None]:
+    def make(namespace: Namespace) -> None:
+        lines = "".join(line.format(high=at >> 8, low=at & 255) + "\n" for at in range(STABLE))
+        namespace.run("ip", "-batch", "-", input=lines)
+
+    return make
+
+
+def _flows(namespace: Namespace) -> None:
+    assert add(namespace, [Entry(f"10.1.{at >> 8}.{at & 255}", "10.2.0.1") for at in range(STABLE)]) == []
+
+
+def _texts(before: str, behind: str = "") -> list[str]:
+    return [f"{before}{at >> 8}.{at & 255}{behind}" for at in range(STABLE)]
+
+
+NOUNS = {
+    "sockets": Churned(
+        _listeners, lambda: netinspect.sockets("tcp"), lambda row: row.local_port, range(20_000, 20_000 + STABLE)
+    ),
+    "routes": Churned(
+        _batch("route add 10.1.{high}.{low}/32 dev lo"),
+        lambda: netinspect.routes(families="inet"),
+        lambda row: row.destination,
+        _texts("10.1.", "/32"),
+    ),
+    "addresses": Churned(
+        _batch("address add 10.1.{high}.{low}/32 dev lo"),
+        lambda: netinspect.addresses(families="inet"),
+        lambda row: row.address,
+        _texts("10.1."),
+    ),
+    "flows": Churned(_flows, netinspect.flows, lambda row: row.source_address, _texts("10.1.")),
+}
+
+
+@pytest.mark.parametrize("noun", NOUNS)
+def test_what_never_changes_is_there_exactly_once(
+    namespace: Namespace, noun: str, record_property: Callable[[str, object], None]
+) -> None:
+    churned = NOUNS[noun]
+    kept = churned.make(namespace)
+    expected = set(churned.expected)
+    program = [sys.executable, churn.__file__, noun, str(RATE)]
+    changing = namespace.popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    whole = missing = repeated = others = 0
+    try:
+        assert changing.stdout is not None
+        assert changing.stdout.readline() == "begun\n"
+        time.sleep(0.2)
+        began = time.monotonic()
+
+        def look() -> None:
+            nonlocal whole, missing, repeated, others
+            listing = churned.listed()
+            found = Counter(map(churned.key, listing))
+            others += sum(count for key, count in found.items() if key not in expected)
+            if listing.problems:
+                return  # it says that it is not whole
+            whole += 1
+            missing += sum(key not in found for key in expected)
+            repeated += sum(found[key] > 1 for key in expected)
+
+        for _ in range(LISTINGS):
+            namespace.call(look)
+        took = time.monotonic() - began
+        changes = int(changing.communicate("", timeout=20)[0])
+    finally:
+        changing.kill()
+        for one in kept or ():
+            one.close()
+    told = f"{noun}: {LISTINGS} listings in {took:.1f} s, {whole} whole, {missing} missing, {repeated} repeated"
+    told += f"; {changes} changes, {changes / (took + 0.2):.0f} a second; {others / LISTINGS:.0f} other rows in each"
+    record_property("churn", told)
+    print(told)
+    assert (missing, repeated) == (0, 0), told
+    assert whole > 0, told
+    assert others > 0, f"{told}: nothing changed"
