@@ -31,21 +31,21 @@ ATTEMPTS = 3
 class Faults:
     """The messages of a dump that are malformed."""
 
-    __slots__ = ("_count", "_kinds")
+    __slots__ = ("_kinds", "count")
 
     def __init__(self) -> None:
-        self._count = 0
+        self.count = 0
         self._kinds: dict[str, None] = {}
 
     def add(self, error: MalformedError) -> None:
         """One more."""
-        self._count += 1
+        self.count += 1
         self._kinds[error.message.removeprefix("malformed netlink message: ")] = None
 
     def tell(self, operation: str, problem: Callable[[str], object]) -> None:
         """Says how many there were, and what is wrong with the first."""
-        if self._count:
-            left_out = "1 malformed message is" if self._count == 1 else f"{self._count} malformed messages are"
+        if self.count:
+            left_out = "1 malformed message is" if self.count == 1 else f"{self.count} malformed messages are"
             others = " (and others)" if len(self._kinds) > 1 else ""
             problem(f"{operation}: {left_out} left out: {next(iter(self._kinds))}{others}")
 

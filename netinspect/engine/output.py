@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Any, Protocol
 
+    from ..records import UnknownAttribute
     from .columns import Batch
     from .names import HostNames, Services
     from .table import Column
@@ -102,6 +103,8 @@ class ListingCommand(InNamespaces):
     """Where the field ``netns`` stands in the structured formats: first or, as in the record, last."""
     netns_column = 0
     """Where the column of the namespace stands in a table."""
+    shows_unknown = False
+    """Whether a table shows itself what the kernel tells and this release does not know."""
     in_order = False
     """Whether rows that wait for names of hosts hold up those behind them."""
 
@@ -282,9 +285,20 @@ class ListingCommand(InNamespaces):
                 batches = as_named_in_order(batches, hosts, self.host_fields)
             else:
                 batches = as_named(batches, hosts, self.host_fields, writer.flush)
+        watched = self.format == "table" and self.chosen is None and not self.shows_unknown
+        unknown: dict[UnknownAttribute, int] = {}
         for batch in batches:
+            if watched:
+                _count_unknown(batch, unknown)
             writer.add(batch)
         writer.end()
+        if unknown:
+            from .text import unknown_texts
+
+            self.environment.complain(
+                f"rows with what this release does not know: {max(unknown.values())} or more, {unknown_texts(unknown)} "
+                "(each has them in unknown_attributes, as with --columns or --json)"
+            )
         if hosts is not None and hosts.incomplete:
             self.environment.complain("some host names did not come in time: those addresses are shown as numbers")
 
@@ -301,6 +315,18 @@ class ListingCommand(InNamespaces):
 
         batches = self.sorted([rows_of(records, self.record)] if records else [], order=order)
         self.write(_first(batches, limit) if limit else batches, columns)
+
+
+def _count_unknown(batch: Batch, unknown: dict[UnknownAttribute, int]) -> None:
+    """Adds in how many rows each attribute is that is not known."""
+    if "unknown_attributes" not in batch.schema.columns:
+        return
+    column = batch.column("unknown_attributes")
+    if column.constant and not column.value:
+        return
+    for attributes in batch.values("unknown_attributes"):
+        for attribute in attributes or ():
+            unknown[attribute] = unknown.get(attribute, 0) + 1
 
 
 def _first(batches: Iterable[Batch], rows: int) -> Iterator[Batch]:

@@ -213,6 +213,10 @@ _ONE_BY_ONE = 8
 """Names that are asked for singly: who needs more is better off with all of them."""
 
 
+_INDEX_END = 1 << 31
+"""linux/netdevice.h: an index is an int, and positive."""
+
+
 class InterfaceNames(dict[int, str]):
     """Names of a namespace's interfaces by index, asked for as they are met."""
 
@@ -224,6 +228,8 @@ class InterfaceNames(dict[int, str]):
     def __missing__(self, index: int) -> str:
         from .netlink import interfaces as link
 
+        if not 0 < index < _INDEX_END:
+            return f"if{index}"
         self._asked += 1
         found = None
         try:

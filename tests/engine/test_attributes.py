@@ -17,6 +17,8 @@ from netinspect.engine.dumps import whole_dump, whole_list, whole_table
 from netinspect.engine.netlink.attributes import ADDRESS, ANY, NUMBER, Attributes, Shape
 from netinspect.engine.netlink.messages import Run
 from netinspect.engine.netlink.transport import Dump
+from netinspect.engine.rtnetlink import Names
+from netinspect.engine.schema import Schema
 from netinspect.errors import MalformedError, NetlinkError, NoAnswerError, TruncatedError
 from netinspect.records import UnknownAttribute
 
@@ -104,13 +106,12 @@ def rows(run: Run) -> list[int]:
     return [number for part, layout in run.by_layout(4, SHAPE) for number in part.u32(layout[1][0])]
 
 
-class _Counts(Batch):
-    record = "SocketCount"
+COUNTS = Schema.of_fields("SocketCount", ("identity",))
 
 
 def batch(runs: list[Run]) -> Batch:
     numbers = [number for run in runs for number in rows(run)]
-    return _Counts(len(numbers), lambda _: numbers)
+    return COUNTS.given(len(numbers), {"sockets": numbers, "identity": numbers})
 
 
 @pytest.mark.parametrize("bad", [BAD[:1], BAD[1:2], BAD[2:], BAD])
@@ -124,8 +125,8 @@ def test_a_malformed_message_costs_that_message(bad: list[bytes]) -> None:
     assert sorted(whole_list("listing", dump, rows, problems.append)) == [1, 2, 3, 4]
     tables = whole_table("listing", dump, batch, problems.append)
     assert sorted(number for found in tables for number in found.values("identity")) == [1, 2, 3, 4]
-    dumps = whole_dump("listing", dump, lambda run: [batch([run])], None, "count", problems.append)
-    assert sorted(number for found in dumps for number in found.values("count")) == [1, 2, 3, 4]
+    dumps = whole_dump("listing", dump, lambda run: [batch([run])], None, "sockets", problems.append)
+    assert sorted(number for found in dumps for number in found.values("sockets")) == [1, 2, 3, 4]
     first = "1 malformed message is" if len(bad) == 1 else f"{len(bad)} malformed messages are"
     assert len(problems) == 3
     assert {problem.startswith(f"listing: {first} left out: ") for problem in problems} == {True}
@@ -142,3 +143,22 @@ def test_each_error_has_one_meaning_and_survives_a_pickle() -> None:
         list(Dump(FakeKernel([]), b"", "asking"))
     with pytest.raises(TruncatedError, match=r"^asking: an answer of 1048577 bytes was truncated$"):
         list(Dump(FakeKernel([bytes((1 << 20) + 1)]), b"", "asking"))
+
+
+def test_a_table_says_what_its_columns_cannot_show() -> None:
+    from netinspect.environment import Environment
+    from netinspect.nouns.routing.command_neighbours import Neighbours
+    from netinspect.nouns.routing.decode_neighbours import Decoder
+
+    body = struct.pack("=BxxxiHBB", 2, 1, 2, 0, 1) + attribute(1, bytes((10, 0, 0, 1)))
+    known, strange = (message(28, body + more) for more in (b"", attribute(77, b"abc")))
+    numbers = {number: str(number) for number in range(256)}
+    for messages, said in (([known], []), ([known, strange, strange], ["2 or more, [attribute 77 of 3 bytes]"])):
+        complaints: list[str] = []
+        command = Neighbours.read([], Environment(len, lambda line: complaints.append(line.decode()), False, 80))
+        assert command is not None
+        batch = Decoder(Names(numbers, numbers, numbers, numbers)).batch(runs_of(messages))
+        assert batch is not None
+        command.write([batch])
+        assert len(complaints) == len(said)
+        assert all(words in complaint for words, complaint in zip(said, complaints, strict=True))

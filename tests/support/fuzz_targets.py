@@ -16,6 +16,7 @@ from netinspect.engine.columns import Batch
 from netinspect.engine.netlink import interfaces, nsid
 from netinspect.engine.netlink.messages import Answer, Run
 from netinspect.engine.rtnetlink import Names
+from netinspect.environment import Environment
 from netinspect.netfilter import decode as nftables
 from netinspect.nouns.capabilities import request as capabilities
 from netinspect.nouns.conntrack import decode as conntrack
@@ -45,6 +46,8 @@ from netinspect.nouns.sockets import decode_unix as unix_sockets
 from netinspect.nouns.sockets.filter_lookups import Lookups
 from netinspect.nouns.statistics import decode_text as statistic_texts
 from netinspect.uapi import nf_tables as nft
+
+_NOWHERE = Environment(lambda _: None, lambda *_: None, False, 80)
 
 
 class _Numbers(dict[int, str]):
@@ -234,17 +237,17 @@ class _NoLookups(Lookups):
 
 
 def _options(data: bytes) -> list[Any]:
-    from netinspect.main import COMMANDS, module_of
+    from netinspect.main import COMMANDS, command_of
 
     name, *arguments = _words(data)
-    return [module_of(name).COMMAND.parse(arguments)] if name in COMMANDS else []
+    return [command_of(name).read(arguments, _NOWHERE)] if name in COMMANDS else []
 
 
 def _condition(data: bytes) -> list[Any]:
-    from netinspect.waiting.command_words import Words
+    from netinspect.waiting.command import Wait
 
-    kind, *words = _words(data)
-    return [Words([kind, *words]).condition()]
+    command = Wait.read(_words(data), _NOWHERE)
+    return [] if command is None else [command.condition()]
 
 
 def _topology(data: bytes) -> list[Any]:
@@ -256,7 +259,7 @@ def _topology(data: bytes) -> list[Any]:
 def _snapshot(data: bytes) -> list[Any]:
     from netinspect.snapshots.read import parse
 
-    return [parse(data.decode("utf-8", "replace").splitlines(keepends=True), "fuzzed")]
+    return [parse(data.splitlines(keepends=True), "fuzzed")]
 
 
 def _file(read: Callable[[str], Any]) -> Callable[[bytes], list[Any]]:

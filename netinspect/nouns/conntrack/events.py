@@ -5,6 +5,7 @@ from __future__ import annotations
 from time import time
 
 from ...engine.columns import NONE, Constant
+from ...engine.dumps import Faults, sound
 from ...engine.netlink.subscription import Subscription
 from ...engine.netlink.transport import NETLINK_NETFILTER
 from ...errors import NetlinkError
@@ -37,6 +38,8 @@ class Watch:
         except NetlinkError as error:
             raise explained(error) from None
         self._decoder = Decoder()
+        self._faults = Faults()
+        self._told_faults = 0
 
     def fileno(self) -> int:
         """The descriptor, for poll(2)."""
@@ -48,22 +51,24 @@ class Watch:
 
     @property
     def lost(self) -> int:
-        """Events that the kernel could not deliver, in all."""
-        return self._subscription.lost
+        """Events that the kernel could not deliver, or that are malformed, in all."""
+        return self._subscription.lost + self._faults.count
 
     def events(self) -> Iterator[Batch]:
         """The events that are there, in order. Raises NetlinkError."""
         for messages in self._subscription.pending():
             now = Constant(time())
             for event, run in event_runs(messages, OPERATION):
-                for batch in self._decoder.in_order(run):
+                for batch in sound(run, self._decoder.in_order, self._faults):
                     found = self.wanted.checked(batch)
                     if found.count:
                         yield self._of(found, event, now)
 
     def newly_lost(self) -> int:
         """How many events were lost since this was last asked: after ``events`` has ended."""
-        return self._subscription.newly_lost()
+        malformed = self._faults.count - self._told_faults
+        self._told_faults = self._faults.count
+        return self._subscription.newly_lost() + malformed
 
     def table(self) -> Iterator[Batch]:
         """The entries as they are now. Events that are received later are of what came after, or are in it already."""

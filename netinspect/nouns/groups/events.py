@@ -12,6 +12,7 @@ from errno import ENOBUFS
 from select import POLLIN, poll
 from time import monotonic, time
 
+from ...engine.dumps import Faults, sound
 from ...engine.netlink.groups import MEMBERSHIP_EVENTS
 from ...engine.netlink.messages import Answer
 from ...engine.netlink.transport import NETLINK_ROUTE
@@ -110,12 +111,18 @@ class _Watched:
             except OSError as error:
                 if error.errno != ENOBUFS:
                     raise NetlinkError(_OPERATION, error.errno or 0) from None
-                yield GroupEvent(time(), "lost", None, None, None, None, None, "rtnetlink", self._place.label)
-                yield from self._differences(self._now())
+                yield from self._lost()
                 continue
+            faults = Faults()
             for run in Answer(buffer, _OPERATION).runs:
-                for group in multicast.groups(run):
+                for group in sound(run, multicast.groups, faults):
                     yield from self._happened(group)
+            if faults.count:
+                yield from self._lost()
+
+    def _lost(self) -> Iterator[GroupEvent]:
+        yield GroupEvent(time(), "lost", None, None, None, None, None, "rtnetlink", self._place.label)
+        yield from self._differences(self._now())
 
     def sampled(self) -> Iterator[GroupEvent]:
         """What has changed without the kernel telling."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from _operator import ne, or_
 
 from ...engine.columns import NONE, Constant
+from ...engine.dumps import whole_list
 from ...engine.listing import BaseListing
 from ...engine.netlink.transport import NETLINK_ROUTE, Dump
 from ...engine.places import Place
@@ -125,10 +126,14 @@ class Kinds:
         self._fixed = [rule.addresses for rule in rules if rule.kind == "snat" and rule.addresses is not None]
 
 
-def local_addresses(place: Place) -> list[str]:
-    """The addresses of all interfaces. Raises NetlinkError."""
-    dump = Dump(place.connect(NETLINK_ROUTE), addresses.request(AF_UNSPEC), "listing addresses")
-    return [text for _, text, _ in addresses.own_addresses(dump)]
+def local_addresses(place: Place, problem: Callable[[str], object] = str) -> list[str]:
+    """The addresses of all interfaces; ``problem`` is told what is missing. Raises NetlinkError."""
+    operation = "listing addresses"
+
+    def dump() -> Dump:
+        return Dump(place.connect(NETLINK_ROUTE), addresses.request(AF_UNSPEC), operation)
+
+    return [text for _, text, _ in whole_list(operation, dump, lambda run: addresses.own_addresses((run,)), problem)]
 
 
 def translations(batch: Batch, kinds: Kinds) -> Iterator[Batch]:

@@ -102,6 +102,7 @@ class Routes(ListingCommand):
         "Lists the routes of the main table, asked of the kernel over rtnetlink, as `ip route` does; both families."
     )
     record = "Route"
+    shows_unknown = True
     views = {"list": "Route", "show": "Route", "get": "Route", "cache": "Route", "summary": "RouteCount"}
     host_fields = ("gateway", "preferred_source")
     in_order = True  # that of prefixes tells something

@@ -22,6 +22,7 @@ class Rules(ListingCommand):
     name = "rules"
     summary = "Lists the rules by which the kernel chooses a routing table, in the order in which it tries them."
     record = "Rule"
+    shows_unknown = True
 
     families = Many[str]()
 

@@ -165,7 +165,7 @@ def next_hops_of(raw: bytes, interfaces: Mapping[int, str]) -> tuple[NextHop, ..
     found = []
     at = 0
     while len(raw) - at >= 8:
-        length, flags, more, index = unpack_from("=HBBi", raw, at)
+        length, flags, more, index = unpack_from("=HBBI", raw, at)
         if length < 8 or at + length > len(raw):
             raise malformed(f"a next hop of {length} bytes with {len(raw) - at} left", _OPERATION)
         inside = Attributes(raw, _OPERATION, _HOP_SHAPE, at + 8, at + length)

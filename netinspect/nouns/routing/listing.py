@@ -6,7 +6,7 @@ from _functools import partial
 from errno import EAFNOSUPPORT, EINVAL, ENODEV, ENOENT, EOPNOTSUPP
 
 from ...engine.columns import NONE
-from ...engine.dumps import whole_table
+from ...engine.dumps import whole_list, whole_table
 from ...engine.listing import BaseListing
 from ...engine.netlink.changes import Changes
 from ...engine.netlink.transport import NETLINK_ROUTE, Dump
@@ -18,7 +18,7 @@ from .names import RoutingNames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any
 
     from ...engine.columns import Batch, Values
@@ -161,7 +161,7 @@ class Listing(BaseListing):
         # The kernel filters by interface, but a gateway has to be on that very one; before 4.20 it does not filter.
         self._hop_interface = names.interfaces[index] if index else None
         missing = []
-        objects = NextHopObjects(place, names)
+        objects = NextHopObjects(place, names, self.problems.append)
         for family in self.query.families:
             try:
                 yield from self._by_hops(map(objects.resolved, self._family(family, place, decoder, index)))
@@ -297,9 +297,11 @@ def has_mpls(place: Place) -> bool:
 class NextHopObjects:
     """The next-hop objects of a namespace, asked for when the first route refers to one."""
 
-    def __init__(self, place: Place, names: Names) -> None:
+    def __init__(self, place: Place, names: Names, problem: Callable[[str], object]) -> None:
+        """``problem`` is told what is missing."""
         self._place = place
         self._names = names
+        self._problem = problem
         self._found: dict[int, NextHopObject] | None = None
 
     def resolved(self, batch: Batch) -> Batch:
@@ -320,8 +322,12 @@ class NextHopObjects:
             from . import decode_nexthops as nexthop
 
             operation = "listing next-hop objects"
-            dump = Dump(self._place.connect(NETLINK_ROUTE), nexthop.request(), operation)
-            self._found = {found.id: found for found in nexthop.objects(dump, self._names)}
+
+            def dump() -> Dump:
+                return Dump(self._place.connect(NETLINK_ROUTE), nexthop.request(), operation)
+
+            objects = whole_list(operation, dump, lambda run: nexthop.objects((run,), self._names), self._problem)
+            self._found = {found.id: found for found in objects}
         return self._found.get(number)
 
     def _objects(self, batch: Batch) -> Values:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from errno import EAFNOSUPPORT, EOPNOTSUPP
 
 from ...engine.columns import Batch
-from ...engine.dumps import whole_table
+from ...engine.dumps import whole_list, whole_table
 from ...engine.listing import BaseListing
 from ...engine.netlink.transport import NETLINK_ROUTE, Dump
 from ...engine.places import Place
@@ -106,14 +106,15 @@ class TableListing(BaseListing):
 
         # The kernel may tell a table again where its parameters did not fit into one buffer.
         found = {}
-        dump = Dump(place.connect(NETLINK_ROUTE), neighbour_tables.request(), "listing tables of neighbours")
-        for run in dump:
-            for name, figures in neighbour_tables.tables(run):
-                numbers: dict[str, Any] = {
-                    figure: number for figure, number in figures if figure in NeighbourTable._fields
-                }
-                limit = numbers.get("gc_thresh3", 0)
-                used = round(100 * numbers.get("entries", 0) / limit, 1) if limit else 0.0
-                found[name] = NeighbourTable(name=name, used=used, **numbers)
+        operation = "listing tables of neighbours"
+
+        def dump() -> Dump:
+            return Dump(place.connect(NETLINK_ROUTE), neighbour_tables.request(), operation)
+
+        for name, figures in whole_list(operation, dump, neighbour_tables.tables, self.problems.append):
+            numbers: dict[str, Any] = {figure: number for figure, number in figures if figure in NeighbourTable._fields}
+            limit = numbers.get("gc_thresh3", 0)
+            used = round(100 * numbers.get("entries", 0) / limit, 1) if limit else 0.0
+            found[name] = NeighbourTable(name=name, used=used, **numbers)
         if found:
             yield rows_of(list(found.values()))
