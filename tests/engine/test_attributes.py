@@ -155,7 +155,9 @@ def test_a_table_says_what_its_columns_cannot_show() -> None:
     numbers = {number: str(number) for number in range(256)}
     for messages, said in (([known], []), ([known, strange, strange], ["2 or more, [attribute 77 of 3 bytes]"])):
         complaints: list[str] = []
-        command = Neighbours.read([], Environment(len, lambda line: complaints.append(line.decode()), False, 80))
+        command = Neighbours.read(
+            [], Environment(len, lambda line, said=complaints: said.append(line.decode()), False, 80)
+        )
         assert command is not None
         batch = Decoder(Names(numbers, numbers, numbers, numbers)).batch(runs_of(messages))
         assert batch is not None

@@ -35,7 +35,6 @@ from netinspect.nouns.groups import decode_packet as packet_memberships
 from netinspect.nouns.groups import decode_routing as multicast_routing
 from netinspect.nouns.links import decode as links
 from netinspect.nouns.links import decode_addresses as addresses
-from netinspect.nouns.links import decode_interface as plain_links
 from netinspect.nouns.links import decode_statistics as link_statistics
 from netinspect.nouns.routing import decode as routes
 from netinspect.nouns.routing import decode_neighbour_tables as neighbour_tables
@@ -174,7 +173,6 @@ def requests() -> Iterator[tuple[str, int, bytes]]:
     yield "netconf", NETLINK_ROUTE, netconf.mpls_request()
     yield "links", NETLINK_ROUTE, links.request()
     yield "interface-names", NETLINK_ROUTE, interfaces.dump_request()
-    yield "plain-links", NETLINK_ROUTE, plain_links.request()
     yield "link-statistics", NETLINK_ROUTE, link_statistics.links_request()
     yield "link-statistics", NETLINK_ROUTE, link_statistics.bridges_request()
     yield "told-of-links", NETLINK_ROUTE, capabilities.loopback()

@@ -29,9 +29,7 @@ from netinspect.nouns.groups import decode_packet as packet_memberships
 from netinspect.nouns.groups import decode_routing as multicast_routing
 from netinspect.nouns.groups import decode_text as group_texts
 from netinspect.nouns.links import decode as links
-from netinspect.nouns.links import decode_address as plain_addresses
 from netinspect.nouns.links import decode_addresses as addresses
-from netinspect.nouns.links import decode_interface as plain_links
 from netinspect.nouns.links import decode_statistics as link_statistics
 from netinspect.nouns.nat import decode_rules as nat_rules
 from netinspect.nouns.routing import decode as routes
@@ -176,8 +174,7 @@ MESSAGES: dict[str, Target] = {
     "links": Target(_table(lambda runs: links.Decoder(_Numbers(), _Numbers()).batch(runs)), True),
     "addresses": Target(_table(lambda runs: addresses.batch(runs, NAMES)), True),
     "interface-names": Target(_whole(interfaces.names)),
-    "plain-links": Target(_whole(plain_links.interfaces)),
-    "plain-addresses": Target(_whole(plain_addresses.addresses)),
+    "plain-addresses": Target(_whole(addresses.own_addresses)),
     "link-statistics": Target(_statistics),
     "nsid": Target(_whole(nsid.number)),
     "memberships": Target(_by_run(memberships.groups), True),
