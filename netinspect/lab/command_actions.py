@@ -23,7 +23,7 @@ from .topology_file import load, names
 from .traffic import fits, scenario, scenario_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from ..environment import Environment
     from .command import Break, Down, Exec, List, OfTopology, Run, Shell, Status, Sweep, Traffic, Up
@@ -174,10 +174,17 @@ def exec_command(command: Exec) -> int:
 
 def shell_command(command: Shell) -> int:
     state = registry.find(command.words[0])
-    host = next(iter(command.words[1:] or state.hosts))
+    host = next(iter(command.words[1:]), None) or _first(state.hosts, state.name)
     shell = os.environ.get("SHELL") or shutil.which("bash") or "/bin/sh"
     command.environment.progress(f"{host} of {state.name}: leave with `exit`")
     return _execute(state, host, [shell], command.environment)
+
+
+def _first(hosts: Iterable[str], lab: str) -> str:
+    """The first host's name. Raises LabError where a lab has none."""
+    for host in hosts:
+        return host
+    raise LabError(f"lab {lab} has no hosts")
 
 
 def _execute(state: registry.State, host: str, command: list[str], environment: Environment) -> int:
@@ -219,7 +226,7 @@ def run_command(command: Run) -> int:
     signal.signal(signal.SIGTERM, terminate)
     with ExitStack() as opened:
         lab = opened.enter_context(Lab[Any](topology))
-        host = lab[name] if name else next(iter(lab.hosts.values()))
+        host = lab[name or _first(lab.hosts, lab.name)]
         _break(lab, faults, environment)
         for played in command.scenarios:
             sent = lab.traffic(played, progress=lambda line: environment.progress(f"… {line}"))

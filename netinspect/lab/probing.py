@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
+from ..errors import NetinspectError
 from .fault import Probe
 
 if TYPE_CHECKING:
@@ -115,5 +116,5 @@ def _udp(lab: Lab[Any], probe: Probe, patience: float, opened: ExitStack) -> Non
 def keep_asking(lab: Lab[Any], probe: Probe, stopped: Callable[[float], bool]) -> None:
     """Asks again and again until ``stopped``, which waits for so many seconds, is true. Answers do not matter."""
     while not stopped(0.1):
-        with suppress(OSError):
+        with suppress(OSError, NetinspectError):
             answered(lab, probe)

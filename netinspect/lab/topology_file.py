@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import stat
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
@@ -11,6 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
+from ..engine import files
+from ..errors import FileError
 from .errors import TopologyError
 from .toml_lines import line_of, lines
 from .topology import HostSpec, Interface, Link, Place, Topology, complaints, describe, shown
@@ -18,7 +18,7 @@ from .topology import HostSpec, Interface, Link, Place, Topology, complaints, de
 Result = TypeVar("Result")
 
 PARAMETERS = "parameters"
-_LARGEST = 1 << 24
+_LARGEST = 1 << 23
 """Bytes of a file."""
 
 
@@ -50,20 +50,10 @@ def load(name: str, parameters: Mapping[str, int] | None = None) -> Topology:
 def read(path: Path) -> str:
     """The text of a file that somebody named. Raises TopologyError, also for one that is no file or has no end."""
     try:
-        # Without waiting: opening a FIFO would, for somebody who writes.
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            status = os.fstat(file.fileno())
-            if stat.S_ISDIR(status.st_mode):
-                raise TopologyError(f"{path}: Is a directory")
-            if not stat.S_ISREG(status.st_mode):
-                raise TopologyError(f"{path}: not a regular file")
-            data = file.read(_LARGEST + 1)
-        if len(data) > _LARGEST:
-            raise TopologyError(f"{path}: larger than {_LARGEST} bytes")
-        return data.decode("utf-8").replace("\r\n", "\n")
-    except OSError as error:
-        raise TopologyError(f"{path}: {error.strerror or error}") from None
-    except ValueError as error:  # no UTF-8, or a path with a zero byte in it
+        return files.read(str(path), _LARGEST).decode("utf-8").replace("\r\n", "\n")
+    except FileError as error:
+        raise TopologyError(str(error)) from None
+    except UnicodeDecodeError as error:
         raise TopologyError(f"{path}: {error}") from None
 
 

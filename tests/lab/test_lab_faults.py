@@ -225,7 +225,10 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
 
 
 def test_faults_on_the_command_line(
-    command: Callable[..., tuple[int, str, str]], need: Callable[[str], None], capfd: pytest.CaptureFixture[str]
+    command: Callable[..., tuple[int, str, str]],
+    need: Callable[[str], None],
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
 ) -> None:
     need("nft")
     saw = "Nobody inside reaches anything outside."
@@ -260,3 +263,9 @@ def test_faults_on_the_command_line(
     assert (done[0], done[2]) == (0, "Requests leave with private addresses and get no answer.\n")
     assert command("run", "gateway+forwarding-off", "--", "cat", "/proc/sys/net/ipv4/ip_forward")[:2] == (0, "0\n")
     assert command("run", "gateway", "--", "sh", "-c", "exit 3")[0] == 3
+    (tmp_path / "empty.toml").write_text("")
+    command("up", str(tmp_path / "empty.toml"))
+    for arguments in (("run", str(tmp_path / "empty.toml"), "--", "true"), ("shell", "empty")):
+        status, output, errors = command(*arguments)
+        assert (status, output, errors.count("\n")) == (1, "", 1)
+        assert "has no hosts" in errors

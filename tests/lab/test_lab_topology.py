@@ -236,14 +236,14 @@ def test_what_is_no_file_is_refused_and_never_waited_for(tmp_path: Path) -> None
         file.truncate(1 << 33)
     (tmp_path / "a\nb.toml").write_text("x = 1")
     for name, message in (
-        ("fifo", "not a regular file"),
-        ("directory", "Is a directory"),
+        ("fifo", "is a FIFO"),
+        ("directory", "is a directory"),
         ("latin", "can't decode byte"),
-        ("large", "larger than"),
+        ("large", "is too large"),
         ("a\nb", r"a\\x0ab\.toml:1: x: not known here"),
     ):
         with pytest.raises(TopologyError, match=message):
             load(str(tmp_path / f"{name}.toml"))
-    for name in ("/dev/zero", "/dev/null", "x\0.toml", "/" + "x" * 5000 + ".toml"):
+    for name in ("/dev/zero", "x\0.toml", "/" + "x" * 5000 + ".toml"):
         with pytest.raises(TopologyError):
             load(name)
