@@ -6,7 +6,7 @@ CODE := netinspect tests netns-lab benchmarks examples
 # Without compiled files every start of the program would compile it anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run test check man bench fuzz traced churn clean
+.PHONY: run test check man bench fuzz traced churn signals clean
 
 $(VENV)/made: pyproject.toml
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "netinspect needs Python 3.11 or later" >&2; exit 1; }
@@ -38,6 +38,11 @@ traced: $(VENV)/made-for-tests
 # Lists each table 2,000 times while it changes 2,000 times a second; the suite does so a few times.
 churn: $(VENV)/made-for-tests
 	NETINSPECT_CHURN_LISTINGS=$(or $(LISTINGS),2000) $(PYTHON) -m pytest -q -rP tests/engine/test_churn.py
+
+# Signals at random moments of every command: MOMENTS in all, where the suite has a few dozen.
+signals: $(VENV)/made-for-tests
+	NETINSPECT_SIGNAL_MOMENTS=$$(( ($(or $(MOMENTS),1000) + 29) / 30 )) NETINSPECT_SIGNAL_SEED=$(or $(SEED),1) \
+		$(PYTHON) -m pytest -q tests/test_signals.py
 
 man: $(VENV)/made
 	$(VENV)/bin/netinspect help --man > docs/netinspect.1

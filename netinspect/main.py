@@ -107,7 +107,7 @@ def run(arguments: Sequence[str], environment: Environment) -> int:
     except NetinspectError as error:
         environment.complain(*error.lines)
         return _trouble(arguments) if error.status == ExitStatus.FAILED else error.status
-    except KeyboardInterrupt:
+    except KeyboardInterrupt:  # where nobody handles signals: see main
         environment.complain("interrupted")
         return ExitStatus.INTERRUPTED
     except Exception as error:
@@ -168,6 +168,9 @@ def main() -> None:
     from os import _exit
 
     try:
+        from .engine.signals import Ended, handle, status_of
+
+        handle()
         from _signal import SIG_DFL, SIGPIPE, signal  # `signal` imports enum
 
         from .startup import settle
@@ -179,8 +182,11 @@ def main() -> None:
         sys.set_int_max_str_digits(0)
         from .environment import of_process
 
-        status = run(sys.argv[1:], of_process())
-    except KeyboardInterrupt:  # before the command had begun, or once more while it was ending
+        try:
+            status = run(sys.argv[1:], of_process())
+        except Ended as ended:
+            status = status_of(ended)
+    except KeyboardInterrupt:  # before signals were handled
         status = ExitStatus.INTERRUPTED
     except (MemoryError, ImportError, OSError) as error:  # outside of a command, or even while that was said
         from os import environ, write

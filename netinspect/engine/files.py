@@ -15,6 +15,7 @@ import os
 from _stat import S_IFMT, S_IMODE, S_ISBLK, S_ISCHR, S_ISDIR, S_ISFIFO, S_ISLNK, S_ISREG, S_ISSOCK, S_ISVTX, S_IWOTH
 
 from ..errors import FileError, OutputError
+from .signals import Holding
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -262,7 +263,8 @@ def write_file(path: str, fill: Callable[[Callable[[bytes], object]], Result]) -
         raise OutputError(str(_failed(path, error))) from None
     try:
         if not is_open and (status is None or S_ISREG(status.st_mode)):
-            return _replace(path, directory, name, status, fill)
+            with Holding(vital=True):
+                return _replace(path, directory, name, status, fill)
         assert status is not None
         return _into(path, directory, name, status.st_mode, 0 if is_open else os.O_NOFOLLOW, fill)
     finally:

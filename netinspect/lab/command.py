@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..engine.command import Command
 from ..engine.options import Flag, Group, Many, One, Option, seconds, unknown
+from ..engine.signals import Holding
 from ..errors import ExitStatus, UsageError
 
 TYPE_CHECKING = False
@@ -56,7 +57,8 @@ class LabCommand(Command):
         """Does it: each is a function of that name in command_actions. Raises NetinspectError."""
         from . import command_actions
 
-        status: int = getattr(command_actions, f"{self.name.removeprefix('lab ')}_command")(self)
+        with Holding(vital=True):
+            status: int = getattr(command_actions, f"{self.name.removeprefix('lab ')}_command")(self)
         return status
 
 

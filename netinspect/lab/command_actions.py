@@ -6,8 +6,6 @@ import json
 import os
 import select
 import shutil
-import signal
-import sys
 import time
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -215,15 +213,7 @@ def run_command(command: Run) -> int:
     environment = command.environment
     topology, faults = _broken(command.topology, command)
     name = command.host or (faults[0].host if faults else None)
-    terminated: list[int] = []
-
-    def terminate(number: int, frame: object) -> None:
-        terminated.append(128 + number)
-        sys.exit(128 + number)
-
     registry.sweep()
-    # With the default action for SIGTERM the lab would end without a word: here it is taken down in order.
-    signal.signal(signal.SIGTERM, terminate)
     with ExitStack() as opened:
         lab = opened.enter_context(Lab[Any](topology))
         host = lab[name or _first(lab.hosts, lab.name)]
@@ -237,13 +227,12 @@ def run_command(command: Run) -> int:
             process = host.popen(command.program)
         except OSError as error:
             return _not_started(command.program[0], error, environment)
-        # What a handler raises while os.fork runs its hooks is lost, and no handler runs when the signal comes right
-        # before a system call that waits.
+        # No handler runs when the signal comes right before a system call that waits.
         ended = os.pidfd_open(process.pid)
-        while not terminated and not select.select([ended], [], [], 1)[0]:
+        while not select.select([ended], [], [], 1)[0]:
             pass
         os.close(ended)
-        status: int = terminated[0] if terminated else process.wait()
+        status: int = process.wait()
     return 128 - status if status < 0 else status
 
 

@@ -24,6 +24,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+from ..engine.signals import Ended
 from .child import fork, outlive_parent
 from .errors import LabError
 from .fault import Fault
@@ -345,14 +346,21 @@ def up(topology: Topology, name: str | None = None, faults: Sequence[Fault] = ()
                 os._exit(0)
     os.close(tell)
     os.close(go)
-    with open(told, encoding="utf-8") as answer, open(let_go, "wb") as permission:
-        result = json.loads(answer.readline() or '{"error": "the process that holds the lab ended"}')
-        if "error" in result:
-            os.waitpid(child, 0)
-            raise LabError(result["error"])
-        permission.write(b"+")
-        permission.flush()
-        answer.readline()  # the holder no longer depends on this process
+    permitted = False
+    try:
+        with open(told, encoding="utf-8") as answer, open(let_go, "wb") as permission:
+            result = json.loads(answer.readline() or '{"error": "the process that holds the lab ended"}')
+            if "error" in result:
+                os.waitpid(child, 0)
+                raise LabError(result["error"])
+            permitted = True
+            permission.write(b"+")
+            permission.flush()
+            answer.readline()  # the holder no longer depends on this process
+    except Ended:
+        if not permitted:
+            os.waitpid(child, 0)  # it takes down what it has made by now; nobody would if this process were gone
+        raise
     return find(result["name"])
 
 

@@ -6,6 +6,7 @@ from select import POLLIN, poll
 from time import monotonic, time
 
 from ...engine.schema import rows_of
+from ...engine.signals import Holding
 from ...engine.table import Field, Table
 from ...errors import ExitStatus
 from ...records import FlowRates
@@ -35,7 +36,8 @@ def run_view(command: Conntrack) -> int:
             place.open()
             watches.append(Watch(place, command.wanted, command.events or _EVENTS, command.buffer))
         view = _Events(command) if command.view == "events" else _Monitor(command, watches)
-        _follow(view, watches, command.duration)
+        with Holding():  # the end of the document
+            _follow(view, watches, command.duration)
     finally:
         for watch in watches:
             watch.close()

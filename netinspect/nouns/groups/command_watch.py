@@ -6,6 +6,7 @@ from time import localtime, strftime
 
 from ...engine.places import unseen
 from ...engine.schema import rows_of
+from ...engine.signals import Holding
 from ...engine.table import Field
 from ...errors import ExitStatus, NamespaceError
 from .events import Watch, untold
@@ -38,7 +39,8 @@ def watch(command: Groups) -> int:
                 continue
             places.append(place)
         if places:
-            _watch(command, places)
+            with Holding():  # the end of the document
+                _watch(command, places)
     finally:
         for place in places:
             place.close()

@@ -1,0 +1,93 @@
+"""What ends the program from outside: SIGINT, SIGTERM and SIGHUP.
+
+A command that holds nothing ends at once, wherever it is: an exception could come up in a finalizer or in a module that
+is half loaded, where Python would tell of it. One that holds something, as a file that is not yet whole, or a lab, says
+so with ``Holding``: there the signal is the exception ``Ended``, and what is held is let go on its way out.
+
+A signal that was ignored when the program began stays ignored (nohup(1), commands that a shell runs in the background).
+"""
+
+from __future__ import annotations
+
+from _signal import SIG_IGN, SIGHUP, SIGINT, SIGTERM, getsignal, signal
+from posix import _exit, getpid, kill, write
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_ENDING = (SIGINT, SIGTERM, SIGHUP)
+_BASE = 128
+"""What shells add to the number of a signal to tell of it in an exit status."""
+
+_held: list[bool] = []
+"""For each part of the program that holds something: whether letting go of it must not be cut short."""
+_state = {"process": 0, "ended": 0}
+
+
+class Ended(BaseException):
+    """A signal has ended the program."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+class Holding:
+    """While the program is in it, it holds something that has to be let go.
+
+    A second signal ends the program at once, unless letting go is ``vital``: it is to be known to take a short time.
+    """
+
+    __slots__ = ("_vital",)
+
+    def __init__(self, *, vital: bool = False) -> None:
+        self._vital = vital
+
+    def __enter__(self) -> None:
+        _held.append(self._vital)
+
+    def __exit__(self, *_: object) -> None:
+        _held.pop()
+
+
+def handle() -> None:
+    """Sets the handlers, for the program alone: a library has no business with them."""
+    import sys
+
+    _state["process"] = getpid()
+    for number in _ENDING:
+        if getsignal(number) is not SIG_IGN:
+            signal(number, _end)
+    sys.unraisablehook = _again
+
+
+def status_of(ended: Ended) -> int:
+    """Says that the program was interrupted, where a person did it, and returns the exit status."""
+    if ended.number == SIGINT:
+        try:
+            write(2, b"netinspect: interrupted\n")
+        except OSError:
+            pass  # nobody left to tell
+    return _BASE + ended.number
+
+
+def _end(number: int, frame: object) -> None:
+    if getpid() != _state["process"]:  # a child that a command has made: its parent ends in order
+        _exit(_BASE + number)
+    if _held and not _state["ended"]:
+        _state["ended"] = number
+        raise Ended(number)
+    if not _held or not any(_held):
+        _exit(status_of(Ended(number)))
+
+
+def _again(lost: Any) -> None:
+    """Where the exception came up in a finalizer it is lost: the signal is sent once more."""
+    if isinstance(lost.exc_value, Ended):
+        _state["ended"] = 0
+        kill(getpid(), lost.exc_value.number)
+        return
+    import sys
+
+    sys.__unraisablehook__(lost)
