@@ -240,6 +240,7 @@ def _filter(**wanted: Values) -> FlowFilter:
             found.helpers = set(texts)
         else:
             found.minimum_bytes = int(texts[0])
+    found.check()
     return found
 
 

@@ -38,7 +38,7 @@ class Membership(NamedTuple):
     filter_mode: Annotated[
         str | None,
         "what the users want together: exclude (from anybody but the excluded sources), include (from the included "
-        "sources only); None where the counts do not tell",
+        "sources only); None where that is not known",
     ] = None
     included: Annotated[tuple[str, ...], "sources that some user asks for"] = ()
     excluded: Annotated[tuple[str, ...], "sources that some user refuses"] = ()
@@ -51,7 +51,9 @@ class Membership(NamedTuple):
     age: Annotated[float | None, "seconds since the interface joined it"] = None
     global_use: Annotated[bool | None, "link layer: whether someone asked for the address itself, by hand say"] = None
     sockets: Annotated[tuple[GroupSocket, ...] | None, "who joined or receives it; None where it was not asked"] = None
-    source: Annotated[str, "where it was read: rtnetlink or procfs, and what else procfs added"] = "rtnetlink"
+    source: Annotated[
+        str, "where it was read: rtnetlink or procfs, and what else procfs, and the sockets that joined, added"
+    ] = "rtnetlink"
     netns: Annotated[str | None, "network namespace, where several are listed"] = None
     unknown_attributes: Annotated[
         tuple[UnknownAttribute, ...], "what else the kernel tells of it: this release does not know what it means"

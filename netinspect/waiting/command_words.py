@@ -283,6 +283,7 @@ class ConditionCommand(InNamespaces):
         words, wanted = text.split(), FlowFilter()
         for name, value in self._pairs(words, _FLOW_WORDS).items():
             select(wanted, _FLOW_WORDS[name], value)
+        wanted.check()
         return FlowExists(text, wanted, self.natted_to, self.least)
 
     def member(self) -> Condition:

@@ -18,13 +18,16 @@ if TYPE_CHECKING:
     from ..records import Membership
 
 
-def receives(membership: Membership, source: str | None) -> bool:
-    """Whether the interface takes the group's datagrams from that source, None for no source in particular."""
-    if source is None:
+def receives(membership: Membership, source: str | None) -> bool | None:
+    """Whether the interface takes the group's datagrams from that source, None for no source in particular.
+
+    The answer is None where that is not known.
+    """
+    if source is None or source in membership.included:
         return True
-    if membership.filter_mode == "include" or (membership.filter_mode is None and membership.included):
-        return source in membership.included
-    return source not in membership.excluded
+    if membership.filter_mode is None:
+        return None
+    return membership.filter_mode == "exclude" and source not in membership.excluded
 
 
 class Member(NamedTuple):
@@ -56,8 +59,14 @@ class Member(NamedTuple):
             interfaces=(self.dev,) if self.dev else (),
         )
         rows, listing = self._rows(query, places)
-        found = tuple(row for row in rows if receives(row, self.source))
-        return Sight(found, tuple(listing.problems), tuple(listing.notes))
+        takes = [receives(row, self.source) for row in rows]
+        found = tuple(row for row, known in zip(rows, takes, strict=True) if known)
+        problems = [
+            f"whether {self.group} on {row.interface} is received from {self.source} is not known"
+            for row, known in zip(rows, takes, strict=True)
+            if known is None
+        ]
+        return Sight(found, (*problems, *listing.problems), tuple(listing.notes))
 
     @staticmethod
     def _rows(query: Query, places: Sequence[Place]) -> tuple[list[Membership], Listing]:

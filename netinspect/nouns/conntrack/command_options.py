@@ -22,6 +22,11 @@ class FlowCommand(ListingCommand):
 
     wanted = Attribute(FlowFilter)
 
+    def check(self) -> None:
+        """Raises UsageError for addresses that no flow has together."""
+        super().check()
+        self.wanted.check()
+
 
 def _family(family: str) -> Selector:
     def add(wanted: FlowFilter, text: str) -> None:

@@ -56,6 +56,11 @@ class FlowFilter:
         self.helpers: set[str] = set()
         self.minimum_bytes = 0
 
+    def check(self) -> None:
+        """Raises UsageError where there can be no such flow: all addresses of a flow are of one family."""
+        if not self._possible_families():
+            raise UsageError("addresses of IPv4 and IPv6: no flow has both")
+
     def checked(self, batch: Batch) -> Batch:
         """The rows of a batch that are wanted."""
         mask: list[Any] | None = None
@@ -127,11 +132,15 @@ class FlowFilter:
             (wanted.zone,) = self.zones
         return [(family, wanted) for family in self._dumped_families(wanted)]
 
-    def _dumped_families(self, wanted: KernelFilter) -> list[int]:
+    def _possible_families(self) -> list[int]:
         families = [_FAMILIES[name] for name in self.families or _FAMILIES]
         for prefixes in self.addresses.values():
             sizes = {len(address) for address, _ in prefixes}
             families = [family for family in families if (4 if family == AF_INET else 16) in sizes]
+        return families
+
+    def _dumped_families(self, wanted: KernelFilter) -> list[int]:
+        families = self._possible_families()
         if len(families) == 2 and not wanted.of_tuples:
             return [AF_UNSPEC]
         return families

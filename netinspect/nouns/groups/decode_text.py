@@ -13,7 +13,7 @@ from ...errors import NetinspectError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import TypeVar
 
     Row = TypeVar("Row")
@@ -148,6 +148,25 @@ def source_filters(text: str, family: str) -> dict[Key, SourceFilter]:
 
     _each("mcfilter" if family == "inet" else "mcfilter6", text.splitlines()[1:], take)
     return found
+
+
+def without_filters(groups: Iterable[Key], filters: Mapping[Key, SourceFilter]) -> set[Key]:
+    """The groups, in the order of /proc/net/igmp or igmp6, whose filters are not among those of mcfilter or mcfilter6.
+
+    The kernel looks for the first filter among the newest groups of all interfaces, and goes on from there: up to that
+    interface it tells of no other group (igmp_mcf_get_first in net/ipv4/igmp.c, igmp6_mcf_get_first in
+    net/ipv6/mcast.c). The newest group is an interface's first.
+    """
+    first = next(iter(filters), (None, None))[0]
+    left_out: set[Key] = set()
+    newest = None
+    for index, group in groups:
+        if index == first:
+            break
+        if index == newest:
+            left_out.add((index, group))
+        newest = index
+    return left_out
 
 
 def multicast_interfaces(text: str, family: str) -> Iterator[tuple[int, str, tuple[int, ...], int]]:

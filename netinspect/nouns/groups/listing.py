@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from _functools import partial
 from errno import EOPNOTSUPP
+from itertools import chain
 from time import CLOCK_MONOTONIC, clock_gettime
 
 from ...engine.columns import Batch
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from ...records import UnknownAttribute
     from .decode import Group
     from .decode_text import Key, SourceFilter, Told
-    from .owners import Holders
+    from .owners import GroupSockets, Holders
 
 FAMILIES = ("link", "inet", "inet6")
 """In the order of a listing, which is that of `ip maddr`."""
@@ -43,7 +44,7 @@ _WRAPPED = 2**32 / 100
 class Query:
     """What to list: families of FAMILIES, and of these groups or interfaces only where some are named."""
 
-    __slots__ = ("families", "groups", "interfaces", "sockets")
+    __slots__ = ("families", "filters", "groups", "interfaces", "sockets")
 
     def __init__(
         self,
@@ -52,8 +53,13 @@ class Query:
         groups: Sequence[str] = (),
         interfaces: Sequence[str] = (),
         sockets: bool = False,
+        filters: bool = True,
     ) -> None:
-        """``sockets``: find out which sockets joined each group, or receive it."""
+        """``sockets``: find out which sockets joined each group, or receive it.
+
+        ``filters``: where the kernel's list leaves source filters out, learn them from the sockets that joined.
+        """
+        self.filters = filters
         self.families = families
         self.groups = frozenset(groups)
         self.interfaces = frozenset(interfaces)
@@ -74,16 +80,24 @@ class Listing(BaseListing):
         self._known: Holders | None = None
         self._unexplained = 0
         """Memberships of which not all users are known."""
+        self._unfiltered = 0
+        """Those of which the source filter is not known."""
 
     def batches(self) -> Iterator[Batch]:
         yield from super().batches()
-        if self._known is not None and (unseen := self._known.unseen()):
-            told = self.problems if self._unexplained else self.notes
-            groups = "1 group" if self._unexplained == 1 else f"{self._unexplained} groups"
-            who = (
-                f"who joined {groups} is not known in full" if self._unexplained else "who has joined is known in full"
+        unseen = "; ".join(self._known.unseen()) if self._known is not None else ""
+        if self._unexplained:
+            self.problems.append(
+                f"{unseen}{unseen and ': '}who joined {_groups(self._unexplained)} is not known in full"
             )
-            told.append(f"{'; '.join(unseen)}: {who}")
+        elif unseen and self.query.sockets:
+            self.notes.append(f"{unseen}: who has joined is known in full all the same")
+        if self._unfiltered:
+            # igmp_mcf_get_first in net/ipv4/igmp.c, igmp6_mcf_get_first in net/ipv6/mcast.c
+            self.problems.append(
+                f"the source filters of {_groups(self._unfiltered)} are not known: the kernel's list leaves interfaces "
+                f"out whose newest group has none, and not all users could be asked{unseen and ': '}{unseen}"
+            )
 
     def _holders(self) -> Holders:
         if self._known is None:
@@ -93,19 +107,65 @@ class Listing(BaseListing):
         return self._known
 
     def _place(self, place: Place) -> Iterator[Batch]:
-        found = list(memberships(self.query, place, self.problems, self.notes))
-        if self.query.sockets and found:
+        unfiltered: set[tuple[str, int, str]] = set()
+        found = list(memberships(self.query, place, self.problems, self.notes, unfiltered))
+        asked = found if self.query.sockets else []
+        if self.query.filters and unfiltered:
+            from .owners import with_other_users
+
+            unfiltered &= with_other_users(place, found)
+            asked = asked or [row for row in found if _identity(row) in unfiltered]
+        if asked:
             from .owners import GroupSockets
 
-            sockets = GroupSockets(place, self._holders(), found, self.problems, self.notes)
-            found = [row._replace(sockets=sockets.of(row)) for row in found]
-            self._unexplained += len(sockets.missing())
+            sockets = GroupSockets(place, self._holders(), asked, self.problems, self.notes)
+            if self.query.filters and unfiltered:
+                missing = set(sockets.missing())
+                self._unfiltered += len(unfiltered & missing)
+                found = [_learned(row, sockets, missing) if _identity(row) in unfiltered else row for row in found]
+            if self.query.sockets:
+                found = [row._replace(sockets=sockets.of(row)) for row in found]
+                self._unexplained += len(sockets.missing())
         if found:
             yield rows_of(found)
 
 
-def memberships(query: Query, place: Place, problems: list[str], notes: list[str]) -> Iterator[Membership]:
-    """The memberships of one namespace, by interface. Raises NetlinkError, NetinspectError."""
+def _groups(count: int) -> str:
+    return "1 group" if count == 1 else f"{count} groups"
+
+
+def _identity(row: Membership) -> tuple[str, int, str]:
+    return row.family, row.interface_index, row.group
+
+
+def _learned(row: Membership, sockets: GroupSockets, missing: set[tuple[str, int, str]]) -> Membership:
+    """The membership with the source filter that its users have together, as far as all of them are known."""
+    if _identity(row) in missing:
+        return row._replace(filter_mode=None)
+    joined = sockets.filters(row)
+    including = [sources for mode, sources in joined if mode == "include"]
+    excluding = [sources for mode, sources in joined if mode == "exclude"]
+    # The kernel's own users take every source.
+    mode = "include" if including and not excluding and row.users == len(including) else "exclude"
+    return row._replace(
+        filter_mode=mode,
+        included=tuple(dict.fromkeys(chain.from_iterable(including))),
+        excluded=tuple(dict.fromkeys(chain.from_iterable(excluding))),
+        source=f"{row.source}, sockets",
+    )
+
+
+def memberships(
+    query: Query,
+    place: Place,
+    problems: list[str],
+    notes: list[str],
+    unfiltered: set[tuple[str, int, str]] | None = None,
+) -> Iterator[Membership]:
+    """The memberships of one namespace, by interface. Raises NetlinkError, NetinspectError.
+
+    Into ``unfiltered`` come the family, interface and group of those whose source filter the kernel may have left out.
+    """
     rows: list[Membership] = []
     names = InterfaceNames(place)
     known_queriers = {}
@@ -117,7 +177,7 @@ def memberships(query: Query, place: Place, problems: list[str], notes: list[str
         if family == "link":
             rows += _link_layer(place, problems)
         else:
-            rows += _internet(family, place, names, known_queriers, problems, notes)
+            rows += _internet(family, place, names, known_queriers, problems, notes, unfiltered)
     # A stable sort: of each interface the link layer first, then in the kernel's own order.
     rows.sort(key=lambda row: row.interface_index)
     return (row for row in rows if query.wants(row.interface, row.group))
@@ -178,11 +238,19 @@ def _internet(
     known_queriers: dict[Key, str],
     problems: list[str],
     notes: list[str],
+    unfiltered: set[tuple[str, int, str]] | None,
 ) -> Iterator[Membership]:
     groups = told_by_kernel(family, place, problems)
     details = told_by_procfs(family, place, problems)
     text = _text(place, _FILTER_FILES[family], problems)
     filters = {} if text is None else multicast_text.source_filters(text, family)
+    if unfiltered is not None:
+        left_out = multicast_text.without_filters(details, filters) if text is not None and details else None
+        unfiltered.update(
+            (family, index, address)
+            for index, address in (details if groups is None else {(group.index, group.group) for group in groups})
+            if left_out is None or (index, address) in left_out
+        )
     versions: dict[str, str | None] = {}
     if groups is None and details:
         notes.append(

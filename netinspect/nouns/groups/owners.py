@@ -111,6 +111,16 @@ class _KernelUsers:
         return ends
 
 
+def with_other_users(place: Place, memberships: Collection[Membership]) -> set[Key]:
+    """The memberships that somebody but the kernel itself may be a user of."""
+    kernels = _KernelUsers(place)
+    return {
+        _key(row)
+        for row in memberships
+        if row.family != "link" and (row.users is None or row.users > kernels.at_least(_key(row)))
+    }
+
+
 class _Answers:
     """What a socket has answered: by family, interface and group how it joined, None where it has not."""
 

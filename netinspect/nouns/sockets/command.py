@@ -6,7 +6,18 @@ from ...engine.options import Bits, Flag, Group, Many, Option, whole_number
 from ...engine.output import FORMATS, NAMESPACES, NUMERIC, ListingCommand, output_group
 from ...engine.places import Place
 from ...errors import UsageError
-from .listing import ALL_STATES, CONNECTED_STATES, FAMILIES, LISTENING_STATES, PROTOCOLS, Listing, Query, family_of
+from .listing import (
+    ALL_STATES,
+    CONNECTED_STATES,
+    FAMILIES,
+    IP_PROTOCOLS,
+    LISTENING_STATES,
+    PROTOCOLS,
+    UNCONNECTED,
+    Listing,
+    Query,
+    family_of,
+)
 from .listing_joined import Selection, joined
 from .request import needed
 
@@ -212,10 +223,11 @@ class Sockets(ListingCommand):
             states = expression.states & (self.states or ALL_STATES)
         needs = needed(self.wanted)
         return Query(
-            self.protocols or PROTOCOLS,
+            self.protocols or (IP_PROTOCOLS if self.families else PROTOCOLS),
             self.families or FAMILIES,
             states,
             explicit=bool(self.protocols),
+            any_state=UNCONNECTED if not self.states and (expression is None or expression.states is None) else (),
             expression=expression,
             tcp_info="tcp_info" in needs,
             memory="memory" in needs,

@@ -16,6 +16,8 @@ def _bit(state: str) -> int:
 
 _SYN_RECV = _bit("SYN_RECV") | _bit("NEW_SYN_RECV")
 """The kernel keeps one and lists it as the other: to ask for one or to exclude one means both."""
+_CLOSE = _bit("CLOSE") | _bit("BOUND_INACTIVE")
+"""The kernel lists what is bound and not connected as closed."""
 _UNCONNECTED = _bit("CLOSE") | _bit("LISTEN") | _bit("BOUND_INACTIVE")
 
 ALL = (1 << 32) - 1
@@ -25,8 +27,7 @@ _NAMES = {
     **{state.lower().replace("_", ""): _bit(state) for state in STATES[1 : _LAST + 1] if state != "NEW_SYN_RECV"},
     "synrecv": _SYN_RECV,
     "synrcv": _SYN_RECV,
-    "closed": _bit("CLOSE"),
-    "unconnected": _bit("CLOSE"),
+    **dict.fromkeys(("close", "closed", "unconnected"), _CLOSE),
     "listening": _bit("LISTEN"),
     "all": ALL,
     "connected": ALL & ~_UNCONNECTED,

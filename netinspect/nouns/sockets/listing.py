@@ -40,6 +40,11 @@ PROTOCOLS = (
 )
 """All that can be listed, in the order of a listing."""
 
+IP_PROTOCOLS = ("tcp", "mptcp", "udp", "udplite", "sctp", "dccp", "raw")
+"""Those over IPv4 and IPv6."""
+UNCONNECTED = ("packet", "netlink", "xdp")
+"""Those whose sockets have no peer, as a rule: who names one means them all, as with ss(8)."""
+
 ALL_STATES = (1 << 32) - 1
 _LISTEN, _CLOSE, _BOUND_INACTIVE = 1 << 10, 1 << 7, 1 << 13
 LISTENING_STATES = _LISTEN | _CLOSE
@@ -90,7 +95,7 @@ def state_mask(names: Iterable[str]) -> int:
 class Query:
     """What to ask. ``states`` has the bit of every wanted state set (net/tcp_states.h: TCPF_*)."""
 
-    __slots__ = ("explicit", "expression", "families", "memory", "protocols", "states", "tcp_info")
+    __slots__ = ("any_state", "explicit", "expression", "families", "memory", "protocols", "states", "tcp_info")
 
     def __init__(
         self,
@@ -99,15 +104,19 @@ class Query:
         states: int = CONNECTED_STATES,
         *,
         explicit: bool = False,
+        any_state: Sequence[str] = (),
         expression: Expression | None = None,
         tcp_info: bool = False,
         memory: bool = False,
     ) -> None:
-        """``explicit`` means that the protocols were named, so that one unknown to this kernel is worth a word."""
+        """``explicit`` means that the protocols were named: one unknown to this kernel is worth a word, and those of
+        ``any_state`` are listed whatever their state.
+        """
         self.protocols = protocols
         self.families = families
         self.states = states
         self.explicit = explicit
+        self.any_state = any_state if explicit else ()
         self.expression = expression
         self.tcp_info = tcp_info
         self.memory = memory
@@ -217,7 +226,7 @@ class Listing(BaseListing):
         decoder = other_diag.Decoder(protocol, names.__getitem__)
         request = other_diag.request(protocol)
         batches = self._dump(request, f"listing {protocol} sockets", place, decoder.batches, decoder.identities)
-        if self.query.states != ALL_STATES:
+        if self.query.states != ALL_STATES and protocol not in self.query.any_state:
             batches = map(self._in_states, batches)
         return self._selected(batches, place)
 
@@ -283,7 +292,8 @@ class Listing(BaseListing):
         if count == 0:
             self.notes.append(f"{protocol} sockets: {lacking}, but by /proc/net/protocols there are none")
             return
-        shown = protocol != "xdp" or self.query.states & _CLOSE  # AF_XDP knows no other state
+        # AF_XDP knows no other state.
+        shown = protocol != "xdp" or self.query.states & _CLOSE or protocol in self.query.any_state
         missing = self.query.explicit or (count and shown)
         sockets = f"{protocol} sockets" if count is None else f"{protocol} sockets ({count} by /proc/net/protocols)"
         (self.problems if missing else self.notes).append(

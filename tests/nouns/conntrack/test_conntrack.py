@@ -445,6 +445,8 @@ def test_top_adds_up_by_what_is_asked(tracked: Namespace) -> None:
     "arguments",
     [
         ["nonsense"],
+        ["-s", "10.0.0.1", "-d", "::1"],
+        ["-4", "--source", "::1"],
         ["--source", "10.0.0"],
         ["--source", "10.0.0.0/33"],
         ["--port", "65536"],

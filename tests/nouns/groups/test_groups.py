@@ -25,6 +25,7 @@ from netinspect.nouns.groups.events import Watch
 from netinspect.nouns.groups.listing import Listing, Query
 from netinspect.records import GroupEvent, GroupSocket, Membership
 from netinspect.testing import LabFactory
+from netinspect.waiting.of_groups import Member
 
 FAMILIES = pytest.mark.parametrize("family", ["inet", "inet6"])
 
@@ -275,6 +276,54 @@ def test_sockets_that_may_not_be_asked_are_shown_with_what_is_known_and_that_is_
     (problem,) = listing.problems
     assert "could not be asked what they joined (that takes the right to trace" in problem
     assert "who joined 1 group is not known in full" in problem
+
+
+@FAMILIES
+def test_source_filters_that_the_kernels_list_leaves_out_are_learned_from_the_sockets(
+    wired: Namespace, family: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It leaves interfaces out whose newest group has no filter, but for those behind the first that it tells."""
+    group, sender = GROUPS[family], SENDERS[family]
+    newer, other = {"inet": ("239.9.9.9", "10.0.0.66"), "inet6": ("ff15::9:9:9", "fd00::66")}[family]
+
+    def rows() -> dict[str, Membership]:
+        listing = Listing(Query((family,), interfaces=["veth0"]), [Place(wired.path)])
+        found = {row.group: row for batch in listing.batches() for row in batch}
+        told.append(listing.problems)
+        return found
+
+    told: list[list[str]] = []
+    with (
+        wired.call(lambda: member(group, "veth0", include=[sender])),
+        wired.call(lambda: member(newer, "veth0", exclude=[other])),
+    ):
+        first = rows()
+        with wired.call(lambda: member(newer[:-1] + "8", "veth0")):  # the newest has no filter
+            second = rows()
+            wired.netinspect("assert", "member", group, "dev", "veth0", "from", sender)
+            wired.netinspect("assert", "not", "member", group, "dev", "veth0", "from", other)
+            wired.netinspect("assert", "not", "member", newer, "dev", "veth0", "from", other)
+
+            def refuse(_: object) -> None:
+                raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+            monkeypatch.setattr("netinspect.nouns.sockets.request_copies.Copy.of", refuse)
+            third = rows()
+            sights = [Member(group, "veth0", source).look([Place(wired.path)]) for source in (sender, other)]
+    for found in (first, second):
+        row = found[group]
+        assert (row.filter_mode, row.included, row.excluded) == ("include", (sender,), ())
+        row = found[newer]
+        assert (row.filter_mode, row.included, row.excluded) == ("exclude", (), (other,))
+    assert second[group].source.endswith(", sockets")
+    all_systems = {"inet": "224.0.0.1", "inet6": "ff02::1"}[family]
+    assert [found[all_systems].filter_mode for found in (first, second, third)] == ["exclude"] * 3
+    assert (third[group].filter_mode, third[newer].filter_mode) == (None, None)
+    assert told[:2] == [[], []]
+    assert "the source filters of 2 groups are not known" in told[2][0]
+    for sight in sights:
+        assert sight.found == ()
+        assert any("is not known" in problem for problem in sight.problems)
 
 
 def test_several_namespaces_are_told_apart(wired: Namespace) -> None:

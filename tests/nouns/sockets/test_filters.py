@@ -226,7 +226,7 @@ def test_an_expression_means(text: str, condition: Condition) -> None:
         ("state bucket", {"SYN_RECV", "NEW_SYN_RECV", "TIME_WAIT"}),
         ("state connected exclude established exclude time-wait state closed", None),
         ("state FIN_WAIT1 state fin-wait-2", {"FIN_WAIT1", "FIN_WAIT2"}),
-        ("state listening state closed", {"LISTEN", "CLOSE", "UNCONNECTED"}),
+        ("state listening state closed", {"LISTEN", "CLOSE", "UNCONNECTED", "BOUND_INACTIVE"}),
     ],
 )
 def test_states_come_first_and_add_up(text: str, states: set[str] | None) -> None:

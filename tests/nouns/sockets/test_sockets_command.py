@@ -333,3 +333,27 @@ def test_every_option_is_in_the_help_and_the_man_page(namespace: Namespace) -> N
     for option in COMMAND.options():
         assert f"--{option.long}" in text
         assert f"--{option.long}" in manual
+
+
+def test_who_names_a_protocol_without_peers_or_a_family_gets_what_ss_gives(namespace: Namespace) -> None:
+    def protocols(*options: str) -> set[str]:
+        return {row["protocol"] for row in json.loads(namespace.netinspect("sockets", "-nj", *options).stdout)}
+
+    def make() -> list[socket.socket]:
+        packet = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
+        bound = socket.socket()
+        bound.bind(("127.0.0.1", 7001))
+        return [packet, netlink, bound, *socket.socketpair()]
+
+    opened = namespace.call(make)
+    assert protocols("-0") == {"packet"}
+    assert protocols("--netlink") == {"netlink"}
+    assert "unix" in protocols()
+    assert protocols("-4") == protocols("-6") == set()
+    assert protocols("-4", "-x") == {"unix"}
+    assert protocols("-4", "-a") <= {"tcp", "mptcp", "udp", "udplite", "sctp", "dccp", "raw"}
+    if protocols("-t", "-a"):  # listed since about Linux 6.8
+        assert protocols("-t", "--state", "close") == protocols("-t", "--state", "CLOSED") == {"tcp"}
+    for one in opened:
+        one.close()
