@@ -330,11 +330,11 @@ def _unknown_attributes(decoder: Decoder, run: Run, layout: Layout) -> Column:
 
 def _xdp_of(raw: bytes) -> tuple[XdpProgram, ...] | None:
     inside = Attributes(raw, "listing links", _XDP_SHAPE)
-    from ...records import XdpProgram
-
     attached = inside.number(_XDP_ATTACHED)
     if not attached:
         return None
+    from ...records import XdpProgram
+
     programs = [(mode, inside.number(kind)) for kind, mode in _XDP_PROGRAMS.items()]
     several = tuple(XdpProgram(mode, number) for mode, number in programs if number is not None)
     return several or (XdpProgram(_XDP_MODES.get(attached, str(attached)), inside.number(_XDP_PROG_ID)),)
