@@ -191,3 +191,31 @@ def test_hot_paths_load_nothing_heavy(arguments: list[str]) -> None:
     ours = loaded[loaded.index("site") + 1 :]
     assert "netinspect.main" in ours
     assert HEAVY.isdisjoint(ours), HEAVY.intersection(ours)
+
+
+KERNEL_NUMBER = re.compile(
+    "_?(?:AF|NLM_F|NLMSG|NLMSGERR|NLA|RTM|RTA|RTNL|IFLA|IFA|NDA|NDTA|FRA|NHA|MDBA|IPMRA|NETNSA|CTA|IPCTNL|NFNL|NFT|NFTA"
+    "|(?:INET|UNIX|PACKET|NETLINK|VSOCK|XDP)_DIAG)_[A-Z0-9_]+"
+)
+
+
+def test_each_number_of_the_kernel_is_written_once_in_uapi() -> None:
+    seen: dict[str, str] = {}
+    twice = []
+    for path in MODULES:
+        room = path.relative_to(PACKAGE).parts[0]
+        if room in ("lab", "netfilter"):  # they still have some of their own
+            continue
+        for statement in ast.parse(path.read_text()).body:
+            targets = statement.targets if isinstance(statement, ast.Assign) else []
+            names = [name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)]
+            value = statement.value if isinstance(statement, ast.Assign) else None
+            numbers = value.elts if isinstance(value, ast.Tuple) else [value]
+            if not all(isinstance(number, ast.Constant) and isinstance(number.value, int) for number in numbers):
+                continue
+            for name in filter(KERNEL_NUMBER.fullmatch, names):
+                where = name_of(path)
+                if room != "uapi" or name in seen:
+                    twice.append(f"{name} in {where} {seen.get(name, '')}")
+                seen[name] = where
+    assert not twice

@@ -7,9 +7,10 @@ import os
 from _functools import partial
 
 from ..errors import NamespaceError, NamespaceGoneError, NetlinkError
+from ..uapi.netlink import NETLINK_ROUTE
 from .columns import Constant
 from .namespaces import every_namespace, inside, open_namespace
-from .netlink.transport import NETLINK_ROUTE, Dump, connect
+from .netlink.transport import Dump, connect
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from _socket import inet_ntop, inet_pton
 from itertools import repeat
 
+from ..uapi.netlink import AF_INET, AF_INET6
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,12 +20,10 @@ if TYPE_CHECKING:
     Part = tuple[str, Sequence[int]]
     """A directive, and the numbers for it."""
 
-_AF_INET, _AF_INET6 = 2, 10
-
 
 def packed(address: str) -> bytes:
     """The bytes of an IPv4 or IPv6 address. Raises OSError for what is none."""
-    return inet_pton(_AF_INET6 if ":" in address else _AF_INET, address)
+    return inet_pton(AF_INET6 if ":" in address else AF_INET, address)
 
 
 def within(address: bytes, network: bytes, length: int) -> bool:
@@ -50,7 +50,7 @@ def ipv6_texts(run: Run, at: int, lengths: bytes | None) -> list[str]:
     """The same of IPv6."""
     first = run.be16(at)
     if 0 in first or not (_is_zero(run, at + 8) and _is_zero(run, at + 12)):
-        texts = map(inet_ntop, repeat(_AF_INET6), run.unpack(at, "16s"))
+        texts = map(inet_ntop, repeat(AF_INET6), run.unpack(at, "16s"))
         return list(texts) if lengths is None else [f"{text}/{n}" for text, n in zip(texts, lengths, strict=True)]
     # The lower half is zero, as in most tables: no other zeros are as many in a row, so that "::" stands for these, and
     # for zeros right before them.

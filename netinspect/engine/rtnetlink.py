@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from _socket import inet_ntop
 
+from ..uapi.netlink import AF_INET, AF_INET6, AF_MPLS
 from .addresses import IPv4Texts, IPv6Texts
 from .columns import NONE, Array, Constant, Plain
 from .netlink.attributes import Attributes
@@ -19,12 +20,9 @@ if TYPE_CHECKING:
     from .netlink.attributes import Shape
     from .netlink.messages import Layout, Run
 
-AF_UNSPEC, AF_INET, AF_INET6, AF_MPLS = 0, 2, 10, 28
 FAMILIES = {AF_INET: "inet", AF_INET6: "inet6", AF_MPLS: "mpls"}
 FAMILY_NUMBERS = {name: number for number, name in FAMILIES.items()}
 
-NLM_F_DUMP_FILTERED = 0x20
-"""linux/netlink.h: the kernel applied the request's filters."""
 
 ROUTE_TYPES = (
     "unspec",

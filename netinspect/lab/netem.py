@@ -7,8 +7,9 @@ from struct import pack
 from typing import TYPE_CHECKING
 
 from ..engine.netlink.messages import attribute
+from ..uapi.netlink import NLM_F_CREATE
 from .errors import LabError
-from .requests import NLM_F_CREATE, NLM_F_REPLACE, Refused, Requests
+from .requests import NLM_F_REPLACE, Refused, Requests
 from .topology import Impairment, amount
 
 if TYPE_CHECKING:

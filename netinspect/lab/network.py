@@ -28,7 +28,8 @@ from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
-from .requests import NLM_F_APPEND, NLM_F_CREATE, NLM_F_NEW, Requests
+from ..uapi.netlink import NLM_F_CREATE
+from .requests import NLM_F_APPEND, NLM_F_NEW, Requests
 from .topology import HostSpec, Interface, Link, Route, Rule, destination
 
 FIRST_INDEX = 101

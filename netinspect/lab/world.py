@@ -21,7 +21,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 from ..engine.namespaces import inside
-from ..engine.netlink.transport import NETLINK_NETFILTER, NETLINK_ROUTE, connect
+from ..engine.netlink.transport import connect
+from ..uapi.netlink import NETLINK_NETFILTER, NETLINK_ROUTE
 from .child import Descriptor, in_child
 from .errors import LabError
 

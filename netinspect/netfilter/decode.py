@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from struct import Struct, pack
 
-from ..engine.netlink.messages import NLM_F_DUMP, attributes, each_attribute, malformed, message
+from ..engine.netlink.messages import attributes, each_attribute, malformed, message
 from ..engine.text import text
 from ..uapi import nf_tables as nft
+from ..uapi.netlink import NLM_F_DUMP
+from ..uapi.nf_tables import NFNL_SUBSYS_NFTABLES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -277,7 +279,7 @@ def comment(userdata: bytes | None, kind: int = 0) -> str | None:
 
 def dump_request(kind: int, payload: bytes = b"") -> bytes:
     """A dump of all families: ``kind`` is NFT_MSG_GET*."""
-    return message(nft.NFNL_SUBSYS_NFTABLES << 8 | kind, NLM_F_DUMP, pack("=BBH", 0, 0, 0) + payload)
+    return message(NFNL_SUBSYS_NFTABLES << 8 | kind, NLM_F_DUMP, pack("=BBH", 0, 0, 0) + payload)
 
 
 def chains_request() -> bytes:

@@ -6,10 +6,11 @@ from _socket import inet_ntop, inet_pton
 from errno import EACCES, EAGAIN, EHOSTUNREACH, EINVAL, ENETUNREACH
 from struct import pack, unpack_from
 
-from ..engine.netlink.messages import NLM_F_ACK, attribute, attributes, message
-from ..engine.netlink.transport import NETLINK_ROUTE, Dump
+from ..engine.netlink.messages import attribute, attributes, message
+from ..engine.netlink.transport import Dump
 from ..engine.places import InterfaceNames
 from ..errors import NetlinkError
+from ..uapi.netlink import NETLINK_ROUTE, NLM_F_ACK
 from .context import Context, Route
 from .packet import UNKNOWN, Interface, Packet, Unknown
 

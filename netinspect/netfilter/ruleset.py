@@ -6,11 +6,13 @@ from bisect import bisect_right
 from errno import EINTR, EINVAL, ENOBUFS, ENOENT, EOPNOTSUPP
 from struct import pack
 
-from ..engine.netlink.messages import NLM_F_ACK, NLM_F_DUMP, attribute, message
-from ..engine.netlink.transport import NETLINK_NETFILTER, Dump
+from ..engine.netlink.messages import attribute, message
+from ..engine.netlink.transport import Dump
 from ..errors import NetinspectError, NetlinkError
 from ..procfs import legacy_tables
 from ..uapi import nf_tables as nft
+from ..uapi.netlink import NETLINK_NETFILTER, NLM_F_ACK, NLM_F_DUMP
+from ..uapi.nf_tables import NFNL_SUBSYS_NFTABLES
 from . import decode
 
 TYPE_CHECKING = False
@@ -170,7 +172,7 @@ class Ruleset:
         elements: list[Element] = []
         names = _names(found)
         payload = pack("=BBH", decode.FAMILY_NUMBERS.get(found.family, 0), 0, 0) + names
-        request = message(nft.NFNL_SUBSYS_NFTABLES << 8 | nft.NFT_MSG_GETSETELEM, NLM_F_DUMP, payload)
+        request = message(NFNL_SUBSYS_NFTABLES << 8 | nft.NFT_MSG_GETSETELEM, NLM_F_DUMP, payload)
         for data in self._ask(request, f"reading the elements of set {found.name}"):
             self._check(data)
             elements += decode.elements((data,))
@@ -184,7 +186,7 @@ class Ruleset:
         wanted = attribute(nft.NFTA_SET_ELEM_KEY | _NESTED, attribute(nft.NFTA_DATA_VALUE, key))
         payload = pack("=BBH", decode.FAMILY_NUMBERS.get(found.family, 0), 0, 0) + _names(found)
         payload += attribute(nft.NFTA_SET_ELEM_LIST_ELEMENTS | _NESTED, attribute(1 | _NESTED, wanted))
-        request = message(nft.NFNL_SUBSYS_NFTABLES << 8 | nft.NFT_MSG_GETSETELEM, NLM_F_ACK, payload)
+        request = message(NFNL_SUBSYS_NFTABLES << 8 | nft.NFT_MSG_GETSETELEM, NLM_F_ACK, payload)
         try:
             for data in self._ask(request, f"asking for an element of set {found.name}"):
                 self._check(data)
@@ -334,5 +336,5 @@ def _where_known(listed: Iterator[Found]) -> Iterator[Found]:
 
 
 def _generation(ask: Ask) -> int:
-    request = message(nft.NFNL_SUBSYS_NFTABLES << 8 | nft.NFT_MSG_GETGEN, NLM_F_ACK, pack("=BBH", 0, 0, 0))
+    request = message(NFNL_SUBSYS_NFTABLES << 8 | nft.NFT_MSG_GETGEN, NLM_F_ACK, pack("=BBH", 0, 0, 0))
     return decode.generation(ask(request, "asking for the generation of nftables"))

@@ -10,8 +10,9 @@ from sys import byteorder
 
 from ..engine.netlink.messages import attributes
 from ..engine.netlink.subscription import Subscription
-from ..engine.netlink.transport import NETLINK_NETFILTER
 from ..uapi import nf_tables as nft
+from ..uapi.netlink import NETLINK_NETFILTER
+from ..uapi.nf_tables import NFNL_SUBSYS_NFTABLES
 from .decode import FAMILIES, Expression
 from .machine import FELL_OFF, Verdict, verdict_of
 from .packet import UNKNOWN, Interface, Packet, Tracking, Unknown, of_headers
@@ -83,7 +84,7 @@ class Event(NamedTuple):
 
 def event(data: bytes) -> Event | None:
     """The event of a netlink message; None where it is of another kind. Raises NetlinkError where it is malformed."""
-    if len(data) < 20 or int.from_bytes(data[4:6], byteorder) != (nft.NFNL_SUBSYS_NFTABLES << 8 | nft.NFT_MSG_TRACE):
+    if len(data) < 20 or int.from_bytes(data[4:6], byteorder) != (NFNL_SUBSYS_NFTABLES << 8 | nft.NFT_MSG_TRACE):
         return None
     found = Expression("", data, attributes(data, 20, len(data), "reading a trace"))
     kind = found.number(nft.NFTA_TRACE_TYPE) or 0

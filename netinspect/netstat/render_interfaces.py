@@ -8,6 +8,7 @@ from __future__ import annotations
 from _socket import inet_pton
 
 from ..engine.text import printable
+from ..uapi.netlink import AF_INET6
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 TITLE = "Kernel Interface table\n"
 HEADING = "Iface             MTU    RX-OK RX-ERR RX-DRP RX-OVR    TX-OK TX-ERR TX-DRP TX-OVR Flg\n"
 
-_AF_INET6 = 10
 _IPV6_TUNNELS = frozenset((769, 823))
 """linux/if_arp.h: ARPHRD_TUNNEL6, ARPHRD_IP6GRE."""
 
@@ -229,7 +229,7 @@ def _hardware_line(interface: Interface) -> str:
 def _address_bytes(address: str, type: int) -> bytes:
     """A link-layer address as it lies in memory: that of a tunnel is an IP address."""
     if type in _IPV6_TUNNELS or "::" in address:
-        return inet_pton(_AF_INET6, address or "::")
+        return inet_pton(AF_INET6, address or "::")
     return bytes(map(int, address.split("."))) if "." in address else bytes.fromhex(address.replace(":", ""))
 
 

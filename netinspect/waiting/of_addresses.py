@@ -6,8 +6,8 @@ from itertools import chain
 from typing import NamedTuple
 
 from ..engine.netlink.groups import ADDRESS_CHANGES
-from ..engine.netlink.transport import NETLINK_ROUTE
 from ..nouns.links.listing_addresses import Listing, Query
+from ..uapi.netlink import NETLINK_ROUTE
 from .conditions import TOLD, Sight, shown
 
 TYPE_CHECKING = False

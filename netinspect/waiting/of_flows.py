@@ -6,9 +6,9 @@ from itertools import chain
 from typing import NamedTuple
 
 from ..engine.netlink.groups import FLOW_CHANGES
-from ..engine.netlink.transport import NETLINK_NETFILTER
 from ..nouns.conntrack.filter import FlowFilter
 from ..nouns.conntrack.listing import Listing
+from ..uapi.netlink import NETLINK_NETFILTER
 from .conditions import MOSTLY_TOLD, Sight, shown
 from .endpoint import Endpoint
 

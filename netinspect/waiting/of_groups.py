@@ -6,8 +6,8 @@ from itertools import chain
 from typing import NamedTuple
 
 from ..engine.netlink.groups import MEMBERSHIP_CHANGES
-from ..engine.netlink.transport import NETLINK_ROUTE
 from ..nouns.groups.listing import Listing, Query
+from ..uapi.netlink import NETLINK_ROUTE
 from .conditions import MOSTLY_TOLD, Sight, shown
 
 TYPE_CHECKING = False

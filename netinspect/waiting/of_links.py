@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from ..engine.columns import NONE
 from ..engine.netlink.groups import LINK_CHANGES
-from ..engine.netlink.transport import NETLINK_ROUTE
 from ..nouns.links.listing import Listing, Query
+from ..uapi.netlink import NETLINK_ROUTE
 from .conditions import TOLD, Sight, shown
 
 TYPE_CHECKING = False

@@ -6,9 +6,9 @@ from itertools import chain
 from typing import NamedTuple
 
 from ..engine.netlink.groups import ROUTE_CHANGES
-from ..engine.netlink.transport import NETLINK_ROUTE
 from ..errors import NetlinkError
 from ..nouns.routing.listing import FAMILIES, Listing, Prefix, Query
+from ..uapi.netlink import NETLINK_ROUTE
 from .conditions import MOSTLY_TOLD, TOLD, Sight, shown
 
 TYPE_CHECKING = False

@@ -6,13 +6,13 @@ from itertools import chain
 from typing import NamedTuple
 
 from ..engine.netlink.groups import SOCKET_ENDS
-from ..engine.netlink.transport import NETLINK_SOCK_DIAG
 from ..engine.places import EveryPlace, Place
 from ..engine.text import marked
 from ..errors import NetinspectError
 from ..nouns.sockets.filter import Expression, parse
 from ..nouns.sockets.listing import ALL_STATES, FAMILIES, Listing, Query
 from ..nouns.sockets.listing_joined import Selection, joined
+from ..uapi.netlink import NETLINK_SOCK_DIAG
 from .conditions import UNTOLD, Sight, shown
 from .endpoint import Endpoint
 

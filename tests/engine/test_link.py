@@ -10,8 +10,10 @@ from fake_kernel import attribute, message, runs_of
 from throwaway import Namespace
 
 from netinspect.engine.netlink import interfaces as link
-from netinspect.engine.netlink.transport import NETLINK_ROUTE, Dump, connect
+from netinspect.engine.netlink.transport import Dump, connect
 from netinspect.errors import NetlinkError
+from netinspect.uapi.if_link import IFLA_IFNAME
+from netinspect.uapi.netlink import NETLINK_ROUTE
 
 
 def name(namespace: Namespace, index: int) -> str | None:
@@ -44,7 +46,7 @@ def test_an_interface_that_is_not_there_is_an_error(namespace: Namespace) -> Non
 
 
 def test_a_name_that_is_not_utf_8_is_told_in_escapes() -> None:
-    runs = runs_of([message(16, bytes(16) + attribute(link.IFLA_IFNAME, b"\xffx\0"))])
+    runs = runs_of([message(16, bytes(16) + attribute(IFLA_IFNAME, b"\xffx\0"))])
     assert link.name(runs) == "\\xffx"
     assert link.name(runs_of([message(16, bytes(16))])) is None
     assert link.name([]) is None

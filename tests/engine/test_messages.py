@@ -16,6 +16,7 @@ from netinspect.engine.netlink.attributes import Shape
 from netinspect.engine.netlink.messages import Answer, Run, acknowledgments, attributes
 from netinspect.engine.netlink.transport import Dump
 from netinspect.errors import NetlinkError
+from netinspect.uapi.netlink import NLM_F_DUMP
 
 BODY = 12
 ANYTHING = Shape({})
@@ -213,7 +214,7 @@ def test_a_nested_attribute_is_found_by_its_plain_number() -> None:
 
 def test_requests_are_headers_with_padded_attributes() -> None:
     assert messages.attribute(3, b"abcde") == attribute(3, b"abcde")
-    made = messages.message(20, messages.NLM_F_DUMP, b"\1\2\3\4")
+    made = messages.message(20, NLM_F_DUMP, b"\1\2\3\4")
     assert made == struct.pack("=IHHII", 20, 20, 0x301, 1, 0) + b"\1\2\3\4"
 
 

@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 from throwaway import Namespace
 
 from netinspect.engine.netlink import transport
-from netinspect.engine.netlink.messages import NLM_F_DUMP_INTR, NLMSG_NOOP, NLMSG_OVERRUN, Run
+from netinspect.engine.netlink.messages import Run
 from netinspect.engine.netlink.messages import message as request
-from netinspect.engine.netlink.transport import NETLINK_SOCK_DIAG, Dump, connect
+from netinspect.engine.netlink.transport import Dump, connect
 from netinspect.errors import NetlinkError
 from netinspect.nouns.sockets import decode_unix as unix_diag
+from netinspect.uapi.netlink import NETLINK_ROUTE, NETLINK_SOCK_DIAG, NLM_F_DUMP_INTR, NLMSG_NOOP, NLMSG_OVERRUN
 
 SOCK_DIAG_BY_FAMILY = 20
 AF_MAX = 46
@@ -285,7 +286,7 @@ def test_the_kernels_own_words_are_in_the_error(namespace: Namespace) -> None:
     # RTM_GETLINK of an interface that does not exist, by a name: rtnetlink tells what it misses.
     asked = request(18, 0x4, struct.pack("=BxHiII", 0, 0, 0, 1, 0))
     with pytest.raises(NetlinkError) as caught:
-        list(Dump(namespace.call(lambda: connect(transport.NETLINK_ROUTE)), asked, "naming an interface"))
+        list(Dump(namespace.call(lambda: connect(NETLINK_ROUTE)), asked, "naming an interface"))
     assert caught.value.errno == errno.EINVAL
     assert caught.value.message == "Invalid values in header for get link request"
 
@@ -319,14 +320,14 @@ def test_a_large_dump_of_the_real_kernel_is_whole_and_leaves_nothing(namespace: 
 def test_the_real_kernel_says_that_a_dump_was_interrupted(namespace: Namespace) -> None:
     def add(numbers: range) -> None:
         # RTM_NEWADDR, in one go: struct ifaddrmsg and IFA_LOCAL.
-        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, transport.NETLINK_ROUTE) as opened:
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_ROUTE) as opened:
             header = struct.pack("=BBBBI", socket.AF_INET, 32, 0, 0, socket.if_nametoindex("lo"))
             addresses = (struct.pack("!I", 0x7F010000 + number) for number in numbers)
             opened.send(b"".join(request(20, 0x400, header + attribute(2, address)) for address in addresses))
 
     def dump() -> Dump:
         asked = request(22, 0x300, struct.pack("=B7x", socket.AF_INET))
-        return Dump(namespace.call(lambda: connect(transport.NETLINK_ROUTE)), asked, "listing addresses")
+        return Dump(namespace.call(lambda: connect(NETLINK_ROUTE)), asked, "listing addresses")
 
     def count(runs: Iterable[Run]) -> int:
         return sum(run.count for run in runs)

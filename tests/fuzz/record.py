@@ -21,8 +21,7 @@ from routing_state import IPV4, IPV6, SETUP
 from throwaway import Namespace
 
 from netinspect.engine.netlink import interfaces, nsid
-from netinspect.engine.netlink.messages import NLMSG_DONE, NLMSG_ERROR
-from netinspect.engine.netlink.transport import NETLINK_NETFILTER, NETLINK_ROUTE, NETLINK_SOCK_DIAG, Dump, connect
+from netinspect.engine.netlink.transport import Dump, connect
 from netinspect.errors import NetlinkError
 from netinspect.netfilter import decode as nftables
 from netinspect.nouns.capabilities import request as capabilities
@@ -45,6 +44,7 @@ from netinspect.nouns.routing import decode_rules as rules
 from netinspect.nouns.sockets import decode_other as other_sockets
 from netinspect.nouns.sockets import decode_unix as unix_sockets
 from netinspect.nouns.sockets import request as inet_sockets
+from netinspect.uapi.netlink import NETLINK_NETFILTER, NETLINK_ROUTE, NETLINK_SOCK_DIAG, NLMSG_DONE, NLMSG_ERROR
 
 CORPUS = Path(__file__).parent / "corpus"
 NESTED = 0x8000

@@ -11,11 +11,12 @@ import pytest
 from throwaway import Namespace
 
 from netinspect.engine.netlink.messages import Answer, Run, attribute, message
-from netinspect.engine.netlink.transport import NETLINK_NETFILTER, Dump, connect
+from netinspect.engine.netlink.transport import Dump, connect
 from netinspect.errors import NetlinkError
 from netinspect.netfilter import decode as nftables
 from netinspect.nouns.conntrack import decode_statistics as conntrack_statistics
 from netinspect.nouns.nat.decode_rules import NatRule, nat_rules
+from netinspect.uapi.netlink import NETLINK_NETFILTER
 
 Need = Callable[[str], None]
 

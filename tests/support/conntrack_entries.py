@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from throwaway import Namespace
 
-from netinspect.engine.netlink.messages import NLM_F_ACK, attribute, message
-from netinspect.engine.netlink.transport import NETLINK_NETFILTER, connect
+from netinspect.engine.netlink.messages import attribute, message
+from netinspect.engine.netlink.transport import connect
+from netinspect.uapi.netlink import NETLINK_NETFILTER, NLM_F_ACK
 
 NESTED = 0x8000
 _NEW = 0x100

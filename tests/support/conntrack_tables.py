@@ -7,11 +7,13 @@ from typing import Any
 
 from throwaway import Namespace
 
-from netinspect.engine.netlink.messages import NLM_F_ACK, message
-from netinspect.engine.netlink.transport import NETLINK_NETFILTER, connect
+from netinspect.engine.netlink.messages import message
+from netinspect.engine.netlink.transport import connect
 from netinspect.lab import Host
-from netinspect.nouns.conntrack.decode import IPCTNL_MSG_CT_DELETE, flow_body
+from netinspect.nouns.conntrack.decode import flow_body
 from netinspect.records import Flow
+from netinspect.uapi.netlink import NETLINK_NETFILTER, NLM_F_ACK
+from netinspect.uapi.nfnetlink import IPCTNL_MSG_CT_DELETE
 
 
 def of_conntrack(line: str) -> dict[str, Any]:

@@ -6,8 +6,9 @@ import struct
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from netinspect.engine.netlink.messages import NLMSG_DONE, NLMSG_ERROR, Run
-from netinspect.engine.netlink.transport import NETLINK_SOCK_DIAG, Dump, connect
+from netinspect.engine.netlink.messages import Run
+from netinspect.engine.netlink.transport import Dump, connect
+from netinspect.uapi.netlink import NETLINK_SOCK_DIAG, NLMSG_DONE, NLMSG_ERROR
 
 if TYPE_CHECKING:
     from netinspect.engine.netlink.transport import NetlinkSocket

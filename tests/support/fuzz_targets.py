@@ -44,6 +44,8 @@ from netinspect.nouns.sockets import decode_unix as unix_sockets
 from netinspect.nouns.sockets.filter_lookups import Lookups
 from netinspect.nouns.statistics import decode_text as statistic_texts
 from netinspect.uapi import nf_tables as nft
+from netinspect.uapi.nf_tables import NFNL_SUBSYS_NFTABLES
+from netinspect.uapi.rtnetlink import RTM_NEWLINK
 
 _NOWHERE = Environment(lambda _: None, lambda *_: None, False, 80)
 
@@ -128,7 +130,7 @@ def _unix(data: bytes) -> list[Any]:
     return _taken([batch for run in runs for batch in unix_sockets.decode(run, names)])
 
 
-_NEWCHAIN, _NEWRULE = (nft.NFNL_SUBSYS_NFTABLES << 8 | kind for kind in (nft.NFT_MSG_NEWCHAIN, nft.NFT_MSG_NEWRULE))
+_NEWCHAIN, _NEWRULE = (NFNL_SUBSYS_NFTABLES << 8 | kind for kind in (nft.NFT_MSG_NEWCHAIN, nft.NFT_MSG_NEWRULE))
 
 
 def _ruleset(data: bytes) -> list[Any]:
@@ -142,7 +144,7 @@ def _ruleset(data: bytes) -> list[Any]:
 def _statistics(data: bytes) -> list[Any]:
     found: list[Any] = []
     for run in _runs(data):
-        for link in link_statistics.links(run) if run.kind == links.RTM_NEWLINK else ():
+        for link in link_statistics.links(run) if run.kind == RTM_NEWLINK else ():
             found.append(link.counters)
             link_statistics.ip6_counters(link.ip6, dict)
         found += link_statistics.bridges(run)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from throwaway import Namespace
 
-from netinspect.engine.netlink.transport import NETLINK_ROUTE, connect
+from netinspect.engine.netlink.transport import connect
+from netinspect.uapi.netlink import NETLINK_ROUTE
 
 SETUP = """
 link add v0 type veth peer name v1

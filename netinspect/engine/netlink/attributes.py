@@ -12,6 +12,7 @@ from _socket import inet_ntop
 from struct import Struct
 from sys import byteorder
 
+from ...uapi.netlink import AF_INET, AF_INET6
 from ..text import text
 from .messages import attribute_list, malformed
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     Kind: TypeAlias = "int | tuple[int, ...]"
     Size: TypeAlias = "int | Collection[int]"
 
-_AF_INET, _AF_INET6 = 2, 10
 
 NUMBER = (1, 2, 4, 8)
 """Sizes of a number of any width."""
@@ -141,7 +141,7 @@ class Attributes:
             return None
         if len(raw) not in ADDRESS:
             raise self._wrong(kind, raw, "4 or 16")
-        return inet_ntop(_AF_INET if len(raw) == 4 else _AF_INET6, raw)
+        return inet_ntop(AF_INET if len(raw) == 4 else AF_INET6, raw)
 
     def struct(self, kind: int, layout: Struct) -> tuple[Any, ...] | None:
         """The beginning of an attribute as a struct: kernels add to the end."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from ...errors import NetlinkError
+from ...uapi.netlink import NETLINK_ADD_MEMBERSHIP, SOL_NETLINK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_SOL_NETLINK = 270
-_NETLINK_ADD_MEMBERSHIP = 1
 _MSG_DONTWAIT, _MSG_TRUNC = 0x40, 0x20
 
 
@@ -22,7 +21,7 @@ class Changes:
         try:
             # Without a port id of its own a socket counts as the kernel's, and is told nothing.
             opened.bind((0, 0))
-            opened.setsockopt(_SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, group)
+            opened.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)
         except OSError as error:
             opened.close()
             raise NetlinkError("watching for changes", error.errno or 0) from None

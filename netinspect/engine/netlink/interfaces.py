@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from struct import pack
 
+from ...uapi.if_link import (
+    IFLA_EXT_MASK,
+    IFLA_IFNAME,
+    IFLA_INFO_DATA,
+    IFLA_INFO_KIND,
+    IFLA_INFO_SLAVE_DATA,
+    IFLA_INFO_SLAVE_KIND,
+)
+from ...uapi.netlink import NLM_F_ACK, NLM_F_DUMP
+from ...uapi.rtnetlink import RTM_GETLINK
 from ..text import text
 from .attributes import ANY, Shape
-from .messages import NLM_F_ACK, NLM_F_DUMP, message
+from .messages import message
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,18 +24,14 @@ if TYPE_CHECKING:
 
     from .messages import Layout, Run
 
-RTM_GETLINK = 18
-IFLA_IFNAME = 3
-_IFLA_EXT_MASK = 29
 _RTEXT_FILTER_SKIP_STATS = 8
-WITHOUT_STATISTICS = pack("=HHI", 8, _IFLA_EXT_MASK, _RTEXT_FILTER_SKIP_STATS)
+WITHOUT_STATISTICS = pack("=HHI", 8, IFLA_EXT_MASK, _RTEXT_FILTER_SKIP_STATS)
 """The attribute that asks for links without their counters."""
 BODY = 16
 """struct ifinfomsg."""
 _INDEX = 20
 _NAMED = Shape({IFLA_IFNAME: ANY})
 
-IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
 _INFOS = (IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA)
 INFO_SHAPE = Shape(dict.fromkeys(_INFOS, ANY), (3,))
 """IFLA_INFO_*, but for XSTATS, which only CAN has."""

@@ -13,6 +13,19 @@ from struct import Struct, calcsize, iter_unpack, pack
 
 from ...errors import MalformedError, NetlinkError
 from ...startup import array
+from ...uapi.netlink import (
+    NLA_F_NESTED,
+    NLA_TYPE_MASK,
+    NLM_F_ACK_TLVS,
+    NLM_F_CAPPED,
+    NLM_F_DUMP_INTR,
+    NLM_F_REQUEST,
+    NLMSG_DONE,
+    NLMSG_ERROR,
+    NLMSG_OVERRUN,
+    NLMSGERR_ATTR_MSG,
+    NLMSGERR_ATTR_OFFS,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,24 +37,6 @@ if TYPE_CHECKING:
 HEADER = Struct("=IHHII")
 HEADER_SIZE = 16
 
-NLMSG_NOOP = 1
-NLMSG_ERROR = 2
-NLMSG_DONE = 3
-NLMSG_OVERRUN = 4
-
-NLM_F_REQUEST = 0x01
-NLM_F_ACK = 0x04
-NLM_F_DUMP_INTR = 0x10
-NLM_F_CAPPED = 0x100
-NLM_F_ACK_TLVS = 0x200
-NLM_F_DUMP = 0x300
-
-NLMSGERR_ATTR_MSG = 1
-NLMSGERR_ATTR_OFFS = 2
-
-NLA_F_NESTED = 0x8000
-NLA_TYPE_MASK = 0x3FFF
-"""Type bits of an attribute header, without NLA_F_NESTED and NLA_F_NET_BYTEORDER."""
 
 _ATTRIBUTE = Struct("=HH")
 _MAX_ERRNO = 4095

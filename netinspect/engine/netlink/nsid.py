@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from struct import pack
 
+from ...uapi.net_namespace import NETNSA_FD, NETNSA_NSID
+from ...uapi.rtnetlink import RTM_GETNSID
 from .attributes import Shape
 from .messages import attribute, message
 
@@ -13,8 +15,6 @@ if TYPE_CHECKING:
 
     from .messages import Run
 
-RTM_GETNSID = 90
-NETNSA_NSID, NETNSA_FD = 1, 3
 _BODY = 4
 _SHAPE = Shape({NETNSA_NSID: 4})
 

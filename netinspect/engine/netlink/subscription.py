@@ -10,7 +10,8 @@ from errno import EAGAIN, EINTR, ENOBUFS
 from struct import unpack
 
 from ...errors import NetlinkError, TruncatedError
-from .messages import HEADER, HEADER_SIZE, NLMSG_OVERRUN, malformed
+from ...uapi.netlink import NETLINK_ADD_MEMBERSHIP, NLMSG_OVERRUN, SOL_NETLINK
+from .messages import HEADER, HEADER_SIZE, malformed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ _SO_RCVBUFFORCE = 33
 _SO_MEMINFO = 55
 _SK_MEMINFO_DROPS = 8
 """linux/sock_diag.h: the place of the drops among nine figures."""
-_SOL_NETLINK = 270
-_NETLINK_ADD_MEMBERSHIP = 1
 _MSG_DONTWAIT = 0x40
 _MSG_TRUNC = 0x20
 _RECEIVE_SIZE = 1 << 18
@@ -53,7 +52,7 @@ class Subscription:
             # Without a port id of its own a socket counts as the kernel's, and is told nothing.
             opened.bind((0, 0))
             for group in groups:
-                opened.setsockopt(_SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, group)
+                opened.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)
         except OSError as error:
             opened.close()
             raise NetlinkError(operation, error.errno or 0) from None

@@ -14,6 +14,7 @@ from struct import pack
 from sys import getswitchinterval, setswitchinterval
 
 from ...errors import NetlinkError, NoAnswerError, TruncatedError
+from ...uapi.netlink import AF_NETLINK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK, SOL_NETLINK
 from .messages import Answer
 
 TYPE_CHECKING = False
@@ -33,14 +34,6 @@ if TYPE_CHECKING:
 
     Connect = Callable[[int], NetlinkSocket]
 
-AF_NETLINK = 16
-NETLINK_ROUTE = 0
-NETLINK_SOCK_DIAG = 4
-NETLINK_NETFILTER = 12
-
-_SOL_NETLINK = 270
-_NETLINK_EXT_ACK = 11
-_NETLINK_GET_STRICT_CHK = 12
 
 _MSG_TRUNC = 0x20
 MSG_DONTWAIT = 0x40
@@ -65,9 +58,9 @@ def connect(protocol: int) -> NetlinkSocket:
         raise NetlinkError("opening a netlink socket", error.errno or 0) from None
     opened.setsockopt(_socket.SOL_SOCKET, _socket.SO_RCVBUF, _SOCKET_BUFFER)
     opened.setsockopt(_socket.SOL_SOCKET, _socket.SO_RCVTIMEO, pack("@ll", _PATIENCE, 0))
-    for option in (_NETLINK_EXT_ACK, _NETLINK_GET_STRICT_CHK):
+    for option in (NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK):
         try:
-            opened.setsockopt(_SOL_NETLINK, option, 1)
+            opened.setsockopt(SOL_NETLINK, option, 1)
         except OSError:
             continue  # a comfort that older kernels lack
     return opened

@@ -6,9 +6,10 @@ from errno import EINVAL
 from typing import TYPE_CHECKING
 
 from ... import procfs
+from ...uapi.netlink import NETLINK_NETFILTER
+from ...uapi.nfnetlink import NFNLGRP_CONNTRACK_NEW
 from . import request as probes
 from .listing_prober import NO, UNCLEAR, YES, Answer, Feature
-from .request import NETLINK_NETFILTER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +39,7 @@ def probe(prober: Prober) -> Iterator[Capability]:
     for feature, kind in ((_EXPECTATIONS, probes.EXPECTATIONS), (_STATISTICS, probes.CONNTRACK_CPU_STATISTICS)):
         answer = prober.ask(NETLINK_NETFILTER, probes.netfilter_table(kind))
         yield prober.judge(feature, answer, "ctnetlink dump")
-    joined = prober.join(NETLINK_NETFILTER, probes.NFNLGRP_CONNTRACK_NEW)
+    joined = prober.join(NETLINK_NETFILTER, NFNLGRP_CONNTRACK_NEW)
     if joined.errno:
         yield prober.judge(_EVENTS, joined, "ctnetlink group")
     else:

@@ -22,6 +22,7 @@ from ...engine.files import read
 from ...engine.netlink.transport import Dump
 from ...errors import FileError, NetlinkError
 from ...records import Capability
+from ...uapi.netlink import NETLINK_ADD_MEMBERSHIP, SOL_NETLINK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,8 +39,6 @@ UNCLEAR = -1
 """In the place of an error number: something that tells neither way."""
 
 PRIVILEGE = "run as root, or with CAP_NET_ADMIN in the user namespace that owns this network namespace"
-
-_SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP = 270, 1
 
 
 class Feature(NamedTuple):
@@ -86,7 +85,7 @@ class Prober:
         except NetlinkError as error:
             return Answer(error.errno or UNCLEAR, str(error))
         try:
-            opened.setsockopt(_SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, group)
+            opened.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)
             return Answer(0, "joined")
         except OSError as error:
             return Answer(error.errno or UNCLEAR, error.strerror or str(error))

@@ -6,8 +6,20 @@ from errno import EINVAL
 from typing import TYPE_CHECKING
 
 from ... import procfs
-from ...engine.netlink.transport import NETLINK_ROUTE
-from ..sockets.request import AF_INET, AF_INET6
+from ...uapi.netlink import AF_BRIDGE, AF_INET, AF_INET6, AF_MPLS, AF_UNSPEC, NETLINK_ROUTE
+from ...uapi.rtnetlink import (
+    RTM_GETADDR,
+    RTM_GETLINK,
+    RTM_GETMDB,
+    RTM_GETMULTICAST,
+    RTM_GETNEIGH,
+    RTM_GETNEIGHTBL,
+    RTM_GETNEXTHOP,
+    RTM_GETROUTE,
+    RTM_GETRULE,
+    RTNL_FAMILY_IP6MR,
+    RTNL_FAMILY_IPMR,
+)
 from . import request as probes
 from .listing_prober import NO, PARTIAL, UNCLEAR, Answer, Feature
 
@@ -18,20 +30,20 @@ if TYPE_CHECKING:
     from .listing_prober import Prober
 
 _IPV6 = ("ipv6", "IPV6")
-_UNSPEC = probes.AF_UNSPEC
+_UNSPEC = AF_UNSPEC
 _EXCEPTIONS = "routes cache: redirects and path MTUs that were learned"
 _SAMPLED = "groups watch: joins and leaves at once; memberships are sampled instead"
 
 _TABLES = {
-    "RTM_GETROUTE": probes.RTM_GETROUTE,
-    "RTM_GETNEXTHOP": probes.RTM_GETNEXTHOP,
-    "RTM_GETRULE": probes.RTM_GETRULE,
-    "RTM_GETNEIGH": probes.RTM_GETNEIGH,
-    "RTM_GETNEIGHTBL": probes.RTM_GETNEIGHTBL,
-    "RTM_GETADDR": probes.RTM_GETADDR,
-    "RTM_GETLINK": probes.RTM_GETLINK,
-    "RTM_GETMULTICAST": probes.RTM_GETMULTICAST,
-    "RTM_GETMDB": probes.RTM_GETMDB,
+    "RTM_GETROUTE": RTM_GETROUTE,
+    "RTM_GETNEXTHOP": RTM_GETNEXTHOP,
+    "RTM_GETRULE": RTM_GETRULE,
+    "RTM_GETNEIGH": RTM_GETNEIGH,
+    "RTM_GETNEIGHTBL": RTM_GETNEIGHTBL,
+    "RTM_GETADDR": RTM_GETADDR,
+    "RTM_GETLINK": RTM_GETLINK,
+    "RTM_GETMULTICAST": RTM_GETMULTICAST,
+    "RTM_GETMDB": RTM_GETMDB,
 }
 
 _ROUTES = (
@@ -40,7 +52,7 @@ _ROUTES = (
     (
         Feature("routes", "MPLS routes", "MPLS routes, of which this kernel has none", "mpls_router", "MPLS_ROUTING"),
         "RTM_GETROUTE",
-        probes.AF_MPLS,
+        AF_MPLS,
     ),
     (
         Feature("routes", "next-hop objects", "next-hop objects, of which this kernel has none", since="5.3"),
@@ -74,20 +86,20 @@ _MULTICAST = (
     (
         Feature("groups", "IPv4 multicast routes", "IPv4 multicast routes", option="IP_MROUTE"),
         "RTM_GETROUTE",
-        probes.RTNL_FAMILY_IPMR,
+        RTNL_FAMILY_IPMR,
     ),
     (
         Feature("groups", "IPv6 multicast routes", "IPv6 multicast routes", option="IPV6_MROUTE"),
         "RTM_GETROUTE",
-        probes.RTNL_FAMILY_IP6MR,
+        RTNL_FAMILY_IP6MR,
     ),
     (
         Feature("groups", "bridge multicast groups", "groups behind the ports of bridges", "bridge", "BRIDGE"),
         "RTM_GETMDB",
-        probes.AF_BRIDGE,
+        AF_BRIDGE,
     ),
 )
-_OPTIONAL_FAMILIES = frozenset((probes.AF_MPLS, probes.RTNL_FAMILY_IPMR, probes.RTNL_FAMILY_IP6MR))
+_OPTIONAL_FAMILIES = frozenset((AF_MPLS, RTNL_FAMILY_IPMR, RTNL_FAMILY_IP6MR))
 
 _LINK_COUNTERS = Feature("stats", "interface counters", "64-bit counters of interfaces", since="4.7")
 _IPV6_COUNTERS = Feature("stats", "IPv6 counters of interfaces", "IPv6 counters of each interface", *_IPV6)
@@ -150,7 +162,7 @@ def _route_exceptions(prober: Prober, feature: Feature, family: int) -> Capabili
         return prober.judge(feature, strict, "strict RTM_GETROUTE dump")
     answer = prober.ask(NETLINK_ROUTE, probes.route_exceptions(family))
     if answer.errno == 0 and answer.value is None:
-        objects = prober.ask(NETLINK_ROUTE, probes.table(probes.RTM_GETNEXTHOP))
+        objects = prober.ask(NETLINK_ROUTE, probes.table(RTM_GETNEXTHOP))
         if objects.errno:
             answer = Answer(UNCLEAR, "no exception to tell by; some older kernels never answer with one")
     return prober.judge(feature, answer, "strict RTM_GETROUTE dump with RTM_F_CLONED")

@@ -7,8 +7,8 @@ from errno import ENOENT
 from typing import TYPE_CHECKING
 
 from ... import procfs
-from ...engine.netlink.transport import NETLINK_SOCK_DIAG
 from ...errors import NetinspectError
+from ...uapi.netlink import NETLINK_SOCK_DIAG
 from ..sockets import decode_other as other_diag
 from ..sockets import decode_tcp_info as tcp_info
 from ..sockets import decode_unix as unix_diag

@@ -9,38 +9,59 @@ from __future__ import annotations
 from struct import pack
 
 from ...engine.netlink.attributes import Shape
-from ...engine.netlink.messages import HEADER_SIZE, NLM_F_ACK, NLM_F_DUMP, attribute, attributes, malformed, message
-from ..sockets.decode_inet import INET_DIAG_CGROUP_ID, INET_DIAG_MARK
-from ..sockets.request import (
-    AF_INET,
-    AF_INET6,
-    INET_DIAG_CONG,
-    INET_DIAG_INFO,
-    INET_DIAG_SKMEMINFO,
-    SOCK_DIAG_BY_FAMILY,
-    request,
+from ...engine.netlink.messages import HEADER_SIZE, attribute, attributes, malformed, message
+from ...uapi.if_link import IFLA_AF_SPEC, IFLA_INET6_STATS, IFLA_STATS_LINK_64
+from ...uapi.netlink import AF_INET, AF_INET6, AF_UNSPEC, NLA_F_NESTED, NLM_F_ACK, NLM_F_DUMP
+from ...uapi.nf_tables import NFNL_SUBSYS_NFTABLES
+from ...uapi.nfnetlink import (
+    CTA_FILTER,
+    CTA_FILTER_F_CTA_IP_SRC,
+    CTA_FILTER_ORIG_FLAGS,
+    CTA_FILTER_REPLY_FLAGS,
+    CTA_STATS_GLOBAL_ENTRIES,
+    CTA_STATS_GLOBAL_MAX_ENTRIES,
+    NFNL_SUBSYS_CTNETLINK,
+    NFNL_SUBSYS_CTNETLINK_EXP,
 )
-from ..sockets.request_filter import (
+from ...uapi.rtnetlink import (
+    RTM_F_CLONED,
+    RTM_GETADDR,
+    RTM_GETLINK,
+    RTM_GETMDB,
+    RTM_GETMULTICAST,
+    RTM_GETNEIGH,
+    RTM_GETNEIGHTBL,
+    RTM_GETNEXTHOP,
+    RTM_GETROUTE,
+    RTM_GETRULE,
+    RTM_GETSTATS,
+)
+from ...uapi.sock_diag import (
     INET_DIAG_BC_AUTO,
     INET_DIAG_BC_CGROUP_COND,
     INET_DIAG_BC_DEV_COND,
     INET_DIAG_BC_MARK_COND,
+    INET_DIAG_CGROUP_ID,
+    INET_DIAG_CONG,
+    INET_DIAG_INFO,
+    INET_DIAG_MARK,
+    INET_DIAG_SKMEMINFO,
+    SOCK_DIAG_BY_FAMILY,
 )
+from ..sockets.request import request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ...engine.netlink.messages import Run
 
-AF_UNSPEC, AF_BRIDGE, AF_MPLS = 0, 7, 28
-RTNL_FAMILY_IPMR, RTNL_FAMILY_IP6MR = 128, 129
-NETLINK_NETFILTER = 12
 
 # Sockets -------------------------------------------------------------------------------------------------------------
 
 _TCP = 6
 _ANY_COOKIE = 0xFFFFFFFF
 """INET_DIAG_NOCOOKIE"""
-_INET_DIAG_MSG = 72
+_SOCKET_BODY = 72
+"""Size of struct inet_diag_msg."""
 _ANY = Shape({})
 """What there is, is counted and not read."""
 
@@ -63,7 +84,7 @@ def listener(address: bytes, port: int) -> bytes:
 
 def told(run: Run) -> dict[str, int]:
     """What of TOLD_OF_SOCKETS is in the answer, and how many bytes each has. Raises NetlinkError if malformed."""
-    (_, layout) = next(run.by_layout(_INET_DIAG_MSG, _ANY))
+    (_, layout) = next(run.by_layout(_SOCKET_BODY, _ANY))
     return {name: layout[kind][1] for name, kind in TOLD_OF_SOCKETS.items() if kind in layout}
 
 
@@ -85,12 +106,7 @@ def filtered(condition: str) -> bytes:
 
 # Routing -------------------------------------------------------------------------------------------------------------
 
-RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE, RTM_GETNEIGH, RTM_GETRULE = 18, 22, 26, 30, 34
-RTM_GETMULTICAST, RTM_GETNEIGHTBL, RTM_GETMDB, RTM_GETSTATS, RTM_GETNEXTHOP = 58, 66, 86, 94, 106
-RTM_F_CLONED = 0x200
 RTNLGRP_IPV4_MCADDR, RTNLGRP_IPV6_MCADDR = 37, 38
-IFLA_STATS_LINK_64 = 1
-IFLA_AF_SPEC, IFLA_INET6_STATS = 26, 3
 _IFINFOMSG = 16
 _LOOPBACK_INDEX = 1
 """drivers/net/loopback.c: it is the first interface of every network namespace."""
@@ -157,23 +173,17 @@ def has_ipv6_counters(run: Run) -> bool:
 
 # Netfilter -----------------------------------------------------------------------------------------------------------
 
-_NFNL_SUBSYS_CTNETLINK, _NFNL_SUBSYS_CTNETLINK_EXP, _NFNL_SUBSYS_NFTABLES = 1, 2, 10
-CONNTRACK = _NFNL_SUBSYS_CTNETLINK << 8 | 1
+CONNTRACK = NFNL_SUBSYS_CTNETLINK << 8 | 1
 """IPCTNL_MSG_CT_GET"""
-CONNTRACK_CPU_STATISTICS = _NFNL_SUBSYS_CTNETLINK << 8 | 4
+CONNTRACK_CPU_STATISTICS = NFNL_SUBSYS_CTNETLINK << 8 | 4
 """IPCTNL_MSG_CT_GET_STATS_CPU"""
-_CONNTRACK_STATISTICS = _NFNL_SUBSYS_CTNETLINK << 8 | 5
+_CONNTRACK_STATISTICS = NFNL_SUBSYS_CTNETLINK << 8 | 5
 """IPCTNL_MSG_CT_GET_STATS"""
-EXPECTATIONS = _NFNL_SUBSYS_CTNETLINK_EXP << 8 | 1
+EXPECTATIONS = NFNL_SUBSYS_CTNETLINK_EXP << 8 | 1
 """IPCTNL_MSG_EXP_GET"""
-NFTABLES = _NFNL_SUBSYS_NFTABLES << 8 | 1
+NFTABLES = NFNL_SUBSYS_NFTABLES << 8 | 1
 """NFT_MSG_GETTABLE"""
-NFNLGRP_CONNTRACK_NEW = 1
 
-_NLA_F_NESTED = 0x8000
-_CTA_STATS_GLOBAL_ENTRIES, _CTA_STATS_GLOBAL_MAX_ENTRIES = 1, 2
-_CTA_FILTER, _CTA_FILTER_ORIG_FLAGS, _CTA_FILTER_REPLY_FLAGS = 25, 1, 2
-_CTA_FILTER_F_CTA_IP_SRC = 1
 _NFGENMSG = 4
 
 
@@ -195,12 +205,12 @@ def entries(run: Run) -> tuple[int | None, int | None]:
         at, size = layout.get(kind, (0, 0))
         return int.from_bytes(part.data[at : at + size], "big") if size == 4 else None
 
-    return number(_CTA_STATS_GLOBAL_ENTRIES), number(_CTA_STATS_GLOBAL_MAX_ENTRIES)
+    return number(CTA_STATS_GLOBAL_ENTRIES), number(CTA_STATS_GLOBAL_MAX_ENTRIES)
 
 
 def wrongly_filtered_conntrack() -> bytes:
     """A dump with a filter on a source address that is not given: refused by kernels that know filters (EINVAL)."""
-    flags = attribute(_CTA_FILTER_ORIG_FLAGS, pack("=I", _CTA_FILTER_F_CTA_IP_SRC))
-    flags += attribute(_CTA_FILTER_REPLY_FLAGS, pack("=I", 0))
-    payload = pack("=B3x", AF_INET) + attribute(_CTA_FILTER | _NLA_F_NESTED, flags)
+    flags = attribute(CTA_FILTER_ORIG_FLAGS, pack("=I", CTA_FILTER_F_CTA_IP_SRC))
+    flags += attribute(CTA_FILTER_REPLY_FLAGS, pack("=I", 0))
+    payload = pack("=B3x", AF_INET) + attribute(CTA_FILTER | NLA_F_NESTED, flags)
     return message(CONNTRACK, NLM_F_DUMP, payload)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from ...engine.columns import NONE
 from ...engine.netlink.messages import HEADER, Run
 from ...engine.schema import Schema
-from .decode import FLOW, IPCTNL_MSG_CT_DELETE, IPCTNL_MSG_CT_NEW
+from ...uapi.netlink import NLM_F_CREATE
+from ...uapi.nfnetlink import IPCTNL_MSG_CT_DELETE, IPCTNL_MSG_CT_NEW
+from .decode import FLOW
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +26,6 @@ FLOW_EVENT = Schema(
 
 EVENT_GROUPS = {"new": 1, "update": 2, "destroy": 3}
 """Events and their multicast groups (linux/netfilter/nfnetlink_compat.h: NFNLGRP_CONNTRACK_*)."""
-_NLM_F_CREATE = 0x400
 
 
 def event_runs(messages: Iterable[bytes], operation: str) -> Iterator[tuple[str, Run]]:
@@ -35,7 +36,7 @@ def event_runs(messages: Iterable[bytes], operation: str) -> Iterator[tuple[str,
         length, kind, flags, _, _ = HEADER.unpack_from(single)
         if kind not in (IPCTNL_MSG_CT_NEW, IPCTNL_MSG_CT_DELETE):
             continue
-        happened = "destroy" if kind == IPCTNL_MSG_CT_DELETE else "new" if flags & _NLM_F_CREATE else "update"
+        happened = "destroy" if kind == IPCTNL_MSG_CT_DELETE else "new" if flags & NLM_F_CREATE else "update"
         if (length, happened) != key:
             if same and event:
                 yield event, _run_of(same, operation)

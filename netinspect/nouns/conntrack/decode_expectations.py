@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from ...engine.columns import NONE, Constant
 from ...engine.netlink.attributes import ANY, Shape
-from ...engine.netlink.messages import NLM_F_DUMP, message
+from ...engine.netlink.messages import message
 from ...engine.schema import Schema
-from .decode import (
+from ...uapi.netlink import NLM_F_DUMP
+from ...uapi.nfnetlink import (
+    CTA_EXPECT_FLAGS,
+    CTA_EXPECT_HELP_NAME,
+    CTA_EXPECT_ID,
+    CTA_EXPECT_MASK,
+    CTA_EXPECT_MASTER,
+    CTA_EXPECT_TIMEOUT,
+    CTA_EXPECT_TUPLE,
+    CTA_EXPECT_ZONE,
     CTA_PROTO_DST_PORT,
     CTA_PROTO_SRC_PORT,
+    IPCTNL_MSG_EXP_GET,
+)
+from .decode import (
     FAMILIES,
     Decoder,
     attribute_be16,
@@ -28,12 +40,6 @@ if TYPE_CHECKING:
     from ...engine.columns import Batch, Column
     from ...engine.netlink.messages import Paths, Run
 
-NFNL_SUBSYS_CTNETLINK_EXP = 2
-IPCTNL_MSG_EXP_GET = NFNL_SUBSYS_CTNETLINK_EXP << 8 | 1
-
-CTA_EXPECT_MASTER, CTA_EXPECT_TUPLE, CTA_EXPECT_MASK = 1, 2, 3
-CTA_EXPECT_TIMEOUT, CTA_EXPECT_ID, CTA_EXPECT_HELP_NAME = 4, 5, 6
-CTA_EXPECT_ZONE, CTA_EXPECT_FLAGS = 7, 8
 
 _FLAGS = BitNames(("PERMANENT", "INACTIVE", "USERSPACE"))
 """nf_conntrack_common.h: NF_CT_EXPECT_*"""

@@ -5,6 +5,8 @@ linux/netfilter/nf_conntrack_common.h, nf_conntrack_tcp.h, nf_conntrack_sctp.h; 
 
 from __future__ import annotations
 
+from ...uapi.nfnetlink import CTA_PROTOINFO_DCCP, CTA_PROTOINFO_SCTP, CTA_PROTOINFO_TCP
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,7 +68,6 @@ _SCTP_STATES = (
     "HEARTBEAT_SENT",
     "HEARTBEAT_ACKED",
 )
-CTA_PROTOINFO_TCP, CTA_PROTOINFO_DCCP, CTA_PROTOINFO_SCTP = 1, 2, 3
 STATES = {CTA_PROTOINFO_TCP: _TCP_STATES, CTA_PROTOINFO_DCCP: _DCCP_STATES, CTA_PROTOINFO_SCTP: _SCTP_STATES}
 """Names by number for each kind of CTA_PROTOINFO (nf_conntrack_tcp.h: enum tcp_conntrack, and so on)."""
 

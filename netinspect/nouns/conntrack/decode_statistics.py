@@ -7,8 +7,16 @@ linux/netfilter/nf_conntrack_common.h (struct ip_conntrack_stat).
 from __future__ import annotations
 
 from ...engine.netlink.attributes import NUMBER, Attributes, Shape
-from ...engine.netlink.messages import HEADER_SIZE, NLM_F_ACK, NLM_F_DUMP, message
-from .decode import NFNL_SUBSYS_CTNETLINK, flow_body
+from ...engine.netlink.messages import HEADER_SIZE, message
+from ...uapi.netlink import NLM_F_ACK, NLM_F_DUMP
+from ...uapi.nfnetlink import (
+    CTA_STATS_GLOBAL_ENTRIES,
+    CTA_STATS_GLOBAL_MAX_ENTRIES,
+    IPCTNL_MSG_CT_GET_STATS,
+    IPCTNL_MSG_CT_GET_STATS_CPU,
+    IPCTNL_MSG_EXP_GET_STATS_CPU,
+)
+from .decode import flow_body
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,12 +24,6 @@ if TYPE_CHECKING:
 
     from ...engine.netlink.messages import Run
 
-IPCTNL_MSG_CT_GET_STATS_CPU = NFNL_SUBSYS_CTNETLINK << 8 | 4
-IPCTNL_MSG_CT_GET_STATS = NFNL_SUBSYS_CTNETLINK << 8 | 5
-NFNL_SUBSYS_CTNETLINK_EXP = 2
-IPCTNL_MSG_EXP_GET_STATS_CPU = NFNL_SUBSYS_CTNETLINK_EXP << 8 | 3
-
-CTA_STATS_GLOBAL_ENTRIES, CTA_STATS_GLOBAL_MAX_ENTRIES = 1, 2
 
 COUNTERS = {
     2: ("found", "packets whose entry was found where it had to be looked up again, which is rare: no sign of trouble"),

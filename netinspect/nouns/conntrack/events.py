@@ -7,8 +7,8 @@ from time import time
 from ...engine.columns import NONE, Constant
 from ...engine.dumps import Faults, sound
 from ...engine.netlink.subscription import Subscription
-from ...engine.netlink.transport import NETLINK_NETFILTER
 from ...errors import NetlinkError
+from ...uapi.netlink import NETLINK_NETFILTER
 from .decode import Decoder
 from .decode_events import EVENT_GROUPS, FLOW_EVENT, event_runs
 from .listing import Listing

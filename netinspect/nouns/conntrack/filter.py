@@ -12,7 +12,7 @@ from _socket import getservbyname
 from ...engine.files import check_database
 from ...engine.prefixes import packed, within
 from ...errors import UsageError
-from .decode import AF_INET, AF_INET6, AF_UNSPEC
+from ...uapi.netlink import AF_INET, AF_INET6, AF_UNSPEC
 from .decode_names import PROTOCOLS, STATES, STATUS_BITS
 from .request import KernelFilter, status_bits
 

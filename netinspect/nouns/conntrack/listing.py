@@ -6,9 +6,10 @@ from errno import EINVAL, EOPNOTSUPP
 
 from ...engine.dumps import whole_dump
 from ...engine.listing import BaseListing
-from ...engine.netlink.transport import NETLINK_NETFILTER, Dump
+from ...engine.netlink.transport import Dump
 from ...engine.places import Place
 from ...errors import NetlinkError
+from ...uapi.netlink import NETLINK_NETFILTER
 from .decode import Decoder
 from .filter import FlowFilter
 from .request import KernelFilter, explained, request

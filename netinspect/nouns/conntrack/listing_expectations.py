@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from ...engine.dumps import whole_dump
 from ...engine.listing import BaseListing
-from ...engine.netlink.transport import NETLINK_NETFILTER, Dump
+from ...engine.netlink.transport import Dump
 from ...errors import NetlinkError
+from ...uapi.netlink import NETLINK_NETFILTER
 from . import decode_expectations as expectations
 from .request import explained
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from _functools import partial
 
 from ...engine.namespaces import inside
-from ...engine.netlink.transport import NETLINK_NETFILTER, Dump
+from ...engine.netlink.transport import Dump
 from ...errors import NetlinkError
 from ...netfilter import decode as nftables
 from ...procfs import legacy_tables, sysctl
 from ...records import ConntrackCount, ConntrackStatistic
+from ...uapi.netlink import NETLINK_NETFILTER
 from . import decode_statistics as conntrack_statistics
 from .decode_statistics import COUNTERS, EXPECTATION_COUNTERS
 from .request import explained

@@ -8,33 +8,34 @@ from __future__ import annotations
 from errno import EINVAL, EOPNOTSUPP, EPERM, EPROTONOSUPPORT
 from struct import pack
 
-from ...engine.netlink.messages import NLA_F_NESTED, NLM_F_DUMP, attribute, message
+from ...engine.netlink.messages import attribute, message
 from ...errors import ConntrackError, NetinspectError, NetlinkError
-from .decode import (
+from ...uapi.netlink import NLA_F_NESTED, NLM_F_DUMP
+from ...uapi.nfnetlink import (
+    CTA_FILTER,
+    CTA_FILTER_ORIG_FLAGS,
+    CTA_FILTER_REPLY_FLAGS,
     CTA_IP_V4_SRC,
     CTA_MARK,
+    CTA_MARK_MASK,
     CTA_PROTO_NUM,
     CTA_PROTO_SRC_PORT,
     CTA_STATUS,
+    CTA_STATUS_MASK,
     CTA_TUPLE_IP,
     CTA_TUPLE_ORIG,
     CTA_TUPLE_PROTO,
     CTA_TUPLE_REPLY,
     CTA_ZONE,
     IPCTNL_MSG_CT_GET,
-    flow_body,
 )
+from .decode import flow_body
 from .decode_names import STATUS_BITS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-CTA_MARK_MASK = 21
-CTA_FILTER = 25
-CTA_STATUS_MASK = 26
-CTA_FILTER_ORIG_FLAGS = 1
-CTA_FILTER_REPLY_FLAGS = 2
 
 _F_IP_SRC, _F_PROTO_NUM, _F_PROTO_SRC_PORT = 1 << 0, 1 << 3, 1 << 4
 """CTA_FILTER_F_CTA_*: the flag of a destination is the next higher bit."""

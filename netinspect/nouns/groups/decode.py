@@ -10,7 +10,10 @@ from _socket import AF_INET, AF_INET6, inet_ntop
 from struct import pack, unpack_from
 
 from ...engine.netlink.attributes import ADDRESS, Shape
-from ...engine.netlink.messages import NLM_F_DUMP, malformed, message
+from ...engine.netlink.messages import malformed, message
+from ...uapi.if_addr import IFA_CACHEINFO, IFA_MULTICAST
+from ...uapi.netlink import NLM_F_DUMP
+from ...uapi.rtnetlink import RTM_DELMULTICAST, RTM_GETMULTICAST, RTM_NEWMULTICAST
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,14 +22,11 @@ if TYPE_CHECKING:
     from ...engine.netlink.messages import Run
     from ...records import UnknownAttribute
 
-RTM_NEWMULTICAST, RTM_DELMULTICAST, RTM_GETMULTICAST = 56, 57, 58
 _TOLD = (RTM_NEWMULTICAST, RTM_GETMULTICAST)
 
 FAMILIES = {"inet": AF_INET, "inet6": AF_INET6}
 _NAMES = {number: name for name, number in FAMILIES.items()}
 
-IFA_CACHEINFO = 6
-IFA_MULTICAST = 7
 
 _BODY = 8
 SHAPE = Shape({IFA_MULTICAST: ADDRESS, IFA_CACHEINFO: 16}, (1, 2, 3, 4, 5, 8, 9, 10, 11))

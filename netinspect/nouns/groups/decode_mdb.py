@@ -10,9 +10,30 @@ from struct import pack, unpack_from
 from ...engine.fields import bit_names
 from ...engine.netlink.attributes import ANY, NUMBER, Attributes, Shape
 from ...engine.netlink.interfaces import WITHOUT_STATISTICS
-from ...engine.netlink.messages import HEADER_SIZE, NLM_F_DUMP, attribute, malformed, message
+from ...engine.netlink.messages import HEADER_SIZE, attribute, malformed, message
 from ...engine.rtnetlink import address_text
 from ...records import BridgeGroup, UnknownAttribute
+from ...uapi.if_bridge import (
+    BRIDGE_QUERIER_IP_ADDRESS,
+    BRIDGE_QUERIER_IPV6_ADDRESS,
+    MDBA_MDB,
+    MDBA_MDB_EATTR_GROUP_MODE,
+    MDBA_MDB_EATTR_RTPROT,
+    MDBA_MDB_EATTR_SOURCE,
+    MDBA_MDB_EATTR_SRC_LIST,
+    MDBA_MDB_EATTR_TIMER,
+    MDBA_MDB_ENTRY,
+    MDBA_MDB_ENTRY_INFO,
+    MDBA_MDB_SRCATTR_ADDRESS,
+    MDBA_MDB_SRCLIST_ENTRY,
+    MDBA_ROUTER,
+    MDBA_ROUTER_PATTR_TIMER,
+    MDBA_ROUTER_PATTR_TYPE,
+    MDBA_ROUTER_PORT,
+)
+from ...uapi.if_link import IFLA_BR_MCAST_QUERIER_STATE, IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_LINKINFO
+from ...uapi.netlink import AF_BRIDGE, NLM_F_DUMP
+from ...uapi.rtnetlink import RTM_GETLINK, RTM_GETMDB
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,23 +41,6 @@ if TYPE_CHECKING:
 
     from ...engine.netlink.messages import Run
 
-RTM_GETLINK, RTM_GETMDB = 18, 86
-_AF_BRIDGE = 7
-MDBA_MDB, MDBA_ROUTER = 1, 2
-MDBA_MDB_ENTRY, MDBA_MDB_ENTRY_INFO, MDBA_ROUTER_PORT = 1, 1, 1
-(
-    MDBA_MDB_EATTR_TIMER,
-    MDBA_MDB_EATTR_SRC_LIST,
-    MDBA_MDB_EATTR_GROUP_MODE,
-    MDBA_MDB_EATTR_SOURCE,
-    MDBA_MDB_EATTR_RTPROT,
-) = range(1, 6)
-MDBA_MDB_SRCLIST_ENTRY, MDBA_MDB_SRCATTR_ADDRESS = 1, 1
-MDBA_ROUTER_PATTR_TIMER, MDBA_ROUTER_PATTR_TYPE = 1, 2
-
-IFLA_LINKINFO, IFLA_INFO_KIND, IFLA_INFO_DATA = 18, 1, 2
-IFLA_BR_MCAST_QUERIER_STATE = 47
-BRIDGE_QUERIER_IP_ADDRESS, BRIDGE_QUERIER_IPV6_ADDRESS = 1, 5
 
 _BODY, _LINK_BODY = 8, 16
 _SHAPE = Shape({MDBA_MDB: ANY, MDBA_ROUTER: ANY})
@@ -72,7 +76,7 @@ _PROTOCOLS = {0: "unspec", 2: "kernel", 3: "boot", 4: "static", 11: "zebra", 17:
 
 def request() -> bytes:
     """A dump of the forwarding entries of all bridges (struct br_port_msg)."""
-    return message(RTM_GETMDB, NLM_F_DUMP, pack("=BxxxI", _AF_BRIDGE, 0))
+    return message(RTM_GETMDB, NLM_F_DUMP, pack("=BxxxI", AF_BRIDGE, 0))
 
 
 def groups(run: Run, interface_name: Callable[[int], str]) -> Iterator[BridgeGroup]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from struct import pack, unpack_from
 
 from ...engine.netlink.attributes import ANY, Shape
-from ...engine.netlink.messages import NLM_F_DUMP, message
-from ..sockets.request import SOCK_DIAG_BY_FAMILY
+from ...engine.netlink.messages import message
+from ...uapi.netlink import AF_PACKET, NLM_F_DUMP
+from ...uapi.sock_diag import PACKET_DIAG_MCLIST, PACKET_SHOW_MCLIST, SOCK_DIAG_BY_FAMILY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,9 +15,6 @@ if TYPE_CHECKING:
 
     from ...engine.netlink.messages import Run
 
-PACKET_DIAG_MCLIST = 1
-_PACKET_SHOW_MCLIST = 0x02
-_AF_PACKET = 17
 _PACKET_MR_MULTICAST = 0
 
 _BODY = 16
@@ -28,7 +26,7 @@ _ENTRY = 44
 
 def request() -> bytes:
     """A dump of all packet sockets with what they have joined."""
-    return message(SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, pack("=BBHII8x", _AF_PACKET, 0, 0, 0, _PACKET_SHOW_MCLIST))
+    return message(SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, pack("=BBHII8x", AF_PACKET, 0, 0, 0, PACKET_SHOW_MCLIST))
 
 
 def memberships(run: Run) -> Iterator[tuple[int, int, str]]:

@@ -9,9 +9,40 @@ from __future__ import annotations
 from struct import Struct, pack, unpack_from
 
 from ...engine.netlink.attributes import ADDRESS, ANY, NUMBER, Attributes, Shape
-from ...engine.netlink.messages import HEADER_SIZE, NLM_F_DUMP, malformed, message
+from ...engine.netlink.messages import HEADER_SIZE, malformed, message
 from ...engine.rtnetlink import address_text
 from ...records import MulticastHop, MulticastInterface, MulticastRoute
+from ...uapi.if_link import IFLA_AF_SPEC
+from ...uapi.mroute import (
+    IPMRA_TABLE,
+    IPMRA_TABLE_ID,
+    IPMRA_TABLE_VIFS,
+    IPMRA_VIF,
+    IPMRA_VIFA_BYTES_IN,
+    IPMRA_VIFA_BYTES_OUT,
+    IPMRA_VIFA_FLAGS,
+    IPMRA_VIFA_IFINDEX,
+    IPMRA_VIFA_LOCAL_ADDR,
+    IPMRA_VIFA_PACKETS_IN,
+    IPMRA_VIFA_PACKETS_OUT,
+    IPMRA_VIFA_REMOTE_ADDR,
+    IPMRA_VIFA_VIF_ID,
+)
+from ...uapi.netlink import NLM_F_DUMP
+from ...uapi.rtnetlink import (
+    RTA_DST,
+    RTA_EXPIRES,
+    RTA_IIF,
+    RTA_MFC_STATS,
+    RTA_MULTIPATH,
+    RTA_SRC,
+    RTA_TABLE,
+    RTM_GETLINK,
+    RTM_GETROUTE,
+    RTNH_F_UNRESOLVED,
+    RTNL_FAMILY_IP6MR,
+    RTNL_FAMILY_IPMR,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,26 +50,9 @@ if TYPE_CHECKING:
 
     from ...engine.netlink.messages import Run
 
-RTM_GETLINK, RTM_GETROUTE = 18, 26
-RTNL_FAMILY_IPMR, RTNL_FAMILY_IP6MR = 128, 129
 FAMILIES = {"inet": RTNL_FAMILY_IPMR, "inet6": RTNL_FAMILY_IP6MR}
 _ADDRESSES = {RTNL_FAMILY_IPMR: ("inet", 4), RTNL_FAMILY_IP6MR: ("inet6", 16)}
 
-RTA_DST, RTA_SRC, RTA_IIF, RTA_MULTIPATH, RTA_TABLE, RTA_MFC_STATS, RTA_EXPIRES = 1, 2, 3, 9, 15, 17, 23
-IFLA_AF_SPEC = 26
-IPMRA_TABLE, IPMRA_VIF = 1, 1
-IPMRA_TABLE_ID, IPMRA_TABLE_VIFS = 1, 6
-(
-    IPMRA_VIFA_IFINDEX,
-    IPMRA_VIFA_VIF_ID,
-    IPMRA_VIFA_FLAGS,
-    IPMRA_VIFA_BYTES_IN,
-    IPMRA_VIFA_BYTES_OUT,
-    IPMRA_VIFA_PACKETS_IN,
-    IPMRA_VIFA_PACKETS_OUT,
-    IPMRA_VIFA_LOCAL_ADDR,
-    IPMRA_VIFA_REMOTE_ADDR,
-) = range(1, 10)
 
 _ROUTE_BODY, _LINK_BODY = 12, 16
 _STATISTICS = Struct("=QQQ")
@@ -61,7 +75,6 @@ _VIF_SHAPE = Shape(
     },
     (10,),  # PAD
 )
-_RTNH_F_UNRESOLVED = 32
 _USER_HZ = 100
 _VIF_FLAGS = {0x1: "tunnel", 0x2: "source_route", 0x4: "register", 0x8: "by_index"}
 _MIF_FLAGS = {0x1: "register"}
@@ -97,7 +110,7 @@ def routes(run: Run, interface_name: Callable[[int], str]) -> Iterator[Multicast
                 _address(inside, RTA_DST, size),
                 None if incoming is None else interface_name(incoming),
                 tuple(_hops(inside.raw(RTA_MULTIPATH) or b"", interface_name, part.operation)),
-                not flags & _RTNH_F_UNRESOLVED,
+                not flags & RTNH_F_UNRESOLVED,
                 packets,
                 octets,
                 wrong,

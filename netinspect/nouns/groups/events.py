@@ -15,9 +15,9 @@ from time import monotonic, time
 from ...engine.dumps import Faults, sound
 from ...engine.netlink.groups import MEMBERSHIP_EVENTS
 from ...engine.netlink.messages import Answer
-from ...engine.netlink.transport import NETLINK_ROUTE
 from ...errors import NetlinkError
 from ...records import GroupEvent
+from ...uapi.netlink import NETLINK_ADD_MEMBERSHIP, NETLINK_ROUTE, SOL_NETLINK
 from . import decode as multicast
 from .listing import FAMILIES, Query, memberships
 from .names import group_name
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     Key = tuple[str, int, str]
 
-_SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP = 270, 1
 _SIZE = 1 << 16
 _OPERATION = "watching multicast groups"
 _BUFFER = 1 << 20
@@ -91,7 +90,7 @@ class _Watched:
         for family, number in MEMBERSHIP_EVENTS.items():
             if family in query.families:
                 try:
-                    self.socket.setsockopt(_SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, number)
+                    self.socket.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, number)
                 except OSError:
                     continue  # this kernel does not tell
                 told.add(family)

@@ -11,12 +11,13 @@ from ...engine.columns import Batch
 from ...engine.dumps import whole_list
 from ...engine.listing import BaseListing
 from ...engine.namespaces import inside
-from ...engine.netlink.transport import NETLINK_ROUTE, Dump
+from ...engine.netlink.transport import Dump
 from ...engine.places import InterfaceNames, Place
 from ...engine.schema import rows_of
 from ...errors import NetinspectError, NetlinkError
 from ...procfs import interface_sysctl, network_text
 from ...records import Membership
+from ...uapi.netlink import NETLINK_ROUTE
 from . import decode as multicast
 from . import decode_text as multicast_text
 from .names import group_name

@@ -9,12 +9,13 @@ from ...engine.columns import Batch
 from ...engine.dumps import whole_list
 from ...engine.listing import BaseListing
 from ...engine.namespaces import inside
-from ...engine.netlink.transport import NETLINK_ROUTE, Dump
+from ...engine.netlink.transport import Dump
 from ...engine.places import InterfaceNames, Place
 from ...engine.schema import rows_of
 from ...errors import NetinspectError, NetlinkError
 from ...procfs import network_text
 from ...records import MulticastInterface
+from ...uapi.netlink import NETLINK_ROUTE
 from . import decode_mdb as bridge_mdb
 from . import decode_routing as multicast_route
 from . import decode_text as multicast_text

@@ -15,11 +15,12 @@ from itertools import chain
 
 from ...engine.dumps import whole_list
 from ...engine.namespaces import inside
-from ...engine.netlink.transport import NETLINK_SOCK_DIAG, Dump
+from ...engine.netlink.transport import Dump
 from ...engine.places import Place
 from ...errors import NetlinkError
 from ...procfs import socket_protocol
 from ...records import GroupSocket
+from ...uapi.netlink import NETLINK_SOCK_DIAG
 from ..sockets.listing import ALL_STATES, Listing, Query
 from ..sockets.owners import Owners
 from ..sockets.request_copies import Copy, namespace_cookie

@@ -7,24 +7,57 @@ from struct import pack
 from ...engine.columns import NONE, Array, Column, Constant, Nested, interleaved
 from ...engine.fields import place
 from ...engine.netlink.attributes import ANY, NUMBER, Attributes, Shape
-from ...engine.netlink.interfaces import (
-    BODY,
-    DATA_SHAPE,
+from ...engine.netlink.interfaces import BODY, DATA_SHAPE, INFO_SHAPE, WITHOUT_STATISTICS, indices, texts
+from ...engine.netlink.messages import attribute, each_attribute, malformed, message
+from ...engine.rtnetlink import Made, address_text, by_bytes, interfaces, named
+from ...engine.schema import Schema
+from ...engine.text import text
+from ...uapi.if_link import (
+    IFLA_ADDRESS,
+    IFLA_ALLMULTI,
+    IFLA_ALT_IFNAME,
+    IFLA_BROADCAST,
+    IFLA_CARRIER,
+    IFLA_CARRIER_CHANGES,
+    IFLA_CARRIER_DOWN_COUNT,
+    IFLA_CARRIER_UP_COUNT,
+    IFLA_GRO_MAX_SIZE,
+    IFLA_GROUP,
+    IFLA_GSO_MAX_SEGS,
+    IFLA_GSO_MAX_SIZE,
+    IFLA_IFALIAS,
     IFLA_IFNAME,
     IFLA_INFO_DATA,
     IFLA_INFO_KIND,
     IFLA_INFO_SLAVE_DATA,
     IFLA_INFO_SLAVE_KIND,
-    INFO_SHAPE,
-    RTM_GETLINK,
-    WITHOUT_STATISTICS,
-    indices,
-    texts,
+    IFLA_LINK,
+    IFLA_LINK_NETNSID,
+    IFLA_LINKINFO,
+    IFLA_MAP,
+    IFLA_MASTER,
+    IFLA_MAX_MTU,
+    IFLA_MIN_MTU,
+    IFLA_MTU,
+    IFLA_NUM_RX_QUEUES,
+    IFLA_NUM_TX_QUEUES,
+    IFLA_OPERSTATE,
+    IFLA_PARENT_DEV_BUS_NAME,
+    IFLA_PARENT_DEV_NAME,
+    IFLA_PERM_ADDRESS,
+    IFLA_PROMISCUITY,
+    IFLA_PROP_LIST,
+    IFLA_QDISC,
+    IFLA_STATS64,
+    IFLA_TSO_MAX_SEGS,
+    IFLA_TSO_MAX_SIZE,
+    IFLA_TUN_TYPE,
+    IFLA_TXQLEN,
+    IFLA_VXLAN_LINK,
+    IFLA_XDP,
 )
-from ...engine.netlink.messages import NLM_F_ACK, NLM_F_DUMP, attribute, each_attribute, malformed, message
-from ...engine.rtnetlink import Made, address_text, by_bytes, interfaces, named
-from ...engine.schema import Schema
-from ...engine.text import text
+from ...uapi.netlink import NLM_F_ACK, NLM_F_DUMP
+from ...uapi.rtnetlink import RTM_GETLINK, RTM_NEWLINK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,20 +68,9 @@ if TYPE_CHECKING:
     from ...engine.netlink.messages import Layout, Run
     from ...records import XdpProgram
 
-RTM_NEWLINK = 16
-
-IFLA_ADDRESS, IFLA_BROADCAST, IFLA_MTU, IFLA_LINK, IFLA_QDISC, IFLA_MASTER, IFLA_TXQLEN = 1, 2, 4, 5, 6, 10, 13
-IFLA_MAP = 14
-IFLA_OPERSTATE, IFLA_LINKINFO, IFLA_IFALIAS, IFLA_STATS64, IFLA_GROUP, IFLA_PROMISCUITY = 16, 18, 20, 23, 27, 30
-IFLA_NUM_TX_QUEUES, IFLA_NUM_RX_QUEUES, IFLA_CARRIER, IFLA_CARRIER_CHANGES, IFLA_LINK_NETNSID = 31, 32, 33, 35, 37
-IFLA_GSO_MAX_SEGS, IFLA_GSO_MAX_SIZE, IFLA_XDP, IFLA_CARRIER_UP_COUNT, IFLA_CARRIER_DOWN_COUNT = 40, 41, 43, 47, 48
-IFLA_PARENT_DEV_NAME, IFLA_PARENT_DEV_BUS_NAME = 56, 57
-IFLA_GRO_MAX_SIZE, IFLA_TSO_MAX_SIZE, IFLA_TSO_MAX_SEGS = 58, 59, 60
-IFLA_MIN_MTU, IFLA_MAX_MTU, IFLA_PROP_LIST, IFLA_ALT_IFNAME, IFLA_PERM_ADDRESS, IFLA_ALLMULTI = 50, 51, 52, 53, 54, 61
 
 _FIRST_OF_DATA = 1
 """IFLA_VLAN_ID, IFLA_VXLAN_ID, IFLA_MACVLAN_MODE, IFLA_IPVLAN_MODE and IFLA_BOND_MODE are the first of their kinds."""
-IFLA_TUN_TYPE, IFLA_VXLAN_LINK = 3, 3
 _OF_THEIR_OWN = frozenset(("bridge", "vxlan", "tun", "macvlan", "macvtap"))
 """Kinds of which decode_kinds tells more, and what it does not know."""
 _MACVLAN_MODES = {1: "private", 2: "vepa", 4: "bridge", 8: "passthru", 16: "source"}

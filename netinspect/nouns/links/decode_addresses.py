@@ -5,10 +5,23 @@ from __future__ import annotations
 from struct import Struct, pack, unpack_from
 
 from ...engine.netlink.attributes import ADDRESS, ANY, NUMBER, Shape
-from ...engine.netlink.messages import NLM_F_DUMP, malformed, message
-from ...engine.rtnetlink import AF_INET, AF_INET6, FAMILIES, Message, in_order
+from ...engine.netlink.messages import malformed, message
+from ...engine.rtnetlink import FAMILIES, Message, in_order
 from ...engine.schema import Schema
 from ...records import Address
+from ...uapi.if_addr import (
+    IFA_ADDRESS,
+    IFA_ANYCAST,
+    IFA_BROADCAST,
+    IFA_CACHEINFO,
+    IFA_FLAGS,
+    IFA_LABEL,
+    IFA_LOCAL,
+    IFA_PROTO,
+    IFA_RT_PRIORITY,
+)
+from ...uapi.netlink import AF_INET, AF_INET6, NLM_F_DUMP
+from ...uapi.rtnetlink import RTM_GETADDR, RTM_NEWADDR
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,10 +31,6 @@ if TYPE_CHECKING:
     from ...engine.netlink.messages import Run
     from ...engine.rtnetlink import Names
 
-RTM_NEWADDR, RTM_GETADDR = 20, 22
-
-IFA_ADDRESS, IFA_LOCAL, IFA_LABEL, IFA_BROADCAST, IFA_ANYCAST, IFA_CACHEINFO = range(1, 7)
-IFA_FLAGS, IFA_RT_PRIORITY, IFA_PROTO = 8, 9, 11
 
 _PERMANENT = 0x80
 _FLAGS = {

@@ -6,17 +6,19 @@ from struct import unpack_from
 from sys import byteorder
 
 from ...engine.netlink.attributes import NUMBER, Attributes
-from ...engine.netlink.interfaces import (
-    DATA_SHAPE,
+from ...engine.netlink.interfaces import DATA_SHAPE, INFO_SHAPE
+from ...engine.netlink.messages import each_attribute
+from ...engine.rtnetlink import address_text
+from ...records import Bridge, BridgePort, Macvlan, Tun, Vxlan
+from ...uapi.if_link import (
+    IFLA_BR_FDB_N_LEARNED,
+    IFLA_BR_MULTI_BOOLOPT,
     IFLA_INFO_DATA,
     IFLA_INFO_KIND,
     IFLA_INFO_SLAVE_DATA,
     IFLA_INFO_SLAVE_KIND,
-    INFO_SHAPE,
+    IFLA_MACVLAN_MACADDR_DATA,
 )
-from ...engine.netlink.messages import each_attribute
-from ...engine.rtnetlink import address_text
-from ...records import Bridge, BridgePort, Macvlan, Tun, Vxlan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
 
     Fields = dict[str, tuple[int, Callable[[bytes], Any]]]
 
-IFLA_MACVLAN_MACADDR_DATA, IFLA_BR_MULTI_BOOLOPT, IFLA_BR_FDB_N_LEARNED = 5, 46, 48
 
 _TICKS = 100
 """USER_HZ: clock_t, in which the kernel tells times, has it everywhere but on alpha."""

@@ -9,8 +9,19 @@ from __future__ import annotations
 from struct import iter_unpack, pack, unpack_from
 
 from ...engine.netlink.attributes import ANY, Shape
-from ...engine.netlink.messages import NLM_F_DUMP, attributes, message
+from ...engine.netlink.messages import attributes, message
 from ...engine.text import text
+from ...uapi.if_bridge import BRIDGE_XSTATS_MCAST
+from ...uapi.if_link import (
+    IFLA_AF_SPEC,
+    IFLA_IFNAME,
+    IFLA_INET6_ICMP6STATS,
+    IFLA_INET6_STATS,
+    IFLA_STATS64,
+    IFLA_STATS_LINK_XSTATS,
+)
+from ...uapi.netlink import AF_INET6, NLM_F_DUMP
+from ...uapi.rtnetlink import RTM_GETLINK, RTM_GETSTATS, RTM_NEWSTATS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,16 +29,8 @@ if TYPE_CHECKING:
 
     from ...engine.netlink.messages import Layout, Run
 
-RTM_GETLINK, RTM_NEWSTATS, RTM_GETSTATS = 18, 92, 94
-IFLA_IFNAME = 3
-IFLA_STATS64 = 23
-IFLA_AF_SPEC = 26
-IFLA_INET6_STATS, IFLA_INET6_ICMP6STATS = 3, 6
-IFLA_STATS_LINK_XSTATS = 2
 LINK_XSTATS_TYPE_BRIDGE = 1
-BRIDGE_XSTATS_MCAST = 2
 
-_AF_INET6 = 10
 _LINK_BODY, _STATS_BODY = 16, 12
 _LINK_SHAPE = Shape({IFLA_IFNAME: ANY, IFLA_STATS64: ANY, IFLA_AF_SPEC: ANY})
 _STATS_SHAPE = Shape({IFLA_STATS_LINK_XSTATS: ANY})
@@ -123,7 +126,7 @@ def links(run: Run) -> Iterator[Link]:
 def _of_ipv6(run: Run, first: int, place: tuple[int, int]) -> Layout:
     """Where IFLA_AF_SPEC has what for IPv6. Both tables begin with the number of their entries."""
     start, end = first + place[0], first + sum(place)
-    at, size = attributes(run.data, start, end, run.operation).get(_AF_INET6, (0, 0))
+    at, size = attributes(run.data, start, end, run.operation).get(AF_INET6, (0, 0))
     return attributes(run.data, at, at + size, run.operation) if size else {}
 
 

@@ -7,9 +7,10 @@ from errno import ENODEV
 from ...engine.columns import NONE
 from ...engine.dumps import whole_table
 from ...engine.listing import BaseListing
-from ...engine.netlink.transport import NETLINK_ROUTE, Dump
+from ...engine.netlink.transport import Dump
 from ...engine.places import InterfaceNames, Place
 from ...errors import NetinspectError, NetlinkError
+from ...uapi.netlink import NETLINK_ROUTE
 from ..routing.names import RoutingNames
 from . import decode as links
 

@@ -7,12 +7,13 @@ from time import sleep
 
 from ...engine.columns import NONE
 from ...engine.namespaces import inside
-from ...engine.netlink.transport import NETLINK_ROUTE, Dump
+from ...engine.netlink.transport import Dump
 from ...engine.places import Place
 from ...engine.prefixes import packed
-from ...engine.rtnetlink import AF_UNSPEC
 from ...errors import NetlinkError
 from ...procfs import interface_sysctl, legacy_tables, network_text
+from ...uapi.if_link import IFF_LOOPBACK, IFF_UP
+from ...uapi.netlink import AF_UNSPEC, NETLINK_ROUTE
 from ..conntrack.listing import Listing
 from ..conntrack.listing_state import count, counters, ruleset, setting
 from ..links import decode as links
@@ -39,10 +40,6 @@ _EXAMPLES = 3
 _REVERSE_PATH = "IPReversePathFilter"
 
 
-_IFF_UP, _IFF_LOOPBACK = 1, 8
-"""linux/if.h"""
-
-
 class Interface:
     """One interface."""
 
@@ -51,8 +48,8 @@ class Interface:
     def __init__(self, index: int, name: str, flags: int, mtu: int | None) -> None:
         self.index = index
         self.name = name
-        self.up = bool(flags & _IFF_UP)
-        self.loopback = bool(flags & _IFF_LOOPBACK)
+        self.up = bool(flags & IFF_UP)
+        self.loopback = bool(flags & IFF_LOOPBACK)
         self.mtu = mtu or 0
 
 

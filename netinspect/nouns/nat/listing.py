@@ -7,11 +7,11 @@ from _operator import ne, or_
 from ...engine.columns import NONE, Constant
 from ...engine.dumps import whole_list
 from ...engine.listing import BaseListing
-from ...engine.netlink.transport import NETLINK_ROUTE, Dump
+from ...engine.netlink.transport import Dump
 from ...engine.places import Place
 from ...engine.prefixes import packed, prefix, within
-from ...engine.rtnetlink import AF_UNSPEC
 from ...engine.schema import Schema
+from ...uapi.netlink import AF_UNSPEC, NETLINK_ROUTE
 from ..conntrack import listing as flows
 from ..conntrack.decode import FLOW
 from ..links import decode_addresses as addresses

@@ -8,22 +8,41 @@ from sys import byteorder
 from ...engine.columns import NONE, Array, Constant, Plain, interleaved
 from ...engine.fields import numbers, place
 from ...engine.netlink.attributes import ADDRESS, ANY, Shape
-from ...engine.netlink.messages import HEADER_SIZE, NLM_F_DUMP, attribute, malformed, message
-from ...engine.rtnetlink import (
-    AF_INET,
-    AF_INET6,
-    AF_MPLS,
-    FAMILIES,
-    ROUTE_TYPES,
-    Made,
-    Texts,
-    by_bytes,
-    interfaces,
-    labels,
-    named,
-    slash,
-)
+from ...engine.netlink.messages import HEADER_SIZE, attribute, malformed, message
+from ...engine.rtnetlink import FAMILIES, ROUTE_TYPES, Made, Texts, by_bytes, interfaces, labels, named, slash
 from ...engine.schema import Schema
+from ...uapi.netlink import AF_INET, AF_INET6, AF_MPLS, NLM_F_DUMP
+from ...uapi.rtnetlink import (
+    RTA_CACHEINFO,
+    RTA_DPORT,
+    RTA_DST,
+    RTA_ENCAP,
+    RTA_ENCAP_TYPE,
+    RTA_FLOW,
+    RTA_FLOWLABEL,
+    RTA_GATEWAY,
+    RTA_IIF,
+    RTA_IP_PROTO,
+    RTA_MARK,
+    RTA_METRICS,
+    RTA_MULTIPATH,
+    RTA_NEWDST,
+    RTA_NH_ID,
+    RTA_OIF,
+    RTA_PREF,
+    RTA_PREFSRC,
+    RTA_PRIORITY,
+    RTA_SPORT,
+    RTA_SRC,
+    RTA_TABLE,
+    RTA_TTL_PROPAGATE,
+    RTA_UID,
+    RTA_VIA,
+    RTM_F_CLONED,
+    RTM_F_PREFIX,
+    RTM_GETROUTE,
+    RTM_NEWROUTE,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,23 +53,6 @@ if TYPE_CHECKING:
     from ...engine.netlink.messages import Layout, Run
     from ...engine.rtnetlink import Names
 
-RTM_NEWROUTE, RTM_GETROUTE = 24, 26
-
-RTA_DST, RTA_SRC, RTA_IIF, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_METRICS = range(1, 9)
-RTA_MULTIPATH, RTA_FLOW, RTA_CACHEINFO, RTA_TABLE, RTA_MARK, RTA_VIA, RTA_NEWDST, RTA_PREF = (
-    9,
-    11,
-    12,
-    15,
-    16,
-    18,
-    19,
-    20,
-)
-RTA_ENCAP_TYPE, RTA_ENCAP, RTA_UID, RTA_TTL_PROPAGATE = 21, 22, 25, 26
-RTA_IP_PROTO, RTA_SPORT, RTA_DPORT, RTA_NH_ID, RTA_FLOWLABEL = range(27, 32)
-
-RTM_F_CLONED, RTM_F_PREFIX, RTM_F_LOOKUP_TABLE, RTM_F_FIB_MATCH = 0x200, 0x800, 0x1000, 0x2000
 
 _PREFERENCES = ("medium", "high", "invalid", "low") * 64
 """linux/icmpv6.h: ICMPV6_ROUTER_PREF_*, which are the lowest two bits."""

@@ -13,13 +13,23 @@ from ...engine.netlink.attributes import ADDRESS, ANY, NUMBER, Attributes, Shape
 from ...engine.netlink.messages import malformed
 from ...engine.rtnetlink import address_text, labels
 from ...records import Encapsulation, NextHop, RouteMetrics
+from ...uapi.rtnetlink import (
+    RTA_ENCAP,
+    RTA_ENCAP_TYPE,
+    RTA_FLOW,
+    RTA_GATEWAY,
+    RTA_NEWDST,
+    RTA_VIA,
+    RTAX_CC_ALGO,
+    RTAX_FEATURES,
+    RTAX_LOCK,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-RTA_OIF, RTA_GATEWAY, RTA_FLOW, RTA_VIA, RTA_NEWDST, RTA_ENCAP_TYPE, RTA_ENCAP = 4, 5, 11, 18, 19, 21, 22
 
 _HOP_SHAPE = Shape(
     {
@@ -32,7 +42,6 @@ _HOP_SHAPE = Shape(
     }
 )
 
-_RTAX_LOCK, _RTAX_FEATURES, _RTAX_CC_ALGO = 1, 12, 16
 _METRICS: tuple[str, ...] = (
     "unspec",
     "lock",
@@ -55,9 +64,9 @@ _METRICS: tuple[str, ...] = (
 )
 """RTAX_*, by the names of ip-route(8)."""
 _METRIC_NUMBERS = {
-    name: kind for kind, name in enumerate(_METRICS) if kind not in (0, _RTAX_LOCK, _RTAX_FEATURES, _RTAX_CC_ALGO)
+    name: kind for kind, name in enumerate(_METRICS) if kind not in (0, RTAX_LOCK, RTAX_FEATURES, RTAX_CC_ALGO)
 }
-_METRICS_SHAPE = Shape({kind: ANY if kind == _RTAX_CC_ALGO else NUMBER for kind in range(1, len(_METRICS))})
+_METRICS_SHAPE = Shape({kind: ANY if kind == RTAX_CC_ALGO else NUMBER for kind in range(1, len(_METRICS))})
 _FEATURES = ("ecn", "sack", "timestamp", "allfrag", "tcp_usec_ts")
 
 _HOP_FLAGS = ("dead", "pervasive", "onlink", "offload", "linkdown", "unresolved", "trap")
@@ -145,8 +154,8 @@ def metrics_of(raw: bytes) -> RouteMetrics:
     """RTA_METRICS. Raises MalformedError where it is malformed."""
     inside = Attributes(raw, _OPERATION, _METRICS_SHAPE)
     values: dict[str, Any] = {name: inside.number(kind) for name, kind in _METRIC_NUMBERS.items()}
-    values["congctl"] = inside.text(_RTAX_CC_ALGO)
-    for field, kind, names in (("locked", _RTAX_LOCK, _METRICS), ("features", _RTAX_FEATURES, _FEATURES)):
+    values["congctl"] = inside.text(RTAX_CC_ALGO)
+    for field, kind, names in (("locked", RTAX_LOCK, _METRICS), ("features", RTAX_FEATURES, _FEATURES)):
         number = inside.number(kind)
         if number is not None:
             values[field] = tuple(

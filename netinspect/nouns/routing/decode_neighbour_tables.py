@@ -5,8 +5,11 @@ from __future__ import annotations
 from struct import iter_unpack, pack, unpack_from
 
 from ...engine.netlink.attributes import ANY, Shape
-from ...engine.netlink.messages import NLM_F_DUMP, message
+from ...engine.netlink.messages import message
 from ...engine.text import text
+from ...uapi.neighbour import NDTA_CONFIG, NDTA_NAME, NDTA_STATS, NDTA_THRESH1, NDTA_THRESH2, NDTA_THRESH3
+from ...uapi.netlink import NLM_F_DUMP
+from ...uapi.rtnetlink import RTM_GETNEIGHTBL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,8 +17,6 @@ if TYPE_CHECKING:
 
     from ...engine.netlink.messages import Layout, Run
 
-RTM_GETNEIGHTBL = 66
-NDTA_NAME, NDTA_THRESH1, NDTA_THRESH2, NDTA_THRESH3, NDTA_CONFIG, NDTA_STATS = 1, 2, 3, 4, 5, 7
 
 _BODY = 4
 _SHAPE = Shape(

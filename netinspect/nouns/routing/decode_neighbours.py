@@ -7,9 +7,21 @@ from struct import pack
 from ...engine.columns import NONE, Constant, interleaved
 from ...engine.fields import place
 from ...engine.netlink.attributes import ANY, Shape
-from ...engine.netlink.messages import HEADER_SIZE, NLM_F_DUMP, attribute, malformed, message
+from ...engine.netlink.messages import HEADER_SIZE, attribute, malformed, message
 from ...engine.rtnetlink import FAMILIES, ROUTE_TYPES, Made, Texts, interfaces, named
 from ...engine.schema import Schema
+from ...uapi.neighbour import (
+    NDA_CACHEINFO,
+    NDA_DST,
+    NDA_FLAGS_EXT,
+    NDA_IFINDEX,
+    NDA_LLADDR,
+    NDA_PROBES,
+    NDA_PROTOCOL,
+    NTF_PROXY,
+)
+from ...uapi.netlink import NLM_F_DUMP
+from ...uapi.rtnetlink import RTM_GETNEIGH, RTM_NEWNEIGH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,9 +31,6 @@ if TYPE_CHECKING:
     from ...engine.netlink.messages import Layout, Run
     from ...engine.rtnetlink import Names
 
-RTM_NEWNEIGH, RTM_GETNEIGH = 28, 30
-
-NDA_DST, NDA_LLADDR, NDA_CACHEINFO, NDA_PROBES, NDA_IFINDEX, NDA_PROTOCOL, NDA_FLAGS_EXT = 1, 2, 3, 4, 8, 12, 15
 
 STATES = {
     0x00: "none",
@@ -39,7 +48,6 @@ _FLAGS = ("use", "self", "master", "proxy", "extern_learn", "offload", "sticky",
 """NTF_*, from the lowest bit."""
 _MORE_FLAGS = ("managed", "locked", "ext_validated")
 """NTF_EXT_*, from the lowest bit."""
-NTF_PROXY = 0x08
 _TICKS = 100
 """USER_HZ."""
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from struct import pack
 
-from ...engine.netlink.messages import HEADER_SIZE, NLM_F_DUMP, message
-from ...engine.rtnetlink import AF_MPLS
+from ...engine.netlink.messages import HEADER_SIZE, message
+from ...uapi.netlink import AF_MPLS, NLM_F_DUMP
+from ...uapi.rtnetlink import RTM_GETNETCONF
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ...engine.netlink.messages import Run
-
-RTM_GETNETCONF = 82
 
 
 def mpls_request() -> bytes:

@@ -6,8 +6,21 @@ from struct import Struct, pack
 from sys import byteorder
 
 from ...engine.netlink.attributes import ADDRESS, ANY, Attributes, Shape
-from ...engine.netlink.messages import NLM_F_DUMP, malformed, message
+from ...engine.netlink.messages import malformed, message
 from ...records import NextHopMember, NextHopObject
+from ...uapi.netlink import NLM_F_DUMP
+from ...uapi.nexthop import (
+    NHA_BLACKHOLE,
+    NHA_ENCAP,
+    NHA_ENCAP_TYPE,
+    NHA_FDB,
+    NHA_GATEWAY,
+    NHA_GROUP,
+    NHA_GROUP_TYPE,
+    NHA_ID,
+    NHA_OIF,
+)
+from ...uapi.rtnetlink import RTM_GETNEXTHOP, RTM_NEWNEXTHOP
 from .decode_details import encapsulation_of, flags_of
 
 TYPE_CHECKING = False
@@ -17,9 +30,6 @@ if TYPE_CHECKING:
     from ...engine.netlink.messages import Run
     from ...engine.rtnetlink import Names
 
-RTM_NEWNEXTHOP, RTM_GETNEXTHOP = 104, 106
-NHA_ID, NHA_GROUP, NHA_GROUP_TYPE, NHA_BLACKHOLE, NHA_OIF, NHA_GATEWAY, NHA_ENCAP_TYPE, NHA_ENCAP = range(1, 9)
-NHA_FDB = 11
 
 _GROUP_TYPES = ("mpath", "resilient")
 _BODY = 8

@@ -6,10 +6,40 @@ from struct import Struct, pack, unpack
 
 from ...engine.fields import bit_names
 from ...engine.netlink.attributes import ADDRESS, ANY, NUMBER, Shape
-from ...engine.netlink.messages import NLM_F_DUMP, malformed, message
-from ...engine.rtnetlink import AF_INET, FAMILIES, Message, address_text, in_order
+from ...engine.netlink.messages import malformed, message
+from ...engine.rtnetlink import FAMILIES, Message, address_text, in_order
 from ...engine.schema import Schema
 from ...records import Rule
+from ...uapi.fib_rules import (
+    FRA_DPORT_MASK,
+    FRA_DPORT_RANGE,
+    FRA_DSCP,
+    FRA_DSCP_MASK,
+    FRA_DST,
+    FRA_FLOW,
+    FRA_FLOWLABEL,
+    FRA_FLOWLABEL_MASK,
+    FRA_FWMARK,
+    FRA_FWMASK,
+    FRA_GOTO,
+    FRA_IIFNAME,
+    FRA_IP_PROTO,
+    FRA_L3MDEV,
+    FRA_OIFNAME,
+    FRA_PAD,
+    FRA_PRIORITY,
+    FRA_PROTOCOL,
+    FRA_SPORT_MASK,
+    FRA_SPORT_RANGE,
+    FRA_SRC,
+    FRA_SUPPRESS_IFGROUP,
+    FRA_SUPPRESS_PREFIXLEN,
+    FRA_TABLE,
+    FRA_TUN_ID,
+    FRA_UID_RANGE,
+)
+from ...uapi.netlink import AF_INET, NLM_F_DUMP
+from ...uapi.rtnetlink import RTM_GETRULE, RTM_NEWRULE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,13 +49,6 @@ if TYPE_CHECKING:
     from ...engine.netlink.messages import Run
     from ...engine.rtnetlink import Names
 
-RTM_NEWRULE, RTM_GETRULE = 32, 34
-
-FRA_DST, FRA_SRC, FRA_IIFNAME, FRA_GOTO, FRA_PRIORITY = 1, 2, 3, 4, 6
-FRA_FWMARK, FRA_FLOW, FRA_TUN_ID, FRA_SUPPRESS_IFGROUP, FRA_SUPPRESS_PREFIXLEN, FRA_TABLE = range(10, 16)
-FRA_FWMASK, FRA_OIFNAME, FRA_PAD, FRA_L3MDEV, FRA_UID_RANGE, FRA_PROTOCOL, FRA_IP_PROTO = range(16, 23)
-FRA_SPORT_RANGE, FRA_DPORT_RANGE, FRA_DSCP, FRA_FLOWLABEL, FRA_FLOWLABEL_MASK = range(23, 28)
-FRA_SPORT_MASK, FRA_DPORT_MASK, FRA_DSCP_MASK = 28, 29, 30
 
 _ACTIONS = {0: "unspec", 1: "lookup", 2: "goto", 3: "nop", 6: "blackhole", 7: "unreachable", 8: "prohibit"}
 """FR_ACT_*."""

@@ -9,10 +9,11 @@ from ...engine.columns import NONE
 from ...engine.dumps import whole_list, whole_table
 from ...engine.listing import BaseListing
 from ...engine.netlink.changes import Changes
-from ...engine.netlink.transport import NETLINK_ROUTE, Dump
+from ...engine.netlink.transport import Dump
 from ...engine.places import InterfaceNames, Place
-from ...engine.rtnetlink import AF_INET6, FAMILY_NUMBERS, NLM_F_DUMP_FILTERED, ROUTE_TYPES, Names
+from ...engine.rtnetlink import FAMILY_NUMBERS, ROUTE_TYPES, Names
 from ...errors import NetlinkError, UsageError
+from ...uapi.netlink import AF_INET6, NETLINK_ROUTE, NLM_F_DUMP_FILTERED
 from . import decode as route
 from .names import RoutingNames
 

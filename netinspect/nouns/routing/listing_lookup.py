@@ -9,9 +9,21 @@ from os import geteuid
 from ...engine.columns import Constant
 from ...engine.files import check_database
 from ...engine.listing import BaseListing
-from ...engine.netlink.transport import NETLINK_ROUTE, Dump
+from ...engine.netlink.transport import Dump
 from ...engine.rtnetlink import FAMILY_NUMBERS
 from ...errors import NetlinkError, UsageError
+from ...uapi.netlink import NETLINK_ROUTE
+from ...uapi.rtnetlink import (
+    RTA_DPORT,
+    RTA_IIF,
+    RTA_IP_PROTO,
+    RTA_MARK,
+    RTA_OIF,
+    RTA_SPORT,
+    RTA_UID,
+    RTM_F_FIB_MATCH,
+    RTM_F_LOOKUP_TABLE,
+)
 from . import decode as route
 from .listing import names_of
 from .listing_matching import Flow, deciding_rule
@@ -61,17 +73,17 @@ class Lookup:
             self.source = self._address(value)
             flow.source = value
         elif selector == "iif":
-            self.interfaces[route.RTA_IIF] = flow.input_interface = value
+            self.interfaces[RTA_IIF] = flow.input_interface = value
         elif selector == "oif":
-            self.interfaces[route.RTA_OIF] = flow.output_interface = value
+            self.interfaces[RTA_OIF] = flow.output_interface = value
         elif selector in _LARGEST:
             number = self._number(selector, value)
             kinds = {
-                "mark": route.RTA_MARK,
-                "uid": route.RTA_UID,
-                "ipproto": route.RTA_IP_PROTO,
-                "sport": route.RTA_SPORT,
-                "dport": route.RTA_DPORT,
+                "mark": RTA_MARK,
+                "uid": RTA_UID,
+                "ipproto": RTA_IP_PROTO,
+                "sport": RTA_SPORT,
+                "dport": RTA_DPORT,
             }
             if selector in kinds:
                 self.numbers[kinds[selector]] = number
@@ -146,7 +158,7 @@ def _answer(lookup: Lookup, place: Place) -> Iterator[Batch]:
         return None
 
     # IPv6 always tells the table, and does not take the flag.
-    table_flag = route.RTM_F_LOOKUP_TABLE if lookup.family == "inet" else 0
+    table_flag = RTM_F_LOOKUP_TABLE if lookup.family == "inet" else 0
     try:
         answer = ask(table_flag)
     except NetlinkError as error:
@@ -157,7 +169,7 @@ def _answer(lookup: Lookup, place: Place) -> Iterator[Batch]:
         return
     entry: Route | None = None
     try:
-        matched = ask(route.RTM_F_FIB_MATCH | table_flag)
+        matched = ask(RTM_F_FIB_MATCH | table_flag)
         entry = next(iter(matched)) if matched else None
     except NetlinkError:
         pass  # before Linux 5.1 (IPv4), or not for this answer

@@ -7,11 +7,12 @@ from errno import EAFNOSUPPORT, EOPNOTSUPP
 from ...engine.columns import Batch
 from ...engine.dumps import whole_list, whole_table
 from ...engine.listing import BaseListing
-from ...engine.netlink.transport import NETLINK_ROUTE, Dump
+from ...engine.netlink.transport import Dump
 from ...engine.places import Place
 from ...engine.rtnetlink import FAMILY_NUMBERS
 from ...engine.schema import rows_of
 from ...errors import NetlinkError, UsageError
+from ...uapi.netlink import NETLINK_ROUTE
 from . import decode_neighbour_tables as neighbour_tables
 from . import decode_neighbours as neighbour
 from .listing import names_of

@@ -6,10 +6,11 @@ from errno import EAFNOSUPPORT, EOPNOTSUPP
 
 from ...engine.dumps import whole_table
 from ...engine.listing import BaseListing
-from ...engine.netlink.transport import NETLINK_ROUTE, Dump
+from ...engine.netlink.transport import Dump
 from ...engine.places import Place
 from ...engine.rtnetlink import FAMILY_NUMBERS
 from ...errors import NetlinkError
+from ...uapi.netlink import NETLINK_ROUTE
 from . import decode_rules as rule
 from .listing import names_of
 

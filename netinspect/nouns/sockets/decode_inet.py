@@ -10,19 +10,27 @@ from ...engine.fields import attribute_u32, figures, numbers, place
 from ...engine.netlink.attributes import ANY, Shape
 from ...engine.netlink.messages import attributes, malformed
 from ...engine.text import text
-from .decode_common import SOCKET, STATES, UNCONNECTED_STATES, cookies, interfaces, memory, shutdowns
-from .decode_common import identities as cookie_words
-from .request import (
-    ADDRESS_FAMILIES,
-    AF_INET,
+from ...uapi.netlink import AF_INET
+from ...uapi.sock_diag import (
     INET_DIAG_BBRINFO,
+    INET_DIAG_CGROUP_ID,
     INET_DIAG_CONG,
     INET_DIAG_DCTCPINFO,
     INET_DIAG_INFO,
+    INET_DIAG_LOCALS,
+    INET_DIAG_MARK,
+    INET_DIAG_PEERS,
+    INET_DIAG_SHUTDOWN,
     INET_DIAG_SKMEMINFO,
+    INET_DIAG_SKV6ONLY,
+    INET_DIAG_SOCKOPT,
+    INET_DIAG_ULP_INFO,
     INET_DIAG_VEGASINFO,
-    PROTOCOLS,
+    INET_ULP_INFO_NAME,
 )
+from .decode_common import SOCKET, STATES, UNCONNECTED_STATES, cookies, interfaces, memory, shutdowns
+from .decode_common import identities as cookie_words
+from .request import ADDRESS_FAMILIES, PROTOCOLS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,16 +43,6 @@ if TYPE_CHECKING:
 
 CONNECTED_PROTOCOLS = frozenset(("tcp", "mptcp", "sctp", "dccp"))
 
-INET_DIAG_SHUTDOWN = 8
-INET_DIAG_SKV6ONLY = 11
-INET_DIAG_LOCALS = 12
-INET_DIAG_PEERS = 13
-INET_DIAG_MARK = 15
-INET_DIAG_ULP_INFO = 19
-INET_DIAG_CGROUP_ID = 21
-INET_DIAG_SOCKOPT = 22
-
-INET_ULP_INFO_NAME = 1
 
 _TIMERS = {1: "retransmit", 2: "keepalive", 3: "timewait", 4: "probe", 5: "delayed_ack"}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...engine.fields import GrowingStruct, place
 from ...records import MptcpInfo
-from .request import INET_DIAG_INFO
+from ...uapi.sock_diag import INET_DIAG_INFO, MPTCP_INFO_FLAG_FALLBACK, MPTCP_INFO_FLAG_REMOTE_KEY_RECEIVED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from ...engine.netlink.messages import Layout, Run
 
-MPTCP_INFO_FLAG_FALLBACK = 0x01
-MPTCP_INFO_FLAG_REMOTE_KEY_RECEIVED = 0x02
 
 _STRUCT = GrowingStruct(
     ("subflows", "B"),

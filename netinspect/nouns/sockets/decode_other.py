@@ -10,7 +10,26 @@ from struct import calcsize, pack
 from ...engine.columns import NONE, Constant
 from ...engine.fields import attribute_u32, numbers, place
 from ...engine.netlink.attributes import ANY, Shape
-from ...engine.netlink.messages import NLM_F_DUMP, message
+from ...engine.netlink.messages import message
+from ...uapi.netlink import AF_NETLINK, AF_PACKET, AF_VSOCK, AF_XDP, NLM_F_DUMP
+from ...uapi.sock_diag import (
+    NDIAG_PROTO_ALL,
+    NDIAG_SHOW_GROUPS,
+    NDIAG_SHOW_MEMINFO,
+    NETLINK_DIAG_GROUPS,
+    NETLINK_DIAG_MEMINFO,
+    PACKET_DIAG_INFO,
+    PACKET_DIAG_MEMINFO,
+    PACKET_DIAG_UID,
+    PACKET_SHOW_INFO,
+    PACKET_SHOW_MEMINFO,
+    SOCK_DIAG_BY_FAMILY,
+    XDP_DIAG_INFO,
+    XDP_DIAG_MEMINFO,
+    XDP_DIAG_UID,
+    XDP_SHOW_INFO,
+    XDP_SHOW_MEMINFO,
+)
 from .decode_common import (
     SHUTDOWNS,
     SOCKET,
@@ -22,7 +41,6 @@ from .decode_common import (
     identities,
     memory,
 )
-from .request import SOCK_DIAG_BY_FAMILY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,17 +50,6 @@ if TYPE_CHECKING:
     from ...engine.columns import Batch, Column, Values
     from ...engine.netlink.messages import Layout, Run
 
-AF_NETLINK, AF_PACKET, AF_VSOCK, AF_XDP = 16, 17, 40, 44
-
-PACKET_DIAG_INFO, PACKET_DIAG_UID, PACKET_DIAG_MEMINFO = 0, 5, 6
-_PACKET_SHOW_INFO, _PACKET_SHOW_MEMINFO = 0x01, 0x10
-
-NETLINK_DIAG_MEMINFO, NETLINK_DIAG_GROUPS = 0, 1
-_NDIAG_SHOW_MEMINFO, _NDIAG_SHOW_GROUPS = 0x01, 0x02
-_NDIAG_PROTO_ALL = 0xFF
-
-XDP_DIAG_INFO, XDP_DIAG_UID, XDP_DIAG_MEMINFO = 1, 2, 8
-_XDP_SHOW_INFO, _XDP_SHOW_MEMINFO = 0x01, 0x08
 
 _ETHERNET_PROTOCOLS = {
     0x0000: "none",
@@ -65,6 +72,7 @@ _ETHERNET_PROTOCOLS = {
     0x88F7: "ptp",
 }
 """linux/if_ether.h: ETH_P_*."""
+
 
 _NETLINK_CONNECTED = 1
 """net/netlink/af_netlink.c; 0 is not connected any more, and TCP_CLOSE not connected yet."""
@@ -241,7 +249,7 @@ def _vsock_ports(run: Run, offset: int) -> Values:
 
 FAMILIES: dict[str, _Family] = {
     "packet": _Family(
-        pack("=BBHII8x", AF_PACKET, 0, 0, 0, _PACKET_SHOW_INFO | _PACKET_SHOW_MEMINFO),
+        pack("=BBHII8x", AF_PACKET, 0, 0, 0, PACKET_SHOW_INFO | PACKET_SHOW_MEMINFO),
         16,
         24,
         # MCLIST, which groups are listed from, and what a ring, a fanout group and a filter are.
@@ -263,7 +271,7 @@ FAMILIES: dict[str, _Family] = {
         },
     ),
     "netlink": _Family(
-        pack("=BBHII8x", AF_NETLINK, _NDIAG_PROTO_ALL, 0, 0, _NDIAG_SHOW_MEMINFO | _NDIAG_SHOW_GROUPS),
+        pack("=BBHII8x", AF_NETLINK, NDIAG_PROTO_ALL, 0, 0, NDIAG_SHOW_MEMINFO | NDIAG_SHOW_GROUPS),
         28,
         36,
         Shape({NETLINK_DIAG_MEMINFO: 12, NETLINK_DIAG_GROUPS: ANY}, (2, 3, 4)),  # RX_RING, TX_RING, FLAGS
@@ -303,7 +311,7 @@ FAMILIES: dict[str, _Family] = {
         },
     ),
     "xdp": _Family(
-        pack("=BBHII8x", AF_XDP, 0, 0, 0, _XDP_SHOW_INFO | _XDP_SHOW_MEMINFO),
+        pack("=BBHII8x", AF_XDP, 0, 0, 0, XDP_SHOW_INFO | XDP_SHOW_MEMINFO),
         16,
         24,
         # Rings, buffers and counters.

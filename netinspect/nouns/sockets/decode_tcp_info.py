@@ -8,8 +8,14 @@ from ...engine.columns import NONE, Array, Coded, Column, Constant, Nested
 from ...engine.fields import GrowingStruct, figures, numbers, place
 from ...engine.schema import Schema
 from ...engine.text import text
+from ...uapi.sock_diag import (
+    INET_DIAG_BBRINFO,
+    INET_DIAG_CONG,
+    INET_DIAG_DCTCPINFO,
+    INET_DIAG_INFO,
+    INET_DIAG_VEGASINFO,
+)
 from .decode_common import cookies
-from .request import INET_DIAG_BBRINFO, INET_DIAG_CONG, INET_DIAG_DCTCPINFO, INET_DIAG_INFO, INET_DIAG_VEGASINFO
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,11 +7,22 @@ from struct import pack
 from ...engine.columns import NONE, Constant
 from ...engine.fields import attribute_u32, numbers, place
 from ...engine.netlink.attributes import ANY, Shape
-from ...engine.netlink.messages import NLM_F_DUMP, message
+from ...engine.netlink.messages import message
 from ...engine.text import raw, text
+from ...uapi.netlink import AF_UNIX, NLM_F_DUMP
+from ...uapi.sock_diag import (
+    SOCK_DIAG_BY_FAMILY,
+    UNIX_DIAG_ICONS,
+    UNIX_DIAG_MEMINFO,
+    UNIX_DIAG_NAME,
+    UNIX_DIAG_PEER,
+    UNIX_DIAG_RQLEN,
+    UNIX_DIAG_SHUTDOWN,
+    UNIX_DIAG_UID,
+    UNIX_DIAG_VFS,
+)
 from .decode_common import SOCKET, TYPES, UNCONNECTED_STATES, cookies, expect_family, memory, shutdowns
 from .decode_common import identities as cookie_words
-from .request import SOCK_DIAG_BY_FAMILY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,16 +32,6 @@ if TYPE_CHECKING:
     from ...engine.columns import Batch, Column, Values
     from ...engine.netlink.messages import Layout, Run
 
-AF_UNIX = 1
-
-UNIX_DIAG_NAME = 0
-UNIX_DIAG_VFS = 1
-UNIX_DIAG_PEER = 2
-UNIX_DIAG_ICONS = 3
-UNIX_DIAG_RQLEN = 4
-UNIX_DIAG_MEMINFO = 5
-UNIX_DIAG_SHUTDOWN = 6
-UNIX_DIAG_UID = 7
 
 _SHOW_NAME, _SHOW_PEER, _SHOW_ICONS, _SHOW_QUEUES, _SHOW_MEMORY, _SHOW_UID = 0x01, 0x04, 0x08, 0x10, 0x20, 0x40
 

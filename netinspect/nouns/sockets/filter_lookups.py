@@ -11,7 +11,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-AF_INET, AF_INET6 = 2, 10
 _SOCK_STREAM = 1
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from _socket import inet_pton
 
+from ...uapi.netlink import AF_INET, AF_INET6
 from .filter_conditions import EVERY, Address, And, Condition, Family, Interface, Mark, Name, Or, Port
-from .filter_lookups import AF_INET, AF_INET6, Lookups
+from .filter_lookups import Lookups
 from .filter_scan import BadValueError, quoted
 
 FAMILIES = {

@@ -8,9 +8,10 @@ from itertools import chain
 
 from ...engine.dumps import whole_dump
 from ...engine.listing import BaseListing
-from ...engine.netlink.transport import NETLINK_SOCK_DIAG, Dump
+from ...engine.netlink.transport import Dump
 from ...engine.places import InterfaceNames, Place
 from ...errors import NetinspectError, NetlinkError, UsageError
+from ...uapi.netlink import AF_UNSPEC, NETLINK_SOCK_DIAG
 from . import request as inet_request
 
 TYPE_CHECKING = False
@@ -161,7 +162,7 @@ class Listing(BaseListing):
         families = [inet_request.ADDRESS_FAMILIES[name] for name in FAMILIES if name in self.query.families]
         if protocol == "tcp" and len(families) == 2:
             try:
-                yield from _ipv4_first(self._family(protocol, inet_request.AF_UNSPEC, place, decoder))
+                yield from _ipv4_first(self._family(protocol, AF_UNSPEC, place, decoder))
                 return
             except NetlinkError as error:
                 if error.errno != EOPNOTSUPP:

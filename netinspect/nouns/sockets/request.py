@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from struct import pack
 
-from ...engine.netlink.messages import NLM_F_DUMP, attribute, message
+from ...engine.netlink.messages import attribute, message
+from ...uapi.netlink import AF_INET, AF_INET6, AF_UNSPEC, NLM_F_DUMP
+from ...uapi.sock_diag import (
+    INET_DIAG_CONG,
+    INET_DIAG_INFO,
+    INET_DIAG_REQ_BYTECODE,
+    INET_DIAG_REQ_PROTOCOL,
+    INET_DIAG_SKMEMINFO,
+    INET_DIAG_VEGASINFO,
+    SOCK_DIAG_BY_FAMILY,
+    TCPDIAG_GETSOCK,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-AF_UNSPEC = 0
-AF_INET = 2
-AF_INET6 = 10
 ADDRESS_FAMILIES = {"inet": AF_INET, "inet6": AF_INET6}
 
 PROTOCOLS = {
@@ -26,20 +34,6 @@ PROTOCOLS = {
 }
 """IP protocol number (linux/in.h) and socket type of what inet_diag lists."""
 
-SOCK_DIAG_BY_FAMILY = 20
-"""linux/sock_diag.h"""
-TCPDIAG_GETSOCK = 18
-"""The interface before SOCK_DIAG_BY_FAMILY. Only it can dump both families of TCP in one walk of the kernel's table."""
-
-INET_DIAG_REQ_BYTECODE = 1
-INET_DIAG_REQ_PROTOCOL = 3
-
-INET_DIAG_INFO = 2
-INET_DIAG_VEGASINFO = 3
-INET_DIAG_CONG = 4
-INET_DIAG_SKMEMINFO = 7
-INET_DIAG_DCTCPINFO = 9
-INET_DIAG_BBRINFO = 16
 
 NEEDS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("tcp_info", "mptcp_info", "upper_layer_protocol", "retransmits", "probes"), ("tcp_info",)),

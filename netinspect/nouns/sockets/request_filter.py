@@ -13,6 +13,20 @@ from struct import pack
 
 from ...engine.places import interface_index, local_ports
 from ...errors import NetlinkError, UsageError
+from ...uapi.netlink import AF_INET, AF_INET6, AF_UNSPEC
+from ...uapi.sock_diag import (
+    INET_DIAG_BC_AUTO,
+    INET_DIAG_BC_CGROUP_COND,
+    INET_DIAG_BC_D_COND,
+    INET_DIAG_BC_D_GE,
+    INET_DIAG_BC_D_LE,
+    INET_DIAG_BC_DEV_COND,
+    INET_DIAG_BC_JMP,
+    INET_DIAG_BC_MARK_COND,
+    INET_DIAG_BC_S_COND,
+    INET_DIAG_BC_S_GE,
+    INET_DIAG_BC_S_LE,
+)
 from .filter_conditions import (
     LOCAL,
     Address,
@@ -35,19 +49,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-AF_UNSPEC, AF_INET, AF_INET6 = 0, 2, 10
-
-INET_DIAG_BC_JMP = 1
-INET_DIAG_BC_S_GE = 2
-INET_DIAG_BC_S_LE = 3
-INET_DIAG_BC_D_GE = 4
-INET_DIAG_BC_D_LE = 5
-INET_DIAG_BC_AUTO = 6
-INET_DIAG_BC_S_COND = 7
-INET_DIAG_BC_D_COND = 8
-INET_DIAG_BC_DEV_COND = 9
-INET_DIAG_BC_MARK_COND = 10
-INET_DIAG_BC_CGROUP_COND = 13
 
 _PORTS = {
     (True, ">="): INET_DIAG_BC_S_GE,

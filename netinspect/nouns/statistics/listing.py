@@ -9,11 +9,12 @@ from ...engine.columns import Batch
 from ...engine.dumps import whole_list
 from ...engine.listing import BaseListing
 from ...engine.namespaces import inside
-from ...engine.netlink.transport import NETLINK_ROUTE, Dump
+from ...engine.netlink.transport import Dump
 from ...engine.places import Place, in_places
 from ...engine.schema import rows_of
 from ...errors import NetinspectError, NetlinkError, UsageError
 from ...records import Statistic
+from ...uapi.netlink import NETLINK_ROUTE
 from ..links import decode_statistics as link_statistics
 from ..routing import decode_neighbour_tables as neighbour_tables
 from . import listing_mibs as mibs

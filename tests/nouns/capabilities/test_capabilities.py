@@ -17,8 +17,7 @@ from throwaway import NETINSPECT, Namespace
 
 from netinspect import procfs
 from netinspect.engine import descriptors
-from netinspect.engine.netlink.messages import NLMSG_DONE, NLMSG_ERROR
-from netinspect.engine.netlink.transport import NETLINK_ROUTE, NETLINK_SOCK_DIAG, Dump, connect
+from netinspect.engine.netlink.transport import Dump, connect
 from netinspect.environment import Environment
 from netinspect.errors import ExitStatus, NetlinkError
 from netinspect.main import run
@@ -31,6 +30,8 @@ from netinspect.nouns.capabilities.listing import capabilities
 from netinspect.nouns.capabilities.listing_prober import PRIVILEGE, Answer, Feature, Prober
 from netinspect.nouns.sockets import request as inet_request
 from netinspect.records import Capability
+from netinspect.uapi.netlink import NETLINK_ROUTE, NETLINK_SOCK_DIAG, NLMSG_DONE, NLMSG_ERROR
+from netinspect.uapi.rtnetlink import RTM_GETADDR, RTM_GETNEXTHOP, RTM_GETROUTE, RTM_GETRULE
 
 NOT_OVER_NETLINK = {
     *("owners", "another network namespace", "all network namespaces", "cgroup paths", "counters of protocols"),
@@ -164,7 +165,7 @@ def test_strict_checking_without_next_hop_objects_does_not_tell_of_exceptions() 
     def answer(request: bytes) -> list[Received]:
         if request == probes.strictly_wrong():
             return [error_message(errno.EINVAL)]
-        if request == probes.table(probes.RTM_GETNEXTHOP):
+        if request == probes.table(RTM_GETNEXTHOP):
             return [error_message(errno.EOPNOTSUPP)]
         return [DONE]
 
@@ -286,9 +287,9 @@ def test_probing_leaves_nothing_behind(namespace: Namespace) -> None:
     def tables() -> list[bytes]:
         requests = [
             (NETLINK_SOCK_DIAG, inet_request.request(socket.AF_INET, 6, 0xFFFFFFFF)),
-            (NETLINK_ROUTE, probes.table(probes.RTM_GETROUTE)),
-            (NETLINK_ROUTE, probes.table(probes.RTM_GETRULE)),
-            (NETLINK_ROUTE, probes.table(probes.RTM_GETADDR)),
+            (NETLINK_ROUTE, probes.table(RTM_GETROUTE)),
+            (NETLINK_ROUTE, probes.table(RTM_GETRULE)),
+            (NETLINK_ROUTE, probes.table(RTM_GETADDR)),
         ]
         return [run.data[16:] for protocol, request in requests for run in Dump(connect(protocol), request, "test")]
 

@@ -24,7 +24,7 @@ from throwaway import NETINSPECT, Namespace
 from netinspect import records
 from netinspect.engine.json_schema import array_schema, schema
 from netinspect.engine.netlink.messages import Answer, Run, attribute, gathered, message
-from netinspect.engine.netlink.transport import NETLINK_NETFILTER, Dump, connect
+from netinspect.engine.netlink.transport import Dump, connect
 from netinspect.engine.places import Place
 from netinspect.errors import ConntrackError, NetlinkError
 from netinspect.nouns.conntrack.decode import Decoder, flow_body
@@ -33,6 +33,7 @@ from netinspect.nouns.conntrack.filter import FlowFilter, mark_of, prefix_of
 from netinspect.nouns.conntrack.listing import Listing
 from netinspect.nouns.conntrack.request import request
 from netinspect.records import Flow
+from netinspect.uapi.netlink import NETLINK_NETFILTER
 
 NESTED = 0x8000
 ROOT = Path(__file__).parents[3]

@@ -16,11 +16,12 @@ from throwaway import NETINSPECT, Namespace
 
 from netinspect.engine.netlink.messages import message
 from netinspect.engine.places import Place
-from netinspect.nouns.conntrack.decode import IPCTNL_MSG_CT_DELETE, IPCTNL_MSG_CT_NEW, flow_body
+from netinspect.nouns.conntrack.decode import flow_body
 from netinspect.nouns.conntrack.decode_events import event_runs
 from netinspect.nouns.conntrack.events import Watch
 from netinspect.nouns.conntrack.filter import FlowFilter, prefix_of
 from netinspect.nouns.conntrack.listing import Listing
+from netinspect.uapi.nfnetlink import IPCTNL_MSG_CT_DELETE, IPCTNL_MSG_CT_NEW
 
 ALL = ("new", "update", "destroy")
 BUFFER = 8 << 20

@@ -17,6 +17,7 @@ from netinspect.nouns.groups import decode_packet as packet_memberships
 from netinspect.nouns.groups import decode_text as multicast_text
 from netinspect.nouns.groups import request_filter as multicast_filter
 from netinspect.nouns.groups.names import group_name
+from netinspect.uapi.rtnetlink import RTM_GETMULTICAST, RTM_NEWMULTICAST
 
 READERS = {
     "igmp": multicast_text.igmp,
@@ -91,7 +92,7 @@ def messages(kind: int, family: int, group: bytes) -> Run:
     return Run(data, kind, len(data), 1)
 
 
-@pytest.mark.parametrize("kind", [multicast.RTM_NEWMULTICAST, multicast.RTM_GETMULTICAST])
+@pytest.mark.parametrize("kind", [RTM_NEWMULTICAST, RTM_GETMULTICAST])
 @pytest.mark.parametrize("group", ["239.1.1.1", "ff15::1"])
 def test_both_kinds_of_answer_are_taken(kind: int, group: str) -> None:
     family = socket.AF_INET6 if ":" in group else socket.AF_INET
@@ -102,7 +103,7 @@ def test_both_kinds_of_answer_are_taken(kind: int, group: str) -> None:
 @pytest.mark.parametrize(("family", "size"), [(2, 16), (10, 4), (99, 4)])
 def test_a_group_of_another_size_or_family_is_malformed(family: int, size: int) -> None:
     with pytest.raises(NetlinkError, match="malformed"):
-        list(multicast.groups(messages(multicast.RTM_NEWMULTICAST, family, bytes(size))))
+        list(multicast.groups(messages(RTM_NEWMULTICAST, family, bytes(size))))
 
 
 @given(st.binary(min_size=16, max_size=200).map(lambda data: data + bytes(-len(data) % 4)))

@@ -21,12 +21,13 @@ from netinspect import records
 from netinspect.engine.json_schema import array_schema
 from netinspect.engine.netlink.messages import Answer
 from netinspect.engine.places import Place
-from netinspect.engine.rtnetlink import AF_INET, AF_INET6, Names
+from netinspect.engine.rtnetlink import Names
 from netinspect.errors import NetlinkError, UsageError
 from netinspect.nouns.routing import decode as route
 from netinspect.nouns.routing.listing import Listing, Prefix, Query
 from netinspect.nouns.routing.names import RoutingNames
 from netinspect.records import Route
+from netinspect.uapi.netlink import AF_INET, AF_INET6
 
 FAMILIES = {"inet": AF_INET, "inet6": AF_INET6}
 

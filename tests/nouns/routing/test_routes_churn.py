@@ -15,10 +15,11 @@ from throwaway import Namespace
 
 from netinspect.engine.columns import Batch
 from netinspect.engine.dumps import ATTEMPTS, whole_table
-from netinspect.engine.netlink.messages import NLM_F_DUMP_INTR, NLMSG_DONE, Run, message
+from netinspect.engine.netlink.messages import Run, message
 from netinspect.engine.netlink.transport import Dump
 from netinspect.engine.places import Place
 from netinspect.nouns.routing.listing import Listing, Query
+from netinspect.uapi.netlink import NLM_F_DUMP_INTR, NLMSG_DONE
 
 STABLE = 3000
 

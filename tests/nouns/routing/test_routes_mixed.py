@@ -13,9 +13,10 @@ from throwaway import Namespace
 
 from netinspect.engine.columns import Batch
 from netinspect.engine.dumps import whole_table
-from netinspect.engine.netlink.messages import NLMSG_DONE, Run, message
+from netinspect.engine.netlink.messages import Run, message
 from netinspect.engine.netlink.transport import Dump
 from netinspect.nouns.routing.listing import Listing, Query
+from netinspect.uapi.netlink import NLMSG_DONE
 
 ROUTES = 3000
 

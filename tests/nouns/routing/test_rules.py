@@ -25,6 +25,7 @@ from netinspect.nouns.routing.listing_matching import Flow, deciding_rule
 from netinspect.nouns.routing.listing_rules import Listing
 from netinspect.nouns.routing.render_rules import rule_text
 from netinspect.records import Rule, UnknownAttribute
+from netinspect.uapi.rtnetlink import RTM_NEWRULE
 
 RULES = """
 rule add not from 10.0.0.0/8 fwmark 0x5/0xff sport 5-10 dport 7 ipproto tcp uidrange 0-5 iif lo oif no lookup 9 pref 500
@@ -159,7 +160,7 @@ def test_the_first_rule_for_the_flow_that_leads_to_the_table_decides(
 def told(family: int, *pairs: tuple[int, bytes], flags: int = 0, length: int = 0) -> Rule:
     """What is made of a message about a rule for the table 100."""
     body = struct.pack("=BBBBBBBBI", family, length, 0, 0, 100, 0, 0, 1, flags)
-    runs = runs_of([message(decode.RTM_NEWRULE, body + b"".join(attribute(*pair) for pair in pairs))])
+    runs = runs_of([message(RTM_NEWRULE, body + b"".join(attribute(*pair) for pair in pairs))])
     numbers = {number: str(number) for number in range(256)}
     batch = decode.batch(runs, Names({}, numbers, numbers, numbers))
     assert batch is not None

@@ -26,8 +26,18 @@ from netinspect.errors import NetlinkError
 from netinspect.nouns.sockets import decode_inet as inet_diag
 from netinspect.nouns.sockets.decode_common import STATES, UNCONNECTED_STATES
 from netinspect.nouns.sockets.decode_inet import Decoder
-from netinspect.nouns.sockets.request import AF_INET, AF_INET6, AF_UNSPEC, INET_DIAG_SKMEMINFO, PROTOCOLS, request
+from netinspect.nouns.sockets.request import PROTOCOLS, request
 from netinspect.records import Memory, Socket, Timer, UnknownAttribute
+from netinspect.uapi.netlink import AF_INET, AF_INET6, AF_UNSPEC
+from netinspect.uapi.sock_diag import (
+    INET_DIAG_CGROUP_ID,
+    INET_DIAG_MARK,
+    INET_DIAG_SHUTDOWN,
+    INET_DIAG_SKMEMINFO,
+    INET_DIAG_SKV6ONLY,
+    INET_DIAG_SOCKOPT,
+    INET_DIAG_ULP_INFO,
+)
 
 ALL = 0xFFFFFFFF
 TCP_STATES = set(STATES[1:12])
@@ -156,7 +166,7 @@ def test_only_the_states_that_are_asked_for_come(held: Sockets) -> None:
 
 
 def test_without_the_privilege_there_is_no_mark(held: Sockets) -> None:
-    without = [_without_attribute(single, inet_diag.INET_DIAG_MARK) for single in messages(held, AF_INET, "tcp")]
+    without = [_without_attribute(single, INET_DIAG_MARK) for single in messages(held, AF_INET, "tcp")]
     assert {record.mark for record in decoded("tcp", without)} == {None}
 
 
@@ -292,13 +302,13 @@ def test_the_request_is_what_pyroute2_would_send(protocol: str) -> None:
 # --- against a decoder of single messages ----------------------------------------------------------------------------
 
 _ATTRIBUTES = {
-    inet_diag.INET_DIAG_SHUTDOWN: st.binary(min_size=1, max_size=1),
-    inet_diag.INET_DIAG_SKV6ONLY: st.binary(min_size=1, max_size=1),
-    inet_diag.INET_DIAG_MARK: st.binary(min_size=4, max_size=4),
-    inet_diag.INET_DIAG_CGROUP_ID: st.binary(min_size=8, max_size=8),
+    INET_DIAG_SHUTDOWN: st.binary(min_size=1, max_size=1),
+    INET_DIAG_SKV6ONLY: st.binary(min_size=1, max_size=1),
+    INET_DIAG_MARK: st.binary(min_size=4, max_size=4),
+    INET_DIAG_CGROUP_ID: st.binary(min_size=8, max_size=8),
     INET_DIAG_SKMEMINFO: st.sampled_from([32, 36]).flatmap(lambda size: st.binary(min_size=size, max_size=size)),
-    inet_diag.INET_DIAG_SOCKOPT: st.binary(min_size=2, max_size=2),
-    inet_diag.INET_DIAG_ULP_INFO: st.sampled_from([attribute(1, b"tls\0"), attribute(1, b"mptcp\0"), b""]),
+    INET_DIAG_SOCKOPT: st.binary(min_size=2, max_size=2),
+    INET_DIAG_ULP_INFO: st.sampled_from([attribute(1, b"tls\0"), attribute(1, b"mptcp\0"), b""]),
     77: st.binary(max_size=9),
 }
 bodies = st.builds(
@@ -336,8 +346,8 @@ def naive(protocol: str, single: bytes) -> Socket:
     options += ["bind_address_no_port", "recverr_rfc4884", "defer_connect"]
     options += [f"unknown-{bit}" for bit in range(11, 16)]
     memory = found.get(INET_DIAG_SKMEMINFO, b"")
-    on = int.from_bytes(found.get(inet_diag.INET_DIAG_SOCKOPT, b""), "little")
-    ulp = dict(_naive_attributes(found.get(inet_diag.INET_DIAG_ULP_INFO, b""), 0))
+    on = int.from_bytes(found.get(INET_DIAG_SOCKOPT, b""), "little")
+    ulp = dict(_naive_attributes(found.get(INET_DIAG_ULP_INFO, b""), 0))
     return Socket(
         protocol=protocol,
         family="inet" if family == AF_INET else "inet6",

@@ -22,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from throwaway import Namespace
 
-from netinspect.engine.netlink.transport import NETLINK_SOCK_DIAG, Dump, connect
+from netinspect.engine.netlink.transport import Dump, connect
 from netinspect.engine.places import local_ports
 from netinspect.errors import NetlinkError, UsageError
 from netinspect.nouns.sockets.decode_inet import Decoder
@@ -39,9 +39,10 @@ from netinspect.nouns.sockets.filter_conditions import (
     Or,
     Port,
 )
-from netinspect.nouns.sockets.request import AF_INET, AF_INET6, AF_UNSPEC, request
+from netinspect.nouns.sockets.request import request
 from netinspect.nouns.sockets.request_filter import check_refusal, compile_filter
 from netinspect.records import Socket
+from netinspect.uapi.netlink import AF_INET, AF_INET6, AF_UNSPEC, NETLINK_SOCK_DIAG
 
 ALL_STATES = (1 << 32) - 1
 MARKS = (0x1, 0x2, 0x10001, 0xFF)

@@ -17,8 +17,8 @@ from throwaway import Namespace
 
 from netinspect.errors import NetlinkError
 from netinspect.nouns.sockets.decode_inet import Decoder
-from netinspect.nouns.sockets.request import AF_INET6
 from netinspect.records import MptcpInfo
+from netinspect.uapi.netlink import AF_INET6
 
 FIRST = 40
 FIELDS = {

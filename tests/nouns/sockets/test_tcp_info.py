@@ -17,8 +17,9 @@ from throwaway import Namespace
 
 from netinspect.errors import NetlinkError
 from netinspect.nouns.sockets.decode_inet import Decoder
-from netinspect.nouns.sockets.request import AF_INET, AF_INET6, request
+from netinspect.nouns.sockets.request import request
 from netinspect.records import CongestionInfo, TcpInfo
+from netinspect.uapi.netlink import AF_INET, AF_INET6
 
 OLDEST, NEWEST = 104, 280
 INFO, VEGAS, CONG, DCTCP, BBR = 2, 3, 4, 9, 16

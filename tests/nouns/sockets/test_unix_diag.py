@@ -21,6 +21,7 @@ from netinspect.engine.text import text
 from netinspect.errors import NetlinkError
 from netinspect.nouns.sockets import decode_unix as unix_diag
 from netinspect.records import Memory, Socket
+from netinspect.uapi.sock_diag import UNIX_DIAG_NAME, UNIX_DIAG_PEER, UNIX_DIAG_RQLEN, UNIX_DIAG_SHUTDOWN, UNIX_DIAG_UID
 
 ALL = 0xFFFFFFFF
 SHUTDOWNS = ("none", "receive", "send", "both")
@@ -157,11 +158,11 @@ names = st.one_of(
     st.binary(max_size=20).map(lambda name: b"\0" + name),
 )
 _ATTRIBUTES: dict[int, st.SearchStrategy[bytes]] = {
-    unix_diag.UNIX_DIAG_NAME: names,
-    unix_diag.UNIX_DIAG_PEER: st.integers(1, 3).map(lambda inode: struct.pack("=I", inode)),
-    unix_diag.UNIX_DIAG_RQLEN: st.binary(min_size=8, max_size=8),
-    unix_diag.UNIX_DIAG_SHUTDOWN: st.binary(min_size=1, max_size=1),
-    unix_diag.UNIX_DIAG_UID: st.binary(min_size=4, max_size=4),
+    UNIX_DIAG_NAME: names,
+    UNIX_DIAG_PEER: st.integers(1, 3).map(lambda inode: struct.pack("=I", inode)),
+    UNIX_DIAG_RQLEN: st.binary(min_size=8, max_size=8),
+    UNIX_DIAG_SHUTDOWN: st.binary(min_size=1, max_size=1),
+    UNIX_DIAG_UID: st.binary(min_size=4, max_size=4),
     1: st.binary(min_size=8, max_size=8),
 }
 unix_messages = st.builds(
