@@ -36,6 +36,8 @@ class Entry(NamedTuple):
     zone: int | None = None
     zone_direction: str = "both"
     helper: str | None = None
+    nat: tuple[str, str, int] | None = None
+    """``source`` or ``destination``, and the IPv4 address and port that the kernel puts there."""
 
 
 def _nested(kind: int, *parts: bytes) -> bytes:
@@ -96,6 +98,11 @@ def encoded(entry: Entry, sequence: int = 1) -> bytes:
         payload += attribute(18, struct.pack(">H", entry.zone))
     if entry.helper is not None:
         payload += _nested(5, attribute(1, entry.helper.encode() + b"\0"))
+    if entry.nat is not None:
+        end, address, port = entry.nat
+        packed, number = socket.inet_aton(address), struct.pack(">H", port)
+        ports = _nested(3, attribute(1, number), attribute(2, number))
+        payload += _nested({"source": 6, "destination": 13}[end], attribute(1, packed), attribute(2, packed), ports)
     return message(_NEW, NLM_F_ACK | _EXCLUSIVE_CREATE, payload, sequence)
 
 
