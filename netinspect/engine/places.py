@@ -9,7 +9,6 @@ from _functools import partial
 from ..errors import NamespaceError, NamespaceGoneError, NetlinkError
 from ..uapi.netlink import NETLINK_ROUTE
 from .columns import Constant
-from .namespaces import every_namespace, inside, open_namespace
 from .netlink.transport import Dump, connect
 
 TYPE_CHECKING = False
@@ -86,6 +85,8 @@ class Place:
         except NamespaceError:
             if self._identity is None or _identity(self.name) == self._identity:
                 raise
+            from .namespaces import every_namespace
+
             found = [named for *named, identity in every_namespace(closely=True)[0] if identity == self._identity]
             if not found:
                 raise NamespaceGoneError(f"the network namespace {self.name!r} is gone") from None
@@ -95,6 +96,8 @@ class Place:
             self._open(self.name)
 
     def _open(self, name: str) -> None:
+        from .namespaces import inside, open_namespace
+
         self.descriptor = open_namespace(name)
         try:
             status = os.fstat(self.descriptor)
@@ -121,7 +124,11 @@ class Place:
 
     def call(self, action: Callable[[], Result]) -> Result:
         """What ``action`` returns when run inside. Raises NamespaceError."""
-        if self.name is None or self.descriptor is not None:
+        if self.name is None:
+            return action()
+        from .namespaces import inside
+
+        if self.descriptor is not None:
             return inside(self.descriptor, action)
         with self:
             return inside(self.descriptor, action)
@@ -155,6 +162,7 @@ class EveryPlace(list[Place]):
 
     def __init__(self) -> None:
         from ..procfs import processes_hidden
+        from .namespaces import every_namespace
 
         found, hidden = every_namespace(closely=True)
         super().__init__([Place(path, label, identity=identity) for label, path, identity in found])

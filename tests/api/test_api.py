@@ -82,7 +82,7 @@ def test_namespaces_that_may_not_be_seen_are_a_problem(monkeypatch: pytest.Monke
     status = os.stat("/proc/thread-self/ns/net")
     identity = status.st_dev, status.st_ino
     monkeypatch.setattr(
-        "netinspect.engine.places.every_namespace", lambda **_: ([("1", "/proc/self/ns/net", identity)], 2)
+        "netinspect.engine.namespaces.every_namespace", lambda **_: ([("1", "/proc/self/ns/net", identity)], 2)
     )
     found = netinspect.sockets("tcp", all_netns=True)
     assert {record.netns for record in found} <= {"1"}
@@ -91,7 +91,7 @@ def test_namespaces_that_may_not_be_seen_are_a_problem(monkeypatch: pytest.Monke
     assert problem.endswith(" may not be seen: run as root to have all of them")
     monkeypatch.setattr("netinspect.procfs.processes_hidden", lambda: True)
     monkeypatch.setattr(
-        "netinspect.engine.places.every_namespace", lambda **_: ([("1", "/proc/self/ns/net", identity)], 0)
+        "netinspect.engine.namespaces.every_namespace", lambda **_: ([("1", "/proc/self/ns/net", identity)], 0)
     )
     found = netinspect.sockets("tcp", all_netns=True)
     list(found)
