@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from typing import Annotated, NamedTuple
 
     from .decode import Chain, Rule
-    from .machine import Steps
+    from .machine import Steps, Stored
     from .ruleset import Ruleset
 else:
     from ..startup import Annotated, NamedTuple
@@ -57,6 +57,7 @@ class Outcome(NamedTuple):
     actions: Annotated[tuple[Action, ...], "what rules did or asked for beside, in order"]
     steps: Annotated[tuple[Step, ...], "rules that applied and ends of chains, in order"]
     doubts: Annotated[tuple[Doubt, ...], "why it is not certain that it goes this way; empty where it is"]
+    stored: Annotated[Stored, "elements that rules put into sets, or took out, for the walk through the next hook"] = ()
 
     @property
     def certainty(self) -> str:
@@ -101,12 +102,14 @@ def run_hook(
     *,
     device: str | None = None,
     chains: Sequence[Chain] | None = None,
+    stored: Stored = (),
 ) -> Walk:
     """Walks a packet through the base chains of a hook.
 
     ``family`` is ip, ip6, arp, bridge or netdev; chains of inet belong to ip and ip6, at ingress to netdev, which takes
     a ``device``. ``chains`` are some of ``ruleset.base_chains(…)``, for a caller who does something in between, as
-    connection tracking does at priority -200: ``place_of(chain)`` is where one is called.
+    connection tracking does at priority -200: ``place_of(chain)`` is where one is called. ``stored`` is that of the
+    outcome at the hook before: what rules added to sets there is in them.
 
     The packet's ``tracking`` is None before connection tracking has looked at it. Chains of type nat are passed only
     by packets of a flow that is new and not translated in this direction yet; of several, the first that translates is
@@ -116,6 +119,7 @@ def run_hook(
         chains = ruleset.base_chains(family, hook, device)
     machine = Machine(ruleset, context or Context(), family, hook)
     states = [State(packet)]
+    states[0].stored = stored
     ended: list[tuple[State, Verdict]] = []
     for chain in chains:
         following: list[tuple[State, Verdict]] = []
@@ -140,7 +144,7 @@ def run_hook(
 
 def _outcome(state: State, verdict: Verdict) -> Outcome:
     doubts = tuple(dict.fromkeys([doubt for doubt, _ in state.doubts]))
-    return Outcome(verdict, state.packet, state.actions, tuple(_listed(state.steps)), doubts)
+    return Outcome(verdict, state.packet, state.actions, tuple(_listed(state.steps)), doubts, state.stored)
 
 
 def _listed(steps: Steps | None) -> list[Step]:

@@ -438,12 +438,12 @@ def _dynset(expression: Expression) -> Program:
             return machine.maybe(Doubt(UNKNOWN_WHY, f"the set {name} is not there"), name)
         key, known, _ = machine.load(source, found.key_length)
         value = bytes(machine.data[data : data + found.data_length]) if data is not None and data >= 0 else b""
-        there = matching(machine, found, source)
         if operation == nft.NFT_DYNSET_OP_DELETE:
             if known is None:
                 machine.state.stored += ((found.key, key, None),)
             machine.act("set", f"deleted from @{name}")
-            return CONTINUE if there is not None else BREAK
+            return CONTINUE
+        there = matching(machine, found, source)
         full = found.size is not None and found.number is not None and found.number >= found.size
         if there is None and full and machine.maybe(Doubt(MAY, f"set {name} is full, but may not be when it comes")):
             return BREAK if not inverted else CONTINUE
@@ -564,7 +564,8 @@ def translate(
 
 def _nat(expression: Expression) -> Program:
     kind = "dnat" if expression.number(nft.NFTA_NAT_TYPE) else "snat"
-    six = expression.number(nft.NFTA_NAT_FAMILY) == 10
+    family = expression.number(nft.NFTA_NAT_FAMILY)
+    six = family == 10
     places = _registers(
         expression,
         nft.NFTA_NAT_REG_ADDR_MIN,
@@ -575,6 +576,8 @@ def _nat(expression: Expression) -> Program:
     flags = expression.number(nft.NFTA_NAT_FLAGS) or 0
 
     def act(machine: Machine) -> int:
+        if machine.chain.family == "inet" and family in (2, 10) and six != (machine.family == "ip6"):
+            return CONTINUE  # a packet of the other family passes by (net/netfilter/nft_nat.c: nft_nat_inet_eval)
         first, doubt = _address(machine, places[0], six)
         last, also = _address(machine, places[1], six)
         low, why = _port(machine, places[2])

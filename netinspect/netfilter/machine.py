@@ -97,6 +97,8 @@ class Step(NamedTuple):
         return f"{where}: {self.verdict}"
 
 
+Stored = tuple[tuple["Key", bytes, "bytes | None"], ...]
+"""Elements that rules added to sets, with what they map to; None: it was deleted."""
 Steps = tuple["Steps | None", Step]
 """Steps so far: what was before, and the last one."""
 
@@ -109,8 +111,7 @@ class State:
     def __init__(self, packet: Packet) -> None:
         self.packet = packet
         self.actions: tuple[Action, ...] = ()
-        self.stored: tuple[tuple[Key, bytes, bytes | None], ...] = ()
-        """Elements that rules added to sets on the way, with what they map to; None: it was deleted."""
+        self.stored: Stored = ()
         self.assumed: dict[object, int] = {}
         """How decisions that come again have fallen."""
         self.doubts: tuple[tuple[Doubt, int], ...] = ()

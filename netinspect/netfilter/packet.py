@@ -350,7 +350,20 @@ def _written_transport(packet: Packet, offset: int, value: bytes | None, size: i
         packet = packet.replace(tcp_flags=number(13, 1))
     if packet.protocol in (ICMP, ICMPV6):
         packet = packet.replace(icmp_type=number(0, 1), icmp_code=number(1, 1), icmp_id=number(4, 2))
+    start = {UDP: 8, UDPLITE: 8, SCTP: 12, DCCP: 12, ICMP: 8, ICMPV6: 8, TCP: 20}.get(_number(packet.protocol), 0)
+    if packet.protocol == TCP and isinstance(packet.tcp_options, bytes):
+        end = start + len(packet.tcp_options)
+        whole = known[start:end] == _ALL * (end - start)
+        packet = packet.replace(tcp_options=data[start:end] if whole else UNKNOWN)
+        start = end
+    if isinstance(packet.data, bytes):
+        whole = known[start:] == _ALL * (len(data) - start)
+        packet = packet.replace(data=data[start:] if whole else UNKNOWN)
     return packet
+
+
+def _number(value: int | Unknown) -> int:
+    return value if isinstance(value, int) else -1
 
 
 def _overwritten(header: Bits, offset: int, value: bytes | None, size: int) -> tuple[bytes, bytes]:

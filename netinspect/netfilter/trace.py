@@ -1,7 +1,8 @@
 """The kernel's own account of the rules that a packet meets: nftrace (NFNLGRP_NFTRACE).
 
 linux/netfilter/nf_tables.h: NFTA_TRACE_*. Packets are traced from the rule on that says ``meta nftrace set 1``. Only
-the first message of each base chain has the packet's headers. Ids are used again for later packets.
+the first message of each base chain has the packet's headers. Ids are used again for later packets. Of frames with a
+VLAN tag nothing is told at egress, though the rules there apply to them (Linux 6.18).
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class Event(NamedTuple):
     mark: Annotated[int, "the packet's mark"]
     tracking_id: Annotated[int | None, "id of its conntrack entry (Linux 6.16)"]
     tracking_direction: Annotated[str | None, "original or reply"]
-    tracking_status: Annotated[int | None, "IPS_* of its conntrack entry"]
+    tracking_status: Annotated[int | None, "IPS_* of its conntrack entry; None where none of them is set"]
     tracking_state: Annotated[str | None, "new, established, related, invalid or untracked"]
 
     @property
@@ -70,7 +71,7 @@ class Event(NamedTuple):
         packet = of_headers(self.network, self.transport, self.link)
         tracking: Tracking | Unknown | None = UNKNOWN
         if self.tracking_state is not None:
-            status: int | Unknown = UNKNOWN if self.tracking_status is None else self.tracking_status
+            status = self.tracking_status or 0  # it is told where it is not 0
             direction: str | Unknown = self.tracking_direction or UNKNOWN
             identity: int | Unknown = UNKNOWN if self.tracking_id is None else self.tracking_id
             tracking = Tracking(self.tracking_state, direction, status, id=identity)

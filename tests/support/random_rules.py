@@ -109,7 +109,8 @@ def frame(random: Random, ways: list[str], macs: dict[str, str], before: Frame |
     if way == "output":
         return Frame(way, data, six, protocol, False)
     if way == "bridge":
-        return Frame(way, mac(RIGHT) + mac(LEFT) + kind + data, six, protocol, False)
+        tag = random.choice((b"", b"", b"\x81\x00\x00\x05", b"\x81\x00\x60\x06"))
+        return Frame(way, mac(RIGHT) + mac(LEFT) + tag + kind + data, six, protocol, False)
     return Frame(way, mac(macs["left"]) + mac(LEFT) + kind + data, six, protocol, False)
 
 
@@ -154,6 +155,9 @@ class Rules:
             else (f"10.{self.random.choice('12')}.0.{self.some('0/24', '0/30', '4/31', '0/29')}")
         )
 
+    def rules_address(self, six: bool) -> str:
+        return self.random.choice(SOURCES6 if six else SOURCES4)
+
     def range(self, six: bool) -> str:
         first = self.random.randrange(1, 5)
         last = first + self.random.randrange(0, 3)
@@ -184,6 +188,7 @@ class Rules:
         if family == "arp":
             return self.arp_condition()
         ip = "ip6" if six else "ip"
+        number = 6 if six else 4
         op = self.some("", "", "", "!= ")
         general = [
             lambda: f"{ip} {self.some('saddr', 'daddr')} {op}{self.address(six)}",
@@ -204,9 +209,7 @@ class Rules:
             lambda: (
                 f"meta l4proto {op}{self.some('tcp', 'udp', '{ tcp, udp }', 'icmp', 'gre', '{ icmp, ipv6-icmp, 47 }')}"
             ),
-            lambda: (
-                f"meta mark {op}{self.some('0x0', '0x1', '0x2', '1-3', '{ 1, 2 }', '& 0x3 == 0x2', 'and 0x1 == 0x1')}"
-            ),
+            lambda: f"meta mark {op}{self.some('0x0', '0x1', '0x2', '1-3', '{ 1, 2 }', '0x3', '2')}",
             lambda: (
                 f"iifname {op}{self.some(chr(34) + 'r*' + chr(34), 'r0', 'p1', '{ r0, p2 }', chr(34) + 'p*' + chr(34))}"
             ),
@@ -243,6 +246,35 @@ class Rules:
             lambda: f"meta iiftype {op}ether" if hook != "output" else "meta oiftype ether",
             lambda: f"meta iifkind {op}veth" if hook != "output" else "meta oifkind veth",
         ]
+        general += [
+            lambda: (
+                f"meta mark . th dport {op}{self.listed([f'{r.randrange(3)} . {r.choice(PORTS)}' for _ in range(4)])}"
+            ),
+            lambda: (
+                f"{ip} saddr . meta mark {op}{self.listed([f'{self.address(six)} . {r.randrange(3)}' for _ in 'four'])}"
+            ),
+            lambda: f"{ip} daddr . meta l4proto . th dport {op}@triples{number}",
+            lambda: f"{ip} saddr {op}@counted{number}",
+            lambda: f"meta mark {op}@marked",
+            lambda: f"meta mark & 0x7 {self.some('==', '!=')} 0x3",
+            lambda: f"icmpv6 code {op}0" if six else f"icmp code {op}0",
+            lambda: f"icmpv6 id {op}{self.some('22', '1-1000')}" if six else f"icmp id {op}{self.some('22', '1-1000')}",
+            lambda: f"udp length {self.some('<', '>=', '!=')} 12",
+            lambda: f"tcp doff {self.some('<', '>=', '')} 6",
+            lambda: f"ip6 version {op}6" if six else f"ip hdrlength {op}5",
+            lambda: f"ip6 flowlabel {op}0" if six else f"ip length {self.some('<', '>=')} 44",
+            lambda: f"meta hour {self.some('!= ', '')}" + '"00:00"-"23:59"',
+            lambda: "meta mark 0" if not six else f"exthdr {self.some('frag', 'hbh')} {self.some('exists', 'missing')}",
+        ]
+        if hook != "output":
+            general += [
+                lambda: (
+                    f"iifname . {ip} saddr {op}"
+                    + self.listed([f'"{self.some("r0", "p1")}" . {self.address(six)}' for _ in range(3)])
+                ),
+                lambda: f"iifname {op}" + self.listed(['"r*"', self.some('"p1"', '"q*"')]),
+                lambda: f"iif . meta l4proto {op}{{ r0 . tcp, r0 . udp, p1 . tcp }}",
+            ]
         tracked = [
             lambda: f"ct state {op}{self.some('new', 'established', 'invalid', 'new,invalid', 'related', 'untracked')}",
             lambda: f"ct state {{ {self.some('new, established', 'invalid, new')} }}",
@@ -275,6 +307,11 @@ class Rules:
             lambda: f"ether daddr {op}{self.some(LEFT, RIGHT)}",
             lambda: f"ether type {op}{self.some('ip', 'ip6', 'arp', '{ ip, ip6 }')}",
             lambda: f"@ll,48,48 {op}0x020000000101",
+            lambda: f"vlan id {op}{self.some('5', '6', '1-5')}",
+            lambda: f"vlan pcp {op}{self.some('0', '3')}",
+            lambda: f"ether type {op}vlan",
+            lambda: f"vlan id 5 {ip} saddr {self.address(six)}",
+            lambda: f"vlan type {op}{ip}",
         ]
         choices = list(general)
         if family in ("ip", "ip6", "inet") and hook != "ingress":
@@ -322,6 +359,26 @@ class Rules:
             "meta mark set tcp dport map { 22 : 1, 80 : 2 }",
         ]
         choices += [f"meta mark set jhash {ip} saddr mod 4 seed 7 offset 1", "counter name c1"]
+        number = 6 if six else 4
+        choices += [
+            f"{ip} saddr vmap {{ {self.address(six)} : {self.some(*VERDICTS)}, * : {self.some(*VERDICTS)} }}",
+            f"{ip} saddr . th dport vmap {{ {self.address(six)} . 22 : drop, {self.address(six)} . 80 : accept }}",
+            f"counter name {ip} saddr map @named{number}",
+            f"meta mark set {ip} daddr map {{ {self.address(six)} : 1, * : 2 }}",
+            f"meta mark set meta mark {self.some('<<', '>>')} 1",
+            f"meta mark set meta mark and 0x1 or {self.some('0x2', '0x1')}",
+            f"meta mark set {ip} dscp map {{ ef : 3, cs0 : 1 }}",
+            f"delete @seen{number} {{ {ip} saddr }}",
+            f"{ip} saddr @seen{number} meta mark set 3",
+            f"log prefix {chr(34)}x{chr(34)} group 1 continue",
+        ]
+        if r.random() < 0.1:
+            choices += [
+                "quota over 3000 bytes drop",
+                "ct count over 3 drop" if hook in ("prerouting", "forward") else "accept",
+            ]
+        if hook in ("forward", "postrouting") and family in ("ip", "ip6", "inet"):
+            choices += ["th dport set 81", f"{ip} saddr set {self.rules_address(six)}"]
         choices += [f"add @seen{6 if six else 4} {{ {ip} saddr }}", f"update @seen{6 if six else 4} {{ {ip} daddr }}"]
         choices += ["limit rate 5/second accept"] if r.random() < 0.1 else []
         choices += ["numgen random mod 2 vmap { 0 : accept, 1 : continue }"] if r.random() < 0.1 else []
@@ -354,6 +411,41 @@ class Rules:
         parts.append(self.statement(family, hook, six, chains))
         return " ".join(part for part in parts if part) or "counter"
 
+    def translations(self, family: str, table: str) -> list[str]:
+        """Chains that translate, sometimes."""
+        r = self.random
+        lines = []
+        for hook in ("prerouting", "postrouting", "output", "input"):
+            if r.random() > 0.25:
+                continue
+            priority = r.choice((-100, -90, 100, 110))
+            chain = f"nat_{hook}"
+            lines.append(f"add chain {table} {chain} {{ type nat hook {hook} priority {priority}; }}")
+            for _ in range(r.randrange(1, 4)):
+                six = {"ip": False, "ip6": True}.get(family, r.random() < 0.4)
+                how = ("ip6" if six else "ip") if family == "inet" else ""
+                target = r.choice(TARGETS6 if six else TARGETS4)
+                if hook in ("postrouting", "input"):
+                    source = r.choice(SOURCES6 if six else SOURCES4)
+                    ways = [f"snat {how} to {source}", f"snat {how} to {source} random"]
+                    if hook == "postrouting":
+                        ways += ["masquerade", "masquerade fully-random"]
+                        ways += ["meta l4proto { tcp, udp } masquerade to :5000-6000"]
+                else:
+                    ways = [f"dnat {how} to {target}"]
+                    to = f"[{target}]:8080" if six else f"{target}:8080"
+                    ways += [f"meta l4proto {{ tcp, udp }} dnat {how} to {to}"]
+                    if hook == "prerouting":
+                        ways += ["tcp dport 80 redirect to :8080", "redirect"]
+                        address = "ip6 daddr" if six else "ip daddr"
+                        ways += [
+                            f"dnat {how} to {address} map {{ {self.address(six)} : {target}, {target} : {target} }}"
+                        ]
+                lines.append(
+                    f"add rule {table} {chain} {self.condition(family, hook, six)} {r.choice([*ways, 'accept'])}"
+                )
+        return lines
+
     def table(self, family: str, name: str, hooks: list[tuple[str, str]]) -> list[str]:
         """A table with base chains at these hooks and their priorities; each line can stand alone."""
         r = self.random
@@ -376,6 +468,19 @@ class Rules:
                 f"add map {table} verdicts{number} {{ type {addresses} : verdict; flags interval; elements = "
                 f"{self.mapped(six, *VERDICTS)}; }}",
             ]
+        for number, addresses in ((4, "ipv4_addr"), (6, "ipv6_addr")):
+            six = number == 6
+            if {"ip": 4, "ip6": 6}.get(family, number) != number:
+                continue
+            triples = [f"{self.prefix(six)} . tcp . 1-100", f"{self.address(six)} . udp . {r.choice((53, 1000))}"]
+            lines += [
+                f"add set {table} counted{number} {{ type {addresses}; counter; elements = "
+                f"{self.listed([self.address(six) for _ in range(4)])}; }}",
+                f"add map {table} named{number} {{ type {addresses} : counter; elements = {self.mapped(six, 'c1')}; }}",
+                f"add set {table} triples{number} {{ type {addresses} . inet_proto . inet_service; flags interval; "
+                f"elements = {self.listed(triples)}; }}",
+            ]
+        lines.append(f"add set {table} marked {{ type mark; flags interval; elements = {{ 1-2, 16-4000 }}; }}")
         lines.append(
             f"add set {table} ports {{ type inet_service; flags interval; elements = {{ 20-30, 80, 8000-9000 }}; }}"
         )
@@ -385,6 +490,8 @@ class Rules:
             for _ in range(r.randrange(0, 4)):
                 # A chain jumps to later ones only, so there is no loop; what is said there must do at every hook.
                 lines.append(f"add rule {table} {chain} {self.rule(family, 'ingress', inner[at + 1 :])}")
+        if family in ("ip", "ip6", "inet"):
+            lines += self.translations(family, table)
         for hook, where in hooks:
             kind = "raw" if "priority -300" in where else hook
             chain = f"{hook}_{len(lines)}"

@@ -21,6 +21,7 @@ from netinspect.netfilter.packet import (
     INVALID,
     PACKET_HOST,
     PACKET_OTHERHOST,
+    UNKNOWN,
     UNTRACKED,
     Ends,
     Interface,
@@ -44,6 +45,8 @@ TRACER = [
     f"add rule inet tracer output ip saddr {ROUTER4} ip daddr 10.2.0.0/24 meta nftrace set 1",
     f"add rule inet tracer output ip6 saddr {ROUTER6} ip6 daddr fd02::/64 meta nftrace set 1",
 ]
+
+OWN = (ROUTER4, ROUTER6, "10.2.0.254", "fd02::fe")
 
 BASES = {
     "ip": [
@@ -216,7 +219,8 @@ class Router:
                     self.ruleset.elements(found)
 
     def compare(self, sent: Frame, events: list[Event]) -> str | None:
-        expected, certain = Expectation(self, sent, events).steps()
+        walked = Expectation(self, sent, events)
+        expected, certain = walked.steps()
         self.pairs[sent.way] += 1
         for _, choices in expected:
             for step in choices[0]:
@@ -224,6 +228,14 @@ class Router:
         if not certain:
             self.uncertain += 1
         if agrees(events, expected):
+            return None
+        # Of protocols without ports two flows cannot be translated to the same addresses: connection tracking, not a
+        # rule, then drops the packet behind the rule that translates.
+        if (
+            sent.protocol not in (6, 17)
+            and walked.clashes
+            and any(agrees(events, expected[:end]) for end in range(walked.clashes[0], len(expected)))
+        ):
             return None
         ours = "\n".join(
             f"  {hook}: "
@@ -272,6 +284,9 @@ class Expectation:
         self.events = events
         self.found: list[tuple[str, list[tuple[Step, ...]]]] = []
         self.certain = True
+        self.stored: Any = ()
+        self.clashes: list[int] = []
+        self.translation: Any = None
 
     def steps(self) -> tuple[list[tuple[str, list[tuple[Step, ...]]]], bool]:
         way = self.sent.way
@@ -291,13 +306,14 @@ class Expectation:
             )
             packet = self.layer3(family, "output", packet)
             packet = self.layer3(family, "postrouting", packet)
-            self.hook("netdev", "egress", packet, "r1", link=(interfaces, RIGHT))
+            self.hook("netdev", "egress", packet, "r1")
             return self.found, self.certain
         data = self.sent.data
-        kind = int.from_bytes(data[12:14], "big")
-        network = data[14:]
+        start = 18 if data[12:14] == b"\x81\x00" else 14
+        kind = int.from_bytes(data[start - 2 : start], "big")
+        network = data[start:]
         size = {0x86DD: 40, 0x800: 20}.get(kind, len(network))
-        packet = of_headers(network[:size], network[size:], data[:14])
+        packet = of_headers(network[:size], network[size:], data[:start])
         if kind == 0x806:
             packet = packet.replace(length=len(network))
         packet = packet.replace(
@@ -314,33 +330,89 @@ class Expectation:
                 packet = packet.replace(outgoing=interfaces["p2"])
             packet = self.hook("bridge", "forward", packet)
             packet = self.hook("bridge", "postrouting", packet and packet.replace(incoming=None))
-            self.hook("netdev", "egress", packet, "p2")
-        elif way == "input":
-            packet = self.layer3(family, "prerouting", packet)
-            self.layer3(family, "input", packet)
+            if packet is not None and packet.vlan is None:  # the kernel tells nothing of tagged frames at egress
+                self.hook("netdev", "egress", packet, "p2")
         else:
             packet = self.layer3(family, "prerouting", packet)
+            self.routed(family, packet, came)
+        return self.found, self.certain
+
+    def routed(self, family: str, packet: Packet | None, came: Interface) -> None:
+        """From the routing on."""
+        interfaces = self.router.interfaces
+        if packet is not None and packet.destination in OWN:
+            self.layer3(family, "input", packet)
+        else:
+            goes = interfaces[
+                "r1" if packet is None or str(packet.destination).startswith(("10.2.", "fd02:")) else "r0"
+            ]
             if packet is not None:
-                goes = interfaces["r0" if self.sent.reply else "r1"]
                 packet = packet.replace(outgoing=goes, ttl=packet.ttl - 1)  # type: ignore[operator]
             packet = self.layer3(family, "forward", packet)
             packet = self.layer3(family, "postrouting", packet)
-            self.hook("netdev", "egress", packet, "r0" if self.sent.reply else "r1", link=(interfaces, ""))
-        return self.found, self.certain
+            self.hook("netdev", "egress", packet, goes.name)
 
     def layer3(self, family: str, hook: str, packet: Packet | None) -> Packet | None:
-        """A hook that connection tracking has a part of."""
+        """A hook that connection tracking and translation have a part of."""
         chains = self.router.ruleset.base_chains(family, hook)
-        if hook not in ("prerouting", "output"):
-            return self.hook(family, hook, self.told(packet, chains))
-        early = [chain for chain in chains if place_of(chain) < -200]
-        packet = self.hook(family, hook, packet, chains=early)
-        if packet is None:
-            return None
-        later = [chain for chain in chains if place_of(chain) >= -200]
-        if packet.tracking is None:
-            packet = self.tracked(packet)
-        return self.hook(family, hook, self.told(packet, later), chains=later)
+        if hook in ("prerouting", "output"):
+            early = [chain for chain in chains if place_of(chain) < -200]
+            packet = self.hook(family, hook, packet, chains=early)
+            if packet is None:
+                return None
+            chains = chains[len(early) :]
+            if packet.tracking is None:
+                packet = self.tracked(packet)
+        place = {"prerouting": -100, "output": -100, "postrouting": 100, "input": 100}.get(hook)
+        before = [
+            chain for chain in chains if place is not None and (place_of(chain), chain.kind != "nat") <= (place, False)
+        ]
+        if place is None:
+            before = chains
+        packet = self.hook(family, hook, self.told(packet, before, hook), chains=before)
+        if packet is None or place is None:
+            return packet
+        after = chains[len(before) :]
+        return self.hook(family, hook, self.told(self.translated(packet), after, hook), chains=after)
+
+    def translated(self, packet: Packet) -> Packet:
+        """The packet as the next base chain's first message has it, where it may have been translated meanwhile.
+
+        What is chosen of a range is the kernel's affair, and not of the rules.
+        """
+        tracking = packet.tracking
+        if not isinstance(tracking, Tracking) or not tracking.id:
+            return packet
+        if self.translation is not None and self.translation.kind == "redirect":
+            packet = packet.replace(destination=ROUTER6 if self.sent.six else ROUTER4)
+        if self.translation is not None and self.translation.kind == "dnat" and self.translation.addresses:
+            packet = packet.replace(destination=self.translation.addresses[0])
+        passed = {
+            (step.chain.family, step.chain.table, step.chain.name)
+            for _, ways in self.found
+            for way in ways
+            for step in way
+        }
+        for event in self.events:
+            if event.network and (event.family, event.table, event.chain) not in passed and event.family != "netdev":
+                now = event.packet(lambda index, kind: Interface(index, ""))
+                break
+        else:
+            later = [event for event in self.events if event.network and event.family == "netdev"]
+            if len(later) < 2:
+                return packet
+            now = later[-1].packet(lambda index, kind: Interface(index, ""))
+        assert now is not None
+        if (now.source, now.destination) != (
+            packet.source,
+            packet.destination,
+        ) or now.source_port != packet.source_port:
+            # What answers are expected from is not worth following here.
+            packet = packet.replace(tracking=tracking._replace(reply=UNKNOWN))
+        changed = {
+            name: getattr(now, name) for name in ("source", "destination", "source_port", "destination_port", "icmp_id")
+        }
+        return packet.replace(**changed)
 
     def tracked(self, packet: Packet) -> Packet:
         """What connection tracking makes of it, by the first event that tells."""
@@ -374,7 +446,7 @@ class Expectation:
             )
         )
 
-    def told(self, packet: Packet | None, chains: list[Any]) -> Packet | None:
+    def told(self, packet: Packet | None, chains: list[Any], hook: str) -> Packet | None:
         """The status of its entry changes on the way: what the trace says at the first of these chains is taken."""
         if (
             packet is None
@@ -385,8 +457,12 @@ class Expectation:
             return packet
         names = {(chain.family, chain.table, chain.name) for chain in chains}
         for event in self.events:
-            if (event.family, event.table, event.chain) in names and event.tracking_status is not None:
-                return packet.replace(tracking=packet.tracking._replace(status=event.tracking_status))
+            if (event.family, event.table, event.chain) in names and event.tracking_id is not None:
+                status = event.tracking_status or 0
+                if not status & 8 and any(chain.kind == "nat" for chain in chains):
+                    # Of a flow that is not confirmed yet: a rule that translates is told of after it has done so.
+                    status &= ~(0x1B0 if hook in ("prerouting", "output") else 0x90)
+                return packet.replace(tracking=packet.tracking._replace(status=status))
         return packet
 
     def hook(
@@ -408,14 +484,25 @@ class Expectation:
                 packet = packet.replace(link_source=own, link_destination=LEFT if device == "r0" else RIGHT)
             packet = packet.replace(incoming=None)
         walk: Walk = run_hook(
-            self.router.ruleset, family, hook, packet, self.router.context, device=device, chains=chains
+            self.router.ruleset,
+            family,
+            hook,
+            packet,
+            self.router.context,
+            device=device,
+            chains=chains,
+            stored=self.stored,
         )
-        self.found.append((f"{family} {hook}", [outcome.steps for outcome in walk.outcomes]))
+        self.found.append((f"{family} {hook}", [_settled(outcome) for outcome in walk.outcomes]))
         self.certain = self.certain and walk.certain
         outcome = self.chosen(walk)
         if outcome.verdict.name != "accept":
             return None
+        self.translation = outcome.translation
+        if outcome.translation is not None:
+            self.clashes.append(len(self.found))
         after = outcome.packet
+        self.stored = outcome.stored
         if isinstance(after.tracking, Tracking) and isinstance(after.tracking.id, int) and after.tracking.id:
             self.router.marks[after.tracking.id] = after.tracking.mark  # type: ignore[assignment]
         return after
@@ -424,15 +511,23 @@ class Expectation:
         """Of several ways the one that the kernel went."""
         if len(walk.outcomes) == 1:
             return walk.outcomes[0]
+        best = walk.outcomes[0], -1, False
         for outcome in walk.outcomes:
-            tried = [*self.found[:-1], (self.found[-1][0], [outcome.steps])]
+            tried = [*self.found[:-1], (self.found[-1][0], [_settled(outcome)])]
             for end in range(len(self.events), -1, -1):
                 if agrees(self.events[:end], tried):
-                    # What it became is told by the next message that has a mark.
+                    # Of those that come as far, the one whose mark the next message tells.
                     rest = next((event for event in self.events[end:] if event.network), None)
-                    if rest is None or outcome.packet.mark in (rest.mark,) or end == len(self.events):
-                        return outcome
-        return walk.outcomes[0]
+                    right = rest is not None and outcome.packet.mark == rest.mark
+                    if (end, right) > best[1:]:
+                        best = outcome, end, right
+                    break
+        return best[0]
+
+
+def _settled(outcome: Outcome) -> tuple[Step, ...]:
+    """The steps, those that this outcome surely has without a doubt."""
+    return tuple(step._replace(doubt=None) if step.doubt in outcome.doubts else step for step in outcome.steps)
 
 
 def _ends(packet: Packet) -> Ends:
