@@ -266,6 +266,14 @@ class Flowtable(NamedTuple):
     devices: Annotated[tuple[str, ...], "interfaces that it is for"]
 
 
+def fields(found: Set, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The parts of two keys of a concatenation: each begins at a multiple of four bytes."""
+    at = 0
+    for length in found.fields or (found.key_length,):
+        yield start[at : at + length], end[at : at + length]
+        at += length + 3 & ~3
+
+
 def comment(userdata: bytes | None, kind: int = 0) -> str | None:
     """The text of one type in nft(8)'s user data: type and length, a byte each, then as many bytes."""
     at = 0

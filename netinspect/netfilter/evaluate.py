@@ -129,8 +129,8 @@ def run_hook(
                 following.append((state, ACCEPT))
             elif isinstance(passes, Doubt):
                 skipped = state.copy()
-                skipped.doubts += ((passes, 1),)
-                state.doubts += ((passes, 0),)
+                skipped.doubts += ((passes, 1, chain.key),)
+                state.doubts += ((passes, 0, chain.key),)
                 following += _base(machine, chain, state)
                 following.append((skipped, ACCEPT))
             else:
@@ -143,7 +143,7 @@ def run_hook(
 
 
 def _outcome(state: State, verdict: Verdict) -> Outcome:
-    doubts = tuple(dict.fromkeys([doubt for doubt, _ in state.doubts]))
+    doubts = tuple(dict.fromkeys([doubt for doubt, _, _ in state.doubts]))
     return Outcome(verdict, state.packet, state.actions, tuple(_listed(state.steps)), doubts, state.stored)
 
 
@@ -197,7 +197,7 @@ def _chain(machine: Machine, chain: Chain, state: State, depth: int) -> list[tup
     """The ends of the ways through a chain: ``continue`` at its end, ``return``, or the last word on the packet."""
     ended: list[tuple[State, Verdict]] = []
     if depth > _DEPTH:
-        state.doubts += ((Doubt(UNKNOWN_WHY, "rules jump deeper than the kernel allows"), 0),)
+        state.doubts += ((Doubt(UNKNOWN_WHY, "rules jump deeper than the kernel allows"), 0, None),)
         return [(state, Verdict("unknown"))]
     states = [state]
     for rule in machine.ruleset.rules.get(chain.key, ()):
@@ -219,7 +219,7 @@ def _chain(machine: Machine, chain: Chain, state: State, depth: int) -> list[tup
             elif verdict.name in ("jump", "goto"):
                 inner = machine.ruleset.chains.get((chain.family, chain.table, verdict.chain))
                 if inner is None:
-                    single.doubts += ((Doubt(UNKNOWN_WHY, f"the chain {verdict.chain} is not there"), 0),)
+                    single.doubts += ((Doubt(UNKNOWN_WHY, f"the chain {verdict.chain} is not there"), 0, None),)
                     ended.append((single, Verdict("unknown")))
                     continue
                 results = _chain(machine, inner, single, depth + 1)
@@ -298,7 +298,7 @@ def _ways(machine: Machine, chain: Chain, rule: Rule, state: State) -> list[tupl
         machine.told, machine.made = told, []
         result = _execute(machine, rule)
         made = machine.made
-        single.doubts += tuple([(doubt, fell) for fell, _, doubt in made])
+        single.doubts += tuple([(doubt, fell, (rule, at)) for at, (fell, _, doubt) in enumerate(made)])
         verdict = FELL_OFF
         if result != 1:
             verdict = machine.verdict if result == VERDICT else FELL_OFF
@@ -307,7 +307,7 @@ def _ways(machine: Machine, chain: Chain, rule: Rule, state: State) -> list[tupl
         told = _next(made)
         if told is not None and len(results) >= _STATES:
             single = state.copy()
-            single.doubts += ((Doubt(UNKNOWN_WHY, "it may go in too many ways to follow"), 0),)
+            single.doubts += ((Doubt(UNKNOWN_WHY, "it may go in too many ways to follow"), 0, None),)
             results.append((single, Verdict("unknown")))
             break
     machine.told = ()
@@ -337,7 +337,7 @@ def _merged(results: list[tuple[State, Verdict]]) -> list[tuple[State, Verdict]]
             found[key] = state, verdict
     kept = list(found.values())
     if len(kept) > _STATES:
-        kept[_STATES][0].doubts += ((Doubt(UNKNOWN_WHY, "it may go in too many ways to follow"), 0),)
+        kept[_STATES][0].doubts += ((Doubt(UNKNOWN_WHY, "it may go in too many ways to follow"), 0, None),)
         kept = [*kept[:_STATES], (kept[_STATES][0], Verdict("unknown"))]
     return kept
 

@@ -12,7 +12,7 @@ from .packet import ETH_P_IP, ETH_P_IPV6, TCP, UNKNOWN, Interface, Packet, Unkno
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from .decode import Element, Expression, Set
     from .machine import Program
@@ -560,8 +560,8 @@ def _candidates(
         if element.flags or element in candidates:
             continue
         if element.end is not None:
-            parts = list(_parts(found, low, high))
-            ranges = list(_parts(found, element.key, element.end))
+            parts = list(decode.fields(found, low, high))
+            ranges = list(decode.fields(found, element.key, element.end))
             if all(most >= first and least <= last for (least, most), (first, last) in zip(parts, ranges, strict=True)):
                 candidates.append(element)
                 if all(
@@ -574,12 +574,6 @@ def _candidates(
     open_bits = 8 * len(key) - seen.bit_count()
     # Where every value of a few open bits is in the set, the key surely is.
     return candidates, bool(exact) and open_bits <= 20 and exact == 1 << open_bits
-
-
-def _parts(found: Set, low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes]]:
-    from .ruleset import fields
-
-    return fields(found, low, high)
 
 
 def _exthdr(expression: Expression) -> Program:

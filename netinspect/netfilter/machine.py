@@ -114,8 +114,8 @@ class State:
         self.stored: Stored = ()
         self.assumed: dict[object, int] = {}
         """How decisions that come again have fallen."""
-        self.doubts: tuple[tuple[Doubt, int], ...] = ()
-        """Open decisions so far, and how each fell."""
+        self.doubts: tuple[tuple[Doubt, int, object], ...] = ()
+        """Open decisions so far: why each is open, how it fell, and which it was."""
         self.steps: Steps | None = None
 
     def copy(self) -> State:

@@ -8,6 +8,7 @@ from struct import pack
 
 from ..engine.netlink.messages import attribute, message
 from ..engine.netlink.transport import Dump
+from ..engine.places import InterfaceNames
 from ..errors import NetinspectError, NetlinkError
 from ..procfs import legacy_tables
 from ..uapi import nf_tables as nft
@@ -59,7 +60,7 @@ class Elements:
             if element.flags & nft.NFT_SET_ELEM_CATCHALL:
                 self.default = element
             elif element.end is not None:
-                self._ranges.append((tuple(fields(found, element.key, element.end)), element))
+                self._ranges.append((tuple(decode.fields(found, element.key, element.end)), element))
             elif found.flags & nft.NFT_SET_INTERVAL:
                 ordered.append(element)
             else:
@@ -78,19 +79,11 @@ class Elements:
         if at and not self.ordered[at - 1].flags & nft.NFT_SET_ELEM_INTERVAL_END:
             return self.ordered[at - 1]
         if self._ranges:
-            parts = [part for part, _ in fields(found, key, key)]
+            parts = [part for part, _ in decode.fields(found, key, key)]
             for ranges, element in self._ranges:
                 if all(low <= part <= high for part, (low, high) in zip(parts, ranges, strict=True)):
                     return element
         return self.default
-
-
-def fields(found: Set, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """The parts of two keys of a concatenation: each begins at a multiple of four bytes."""
-    at = 0
-    for length in found.fields or (found.key_length,):
-        yield start[at : at + length], end[at : at + length]
-        at += length + 3 & ~3
 
 
 class Ruleset:
@@ -116,6 +109,7 @@ class Ruleset:
         """What the evaluation has made of expressions so far, by their bytes."""
         self._elements: dict[Key, Elements | None] = {}
         self._asked: dict[tuple[Key, bytes], Element | None] = {}
+        self._names: InterfaceNames | None = None
         self.changed = False
 
     def base_chains(self, family: str, hook: str, device: str | None = None) -> list[Chain]:
@@ -147,6 +141,13 @@ class Ruleset:
         from .text import rule_text
 
         return rule_text(self, rule)
+
+    def interface_name(self, index: int) -> str:
+        """The name of an interface now; ``if`` and its number where there is none."""
+        if self._names is None:
+            assert self._ask is not None
+            self._names = InterfaceNames(self._ask.place)
+        return self._names[index]
 
     def elements(self, found: Set) -> Elements | None:
         """The elements of a set; None where it is too large to be read at once. Raises NetlinkError."""
@@ -233,7 +234,7 @@ class Ask:
     """Asks the kernel over one socket, which is opened when it is needed, and again where an answer was not read."""
 
     def __init__(self, place: Place) -> None:
-        self._place = place
+        self.place = place
         self._socket: _Kept | None = None
 
     def __call__(self, request: bytes, operation: str) -> Iterator[bytes]:
@@ -241,7 +242,7 @@ class Ask:
 
         With errno EINTR where the kernel says that it changed meanwhile.
         """
-        opened, self._socket = self._socket or _Kept(self._place.connect(NETLINK_NETFILTER)), None
+        opened, self._socket = self._socket or _Kept(self.place.connect(NETLINK_NETFILTER)), None
         whole = False
         try:
             dump = Dump(opened, request, operation)

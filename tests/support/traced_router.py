@@ -172,6 +172,11 @@ class Router:
         else:
             raise AssertionError("too many lines are refused")
         self.lines = lines
+        # Flows that the rules before translated would go on as they were.
+        self.router.run("conntrack", "-F", check=False)
+        self.marks.clear()
+        self.ends.clear()
+        self.before = None
         self.renew()
 
     def renew(self) -> None:
