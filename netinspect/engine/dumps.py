@@ -110,9 +110,12 @@ def whole_dump(
                     given.append(identities(run))
                 for batch in batches:
                     if identities is None:
-                        given.append(array("I", [value & 0xFFFFFFFF for value in batch.values(identity)]))
+                        given.append(array("I", [(value or 0) & 0xFFFFFFFF for value in batch.values(identity)]))
                     if known is not None:
-                        batch = batch.select([value & 0xFFFFFFFF not in known for value in batch.values(identity)])
+                        # What has no identity cannot be known again: better twice than not at all.
+                        batch = batch.select(
+                            [value is None or value & 0xFFFFFFFF not in known for value in batch.values(identity)]
+                        )
                     yield batch
         except NetlinkError as error:
             if error.errno != ENOBUFS:

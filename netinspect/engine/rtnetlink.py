@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any
 
-    from .columns import Column
+    from .columns import Batch, Column
     from .netlink.attributes import Shape
     from .netlink.messages import Layout, Run
 
@@ -88,6 +88,21 @@ def in_order(runs: Sequence[Run], kind: int, body: int, shape: Shape) -> Iterato
     places.sort(key=lambda found: found[0])
     for _, at, run in places:
         yield Message(run, at, body, shape)
+
+
+def of_family(number: int, decode: Callable[[list[Run]], Batch | None]) -> Callable[[list[Run]], Batch | None]:
+    """``decode`` for what is of one address family: a kernel that lacks it answers with all the others."""
+
+    def chosen(runs: list[Run]) -> Batch | None:
+        kept = []
+        for run in runs:
+            if run.length <= HEADER_SIZE:
+                kept.append(run)  # too short for any family: malformed
+            else:
+                kept += [part for family, part in run.by_value(HEADER_SIZE) if family == number]
+        return decode(kept) if kept else None
+
+    return chosen
 
 
 class Made(dict["Any", "Any"]):

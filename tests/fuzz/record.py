@@ -110,7 +110,7 @@ def made_up() -> Iterator[tuple[str, bytes]]:
     ports = attribute(1, b"\6") + attribute(2, b"\0\x15") + attribute(3, b"\x30\x39")
     pair = attribute(1 | NESTED, sides) + attribute(2 | NESTED, ports)
     told = b"".join(attribute(kind | NESTED, pair) for kind in (1, 2, 3)) + attribute(4, bytes((0, 0, 0, 9)))
-    told += attribute(6, b"ftp\0") + attribute(8, bytes((0, 0, 0, 1)))
+    told += attribute(5, bytes(4)) + attribute(6, b"ftp\0") + attribute(8, bytes((0, 0, 0, 1)))
     yield "expectations", message(2 << 8, bytes((2, 0, 0, 0)) + told)
     yield "vsock", message(20, struct.pack("=BBBB7I", 40, 1, 10, 3, 2, 1024, 3, 1025, 77, 5, 6))
     xdp = attribute(1, struct.pack("=II", 1, 0)) + attribute(2, bytes(4)) + attribute(8, bytes(36))

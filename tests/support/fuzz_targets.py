@@ -12,6 +12,8 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from fuzz_commands import commands
+
 from netinspect.engine.columns import Batch
 from netinspect.engine.netlink import interfaces, nsid
 from netinspect.engine.netlink.messages import Answer, Run
@@ -329,4 +331,4 @@ TEXTS: dict[str, Target] = {
 }
 """Parsers and readers of files, by what they read."""
 
-TARGETS = {**MESSAGES, **TEXTS}
+TARGETS = {**MESSAGES, **TEXTS, "commands": Target(commands)}

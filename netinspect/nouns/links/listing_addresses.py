@@ -8,7 +8,7 @@ from ...engine.dumps import whole_table
 from ...engine.listing import BaseListing
 from ...engine.netlink.transport import Dump
 from ...engine.places import Place
-from ...engine.rtnetlink import FAMILY_NUMBERS
+from ...engine.rtnetlink import FAMILY_NUMBERS, of_family
 from ...errors import NetlinkError
 from ...uapi.netlink import NETLINK_ROUTE
 from ..routing.listing import names_of
@@ -70,4 +70,5 @@ class Listing(BaseListing):
             request = interface_address.request(FAMILY_NUMBERS[family], interface=index)
             return Dump(place.connect(NETLINK_ROUTE), request, operation)
 
-        return whole_table(operation, dump, lambda runs: interface_address.batch(runs, names), self.problems.append)
+        decode = of_family(FAMILY_NUMBERS[family], lambda runs: interface_address.batch(runs, names))
+        return whole_table(operation, dump, decode, self.problems.append)

@@ -136,8 +136,13 @@ def local_addresses(place: Place, problem: Callable[[str], object] = str) -> lis
     return [text for _, text, _ in whole_list(operation, dump, lambda run: addresses.own_addresses((run,)), problem)]
 
 
+_REPLY_ENDS = ("reply_source", "reply_destination")
+
+
 def translations(batch: Batch, kinds: Kinds) -> Iterator[Batch]:
     """The translated flows of a batch of entries: those whose source, destination or both are."""
+    if any(batch.column(f"{end}_address") is NONE for end in ("source", "destination", *_REPLY_ENDS)):
+        return  # an entry without its addresses tells of no translation
     source = _differ(batch, "source", "reply_destination")
     destination = _differ(batch, "destination", "reply_source")
     if batch.column("icmp_id") is not NONE:

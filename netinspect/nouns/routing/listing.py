@@ -11,7 +11,7 @@ from ...engine.listing import BaseListing
 from ...engine.netlink.changes import Changes
 from ...engine.netlink.transport import Dump
 from ...engine.places import InterfaceNames, Place
-from ...engine.rtnetlink import FAMILY_NUMBERS, ROUTE_TYPES, Names
+from ...engine.rtnetlink import FAMILY_NUMBERS, ROUTE_TYPES, Names, of_family
 from ...errors import NetlinkError, UsageError
 from ...uapi.netlink import AF_INET6, NETLINK_ROUTE, NLM_F_DUMP_FILTERED
 from . import decode as route
@@ -212,7 +212,9 @@ class Listing(BaseListing):
 
         # IPv6 walks its tree from the root again when a route was added, and skips as many routes as it had told.
         # IPv4 goes on behind the last prefix it had told: nothing is lost, and nothing told twice.
-        return whole_table(operation, dump, decode, self.problems.append, watch if number == AF_INET6 else None)
+        return whole_table(
+            operation, dump, of_family(number, decode), self.problems.append, watch if number == AF_INET6 else None
+        )
 
     def _unfiltered(self, batch: Batch, names: Names) -> Batch:
         """What a kernel without strict checking (before 4.20) leaves to us."""

@@ -9,7 +9,7 @@ from ...engine.dumps import whole_list, whole_table
 from ...engine.listing import BaseListing
 from ...engine.netlink.transport import Dump
 from ...engine.places import Place
-from ...engine.rtnetlink import FAMILY_NUMBERS
+from ...engine.rtnetlink import FAMILY_NUMBERS, of_family
 from ...engine.schema import rows_of
 from ...errors import NetlinkError, UsageError
 from ...uapi.netlink import NETLINK_ROUTE
@@ -95,7 +95,7 @@ class Listing(BaseListing):
         def dump() -> Dump:
             return Dump(place.connect(NETLINK_ROUTE), request, operation)
 
-        return whole_table(operation, dump, decoder.batch, self.problems.append)
+        return whole_table(operation, dump, of_family(FAMILY_NUMBERS[family], decoder.batch), self.problems.append)
 
 
 class TableListing(BaseListing):

@@ -8,7 +8,7 @@ from ...engine.dumps import whole_table
 from ...engine.listing import BaseListing
 from ...engine.netlink.transport import Dump
 from ...engine.places import Place
-from ...engine.rtnetlink import FAMILY_NUMBERS
+from ...engine.rtnetlink import FAMILY_NUMBERS, of_family
 from ...errors import NetlinkError
 from ...uapi.netlink import NETLINK_ROUTE
 from . import decode_rules as rule
@@ -51,4 +51,6 @@ def rules_of(place: Place, family: str, problem: Callable[[str], object] = str) 
     def dump() -> Dump:
         return Dump(place.connect(NETLINK_ROUTE), rule.request(FAMILY_NUMBERS[family]), operation)
 
-    return whole_table(operation, dump, lambda runs: rule.batch(runs, names), problem)
+    return whole_table(
+        operation, dump, of_family(FAMILY_NUMBERS[family], lambda runs: rule.batch(runs, names)), problem
+    )
