@@ -135,6 +135,7 @@ class Registry:
             if chosen:
                 Path(chosen).mkdir(mode=0o700, parents=True, exist_ok=True)
                 _check_owner(Path(chosen), os.lstat(chosen), 0o022)
+            self._made = not path.exists()
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
             status = path.lstat()
             _check_owner(path, status, 0o077)
@@ -172,7 +173,13 @@ class Registry:
         self.close()
 
     def close(self) -> None:
-        """Lets go of it."""
+        """Lets go of it. Where it was made for this and no lab came of it, it goes."""
+        if self._made:
+            with suppress(OSError), self.alone():
+                if set(os.listdir(self.descriptor)) <= {MARKER}:
+                    with suppress(FileNotFoundError):
+                        os.unlink(MARKER, dir_fd=self.descriptor)
+                    os.rmdir(self.path)
         os.close(self.descriptor)
 
     @contextmanager
@@ -344,23 +351,23 @@ def up(topology: Topology, name: str | None = None, faults: Sequence[Fault] = ()
                 _hold(topology, name, faults, registry, tell, go)
             finally:
                 os._exit(0)
-    os.close(tell)
-    os.close(go)
-    permitted = False
-    try:
-        with open(told, encoding="utf-8") as answer, open(let_go, "wb") as permission:
-            result = json.loads(answer.readline() or '{"error": "the process that holds the lab ended"}')
-            if "error" in result:
-                os.waitpid(child, 0)
-                raise LabError(result["error"])
-            permitted = True
-            permission.write(b"+")
-            permission.flush()
-            answer.readline()  # the holder no longer depends on this process
-    except Ended:
-        if not permitted:
-            os.waitpid(child, 0)  # it takes down what it has made by now; nobody would if this process were gone
-        raise
+        os.close(tell)
+        os.close(go)
+        permitted = False
+        try:
+            with open(told, encoding="utf-8") as answer, open(let_go, "wb") as permission:
+                result = json.loads(answer.readline() or '{"error": "the process that holds the lab ended"}')
+                if "error" in result:
+                    os.waitpid(child, 0)
+                    raise LabError(result["error"])
+                permitted = True
+                permission.write(b"+")
+                permission.flush()
+                answer.readline()  # the holder no longer depends on this process
+        except Ended:
+            if not permitted:
+                os.waitpid(child, 0)  # it takes down what it has made by now; nobody would if this process were gone
+            raise
     return find(result["name"])
 
 

@@ -212,3 +212,14 @@ def test_where_proc_shows_another_pid_namespace_nobody_is_killed(place: Path, ne
         assert done.stderr.count("\n") == status
     assert registry.labs() == [state]
     registry.down(state)
+
+
+def test_a_registry_that_no_lab_came_of_goes(place: Path) -> None:
+    assert registry.labs() == []
+    assert not list(place.iterdir())
+    state = registry.up(load("pair"), "stays")
+    try:
+        assert [one.name for one in registry.labs()] == ["stays"]
+        assert {path.name for path in place.iterdir()} == {registry.OWN}
+    finally:
+        registry.down(state)
