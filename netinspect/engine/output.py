@@ -197,12 +197,12 @@ class ListingCommand(InNamespaces):
             columns.insert(self.netns_column, Field("Namespace", "netns"))
         return columns
 
-    def writer(self, columns: Callable[[], Sequence[Column]] | None = None) -> Writer:
+    def writer(self) -> Writer:
         """The writer of the chosen format."""
         if self.format == "table":
             from .table import Table
 
-            return Table((columns or self.columns)(), self.environment.write, heading=not self.no_header)
+            return Table(self.columns(), self.environment.write, heading=not self.no_header)
         from .structured import writer_of
 
         return writer_of(self.format, self.fields, self.environment.write, heading=not self.no_header)
@@ -265,8 +265,8 @@ class ListingCommand(InNamespaces):
             self._services = Services()
         return self._services.name
 
-    def write(self, batches: Iterable[Batch], columns: Callable[[], Sequence[Column]] | None = None) -> None:
-        """Writes batches in the chosen format; as a table, these columns or the noun's.
+    def write(self, batches: Iterable[Batch]) -> None:
+        """Writes batches in the chosen format.
 
         Rows wait for the names of their hosts, and others do not wait for them, unless rows are to stay in order.
         """
@@ -276,7 +276,7 @@ class ListingCommand(InNamespaces):
         _load_aside(*self.modules, render)
         rest = iter(batches)
         batches = chain(list(islice(rest, 1)), rest)
-        writer = self.writer(columns)
+        writer = self.writer()
         if hosts is not None:
             from .names import as_named, as_named_in_order
 
@@ -302,19 +302,12 @@ class ListingCommand(InNamespaces):
         if hosts is not None and hosts.incomplete:
             self.environment.complain("some host names did not come in time: those addresses are shown as numbers")
 
-    def write_records(
-        self,
-        records: Sequence[Any],
-        columns: Callable[[], Sequence[Column]] | None = None,
-        *,
-        order: str = "",
-        limit: int = 0,
-    ) -> None:
+    def write_records(self, records: Sequence[Any], *, order: str = "", limit: int = 0) -> None:
         """Writes records of one type, in the order of --sort or ``order``; with a limit no more than that."""
         from .schema import rows_of
 
         batches = self.sorted([rows_of(records, self.record)] if records else [], order=order)
-        self.write(_first(batches, limit) if limit else batches, columns)
+        self.write(_first(batches, limit) if limit else batches)
 
 
 def _count_unknown(batch: Batch, unknown: dict[UnknownAttribute, int]) -> None:

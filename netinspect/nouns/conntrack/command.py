@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from ...engine.options import Group, Many, One, Option, choice, seconds, whole_number, within
 from ...engine.output import NAMESPACES, NUMERIC, output_group
+from ...engine.table import Field
 from .command_options import FlowCommand, select_group
-from .command_view import SHOWN, flow_column, flow_columns
+from .command_view import entry_columns, flow_column
 from .listing import Listing
 
 TYPE_CHECKING = False
@@ -163,15 +164,26 @@ class Conntrack(FlowCommand):
         return Listing(self.wanted, places)
 
     def table_columns(self) -> list[Column]:
-        """The columns of a table of entries."""
-        return [*flow_columns(self), *(column for name in SHOWN if name in self.show for column in self._shown(name))]
+        """The columns of a table."""
+        if self.view == "list":
+            return entry_columns(self)
+        if self.view in _WATCHED:
+            from .command_events import event_columns, monitor_columns
 
-    def _shown(self, name: str) -> list[Column]:
-        return [self.column(field, title) for field, title in SHOWN[name]]
+            return event_columns(self) if self.view == "events" else monitor_columns()
+        from .command_summaries import summary_columns
+
+        return summary_columns(self.view)
 
     def column(self, field: str, title: str) -> Column:
-        """The column of one field of an entry."""
-        return flow_column(field, title)
+        """The column of one field."""
+        if self.view in ("list", "events"):
+            return flow_column(field, title)
+        if self.view == "monitor":
+            return Field(title, field, number=True)
+        from .command_summaries import summary_column
+
+        return summary_column(field)
 
 
 COMMAND = Conntrack

@@ -10,6 +10,7 @@ from ...engine.signals import Holding
 from ...engine.table import Field, Table
 from ...errors import ExitStatus
 from ...records import FlowRates
+from .command_view import entry_columns
 from .events import Watch
 
 TYPE_CHECKING = False
@@ -82,7 +83,7 @@ class _Events:
     def __init__(self, command: Conntrack) -> None:
         self._command = command
         self._left = command.times
-        self._writer: Writer = command.writer(self._columns)
+        self._writer: Writer = command.writer()
 
     @property
     def done(self) -> bool:
@@ -123,16 +124,6 @@ class _Events:
         """Closes what is open in the output."""
         self._writer.end()
 
-    def _columns(self) -> list[Column]:
-        columns = self._command.columns()
-        if self._command.chosen is not None:
-            return columns
-        columns = [Field("Event", "event"), Field("Lost", "lost", number=True), *columns]
-        for column in columns:
-            wide = {"Event": 8, "Protocol": 8, "State": 11, "Timeout": 7}.get(column.title, _ENDPOINT_WIDTH)
-            column.width = max(column.width, wide if column.title != "Lost" else 0)
-        return columns
-
 
 class _Monitor:
     """Writes a line of rates for each interval. It knows which entries there are, and reads them again after a loss."""
@@ -144,7 +135,7 @@ class _Monitor:
         self._left = command.times
         self._states = {watch: _State(watch) for watch in watches}
         self._began = self.due = monotonic()
-        self._writer: Writer = command.writer(self._columns)
+        self._writer: Writer = command.writer()
 
     def start(self) -> None:
         """Reads the table: the events of what comes later are received meanwhile."""
@@ -176,30 +167,6 @@ class _Monitor:
     def end(self) -> None:
         """Closes what is open in the output."""
         self._writer.end()
-
-    def _columns(self) -> list[Column]:
-        command = self._command
-        if command.chosen is not None:
-            return [Field(field, field, number=True) for field in command.chosen]
-        titles = {
-            "flows": "Flows",
-            "new": "New",
-            "updates": "Updates",
-            "destroyed": "Destroyed",
-            "new_per_second": "New/s",
-            "destroyed_per_second": "Destroyed/s",
-            "lost": "Lost",
-            "resyncs": "Resyncs",
-        }
-        columns: list[Column] = [
-            Field(
-                title, field, "{:.1f}".format if field.endswith("second") else str, number=not field.endswith("second")
-            )
-            for field, title in titles.items()
-        ]
-        for column in columns:
-            column.width = max(column.width, 9)
-        return [Field("Namespace", "netns"), *columns] if command.labelled else columns
 
 
 class _State:
@@ -254,3 +221,33 @@ class _State:
         self._counts = dict.fromkeys(_EVENTS, 0)
         self._lost = self._resyncs = 0
         return record
+
+
+def event_columns(command: Conntrack) -> list[Column]:
+    """The columns of a table of events: wide enough for what may come."""
+    columns = [Field("Event", "event"), Field("Lost", "lost", number=True), *entry_columns(command)]
+    for column in columns:
+        wide = {"Event": 8, "Protocol": 8, "State": 11, "Timeout": 7}.get(column.title, _ENDPOINT_WIDTH)
+        column.width = max(column.width, wide if column.title != "Lost" else 0)
+    return columns
+
+
+def monitor_columns() -> list[Column]:
+    """The columns of a table of rates."""
+    titles = {
+        "flows": "Flows",
+        "new": "New",
+        "updates": "Updates",
+        "destroyed": "Destroyed",
+        "new_per_second": "New/s",
+        "destroyed_per_second": "Destroyed/s",
+        "lost": "Lost",
+        "resyncs": "Resyncs",
+    }
+    columns: list[Column] = [
+        Field(title, field, "{:.1f}".format if field.endswith("second") else str, number=not field.endswith("second"))
+        for field, title in titles.items()
+    ]
+    for column in columns:
+        column.width = max(column.width, 9)
+    return columns

@@ -54,16 +54,35 @@ _NUMBERS = frozenset(
 )
 
 
-def _column(field: str) -> Column:
+_SHOWN = {
+    "count": ("entries", "maximum", "percent", "expectations", "expectations_maximum", "buckets"),
+    "stats": ("counter", "cpu", "value", "meaning"),
+    "top": ("group", "flows", "packets", "bytes", "unreplied"),
+}
+
+
+def summary_column(field: str) -> Column:
+    """The column of one field."""
     show: Callable[[Any], str] = ",".join if field == "flags" else str
     return Field(_TITLES.get(field, field), field, show, number=field in _NUMBERS)
 
 
-def _columns(command: Conntrack, *fields: str) -> list[Column]:
-    """Columns of these fields or, where some were asked for, of those."""
-    if command.chosen is not None:
-        return [_column(field) for field in command.chosen]
-    return [_column(field) for field in (("netns", *fields) if command.labelled else fields)]
+def summary_columns(view: str) -> list[Column]:
+    """The columns of a table."""
+    if view in _SHOWN:
+        return [summary_column(field) for field in _SHOWN[view]]
+    from .render import FlowEndpoint
+
+    return [
+        summary_column("protocol"),
+        summary_column("timeout"),
+        FlowEndpoint("Source", "source"),
+        FlowEndpoint("Destination", "destination"),
+        FlowEndpoint("Master-Source", "master_source"),
+        FlowEndpoint("Master-Destination", "master_destination"),
+        summary_column("helper"),
+        summary_column("flags"),
+    ]
 
 
 def _each_place(command: Conntrack, look: Callable[[Place], Iterable[Any]]) -> tuple[list[Any], int]:
@@ -90,8 +109,7 @@ def show_count(command: Conntrack) -> int:
     from .listing_state import count
 
     records, status = _each_place(command, lambda place: [count(place)])
-    fields = ("entries", "maximum", "percent", "expectations", "expectations_maximum", "buckets")
-    command.write_records(records, lambda: _columns(command, *fields))
+    command.write_records(records)
     return status
 
 
@@ -104,7 +122,7 @@ def show_statistics(command: Conntrack) -> int:
         # Totals and processors side by side in JSON, one below the other for people.
         records = [record._replace(cpu="all" if record.cpu is None else str(record.cpu)) for record in records]
         records = [record if record.cpu == "all" else record._replace(meaning="") for record in records]
-    command.write_records(records, lambda: _columns(command, "counter", "cpu", "value", "meaning"))
+    command.write_records(records)
     return status
 
 
@@ -114,31 +132,16 @@ def show_top(command: Conntrack) -> int:
 
     listing = command.listing(command.places())
     records = groups(listing.batches(), command.by)
-    fields = ("group", "flows", "packets", "bytes", "unreplied")
-    command.write_records(records, lambda: _columns(command, *fields), order="-flows", limit=command.limit)
+    command.write_records(records, order="-flows", limit=command.limit)
     return command.ended(listing)
 
 
 def show_expectations(command: Conntrack) -> int:
     """``conntrack expectations``."""
     from .listing_expectations import Listing
-    from .render import FlowEndpoint
-
-    def columns() -> list[Column]:
-        if command.chosen is not None:
-            return _columns(command)
-        return [
-            *_columns(command, "protocol", "timeout"),
-            FlowEndpoint("Source", "source"),
-            FlowEndpoint("Destination", "destination"),
-            FlowEndpoint("Master-Source", "master_source"),
-            FlowEndpoint("Master-Destination", "master_destination"),
-            _column("helper"),
-            _column("flags"),
-        ]
 
     listing = Listing(command.places())
-    command.write(command.sorted(listing.batches()), columns)
+    command.write(command.sorted(listing.batches()))
     return command.ended(listing)
 
 

@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ...engine.output import ListingCommand
+    from .command import Conntrack
 
 SHOWN = {
     "counters": (
@@ -40,8 +40,8 @@ _NUMBERS = frozenset(
 )
 
 
-def flow_columns(command: ListingCommand) -> list[Column]:
-    """The columns that are there in any case."""
+def entry_columns(command: Conntrack) -> list[Column]:
+    """The columns of a table of entries."""
     from .render import FlowEndpoint, FlowState, FlowStatus
 
     host, port = command.host_name, command.service_name
@@ -54,6 +54,7 @@ def flow_columns(command: ListingCommand) -> list[Column]:
         FlowEndpoint("Reply-Source", "reply_source", host, port),
         FlowEndpoint("Reply-Destination", "reply_destination", host, port),
         FlowStatus(),
+        *(flow_column(field, title) for name, more in SHOWN.items() if name in command.show for field, title in more),
     ]
 
 

@@ -145,6 +145,8 @@ class Groups(ListingCommand):
     def take_operands(self) -> None:
         """Takes the view. Raises UsageError."""
         self.take_view()
+        if self.view == "watch":
+            self.netns_column = 1
 
     @property
     def query(self) -> Query:
@@ -181,6 +183,10 @@ class Groups(ListingCommand):
         """The columns of a table."""
         from . import render as groups
 
+        if self.view == "watch":
+            from .command_watch import event_columns
+
+            return event_columns()
         if self.view != "list":
             return groups.routing_columns(self.view)
         shown: list[Column] = [
@@ -209,6 +215,8 @@ class Groups(ListingCommand):
         """The column of one field."""
         from . import render as groups
 
+        if self.view == "watch":
+            return Field(title, field)
         show: dict[str, Callable[..., str]] = {
             "sockets": groups.sockets_text,
             "outgoing": groups.hops_text,

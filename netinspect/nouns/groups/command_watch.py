@@ -53,7 +53,7 @@ def _watch(command: Groups, places: list[Place]) -> None:
     sampled = untold(query, watched.told)
     if sampled and sampled != ["link"]:
         command.environment.complain(f"this kernel does not tell changes of {', '.join(sampled)}: they are sampled")
-    writer = command.writer(lambda: _columns(command))
+    writer = command.writer()
     if command.format == "table":
         writer.end()  # the heading: rows come one by one from now on
     left = command.times
@@ -69,18 +69,14 @@ def _watch(command: Groups, places: list[Place]) -> None:
         watched.close()
 
 
-def _columns(command: Groups) -> list[Column]:
-    if command.chosen is not None:
-        return [Field(field, field) for field in command.chosen]
+def event_columns() -> list[Column]:
+    """The columns of a table of events: wide enough for what may come."""
     shown: list[Column] = [
         Field("Time", "time", lambda value: strftime("%H:%M:%S", localtime(value)) + f"{value % 1:.3f}"[1:]),
     ]
-    if command.labelled:
-        shown.append(Field("Namespace", "netns"))
+    shown[0].width = 12
     for field, width in _WIDTHS.items():
         column = Field(field.capitalize(), field)
         column.width = max(width, column.width)
         shown.append(column)
-    shown[0].width = 12
-    shown.append(Field("Name", "name"))
-    return shown
+    return [*shown, Field("Name", "name")]

@@ -110,6 +110,8 @@ class Nat(FlowCommand):
         self.take_view(operands=self.words[:1] == ["diagnose"])
         if self.view == "list":
             self.host_fields = ("inside_address", "destination_address", "outside_address")
+        elif self.view == "diagnose":
+            self.netns_column = len(self.known_fields)  # the last one
 
     @property
     def with_processes(self) -> bool:
@@ -159,6 +161,8 @@ class Nat(FlowCommand):
 
     def table_columns(self) -> list[Column]:
         """The columns of a table."""
+        if self.view == "diagnose":
+            return [self.column(field, field) for field in self.known_fields if field != "netns"]
         if self.view != "list":
             titles = _HOSTS if self.view == "hosts" else _OUTSIDE
             return [Field(title, field, _text, number=field not in _TEXTS) for field, title in titles.items()]
@@ -189,6 +193,10 @@ class Nat(FlowCommand):
 
     def column(self, field: str, title: str) -> Column:
         """The column of one field."""
+        if self.view == "diagnose":
+            from .command_diagnose import cell
+
+            return Field(title, field, cell)
         if self.view != "list":
             return Field(title, field, _text)
         from ..conntrack.render import status_text

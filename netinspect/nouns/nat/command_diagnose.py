@@ -106,16 +106,15 @@ def _of_flow(situation: Situation, text: str) -> list[Finding]:
 
 def _write(findings: Sequence[Finding], command: Nat) -> None:
     if command.format != "table" or command.chosen is not None or command.sort:
-        from ...engine.table import Field
-
-        command.write_records(findings, lambda: [Field(field, field, _cell) for field in command.fields])
+        command.write_records(findings)
         return
     blocks = [_block(finding, labelled=command.labelled) for finding in findings]
     text = "\n".join(blocks) or "nothing found that breaks address translation\n"
     command.environment.write(text.encode("utf-8", "backslashreplace"))
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
+    """A part of a finding in a table."""
     return "; ".join(value) if isinstance(value, tuple) else str(value)
 
 

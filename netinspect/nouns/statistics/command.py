@@ -175,6 +175,10 @@ class Stats(ListingCommand):
 
     def table_columns(self) -> list[Column]:
         """The columns of a table."""
+        if self.view == "health":
+            from .command_health import health_columns
+
+            return health_columns()
         shown: list[Column] = [
             Field("Table", "group"),
             Field("Counter", "counter"),

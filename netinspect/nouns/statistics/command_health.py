@@ -20,17 +20,16 @@ def health(command: Stats) -> int:
     """Looks once, or twice with --rates. Raises NetinspectError."""
     looked = Health(command.places(), seconds=command.interval, since=command.sample())
     found = looked.checks()
-    command.write_records(found, lambda: _columns(command))
+    command.write_records(found)
     if command.format == "table" and command.chosen is None:
         width = min(command.environment.columns, _WIDEST)
         command.environment.write(_advice(found, width).encode())
     return command.ended(looked)
 
 
-def _columns(command: Stats) -> list[Column]:
-    if command.chosen is not None:
-        return [Field(field, field) for field in command.chosen]
-    shown: list[Column] = [
+def health_columns() -> list[Column]:
+    """The columns of a table of checks."""
+    return [
         Field("State", "state"),
         Field("Check", "check"),
         Field("Value", "value", "{:g}".format),
@@ -39,7 +38,6 @@ def _columns(command: Stats) -> list[Column]:
         Field("Unit", "unit"),
         Field("Found", "found"),
     ]
-    return [Field("Namespace", "netns"), *shown] if command.labelled else shown
 
 
 def _advice(found: Iterable[HealthCheck], width: int) -> str:
