@@ -25,6 +25,8 @@ from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 from pyroute2.netlink.rtnl.ndmsg import ndmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
+from ..uapi.if_addr import IFA_F_NODAD
+from ..uapi.if_link import IFF_UP
 from .errors import LabError
 from .fault import Change, Fault, LostRoute
 from .network import add_route, add_rule
@@ -37,10 +39,8 @@ if TYPE_CHECKING:
 
 _ESRCH_OR_ENOENT = (2, 3)
 _RT_SCOPE_NOWHERE = 255
-_IFF_UP = 1
 _NUD_KEPT = 0x40 | 0x80
 """linux/neighbour.h: NUD_NOARP and NUD_PERMANENT, which were not learnt."""
-_IFA_F_NODAD = 0x02
 _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 
@@ -150,7 +150,7 @@ def _change_address(requests: Requests, kind: int, name: str, index: int, text: 
     if parsed.version == 4:
         message["attrs"].append(["IFA_LOCAL", str(parsed.ip)])
     elif kind == RTM_NEWADDR:
-        message["flags"] = _IFA_F_NODAD
+        message["flags"] = IFA_F_NODAD
     doing = "address" if kind == RTM_NEWADDR else "taking away address"
     requests.add(message, kind, NLM_F_NEW if kind == RTM_NEWADDR else 0, f"{doing} {text} on {name}")
 
@@ -160,7 +160,7 @@ def _set_link(requests: Requests, name: str, index: int, mtu: int | None = None)
     message = ifinfmsg()
     message["index"] = index
     if mtu is None:
-        message["flags"], message["change"] = 0, _IFF_UP
+        message["flags"], message["change"] = 0, IFF_UP
     else:
         message["attrs"] = [["IFLA_MTU", mtu]]
     requests.add(message, RTM_SETLINK, 0, f"interface {name} {'down' if mtu is None else f'with MTU {mtu}'}")

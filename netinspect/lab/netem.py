@@ -7,15 +7,15 @@ from struct import pack
 from typing import TYPE_CHECKING
 
 from ..engine.netlink.messages import attribute
-from ..uapi.netlink import NLM_F_CREATE
+from ..uapi.netlink import NLM_F_CREATE, NLM_F_REPLACE
+from ..uapi.rtnetlink import RTM_NEWQDISC
 from .errors import LabError
-from .requests import NLM_F_REPLACE, Refused, Requests
+from .requests import Refused, Requests
 from .topology import Impairment, amount
 
 if TYPE_CHECKING:
     from .lab import Host
 
-_RTM_NEWQDISC = 36
 _ROOT = 0xFFFF_FFFF
 """linux/pkt_sched.h: TC_H_ROOT"""
 _TCA_KIND, _TCA_OPTIONS = 1, 2
@@ -30,7 +30,7 @@ def impair(host: Host, interface: str, impairment: Impairment) -> None:
     requests = Requests(host.namespace.route)
     body = pack("=BxxxiIII", 0, host.interfaces[interface], 0, _ROOT, 0)
     payload = body + attribute(_TCA_KIND, b"netem\0") + attribute(_TCA_OPTIONS, options(impairment))
-    requests.add_raw(_RTM_NEWQDISC, payload, NLM_F_CREATE | NLM_F_REPLACE, what)
+    requests.add_raw(RTM_NEWQDISC, payload, NLM_F_CREATE | NLM_F_REPLACE, what)
     try:
         requests.send()
     except Refused as error:

@@ -28,14 +28,14 @@ from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
-from ..uapi.netlink import NLM_F_CREATE
-from .requests import NLM_F_APPEND, NLM_F_NEW, Requests
+from ..uapi.if_addr import IFA_F_NODAD
+from ..uapi.if_link import IFF_UP
+from ..uapi.netlink import NLM_F_APPEND, NLM_F_CREATE
+from .requests import NLM_F_NEW, Requests
 from .topology import HostSpec, Interface, Link, Route, Rule, destination
 
 FIRST_INDEX = 101
 """Interface indexes are given out from here: the kernel's own devices (tunl0, sit0 …) take the first few."""
-_IFF_UP = 1
-_IFA_F_NODAD = 0x02
 _RTPROT_STATIC = 4
 _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 
@@ -56,7 +56,7 @@ def add_link(requests: Requests, link: Link, indexes: tuple[int, int], peer_name
     }
     message = ifinfmsg()
     message["index"] = indexes[0]
-    message["flags"] = message["change"] = _IFF_UP
+    message["flags"] = message["change"] = IFF_UP
     message["attrs"] = [
         ["IFLA_IFNAME", name],
         *mtu,
@@ -73,7 +73,7 @@ def add_bridge(requests: Requests, name: str, index: int, ports: list[int]) -> N
     """
     message = ifinfmsg()
     message["index"] = index
-    message["flags"] = message["change"] = _IFF_UP
+    message["flags"] = message["change"] = IFF_UP
     data = [
         ["IFLA_BR_FORWARD_DELAY", 0],
         ["IFLA_BR_MCAST_IGMP_VERSION", 3],
@@ -97,7 +97,7 @@ def set_up(requests: Requests, name: str, index: int, mtu: int | None = None) ->
     """Brings an interface up."""
     message = ifinfmsg()
     message["index"] = index
-    message["flags"] = message["change"] = _IFF_UP
+    message["flags"] = message["change"] = IFF_UP
     if mtu is not None:
         message["attrs"] = [["IFLA_MTU", mtu]]
     requests.add(message, RTM_SETLINK, 0, f"interface {name} up")
@@ -115,7 +115,7 @@ def add_addresses(requests: Requests, name: str, index: int, interface: Interfac
         if parsed.version == 4:
             message["attrs"].append(["IFA_LOCAL", str(parsed.ip)])
         else:
-            message["flags"] = _IFA_F_NODAD
+            message["flags"] = IFA_F_NODAD
         requests.add(message, RTM_NEWADDR, NLM_F_NEW, f"address {text} on {name}")
 
 

@@ -21,8 +21,8 @@ from pyroute2.netlink.nfnetlink.nftsocket import (
     nft_table_msg,
 )
 
-from ..uapi.netlink import NLM_F_CREATE
-from .requests import BATCH_SEQUENCE, NLM_F_APPEND, Requests, encoded
+from ..uapi.netlink import NLM_F_APPEND, NLM_F_CREATE
+from .requests import BATCH_SEQUENCE, Requests, encoded
 from .topology import Drop, Nat
 
 TABLE = "lab"

@@ -11,11 +11,10 @@ from ..engine.netlink.messages import acknowledgments
 from ..engine.netlink.messages import message as message_of
 from ..engine.netlink.transport import MSG_DONTWAIT, Dump, receive
 from ..errors import NetlinkError
+from ..uapi.netlink import NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST
 from .errors import LabError
 
 _HEADER = struct.Struct("=IHHII")
-NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP = 0x01, 0x04, 0x300
-NLM_F_REPLACE, NLM_F_EXCL, NLM_F_CREATE, NLM_F_APPEND = 0x100, 0x200, 0x400, 0x800
 NLM_F_NEW = NLM_F_CREATE | NLM_F_EXCL
 _SEND_AT_ONCE = 64 * 1024
 """Bytes; each request's answer takes up receive buffer until it is read, so a batch must not be too large."""

@@ -11,6 +11,18 @@ from ..engine.netlink.transport import Dump
 from ..engine.places import InterfaceNames
 from ..errors import NetlinkError
 from ..uapi.netlink import NETLINK_ROUTE, NLM_F_ACK
+from ..uapi.rtnetlink import (
+    RTA_DST,
+    RTA_GATEWAY,
+    RTA_MARK,
+    RTA_METRICS,
+    RTA_MULTIPATH,
+    RTA_OIF,
+    RTA_VIA,
+    RTAX_MTU,
+    RTM_F_FIB_MATCH,
+    RTM_GETROUTE,
+)
 from .context import Context, Route
 from .packet import UNKNOWN, Interface, Packet, Unknown
 
@@ -19,11 +31,6 @@ if TYPE_CHECKING:
     from ..engine.netlink.messages import Layout
     from ..engine.places import Place
 
-_RTM_GETROUTE = 26
-_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_METRICS, _RTA_MULTIPATH = 1, 4, 5, 8, 9
-_RTA_MARK, _RTA_VIA = 16, 18
-_RTAX_MTU = 2
-_RTM_F_FIB_MATCH = 0x2000
 _RTN_UNICAST, _RTN_LOCAL, _RTN_BROADCAST, _RTN_ANYCAST, _RTN_MULTICAST = 1, 2, 3, 4, 5
 _RTN_BLACKHOLE, _RTN_UNREACHABLE, _RTN_PROHIBIT, _RTN_THROW = 6, 7, 8, 9
 _REFUSALS = {
@@ -43,7 +50,7 @@ class _Found:
         self.data = data
         self.layout: Layout = attributes(data, 28, len(data), "asking for a route")
         self.type = data[23]
-        self.index = self._number(_RTA_OIF)
+        self.index = self._number(RTA_OIF)
 
     def _number(self, kind: int) -> int | None:
         if kind not in self.layout:
@@ -53,9 +60,9 @@ class _Found:
 
     def indices(self) -> list[int]:
         """The interfaces that it uses: of several next hops, all of them."""
-        if _RTA_MULTIPATH not in self.layout:
+        if RTA_MULTIPATH not in self.layout:
             return [] if self.index is None else [self.index]
-        at, length = self.layout[_RTA_MULTIPATH]
+        at, length = self.layout[RTA_MULTIPATH]
         end, found = at + length, []
         while end - at >= 8:
             size, _, _, index = unpack_from("=HBBi", self.data, at)
@@ -64,7 +71,7 @@ class _Found:
         return found
 
     def gateway(self) -> str | None:
-        for kind, skipped in ((_RTA_GATEWAY, 0), (_RTA_VIA, 2)):
+        for kind, skipped in ((RTA_GATEWAY, 0), (RTA_VIA, 2)):
             if kind in self.layout:
                 at, length = self.layout[kind]
                 raw = self.data[at + skipped : at + length]
@@ -72,13 +79,13 @@ class _Found:
         return None
 
     def mtu(self) -> int | None:
-        if _RTA_METRICS not in self.layout:
+        if RTA_METRICS not in self.layout:
             return None
-        at, length = self.layout[_RTA_METRICS]
+        at, length = self.layout[RTA_METRICS]
         inner = attributes(self.data, at, at + length)
-        if _RTAX_MTU not in inner:
+        if RTAX_MTU not in inner:
             return None
-        number: int = unpack_from("=I", self.data, inner[_RTAX_MTU][0])[0]
+        number: int = unpack_from("=I", self.data, inner[RTAX_MTU][0])[0]
         return number
 
 
@@ -156,14 +163,14 @@ class KernelContext(Context):
     ) -> _Found | int | None:
         packed = _packed(address)
         family = 2 if len(packed) == 4 else 10
-        flags = _RTM_F_FIB_MATCH if match else 0
+        flags = RTM_F_FIB_MATCH if match else 0
         body = pack("=8BI", family, 8 * len(packed), 0, tos & 0x1C if family == 2 else 0, 0, 0, 0, 0, flags)
-        body += attribute(_RTA_DST, packed)
+        body += attribute(RTA_DST, packed)
         if mark:
-            body += attribute(_RTA_MARK, pack("=I", mark))
+            body += attribute(RTA_MARK, pack("=I", mark))
         if index:
-            body += attribute(_RTA_OIF, pack("=I", index))
-        request = message(_RTM_GETROUTE, NLM_F_ACK, body)
+            body += attribute(RTA_OIF, pack("=I", index))
+        request = message(RTM_GETROUTE, NLM_F_ACK, body)
         try:
             for run in Dump(self._place.connect(NETLINK_ROUTE), request, "asking for a route"):
                 return _Found(run.data[: run.length])
