@@ -56,6 +56,13 @@ class Bridge(NamedTuple):
     multicast_vlan_snooping: Annotated[bool | None, "whether groups are kept for each VLAN"] = None
     multiple_spanning_tree: Annotated[bool | None, "whether VLANs have trees of their own (MSTP)"] = None
     learned_maximum: Annotated[int | None, "addresses that may be learned; 0: any number"] = None
+    mdb_offload_failure_notification: Annotated[
+        bool | None, "whether groups that hardware could not take are told of (Linux 6.15)"
+    ] = None
+    fdb_local_vlan_0: Annotated[
+        bool | None, "whether addresses of its own are in VLAN 0 of the forwarding database alone (Linux 6.17)"
+    ] = None
+    other_options: Annotated[int | None, "options that are on and that this release does not know, as bits"] = None
     unknown_attributes: Annotated[
         tuple[UnknownAttribute, ...], "what else the kernel tells of it: this release does not know what it means"
     ] = ()

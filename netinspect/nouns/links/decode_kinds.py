@@ -127,7 +127,10 @@ _BRIDGE: Fields = {
 }
 """IFLA_BR_*; without the timers, which go on by themselves."""
 
-_BRIDGE_OPTIONS = ("no_link_local_learning", "multicast_vlan_snooping", "multiple_spanning_tree")
+_BRIDGE_OPTIONS = (
+    *("no_link_local_learning", "multicast_vlan_snooping", "multiple_spanning_tree"),
+    *("mdb_offload_failure_notification", "fdb_local_vlan_0"),
+)
 """linux/if_bridge.h: BR_BOOLOPT_*."""
 
 _BRIDGE_PORT: Fields = {
@@ -293,6 +296,7 @@ def _bridge(data: bytes) -> Bridge:
         for bit, name in enumerate(_BRIDGE_OPTIONS):
             if known >> bit & 1:
                 values[name] = bool(on >> bit & 1)
+        values["other_options"] = known >> len(_BRIDGE_OPTIONS) << len(_BRIDGE_OPTIONS) & on or None
     return Bridge(**values)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from struct import pack
 
 from ...engine.columns import NONE, Constant, interleaved
-from ...engine.fields import place
+from ...engine.fields import bit_names, place
 from ...engine.netlink.attributes import ANY, Shape
 from ...engine.netlink.messages import HEADER_SIZE, attribute, malformed, message
 from ...engine.rtnetlink import FAMILIES, ROUTE_TYPES, Made, Texts, interfaces, named
@@ -93,8 +93,11 @@ class Decoder:
         return interleaved(parts) if parts else None
 
 
+_STATE_BITS = {bit: name for bit, name in STATES.items() if bit}
+
+
 def _several(bits: int) -> str:
-    return "|".join(name for bit, name in STATES.items() if bits & bit) or hex(bits)
+    return "|".join(bit_names(bits, _STATE_BITS))
 
 
 def _flags_of(low: int, more: int) -> tuple[str, ...]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import jsonschema
 import pytest
+from fake_kernel import attribute, message, runs_of
 from pyroute2.netlink.rtnl.ndmsg import ndmsg
 from routing_state import SETUP, raw_messages
 from throwaway import Namespace
@@ -83,9 +85,9 @@ def test_each_field_is_as_pyroute2_decodes_it(zoo: Namespace) -> None:
     for family in (2, 10):
         messages = raw_messages(zoo, neighbour.request(family))
         assert messages
-        for message in messages:
-            (one,) = neighbour.Decoder(names).batch(Answer(message, "testing").runs) or ()
-            theirs = ndmsg(message)
+        for single in messages:
+            (one,) = neighbour.Decoder(names).batch(Answer(single, "testing").runs) or ()
+            theirs = ndmsg(single)
             theirs.decode()
             get = theirs.get_attr
             assert (one.address, one.link_address) == (get("NDA_DST"), get("NDA_LLADDR"))
@@ -129,3 +131,14 @@ def test_the_tables_tell_how_near_their_limits_they_are(zoo: Namespace) -> None:
     assert arp["gc_thresh1"] <= arp["gc_thresh2"] <= arp["gc_thresh3"]
     assert arp["used"] == round(100 * arp["entries"] / arp["gc_thresh3"], 1)
     assert "arp_cache" in zoo.netinspect("neighbours", "tables").stdout
+
+
+@pytest.mark.parametrize(
+    ("bits", "text"), [(0x02, "reachable"), (0x42, "reachable|noarp"), (0x102, "reachable|0x100"), (0x100, "0x100")]
+)
+def test_no_bit_of_a_state_is_dropped(bits: int, text: str) -> None:
+    names = Names(*[{number: str(number) for number in range(256)}] * 4)
+    body = struct.pack("=BxxxiHBB", 2, 1, bits, 0, 1) + attribute(1, bytes((10, 0, 0, 1)))
+    batch = neighbour.Decoder(names).batch(runs_of([message(28, body)]))
+    assert batch is not None
+    assert list(batch.values("state")) == [text]
