@@ -468,3 +468,25 @@ def socket_protocol(pid: int, descriptor: int) -> str | None:
         return _text(os.getxattr(f"/proc/{pid}/fd/{descriptor}", "system.sockprotoname").rstrip(b"\0"))
     except OSError:
         return None
+
+
+def sysctl_writable(name: str) -> bool:
+    """Whether a sysctl may be set in the calling thread's network namespace by its mode: some are read-only there."""
+    try:
+        return bool(os.stat(f"/proc/sys/{name.replace('.', '/')}").st_mode & 0o200)
+    except OSError:
+        return False
+
+
+def has_module(name: str) -> bool:
+    """Whether a module is in the kernel, or beside it for loading."""
+    if os.path.exists(f"/sys/module/{name}"):
+        return True
+    release = os.uname().release
+    for listing in ("modules.builtin", "modules.dep"):
+        try:
+            if f"/{name}.ko" in _text(_read(f"/lib/modules/{release}/{listing}")):
+                return True
+        except OSError:
+            continue
+    return False

@@ -50,7 +50,8 @@ LAYERS = {
     "peers": {"owners", "peers"},
     "listing": {"request", "decode", "filter", "names", "owners", "peers", "listing", "counters"},
     "events": {"request", "decode", "filter", "names", "owners", "peers", "listing", "events"},
-    "diagnose": {"request", "decode", "filter", "names", "owners", "listing", "diagnose"},
+    "walk": {"request", "decode", "filter", "names", "owners", "listing", "walk"},
+    "diagnose": {"request", "decode", "filter", "names", "owners", "listing", "walk", "diagnose"},
     "render": {"render"},
 }
 """What the layers of nouns may import of nouns; the first word of a module's name tells its layer.

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from .nat import Translation as Translation
     from .neighbours import Neighbour as Neighbour
     from .neighbours import NeighbourTable as NeighbourTable
+    from .path import PathPacket as PathPacket
+    from .path import PathStep as PathStep
     from .routes import AffectedSocket as AffectedSocket
     from .routes import Encapsulation as Encapsulation
     from .routes import NextHop as NextHop
@@ -106,6 +108,8 @@ MODULES = {
     "NextHopMember": "routes",
     "NextHopObject": "routes",
     "OutsideAddress": "nat",
+    "PathPacket": "path",
+    "PathStep": "path",
     "Process": "sockets",
     "Route": "routes",
     "RouteCount": "routes",

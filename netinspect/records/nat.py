@@ -92,5 +92,6 @@ class Finding(NamedTuple):
     subject: Annotated[str, "what it is about: an interface, an address, a rule, the table"]
     evidence: Annotated[tuple[str, ...], "what was seen, one fact each, with where it comes from"]
     why: Annotated[str, "why it matters"]
-    fix: Annotated[str, "the command that would put it right"]
+    fix: Annotated[str, "a command that puts it right; empty where none is safe to name"]
+    advice: Annotated[str, "what to do, or to know before the command is run, where that is no command to paste"] = ""
     netns: Annotated[str | None, "network namespace, where several are looked at"] = None

@@ -105,6 +105,16 @@ class NatRule:
                 return {b"\x02": 4, b"\x0a": 6}.get(match.value)
         return None
 
+    def protocols(self) -> tuple[str, ...] | None:
+        """The transport protocols that it is for; None for all."""
+        names = {6: "tcp", 17: "udp"}
+        found = [
+            names.get(match.value[0], str(match.value[0]))
+            for match in self.matches
+            if match.what == "protocol" and match.equal and len(match.value) == 1
+        ]
+        return tuple(found) or None
+
     def interfaces(self, direction: str) -> list[Match]:
         """What it says of the interface; ``direction`` is in or out."""
         return [match for match in self.matches if match.what in (direction, f"{direction}_index")]
@@ -118,7 +128,7 @@ def nat_rules(chains: Iterable[Chain], rules: Iterable[Rule]) -> Iterator[NatRul
     rules = list(rules)
     hooks = _reached(list(chains), rules)
     for rule in rules:
-        kind = _kind(rule)
+        kind = kind_of(rule)
         if kind is not None:
             found = NatRule(rule, kind, hooks.get((rule.family, rule.table, rule.chain), frozenset()))
             _read(found)
@@ -144,7 +154,8 @@ def _reached(chains: Sequence[Chain], rules: Sequence[Rule]) -> dict[tuple[str, 
     return {key: frozenset(hooks) for key, hooks in reached.items()}
 
 
-def _kind(rule: Rule) -> str | None:
+def kind_of(rule: Rule) -> str | None:
+    """What a rule does to flows: masquerade, snat, dnat, redirect, notrack or clamp; None: nothing of these."""
     for expression in rule.expressions:
         if expression.name == "masq":
             return "masquerade"

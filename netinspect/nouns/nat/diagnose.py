@@ -5,22 +5,59 @@ What they rest on: ip-sysctl and nf_conntrack-sysctl (Documentation/networking),
 
 from __future__ import annotations
 
+from .diagnose_entries import entries, local_ports
 from .diagnose_findings import NOTE, families, finding
 from .diagnose_flows import accounting, counters, path_mtu, port_exhaustion, reverse_path, stale, table_size, unanswered
-from .diagnose_rules import bypassed, forwarding, source_rules, untranslated
+from .diagnose_paths import of_flow, of_live, of_networks
+from .diagnose_rules import addresses, forwarding, links, rules_read, tables, untranslated
+from .diagnose_settings import helpers, picked_up, timeouts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ...records import Finding
+    from ..path.filter_words import FlowWords
     from .diagnose_situation import Situation
 
 
-def diagnose(situation: Situation) -> Iterator[Finding]:
-    """What every check finds, the gravest first within each."""
+def diagnose(situation: Situation, words: FlowWords | None = None) -> list[Finding]:
+    """What every check finds; with ``words`` the way of that flow first. One fault is told once."""
+    found: list[Finding] = list(of_flow(situation, words)) if words is not None else []
     for check in CHECKS:
-        yield from check(situation)
+        found += check(situation)
+    return once(found)
+
+
+_UNTRANSLATED = frozenset(
+    (
+        *("no-rule", "other-interface", "other-source", "other-destination", "other-state", "mark", "shadowed"),
+        *("condition", "notrack", "mark-late"),
+    )
+)
+"""Checks that tell why flows are not translated: of one way out the first is enough, and flows that lie so are it."""
+
+
+def once(findings: list[Finding]) -> list[Finding]:
+    """The findings without those that say again what another one said: of one check and subject, or with one fix."""
+    kept: list[Finding] = []
+    for found in findings:
+        explained = [other for other in kept if other.check in _UNTRANSLATED]
+        if explained and found.check == "untranslated":
+            continue
+        if found.check == "unanswered" and any(other.severity != NOTE for other in kept):
+            continue
+        if found.check in _UNTRANSLATED and any(other.subject == found.subject for other in explained):
+            continue
+        if found.check == "zones" and any(other.check == "zones" for other in kept):
+            continue
+        if any(
+            other.check == found.check and (other.subject == found.subject or (found.fix and other.fix == found.fix))
+            for other in kept
+        ):
+            continue
+        kept.append(found)
+    return kept
 
 
 def not_a_gateway(situation: Situation) -> Iterator[Finding]:
@@ -41,17 +78,26 @@ def not_a_gateway(situation: Situation) -> Iterator[Finding]:
 
 CHECKS: tuple[Callable[[Situation], Iterator[Finding]], ...] = (
     not_a_gateway,
+    rules_read,
     forwarding,
-    source_rules,
+    of_live,
+    of_networks,
+    links,
+    tables,
+    addresses,
+    reverse_path,
     untranslated,
     table_size,
     counters,
     port_exhaustion,
-    reverse_path,
+    picked_up,
+    timeouts,
+    helpers,
     unanswered,
-    bypassed,
     path_mtu,
     stale,
+    entries,
+    local_ports,
     accounting,
 )
 """All checks, in the order in which one would look."""

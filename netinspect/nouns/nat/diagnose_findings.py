@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ...records import Flow
-    from .diagnose_situation import Interface, Network, Situation, Tally
+    from ..path.listing_stack import Interface
+    from .diagnose_situation import Network, Situation, Tally
 
 ERROR, WARNING, NOTE = "error", "warning", "note"
 VERSIONS = {"inet": "IPv4", "inet6": "IPv6"}
@@ -18,10 +19,17 @@ FORWARDING = {"inet": ("ipv4", "net.ipv4.ip_forward"), "inet6": ("ipv6", "net.ip
 
 
 def finding(
-    situation: Situation, check: str, severity: str, subject: str, evidence: Sequence[str], why: str, fix: str
+    situation: Situation,
+    check: str,
+    severity: str,
+    subject: str,
+    evidence: Sequence[str],
+    why: str,
+    fix: str = "",
+    advice: str = "",
 ) -> Finding:
     """A finding of that situation."""
-    return Finding(check, severity, subject, tuple(evidence), why, fix, situation.place.label)
+    return Finding(check, severity, subject, tuple(evidence), why, fix, advice, situation.place.label)
 
 
 def flow_text(flow: Flow) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from shlex import join
-
+from ..path.walk_steps import pasted
 from .diagnose_findings import ERROR, NOTE, WARNING, examples, families, finding
+from .diagnose_settings import writable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,28 +25,28 @@ _RISING = {
         ERROR,
         "two flows were to get the same addresses and ports, and the packet of the second was dropped: source ports "
         "towards a destination run out, or a resolver sends two queries from one socket at once",
-        "nft: masquerade random,fully-random; or more outside addresses",
+        "let source ports be chosen at random (nft: masquerade random,fully-random), or use more outside addresses",
     ),
     "drop": (
         ERROR,
-        "packets are dropped since no entry could be made for them: the table is full, or memory is short",
-        "netinspect conntrack count; sysctl -w net.netfilter.nf_conntrack_max=...",
+        "packets are dropped since no entry could be made for them",
+        "netinspect conntrack count tells how full the table is; without room to grow, shorter timeouts help",
     ),
     "early_drop": (
         WARNING,
         "the table is so full that entries which are not assured are thrown out for new ones",
-        "netinspect conntrack count; sysctl -w net.netfilter.nf_conntrack_max=...",
+        "netinspect conntrack count tells how full the table is",
     ),
     "invalid": (
         WARNING,
         "packets belong to no connection that is known: NAT leaves them as they are, with their private address. Often "
         "only one direction of the traffic passes here (asymmetric routing), or the entry has expired too early",
-        "sysctl -w net.netfilter.nf_conntrack_log_invalid=255 (then read the kernel's log)",
+        "sysctl -w net.netfilter.nf_conntrack_log_invalid=255 has the kernel's log tell which",
     ),
     "chain_toolong": (
         ERROR,
         "entries are not made since their hash chain is too long",
-        "sysctl -w net.netfilter.nf_conntrack_buckets=... (twice as many)",
+        "twice as many buckets (net.netfilter.nf_conntrack_buckets)",
     ),
 }
 """Counters that should not rise: how grave that is, why, and what helps."""
@@ -64,7 +64,7 @@ def table_size(situation: Situation) -> Iterator[Finding]:
             [f"{count.entries} of {count.maximum} entries ({count.percent:.0f} %)"],
             "when it is full, the first packet of every new connection is dropped, after entries that are not assured "
             "were thrown out",
-            f"sysctl -w net.netfilter.nf_conntrack_max={2 * (count.maximum or 0)}",
+            *_larger(situation, "nf_conntrack_max", 2 * (count.maximum or 0)),
         )
     if count.buckets and count.entries > _LONG_CHAINS * count.buckets:
         yield finding(
@@ -74,16 +74,64 @@ def table_size(situation: Situation) -> Iterator[Finding]:
             "the hash table",
             [f"{count.entries} entries in {count.buckets} buckets"],
             "long hash chains slow down every packet, and make insertions fail (chain_toolong)",
-            f"sysctl -w net.netfilter.nf_conntrack_buckets={count.entries}",
+            *_larger(situation, "nf_conntrack_buckets", count.entries),
         )
 
 
+def _larger(situation: Situation, setting: str, number: int) -> tuple[str, str]:
+    """The command that enlarges the table, or where it must be done: the setting is read-only in most namespaces."""
+    name = f"net.netfilter.{setting}"
+    if writable(situation, name):
+        return pasted(["sysctl", "-w", f"{name}={number}"]), ""
+    return "", f"{name} is read-only in this network namespace: set it to {number} in the initial one, on the host"
+
+
 def counters(situation: Situation) -> Iterator[Finding]:
-    """Counters that rise while one looks."""
-    for name, (severity, why, fix) in _RISING.items():
-        if situation.rising.get(name, 0) > 0:
-            evidence = [f"ctnetlink counter {name}: {situation.rising[name]} more in {situation.sample:g} s"]
-            yield finding(situation, "counters", severity, name, evidence, why, fix)
+    """Counters that rise while one looks. One loss is told once: what could not be inserted counts as dropped too."""
+    rising = dict(situation.rising)
+    if rising.get("drop", 0) > 0:
+        rising["drop"] = max(0, rising["drop"] - max(0, rising.get("insert_failed", 0)))
+    if rising.get("invalid", 0) > 0 and situation.wrong_checksums:
+        yield _checksums(situation, rising["invalid"])
+        rising["invalid"] = 0
+    if situation.setting("net.netfilter.nf_conntrack_tcp_loose") == 0:
+        rising["invalid"] = 0  # another check explains it
+    for name, (severity, why, advice) in _RISING.items():
+        if rising.get(name, 0) > 0:
+            evidence = [f"ctnetlink counter {name}: {rising[name]} more in {situation.sample:g} s"]
+            percent = situation.count.percent
+            if name == "drop":
+                full = percent is not None and percent > _NEARLY_FULL
+                why += (
+                    ": the table is full"
+                    if full
+                    else f": the table has room ({percent or 0:.0f} %), so memory was short, or a port was taken"
+                )
+            yield finding(situation, "counters", severity, name, evidence, why, "", advice)
+
+
+def _checksums(situation: Situation, invalid: int) -> Finding:
+    """Packets that are invalid since their checksum is wrong."""
+    found = situation.wrong_checksums
+    first = found[0]
+    fix = ""
+    return finding(
+        situation,
+        "checksum",
+        ERROR,
+        f"wrong checksums from {first.source}",
+        [
+            f"{len(found)} packets heard with a wrong checksum, as of protocol {first.protocol} from {first.source} to "
+            f"{first.destination} on {first.interface}",
+            f"ctnetlink counter invalid: {invalid} more",
+        ],
+        "packets with a wrong checksum are invalid to connection tracking (nf_conntrack_checksum): they are not "
+        "translated, and rules that drop what is invalid drop them. Mostly the sender's offload is broken",
+        fix,
+        f"put the sender right, {first.source}: ethtool -K INTERFACE tx off there; "
+        "net.netfilter.nf_conntrack_checksum=0 "
+        "here would only pass them on",
+    )
 
 
 def port_exhaustion(situation: Situation) -> Iterator[Finding]:
@@ -98,51 +146,64 @@ def port_exhaustion(situation: Situation) -> Iterator[Finding]:
                 f"{usage.protocol} from {usage.outside_address} to {there}",
                 [f"{usage.ports_used} of {usage.ports} ports in use, for {usage.inside_hosts} inside hosts"],
                 "a further flow to this destination finds no free port: its packets are dropped (insert_failed, drop)",
-                "more outside addresses, as in nft: snat to 203.0.113.1-203.0.113.4; or a wider range of ports",
+                "",
+                "more outside addresses in the rule (snat to FIRST-LAST), or a wider range of ports",
             )
 
 
 def reverse_path(situation: Situation) -> Iterator[Finding]:
-    """rp_filter drops what comes in by another interface than answers would leave by."""
+    """rp_filter drops what comes in by another interface than answers would leave by.
+
+    A forged source is dropped too, as it should be: what was heard meanwhile tells the one from the other.
+    """
     if situation.reverse_path_drops <= 0:
         return
-    everywhere = situation.setting("net.ipv4.conf.all.rp_filter") or 0
-    strict = []
-    for found in situation.interfaces.values():
-        own = situation.own("rp_filter", found) or 0
-        if found.up and not found.loopback and max(own, everywhere) == 1:
-            strict.append(found.name)
-    yield finding(
-        situation,
-        "rp-filter",
-        ERROR,
-        ", ".join(strict) or "rp_filter",
-        [
-            f"TcpExt IPReversePathFilter: {situation.reverse_path_drops} more in {situation.sample:g} s (procfs)",
-            f"net.ipv4.conf.all.rp_filter = {everywhere}; strict on: {', '.join(strict) or 'none'}",
-        ],
-        "packets come in by another interface than the one that answers to them would leave by, and are dropped: with "
-        "several ways out, answers take another way than requests",
-        join(["sysctl", "-w", *(f"net/ipv4/conf/{name}/rp_filter=2" for name in ["all", *strict])]),
-    )
+    told = set()
+    for packet in situation.off_path:
+        if packet.interface in told:
+            continue
+        told.add(packet.interface)
+        way = situation.home.route_to(packet.source)
+        yield finding(
+            situation,
+            "rp-filter",
+            ERROR,
+            packet.interface,
+            [
+                f"TcpExt IPReversePathFilter: {situation.reverse_path_drops} more in {situation.sample:g} s (procfs)",
+                f"packet heard on {packet.interface}: {packet.source} > {packet.destination}",
+                f"route: {packet.source} is reached by {way or 'no interface'}",
+            ],
+            "packets come in by another interface than the one that answers to them would leave by, and the reverse "
+            "path "
+            "filter drops them: with several ways out, answers take another way than requests",
+            pasted(["sysctl", "-w", f"net/ipv4/conf/{packet.interface}/rp_filter=2"]),
+            "loose mode (2) still drops sources that no route leads to; it no longer drops forged sources of your "
+            "other "
+            "links",
+        )
 
 
 def unanswered(situation: Situation) -> Iterator[Finding]:
-    """Translated flows of which never a reply was seen, while none of the same address has one."""
+    """Translated flows of which never a reply was seen, while none of the same address has one.
+
+    A note: where this machine is the cause their way has shown it, and one-way traffic, as of syslog, is no fault.
+    """
     for outside, tally in situation.unanswered.items():
         if tally.number < _FEW_UNANSWERED or outside in situation.answered:
             continue
         own = "an address of this machine" if outside in situation.local else "no address of this machine"
+        first = tally.examples[0]
         yield finding(
             situation,
             "unanswered",
-            ERROR,
+            NOTE,
             f"replies to {outside}",
             [f"{tally.number} flows translated to it, none with a reply; it is {own}", *examples(tally)],
-            "what was sent from this address is not answered here: answers take another way back, or nobody outside "
-            "knows that the address is here",
-            f"ip route get {tally.examples[0].destination_address} from {outside}; "
-            f"tcpdump -ni any host {tally.examples[0].destination_address}",
+            "what was sent from this address is not answered here: nobody answers, answers take another way back, or "
+            "nobody outside knows that the address is here",
+            "",
+            f"netinspect path {first.source_address} {first.destination_address} follows one of them there and back",
         )
 
 

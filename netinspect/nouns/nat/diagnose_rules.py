@@ -1,88 +1,64 @@
-"""Checks of settings and rules: does the gateway forward, and translate what leaves it?"""
+"""Checks of settings and rules as a whole: does the gateway forward, were the rules read, what lies untranslated?"""
 
 from __future__ import annotations
 
-from shlex import join
-from sys import byteorder
-
-from ...engine.prefixes import packed, within
-from .diagnose_findings import ERROR, FORWARDING, NOTE, VERSIONS, WARNING, examples, families, finding, flow_text
-from .listing import is_global
+from ..path.walk_steps import pasted
+from .diagnose_findings import ERROR, FORWARDING, NOTE, VERSIONS, WARNING, examples, families, finding
+from .diagnose_legacy import policies
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from ...records import Finding
-    from .decode_rules import NatRule
-    from .diagnose_situation import Interface, Network, Situation
-
-_NFT_FAMILIES = {"inet": "ip", "inet6": "ip6"}
+    from .diagnose_situation import Situation
 
 
 def forwarding(situation: Situation) -> Iterator[Finding]:
-    """Packets between interfaces are dropped unless forwarding is on, for each interface that they come in by."""
+    """Packets between interfaces are dropped where forwarding is off altogether; single interfaces are walked by."""
     for family, networks, exits in families(situation):
         if not situation.source_rules(family) and family == "inet6":
             continue  # without translation IPv6 may well be meant to stay local
         version, name = FORWARDING[family]
+        if situation.setting(name) != 0:
+            continue
         interfaces = {found.index: found for found in [*(network.interface for network in networks), *exits]}
-        off = [found for found in interfaces.values() if situation.own("forwarding", found, version) == 0]
+        off = [
+            found
+            for found in interfaces.values()
+            if situation.own("forwarding", found, version) == 0 or version == "ipv6"
+        ]
         if not off:
             continue
-        everywhere = situation.setting(name) == 0
-        names = ", ".join(found.name for found in off)
-        settings = [f"{name}=1"] if everywhere else [f"net/{version}/conf/{found.name}/forwarding=1" for found in off]
         yield finding(
             situation,
             "forwarding",
             ERROR,
-            f"{VERSIONS[family]} on {names}",
-            [f"net.{version}.conf.{found.name}.forwarding = 0" for found in off]
-            + ([f"{name} = 0"] if everywhere else []),
+            f"{VERSIONS[family]} on {', '.join(found.name for found in off)}",
+            [
+                f"net.{version}.conf.{found.name}.forwarding = 0"
+                for found in off
+                if situation.own("forwarding", found, version) == 0
+            ]
+            + [f"{name} = 0"],
             "packets that come in by these interfaces and are for somebody else are dropped: nothing inside reaches "
             "the outside, or no answer comes back",
-            join(["sysctl", "-w", *settings]),
+            pasted(["sysctl", "-w", f"{name}=1"]),
         )
 
 
-def _may_leave_by(rule: NatRule, found: Interface) -> bool:
-    """Whether a rule applies to what leaves by that interface."""
-    for match in rule.interfaces("out"):
-        name = found.name.encode()
-        if match.what == "out_index":
-            same = int.from_bytes(match.value, byteorder) == found.index
-        else:
-            wanted = match.value.rstrip(b"\0")
-            # A shorter comparison, without the zero byte at the end, is a pattern: oifname "ppp*".
-            same = name == wanted if match.value.endswith(b"\0") or len(match.value) == 16 else name.startswith(wanted)
-        if same != match.equal:
-            return False
-    return True
-
-
-def _covers(rule: NatRule, network: Network) -> bool:
-    """Whether a rule applies to what comes from that network, as far as it speaks of sources."""
-    address = packed(network.address)
-    for match in rule.matches:
-        if match.what == "source" and len(match.value) <= len(address):
-            same = within(address, match.value.ljust(len(address), b"\0"), min(match.bits, network.length))
-            if same != match.equal:
-                return False
-    return True
-
-
-def source_rules(situation: Situation) -> Iterator[Finding]:
-    """What leaves from a private network must get an address that answers can be sent to."""
+def rules_read(situation: Situation) -> Iterator[Finding]:
+    """What of the rules is not known here."""
     if situation.legacy:
+        yield from policies(situation)
         yield finding(
             situation,
             "legacy-iptables",
             NOTE,
             "legacy iptables",
             [f"/proc/net/ip_tables_names, ip6_tables_names: {', '.join(situation.legacy)}"],
-            "its rules are not read here, and apply beside those of nftables: what follows may be wrong where they "
-            "translate",
+            "its rules apply beside those of nftables, and only its policies are looked at here: what follows may be "
+            "wrong where they translate or drop",
             "iptables-legacy-save; ip6tables-legacy-save",
         )
     if situation.rules_unread is not None:
@@ -95,61 +71,74 @@ def source_rules(situation: Situation) -> Iterator[Finding]:
             "the rules could not be read: whether one translates is not known",
             "nft list ruleset",
         )
-        return
-    if any(table.endswith(" nat") for table in situation.legacy):
-        return
-    for family, networks, exits in families(situation):
-        rules = situation.source_rules(family)
-        if family == "inet6" and not rules and not situation.untranslated:
-            continue  # IPv6 networks commonly have global addresses beside their private ones
-        for found in exits:
-            fitting = [rule for rule in rules if _may_leave_by(rule, found)]
-            left_out = [network for network in networks if not any(_covers(rule, network) for rule in fitting)]
-            if left_out:
-                yield _missing_rule(situation, family, found, rules, fitting, left_out)
 
 
-def _missing_rule(
-    situation: Situation,
-    family: str,
-    found: Interface,
-    rules: Sequence[NatRule],
-    fitting: Sequence[NatRule],
-    left_out: Sequence[Network],
-) -> Finding:
-    way = "default route" if situation.exits_by_route[family] else "interface with a public address"
-    evidence = [f"way out for {VERSIONS[family]}: {found.name} ({way})"]
-    evidence += [f"inside network: {network} on {network.interface.name}" for network in left_out]
-    table = f"{_NFT_FAMILIES[family]} nat"
-    script = (
-        f"add table {table}; add chain {table} postrouting {{ type nat hook postrouting priority srcnat; }}; "
-        f'add rule {table} postrouting oifname "{found.name}" masquerade'
-    )
-    fix = join(["nft", script])
-    if not rules:
-        check, why = "no-rule", "no rule translates the source of what leaves this way: answers cannot find back"
-        evidence.append("nftables: no masquerade or snat rule is reached from postrouting")
-    elif not fitting:
-        check = "other-interface"
-        why = "there is a rule that translates, but for another interface than the one that packets leave by"
-        evidence += [f"nftables: {rule}" for rule in rules]
-    else:
-        check = "other-source"
-        why = "there are rules that translate what leaves this way, but none for this network"
-        evidence += [f"nftables: {rule}" for rule in fitting]
-    evidence += examples(situation.untranslated)
-    own = [n.address for n in situation.networks if n.interface is found and n.family == family]
-    severity = ERROR
-    if own and not any(map(is_global, own)):
-        severity = WARNING
-        why += "; unless the next router knows the way to this network, and translates"
-    return finding(situation, check, severity, f"{VERSIONS[family]} out of {found.name}", evidence, why, fix)
+def links(situation: Situation) -> Iterator[Finding]:
+    """Interfaces that rules translate on the way out of, and that are down."""
+    named = situation.named_outside()
+    for found in situation.interfaces.values():
+        if found.name not in named or (found.up and situation.works(found)):
+            continue
+        carrier = found.up
+        yield finding(
+            situation,
+            "link",
+            ERROR,
+            f"{found.name} is {'without carrier' if carrier else 'down'}",
+            [
+                f"link: {found.name} is {'up, without carrier' if carrier else 'down'}",
+                "nftables: a rule translates what leaves by it",
+            ],
+            "nothing leaves by this interface, and the routes over it are not used: the way out that rules are made "
+            "for "
+            "is gone",
+            "" if carrier else pasted(["ip", "link", "set", "dev", found.name, "up"]),
+            "look at the other end of the link"
+            if carrier
+            else "routes that went with it do not come back by themselves: start what configures it again",
+        )
+
+
+def tables(situation: Situation) -> Iterator[Finding]:
+    """Policy rules that lead to tables without routes."""
+    from .diagnose_explained import empty_table
+
+    for rule in situation.policy_rules:
+        if rule.table in situation.empty_tables and rule.action == "lookup" and rule.suppress_prefix_length is None:
+            yield empty_table(situation, rule, [], WARNING)
+
+
+def addresses(situation: Situation) -> Iterator[Finding]:
+    """Addresses that rules translate to and that nobody answers for on their link."""
+    from _socket import inet_ntop
+
+    told = set()
+    for rule in situation.rules:
+        if rule.kind != "snat" or rule.addresses is None or "postrouting" not in rule.hooks:
+            continue
+        low, high = rule.addresses
+        text = inet_ntop(2 if len(low) == 4 else 10, low)
+        if low != high or text in situation.local or text in told:
+            continue
+        on = situation.home.on_link(text)
+        if on is None or (on.name, text) in situation.proxied or situation.proxy_arp(on.name):
+            continue
+        told.add(text)
+        length = 32 if len(low) == 4 else 128
+        yield finding(
+            situation,
+            "snat-address",
+            ERROR,
+            f"{text}, which is no address of this machine",
+            [f"nftables: {rule}", f"address: {text} is no address of this machine, and of the network on {on}"],
+            f"packets are sent with the source {text}, and nobody on {on} answers for it: answers are not delivered",
+            pasted(["ip", "address", "add", f"{text}/{length}", "dev", on.name]),
+        )
 
 
 def untranslated(situation: Situation) -> Iterator[Finding]:
     """Flows that left as they are: begun before the rule, or passed over by it."""
-    reported = {found.check for found in source_rules(situation)} & {"no-rule", "other-interface", "other-source"}
-    if situation.untranslated and not reported:
+    if situation.untranslated:
         yield finding(
             situation,
             "untranslated",
@@ -159,35 +148,4 @@ def untranslated(situation: Situation) -> Iterator[Finding]:
             "these flows from private to public addresses are not translated: they began before the rule was there, "
             "which is asked only once for each flow, or a condition of it leaves them out",
             "conntrack -D -s " + str(situation.untranslated.examples[0].source_address),
-        )
-
-
-def bypassed(situation: Situation) -> Iterator[Finding]:
-    """What is not tracked, or in two zones, cannot be translated back."""
-    for rule in situation.rules:
-        if rule.kind == "notrack" and rule.hooks & {"prerouting", "output"}:
-            yield finding(
-                situation,
-                "notrack",
-                WARNING,
-                str(rule.rule),
-                [f"nftables: {rule}"],
-                "packets that this rule applies to are not tracked: they are not translated, neither on the way out "
-                "nor on the way back",
-                join(["nft", "delete", "rule", *str(rule.rule).split()]),
-            )
-    if situation.zone_mismatches:
-        first, second = situation.zone_mismatches[0]
-        yield finding(
-            situation,
-            "zones",
-            ERROR,
-            f"{len(situation.zone_mismatches)} flows",
-            [
-                f"conntrack zone {first.zone or 0}: {flow_text(first)}, without a reply",
-                f"conntrack zone {second.zone or 0}: {flow_text(second)}",
-            ],
-            "the replies are tracked in another zone than the flow: to connection tracking they belong to no flow, and "
-            "are not translated back",
-            "nft: the same `ct zone set` for both interfaces, or `ct original zone set`",
         )

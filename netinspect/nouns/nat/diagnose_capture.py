@@ -1,0 +1,101 @@
+"""A look at packets themselves, where counters say that something is wrong with them; nothing is sent.
+
+packet(7): a socket that hears every interface of the namespace for a moment.
+"""
+
+from __future__ import annotations
+
+import _socket
+from struct import pack, unpack_from
+from time import monotonic
+
+from ...engine.places import Place
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_ETH_P_ALL = 3
+_SOL_PACKET, _PACKET_AUXDATA = 263, 8
+_CSUM_NOT_READY = 1 << 3
+"""TP_STATUS_CSUMNOTREADY: the sender's checksum is not computed yet."""
+_HOST = 0
+_MOST = 4000
+_CUT = 2048
+
+
+class Heard:
+    """An IP packet that came in."""
+
+    __slots__ = ("data", "destination", "interface", "protocol", "source", "unfinished")
+
+    def __init__(self, data: bytes, interface: str, *, unfinished: bool) -> None:
+        self.data = data
+        self.interface = interface
+        self.unfinished = unfinished
+        """Whether its checksum is not computed yet: it was sent on this machine."""
+        family = 2 if data[0] >> 4 == 4 else 10
+        where = (12, 4) if family == 2 else (8, 16)
+        self.source = _socket.inet_ntop(family, data[where[0] : where[0] + where[1]])
+        self.destination = _socket.inet_ntop(family, data[where[0] + where[1] : where[0] + 2 * where[1]])
+        self.protocol = data[9] if family == 2 else data[6]
+
+
+def heard(place: Place, seconds: float) -> list[Heard]:
+    """The packets that come in for some seconds; at most 4,000. Empty where that is not permitted."""
+    try:
+        opened = place.call(_open)
+    except OSError:
+        return []
+    found: list[Heard] = []
+    end = monotonic() + seconds
+    try:
+        while len(found) < _MOST:
+            rest = end - monotonic()
+            if rest <= 0:
+                break
+            opened.settimeout(rest)
+            data, ancillary, _, (interface, _, kind, *_) = opened.recvmsg(_CUT, 128)
+            if kind != _HOST or len(data) < 20 or data[0] >> 4 not in (4, 6) or (data[0] >> 4 == 6 and len(data) < 40):
+                continue
+            status = next((unpack_from("=I", raw)[0] for level, _, raw in ancillary if level == _SOL_PACKET), 0)
+            found.append(Heard(data, interface, unfinished=bool(status & _CSUM_NOT_READY)))
+    except OSError:
+        pass  # the time is over
+    finally:
+        opened.close()
+    return found
+
+
+def _open() -> _socket.socket:
+    opened = _socket.socket(_socket.AF_PACKET, _socket.SOCK_DGRAM, _socket.htons(_ETH_P_ALL))
+    opened.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, pack("=i", 1))
+    return opened
+
+
+def wrong_checksums(packets: list[Heard]) -> Iterator[Heard]:
+    """Those of UDP, TCP and ICMP whose checksum is wrong (RFC 1071)."""
+    for packet in packets:
+        if packet.unfinished or packet.protocol not in (1, 6, 17, 58):
+            continue
+        four = packet.data[0] >> 4 == 4
+        start = (packet.data[0] & 0xF) * 4 if four else 40
+        length = unpack_from(">H", packet.data, 2)[0] if four else 40 + unpack_from(">H", packet.data, 4)[0]
+        if length > len(packet.data) or length <= start or (four and unpack_from(">H", packet.data, 6)[0] & 0x3FFF):
+            continue  # cut off, or a fragment
+        payload = packet.data[start:length]
+        if packet.protocol == 6 and (len(payload) < 20 or payload[12] >> 4 < 5):
+            continue  # no TCP header: that is another fault
+        if packet.protocol == 17 and payload[6:8] == b"\0\0" and four:
+            continue  # UDP over IPv4 may go without
+        addresses = packet.data[12:20] if four else packet.data[8:40]
+        pseudo = b"" if packet.protocol == 1 else addresses + pack(">II", len(payload), packet.protocol)
+        if _sum(pseudo + payload) != 0xFFFF:
+            yield packet
+
+
+def _sum(data: bytes) -> int:
+    total: int = sum(unpack_from(f">{(len(data) + 1) // 2}H", data + b"\0"))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return total

@@ -1,0 +1,321 @@
+"""What walking shows: the way of the flow that was asked for, of flows without an answer, and of those that rules mean.
+
+A doubt about settings is none of its own: the way of a packet decides. Where a way leaves this namespace, what others
+do with it is told only for flows that are real.
+"""
+
+from __future__ import annotations
+
+from ..path.listing_stack import PROTOCOLS
+from ..path.walk_packet import TCP, Packet
+from ..path.walk_path import Path, incoming, walked
+from ..path.walk_steps import ARRIVES, FAILS, LEAVES
+from .diagnose_findings import ERROR, NOTE, families, finding, flow_text
+from .diagnose_untranslated import untranslated
+from .listing import is_global
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ...records import Finding, Flow
+    from ..path.filter_words import FlowWords
+    from ..path.listing_stack import Interface
+    from ..path.walk import Passed
+    from .diagnose_situation import Network, Situation
+
+_OWN_POLICY = frozenset(("rule", "policy", "no-socket"))
+"""Causes that are another machine's own business where they are not here."""
+_CHECKS = {
+    "forwarding": "forwarding",
+    "link-down": "link",
+    "no-carrier": "link",
+    "rp-filter": "rp-filter",
+    "rule": "rule",
+    "policy": "rule",
+    "no-route": "route",
+    "blackhole": "route",
+    "prohibit": "route",
+    "unreachable": "route",
+    "loop": "route",
+    "neighbour": "next-hop",
+    "neighbour-wrong": "next-hop",
+    "no-socket": "no-socket",
+    "zones": "zones",
+    "notrack": "notrack",
+    "hairpin": "hairpin",
+    "asymmetric": "asymmetric",
+    "stray": "stray",
+    "ports": "ports",
+    "route-localnet": "route-localnet",
+    "martian": "martian",
+    "martian-source": "martian",
+    "duplicate": "duplicate",
+    "other-uplink": "other-uplink",
+}
+_OUTSIDE = {"inet": "192.0.2.1", "inet6": "2001:db8:ffff::1"}
+"""Somebody in the world (RFC 5737, RFC 3849), where no flow tells of anybody."""
+
+
+def walk_flow(situation: Situation, packet: Packet, iif: Interface | None, *, home_only: bool = False) -> list[Path]:
+    """The ways of a packet, one for each way in which chance may fall."""
+    return walked(situation.stacks, situation.home, packet, iif, home_only=home_only)
+
+
+def of_flow(situation: Situation, words: FlowWords) -> Iterator[Finding]:
+    """The way of the flow that was asked for, there and back."""
+    asked = _asked(situation, words)
+    if not asked:
+        yield finding(
+            situation,
+            "flow",
+            ERROR,
+            str(words),
+            [f"conntrack: no entry of {situation.count.entries} is of this flow"],
+            "its packets do not come here, are dropped before they are tracked, or the entry has expired",
+            "",
+            "name the destination as well, and its way is followed without an entry",
+        )
+    for packet, source_of in asked:
+        try:
+            source, iif = incoming(situation.home, packet.source or None, packet.destination, None, None)
+        except Exception as error:
+            from ...errors import NetinspectError
+
+            if not isinstance(error, NetinspectError):
+                raise
+            yield _no_way_in(situation, packet, str(error))
+            continue
+        packet = packet.but(source=source)
+        paths = walk_flow(situation, packet, iif)
+        found = [*judged(situation, paths, source_of, asked=True), *aside(situation, paths, source_of)]
+        yield from found
+        if not any(single.severity != NOTE for single in found):
+            yield _clear(situation, paths, words, source_of)
+
+
+def _clear(situation: Situation, paths: Sequence[Path], words: FlowWords, known_by: str) -> Finding:
+    """What to say of a flow whose way shows nothing wrong."""
+    silent = [flow for flow in situation.matching.examples if "SEEN_REPLY" not in flow.status]
+    entries = [
+        f"conntrack: {flow_text(flow)}" + (", without a reply" if flow in silent else "")
+        for flow in situation.matching.examples
+    ]
+    first = paths[0]
+    advice = f"netinspect path {words} shows every step"
+    if all(path.verdict == ARRIVES for path in paths):
+        return finding(situation, "flow", NOTE, str(words), entries or [known_by], first.why, "", advice)
+    connecting = [flow for flow in silent if flow.state == "SYN_SENT"]
+    if first.verdict == LEAVES and connecting and len(silent) == len(situation.matching.examples):
+        why = "no answer to it has been seen. " + first.why
+        return finding(situation, "flow", ERROR, str(words), entries, why, "", f"look beyond; {advice}")
+    why = first.why if first.verdict == LEAVES else f"whether it gets through cannot be told: {first.why}"
+    return finding(situation, "flow", NOTE, str(words), entries or [known_by], why, "", advice)
+
+
+def _asked(situation: Situation, words: FlowWords) -> list[tuple[Packet, str]]:
+    """The packets that the words mean: with a destination one; else those of live flows that fit."""
+    protocols = (
+        [words.protocol]
+        if words.protocol is not None
+        else sorted({flow.protocol_number for flow in situation.matching.examples}) or [TCP]
+    )
+    if words.destination is not None:
+        return [
+            (
+                Packet(
+                    protocol,
+                    words.source or "",
+                    words.destination,
+                    0 if protocol == TCP else words.source_port or 0,
+                    words.destination_port or 0,
+                ),
+                f"asked for: {words}",
+            )
+            for protocol in protocols[:2]
+        ]
+    return [(packet_of(flow), f"conntrack: {flow_text(flow)}") for flow in situation.matching.examples]
+
+
+def packet_of(flow: Flow, *, new: bool = True) -> Packet:
+    """The first packet of a flow like one in the table; with its own port where ``new`` is false."""
+    return Packet(
+        flow.protocol_number,
+        flow.source_address or "",
+        flow.destination_address or "",
+        0 if new else flow.source_port or 0,
+        flow.destination_port or 0,
+    )
+
+
+def _no_way_in(situation: Situation, packet: Packet, error: str) -> Finding:
+    return finding(
+        situation,
+        "route",
+        ERROR,
+        f"no way from {packet.source or 'anybody'}",
+        [f"route: {error}"],
+        "packets of this flow cannot come to this machine, and answers to them find no way",
+        "",
+        f"add a route to {packet.source}",
+    )
+
+
+def of_live(situation: Situation) -> Iterator[Finding]:
+    """Flows that get no answer now: each kind's way is walked."""
+    for flow in situation.silent:
+        if flow.protocol_number not in PROTOCOLS.values() or not flow.source_address or not flow.destination_address:
+            continue
+        packet = packet_of(flow)
+        try:
+            source, iif = incoming(situation.home, packet.source, packet.destination, None, None)
+        except Exception:
+            continue
+        paths = walk_flow(situation, packet.but(source=source), iif)
+        yield from judged(situation, paths, f"conntrack: {flow_text(flow)}, without a reply", asked=False)
+
+
+def of_networks(situation: Situation) -> Iterator[Finding]:
+    """From each inside network to the world: what is meant to be translated, and is not."""
+    for family, networks, exits in families(situation):
+        if family == "inet6" and not situation.source_rules("inet6") and not situation.untranslated:
+            continue  # IPv6 networks commonly have global addresses beside their private ones
+        for network in networks:
+            if network.length >= (127 if family == "inet6" else 31):
+                continue
+            iif = situation.home.interfaces.get(network.interface.index)
+            for packet in _to_the_world(situation, network, exits):
+                paths = walk_flow(situation, packet, iif, home_only=True)
+                stopped = paths[0].there.failure
+                if stopped is not None and stopped.cause in (*_OWN_POLICY, "no-route"):
+                    continue  # a network that is kept inside, or a machine that is not online
+                known_by = f"a packet as from the network {network}: {packet}"
+                yield from judged(situation, paths, known_by, asked=False)
+
+
+def _to_the_world(situation: Situation, network: Network, exits: Sequence[Interface]) -> Iterator[Packet]:
+    """Packets from a network to whom it talks to, as far as flows tell, else to somebody beyond each way out."""
+    from ..path.walk_path import host_of
+
+    family = network.family
+    source = host_of(situation.home, f"{network.address}/{network.length}")
+    known = situation.talked_to.get(family)
+    if known is not None or any(route.family == family for route in situation.defaults):
+        yield Packet(TCP, source, known or _OUTSIDE[family], 0, 443)
+        return
+    for found in exits:
+        for other in situation.networks:
+            if other.interface is found and other.family == family and not other.address.startswith("fe80:"):
+                yield Packet(TCP, source, host_of(situation.home, f"{other.address}/{other.length}"), 0, 443)
+                break
+
+
+def judged(situation: Situation, paths: Sequence[Path], known_by: str, *, asked: bool) -> Iterator[Finding]:
+    """What ways say: the first that does not get through, and why."""
+    failing = [path for path in paths if path.verdict == FAILS]
+    chance = len(paths) > len(failing)
+    for path in failing:
+        if chance and path.cause in ("rule", "policy") and path.there.failure is not None:
+            continue  # limits and chance let others pass
+        found = _finding(situation, path, known_by, asked=asked)
+        if found is not None:
+            if chance:
+                found = found._replace(
+                    evidence=(*found.evidence, f"one of {len(paths)} ways, by chance: {_fork(path)}")
+                )
+            yield found
+    for path in paths:
+        if path.verdict != FAILS:
+            yield from _leaves_private(situation, path, known_by)
+            break
+
+
+def _fork(path: Path) -> str:
+    forks = [*path.there.forks, *(path.back.forks if path.back else ())]
+    return "; ".join(dict.fromkeys(reason for _, _, reason in forks))
+
+
+def _home(situation: Situation, path: Path) -> Passed | None:
+    return next((passed for passed in path.there.passed if passed.stack is situation.home), None)
+
+
+def private_leak(situation: Situation, path: Path) -> Passed | None:
+    """The passage by this machine in which a private source leaves for the world as it is."""
+    passed = _home(situation, path)
+    if passed is None or passed.oif is None or passed.iif is None or passed.leaving is None:
+        return None
+    exits = {found.index for found in situation.exits[path.packet.family]}
+    leaving = passed.leaving
+    translated = passed.tracked is not None and passed.tracked.translated.source != leaving.source
+    if translated or is_global(leaving.source) or passed.oif.index not in exits or passed.iif is passed.oif:
+        return None
+    if path.there.failure is not None and path.there.stopped_in is situation.home:
+        return None
+    if passed.tracked is not None and passed.tracked.direction == "reply":
+        return None
+    return passed
+
+
+def _leaves_private(situation: Situation, path: Path, known_by: str) -> Iterator[Finding]:
+    passed = private_leak(situation, path)
+    if passed is None or situation.legacy_nat or situation.rules_unread is not None:
+        return
+    if path.verdict == ARRIVES and path.there.outcome == "delivered":
+        return  # it works without
+    if (
+        not is_global(path.packet.destination)
+        and path.verdict != FAILS
+        and situation.inside_only(path.packet.destination)
+    ):
+        return
+    yield untranslated(situation, path, passed, known_by)
+
+
+def _finding(situation: Situation, path: Path, known_by: str, *, asked: bool) -> Finding | None:
+    """One way that fails, as a finding."""
+    elsewhere = path.where is not situation.home
+    leak = private_leak(situation, path)
+    readable = not situation.legacy_nat and situation.rules_unread is None
+    of_source = path.back is not None or path.cause in ("no-route", "rp-filter", "martian-source")
+    if leak is not None and elsewhere and readable and of_source and is_global(path.packet.destination):
+        return untranslated(situation, path, leak, known_by)
+    evidence = [known_by, *path.evidence]
+    check = _CHECKS.get(path.cause or "", path.cause or "path")
+    severity, subject, why, fix, advice = ERROR, str(path.packet), path.why, path.fix, path.advice
+    step = path.failed.failure if path.failed else None
+    if step is not None:
+        subject = step.subject
+        if path.cause == "ports" and path.failed is not None:
+            there = f"{path.packet.destination} port {path.packet.destination_port}"
+            outside = path.failed.facts["outside"]
+            subject = f"{step.packet.protocol} from {outside} to {there}"
+    from .diagnose_explained import explained
+
+    better = explained(situation, path, evidence, asked=asked)
+    if better is not None:
+        return better
+    if elsewhere and path.cause in _OWN_POLICY:
+        if not asked and not (path.cause == "no-socket" and _targeted(path)):
+            return None
+        severity = NOTE
+        if path.cause == "no-socket" and _targeted(path):
+            severity, check = ERROR, "dnat-target"
+    elif path.cause == "no-socket" and not asked:
+        return None
+    return finding(situation, check, severity, subject, evidence, why, fix, advice)
+
+
+def _targeted(path: Path) -> bool:
+    """Whether a rule here translates the destination: who answers is then this gateway's choice."""
+    return any(
+        passed.tracked is not None and passed.tracked.translated.destination != passed.tracked.original.destination
+        for passed in path.there.passed
+    )
+
+
+def aside(situation: Situation, paths: Sequence[Path], known_by: str) -> Iterator[Finding]:
+    """What ways show beside: marks that come too late, addresses that two have, sources that are private still."""
+    from .diagnose_explained import beside
+
+    for path in paths[:1]:
+        yield from beside(situation, path, known_by)

@@ -1,0 +1,134 @@
+"""Checks of settings of connection tracking: how long entries live, what begins one, which helpers are there."""
+
+from __future__ import annotations
+
+from _functools import partial
+
+from ...engine.namespaces import inside
+from ...procfs import has_module, sysctl_writable
+from ..path.walk_steps import pasted
+from .diagnose_findings import ERROR, NOTE, WARNING, finding, flow_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ...records import Finding
+    from .diagnose_situation import Situation
+
+_TIMEOUTS = {
+    "tcp_timeout_established": (432000, 1800, "an idle TCP connection"),
+    "tcp_timeout_syn_sent": (120, 10, "a TCP connection that is being opened"),
+    "tcp_timeout_syn_recv": (60, 10, "a TCP connection that is being opened"),
+    "tcp_timeout_unacknowledged": (300, 30, "a TCP connection with data that is not acknowledged"),
+    "tcp_timeout_max_retrans": (300, 30, "a TCP connection whose packets are sent again and again"),
+    "udp_timeout": (30, 10, "a UDP flow without an answer"),
+    "udp_timeout_stream": (120, 30, "a UDP flow"),
+    "icmp_timeout": (30, 3, "an ICMP request"),
+    "icmpv6_timeout": (30, 3, "an ICMPv6 request"),
+    "generic_timeout": (600, 30, "a flow of another protocol"),
+    "gre_timeout": (30, 10, "a GRE flow"),
+    "gre_timeout_stream": (180, 30, "a GRE flow"),
+    "sctp_timeout_established": (210, 30, "an SCTP association"),
+}
+"""nf_conntrack-sysctl: the default, in seconds, and from where on flows that are well lose their entries.
+
+RFC 5382 wants 2 hours and 4 minutes for idle TCP connections, RFC 4787 two minutes for UDP.
+"""
+
+_HELPERS = {
+    (6, 21): ("ftp", "tcp", "active FTP: PORT and EPRT carry the client's private address", WARNING),
+    (17, 69): ("tftp", "udp", "TFTP: the server answers from another port", WARNING),
+    (6, 1723): ("pptp", "tcp", "PPTP: its GRE flows are told in the control connection", WARNING),
+    (6, 5060): ("sip", "tcp", "SIP: the session description carries private addresses", NOTE),
+    (17, 5060): ("sip", "udp", "SIP: the session description carries private addresses", NOTE),
+    (6, 6667): ("irc", "tcp", "IRC's DCC: it carries the client's private address", NOTE),
+    (17, 161): ("snmp", "udp", "SNMP: it may carry private addresses", NOTE),
+}
+
+
+def writable(situation: Situation, name: str) -> bool:
+    """Whether a sysctl may be set in that namespace: some of conntrack's are the initial namespace's alone."""
+    found: bool = inside(situation.place.descriptor, partial(sysctl_writable, name))
+    return found
+
+
+def timeouts(situation: Situation) -> Iterator[Finding]:
+    """Entries that expire while their flows are well: what comes then is taken for something else."""
+    for name, (default, least, what) in _TIMEOUTS.items():
+        key = f"net.netfilter.nf_conntrack_{name}"
+        seconds = situation.setting(key)
+        if seconds is not None and seconds < least:
+            yield finding(
+                situation,
+                "timeout",
+                WARNING,
+                name,
+                [f"{key} = {seconds} (the kernel's default is {default})"],
+                f"{what} loses its entry after {seconds} s without a packet: what comes then from outside is not "
+                "translated back, and what comes from inside begins a new flow, maybe from another port",
+                pasted(["sysctl", "-w", f"{key}={default}"]),
+            )
+
+
+def picked_up(situation: Situation) -> Iterator[Finding]:
+    """tcp_loose: whether a connection whose entry is gone may go on."""
+    invalid = situation.rising.get("invalid", 0)
+    loose = situation.setting("net.netfilter.nf_conntrack_tcp_loose")
+    if loose == 0 and invalid > 0:
+        yield finding(
+            situation,
+            "tcp-loose",
+            ERROR,
+            "TCP connections without an entry",
+            [
+                "net.netfilter.nf_conntrack_tcp_loose = 0",
+                f"ctnetlink counter invalid: {invalid} more in {situation.sample:g} s",
+            ],
+            "connections that are in no entry (the table was emptied, the machine took over from another, or a timeout "
+            "was too short) are not picked up again: their packets are invalid and not translated, and they hang",
+            pasted(["sysctl", "-w", "net.netfilter.nf_conntrack_tcp_loose=1"]),
+            "with tcp_loose=1 a packet in the middle of a connection may begin an entry; rules that accept "
+            "`ct state new` without looking for SYN then let it pass",
+        )
+
+
+def helpers(situation: Situation) -> Iterator[Finding]:
+    """Protocols that carry addresses inside need a helper where they are translated."""
+    told = set()
+    for flow in situation.helped:
+        known = _HELPERS.get((flow.protocol_number, flow.destination_port or 0))
+        if known is None or flow.helper or known[0] in told:
+            continue
+        name, protocol, what, severity = known
+        if (
+            flow.source_address == flow.reply_destination_address
+            and flow.destination_address == flow.reply_source_address
+        ):
+            continue
+        told.add(name)
+        if situation.asked and severity == NOTE:
+            severity = WARNING
+        module = f"nf_nat_{name}"
+        there = inside(situation.place.descriptor, partial(has_module, module))
+        family = "ip6" if flow.family == "inet6" else "ip"
+        table = f"{family} netinspect-helpers"
+        script = (
+            f'add table {table}; add ct helper {table} {name} {{ type "{name}" protocol {protocol}; }}; '
+            f"add chain {table} prerouting {{ type filter hook prerouting priority filter; }}; "
+            f'add rule {table} prerouting {protocol} dport {flow.destination_port} ct helper set "{name}"'
+        )
+        yield finding(
+            situation,
+            "helper",
+            severity,
+            f"{name} on port {flow.destination_port}",
+            [f"conntrack: {flow_text(flow)}, no helper"],
+            f"{what}. Without the helper {name} it is neither translated inside, nor are the connections expected that "
+            "it speaks of",
+            pasted(["nft", script]) if there else "",
+            "a table of its own; connections that are open already stay without"
+            if there
+            else f"load {module} (this kernel has it not at hand: modprobe {module}), then have a rule of nftables set "
+            f'the helper: ct helper set "{name}"',
+        )

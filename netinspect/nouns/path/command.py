@@ -1,0 +1,185 @@
+"""``netinspect path``: what this machine would do with a packet, and with the answer to it."""
+
+from __future__ import annotations
+
+from ...engine.options import Group, One, Option, Unfit, within
+from ...engine.output import NAMESPACES, ListingCommand, output_group
+from ...engine.places import Place
+from ...engine.table import Field
+from ...errors import ExitStatus, UsageError
+from .filter_words import FlowWords, flow_words
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ...engine.table import Column
+    from .listing_stack import Interface, Stack, Stacks
+    from .walk_path import Path
+
+_LARGEST_MARK = 0xFFFFFFFF
+
+
+def _mark(text: str) -> int:
+    try:
+        number = int(text, 0)
+    except ValueError:
+        number = -1
+    if not 0 <= number <= _LARGEST_MARK:
+        raise Unfit("a number of 32 bits, as 0x51")
+    return number
+
+
+def _protocol(text: str) -> int:
+    if text.isdecimal():
+        return within(0, 255)(text)
+    try:
+        found = flow_words([text]).protocol
+    except UsageError:
+        found = None
+    if found is None:
+        raise Unfit("a protocol's name or number")
+    return found
+
+
+class PathCommand(ListingCommand):
+    """One command line of ``netinspect path``."""
+
+    name = "path"
+    operands = "SOURCE DESTINATION[:PORT]"
+    summary = (
+        "Follows a packet through this machine, hop by hop: what each interface, setting, rule, route and socket would "
+        "do with it, into other network namespaces, and the same for the answer. Nothing is sent and nothing is "
+        "changed."
+    )
+    record = "PathStep"
+
+    protocol = One[int | None](None)
+    source_port = One[int | None](None)
+    iif = One[str | None](None)
+    mark = One[int](0)
+    sender = One[str | None](None)
+
+    groups = (
+        Group(
+            "Packet",
+            Option("p", "protocol", "tcp (the default), udp, icmp … or a number", "NAME", to=protocol.value(_protocol)),
+            Option("", "source-port", "source port; without it any", "PORT", to=source_port.value(within(1, 65535))),
+            Option(
+                "",
+                "iif",
+                "interface that it comes in by; without it that which leads to SOURCE",
+                "NAME",
+                to=iif.value(str),
+            ),
+            Option("", "mark", "firewall mark that it comes with", "MARK", to=mark.value(_mark)),
+            Option(
+                "",
+                "from-namespace",
+                "network namespace that sends it; without it it comes in here, or is sent here where SOURCE is of here",
+                "NAME|PID|PATH",
+                to=sender.value(str),
+            ),
+        ),
+        NAMESPACES,
+        output_group("path"),
+    )
+    notes = (
+        "A flow may also be given as people write it and programs show it: `a -> b:443`, `tcp a b 443`, `src a dst b "
+        "dport 443`, a line of `conntrack -L`, of `netinspect nat` or of tcpdump; `any` is a source that would be "
+        "sending "
+        "this.\n"
+        "The last line is the verdict: arrives; leaves, where nothing here stops it and the rest is beyond this "
+        "machine; "
+        "fails, with the first step that stops it, why, and what to do; or unknown, where a condition could not be "
+        "told. "
+        "Exit status: 0 it arrives or leaves, 4 it does not, 3 it cannot be told."
+    )
+
+    flow: FlowWords
+
+    def check(self) -> None:
+        """Reads the flow. Raises UsageError."""
+        self.flow = flow_words(self.words)
+        if self.protocol is not None:
+            self.flow.protocol = self.protocol
+        if self.source_port is not None:
+            self.flow.source_port = self.source_port
+        if self.flow.destination is None or "/" in self.flow.destination:
+            raise UsageError("path takes SOURCE and DESTINATION[:PORT], both addresses (see `netinspect path --help`)")
+        if len(self.netns) > 1 or self.all_netns:
+            raise UsageError("a path begins in one network namespace")
+
+    def once(self) -> int:
+        """Walks once, and returns the exit status."""
+        from .listing_stack import Stacks
+        from .walk_steps import ARRIVES, FAILS, LEAVES
+
+        stacks = Stacks()
+        try:
+            place = self.places()[0]
+            place.open()
+            found = self._walked(stacks, stacks.of(place))
+        finally:
+            stacks.close()
+        if self.format == "table" and self.chosen is None and not self.sort:
+            from .render import lines
+
+            text = "".join(f"{line}\n" for line in lines(found.steps))
+            self.environment.write(text.encode("utf-8", "backslashreplace"))
+        else:
+            self.write_records(found.steps)
+        if found.verdict in (ARRIVES, LEAVES):
+            return ExitStatus.OK
+        return ExitStatus.FOUND if found.verdict == FAILS else ExitStatus.INCOMPLETE
+
+    def _walked(self, stacks: Stacks, home: Stack) -> Path:
+        from .walk_packet import TCP, Packet
+        from .walk_path import incoming, walked, worst
+
+        flow = self.flow
+        destination = flow.destination or ""
+        sender: Stack | None = None
+        if self.sender is not None:
+            place = Place(self.sender, self.sender)
+            place.open()
+            sender = stacks.of(place)
+        iif: Interface | None = None
+        if self.iif is not None:
+            iif = home.named(self.iif)
+            if iif is None:
+                raise UsageError(f"no interface {self.iif!r}")
+        source, iif = incoming(home, flow.source, destination, iif, sender)
+        packet = Packet(
+            TCP if flow.protocol is None else flow.protocol,
+            source,
+            destination,
+            flow.source_port or 0,
+            flow.destination_port or 0,
+            self.mark,
+        )
+        return worst(walked(stacks, home, packet, iif, sender=sender))
+
+    @property
+    def fields(self) -> list[str]:
+        """The fields that the structured formats show: a step always tells its namespace."""
+        return self.chosen if self.chosen is not None else list(self.known_fields)
+
+    def column(self, field: str, title: str) -> Column:
+        """The column of one field."""
+        return Field(title, field, _cell)
+
+    def table_columns(self) -> list[Column]:
+        """The columns of a table, where it is sorted."""
+        return [Field(field, field, _cell) for field in self.known_fields]
+
+
+def _cell(value: object) -> str:
+    from ...records import PathPacket
+
+    if isinstance(value, PathPacket):
+        from .render import packet_text
+
+        return packet_text(value)
+    return "; ".join(value) if isinstance(value, tuple) else str(value)
+
+
+COMMAND = PathCommand

@@ -1,0 +1,157 @@
+"""What is on one wire: through veth pairs and bridges to every interface of this machine that would hear a frame."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .listing_stack import Interface, Stack, Stacks
+
+_MOST = 512
+"""Interfaces that are looked at: a bridge may have thousands of ports."""
+
+
+class Crossing:
+    """A bridge on the way of a frame: the port it comes in by, and the one it leaves by; None is the bridge itself."""
+
+    __slots__ = ("bridge", "entry", "exit", "stack")
+
+    def __init__(self, stack: Stack, bridge: Interface, entry: Interface | None, exit: Interface | None) -> None:
+        self.stack = stack
+        self.bridge = bridge
+        self.entry = entry
+        self.exit = exit
+
+
+class Wire:
+    """Two ends of a veth pair on the way of a frame."""
+
+    __slots__ = ("interface", "peer", "peer_stack", "stack")
+
+    def __init__(self, stack: Stack, interface: Interface, peer_stack: Stack, peer: Interface) -> None:
+        self.stack = stack
+        self.interface = interface
+        self.peer_stack = peer_stack
+        self.peer = peer
+
+
+Via = tuple["Crossing | Wire", ...]
+
+
+class End:
+    """An interface that frames of the wire come in by, and the way to it."""
+
+    __slots__ = ("interface", "stack", "via")
+
+    def __init__(self, stack: Stack, interface: Interface, via: Via) -> None:
+        self.stack = stack
+        self.interface = interface
+        self.via = via
+
+    def has(self, address: str) -> bool:
+        """Whether its namespace answers for an address there: Linux does for all that it has (arp_ignore)."""
+        return self.stack.is_local(address)
+
+
+class Segment:
+    """One wire, as seen from an interface that sends into it."""
+
+    def __init__(self, stacks: Stacks, stack: Stack, interface: Interface) -> None:
+        self.ends: list[End] = []
+        self.beyond: list[str] = []
+        """Where it leaves what can be looked at."""
+        self.dead: list[str] = []
+        """Where it ends since a link is down."""
+        self._stacks = stacks
+        self._seen: set[tuple[int, int]] = set()
+        self._below(stack, interface, None, ())
+
+    def _below(self, stack: Stack, interface: Interface, tag: int | None, via: Via) -> None:
+        """Down from an interface that has addresses to what carries its frames."""
+        if interface.kind == "bridge":
+            self._seen.add((id(stack), interface.index))
+            for port in stack.ports(interface):
+                self._out(stack, port, tag, (*via, Crossing(stack, interface, None, port)))
+        elif interface.kind == "vlan" and interface.parent_index:
+            parent = stack.interfaces.get(interface.parent_index)
+            if parent is not None:
+                self._below(stack, parent, interface.vlan_id, via)
+        elif interface.kind == "macvlan" and interface.parent_index:
+            parent = stack.interfaces.get(interface.parent_index) if interface.parent_nsid is None else None
+            if parent is None:
+                self.beyond.append(f"the link below {interface} in another network namespace")
+                return
+            self._above(stack, parent, tag, via, but=interface)
+            self._out(stack, parent, tag, via)
+        else:
+            self._out(stack, interface, tag, via)
+
+    def _out(self, stack: Stack, interface: Interface, tag: int | None, via: Via) -> None:
+        """Out by an interface."""
+        if (id(stack), interface.index) in self._seen or len(self._seen) > _MOST:
+            return
+        self._seen.add((id(stack), interface.index))
+        if not interface.works:
+            self.dead.append(f"{interface} of {stack.label} is {state_of(interface)}")
+            return
+        peer = self._stacks.peer(stack, interface)
+        if peer is None:
+            self.beyond.append(f"{interface} of {stack.label} ({interface.kind or 'hardware'})")
+        elif isinstance(peer, str):
+            self.beyond.append(peer)
+        else:
+            self._into(*peer, tag, (*via, Wire(stack, interface, *peer)))
+
+    def _into(self, stack: Stack, interface: Interface, tag: int | None, via: Via) -> None:
+        if (id(stack), interface.index) in self._seen:
+            return
+        self._seen.add((id(stack), interface.index))
+        if not interface.works:
+            self.dead.append(f"{interface} of {stack.label} is {state_of(interface)}")
+            return
+        bridge = stack.bridge_of(interface)
+        if bridge is None:
+            self._above(stack, interface, tag, via)
+            return
+        if (id(stack), bridge.index) not in self._seen:
+            self._seen.add((id(stack), bridge.index))
+            if bridge.works:
+                self._above(stack, bridge, tag, (*via, Crossing(stack, bridge, interface, None)))
+        for port in stack.ports(bridge):
+            self._out(stack, port, tag, (*via, Crossing(stack, bridge, interface, port)))
+
+    def _above(
+        self, stack: Stack, interface: Interface, tag: int | None, via: Via, but: Interface | None = None
+    ) -> None:
+        """What takes the frames that come in by an interface."""
+        above = [
+            found for found in stack.interfaces.values() if found.parent_index == interface.index and found is not but
+        ]
+        if tag is not None:
+            above = [found for found in above if found.kind == "vlan" and found.vlan_id == tag]
+            self.ends += [End(stack, found, via) for found in above]
+            return
+        self.ends.append(End(stack, interface, via))
+        self.ends += [
+            End(stack, found, via) for found in above if found.kind == "macvlan" and found.parent_nsid is None
+        ]
+
+    def with_address(self, address: str) -> Iterator[End]:
+        """The ends that answer for an address, one of each namespace."""
+        seen = set()
+        for end in self.ends:
+            if id(end.stack) not in seen and end.has(address):
+                seen.add(id(end.stack))
+                yield end
+
+    def with_link_address(self, wanted: str) -> End | None:
+        """The end that takes frames for a MAC address."""
+        return next((end for end in self.ends if end.interface.address == wanted), None)
+
+
+def state_of(interface: Interface) -> str:
+    """Why an interface passes nothing."""
+    if not interface.up:
+        return "down"
+    return "without carrier" if interface.carrier is False else interface.state

@@ -1,0 +1,549 @@
+"""What one network namespace would do with a packet, asked of its kernel: routes, neighbours, sockets, entries.
+
+Whatever the kernel can be asked for one packet is asked so (RTM_GETROUTE with the packet's own fields, one neighbour,
+one entry); links, addresses and settings are read once.
+"""
+
+from __future__ import annotations
+
+import os
+from _functools import partial
+from errno import EACCES, EHOSTUNREACH, EINVAL, ENETUNREACH, ENOENT
+
+from ...engine.namespaces import every_namespace, inside
+from ...engine.netlink import nsid
+from ...engine.netlink.transport import Dump
+from ...engine.places import InterfaceNames, Place
+from ...engine.prefixes import packed, prefix, within
+from ...engine.rtnetlink import FAMILY_NUMBERS
+from ...errors import NamespaceError, NetlinkError
+from ...procfs import interface_sysctl, sysctl
+from ...uapi import rtnetlink as rt
+from ...uapi.netlink import AF_UNSPEC, NETLINK_NETFILTER, NETLINK_ROUTE, NETLINK_SOCK_DIAG
+from ..conntrack.decode import Decoder as FlowDecoder
+from ..links import decode as links
+from ..links import decode_addresses as address
+from ..routing import decode as route
+from ..routing.decode_neighbours import Decoder as NeighbourDecoder
+from ..routing.listing import names_of
+from ..routing.names import RoutingNames
+from ..sockets.decode_inet import Decoder as SocketDecoder
+from . import request
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from ...records import Flow, Neighbour, Route, Rule
+
+PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1, "icmpv6": 58, "sctp": 132, "dccp": 33, "udplite": 136}
+NUMBERS = {number: name for name, number in PROTOCOLS.items()}
+WITH_PORTS = frozenset((6, 17, 132, 33, 136))
+_ROUTED_BY_PROTOCOL = frozenset((6, 17, 1, 58))
+"""What RTM_GETROUTE takes as RTA_IP_PROTO (net/ipv4/route.c: rtm_getroute_parse_ip_proto)."""
+REFUSALS = frozenset((EACCES, EHOSTUNREACH, EINVAL, ENETUNREACH))
+_REFUSING = {"blackhole": 6, "unreachable": 7, "prohibit": 8, "throw": 9}
+"""linux/rtnetlink.h: RTN_*"""
+
+
+def family_of(text: str) -> str:
+    """inet or inet6."""
+    return "inet6" if ":" in text else "inet"
+
+
+def inside_of(address: str, network: str) -> bool:
+    """Whether an address is in a prefix, both as text."""
+    return within(packed(address), *prefix(network))
+
+
+class Interface:
+    """What matters of an interface for the packets that pass it."""
+
+    __slots__ = (
+        *("address", "carrier", "flags", "group", "index", "kind", "master", "mtu", "name", "parent_index"),
+        *("group_number", "parent_nsid", "queue_discipline", "state", "type_number", "vlan_id"),
+    )
+
+    index: int
+    name: str
+    kind: str | None
+    state: str
+    flags: tuple[str, ...]
+    mtu: int
+    master: str | None
+    parent_index: int | None
+    parent_nsid: int | None
+    address: str | None
+    carrier: bool | None
+    group: str | None
+    group_number: int
+    type_number: int
+    queue_discipline: str | None
+    vlan_id: int | None
+
+    @property
+    def up(self) -> bool:
+        """Whether an administrator switched it on."""
+        return "up" in self.flags
+
+    @property
+    def loopback(self) -> bool:
+        """Whether it leads nowhere."""
+        return "loopback" in self.flags
+
+    @property
+    def works(self) -> bool:
+        """Whether frames pass."""
+        return self.up and self.carrier is not False and self.state not in ("down", "lowerlayerdown", "notpresent")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+_FIELDS = tuple(field for field in Interface.__slots__ if field != "group_number")
+
+
+class Answer:
+    """What a look-up in the routing tables gives: a route, or the reason why there is none."""
+
+    __slots__ = ("entry", "errno", "refused", "route", "rule")
+
+    def __init__(self) -> None:
+        self.route: Route | None = None
+        self.entry: Route | None = None
+        """The line of the table that gave it, where the kernel tells."""
+        self.rule: Rule | None = None
+        self.errno = 0
+        """Where there is none."""
+        self.refused: str | None = None
+        """blackhole, unreachable, prohibit or none, where that is known."""
+
+    @property
+    def type(self) -> str:
+        """unicast, local, broadcast …, or what refused."""
+        return self.route.type if self.route else self.refused or "none"
+
+
+class Stack:
+    """One network namespace. ``place`` is open."""
+
+    def __init__(self, place: Place, label: str) -> None:
+        self.place = place
+        self.label = label
+        """How outputs name it."""
+        self._interfaces: dict[int, Interface] | None = None
+        self._addresses: list[tuple[int, str, int]] | None = None
+        self._settings: dict[tuple[str, ...], int | None] = {}
+        self._names: Any = None
+        self._rules: dict[str, list[Rule]] = {}
+
+    @property
+    def interfaces(self) -> dict[int, Interface]:
+        """All interfaces by index. Raises NetlinkError."""
+        if self._interfaces is None:
+            groups = RoutingNames("group")
+            decoder = links.Decoder(InterfaceNames(self.place), groups)
+            dump = Dump(self.place.connect(NETLINK_ROUTE), links.request(statistics=False), "listing links")
+            found: dict[int, Interface] = {}
+            for runs in dump.answers():
+                batch = decoder.batch(runs)
+                if batch is None:
+                    continue
+                columns = [list(batch.values(field)) for field in _FIELDS]
+                for values in zip(*columns, strict=True):
+                    interface = Interface()
+                    for field, value in zip(_FIELDS, values, strict=True):
+                        setattr(interface, field, value)
+                    interface.group_number = groups.number(interface.group or "0") or 0
+                    found[interface.index] = interface
+            self._interfaces = found
+        return self._interfaces
+
+    def named(self, name: str | None) -> Interface | None:
+        """The interface of that name."""
+        return next((found for found in self.interfaces.values() if found.name == name), None)
+
+    def ports(self, bridge: Interface) -> list[Interface]:
+        """The ports of a bridge."""
+        return [found for found in self.interfaces.values() if found.master == bridge.name]
+
+    def bridge_of(self, interface: Interface) -> Interface | None:
+        """The bridge that an interface is a port of."""
+        master = self.named(interface.master) if interface.master else None
+        return master if master is not None and master.kind == "bridge" else None
+
+    @property
+    def addresses(self) -> list[tuple[int, str, int]]:
+        """Interface index, address and prefix length, in the kernel's order. Raises NetlinkError."""
+        if self._addresses is None:
+            dump = Dump(self.place.connect(NETLINK_ROUTE), address.request(AF_UNSPEC), "listing addresses")
+            self._addresses = list(address.own_addresses(dump))
+        return self._addresses
+
+    def owner(self, wanted: str) -> Interface | None:
+        """The interface that has an address."""
+        for index, text, _ in self.addresses:
+            if text == wanted:
+                return self.interfaces.get(index)
+        return None
+
+    def is_local(self, wanted: str) -> bool:
+        """Whether an address is one of this namespace's."""
+        return any(text == wanted for _, text, _ in self.addresses)
+
+    def networks(self, interface: Interface) -> list[tuple[str, int]]:
+        """The addresses of an interface with their prefix lengths."""
+        return [(text, length) for index, text, length in self.addresses if index == interface.index]
+
+    def on_link(self, wanted: str) -> Interface | None:
+        """The interface whose own network has an address."""
+        for index, text, length in self.addresses:
+            full = 128 if ":" in text else 32
+            if length < full and inside_of(wanted, f"{text}/{length}"):
+                return self.interfaces.get(index)
+        return None
+
+    def setting(self, name: str) -> int | None:
+        """A sysctl that is a number; None where it cannot be read."""
+        return self._setting((name,), partial(sysctl, name))
+
+    def own(self, version: str, interface: str, name: str) -> int | None:
+        """A sysctl of an interface (``all`` and ``default`` are such too); ``version`` is ipv4 or ipv6."""
+        return self._setting((version, interface, name), partial(interface_sysctl, version, interface, name))
+
+    def _setting(self, key: tuple[str, ...], read: Any) -> int | None:
+        if key not in self._settings:
+            text = inside(self.place.descriptor, read)
+            try:
+                self._settings[key] = None if text is None else int(text)
+            except ValueError:
+                self._settings[key] = None
+        return self._settings[key]
+
+    def names(self) -> Any:
+        """What numbers of routes stand for."""
+        if self._names is None:
+            self._names = names_of(self.place)
+        return self._names
+
+    def rules(self, family: str) -> list[Rule]:
+        """The policy rules of a family."""
+        if family not in self._rules:
+            from ..routing.listing_rules import rules_of
+
+            try:
+                self._rules[family] = [rule for batch in rules_of(self.place, family) for rule in batch]
+            except NetlinkError:
+                self._rules[family] = []
+        return self._rules[family]
+
+    def route(
+        self,
+        destination: str,
+        *,
+        source: str | None = None,
+        iif: Interface | None = None,
+        oif: Interface | None = None,
+        mark: int = 0,
+        protocol: int = 0,
+        ports: tuple[int, int] = (0, 0),
+        uid: int | None = None,
+        matched: bool = False,
+    ) -> Answer:
+        """The kernel's answer for one packet. ``matched`` asks for the entry and the rule as well. Raises NetlinkError
+        for what is no refusal.
+        """
+        family = family_of(destination)
+        numbers: dict[int, int] = {}
+        for kind, interface in ((rt.RTA_IIF, iif), (rt.RTA_OIF, oif)):
+            if interface is not None:
+                numbers[kind] = interface.index
+        if mark:
+            numbers[rt.RTA_MARK] = mark
+        if uid is not None:
+            numbers[rt.RTA_UID] = uid
+        if protocol in _ROUTED_BY_PROTOCOL:
+            numbers[rt.RTA_IP_PROTO] = protocol
+            if protocol in WITH_PORTS:
+                numbers |= {
+                    kind: port for kind, port in zip((rt.RTA_SPORT, rt.RTA_DPORT), ports, strict=True) if port > 0
+                }
+        answer = Answer()
+        raw_source = packed(source) if source else b""
+        flag = rt.RTM_F_LOOKUP_TABLE if family == "inet" else 0
+
+        def ask(flags: int) -> Route | None:
+            asked = route.get_request(
+                FAMILY_NUMBERS[family], packed(destination), flags | flag, source=raw_source, numbers=numbers
+            )
+            return self._route(asked, destination)
+
+        try:
+            answer.route = ask(0)
+        except NetlinkError as error:
+            if error.errno not in REFUSALS:
+                raise
+            answer.errno = error.errno
+        found = answer.route
+        if found is not None and found.type in _REFUSING:
+            answer.refused, answer.errno = found.type, found.error or EINVAL
+            answer.entry, answer.route = found, None
+        elif found is not None and found.error:
+            answer.errno, answer.route = found.error, None
+        if answer.route is not None and matched:
+            try:
+                answer.entry = ask(rt.RTM_F_FIB_MATCH)
+            except NetlinkError:
+                pass  # before Linux 5.1 (IPv4), or not for this answer
+            answer.rule = self._deciding(answer, destination, source, iif, oif, mark, protocol, ports, uid)
+        if answer.route is None and answer.refused is None:
+            self._refusing(answer, destination, source, iif, oif, mark, protocol, ports, uid)
+        return answer
+
+    def _route(self, asked: bytes, destination: str) -> Route | None:
+        decoder = route.Decoder(self.names())
+        for runs in Dump(self.place.connect(NETLINK_ROUTE), asked, f"looking up {destination}").answers():
+            batch = decoder.batch(runs)
+            if batch is not None:
+                found: Route = next(iter(batch))
+                return found
+        return None
+
+    def _flow(
+        self, destination: str, source: Any, iif: Any, oif: Any, mark: int, protocol: int, ports: Any, uid: Any
+    ) -> Any:
+        from ..routing.listing_matching import Flow as Selectors
+
+        flow = Selectors(destination)
+        flow.source = source
+        flow.input_interface, flow.output_interface = iif and iif.name, oif and oif.name
+        flow.mark, flow.ip_protocol, flow.uid = mark, protocol, uid or 0
+        flow.source_port, flow.destination_port = ports
+        return flow
+
+    def _deciding(self, answer: Answer, destination: str, *selectors: Any) -> Rule | None:
+        from ..routing.listing_matching import deciding_rule
+
+        found = answer.entry or answer.route
+        assert found is not None
+        length = int(answer.entry.destination.rpartition("/")[2]) if answer.entry else None
+        flow = self._flow(destination, *selectors)
+        return deciding_rule(self.rules(family_of(destination)), flow, found.table, length)
+
+    def _refusing(self, answer: Answer, destination: str, *selectors: Any) -> None:
+        """What refused: the first rule that is for the packet and refuses, or leads to a table whose entry does."""
+        from ..routing.listing_matching import matches
+
+        flow = self._flow(destination, *selectors)
+        refusing: list[Route] | None = None
+        for rule in sorted(self.rules(family_of(destination)), key=lambda rule: rule.priority):
+            if not matches(rule, flow):
+                continue
+            if rule.action in _REFUSING and rule.action != "throw":
+                answer.refused, answer.rule = rule.action, rule
+                return
+            if rule.action != "lookup":
+                continue
+            if refusing is None:
+                refusing = self._refusing_routes(destination)
+            entry = self._longest(refusing, rule.table or "main", destination)
+            if entry is not None and self._wins(entry, destination):
+                answer.refused, answer.entry, answer.rule = entry.type, entry, rule
+                return
+
+    def _refusing_routes(self, destination: str) -> list[Route]:
+        found: list[Route] = []
+        family = FAMILY_NUMBERS[family_of(destination)]
+        for name, kind in _REFUSING.items():
+            if name == "throw":
+                continue
+            decoder = route.Decoder(self.names())
+            dump = Dump(self.place.connect(NETLINK_ROUTE), route.request(family, kind=kind), "listing routes")
+            for runs in dump.answers():
+                batch = decoder.batch(runs)
+                # Kernels before 4.20 do not filter, and IPv6 of today does not by type.
+                found += [entry for entry in batch or () if entry.type == name]
+        return found
+
+    @staticmethod
+    def _longest(routes: list[Route], table: str, destination: str) -> Route | None:
+        fitting = [entry for entry in routes if entry.table == table and inside_of(destination, entry.destination)]
+        # IPv6 has an unreachable default of the kernel's own where there is no route at all: that is none.
+        fitting = [entry for entry in fitting if entry.metric != 0xFFFFFFFF]
+        return max(fitting, key=lambda entry: int(entry.destination.rpartition("/")[2]), default=None)
+
+    def _wins(self, entry: Route, destination: str) -> bool:
+        return entry.destination.rpartition("/")[2] != ""
+
+    def route_to(self, wanted: str, *, mark: int = 0) -> Interface | None:
+        """The interface by which packets for an address leave; None where none does."""
+        answer = self.route(wanted, mark=mark)
+        return self.named(answer.route.interface) if answer.route else None
+
+    def neighbour(self, interface: Interface, wanted: str) -> Neighbour | None:
+        """What is known of a machine on a link; None where nothing is."""
+        asked = request.neighbour(FAMILY_NUMBERS[family_of(wanted)], interface.index, packed(wanted))
+        try:
+            for runs in Dump(self.place.connect(NETLINK_ROUTE), asked, f"looking up neighbour {wanted}").answers():
+                batch = NeighbourDecoder(self.names()).batch(runs)
+                for found in batch or ():
+                    neighbour: Neighbour = found
+                    return neighbour
+        except NetlinkError as error:
+            if error.errno not in (ENOENT, EINVAL):
+                raise
+        return None
+
+    def port_for(self, bridge: Interface, link_address: str) -> Interface | None:
+        """The port of a bridge behind which a MAC address is, or the bridge itself; None where it is not known."""
+        asked = request.forwarding_entry(bridge.index, bytes.fromhex(link_address.replace(":", "")))
+        try:
+            answers = Dump(self.place.connect(NETLINK_ROUTE), asked, "looking up a MAC address").answers()
+            for runs in answers:
+                index = request.forwarding_port(runs)
+                return None if index is None else self.interfaces.get(index)
+        except NetlinkError:
+            pass  # not known there, or this kernel cannot be asked for one
+        return None
+
+    def tracked(
+        self, protocol: int, source: str, destination: str, ports: tuple[int, int], zone: int | None = None
+    ) -> Flow | None:
+        """The entry of connection tracking that has this tuple in either direction. Raises NetlinkError."""
+        family = FAMILY_NUMBERS[family_of(source)]
+        asked = request.tracked(family, protocol, packed(source), packed(destination), ports, zone)
+        dump = Dump(self.place.connect(NETLINK_NETFILTER), asked, "looking up an entry")
+        try:
+            for runs in dump.answers():
+                for run in runs:
+                    for batch in FlowDecoder().batches(run):
+                        for found in batch:
+                            flow: Flow = found
+                            return flow
+        except NetlinkError as error:
+            if error.errno != ENOENT:
+                raise
+        return None
+
+    def receiver(
+        self,
+        protocol: int,
+        source: str,
+        source_port: int,
+        destination: str,
+        destination_port: int,
+        interface: Interface | None,
+    ) -> Any:
+        """The socket that the kernel would hand a packet to; None where there is none. Raises NetlinkError."""
+        asked = request.receiving_socket(
+            FAMILY_NUMBERS[family_of(destination)],
+            protocol,
+            packed(source),
+            source_port,
+            packed(destination),
+            destination_port,
+            interface.index if interface else 0,
+        )
+        decoder = SocketDecoder(NUMBERS[protocol], lambda index: f"if{index}")
+        try:
+            for runs in Dump(self.place.connect(NETLINK_SOCK_DIAG), asked, "looking up a socket").answers():
+                for run in runs:
+                    for batch in decoder.batches(run):
+                        for found in batch:
+                            return found
+        except NetlinkError as error:
+            if error.errno != ENOENT:
+                raise
+        return None
+
+
+class Stacks:
+    """The namespaces that packets pass, each read once however often they come by."""
+
+    def __init__(self) -> None:
+        self.rules: dict[int, object] = {}
+        """What walks read of the rules of each."""
+        self._stacks: dict[tuple[int, int], Stack] = {}
+        self._every: list[tuple[str, str, tuple[int, int]]] | None = None
+        self._numbers: dict[tuple[int, int], dict[int, tuple[str, str, tuple[int, int]]]] = {}
+
+    def of(self, place: Place) -> Stack:
+        """The stack of a place, which is open and stays so."""
+        status = os.stat("/proc/thread-self/ns/net") if place.descriptor is None else os.fstat(place.descriptor)
+        identity = (status.st_dev, status.st_ino)
+        if identity not in self._stacks:
+            label = place.label or place.name
+            if label is None or "/" in label:
+                label = next(
+                    (name for name, path, found in self._seen() if found == identity and "/proc/" not in path), "here"
+                )
+            self._stacks[identity] = Stack(place, label)
+        return self._stacks[identity]
+
+    def peer(self, stack: Stack, interface: Interface) -> tuple[Stack, Interface] | str | None:
+        """The other end of a veth pair; what to say where it may not be seen; None where it has none."""
+        if interface.kind != "veth" or not interface.parent_index:
+            return None
+        if interface.parent_nsid is None:
+            found = stack.interfaces.get(interface.parent_index)
+            return (stack, found) if found is not None else None
+        other = self._numbered(stack, interface.parent_nsid)
+        if other is None:
+            return (
+                f"interface {interface.parent_index} of a network namespace that may not be seen (nsid "
+                f"{interface.parent_nsid})"
+            )
+        found = other.interfaces.get(interface.parent_index)
+        return (other, found) if found is not None else f"an interface of {other.label} that is gone"
+
+    def _seen(self) -> list[tuple[str, str, tuple[int, int]]]:
+        if self._every is None:
+            self._every = every_namespace()[0]
+        return self._every
+
+    def _numbered(self, stack: Stack, number: int) -> Stack | None:
+        identity = next(key for key, value in self._stacks.items() if value is stack)
+        known = self._numbers.setdefault(identity, {})
+        if number not in known:
+            for label, path, found in self._seen():
+                if (label, path, found) in known.values():
+                    continue
+                told = self._number_of(stack, path)
+                if told is not None:
+                    known[told] = (label, path, found)
+                if told == number:
+                    break
+        if number not in known:
+            return None
+        label, path, found = known[number]
+        if found not in self._stacks:
+            place = Place(path, label, identity=found)
+            try:
+                place.open()
+            except NamespaceError:
+                return None
+            self._stacks[found] = Stack(place, label)
+        return self._stacks[found]
+
+    @staticmethod
+    def _number_of(stack: Stack, path: str) -> int | None:
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return None  # gone just now, or not ours to see
+        try:
+            asked = Dump(stack.place.connect(NETLINK_ROUTE), nsid.request(descriptor), "numbering a namespace")
+            return nsid.number(next(asked.answers(), []))
+        except NetlinkError:
+            return None
+        finally:
+            os.close(descriptor)
+
+    def close(self) -> None:
+        """Closes the places that were opened on the way."""
+        for stack in self._stacks.values():
+            stack.place.close()
+
+    def __iter__(self) -> Iterator[Stack]:
+        return iter(list(self._stacks.values()))

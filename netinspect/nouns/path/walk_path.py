@@ -1,0 +1,354 @@
+"""A path: the packet there, its answer back, and how that ends."""
+
+from __future__ import annotations
+
+from .listing_stack import Stack, Stacks
+from .walk import Walk
+from .walk_packet import Packet
+from .walk_steps import ARRIVES, DELIVERED, DROPPED, FAILS, LEAVES, UNKNOWN
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ...records import PathStep
+    from .listing_stack import Interface
+
+
+class Path:
+    """Both walks and what came of them."""
+
+    def __init__(self, stacks: Stacks, home: Stack, packet: Packet, iif: Interface | None) -> None:
+        self.home = home
+        self.packet = packet
+        self.iif = iif
+        """The interface that it comes in by; None where it is sent here."""
+        self.there = Walk(stacks, home)
+        self.back: Walk | None = None
+        self.verdict = UNKNOWN
+        """arrives, leaves (this machine, and an answer would get back), fails or unknown."""
+        self.failed: Walk | None = None
+        """The walk that did not get through."""
+        self.cause: str | None = None
+        self.why = ""
+        self.evidence: tuple[str, ...] = ()
+        self.fix = self.advice = ""
+        self.where: Stack = home
+
+    @property
+    def steps(self) -> list[PathStep]:
+        """All steps, numbered on, with the end."""
+        found = [*self.there.list, *(self.back.list if self.back else ())]
+        found = [step._replace(number=at) for at, step in enumerate(found, 1)]
+        last = found[-1] if found else None
+        from ...records import PathStep
+
+        found.append(
+            PathStep(
+                len(found) + 1,
+                self.failed.direction if self.failed else "back" if self.back else "there",
+                last.netns if last else "here",
+                "end",
+                str(self.packet),
+                self.verdict,
+                (self.failed or self.back or self.there).last.record()
+                if (self.failed or self.back or self.there).last
+                else self.packet.record(),
+                self.evidence,
+                self.cause,
+                self.why,
+                self.fix,
+                self.advice,
+            )
+        )
+        return found
+
+
+_MOST_WAYS = 8
+"""Ways in which chance may fall that are followed."""
+
+
+def walked(
+    stacks: Stacks,
+    home: Stack,
+    packet: Packet,
+    iif: Interface | None,
+    *,
+    sender: Stack | None = None,
+    home_only: bool = False,
+) -> list[Path]:
+    """Walks a packet and its answer, once for each way in which chance may fall.
+
+    It comes in by ``iif``, or is sent by ``sender``, by default from here. ``home_only``: what leaves this namespace is
+    not followed.
+    """
+    found: list[Path] = []
+    choices: tuple[int, ...] | None = ()
+    while choices is not None and len(found) < _MOST_WAYS:
+        single = _path(stacks, home, packet, iif, sender, home_only, choices)
+        found.append(single)
+        forks = [*single.there.forks, *(single.back.forks if single.back else ())]
+        choices = None
+        for at in range(len(forks) - 1, -1, -1):
+            taken, ways, _ = forks[at]
+            if taken + 1 < ways:
+                choices = (*(fork[0] for fork in forks[:at]), taken + 1)
+                break
+    return found
+
+
+def _only_bridged(stack: Stack, iif: Interface, packet: Packet) -> bool:
+    """Whether both ends are on the wire of one interface: they talk to each other directly, past the routing here."""
+    if stack.is_local(packet.destination) or stack.is_local(packet.source):
+        return False
+    return stack.on_link(packet.source) is iif and stack.on_link(packet.destination) is iif
+
+
+def worst(paths: list[Path]) -> Path:
+    """Of several ways the one to tell of: that which fails by more than a limit or chance in a rule."""
+    for path in paths:
+        if path.verdict == FAILS and path.cause not in ("rule", "policy"):
+            if len(paths) > 1:
+                path.why += f" (one of {len(paths)} ways, by chance)"
+            return path
+    return paths[0]
+
+
+def _path(
+    stacks: Stacks,
+    home: Stack,
+    packet: Packet,
+    iif: Interface | None,
+    sender: Stack | None,
+    home_only: bool,
+    choices: tuple[int, ...],
+) -> Path:
+    found = Path(stacks, home, packet, iif)
+    there = found.there
+    there.choices, there.home_only = choices, home_only
+    start = sender or home
+    if iif is not None and _only_bridged(start, iif, packet):
+        there.bridged(start, iif, packet)
+    elif iif is not None:
+        there.arrive(start, iif, packet)
+    else:
+        there.send(start, packet)
+    if there.outcome == DROPPED:
+        _failed(found, there)
+        return found
+    if there.outcome in (DELIVERED, LEAVES) and there.last is not None:
+        _answer(found, stacks, start)
+    else:
+        found.why = "; ".join(there.unknown) or "where it goes cannot be told"
+    return found
+
+
+def _answer(found: Path, stacks: Stacks, start: Stack) -> None:
+    there = found.there
+    back = found.back = Walk(stacks, found.home, there)
+    back.choices, back.home_only = there.choices[len(there.forks) :], there.home_only
+    assert there.last is not None
+    assert there.end is not None
+    stack, interface = there.end
+    answer = there.last.answer()
+    if there.outcome == DELIVERED:
+        back.send(stack, answer)
+    else:
+        assert interface is not None
+        back.arrive(stack, interface, answer)
+    if back.outcome == DROPPED:
+        _failed(found, back)
+        if back.strangers and back.stopped_in is back.strangers[0][0]:
+            _explain_stray(found, back.last or answer, found.packet.answer())
+    elif back.outcome == UNKNOWN:
+        found.why = "; ".join(back.unknown) or "where the answer goes cannot be told"
+    else:
+        _judge(found, start)
+
+
+def _judge(found: Path, start: Stack) -> None:
+    """The answer has come to somebody: to who asked, as the answer to what was asked?"""
+    there, back = found.there, found.back
+    assert back is not None
+    assert back.last is not None
+    assert back.end is not None
+    expected = found.packet.answer()
+    got = back.last
+    stack, interface = back.end
+    unknown = [*there.unknown, *back.unknown]
+    if got.same_flow(expected) and (stack is start if found.iif is None else _reaches(found, stack, interface)):
+        if _other_uplink(found, got, stack, interface):
+            return
+        found.verdict = UNKNOWN if unknown else LEAVES if there.outcome == LEAVES else ARRIVES
+        if unknown:
+            found.why = "; ".join(dict.fromkeys(unknown))
+        elif there.outcome == LEAVES:
+            out = there.end[1] if there.end else None
+            found.why = (
+                f"nothing on this machine stops it: it leaves by {out}, and an answer that comes back that way gets "
+                "through. What is beyond cannot be seen from here"
+            )
+        else:
+            found.why = "the packet arrives, and so does the answer to it"
+        return
+    found.failed = back
+    found.verdict = FAILS
+    found.where = stack
+    _explain_stray(found, got, expected)
+
+
+def _other_uplink(found: Path, got: Packet, stack: Stack, interface: Interface | None) -> bool:
+    """Whether the answer leaves the machine by another interface than the address in it belongs to."""
+    back = found.back
+    assert back is not None
+    if back.outcome != LEAVES or stack is not found.home or interface is None or found.iif is None:
+        return False
+    owner = stack.owner(got.source)
+    if interface is found.iif or owner is not found.iif:
+        return False
+    found.failed, found.verdict, found.where, found.cause = back, FAILS, stack, "other-uplink"
+    found.evidence = (
+        f"the packet comes in by {found.iif}, for {got.source}, an address of {owner}",
+        f"the answer leaves by {interface}: {got}",
+    )
+    found.why = (
+        f"the answer bears the address of {owner} and leaves by {interface}: the provider there drops sources that are "
+        "not its own, and who asked gets no answer"
+    )
+    found.advice = (
+        f"have answers leave by the link that the packet came in by: a rule for the source ({got.source}) or a mark of "
+        "the connection, with a table of its own"
+    )
+    return True
+
+
+def _reaches(found: Path, stack: Stack, interface: Interface | None) -> bool:
+    """Whether the answer got to where the packet came from: out of this machine, or to the machine there."""
+    back = found.back
+    assert back is not None
+    if back.outcome == LEAVES:
+        return stack is found.home and interface is not None
+    return stack.is_local(found.packet.source)
+
+
+def _explain_stray(found: Path, got: Packet, expected: Packet) -> None:
+    """The answer comes to somebody else, or as another's answer: why?"""
+    there, back = found.there, found.back
+    assert back is not None
+    stack = back.end[0] if back.end else found.home
+    base = f"the answer is {got}, where {expected} is expected"
+    for strange, cause, evidence in back.strangers:
+        found.cause, found.evidence, found.where = cause, evidence, strange
+        found.why = (
+            "the answer is looked for in another conntrack zone than the flow is in: it belongs to no flow there, and "
+            "is not translated back"
+            if cause == "zones"
+            else f"the answer is not tracked, and so not translated back: {base}"
+        )
+        return
+    translating = [
+        passed
+        for passed in there.passed
+        if passed.tracked is not None
+        and passed.tracked.translated is not passed.tracked.original
+        and not passed.tracked.translated.same_flow(passed.tracked.original)
+    ]
+    routed = [passed.stack for passed in back.passed]
+    for passed in translating:
+        if passed.stack not in routed:
+            tracked = passed.tracked
+            assert tracked is not None
+            hairpin = passed.iif is not None and passed.iif is passed.oif
+            found.where = passed.stack
+            found.cause = "hairpin" if hairpin else "asymmetric"
+            name = "here" if passed.stack is found.home else passed.stack.label
+            found.evidence = (
+                f"translated {name}: {tracked.original} becomes {tracked.translated}",
+                f"the answer goes from {got.source} to {got.destination} and does not pass "
+                f"{'this machine' if name == 'here' else name}",
+            )
+            if hairpin:
+                found.why = (
+                    "who asks and who answers are in the same network (hairpin): the answer goes directly, without "
+                    "being translated back, from an address that was not asked, and is refused"
+                )
+            else:
+                found.why = f"the answer takes another way and is not translated back: {base}"
+            return
+    found.cause = "stray"
+    found.evidence = (base, f"it comes to {stack.label}")
+    found.why = "the answer does not get to who asked"
+
+
+def _failed(found: Path, walk: Walk) -> None:
+    step = walk.failure
+    assert step is not None
+    found.failed, found.verdict = walk, FAILS
+    found.cause, found.evidence = step.cause, step.evidence
+    found.fix, found.advice = step.fix, step.advice
+    found.where = walk.stopped_in or found.home
+    whose = "the answer" if walk.before else "the packet"
+    where = "" if found.where is found.home else f" in namespace {found.where.label}"
+    found.why = f"{whose} stops{where} at {step.stage} ({step.subject}): {step.why}"
+
+
+def incoming(
+    home: Stack, source: str | None, destination: str, iif: Interface | None, sender: Stack | None
+) -> tuple[str, Interface | None]:
+    """Source address and incoming interface of a packet, where they are not given. Raises UsageError."""
+    from ...errors import UsageError
+
+    if source is not None and "/" in source:
+        source = host_of(home, source)
+    if sender is not None:
+        if source is None:
+            answer = sender.route(destination)
+            source = answer.route.preferred_source if answer.route else None
+            if source is None:
+                raise UsageError(f"namespace {sender.label} has no route to {destination}: name the source address")
+        return source, None
+    if source is None:
+        return _somebody(home, destination, iif)
+    if (":" in source) != (":" in destination):
+        raise UsageError(f"{source} and {destination} are of two address families")
+    if iif is None and not home.is_local(source):
+        iif = home.route_to(source) or home.on_link(source)
+        if iif is None:
+            raise UsageError(f"no route leads to {source}: name the interface that the packet comes in by (--iif)")
+    return source, iif
+
+
+def host_of(home: Stack, prefix: str) -> str:
+    """A host of a network: the second address, unless that is our own."""
+    from _socket import inet_ntop
+
+    from ...engine.prefixes import packed
+
+    network, _, length = prefix.partition("/")
+    raw = packed(network)
+    width = 8 * len(raw)
+    if int(length) >= width:
+        return network
+    first = int.from_bytes(raw, "big") >> (width - int(length)) << (width - int(length))
+    candidates = [
+        inet_ntop(10 if width == 128 else 2, (first + offset).to_bytes(len(raw), "big")) for offset in (2, 3, 1)
+    ]
+    return next((text for text in candidates if not home.is_local(text)), network)
+
+
+def _somebody(home: Stack, destination: str, iif: Interface | None) -> tuple[str, Interface | None]:
+    """Anybody's packet: from outside where the destination is ours or inside, else from an inside network."""
+    from ...errors import UsageError
+
+    version6 = ":" in destination
+    default = home.route("2001:db8::1" if version6 else "192.0.2.1").route
+    outside = home.named(default.interface) if default is not None else None
+    from_outside = home.is_local(destination) or home.route_to(destination) is not outside
+    if from_outside and outside is not None and iif in (None, outside) and default is not None and default.gateway:
+        return default.gateway, outside
+    leaves_by = None if home.is_local(destination) else home.route_to(destination)
+    for candidate in home.interfaces.values():
+        if candidate.loopback or not candidate.up or candidate is leaves_by or iif not in (None, candidate):
+            continue
+        for text, length in home.networks(candidate):
+            if (":" in text) == version6 and not text.startswith("fe80:") and length < 8 * (16 if version6 else 4):
+                return host_of(home, f"{text}/{length}"), candidate
+    raise UsageError("name the source address: it is not clear who would send this")

@@ -1,0 +1,131 @@
+"""The steps of a walk, and the end of it."""
+
+from __future__ import annotations
+
+from ...engine.quoting import nft_identifier, nft_string, shell_line
+from ...records import PathStep
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from .listing_stack import Stack
+    from .walk_packet import Packet
+
+PASSES, DROPPED, UNKNOWN, DELIVERED, LEAVES = "passes", "dropped", "unknown", "delivered", "leaves"
+ARRIVES, FAILS = "arrives", "fails"
+
+
+_UNWRITABLE = "\0"
+"""What no command line can have: one with it is none."""
+
+
+def pasted(words: Sequence[str]) -> str:
+    """A command line to paste; empty where a name in it cannot be written."""
+    return shell_line(words) or ""
+
+
+def nft_name(name: str) -> str:
+    """The name of a table or chain within a command that is given to ``pasted``."""
+    return nft_identifier(name) or _UNWRITABLE
+
+
+def nft_interface(name: str) -> str:
+    """The name of an interface, quoted, within a command that is given to ``pasted``."""
+    return nft_string(name) or _UNWRITABLE
+
+
+class Steps:
+    """What a walk has found so far. ``home`` is the namespace in which fixes can be pasted."""
+
+    def __init__(self, home: Stack, direction: str = "there") -> None:
+        self.home = home
+        self.direction = direction
+        self.list: list[PathStep] = []
+        self.outcome = UNKNOWN
+        """dropped, delivered, leaves or unknown."""
+        self.unknown: list[str] = []
+        """What could not be told on the way."""
+        self.facts: dict[str, Any] = {}
+        """What the step that stops it knows beside its text."""
+        self.stopped_in: Stack | None = None
+
+    def passes(
+        self, stack: Stack, stage: str, subject: object, packet: Packet, *evidence: str, why: str | None = None
+    ) -> None:
+        """A step that lets the packet on."""
+        self._add(stack, stage, subject, PASSES, packet, evidence, why=why)
+
+    def unknowable(self, stack: Stack, stage: str, subject: object, packet: Packet, *evidence: str, why: str) -> None:
+        """A step whose outcome cannot be told; the walk goes on."""
+        self.unknown.append(why)
+        self._add(stack, stage, subject, UNKNOWN, packet, evidence, why=why)
+
+    def dropped(
+        self,
+        stack: Stack,
+        stage: str,
+        subject: object,
+        packet: Packet,
+        cause: str,
+        evidence: Sequence[str],
+        why: str,
+        fix: Sequence[str] | str = "",
+        advice: str = "",
+        **facts: Any,
+    ) -> None:
+        """The step at which it ends. ``fix`` is a command by words, or as it is to be pasted."""
+        command = fix if isinstance(fix, str) else pasted(fix)
+        if command and stack is not self.home:
+            # What is pasted runs here, not there.
+            advice = f"in namespace {stack.label}: {command}" + (f"; {advice}" if advice else "")
+            command = ""
+        self.outcome = DROPPED
+        self.stopped_in = stack
+        self.facts = facts
+        self._add(stack, stage, subject, DROPPED, packet, evidence, cause=cause, why=why, fix=command, advice=advice)
+
+    def ends(
+        self,
+        stack: Stack,
+        stage: str,
+        subject: object,
+        verdict: str,
+        packet: Packet,
+        *evidence: str,
+        why: str | None = None,
+    ) -> None:
+        """The step at which it is delivered, or leaves what can be looked at."""
+        self.outcome = verdict
+        self.stopped_in = stack
+        self._add(stack, stage, subject, verdict, packet, evidence, why=why)
+
+    @property
+    def failure(self) -> PathStep | None:
+        """The step that dropped it."""
+        return self.list[-1] if self.list and self.outcome == DROPPED else None
+
+    def _add(
+        self,
+        stack: Stack,
+        stage: str,
+        subject: object,
+        verdict: str,
+        packet: Packet,
+        evidence: Sequence[str],
+        **fields: Any,
+    ) -> None:
+        self.list.append(
+            PathStep(
+                len(self.list) + 1,
+                self.direction,
+                "here" if stack is self.home else stack.label,
+                stage,
+                str(subject),
+                verdict,
+                packet.record(),
+                tuple(evidence),
+                **fields,
+            )
+        )

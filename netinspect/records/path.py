@@ -1,0 +1,46 @@
+"""The way of a packet (netinspect path)."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Annotated, NamedTuple
+else:
+    from ..startup import Annotated, NamedTuple
+
+
+class PathPacket(NamedTuple):
+    """A packet as it is at one step of its way."""
+
+    family: Annotated[str, "inet or inet6"]
+    protocol: Annotated[str, "transport protocol; its number where unknown"]
+    source_address: Annotated[str, "where it says that it comes from"]
+    source_port: Annotated[int | None, "source port, or ICMP identifier; None: any"]
+    destination_address: Annotated[str, "where it goes"]
+    destination_port: Annotated[int | None, "destination port; None: none, or any"]
+    mark: Annotated[int, "firewall mark"] = 0
+
+
+class PathStep(NamedTuple):
+    """One step of a packet's way through this machine, or of the answer's (`netinspect path`)."""
+
+    number: Annotated[int, "steps are numbered from 1"]
+    direction: Annotated[str, "there: the packet; back: the answer to it"]
+    netns: Annotated[str, "network namespace that it is in; here: the one that was asked"]
+    stage: Annotated[
+        str,
+        "link, rp_filter, prerouting, route, forward, input, output, postrouting, ingress, egress, bridge, conntrack, "
+        "nat, mtu, neighbour, wire, socket, end",
+    ]
+    subject: Annotated[str, "what decides there: an interface, a setting, a chain, a route, a socket"]
+    verdict: Annotated[
+        str,
+        "passes, dropped, delivered, leaves (this machine) or unknown (it cannot be told); the end: arrives, leaves, "
+        "fails or unknown",
+    ]
+    packet: Annotated[PathPacket, "the packet after this step"]
+    evidence: Annotated[tuple[str, ...], "what the kernel told, one fact each, with where it comes from"]
+    cause: Annotated[str | None, "short name of what stops it: forwarding, rp-filter, rule, no-route …"] = None
+    why: Annotated[str | None, "why it stops, or what to know"] = None
+    fix: Annotated[str, "a command that puts it right; empty where none is safe to name"] = ""
+    advice: Annotated[str, "what to do where that is no command to paste"] = ""
