@@ -7,7 +7,7 @@ from .places import Place, in_places
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from .columns import Batch
 
@@ -24,22 +24,47 @@ class BaseListing:
         self.problems: list[str] = []
         self.notes: list[str] = []
         self._places = places or (Place(),)
+        self._interfaces: dict[str, bool] = {}
+        """The interfaces that were asked for by name, and whether some place has them."""
 
     def batches(self) -> Iterator[Batch]:
-        """The rows, as they come. Raises NetlinkError where the kernel refuses altogether, and NamespaceError."""
-        return in_places(self._places, self._place, self.problems.append)
+        """The rows, as they come. Raises NetlinkError where the kernel refuses altogether, and NamespaceError.
+
+        Raises UsageError for an interface that no place has.
+        """
+        yield from self._in_places(self._place)
+
+    def _in_places(self, collect: Callable[[Place], Iterator[Batch]]) -> Iterator[Batch]:
+        yield from in_places(self._places, collect, self.problems.append)
+        for name, known in self._interfaces.items():
+            if not known:
+                text = f"no interface {name!r} in any of these network namespaces"
+                if not self.problems:
+                    raise UsageError(text)
+                self.problems.append(text)  # there may be one where nobody could look
+
+    def _interface(self, place: Place, name: str) -> tuple[int, str] | None:
+        """The index and the name of an interface inside a place, ``name`` being that or an alternative one.
+
+        None where that place has none so named. Raises UsageError where that is the only place.
+        """
+        found = place.interface(name)
+        if found is None and len(self._places) == 1:
+            raise UsageError(f"no interface {name!r}")
+        self._interfaces[name] = self._interfaces.get(name, False) or found is not None
+        return found
 
     def _interface_index(self, place: Place, name: str | None) -> int | None:
-        """The index of an interface inside a place: 0 where none is asked for, None where that place has none so named.
-
-        Raises UsageError where that is the only place.
-        """
+        """Its index; 0 where none is asked for. Returns and raises as ``_interface`` does."""
         if name is None:
             return 0
-        index = place.interface_index(name)
-        if index is None and len(self._places) == 1:
-            raise UsageError(f"no interface {name!r}")
-        return index
+        found = self._interface(place, name)
+        return None if found is None else found[0]
+
+    def _interface_names(self, place: Place, names: Iterable[str]) -> frozenset[str]:
+        """The names of those of these interfaces that a place has. Raises as ``_interface`` does."""
+        found = [self._interface(place, name) for name in names]
+        return frozenset(interface[1] for interface in found if interface is not None)
 
     def _place(self, place: Place) -> Iterator[Batch]:
         raise NotImplementedError

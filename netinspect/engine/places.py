@@ -10,6 +10,7 @@ from ..errors import NamespaceError, NamespaceGoneError, NetlinkError
 from ..uapi.netlink import NETLINK_ROUTE
 from .columns import Constant
 from .netlink.transport import Dump, connect
+from .text import raw, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,12 +30,50 @@ _LOCAL_PORTS = (32768, 60999)
 """The kernel's default of net.ipv4.ip_local_port_range."""
 
 
+_NAME_SIZE = 16
+"""linux/if.h: IFNAMSIZ, with the NUL. Alternative names may be longer, up to 127 bytes."""
+_LONGEST_NAME = 127
+
+
 def interface_index(name: str) -> int | None:
-    """The index of an interface of the current network namespace; None where it has no such interface."""
+    """The index of an interface of the current network namespace, by its name or an alternative one.
+
+    None where it has no such interface.
+    """
+    # Listings show a name that is not UTF-8 by a text that stands for it.
+    for candidate in dict.fromkeys((name, os.fsdecode(raw(name)))):
+        try:
+            encoded = os.fsencode(candidate)
+            if len(encoded) < _NAME_SIZE:
+                return _socket.if_nametoindex(candidate)
+        except (OSError, ValueError):
+            continue
+        if len(encoded) <= _LONGEST_NAME and b"\0" not in encoded:
+            index = _index_by_alternative_name(encoded)
+            if index is not None:
+                return index
+    return None
+
+
+def _index_by_alternative_name(name: bytes) -> int | None:
+    from .netlink import interfaces as link
+
     try:
-        return _socket.if_nametoindex(name)
-    except (OSError, ValueError):
+        answers = Dump(connect(NETLINK_ROUTE), link.request_by_name(name), "looking for an interface")
+        return next((index for index, _ in link.names(answers)), None)
+    except NetlinkError:
+        return None  # there is none, or the kernel has no such names
+
+
+def interface(name: str) -> tuple[int, str] | None:
+    """The index and the name of an interface of the current network namespace, by its name or an alternative one."""
+    index = interface_index(name)
+    if index is None:
         return None
+    try:
+        return index, text(os.fsencode(_socket.if_indextoname(index)))
+    except OSError:
+        return None  # it went just now
 
 
 def local_ports() -> tuple[int, int]:
@@ -142,6 +181,11 @@ class Place:
         """The index of an interface inside; None where there is none of that name."""
         index: int | None = self.call(partial(interface_index, name))
         return index
+
+    def interface(self, name: str) -> tuple[int, str] | None:
+        """The index and the name of an interface inside, by its name or an alternative one; None: there is none."""
+        found: tuple[int, str] | None = self.call(partial(interface, name))
+        return found
 
     def local_ports(self) -> tuple[int, int]:
         """The first and the last port that the kernel chooses by itself inside."""

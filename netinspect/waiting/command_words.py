@@ -115,7 +115,9 @@ class ConditionCommand(InNamespaces):
 
                 try:
                     instead = (
-                        shown("still there:", outcome.found) if self.negated else condition.instead(where.places())
+                        shown("still there:", outcome.found)
+                        if self.negated
+                        else [*outcome.unknown, *condition.instead(where.places())]
                     )
                 except NetinspectError as error:
                     instead = [f"what is there instead could not be found out: {error}"]

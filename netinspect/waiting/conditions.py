@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Protocol
 
+from ..errors import NamespaceError
 from .render import line
 
 TYPE_CHECKING = False
@@ -25,6 +26,21 @@ class Sight(NamedTuple):
     problems: tuple[str, ...] = ()
     """What could not be looked at: so there may be more."""
     notes: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    """Interfaces that the condition names and no place has: a mistake, or they are yet to come."""
+
+
+def named(interface: str | None, places: Sequence[Place]) -> dict[str | None, str]:
+    """By the label of each place that has it: the name of an interface that may be given by an alternative one."""
+    found = {}
+    for place in places:
+        try:
+            there = None if interface is None else place.interface(interface)
+        except NamespaceError:
+            continue  # the listing says so
+        if there is not None:
+            found[place.label] = there[1]
+    return found
 
 
 class Condition(Protocol):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ..engine.netlink.groups import ADDRESS_CHANGES
 from ..nouns.links.listing_addresses import Listing, Query
 from ..uapi.netlink import NETLINK_ROUTE
-from .conditions import TOLD, Sight, shown
+from .conditions import TOLD, Sight, named, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,15 +46,17 @@ class AddressIsUsable(NamedTuple):
     def look(self, places: Sequence[Place]) -> Sight:
         """The address, where it is so."""
         rows, sight = self._rows(places)
+        names = named(self.dev, places)
         return sight._replace(
+            unknown=() if names or self.dev is None else (self.dev,),
             found=tuple(
                 row
                 for row in rows
                 if row.address == self.address
                 and self.prefix_length in (None, row.prefix_length)
-                and self.dev in (None, row.interface)
+                and (self.dev is None or names.get(row.netns) == row.interface)
                 and _UNUSABLE.isdisjoint(row.flags)
-            )
+            ),
         )
 
     def _rows(self, places: Sequence[Place]) -> tuple[list[Address], Sight]:

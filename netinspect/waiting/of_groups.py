@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ..engine.netlink.groups import MEMBERSHIP_CHANGES
 from ..nouns.groups.listing import Listing, Query
 from ..uapi.netlink import NETLINK_ROUTE
-from .conditions import MOSTLY_TOLD, Sight, shown
+from .conditions import MOSTLY_TOLD, Sight, named, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ class Member(NamedTuple):
 
     def look(self, places: Sequence[Place]) -> Sight:
         """The memberships."""
+        if self.dev is not None and not named(self.dev, places):
+            return Sight((), unknown=(self.dev,))
         query = Query(
             ("inet6" if ":" in self.group else "inet",),
             groups=(self.group,),

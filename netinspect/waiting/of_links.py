@@ -8,7 +8,7 @@ from ..engine.columns import NONE
 from ..engine.netlink.groups import LINK_CHANGES
 from ..nouns.links.listing import Listing, Query
 from ..uapi.netlink import NETLINK_ROUTE
-from .conditions import TOLD, Sight, shown
+from .conditions import TOLD, Sight, named, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,14 +54,16 @@ class LinkIs(NamedTuple):
 
     def look(self, places: Sequence[Place]) -> Sight:
         """The link, where it is so."""
-        named, sight = self._rows(places)
-        return sight._replace(found=tuple(link for link in named if self._fits(link)))
+        links, sight = self._rows(places)
+        masters = named(self.master, places)
+        unknown = () if masters or self.master is None else (self.master,)
+        return sight._replace(found=tuple(link for link in links if self._fits(link, masters)), unknown=unknown)
 
-    def _fits(self, link: Link) -> bool:
+    def _fits(self, link: Link, masters: Mapping[str | None, str]) -> bool:
         return (
             (self.state is None or STATES[self.state](link))
             and self.mtu in (None, link.mtu)
-            and self.master in (None, link.master)
+            and (self.master is None or (link.master is not None and masters.get(link.netns) == link.master))
         )
 
     def _rows(self, places: Sequence[Place], *, every: bool = False) -> tuple[list[Link], Sight]:
@@ -77,8 +79,8 @@ class LinkIs(NamedTuple):
 
     def instead(self, places: Sequence[Place]) -> list[str]:
         """How the link is, and else all links."""
-        named, _ = self._rows(places)
-        if named:
-            return shown("it is:", named)
+        links, _ = self._rows(places)
+        if links:
+            return shown("it is:", links)
         rows, _ = self._rows(places, every=True)
         return ["there is no such link", *shown("links there:", rows)]

@@ -9,11 +9,11 @@ from ..engine.netlink.groups import ROUTE_CHANGES
 from ..errors import NetlinkError
 from ..nouns.routing.listing import FAMILIES, Listing, Prefix, Query
 from ..uapi.netlink import NETLINK_ROUTE
-from .conditions import MOSTLY_TOLD, TOLD, Sight, shown
+from .conditions import MOSTLY_TOLD, TOLD, Sight, named, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ..engine.places import Place
     from ..records import Route
@@ -50,6 +50,15 @@ class Wanted(NamedTuple):
             )
         )
 
+    def chosen(self, routes: Iterable[Route], places: Sequence[Place]) -> tuple[tuple[Route, ...], tuple[str, ...]]:
+        """The routes that fit, and the interface if there is none of that name; it may be an alternative one."""
+        if self.dev is None:
+            return tuple(filter(self.fits, routes)), ()
+        names = named(self.dev, places)
+        there = {label: self._replace(dev=name) for label, name in names.items()}
+        found = tuple(route for route in routes if route.netns in there and there[route.netns].fits(route))
+        return found, () if names else (self.dev,)
+
     def __str__(self) -> str:
         words = [f"{name} {value}" for name, value in self._asdict().items() if value is not None]
         return "".join(f" {word}" for word in words)
@@ -85,8 +94,8 @@ class RouteExists(NamedTuple):
     def look(self, places: Sequence[Place]) -> Sight:
         """The routes."""
         rows, listing = _rows(self._query(self.prefix, self.table), places)
-        found = tuple(row for row in rows if self.wanted.fits(row))
-        return Sight(found, tuple(listing.problems), tuple(listing.notes))
+        found, unknown = self.wanted.chosen(rows, places)
+        return Sight(found, tuple(listing.problems), tuple(listing.notes), unknown)
 
     def _query(self, prefix: str, table: int | None, mode: str = "exact") -> Query:
         asked = Prefix(prefix, mode)
@@ -124,7 +133,8 @@ class Routed(NamedTuple):
     def look(self, places: Sequence[Place]) -> Sight:
         """The answer of the kernel's look-up, where it is as wanted."""
         found, problems = self._answers(places)
-        return Sight(tuple(row for row in found if self.wanted.fits(row)), tuple(problems))
+        fitting, unknown = self.wanted.chosen(found, places)
+        return Sight(fitting, tuple(problems), (), unknown)
 
     def _answers(self, places: Sequence[Place]) -> tuple[list[Route], list[str]]:
         from ..nouns.routing.listing_lookup import Lookup, Lookups

@@ -66,6 +66,8 @@ class Outcome(NamedTuple):
     """Why it may be otherwise, where it does not hold."""
     ended: int | None = None
     """The process whose end made waiting pointless."""
+    unknown: tuple[str, ...] = ()
+    """Which interfaces that the condition names there are not, a line each."""
 
 
 def wait(
@@ -91,7 +93,10 @@ def wait(
 
     def holds(seen: Sight) -> bool:
         # What could not be looked at may be what must not be.
-        return not seen.found and not seen.problems if negated else bool(seen.found)
+        # Without waiting an interface that there is not is a mistake: nothing can be said of it.
+        if negated:
+            return not (seen.found or seen.problems or (seen.unknown and timeout <= 0))
+        return bool(seen.found)
 
     try:
         # Listening before the first look: what changes in between is heard.
@@ -101,7 +106,9 @@ def wait(
     finally:
         watch.close()
     held = holds(seen)
-    return Outcome(held, waited, seen.found, () if held else seen.problems, process if ended else None)
+    unknown = tuple(f"there is no interface {name!r}" for name in seen.unknown)
+    problems = (*unknown, *seen.problems) if negated else seen.problems
+    return Outcome(held, waited, seen.found, () if held else problems, process if ended else None, unknown)
 
 
 class _Watch:

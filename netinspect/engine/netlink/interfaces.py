@@ -5,6 +5,7 @@ from __future__ import annotations
 from struct import pack
 
 from ...uapi.if_link import (
+    IFLA_ALT_IFNAME,
     IFLA_EXT_MASK,
     IFLA_IFNAME,
     IFLA_INFO_DATA,
@@ -43,6 +44,13 @@ def request(*, index: int = 0) -> bytes:
     """One interface, without its counters, and an acknowledgment behind it."""
     payload = pack("=BxHIII", 0, 0, index, 0, 0)
     return message(RTM_GETLINK, NLM_F_ACK, payload + WITHOUT_STATISTICS)
+
+
+def request_by_name(name: bytes) -> bytes:
+    """The interface with that alternative name (since Linux 5.5), and an acknowledgment behind it."""
+    attribute = pack("=HH", 4 + len(name) + 1, IFLA_ALT_IFNAME) + name + b"\0"
+    padding = bytes(-len(attribute) % 4)
+    return message(RTM_GETLINK, NLM_F_ACK, bytes(BODY) + attribute + padding + WITHOUT_STATISTICS)
 
 
 def dump_request() -> bytes:

@@ -15,7 +15,7 @@ from time import monotonic, time
 from ...engine.dumps import Faults, sound
 from ...engine.netlink.groups import MEMBERSHIP_EVENTS
 from ...engine.netlink.messages import Answer
-from ...errors import NetlinkError
+from ...errors import NetlinkError, UsageError
 from ...records import GroupEvent
 from ...uapi.netlink import NETLINK_ADD_MEMBERSHIP, NETLINK_ROUTE, SOL_NETLINK
 from . import decode as multicast
@@ -41,7 +41,13 @@ class Watch:
 
     def __init__(self, query: Query, places: Sequence[Place], interval: float) -> None:
         """``interval``: seconds between samples. Raises NetlinkError."""
-        self._places = [_Watched(query, place) for place in places]
+        found = [{place.interface(name) for name in query.interfaces} - {None} for place in places]
+        if query.interfaces and not any(found):
+            raise UsageError(f"no interface {min(query.interfaces)!r}")
+        self._places = [
+            _Watched(query.on(frozenset(named[1] for named in there if named)) if query.interfaces else query, place)
+            for place, there in zip(places, found, strict=True)
+        ]
         self._interval = interval
         self.told = frozenset.intersection(*(watched.told for watched in self._places))
         for watched in self._places:

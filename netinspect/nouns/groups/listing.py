@@ -66,6 +66,12 @@ class Query:
         self.interfaces = frozenset(interfaces)
         self.sockets = sockets
 
+    def on(self, interfaces: frozenset[str]) -> Query:
+        """The same on these interfaces; on none where there are none."""
+        query = Query(self.families, groups=tuple(self.groups), sockets=self.sockets, filters=self.filters)
+        query.interfaces = interfaces or frozenset(("",))
+        return query
+
     def wants(self, interface: str, group: str) -> bool:
         """Whether this group on this interface is asked for."""
         return (not self.groups or group in self.groups) and (not self.interfaces or interface in self.interfaces)
@@ -108,8 +114,11 @@ class Listing(BaseListing):
         return self._known
 
     def _place(self, place: Place) -> Iterator[Batch]:
+        query = self.query
+        if query.interfaces:
+            query = query.on(self._interface_names(place, query.interfaces))
         unfiltered: set[tuple[str, int, str]] = set()
-        found = list(memberships(self.query, place, self.problems, self.notes, unfiltered))
+        found = list(memberships(query, place, self.problems, self.notes, unfiltered))
         asked = found if self.query.sockets else []
         if self.query.filters and unfiltered:
             from .owners import with_other_users

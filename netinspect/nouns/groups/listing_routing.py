@@ -41,10 +41,12 @@ class Listing(BaseListing):
     def __init__(self, view: str, query: Query, places: Sequence[Place] = ()) -> None:
         """Without ``places``: the current namespace."""
         super().__init__(places)
-        self._query = query
-        self._rows = {"routes": self._routes, "interfaces": self._interfaces, "bridge": self._bridge}[view]
+        self._asked = self._query = query
+        self._rows = {"routes": self._routes, "interfaces": self._router_interfaces, "bridge": self._bridge}[view]
 
     def _place(self, place: Place) -> Iterator[Batch]:
+        if self._asked.interfaces:
+            self._query = self._asked.on(self._interface_names(place, self._asked.interfaces))
         rows = list(self._rows(place, InterfaceNames(place)))
         if rows:
             yield rows_of(rows)
@@ -75,7 +77,7 @@ class Listing(BaseListing):
                 if self._wants(row.group, shown):
                     yield row
 
-    def _interfaces(self, place: Place, names: InterfaceNames) -> Iterator[Any]:
+    def _router_interfaces(self, place: Place, names: InterfaceNames) -> Iterator[Any]:
         for family in self._families(place):
             if family == "inet6":
                 yield from filter(lambda row: self._wants(None, {row.interface}), self._of_procfs(place))

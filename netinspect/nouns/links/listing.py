@@ -59,14 +59,17 @@ class Listing(BaseListing):
     def _place(self, place: Place) -> Iterator[Batch]:
         query = self.query
         decoder = links.Decoder(InterfaceNames(place), RoutingNames("group"))
+        master = None if query.master is None else self._interface(place, query.master)
+        if query.master is not None and master is None:
+            return
         namespaces = _Namespaces(place)
         for batch in self._found(place, decoder):
             if query.up:
                 batch = batch.select(["up" in flags for flags in batch.values("flags")])
             if query.kind is not None:
                 batch = batch.select([kind == query.kind for kind in batch.values("kind")])
-            if query.master is not None:
-                batch = batch.select([master == query.master for master in batch.values("master")])
+            if master is not None:
+                batch = batch.select([name == master[1] for name in batch.values("master")])
             if batch.count:
                 yield batch.joined({"parent_namespace": namespaces.names})
 

@@ -138,10 +138,14 @@ def _answer(lookup: Lookup, place: Place) -> Iterator[Batch]:
     decoder = route.Decoder(names_of(place))
     numbers = dict(lookup.numbers)
     for kind, name in lookup.interfaces.items():
-        index = place.interface_index(name)
-        if index is None:
+        interface = place.interface(name)
+        if interface is None:
             raise UsageError(f"no interface {name!r}")
-        numbers[kind] = index
+        numbers[kind], primary = interface
+        if kind == RTA_IIF:
+            lookup.flow.input_interface = primary
+        else:
+            lookup.flow.output_interface = primary
 
     def ask(flags: int) -> Batch | None:
         request = route.get_request(

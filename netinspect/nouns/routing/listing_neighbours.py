@@ -61,14 +61,15 @@ class Listing(BaseListing):
 
     def _place(self, place: Place) -> Iterator[Batch]:
         query = self.query
-        index = self._interface_index(place, query.interface)
-        if index is None:
+        interface = None if query.interface is None else self._interface(place, query.interface)
+        if query.interface is not None and interface is None:
             return
+        index, name = interface or (0, None)
         for family in query.families or FAMILIES:
             try:
                 for proxies in (False, True):
                     for batch in self._dump(family, index, proxies, place):
-                        chosen = self._chosen(batch, proxies)
+                        chosen = self._chosen(batch, proxies, name)
                         if chosen.count:
                             yield chosen
             except NetlinkError as error:
@@ -77,10 +78,10 @@ class Listing(BaseListing):
                 if query.families:
                     self.problems.append("this kernel, or this namespace, has no IPv6")
 
-    def _chosen(self, batch: Batch, proxies: bool) -> Batch:
+    def _chosen(self, batch: Batch, proxies: bool, interface: str | None) -> Batch:
         query = self.query
-        if query.interface is not None:
-            batch = batch.select([name == query.interface for name in batch.values("interface")])
+        if interface is not None:
+            batch = batch.select([name == interface for name in batch.values("interface")])
         if query.states:
             return batch.select([state in query.states for state in batch.values("state")])
         if query.everything or proxies:

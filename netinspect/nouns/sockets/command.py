@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ...engine.options import Bits, Flag, Group, Many, Option, whole_number
 from ...engine.output import FORMATS, NAMESPACES, NUMERIC, ListingCommand, output_group
-from ...engine.places import Place
-from ...errors import UsageError
+from ...engine.places import EveryPlace, Place
+from ...errors import NamespaceError, UsageError
 from .listing import (
     ALL_STATES,
     CONNECTED_STATES,
@@ -102,6 +102,13 @@ _NOTES = (
     "'sport = :ssh or dst 10.0.0.0/8 and not dport >= 1024'. Conditions: sport, dport, src, dst, dev, fwmark, cgroup, "
     "autobound; and, or, not and parentheses."
 )
+
+
+def _may_have(place: Place, interface: str) -> bool:
+    try:
+        return place.interface_index(interface) is not None
+    except NamespaceError:
+        return True  # nobody could look
 
 
 class Sockets(ListingCommand):
@@ -239,8 +246,13 @@ class Sockets(ListingCommand):
         protocols = [name for name in self.protocols if name in _SERVICE_PROTOCOLS] or _SERVICE_PROTOCOLS
         family = family_of(self.protocols)
         if self.labelled:
-            # An interface need not be in all of several namespaces.
-            return parse(self.filter, family=family, lookups=Lookups(protocols))
+
+            def anywhere(interface: str) -> bool:
+                # An interface need not be in all of several namespaces.
+                places = EveryPlace() if self.all_netns else self.places()
+                return any(_may_have(place, interface) for place in places)
+
+            return parse(self.filter, family=family, lookups=Lookups(protocols, anywhere))
         with Place(*self.netns) as place:
 
             def exists(interface: str) -> bool:

@@ -108,10 +108,23 @@ class _Tests:
         return self._autobound()
 
     def _interface(self, name: str) -> Test:
-        if not name.isascii() or not name.isdigit() or self._interface_index(name) is not None:
+        known = self._interface_index
+        wanted = known(name)
+        if wanted is not None:
+            same: dict[str, bool] = {}
+
+            def is_there(socket: Socket) -> bool:
+                interface = socket.interface
+                if interface is None:
+                    return False
+                if interface not in same:  # the name may be an alternative one
+                    same[interface] = interface == name or known(interface) == wanted
+                return same[interface]
+
+            return is_there
+        if not name.isascii() or not name.isdigit():
             return lambda socket: socket.interface == name
         index = int(name)
-        known = self._interface_index
 
         def test(socket: Socket) -> bool:
             if socket.interface is None:

@@ -72,6 +72,10 @@ class Figure:
         self.source = source
 
 
+_NEIGHBOUR_TABLES = ("arp_cache", "ndisc_cache")
+"""What is counted by neighbour table has its name in place of an interface's."""
+
+
 class Query:
     """What to list: these tables and interfaces, all of them where none is named."""
 
@@ -80,6 +84,10 @@ class Query:
     def __init__(self, groups: Sequence[str] = (), interfaces: Sequence[str] = ()) -> None:
         self.groups = frozenset(groups)
         self.interfaces = frozenset(interfaces)
+
+    def on(self, interfaces: frozenset[str]) -> Query:
+        """The same of these interfaces; of none where there are none."""
+        return Query(tuple(self.groups), tuple(interfaces) or ("",))
 
     def wants(self, group: str, interface: str | None = None) -> bool:
         """Whether this table is asked for, and of this interface."""
@@ -123,7 +131,7 @@ class Listing(BaseListing):
                 before[label] = monotonic(), figures
             sleep(self._seconds)
             self.problems.clear()
-        return in_places(self._places, lambda place: self._of(place, before), self.problems.append)
+        return self._in_places(lambda place: self._of(place, before))
 
     def _moves(self, row: Statistic) -> bool:
         """Whether a row is more than 0, or where changes are shown whether it changed."""
@@ -147,7 +155,11 @@ class Listing(BaseListing):
 
     def read(self, place: Place) -> dict[Key, Figure]:
         """The figures of one place."""
-        return figures(self.query, place, self.problems, self.notes)
+        query = self.query
+        if query.interfaces:
+            tables = query.interfaces.intersection(_NEIGHBOUR_TABLES)
+            query = query.on(self._interface_names(place, query.interfaces - tables) | tables)
+        return figures(query, place, self.problems, self.notes)
 
     def _of(self, place: Place, before: dict[str | None, tuple[float, dict[Key, Figure]]]) -> Iterator[Batch]:
         now = self.read(place)

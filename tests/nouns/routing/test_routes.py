@@ -188,7 +188,10 @@ FILTERS: list[tuple[Query, Callable[[Route], bool]]] = [
         Query(table=None, interface="v1"),
         lambda one: one.interface == "v1" or any(hop.interface == "v1" for hop in one.next_hops or ()),
     ),
-    (Query(table=None, equal={"gateway": "10.0.0.2"}), lambda one: one.gateway == "10.0.0.2"),
+    (
+        Query(table=None, equal={"gateway": "10.0.0.2"}),
+        lambda one: one.gateway == "10.0.0.2" or any(hop.gateway == "10.0.0.2" for hop in one.next_hops or ()),
+    ),
     (Query(table=None, equal={"scope": "link"}), lambda one: one.scope == "link"),
 ]
 
