@@ -6,7 +6,6 @@ kernel's: 64 bits. A row's fields are checked together, by their types, which ne
 
 from __future__ import annotations
 
-import re
 import types
 from functools import cache
 from json import JSONDecoder
@@ -20,8 +19,7 @@ if TYPE_CHECKING:
     Make = Callable[[Any], Any]
 
 _LEAST, _MOST = -(1 << 63), (1 << 64) - 1
-_UNUSUAL_NUMBER = re.compile(r"[0-9]{20}|[0-9][eE]\+?[0-9]{3}")
-"""What a number that is too large has in it."""
+_DIGITS_ALIKE = bytes.maketrans(b"123456789E", b"000000000e")
 
 _WORDS = {
     bool: "true or false",
@@ -56,11 +54,20 @@ _USUAL = JSONDecoder(parse_constant=_no_constant)
 _CAREFUL = JSONDecoder(parse_constant=_no_constant, parse_int=_bounded, parse_float=_finite)
 
 
-def parse(text: str) -> Any:
-    """The value in a text. Raises ValueError, also for numbers of more than 64 bits and what is nested too deeply."""
+def _may_have_large_number(raw: bytes) -> bool:
+    """Whether twenty digits stand together, or three behind an exponent's sign: a tenth of the time of a pattern."""
+    alike = raw.translate(_DIGITS_ALIKE, b"+")
+    return b"00000000000000000000" in alike or b"0e000" in alike
+
+
+def parse(raw: bytes) -> Any:
+    """The value in a text of UTF-8.
+
+    Raises ValueError, also for numbers of more than 64 bits and what is nested too deeply.
+    """
     try:
         # int() takes a time that grows with the square of the digits, and float() makes infinity of what is too large.
-        return (_CAREFUL if _UNUSUAL_NUMBER.search(text) else _USUAL).decode(text)
+        return (_CAREFUL if _may_have_large_number(raw) else _USUAL).decode(raw.decode())
     except RecursionError:
         raise ValueError("lists or objects are nested too deeply") from None
 

@@ -35,7 +35,7 @@ def parse(lines: Iterable[bytes], path: str) -> Snapshot:
     count = 0
     for number, line in enumerate(lines, 1):
         try:
-            found = typed.parse(line.decode())
+            found = typed.parse(line)
             noun: Any = found.get("noun") if type(found) is dict else None
             if head is None:
                 head = _header(found)

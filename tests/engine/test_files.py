@@ -309,9 +309,9 @@ def test_what_json_has_is_read_or_refused(value: object) -> None:
 
     text = json.dumps(value)
     try:
-        assert typed.parse(text) == value
+        assert typed.parse(text.encode()) == value
     except ValueError:
-        assert typed._UNUSUAL_NUMBER.search(text) or "NaN" in text or "Infinity" in text
+        assert typed._may_have_large_number(text.encode()) or "NaN" in text or "Infinity" in text
 
 
 @pytest.mark.parametrize(
@@ -319,7 +319,7 @@ def test_what_json_has_is_read_or_refused(value: object) -> None:
 )
 def test_numbers_that_no_kernel_has_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"number|nested"):
-        typed.parse(text)
+        typed.parse(text.encode())
 
 
 def test_files_are_opened_in_one_module() -> None:

@@ -84,7 +84,7 @@ def load(path: str) -> Sample:
     from ...engine.files import read
 
     try:
-        found = typed.parse(read(path, _LIMIT).decode())
+        found = typed.parse(read(path, _LIMIT))
         if type(found) is dict and found.get("netinspect_sample", _FORMAT) != _FORMAT:
             raise ValueError("it has another format")
         return Sample(typed.maker(Saved)(found))
