@@ -89,7 +89,11 @@ class Endpoints:
         self._before = before
         self._after = after
         self._ends = Texts(self._end)
-        self._formats = Texts(lambda address: f"{before}{address}{self._ends[len(address)]}")
+        self._formats = Texts(self._format)
+
+    def _format(self, address: str | None) -> str:
+        shown = address or "*"
+        return f"{self._before}{shown}{self._ends[len(shown)]}"
 
     def _end(self, length: int) -> str:
         """What follows an address of this length."""

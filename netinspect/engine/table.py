@@ -163,6 +163,7 @@ class Endpoint(Column):
             and family.value in ("inet", "inet6")
             and (self._side != "local" or batch.column("interface") is NONE)
             and not ports.constant
+            and batch.column(self._address) is not NONE
             and all(numbers := batch.values(self._port))
         ):
             # Nearly every row.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from struct import iter_unpack, pack, unpack_from
 
 from ...engine.netlink.attributes import ANY, Shape
-from ...engine.netlink.messages import message
+from ...engine.netlink.messages import malformed, message
 from ...engine.text import text
 from ...uapi.neighbour import NDTA_CONFIG, NDTA_NAME, NDTA_STATS, NDTA_THRESH1, NDTA_THRESH2, NDTA_THRESH3
 from ...uapi.netlink import NLM_F_DUMP
@@ -46,6 +46,8 @@ def tables(run: Run) -> Iterator[tuple[str, list[tuple[str, int]]]]:
     """
     for part, layout in run.by_layout(_BODY, _SHAPE):
         if NDTA_STATS in layout and NDTA_NAME in layout:
+            if not layout.keys() >= set(_THRESHOLDS.values()):
+                raise malformed("a table of neighbours without its limits", run.operation)
             for first in range(0, len(part.data), part.length):
                 yield _table(part.data[first : first + part.length], layout)
 
@@ -56,11 +58,7 @@ def _table(data: bytes, layout: Layout) -> tuple[str, list[tuple[str, int]]]:
     configuration = fields.get(NDTA_CONFIG, b"")
     if len(configuration) >= _ENTRIES + 4:
         figures.append(("entries", unpack_from("=I", configuration, _ENTRIES)[0]))
-    figures += [
-        (name, unpack_from("=I", fields[kind])[0])
-        for name, kind in _THRESHOLDS.items()
-        if len(fields.get(kind, b"")) >= 4
-    ]
+    figures += [(name, unpack_from("=I", fields[kind])[0]) for name, kind in _THRESHOLDS.items()]
     statistics = fields[NDTA_STATS]
     numbers = [value for (value,) in iter_unpack("=Q", statistics[: len(statistics) // 8 * 8])]
     figures += zip(STATISTICS, numbers, strict=False)
