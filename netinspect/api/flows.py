@@ -77,7 +77,7 @@ def flows(
         helpers=helpers,
         minimum_bytes=minimum_bytes,
     )
-    return Listed(entries.Listing(wanted, places_of(netns, all_netns)))
+    return Listed(entries.FlowListing(wanted, places_of(netns, all_netns)))
 
 
 def translations(
@@ -122,7 +122,7 @@ def translations(
         helpers=helpers,
         minimum_bytes=minimum_bytes,
     )
-    return Listed(nat.Listing(wanted, places_of(netns, all_netns)))
+    return Listed(nat.TranslationListing(wanted, places_of(netns, all_netns)))
 
 
 def flow_events(

@@ -36,7 +36,7 @@ def memberships(
     are NetinspectErrors.
     """
     query = _query(families, groups, interfaces, sockets)
-    return Listed(collected.Listing(query, places_of(netns, all_netns)))
+    return Listed(collected.MembershipListing(query, places_of(netns, all_netns)))
 
 
 def membership_events(
@@ -113,4 +113,4 @@ def _query(families: Texts, groups: Texts, interfaces: Texts, sockets: bool = Fa
 
 
 def _routing(view: str, query: Query, netns: Texts | None, all_netns: bool) -> Listed[Any]:
-    return Listed(multicast_routing.Listing(view, query, places_of(netns, all_netns)))
+    return Listed(multicast_routing.MulticastListing(view, query, places_of(netns, all_netns)))

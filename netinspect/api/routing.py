@@ -56,7 +56,7 @@ def routes(
         exceptions=exceptions,
         explicit="mpls" in wanted,
     )
-    return Listed(collected_routes.Listing(query, places_of(netns, all_netns)))
+    return Listed(collected_routes.RouteListing(query, places_of(netns, all_netns)))
 
 
 def route_to(
@@ -104,7 +104,7 @@ def route_to(
 def rules(*, families: Texts = (), netns: Texts | None = None, all_netns: bool = False) -> Listed[Rule]:
     """The rules that choose a routing table, in their order, as Rule records. Raises as ``routes`` does."""
     wanted = _known(families, collected_rules.FAMILIES)
-    return Listed(collected_rules.Listing(wanted, places_of(netns, all_netns)))
+    return Listed(collected_rules.RuleListing(wanted, places_of(netns, all_netns)))
 
 
 def neighbours(
@@ -126,7 +126,7 @@ def neighbours(
         states=several(states),
         everything=everything,
     )
-    return Listed(collected_neighbours.Listing(query, places_of(netns, all_netns)))
+    return Listed(collected_neighbours.NeighbourListing(query, places_of(netns, all_netns)))
 
 
 def neighbour_tables(*, netns: Texts | None = None, all_netns: bool = False) -> Listed[NeighbourTable]:
@@ -145,7 +145,7 @@ def addresses(
     """The addresses of interfaces, as Address records. Raises as ``routes`` does."""
     wanted = _known(families, collected_addresses.FAMILIES)
     query = collected_addresses.Query(wanted, interface=interface, scope=scope)
-    return Listed(collected_addresses.Listing(query, places_of(netns, all_netns)))
+    return Listed(collected_addresses.AddressListing(query, places_of(netns, all_netns)))
 
 
 def links(
@@ -165,7 +165,7 @@ def links(
         from ..nouns.links.listing_rates import RatedListing
 
         return Listed(RatedListing(query, places, rates))
-    return Listed(collected_links.Listing(query, places))
+    return Listed(collected_links.LinkListing(query, places))
 
 
 def _known(families: Texts, known: tuple[str, ...]) -> tuple[str, ...]:

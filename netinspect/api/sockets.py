@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import UsageError
-from ..nouns.sockets.listing import ALL_STATES, FAMILIES, PROTOCOLS, Listing, Query, family_of, state_mask
+from ..nouns.sockets.listing import ALL_STATES, FAMILIES, PROTOCOLS, Query, SocketListing, family_of, state_mask
 from ..nouns.sockets.listing_joined import Selection, joined
 from .listed import Listed, places_of, several
 
@@ -77,5 +77,5 @@ def sockets(
     wanted = {"processes": processes, "peers": peers, "user": user_names, "cgroup": cgroups}
     fields = [field for field, asked in wanted.items() if asked]
     selection = Selection(several(pids), several(process_names), several(users))
-    listing = Listing(query, places_of(netns, all_netns))
+    listing = SocketListing(query, places_of(netns, all_netns))
     return Listed(listing, joined(listing, fields, selection))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..nouns.statistics.listing import Listing, Query, tables_of
+from ..nouns.statistics.listing import Query, StatisticListing, tables_of
 from .listed import Listed, places_of, several
 
 TYPE_CHECKING = False
@@ -39,14 +39,14 @@ def statistics(
     groups = [group for name in several(tables) for group in tables_of(name)]
     query = Query(groups, several(interfaces))
     places = places_of(netns, all_netns)
-    return Listed(Listing(query, places, seconds=seconds, since=_sample(since), nonzero=nonzero))
+    return Listed(StatisticListing(query, places, seconds=seconds, since=_sample(since), nonzero=nonzero))
 
 
 def save_sample(path: str, *, netns: Texts | None = None, all_netns: bool = False) -> None:
     """Writes all counters to a file, for ``since``. Raises NetinspectError."""
     from ..nouns.statistics.listing_samples import save
 
-    save(path, Listing(Query(), places_of(netns, all_netns)).figures())
+    save(path, StatisticListing(Query(), places_of(netns, all_netns)).figures())
 
 
 def health(

@@ -7,7 +7,7 @@ from os import geteuid
 from ..engine.command import Command
 from ..engine.options import Count, Flag, Group, Many, One, Option, unknown
 from ..errors import ExitStatus, NetinspectError, UsageError
-from ..nouns.sockets.listing import ALL_STATES, CONNECTED_STATES, LISTENING_STATES, Listing, Query
+from ..nouns.sockets.listing import ALL_STATES, CONNECTED_STATES, LISTENING_STATES, Query, SocketListing
 from .render import InternetRows, SctpRows, UnixRows, View
 
 TYPE_CHECKING = False
@@ -348,7 +348,7 @@ class _Sockets:
 
     def _list_internet(self, protocol: str, owners: dict[str, Callable[[Batch], Values]]) -> None:
         command, view = self._command, self._view
-        listing = Listing(
+        listing = SocketListing(
             Query(
                 (protocol,),
                 command.internet,
@@ -362,7 +362,7 @@ class _Sockets:
             from ..nouns.sockets.owners_requests import RequestUsers
 
             listeners = Query((protocol,), command.internet, LISTENING_STATES)
-            makers["uid"] = RequestUsers(lambda: Listing(listeners).batches()).column
+            makers["uid"] = RequestUsers(lambda: SocketListing(listeners).batches()).column
         batches = listing.batches()
         if makers:
             batches = (batch.joined(makers) for batch in batches)
@@ -379,7 +379,7 @@ class _Sockets:
     def _list_unix(self, owners: dict[str, Callable[[Batch], Values]]) -> None:
         from ..nouns.sockets.owners_references import with_references
 
-        listing = Listing(Query(("unix",), states=ALL_STATES))
+        listing = SocketListing(Query(("unix",), states=ALL_STATES))
         rows = UnixRows(self._view)
         for batch in with_references(listing.batches()):
             batch = self._selected(batch)
@@ -432,7 +432,7 @@ class _Sockets:
                     else _lacking(name)
                 )
 
-    def _take_over(self, listing: Listing) -> None:
+    def _take_over(self, listing: SocketListing) -> None:
         self._problems += listing.problems
         if "raw" in listing.query.protocols:
             self._tell_fallbacks(listing.notes)

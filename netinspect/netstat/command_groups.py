@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..nouns.groups.listing import Listing, Query
+from ..nouns.groups.listing import MembershipListing, Query
 from .render_groups import HEADING, text
 
 TYPE_CHECKING = False
@@ -24,7 +24,7 @@ def list_groups(
     notes: list[str] = []
     # First all of IPv4, then all of IPv6: net-tools reads one file after the other.
     for family in families:
-        listing = Listing(Query((family,), filters=False))
+        listing = MembershipListing(Query((family,), filters=False))
         for batch in listing.batches():
             if hosts is not None:
                 hosts.want(list(batch.values("group")))

@@ -30,7 +30,7 @@ class Interfaces:
 
     def once(self) -> int:
         """Lists once, and returns the exit status. Raises UsageError where the only one wanted does not exist."""
-        listing = links.Listing(links.Query((self._only,) if self._only else ()))
+        listing = links.LinkListing(links.Query((self._only,) if self._only else ()))
         found = filter(self._shows, self._interfaces(listing))
         text = self._title + ("" if self._long else layout.HEADING)
         # The title is for the first time only.
@@ -45,7 +45,7 @@ class Interfaces:
     def _shows(self, interface: layout.Interface) -> bool:
         return bool(interface.flags & _UP or self._everything or self._only)
 
-    def _interfaces(self, listing: links.Listing) -> Iterator[layout.Interface]:
+    def _interfaces(self, listing: links.LinkListing) -> Iterator[layout.Interface]:
         labels = _by_label("inet", listing)
         ipv6 = _by_label("inet6", listing) if self._long else {}
         for batch in listing.batches():
@@ -66,10 +66,10 @@ class Interfaces:
                         yield interface(label, *same, found[0])
 
 
-def _by_label(family: str, listing: links.Listing) -> dict[str, dict[str, list[Address]]]:
+def _by_label(family: str, listing: links.LinkListing) -> dict[str, dict[str, list[Address]]]:
     """The addresses of each interface by their label; without one, by the interface's name."""
     found: dict[str, dict[str, list[Address]]] = {}
-    of_family = addresses.Listing(addresses.Query((family,)))
+    of_family = addresses.AddressListing(addresses.Query((family,)))
     for batch in of_family.batches():
         address: Address
         for address in batch:

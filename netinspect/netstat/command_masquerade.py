@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..errors import ExitStatus
 from ..nouns.conntrack.filter import FlowFilter
-from ..nouns.nat.listing import Listing
+from ..nouns.nat.listing import TranslationListing
 from .render_masquerade import EXTENDED_HEADING, HEADING, TITLE, text
 
 TYPE_CHECKING = False
@@ -35,7 +35,7 @@ class Masquerade:
         wanted = FlowFilter()
         wanted.families = tuple(self._command.internet)
         extended = self._command.extended > 0
-        listing = Listing(wanted)
+        listing = TranslationListing(wanted)
         batches = listing.batches()
         if self._hosts is not None:
             from ..engine.names import as_named

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..engine.files import table_lines
 from ..errors import ExitStatus, UsageError
-from ..nouns.routing.listing import MAIN_TABLE, Listing, Query
+from ..nouns.routing.listing import MAIN_TABLE, Query, RouteListing
 from . import render_routes as layout
 
 TYPE_CHECKING = False
@@ -110,7 +110,7 @@ class Routes:
             self._write(rows.null_row())
 
     def _listed(self, query: Query) -> Iterator[Batch]:
-        listing = Listing(query)
+        listing = RouteListing(query)
         yield from listing.batches()
         self._problems += listing.problems
 

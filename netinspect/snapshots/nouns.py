@@ -44,53 +44,53 @@ class Noun(NamedTuple):
 
 
 def _sockets(places: Sequence[Place]) -> tuple[Iterator[Batch], Any]:
-    from ..nouns.sockets.listing import Listing, Query
+    from ..nouns.sockets.listing import Query, SocketListing
     from ..nouns.sockets.listing_joined import Selection, joined
 
     # Not netlink: a snapshot opens such sockets itself.
-    listing = Listing(Query([name for name in PROTOCOLS if name != "netlink"], states=ALL_STATES), places)
+    listing = SocketListing(Query([name for name in PROTOCOLS if name != "netlink"], states=ALL_STATES), places)
     return joined(listing, ("processes", "user"), Selection()), listing
 
 
 def _routes(places: Sequence[Place]) -> tuple[Iterator[Batch], Any]:
-    from ..nouns.routing.listing import FAMILIES, Listing, Query
+    from ..nouns.routing.listing import FAMILIES, Query, RouteListing
 
-    listing = Listing(Query(FAMILIES, table=None), places)
+    listing = RouteListing(Query(FAMILIES, table=None), places)
     return listing.batches(), listing
 
 
 def _rules(places: Sequence[Place]) -> tuple[Iterator[Batch], Any]:
-    from ..nouns.routing.listing_rules import Listing
+    from ..nouns.routing.listing_rules import RuleListing
 
-    listing = Listing((), places)
+    listing = RuleListing((), places)
     return listing.batches(), listing
 
 
 def _addresses(places: Sequence[Place]) -> tuple[Iterator[Batch], Any]:
-    from ..nouns.links.listing_addresses import Listing
+    from ..nouns.links.listing_addresses import AddressListing
 
-    listing = Listing(None, places)
+    listing = AddressListing(None, places)
     return listing.batches(), listing
 
 
 def _links(places: Sequence[Place]) -> tuple[Iterator[Batch], Any]:
-    from ..nouns.links.listing import Listing
+    from ..nouns.links.listing import LinkListing
 
-    listing = Listing(None, places)
+    listing = LinkListing(None, places)
     return listing.batches(), listing
 
 
 def _flows(places: Sequence[Place]) -> tuple[Iterator[Batch], Any]:
-    from ..nouns.conntrack.listing import Listing
+    from ..nouns.conntrack.listing import FlowListing
 
-    listing = Listing(None, places)
+    listing = FlowListing(None, places)
     return listing.batches(), listing
 
 
 def _groups(places: Sequence[Place]) -> tuple[Iterator[Batch], Any]:
-    from ..nouns.groups.listing import Listing, Query
+    from ..nouns.groups.listing import MembershipListing, Query
 
-    listing = Listing(Query(), places)
+    listing = MembershipListing(Query(), places)
     return listing.batches(), listing
 
 

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..engine.places import Place
 from ..nouns.conntrack.filter import FlowFilter
-from ..nouns.conntrack.listing import Listing as Flows
-from ..nouns.groups.listing import Listing as Groups
+from ..nouns.conntrack.listing import FlowListing
+from ..nouns.groups.listing import MembershipListing
 from ..nouns.groups.listing import Query as GroupQuery
-from ..nouns.routing.listing import FAMILIES
-from ..nouns.routing.listing import Listing as Routes
+from ..nouns.routing.listing import FAMILIES, RouteListing
 from ..nouns.routing.listing import Query as RouteQuery
 from ..nouns.routing.names import RoutingNames
-from ..nouns.sockets.listing import ALL_STATES
-from ..nouns.sockets.listing import Listing as Sockets
+from ..nouns.sockets.listing import ALL_STATES, SocketListing
 from ..nouns.sockets.listing import Query as SocketQuery
 from ..waiting.render import line
 
@@ -105,19 +103,19 @@ def _some(batches: Batches, limit: int) -> tuple[list[str], int]:
 
 
 def _sockets(protocols: Sequence[str]) -> Iterable[Batch]:
-    return Sockets(SocketQuery(protocols, _INTERNET, ALL_STATES, explicit=True), (Place(),)).batches()
+    return SocketListing(SocketQuery(protocols, _INTERNET, ALL_STATES, explicit=True), (Place(),)).batches()
 
 
 def _routes(table: int | None, exceptions: bool) -> Iterable[Batch]:
     own = table_name(255)
-    for batch in Routes(RouteQuery(FAMILIES[:2], table=table, exceptions=exceptions), (Place(),)).batches():
+    for batch in RouteListing(RouteQuery(FAMILIES[:2], table=table, exceptions=exceptions), (Place(),)).batches():
         names = list(batch.values("table"))
         yield batch if table is not None or own not in names else batch.select([name != own for name in names])
 
 
 def _flows() -> Iterable[Batch]:
-    return Flows(FlowFilter(), (Place(),)).batches()
+    return FlowListing(FlowFilter(), (Place(),)).batches()
 
 
 def _groups() -> Iterable[Batch]:
-    return Groups(GroupQuery(_INTERNET), (Place(),)).batches()
+    return MembershipListing(GroupQuery(_INTERNET), (Place(),)).batches()

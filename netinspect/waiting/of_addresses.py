@@ -6,7 +6,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from ..engine.netlink.groups import ADDRESS_CHANGES
-from ..nouns.links.listing_addresses import Listing, Query
+from ..nouns.links.listing_addresses import AddressListing, Query
 from ..uapi.netlink import NETLINK_ROUTE
 from .conditions import TOLD, Sight, named, shown
 
@@ -60,7 +60,7 @@ class AddressIsUsable(NamedTuple):
         )
 
     def _rows(self, places: Sequence[Place]) -> tuple[list[Address], Sight]:
-        listing = Listing(Query(("inet6" if ":" in self.address else "inet",)), places)
+        listing = AddressListing(Query(("inet6" if ":" in self.address else "inet",)), places)
         rows: list[Address] = list(chain.from_iterable(listing.batches()))
         return rows, Sight((), tuple(listing.problems), tuple(listing.notes))
 

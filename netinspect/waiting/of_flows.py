@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ..engine.netlink.groups import FLOW_CHANGES
 from ..nouns.conntrack.filter import FlowFilter
-from ..nouns.conntrack.listing import Listing
+from ..nouns.conntrack.listing import FlowListing
 from ..uapi.netlink import NETLINK_NETFILTER
 from .conditions import MOSTLY_TOLD, Sight, shown
 from .endpoint import Endpoint
@@ -62,8 +62,8 @@ class FlowExists(NamedTuple):
         return Sight(tuple(found) if len(found) >= self.least else (), tuple(listing.problems), tuple(listing.notes))
 
     @staticmethod
-    def _rows(wanted: FlowFilter, places: Sequence[Place]) -> tuple[list[Flow], Listing]:
-        listing = Listing(wanted, places)
+    def _rows(wanted: FlowFilter, places: Sequence[Place]) -> tuple[list[Flow], FlowListing]:
+        listing = FlowListing(wanted, places)
         rows: list[Flow] = list(chain.from_iterable(listing.batches()))
         return rows, listing
 

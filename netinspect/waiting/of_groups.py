@@ -6,7 +6,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from ..engine.netlink.groups import MEMBERSHIP_CHANGES
-from ..nouns.groups.listing import Listing, Query
+from ..nouns.groups.listing import MembershipListing, Query
 from ..uapi.netlink import NETLINK_ROUTE
 from .conditions import MOSTLY_TOLD, Sight, named, shown
 
@@ -71,8 +71,8 @@ class Member(NamedTuple):
         return Sight(found, (*problems, *listing.problems), tuple(listing.notes))
 
     @staticmethod
-    def _rows(query: Query, places: Sequence[Place]) -> tuple[list[Membership], Listing]:
-        listing = Listing(query, places)
+    def _rows(query: Query, places: Sequence[Place]) -> tuple[list[Membership], MembershipListing]:
+        listing = MembershipListing(query, places)
         rows: list[Membership] = list(chain.from_iterable(listing.batches()))
         return rows, listing
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from ..engine.columns import NONE
 from ..engine.netlink.groups import LINK_CHANGES
-from ..nouns.links.listing import Listing, Query
+from ..nouns.links.listing import LinkListing, Query
 from ..uapi.netlink import NETLINK_ROUTE
 from .conditions import TOLD, Sight, named, shown
 
@@ -67,7 +67,7 @@ class LinkIs(NamedTuple):
         )
 
     def _rows(self, places: Sequence[Place], *, every: bool = False) -> tuple[list[Link], Sight]:
-        listing = Listing(Query(), places)
+        listing = LinkListing(Query(), places)
         rows: list[Link] = []
         for batch in listing.batches():
             if not every:

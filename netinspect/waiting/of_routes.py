@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ..engine.netlink.groups import ROUTE_CHANGES
 from ..errors import NetlinkError
-from ..nouns.routing.listing import FAMILIES, Listing, Prefix, Query
+from ..nouns.routing.listing import FAMILIES, Prefix, Query, RouteListing
 from ..uapi.netlink import NETLINK_ROUTE
 from .conditions import MOSTLY_TOLD, TOLD, Sight, named, shown
 
@@ -64,8 +64,8 @@ class Wanted(NamedTuple):
         return "".join(f" {word}" for word in words)
 
 
-def _rows(query: Query, places: Sequence[Place]) -> tuple[list[Route], Listing]:
-    listing = Listing(query, places)
+def _rows(query: Query, places: Sequence[Place]) -> tuple[list[Route], RouteListing]:
+    listing = RouteListing(query, places)
     rows: list[Route] = list(chain.from_iterable(listing.batches()))
     return rows, listing
 

@@ -10,7 +10,7 @@ from ..engine.places import EveryPlace, Place
 from ..engine.text import marked
 from ..errors import NetinspectError
 from ..nouns.sockets.filter import Expression, parse
-from ..nouns.sockets.listing import ALL_STATES, FAMILIES, Listing, Query
+from ..nouns.sockets.listing import ALL_STATES, FAMILIES, Query, SocketListing
 from ..nouns.sockets.listing_joined import Selection, joined
 from ..uapi.netlink import NETLINK_SOCK_DIAG
 from .conditions import UNTOLD, Sight, shown
@@ -50,7 +50,7 @@ class Holders(NamedTuple):
 
 
 def _rows(query: Query, places: Sequence[Place], *, owners: bool = False) -> tuple[list[Socket], Sight]:
-    listing = Listing(query, places)
+    listing = SocketListing(query, places)
     batches = joined(listing, ("processes",), Selection()) if owners else listing.batches()
     rows: list[Socket] = list(chain.from_iterable(batches))
     return rows, Sight((), tuple(listing.problems), tuple(listing.notes))

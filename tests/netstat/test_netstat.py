@@ -356,7 +356,7 @@ def test_operands_are_ignored_but_not_without_a_word() -> None:
 
 
 def test_help_and_version_need_no_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(netstat, "Listing", None)
+    monkeypatch.setattr(netstat, "SocketListing", None)
     assert called("-t", "--help")[1] == netstat.COMMAND.help()
     assert "net-tools 2.10" in called("-V")[1]
 

@@ -12,7 +12,7 @@ from time import sleep
 from typing import TYPE_CHECKING, Any
 
 from netinspect.engine.places import Place
-from netinspect.nouns.groups.listing import Listing, Query
+from netinspect.nouns.groups.listing import MembershipListing, Query
 from netinspect.records import Membership
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def with_interfaces(namespace: Namespace) -> None:
 
 
 def listed(path: str, **query: Any) -> list[Membership]:
-    listing = Listing(Query(**query), [Place(path)])
+    listing = MembershipListing(Query(**query), [Place(path)])
     found = [row for batch in listing.batches() for row in batch]
     assert listing.problems == []
     return found

@@ -14,13 +14,13 @@ from typing import Any
 from throwaway import Namespace
 
 from netinspect.engine.columns import Batch
-from netinspect.nouns.sockets.listing import ALL_STATES, Listing, Query
+from netinspect.nouns.sockets.listing import ALL_STATES, Query, SocketListing
 from netinspect.nouns.sockets.owners import Owners
 
 
 def dumped(namespace: Namespace | None, *protocols: str) -> list[Batch]:
     """The sockets of a namespace: None is the suite's own."""
-    listing = Listing(Query(protocols, states=ALL_STATES))
+    listing = SocketListing(Query(protocols, states=ALL_STATES))
     return namespace.call(lambda: list(listing.batches())) if namespace else list(listing.batches())
 
 

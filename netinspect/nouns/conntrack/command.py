@@ -7,7 +7,7 @@ from ...engine.output import NAMESPACES, NUMERIC, output_group
 from ...engine.table import Field
 from .command_options import FlowCommand, select_group
 from .command_view import entry_columns, flow_column
-from .listing import Listing
+from .listing import FlowListing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -159,9 +159,9 @@ class Conntrack(FlowCommand):
 
         return SUMMARIES[self.view](self)
 
-    def listing(self, places: Sequence[Place]) -> Listing:
+    def listing(self, places: Sequence[Place]) -> FlowListing:
         """The entries."""
-        return Listing(self.wanted, places)
+        return FlowListing(self.wanted, places)
 
     def table_columns(self) -> list[Column]:
         """The columns of a table."""

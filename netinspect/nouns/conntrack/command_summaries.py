@@ -138,9 +138,9 @@ def show_top(command: Conntrack) -> int:
 
 def show_expectations(command: Conntrack) -> int:
     """``conntrack expectations``."""
-    from .listing_expectations import Listing
+    from .listing_expectations import ExpectationListing
 
-    listing = Listing(command.places())
+    listing = ExpectationListing(command.places())
     command.write(command.sorted(listing.batches()))
     return command.ended(listing)
 

@@ -11,7 +11,7 @@ from ...errors import NetlinkError
 from ...uapi.netlink import NETLINK_NETFILTER
 from .decode import Decoder
 from .decode_events import EVENT_GROUPS, FLOW_EVENT, event_runs
-from .listing import Listing
+from .listing import FlowListing
 from .request import explained
 
 TYPE_CHECKING = False
@@ -72,7 +72,7 @@ class Watch:
 
     def table(self) -> Iterator[Batch]:
         """The entries as they are now. Events that are received later are of what came after, or are in it already."""
-        for batch in Listing(self.wanted, [self.place]).entries(self.place):
+        for batch in FlowListing(self.wanted, [self.place]).entries(self.place):
             yield self._of(batch, "current", Constant(time()))
 
     def resync(self, lost: int) -> Iterator[Batch]:

@@ -25,7 +25,7 @@ _NAMED = 5
 """Namespaces that are named where several have the same to say."""
 
 
-class Listing(BaseListing):
+class FlowListing(BaseListing):
     """One listing: ``batches()`` streams it, and raises ConntrackError where there is no connection tracking."""
 
     def __init__(self, wanted: FlowFilter | None = None, places: Sequence[Place] = ()) -> None:

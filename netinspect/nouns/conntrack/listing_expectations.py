@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 OPERATION = "listing expectations"
 
 
-class Listing(BaseListing):
+class ExpectationListing(BaseListing):
     """One listing: ``batches()`` streams it, and raises ConntrackError where there is no connection tracking."""
 
     def _place(self, place: Place) -> Iterator[Batch]:

@@ -6,7 +6,7 @@ from ...engine.options import Group, Many, One, Option, seconds, within
 from ...engine.output import NAMESPACES, ListingCommand, output_group
 from ...engine.table import Field
 from ...errors import UsageError
-from .listing import FAMILIES, Listing, Query
+from .listing import FAMILIES, MembershipListing, Query
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -174,10 +174,10 @@ class Groups(ListingCommand):
     def listing(self, places: Sequence[Place]) -> Listed:
         """What the view shows."""
         if self.view == "list":
-            return Listing(self.query, places)
-        from .listing_routing import Listing as RoutingListing
+            return MembershipListing(self.query, places)
+        from .listing_routing import MulticastListing
 
-        return RoutingListing(self.view, self.query, places)
+        return MulticastListing(self.view, self.query, places)
 
     def table_columns(self) -> list[Column]:
         """The columns of a table."""

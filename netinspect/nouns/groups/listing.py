@@ -77,7 +77,7 @@ class Query:
         return (not self.groups or group in self.groups) and (not self.interfaces or interface in self.interfaces)
 
 
-class Listing(BaseListing):
+class MembershipListing(BaseListing):
     """One listing: ``batches()`` gives it."""
 
     def __init__(self, query: Query, places: Sequence[Place] = ()) -> None:

@@ -35,7 +35,7 @@ _MAIN_TABLE = 254
 """linux/rtnetlink.h: RT_TABLE_MAIN, which IPv6's default multicast routing table is; procfs shows no other."""
 
 
-class Listing(BaseListing):
+class MulticastListing(BaseListing):
     """One listing of ``view``: routes, interfaces or bridge."""
 
     def __init__(self, view: str, query: Query, places: Sequence[Place] = ()) -> None:

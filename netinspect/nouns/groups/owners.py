@@ -21,7 +21,7 @@ from ...errors import NetlinkError
 from ...procfs import socket_protocol
 from ...records import GroupSocket
 from ...uapi.netlink import NETLINK_SOCK_DIAG
-from ..sockets.listing import ALL_STATES, Listing, Query
+from ..sockets.listing import ALL_STATES, Query, SocketListing
 from ..sockets.owners import Owners
 from ..sockets.request_copies import Copy, namespace_cookie
 from . import decode_packet as packet_memberships
@@ -97,13 +97,13 @@ class _KernelUsers:
 
     def _addresses(self) -> dict[int, list[bytes]]:
         """By interface, the last three bytes of each of its IPv6 addresses: each has the group that ends alike."""
-        from ..links.listing_addresses import Listing as Addresses
+        from ..links.listing_addresses import AddressListing
         from ..links.listing_addresses import Query as Wanted
 
         place = Place(None if self._place.descriptor is None else f"/proc/self/fd/{self._place.descriptor}")
         ends: dict[int, list[bytes]] = {}
         try:
-            for batch in Addresses(Wanted(("inet6",)), (place,)).batches():
+            for batch in AddressListing(Wanted(("inet6",)), (place,)).batches():
                 rows = zip(batch.values("interface_index"), batch.values("address"), strict=True)
                 for index, address in rows:
                     ends.setdefault(index, []).append(inet_pton(AF_INET6, address.partition("/")[0])[-3:])
@@ -226,7 +226,7 @@ class GroupSockets:
         """Lists and asks them. Raises NetlinkError where the kernel refuses."""
         # A listing closes its places when it is through, and this one is needed further.
         same = Place(None if place.descriptor is None else f"/proc/self/fd/{place.descriptor}")
-        listing = Listing(Query(_PROTOCOLS, states=ALL_STATES), (same,))
+        listing = SocketListing(Query(_PROTOCOLS, states=ALL_STATES), (same,))
         self._bound: list[Socket] = list(chain.from_iterable(listing.batches()))
         self._holders = holders
         problems += listing.problems
@@ -308,7 +308,7 @@ class GroupSockets:
         known = {socket.inode for socket in self._bound}
         # Most sockets are of other kinds: a dump of them takes less time than looking at each.
         place = Place(None if self._place.descriptor is None else f"/proc/self/fd/{self._place.descriptor}")
-        others = Listing(Query(_OTHERS, states=ALL_STATES), (place,))
+        others = SocketListing(Query(_OTHERS, states=ALL_STATES), (place,))
         known.update(inode for batch in others.batches() for inode in batch.values("inode"))
         return dict(self._holders.unbound(known, inside(self._place.descriptor, namespace_cookie)))
 

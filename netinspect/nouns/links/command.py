@@ -6,7 +6,7 @@ from ...engine.options import Flag, Group, One, Option, seconds
 from ...engine.output import NAMESPACES, ListingCommand, output_group
 from ...engine.table import Column, Field
 from ...errors import UsageError
-from .listing import Listing, Query
+from .listing import LinkListing, Query
 from .render import TEXTS, statistics_columns
 
 TYPE_CHECKING = False
@@ -91,7 +91,7 @@ class Links(ListingCommand):
             fields.remove("rates")
         return fields
 
-    def listing(self, places: Sequence[Place]) -> Listing:
+    def listing(self, places: Sequence[Place]) -> LinkListing:
         """The links, with their counters where these are shown or sorted by, and their rates with --rates."""
         needed = [key.removeprefix("-") for key in self.sort]
         if self.chosen is not None or self.format != "table":
@@ -104,7 +104,7 @@ class Links(ListingCommand):
             statistics=self.statistics or self.rates is not None or "statistics" in needed,
         )
         if self.rates is None:
-            return Listing(query, places)
+            return LinkListing(query, places)
         from .listing_rates import RatedListing
 
         return RatedListing(query, places, self.rates)

@@ -7,7 +7,7 @@ from ...engine.output import NAMESPACES, ListingCommand, output_group
 from ...engine.table import Column, Field
 from ...errors import UsageError
 from ..routing.names import RoutingNames
-from .listing_addresses import Listing, Query
+from .listing_addresses import AddressListing, Query
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,9 +64,9 @@ class Addresses(ListingCommand):
         if len(self.words) > 1:
             raise UsageError(f"addresses takes one interface at most, not {' '.join(self.words)!r}")
 
-    def listing(self, places: Sequence[Place]) -> Listing:
+    def listing(self, places: Sequence[Place]) -> AddressListing:
         """The addresses."""
-        return Listing(Query(self.families, interface=next(iter(self.words), None), scope=self.scope), places)
+        return AddressListing(Query(self.families, interface=next(iter(self.words), None), scope=self.scope), places)
 
     def table_columns(self) -> list[Column]:
         """The columns of a table."""

@@ -48,7 +48,7 @@ class Query:
         self.statistics = statistics
 
 
-class Listing(BaseListing):
+class LinkListing(BaseListing):
     """One listing: ``batches()`` streams it."""
 
     def __init__(self, query: Query | None = None, places: Sequence[Place] = ()) -> None:

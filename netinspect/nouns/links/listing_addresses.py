@@ -34,7 +34,7 @@ class Query:
         self.scope = scope
 
 
-class Listing(BaseListing):
+class AddressListing(BaseListing):
     """One listing: ``batches()`` streams it."""
 
     def __init__(self, query: Query | None = None, places: Sequence[Place] = ()) -> None:

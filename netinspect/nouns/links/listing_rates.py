@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from time import monotonic, sleep
 
-from .listing import Listing, Query, difference
+from .listing import LinkListing, Query, difference
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Reading = dict[tuple[Any, int], tuple[float, LinkStatistics]]
 
 
-class RatedListing(Listing):
+class RatedListing(LinkListing):
     """The listing after ``seconds``, with what was carried meanwhile. Links that are new have no rates yet."""
 
     def __init__(self, query: Query, places: Sequence[Place], seconds: float) -> None:

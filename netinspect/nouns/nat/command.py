@@ -6,7 +6,7 @@ from ...engine.options import Group, Many, One, Option, seconds
 from ...engine.output import NAMESPACES, NUMERIC, output_group
 from ...engine.table import Field
 from ..conntrack.command_options import FlowCommand, select_group
-from .listing import Listing
+from .listing import TranslationListing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -126,9 +126,9 @@ class Nat(FlowCommand):
             fields.remove("processes")
         return fields
 
-    def listing(self, places: Sequence[Place]) -> Listing:
+    def listing(self, places: Sequence[Place]) -> TranslationListing:
         """The translations."""
-        return Listing(self.wanted, places)
+        return TranslationListing(self.wanted, places)
 
     def once(self) -> int:
         """Lists once, and returns the exit status."""
@@ -149,7 +149,7 @@ class Nat(FlowCommand):
         self.write(self.sorted(batches))
         return self.ended(listing)
 
-    def _write_groups(self, listing: Listing, places: Sequence[Place]) -> None:
+    def _write_groups(self, listing: TranslationListing, places: Sequence[Place]) -> None:
         from .listing_groups import inside_hosts, outside_addresses
 
         if self.view == "hosts":

@@ -145,8 +145,7 @@ def delete_fix(flow: Flow) -> str:
 
 def local_ports(situation: Situation) -> Iterator[Finding]:
     """Ranges of ports that rules translate to, and in which programs of this machine listen."""
-    from ..sockets.listing import LISTENING_STATES, Query
-    from ..sockets.listing import Listing as Sockets
+    from ..sockets.listing import LISTENING_STATES, Query, SocketListing
 
     ranges = [
         rule
@@ -157,7 +156,7 @@ def local_ports(situation: Situation) -> Iterator[Finding]:
         return
     listening = [
         found
-        for batch in Sockets(Query(("tcp", "udp"), states=LISTENING_STATES), [situation.again()]).batches()
+        for batch in SocketListing(Query(("tcp", "udp"), states=LISTENING_STATES), [situation.again()]).batches()
         for found in batch
         if not (found.local_address or "").startswith(("127.", "::1"))
     ]

@@ -12,11 +12,11 @@ from ...engine.places import Place
 from ...engine.prefixes import packed
 from ...errors import NetlinkError
 from ...procfs import interface_sysctl, legacy_tables, network_text
-from ..conntrack.listing import Listing
+from ..conntrack.listing import FlowListing
 from ..conntrack.listing_state import count, counters, ruleset, setting
 from ..path.listing_stack import Stacks, inside_of
-from ..routing.listing import Listing as Routes
 from ..routing.listing import Query as RouteQuery
+from ..routing.listing import RouteListing
 from ..routing.names import numbered
 from .decode_rules import NatRule, nat_rules
 from .diagnose_capture import Heard, heard, wrong_checksums
@@ -126,7 +126,7 @@ class Situation:
         self.accounting = setting(place, "net.netfilter.nf_conntrack_acct")
         self.exceptions: list[Route] = [
             route
-            for batch in Routes(RouteQuery(table=None, exceptions=True), [self.again()]).batches()
+            for batch in RouteListing(RouteQuery(table=None, exceptions=True), [self.again()]).batches()
             for route in batch
             if route.pmtu
         ]
@@ -241,15 +241,17 @@ class Situation:
 
     def _tables(self) -> list[str]:
         """The tables that policy rules lead to, main first."""
-        from ..routing.listing_rules import Listing as Rules
+        from ..routing.listing_rules import RuleListing
 
-        self.policy_rules: list[Rule] = [rule for batch in Rules(places=[self.again()]).batches() for rule in batch]
+        self.policy_rules: list[Rule] = [
+            rule for batch in RuleListing(places=[self.again()]).batches() for rule in batch
+        ]
         named = [rule.table for rule in self.policy_rules if rule.table not in (None, "local", "default", "main")]
         return ["main", *dict.fromkeys(filter(None, named))]
 
     def _routes(self, table: str) -> Iterator[Batch]:
         try:
-            yield from Routes(RouteQuery(table=numbered("rt_tables", table)), [self.again()]).batches()
+            yield from RouteListing(RouteQuery(table=numbered("rt_tables", table)), [self.again()]).batches()
         except NetlinkError as error:
             if error.errno != ENOENT:  # no such table: it is made with its first route
                 raise
@@ -307,12 +309,12 @@ class Situation:
     @property
     def proxied(self) -> set[tuple[str, str]]:
         """Interface and address of what is answered for by single entries (`ip neigh add proxy`)."""
-        from ..routing.listing_neighbours import Listing as Neighbours
+        from ..routing.listing_neighbours import NeighbourListing
         from ..routing.listing_neighbours import Query as NeighbourQuery
 
         return {
             (found.interface, found.address)
-            for batch in Neighbours(NeighbourQuery(everything=True), [self.again()]).batches()
+            for batch in NeighbourListing(NeighbourQuery(everything=True), [self.again()]).batches()
             for found in batch
             if "proxy" in found.flags
         }
@@ -344,7 +346,7 @@ class Situation:
     def _sources(self, fixed: list[tuple[bytes, bytes]]) -> Iterator[Batch]:
         """The flows whose source is translated; every flow is looked at on the way."""
         kinds = Kinds(self.place)
-        for batch in Listing(self.wanted, [self.place]).entries(self.place):
+        for batch in FlowListing(self.wanted, [self.place]).entries(self.place):
             self.flows += batch.count
             self._zoned |= batch.column("zone") is not NONE
             self.matching.add_all(batch)
@@ -413,12 +415,12 @@ class Situation:
         """Flows without a reply whose replies are tracked as flows of their own, in another zone."""
         silent = {
             (flow.protocol, *_reply(flow)): flow
-            for batch in Listing(self.wanted, [self.place]).entries(self.place)
+            for batch in FlowListing(self.wanted, [self.place]).entries(self.place)
             for flow in batch
             if "SEEN_REPLY" not in flow.status
         }
         found = []
-        for batch in Listing(places=[self.place]).entries(self.place) if silent else ():
+        for batch in FlowListing(places=[self.place]).entries(self.place) if silent else ():
             for flow in batch:
                 other = silent.get((flow.protocol, *_original(flow)))
                 if other is not None and (other.zone or 0) != (flow.zone or 0):

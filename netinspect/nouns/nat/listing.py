@@ -52,13 +52,13 @@ _NOT_GLOBAL = tuple(
 """RFC 1918, RFC 6598, RFC 3927, RFC 4193, RFC 4291."""
 
 
-class Listing(BaseListing):
+class TranslationListing(BaseListing):
     """One listing: ``batches()`` streams it, and raises ConntrackError where there is no connection tracking."""
 
     def __init__(self, wanted: FlowFilter | None = None, places: Sequence[Place] = ()) -> None:
         """Without ``places``: the current namespace."""
         super().__init__(places)
-        self._flows = flows.Listing(wanted, places)
+        self._flows = flows.FlowListing(wanted, places)
         self.problems = self._flows.problems
         self.notes = self._flows.notes
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from ...engine.columns import Batch, Values
-    from .listing import Listing
+    from .listing import TranslationListing
 
 _OWNED_PROTOCOLS = ("tcp", "udp", "udplite")
 
@@ -45,18 +45,17 @@ def port_ranges(places: Sequence[Place]) -> dict[str | None, dict[str, tuple[int
     return found
 
 
-def with_owners(batches: Iterable[Batch], listing: Listing, places: Sequence[Place]) -> Iterator[Batch]:
+def with_owners(batches: Iterable[Batch], listing: TranslationListing, places: Sequence[Place]) -> Iterator[Batch]:
     """The translated flows with the processes that hold an end: columns ``processes`` and, for tables, ``owners``."""
     from ..conntrack.owners import FlowOwners
-    from ..sockets.listing import ALL_STATES, Query
-    from ..sockets.listing import Listing as Sockets
+    from ..sockets.listing import ALL_STATES, Query, SocketListing
     from ..sockets.owners import Owners
 
     owners = Owners()
     owners.scan()
     known: dict[str | None, FlowOwners] = {}
     for place in places:
-        sockets = Sockets(Query(_OWNED_PROTOCOLS, states=ALL_STATES), [Place(place.name)])
+        sockets = SocketListing(Query(_OWNED_PROTOCOLS, states=ALL_STATES), [Place(place.name)])
         found = known[place.label] = FlowOwners()
         found.learn(owners.joined(sockets.batches(), sockets.again))
         listing.problems.extend(sockets.problems)

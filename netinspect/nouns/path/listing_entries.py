@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...engine.prefixes import packed
 from ..conntrack.filter import FlowFilter
-from ..conntrack.listing import Listing
+from ..conntrack.listing import FlowListing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def filter_of(**parts: object) -> FlowFilter:
 def flows_of(place: Place, wanted: FlowFilter, most: int = 1000) -> list[Flow]:
     """The first flows that fit. Raises ConntrackError and NetlinkError."""
     found: list[Flow] = []
-    for batch in Listing(wanted, [place]).entries(place):
+    for batch in FlowListing(wanted, [place]).entries(place):
         found += batch
         if len(found) >= most:
             break
@@ -52,7 +52,7 @@ def ports_in_use(
     )
     return {
         number
-        for batch in Listing(wanted, [place]).entries(place)
+        for batch in FlowListing(wanted, [place]).entries(place)
         for number in batch.values("reply_destination_port")
         if number is not None and first <= number <= last
     }

@@ -7,7 +7,7 @@ from ...engine.options import Group, Many, One, Option
 from ...engine.output import NAMESPACES, ListingCommand, output_group
 from ...engine.table import Column, Field
 from ...errors import ExitStatus, UsageError
-from .listing import FAMILIES, MAIN_TABLE, Listing, Prefix, Query
+from .listing import FAMILIES, MAIN_TABLE, Prefix, Query, RouteListing
 from .names import RoutingNames, numbered
 
 TYPE_CHECKING = False
@@ -236,7 +236,7 @@ class Routes(ListingCommand):
             self.write(self._shown(found.batches()))
             status = self.ended(found)
             return ExitStatus.FAILED if status == ExitStatus.OK and not found.answered else status
-        listing = Listing(self._query, places)
+        listing = RouteListing(self._query, places)
         batches = listing.batches()
         if self.view == "summary":
             self._write_counts(batches)

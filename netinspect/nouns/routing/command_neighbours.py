@@ -7,7 +7,7 @@ from ...engine.output import NAMESPACES, ListingCommand, output_group
 from ...engine.table import Column, Field
 from ...errors import UsageError
 from ..sockets.render_details import duration
-from .listing_neighbours import Listing, Query, TableListing
+from .listing_neighbours import NeighbourListing, Query, TableListing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class Neighbours(ListingCommand):
 
     def listing(self, places: Sequence[Place]) -> Listed:
         """The entries, or the tables that they are in."""
-        return TableListing(places) if self.view else Listing(self._query, places)
+        return TableListing(places) if self.view else NeighbourListing(self._query, places)
 
     def table_columns(self) -> list[Column]:
         """The columns of a table."""

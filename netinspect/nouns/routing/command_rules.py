@@ -6,7 +6,7 @@ from ...engine.options import Group, Many, Option
 from ...engine.output import NAMESPACES, ListingCommand, output_group
 from ...engine.table import Column, Field
 from ...errors import UsageError
-from .listing_rules import Listing
+from .listing_rules import RuleListing
 from .render_rules import action_text, selector_text
 
 TYPE_CHECKING = False
@@ -45,9 +45,9 @@ class Rules(ListingCommand):
         if self.words:
             raise UsageError(f"rules takes options only, not {self.words[0]!r}")
 
-    def listing(self, places: Sequence[Place]) -> Listing:
+    def listing(self, places: Sequence[Place]) -> RuleListing:
         """The rules."""
-        return Listing(self.families, places)
+        return RuleListing(self.families, places)
 
     def table_columns(self) -> list[Column]:
         """The columns of a table."""

@@ -142,7 +142,7 @@ class Query:
         self.explicit = explicit
 
 
-class Listing(BaseListing):
+class RouteListing(BaseListing):
     """One listing: ``batches()`` streams it."""
 
     def __init__(self, query: Query, places: Sequence[Place] = ()) -> None:

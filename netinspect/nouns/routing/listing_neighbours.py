@@ -51,7 +51,7 @@ class Query:
         self.everything = everything
 
 
-class Listing(BaseListing):
+class NeighbourListing(BaseListing):
     """One listing: ``batches()`` streams it."""
 
     def __init__(self, query: Query | None = None, places: Sequence[Place] = ()) -> None:

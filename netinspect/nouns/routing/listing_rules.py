@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 FAMILIES = ("inet", "inet6")
 
 
-class Listing(BaseListing):
+class RuleListing(BaseListing):
     """One listing: ``batches()`` streams it."""
 
     def __init__(self, families: Sequence[str] = (), places: Sequence[Place] = ()) -> None:

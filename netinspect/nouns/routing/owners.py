@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..sockets.listing import ALL_STATES, Listing, Query
+from ..sockets.listing import ALL_STATES, Query, SocketListing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def _collect(found: dict[tuple[Any, str], list[AffectedSocket]], places: Sequenc
     from ...records import AffectedSocket
 
     fields = ("protocol", "local_address", "local_port", "remote_port", "inode")
-    for batch in Listing(Query(_PROTOCOLS, states=ALL_STATES), places).batches():
+    for batch in SocketListing(Query(_PROTOCOLS, states=ALL_STATES), places).batches():
         keys = zip(batch.values("netns"), map(_unmapped, batch.values("remote_address")), strict=True)
         chosen = [key in found for key in keys]
         if not any(chosen):

@@ -14,8 +14,8 @@ from .listing import (
     LISTENING_STATES,
     PROTOCOLS,
     UNCONNECTED,
-    Listing,
     Query,
+    SocketListing,
     family_of,
 )
 from .listing_joined import Selection, joined
@@ -285,7 +285,7 @@ class Sockets(ListingCommand):
     def once(self) -> int:
         """Lists once, and returns the exit status."""
         fields = self.fields
-        listing = Listing(self._query, self.places())
+        listing = SocketListing(self._query, self.places())
         batches = joined(listing, self.wanted, self._selection)
         if self.summarized:
             self._write_counts(batches)

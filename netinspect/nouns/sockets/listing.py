@@ -123,7 +123,7 @@ class Query:
         self.memory = memory
 
 
-class Listing(BaseListing):
+class SocketListing(BaseListing):
     """One listing: ``batches()`` streams it."""
 
     def __init__(self, query: Query, places: Sequence[Place] = ()) -> None:
@@ -133,12 +133,12 @@ class Listing(BaseListing):
 
     def again(self) -> Iterator[Batch]:
         """The same sockets once more."""
-        return Listing(self.query, self._places).batches()
+        return SocketListing(self.query, self._places).batches()
 
-    def everything(self) -> Listing:
+    def everything(self) -> SocketListing:
         """A listing of all sockets of the same protocols in the same places."""
         query = Query(self.query.protocols, states=ALL_STATES)
-        return Listing(query, self._places)
+        return SocketListing(query, self._places)
 
     def _place(self, place: Place) -> Iterator[Batch]:
         names = InterfaceNames(place)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from ...engine.columns import Batch, Values
     from ...records import Process
-    from .listing import Listing
+    from .listing import SocketListing
     from .owners import Owners
 
 
@@ -89,7 +89,7 @@ OWNER_FIELDS = frozenset(("processes", "owner_reason", "owners", "program"))
 PEER_FIELDS = frozenset(("peers", "peer_owners"))
 
 
-def joined(listing: Listing, fields: Collection[str], selection: Selection) -> Iterator[Batch]:
+def joined(listing: SocketListing, fields: Collection[str], selection: Selection) -> Iterator[Batch]:
     """The listing's batches with the columns that joins make, as far as ``fields`` asks for them, and the selection.
 
     Beside the record's fields there are columns for tables: ``owners`` and ``peer_owners`` as ss(8) writes them, and
@@ -114,7 +114,9 @@ def joined(listing: Listing, fields: Collection[str], selection: Selection) -> I
     return batches
 
 
-def _with_owners(listing: Listing, batches: Iterator[Batch], selection: Selection, peers: bool) -> Iterator[Batch]:
+def _with_owners(
+    listing: SocketListing, batches: Iterator[Batch], selection: Selection, peers: bool
+) -> Iterator[Batch]:
     from .owners import Owners
 
     owners = Owners()

@@ -6,7 +6,7 @@ from ...engine.options import Flag, Group, Many, One, Option, seconds
 from ...engine.output import NAMESPACES, ListingCommand, output_group
 from ...engine.table import Field
 from ...errors import UsageError
-from .listing import GROUPS, SHORT, Listing, Query, tables_of
+from .listing import GROUPS, SHORT, Query, StatisticListing, tables_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ class Stats(ListingCommand):
         places = self.places()
         if self.save is not None and since is None and self.interval is None:
             return self._save(self.save, places)
-        listing = Listing(self.query, places, seconds=self.interval, since=since, nonzero=self.nonzero)
+        listing = StatisticListing(self.query, places, seconds=self.interval, since=since, nonzero=self.nonzero)
         self.write(self.sorted(listing.batches()))
         status = self.ended(listing)
         if self.save is not None:
@@ -169,7 +169,7 @@ class Stats(ListingCommand):
         """Saves all counters: those that are shown are a choice of them."""
         from .listing_samples import save
 
-        listing = Listing(Query(), places)
+        listing = StatisticListing(Query(), places)
         save(path, listing.figures())
         return self.ended(listing)
 

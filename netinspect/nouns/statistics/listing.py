@@ -100,7 +100,7 @@ class Query:
         return not self.groups or not self.groups.isdisjoint(groups)
 
 
-class Listing(BaseListing):
+class StatisticListing(BaseListing):
     """Reads statistics, once or twice."""
 
     def __init__(

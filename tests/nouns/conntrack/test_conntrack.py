@@ -30,7 +30,7 @@ from netinspect.errors import ConntrackError, NetlinkError
 from netinspect.nouns.conntrack.decode import Decoder, flow_body
 from netinspect.nouns.conntrack.decode_names import STATUS_BITS
 from netinspect.nouns.conntrack.filter import FlowFilter, mark_of, prefix_of
-from netinspect.nouns.conntrack.listing import Listing
+from netinspect.nouns.conntrack.listing import FlowListing
 from netinspect.nouns.conntrack.request import request
 from netinspect.records import Flow
 from netinspect.uapi.netlink import NETLINK_NETFILTER
@@ -50,7 +50,7 @@ def tracked() -> Iterator[Namespace]:
 
 
 def flows(namespace: Namespace, wanted: FlowFilter | None = None) -> list[Flow]:
-    listing = Listing(wanted, [Place(namespace.path)])
+    listing = FlowListing(wanted, [Place(namespace.path)])
     found = [flow for batch in listing.batches() for flow in batch]
     assert not listing.problems
     return found
@@ -316,7 +316,7 @@ def test_a_kernel_that_lacks_a_filter_is_asked_for_all() -> None:
     wanted = FlowFilter()
     wanted.protocols = {6}
     wanted.families = ("inet",)
-    assert [flow.protocol for batch in Listing(wanted, [Fake()]).batches() for flow in batch] == ["tcp"]
+    assert [flow.protocol for batch in FlowListing(wanted, [Fake()]).batches() for flow in batch] == ["tcp"]
     assert asked[1] == request(2)
 
 
@@ -332,7 +332,7 @@ def test_a_refusal_says_what_it_means(number: int, text: str) -> None:
             return FakeKernel(lambda sent: [message(2, 0, struct.pack("=i", -number) + sent[:16])])
 
     with pytest.raises(ConntrackError, match=text):
-        list(Listing(places=[Refusing()]).batches())
+        list(FlowListing(places=[Refusing()]).batches())
 
 
 def test_without_privileges_it_is_one_line(namespace: Namespace, need: Callable[[str], None]) -> None:

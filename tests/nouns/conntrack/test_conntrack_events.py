@@ -20,7 +20,7 @@ from netinspect.nouns.conntrack.decode import flow_body
 from netinspect.nouns.conntrack.decode_events import event_runs
 from netinspect.nouns.conntrack.events import Watch
 from netinspect.nouns.conntrack.filter import FlowFilter, prefix_of
-from netinspect.nouns.conntrack.listing import Listing
+from netinspect.nouns.conntrack.listing import FlowListing
 from netinspect.uapi.nfnetlink import IPCTNL_MSG_CT_DELETE, IPCTNL_MSG_CT_NEW
 
 ALL = ("new", "update", "destroy")
@@ -95,7 +95,7 @@ def test_every_event_is_told_or_counted_as_lost_and_the_table_read_again(namespa
     assert resync[-1].event == "resynced"
     current = {event.id for event in resync[1:-1]}
     assert {event.event for event in resync[1:-1]} == {"current"}
-    assert current == {flow.id for batch in Listing(places=[Place(namespace.path)]).batches() for flow in batch}
+    assert current == {flow.id for batch in FlowListing(places=[Place(namespace.path)]).batches() for flow in batch}
     # What comes afterwards is told again.
     add(namespace, entries(5, made))
     assert len(received(small)) == 5
@@ -162,7 +162,7 @@ def test_a_loss_is_said_and_the_exit_status_tells(namespace: Namespace) -> None:
         assert f"{lost} events were lost" in errors
         last = max(number for number, event in enumerate(events) if event["event"] == "overrun")
         known = {event["id"] for event in events[last:] if event["id"]}
-        current = {flow.id for batch in Listing(places=[Place(namespace.path)]).batches() for flow in batch}
+        current = {flow.id for batch in FlowListing(places=[Place(namespace.path)]).batches() for flow in batch}
         assert known == current
 
 

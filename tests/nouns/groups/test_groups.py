@@ -22,7 +22,7 @@ from netinspect.engine.places import Place
 from netinspect.nouns.groups import listing as collected
 from netinspect.nouns.groups import listing_routing as multicast_routing
 from netinspect.nouns.groups.events import Watch
-from netinspect.nouns.groups.listing import Listing, Query
+from netinspect.nouns.groups.listing import MembershipListing, Query
 from netinspect.records import GroupEvent, GroupSocket, Membership
 from netinspect.testing import LabFactory
 from netinspect.waiting.of_groups import Member
@@ -98,7 +98,7 @@ def test_the_process_that_joined_in_the_lab_is_the_one_shown(lab: LabFactory) ->
     net = lab("multicast")
     members = ("m1", "m2", "m3")
     query = Query(groups=["239.1.1.1", "ff15::1:1"], interfaces=["eth0"], sockets=True)
-    listing = Listing(query, [Place(net.hosts[name].path, name) for name in members])
+    listing = MembershipListing(query, [Place(net.hosts[name].path, name) for name in members])
     rows = [row for batch in listing.batches() for row in batch]
     assert sorted((row.netns, row.family) for row in rows) == [
         (name, family) for name in members for family in ("inet", "inet6")
@@ -139,7 +139,7 @@ def test_each_version_in_the_lab_reaches_the_bridge_and_its_leaving_is_seen(
         deadline = monotonic() + 15
         ports: set[str] = set()
         while monotonic() < deadline and "m1" not in ports:
-            view = multicast_routing.Listing("bridge", Query(groups=[group]), [Place(bridge.path)])
+            view = multicast_routing.MulticastListing("bridge", Query(groups=[group]), [Place(bridge.path)])
             ports = {entry.port for batch in view.batches() for entry in batch}
             sleep(0.05)
         assert ports == {"m1"}
@@ -269,7 +269,7 @@ def test_sockets_that_may_not_be_asked_are_shown_with_what_is_known_and_that_is_
 
     monkeypatch.setattr("netinspect.nouns.sockets.request_copies.Copy.of", refuse)
     with wired.call(lambda: member(group, "veth0", bind=group, port=5000)):
-        listing = Listing(Query(groups=[group], interfaces=["veth0"], sockets=True), [Place(wired.path)])
+        listing = MembershipListing(Query(groups=[group], interfaces=["veth0"], sockets=True), [Place(wired.path)])
         (row,) = (row for batch in listing.batches() for row in batch)
     (found,) = row.sockets
     assert (found.joined, found.receives, found.local_port) == (None, True, 5000)
@@ -287,7 +287,7 @@ def test_source_filters_that_the_kernels_list_leaves_out_are_learned_from_the_so
     newer, other = {"inet": ("239.9.9.9", "10.0.0.66"), "inet6": ("ff15::9:9:9", "fd00::66")}[family]
 
     def rows() -> dict[str, Membership]:
-        listing = Listing(Query((family,), interfaces=["veth0"]), [Place(wired.path)])
+        listing = MembershipListing(Query((family,), interfaces=["veth0"]), [Place(wired.path)])
         found = {row.group: row for batch in listing.batches() for row in batch}
         told.append(listing.problems)
         return found
@@ -383,7 +383,7 @@ def test_a_kernel_that_does_not_dump_groups_is_read_from_procfs_and_that_is_said
 ) -> None:
     told = listed(wired.path)
     monkeypatch.setattr(collected, "told_by_kernel", lambda *_: None)
-    listing = Listing(Query(), [Place(wired.path)])
+    listing = MembershipListing(Query(), [Place(wired.path)])
     instead = [row for batch in listing.batches() for row in batch]
     assert {row.source for row in instead} == {"procfs"}
     assert [note.partition(":")[0] for note in listing.notes] == ["IPv4 multicast groups", "IPv6 multicast groups"]

@@ -23,7 +23,7 @@ from netinspect.nouns.groups import decode_mdb as bridge_mdb
 from netinspect.nouns.groups import decode_routing as multicast_route
 from netinspect.nouns.groups import listing_routing as multicast_routing
 from netinspect.nouns.groups.listing import Query
-from netinspect.nouns.groups.listing_routing import Listing
+from netinspect.nouns.groups.listing_routing import MulticastListing
 from netinspect.testing import LabFactory
 
 MRT_INIT, MRT_ADD_VIF, MRT_ADD_MFC = 200, 202, 204
@@ -32,7 +32,7 @@ FAMILIES = pytest.mark.parametrize("family", ["inet", "inet6"])
 
 
 def rows(path: str, view: str, **query: Any) -> list[Any]:
-    listing = Listing(view, Query(**query), [Place(path)])
+    listing = MulticastListing(view, Query(**query), [Place(path)])
     found = [row for batch in listing.batches() for row in batch]
     assert listing.problems == []
     return found
@@ -154,7 +154,7 @@ def test_a_kernel_without_multicast_routing_is_said_to_have_none(
     namespace: Namespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(multicast_routing, "network_text", lambda name: None)
-    listing = Listing("routes", Query(), [Place(namespace.path)])
+    listing = MulticastListing("routes", Query(), [Place(namespace.path)])
     assert list(listing.batches()) == []
     assert [note.partition(" (")[0] for note in listing.notes] == [
         "this kernel has no IPv4 multicast routing",

@@ -18,7 +18,7 @@ from netinspect.engine.netlink.messages import Answer
 from netinspect.engine.places import Place
 from netinspect.engine.rtnetlink import Names
 from netinspect.nouns.links import decode_addresses as interface_address
-from netinspect.nouns.links.listing_addresses import Listing, Query
+from netinspect.nouns.links.listing_addresses import AddressListing, Query
 from netinspect.records import Address
 
 ADDRESSES = """
@@ -41,7 +41,7 @@ def zoo() -> Iterator[Namespace]:
 
 
 def listed(namespace: Namespace, query: Query | None = None) -> list[Address]:
-    listing = Listing(query, (Place(namespace.path),))
+    listing = AddressListing(query, (Place(namespace.path),))
     found = [one for batch in listing.batches() for one in batch]
     assert listing.problems == []
     return found

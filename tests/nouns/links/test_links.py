@@ -21,7 +21,7 @@ from netinspect.engine.json_schema import array_schema
 from netinspect.engine.netlink.messages import Answer
 from netinspect.engine.places import Place
 from netinspect.nouns.links import decode as links
-from netinspect.nouns.links.listing import Listing, Query, difference
+from netinspect.nouns.links.listing import LinkListing, Query, difference
 from netinspect.nouns.links.listing_rates import rates_between
 from netinspect.nouns.links.render_tree import tree
 from netinspect.records import Link, LinkStatistics
@@ -58,7 +58,7 @@ def zoo(request: pytest.FixtureRequest) -> Iterator[Namespace]:
 
 
 def listed(namespace: Namespace, query: Query | None = None) -> list[Link]:
-    listing = Listing(query, (Place(namespace.path),))
+    listing = LinkListing(query, (Place(namespace.path),))
     found = [one for batch in listing.batches() for one in batch]
     assert listing.problems == []
     return found

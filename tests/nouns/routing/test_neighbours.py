@@ -20,7 +20,7 @@ from netinspect.engine.netlink.messages import Answer
 from netinspect.engine.places import Place
 from netinspect.engine.rtnetlink import Names
 from netinspect.nouns.routing import decode_neighbours as neighbour
-from netinspect.nouns.routing.listing_neighbours import Listing, Query
+from netinspect.nouns.routing.listing_neighbours import NeighbourListing, Query
 from netinspect.records import Neighbour
 
 NEIGHBOURS = """
@@ -47,7 +47,7 @@ def zoo() -> Iterator[Namespace]:
 
 
 def listed(namespace: Namespace, query: Query | None = None) -> list[Neighbour]:
-    listing = Listing(query, (Place(namespace.path),))
+    listing = NeighbourListing(query, (Place(namespace.path),))
     found = [one for batch in listing.batches() for one in batch]
     assert listing.problems == []
     return found

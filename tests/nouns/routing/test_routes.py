@@ -24,7 +24,7 @@ from netinspect.engine.places import Place
 from netinspect.engine.rtnetlink import Names
 from netinspect.errors import NetlinkError, UsageError
 from netinspect.nouns.routing import decode as route
-from netinspect.nouns.routing.listing import Listing, Prefix, Query
+from netinspect.nouns.routing.listing import Prefix, Query, RouteListing
 from netinspect.nouns.routing.names import RoutingNames
 from netinspect.records import Route
 from netinspect.uapi.netlink import AF_INET, AF_INET6
@@ -42,7 +42,7 @@ def zoo() -> Iterator[Namespace]:
 
 
 def routes(namespace: Namespace, query: Query) -> list[Route]:
-    listing = Listing(query, (Place(namespace.path),))
+    listing = RouteListing(query, (Place(namespace.path),))
     found = [record for batch in listing.batches() for record in batch]
     assert listing.problems == []
     return found

@@ -12,7 +12,7 @@ import pytest
 from throwaway import NETINSPECT
 
 from netinspect.engine.places import Place
-from netinspect.nouns.routing.listing import Listing, Query
+from netinspect.nouns.routing.listing import Query, RouteListing
 from netinspect.testing import AssertingLab
 from netinspect.waiting.until import until
 
@@ -96,7 +96,7 @@ def test_flags_are_those_of_netstat(host: Any, need: Callable[[str], None]) -> N
 
 
 def test_the_kernel_tells_which_prefixes_were_advertised(host: Any) -> None:
-    listing = Listing(Query(("inet6",), table=None, advertised=True), (Place(host.path),))
+    listing = RouteListing(Query(("inet6",), table=None, advertised=True), (Place(host.path),))
     found = [record for batch in listing.batches() for record in batch]
     assert [one.destination for one in found] == [f"2001:db8:{number}::/64" for number in (1, 2, 3, 4)]
     assert {(one.protocol, one.metric, one.gateway) for one in found} == {("kernel", 256, None)}

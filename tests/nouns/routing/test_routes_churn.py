@@ -18,7 +18,7 @@ from netinspect.engine.dumps import ATTEMPTS, whole_table
 from netinspect.engine.netlink.messages import Run, message
 from netinspect.engine.netlink.transport import Dump
 from netinspect.engine.places import Place
-from netinspect.nouns.routing.listing import Listing, Query
+from netinspect.nouns.routing.listing import Query, RouteListing
 from netinspect.uapi.netlink import NLM_F_DUMP_INTR, NLMSG_DONE
 
 STABLE = 3000
@@ -82,7 +82,7 @@ def test_no_route_is_told_twice_and_none_lost_in_silence(
 
 
 def listed(namespace: Namespace, family: str) -> tuple[list[object], list[str]]:
-    listing = Listing(Query((family,), table=None), (Place(namespace.path),))
+    listing = RouteListing(Query((family,), table=None), (Place(namespace.path),))
     return [one for batch in listing.batches() for one in batch], listing.problems
 
 

@@ -9,7 +9,7 @@ import pytest
 from routing_state import Routers
 
 from netinspect.engine.places import Place
-from netinspect.nouns.routing.listing import Listing, Query
+from netinspect.nouns.routing.listing import Query, RouteListing
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_the_cache_is_what_ip_calls_so(routers: Routers) -> None:
         opened.close()
     for option, family in (("-4", "inet"), ("-6", "inet6")):
         theirs = json.loads(routers.here.run("ip", "-j", option, "route", "show", "cache").stdout)
-        listing = Listing(Query((family,), table=None, exceptions=True), (Place(routers.here.path),))
+        listing = RouteListing(Query((family,), table=None, exceptions=True), (Place(routers.here.path),))
         ours = [one for batch in listing.batches() for one in batch]
         assert [one.destination.partition("/")[0] for one in ours] == [row["dst"] for row in theirs]
         assert [one.pmtu for one in ours] == [row["metrics"][0]["mtu"] for row in theirs]
@@ -58,7 +58,7 @@ def test_the_cache_is_what_ip_calls_so(routers: Routers) -> None:
 def test_ordinary_listings_have_no_exceptions(routers: Routers) -> None:
     for opened in routers.provoke():
         opened.close()
-    listing = Listing(Query(table=None), (Place(routers.here.path),))
+    listing = RouteListing(Query(table=None), (Place(routers.here.path),))
     destinations = [one.destination for batch in listing.batches() for one in batch]
     assert destinations
     assert not {"10.2.0.1/32", "fd02::1/128"}.intersection(destinations)

@@ -13,7 +13,7 @@ from throwaway import NETINSPECT
 
 from netinspect.engine.places import Place
 from netinspect.lab import load
-from netinspect.nouns.routing.listing import Listing, Query
+from netinspect.nouns.routing.listing import Query, RouteListing
 from netinspect.records import Route
 from netinspect.testing import AssertingLab
 
@@ -46,7 +46,7 @@ def test_every_route_of_every_table_is_as_ip_tells_it(
 ) -> None:
     need("ip")
     host = labs[topology][name]
-    listing = Listing(Query((family,), table=None), (Place(host.path),))
+    listing = RouteListing(Query((family,), table=None), (Place(host.path),))
     records: list[Route] = [record for batch in listing.batches() for record in batch]
     theirs = list(map(in_the_same_words, by_ip(host, option, "route", "show", "table", "all")))
     assert len(theirs) > 5

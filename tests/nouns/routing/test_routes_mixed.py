@@ -15,7 +15,7 @@ from netinspect.engine.columns import Batch
 from netinspect.engine.dumps import whole_table
 from netinspect.engine.netlink.messages import Run, message
 from netinspect.engine.netlink.transport import Dump
-from netinspect.nouns.routing.listing import Listing, Query
+from netinspect.nouns.routing.listing import Query, RouteListing
 from netinspect.uapi.netlink import NLMSG_DONE
 
 ROUTES = 3000
@@ -57,7 +57,7 @@ def test_all_of_them_are_as_ip_tells_them_and_in_the_same_order(
     option: str, family: str, mixed: Namespace, need: Callable[[str], None]
 ) -> None:
     need("ip")
-    ours = mixed.call(lambda: [one for batch in Listing(Query((family,))).batches() for one in batch])
+    ours = mixed.call(lambda: [one for batch in RouteListing(Query((family,))).batches() for one in batch])
     theirs = by_ip(mixed, option, "route")
     assert len(ours) >= ROUTES
     assert shared(list(map(as_ip_has_it, ours)), family) == shared(list(map(in_the_same_words, theirs)), family)

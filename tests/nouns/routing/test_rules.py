@@ -22,7 +22,7 @@ from netinspect.engine.rtnetlink import Names
 from netinspect.errors import MalformedError
 from netinspect.nouns.routing import decode_rules as decode
 from netinspect.nouns.routing.listing_matching import Flow, deciding_rule
-from netinspect.nouns.routing.listing_rules import Listing
+from netinspect.nouns.routing.listing_rules import RuleListing
 from netinspect.nouns.routing.render_rules import rule_text
 from netinspect.records import Rule, UnknownAttribute
 from netinspect.uapi.rtnetlink import RTM_NEWRULE
@@ -51,7 +51,7 @@ def zoo() -> Iterator[Namespace]:
 
 
 def listed(namespace: Namespace, *families: str) -> list[Rule]:
-    listing = Listing(families, (Place(namespace.path),))
+    listing = RuleListing(families, (Place(namespace.path),))
     found = [one for batch in listing.batches() for one in batch]
     assert listing.problems == []
     return found

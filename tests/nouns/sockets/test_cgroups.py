@@ -12,7 +12,7 @@ from batches import batch_of
 from throwaway import Namespace
 
 from netinspect.engine.columns import Batch, Constant
-from netinspect.nouns.sockets.listing import ALL_STATES, Listing, Query
+from netinspect.nouns.sockets.listing import ALL_STATES, Query, SocketListing
 from netinspect.nouns.sockets.owners_cgroups import CgroupPaths, container, unit, unit_and_container
 from netinspect.procfs import cgroup_lines, cgroups
 
@@ -164,7 +164,7 @@ def test_sockets_without_ids_have_no_paths() -> None:
 
 def test_a_socket_is_in_the_cgroup_of_the_process_that_made_it(namespace: Namespace) -> None:
     with namespace.call(lambda: socket.create_server(("127.0.0.1", 0))):
-        (batch,) = namespace.call(lambda: list(Listing(Query(["tcp"], states=ALL_STATES)).batches()))
+        (batch,) = namespace.call(lambda: list(SocketListing(Query(["tcp"], states=ALL_STATES)).batches()))
     paths = list(batch.joined({"cgroup": CgroupPaths().column}).values("cgroup"))
     assert paths in ([dict(cgroups(cgroup_lines(os.getpid()))).get("")], ["(not visible)"])
     # No cgroup has this id.

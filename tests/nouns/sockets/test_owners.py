@@ -25,7 +25,7 @@ from netinspect.engine import descriptors
 from netinspect.engine.columns import Batch
 from netinspect.engine.text import printable, text
 from netinspect.nouns.sockets import owners as owners_module
-from netinspect.nouns.sockets.listing import ALL_STATES, Listing, Query
+from netinspect.nouns.sockets.listing import ALL_STATES, Query, SocketListing
 from netinspect.nouns.sockets.owners import merged
 from netinspect.records import Socket
 
@@ -233,7 +233,7 @@ def test_a_socket_closed_meanwhile_is_gone_and_one_that_stays_is_the_kernels(
 
 def test_a_listing_shows_its_own_socket_and_the_kernels_netlink_sockets_as_such(namespace: Namespace) -> None:
     def list_them() -> list[Socket]:
-        batches = Listing(Query(["netlink"], states=ALL_STATES)).batches()
+        batches = SocketListing(Query(["netlink"], states=ALL_STATES)).batches()
         return [record for batch in owners.joined(batches, never) for record in batch]
 
     owners = scanned()

@@ -13,7 +13,7 @@ from owning import child, inode, scanned
 from throwaway import Namespace
 
 from netinspect.engine.places import Place
-from netinspect.nouns.sockets.listing import ALL_STATES, Listing, Query
+from netinspect.nouns.sockets.listing import ALL_STATES, Query, SocketListing
 from netinspect.nouns.sockets.peers import Peers
 from netinspect.records import Process, Socket
 
@@ -28,7 +28,7 @@ class Found:
         labels = [str(number) for number in range(len(namespaces))] if len(namespaces) > 1 else [None]
         places = [Place(namespace.path, label) for namespace, label in zip(namespaces, labels, strict=True)]
         owners = scanned()
-        listing = Listing(Query(protocols, states=ALL_STATES), places)
+        listing = SocketListing(Query(protocols, states=ALL_STATES), places)
         batches = list(owners.joined(list(listing.batches()), lambda: ()))
         peers = Peers(owners)
         for batch in batches:

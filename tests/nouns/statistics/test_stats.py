@@ -28,7 +28,7 @@ from netinspect.nouns.statistics import listing as statistics
 from netinspect.nouns.statistics import listing_mibs as mibs
 from netinspect.nouns.statistics import listing_samples as samples
 from netinspect.nouns.statistics.counters import meaning
-from netinspect.nouns.statistics.listing import Listing, Query
+from netinspect.nouns.statistics.listing import Query, StatisticListing
 from netinspect.records import Statistic
 
 
@@ -39,7 +39,7 @@ def wired(namespace: Namespace) -> Namespace:
 
 
 def listed(namespace: Namespace, *groups: str, **options: Any) -> list[Statistic]:
-    listing = Listing(Query(groups), [Place(namespace.path)], **options)
+    listing = StatisticListing(Query(groups), [Place(namespace.path)], **options)
     found = [row for batch in listing.batches() for row in batch]
     assert listing.problems == []
     return found
@@ -194,7 +194,7 @@ def test_rates_are_the_change_in_a_second(wired: Namespace, monkeypatch: pytest.
 
 
 def saved(namespace: Namespace, path: Path) -> samples.Sample:
-    listing = Listing(Query(), [Place(namespace.path)])
+    listing = StatisticListing(Query(), [Place(namespace.path)])
     samples.save(str(path), listing.figures())
     return samples.load(str(path))
 

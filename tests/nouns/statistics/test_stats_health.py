@@ -17,7 +17,7 @@ from throwaway import Namespace
 
 from netinspect.engine.places import Place
 from netinspect.nouns.statistics import listing_health as health
-from netinspect.nouns.statistics.listing import Listing
+from netinspect.nouns.statistics.listing import StatisticListing
 from netinspect.nouns.statistics.listing_health import CHECKS, Counted, Health
 from netinspect.records import HealthCheck
 
@@ -107,7 +107,7 @@ def test_a_namespace_in_which_nothing_happened_is_well(wired: Namespace) -> None
 
 
 def test_every_counter_that_a_verdict_rests_on_is_read(wired: Namespace) -> None:
-    listing = Listing(health._QUERY, [Place(wired.path)])
+    listing = StatisticListing(health._QUERY, [Place(wired.path)])
     there = {f"{row.group}.{row.counter}" for batch in listing.batches() for row in batch}
     assert set(health._PACKETS) <= there
     for check in CHECKS:
