@@ -105,6 +105,8 @@ class ListingCommand(InNamespaces):
     """Where the column of the namespace stands in a table."""
     shows_unknown = False
     """Whether a table shows itself what the kernel tells and this release does not know."""
+    says_unknown_inside = True
+    """Whether it is said beside a table where that is inside an attribute that is known."""
     in_order = False
     """Whether rows that wait for names of hosts hold up those behind them."""
 
@@ -289,7 +291,7 @@ class ListingCommand(InNamespaces):
         unknown: dict[UnknownAttribute, int] = {}
         for batch in batches:
             if watched:
-                _count_unknown(batch, unknown)
+                _count_unknown(batch, unknown, inside=self.says_unknown_inside)
             writer.add(batch)
         writer.end()
         if unknown:
@@ -310,7 +312,7 @@ class ListingCommand(InNamespaces):
         self.write(_first(batches, limit) if limit else batches)
 
 
-def _count_unknown(batch: Batch, unknown: dict[UnknownAttribute, int]) -> None:
+def _count_unknown(batch: Batch, unknown: dict[UnknownAttribute, int], *, inside: bool) -> None:
     """Adds in how many rows each attribute is that is not known."""
     if "unknown_attributes" not in batch.schema.columns:
         return
@@ -319,6 +321,8 @@ def _count_unknown(batch: Batch, unknown: dict[UnknownAttribute, int]) -> None:
         return
     for attributes in batch.values("unknown_attributes"):
         for attribute in attributes or ():
+            if attribute.inside and not inside:
+                continue
             unknown[attribute] = unknown.get(attribute, 0) + 1
 
 
