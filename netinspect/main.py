@@ -149,7 +149,7 @@ def _dispatch(arguments: Sequence[str], environment: Environment) -> int:
         environment.write(f"netinspect {__version__}\n".encode())
         return ExitStatus.OK
     if name not in COMMANDS:
-        from .engine.options import unknown
+        from .engine.help import unknown
 
         raise unknown("command", name, COMMANDS, " (see `netinspect --help`)")
     try:

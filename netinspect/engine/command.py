@@ -5,7 +5,7 @@ from __future__ import annotations
 from _functools import partial
 
 from ..errors import ExitStatus, UsageError
-from .options import HELP, Group, converted, parse, wrapped
+from .options import HELP, Group, converted, parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -105,22 +105,6 @@ class Command:
     @classmethod
     def help(cls) -> str:
         """The text of ``--help``."""
-        lines = [f"Usage: netinspect {cls.name} [options] {cls.operands}".rstrip(), "", *wrapped(cls.summary, "")]
-        if cls.commands:
-            lines += ["", "Commands:"]
-        for command in cls.commands:
-            lines.append(f"  {command.name} {command.operands}".rstrip())
-            lines += wrapped(command.summary, " " * 6)
-        for group in cls.all_groups():
-            lines += ["", f"{group.title}:"]
-            for option in group.options:
-                help = wrapped(option.help, " " * 30)
-                head = f"  {option.spelling}"
-                if len(head) < 29:
-                    help[0] = head.ljust(30) + help[0].lstrip()
-                else:
-                    lines.append(head)
-                lines += help
-        if cls.notes:
-            lines += ["", *(line for part in cls.notes.split("\n") for line in wrapped(part, ""))]
-        return "\n".join(lines) + "\n"
+        from .help import help_text
+
+        return help_text(cls)

@@ -14,7 +14,7 @@ from ..errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any, Generic, Self, TypeVar, overload
 
     T = TypeVar("T")
@@ -260,25 +260,12 @@ def choice(noun: str, choices: Sequence[str]) -> Callable[[str], str]:
 
     def convert(text: str) -> str:
         if text not in choices:
+            from .help import unknown
+
             raise unknown(noun, text, choices)
         return text
 
     return convert
-
-
-def unknown(noun: str, name: str, known: Iterable[str], more: str = "") -> UsageError:
-    """The error for a name that is none of the known ones: with those that are spelled alike, or all of them."""
-    known = list(known)
-    names = alike(name, known)
-    hint = f"did you mean {names}?" if names else ", ".join(known)
-    return UsageError(f"no {noun} {name!r}: {hint}{more}")
-
-
-def alike(name: str, known: Iterable[str]) -> str:
-    """The names that are spelled like this one, as ``sockets or stats``."""
-    from difflib import get_close_matches  # it takes milliseconds to load
-
-    return " or ".join(get_close_matches(name, known, n=3, cutoff=0.7))
 
 
 def parse(
@@ -289,18 +276,6 @@ def parse(
     The number is that of the operands before ``--``; None where there is no such word. Raises UsageError.
     """
     return _Parser(command, groups).parse(arguments)
-
-
-def wrapped(text: str, indent: str, width: int = 100) -> list[str]:
-    """The text in lines of at most ``width`` columns; its own leading blanks are kept."""
-    own = text[: len(text) - len(text.lstrip(" "))]
-    lines, line = [], indent + own
-    for word in text.split():
-        if len(line) + len(word) >= width and line.strip():
-            lines.append(line.rstrip())
-            line = indent + own
-        line += word + " "
-    return [*lines, line.rstrip()]
 
 
 class _Parser:
@@ -364,6 +339,8 @@ class _Parser:
     def _abbreviated(self, name: str) -> Option:
         matches = [option for long, option in self._long.items() if long.startswith(name)]
         if not matches:
+            from .help import alike
+
             names = alike(name, self._long)
             hint = f": did you mean --{names.replace(' or ', ' or --')}?" if names else ""
             raise self._error(f"unknown option --{name}{hint}")

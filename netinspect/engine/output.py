@@ -8,7 +8,7 @@ from itertools import chain, islice
 
 from ..errors import ExitStatus, UsageError
 from .command import Command
-from .options import Flag, Group, Many, One, Option, choice, seconds, unknown
+from .options import Flag, Group, Many, One, Option, choice, seconds
 from .places import EveryPlace, Place
 from .text import marked
 
@@ -348,6 +348,8 @@ def _checked(command: ListingCommand, names: Sequence[str]) -> list[str]:
     fields = [name.strip() for name in names]
     for field in fields:
         if field not in known:
+            from .help import unknown
+
             raise unknown("field", field, known)
     return fields
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..engine.command import Command
-from ..engine.options import Flag, Group, Many, One, Option, seconds, unknown
+from ..engine.options import Flag, Group, Many, One, Option, seconds
 from ..engine.signals import Holding
 from ..errors import ExitStatus, UsageError
 
@@ -276,6 +276,8 @@ class LabCommands(Command):
             return ExitStatus.OK if arguments else ExitStatus.USAGE
         name, *rest = arguments
         if name not in _COMMANDS:
+            from ..engine.help import unknown
+
             raise unknown("command", name, _COMMANDS, " (see `netinspect lab --help`)")
         return _COMMANDS[name].main(rest, environment)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..engine.command import Command
-from ..engine.options import Flag, Group, Option, unknown
+from ..engine.help import unknown
+from ..engine.options import Flag, Group, Option
 from ..errors import ExitStatus, UsageError
 
 TYPE_CHECKING = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..engine.command import Command
-from ..engine.options import unknown
+from ..engine.help import unknown
 from ..errors import ExitStatus, UsageError
 
 RECORDS = {

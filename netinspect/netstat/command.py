@@ -5,7 +5,7 @@ from __future__ import annotations
 from os import geteuid
 
 from ..engine.command import Command
-from ..engine.options import Count, Flag, Group, Many, One, Option, unknown
+from ..engine.options import Count, Flag, Group, Many, One, Option
 from ..errors import ExitStatus, NetinspectError, UsageError
 from ..nouns.sockets.listing import ALL_STATES, CONNECTED_STATES, LISTENING_STATES, Query, SocketListing
 from .render import InternetRows, SctpRows, UnixRows, View
@@ -76,6 +76,8 @@ def _family(text: str) -> str:
     name = _ALIASES.get(text, text)
     known = (*_INTERNET_FAMILIES, "unix", *_UNLISTED)
     if name not in known:
+        from ..engine.help import unknown
+
         raise unknown("address family", name, known)
     return name
 

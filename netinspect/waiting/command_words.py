@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..engine.options import Flag, Group, Many, One, Option, converted, unknown, within
+from ..engine.options import Flag, Group, Many, One, Option, converted, within
 from ..engine.output import InNamespaces
 from ..errors import ExitStatus, NetinspectError, UsageError
 
@@ -96,6 +96,8 @@ class ConditionCommand(InNamespaces):
             raise UsageError(f"a condition is missing: {', '.join(_MAKERS)} (see --help)")
         self.view = self.words.pop(0)
         if self.view not in _MAKERS:
+            from ..engine.help import unknown
+
             raise unknown("condition", self.view, _MAKERS)
         if self.view == "closed":
             self.negated = not self.negated
