@@ -6,7 +6,7 @@ import _socket
 import os
 from _functools import partial
 
-from ..errors import NamespaceError, NamespaceGoneError, NetlinkError
+from ..errors import NamespaceError, NamespaceGoneError, NetinspectError, NetlinkError, UsageError
 from ..uapi.netlink import NETLINK_ROUTE
 from .columns import Constant
 from .netlink.transport import Dump, connect
@@ -249,17 +249,29 @@ def in_places(
             left_out.setdefault(str(error), []).append(place.label or "")
             continue
         try:
-            if place.label is None:
-                yield from collect(place)
-            else:
-                label = Constant(place.label)
-                for batch in collect(place):
-                    yield batch.joined({"netns": lambda _, label=label: label})  # type: ignore[misc]
+            yield from _labelled(place, collect)
+        except UsageError:
+            raise
+        except NetinspectError as error:
+            if len(places) == 1:
+                raise
+            # What somebody makes of one of them takes nothing from the others.
+            problem(f"network namespace {place.label or place.name}: {error}")
         finally:
             place.close()
     for reason, labels in left_out.items():
         named = ", ".join(labels[:_NAMED]) + (" …" if len(labels) > _NAMED else "")
         problem(f"network namespaces left out: {len(labels)} ({named}): {reason}")
+
+
+def _labelled(place: Place, collect: Callable[[Place], Iterator[Batch]]) -> Iterator[Batch]:
+    """What there is in a place, with its label where it has one."""
+    if place.label is None:
+        yield from collect(place)
+        return
+    label = Constant(place.label)
+    for batch in collect(place):
+        yield batch.joined({"netns": lambda _: label})
 
 
 _ONE_BY_ONE = 8

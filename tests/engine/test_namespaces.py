@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from throwaway import NETINSPECT, Namespace
 
+from netinspect.engine.columns import Batch
 from netinspect.engine.namespaces import every_namespace, inside, open_namespace
 from netinspect.engine.places import EveryPlace, Place, in_places
-from netinspect.errors import NamespaceError, NamespaceGoneError
+from netinspect.errors import NamespaceError, NamespaceGoneError, NetlinkError
+from netinspect.nouns.sockets.listing import Listing, Query
 
 
 def current() -> int:
@@ -211,3 +214,22 @@ def test_a_snapshot_tells_of_namespaces_that_may_not_be_seen(
 def test_what_is_no_namespace_is_one_clear_error(name: str) -> None:
     with pytest.raises(NamespaceError):
         open_namespace(name)
+
+
+def test_what_goes_wrong_in_one_namespace_takes_nothing_from_the_others(namespace: Namespace) -> None:
+    def collect(place: Place) -> Iterator[Batch]:
+        if place.label == "bad":
+            raise NetlinkError("asking", 5)
+        yield from Listing(Query(("tcp",)), (Place(namespace.path, place.label),)).batches()
+
+    problems: list[str] = []
+    opened = namespace.call(lambda: socket.create_server(("127.0.0.1", 0)))
+    client = namespace.call(lambda: socket.create_connection(opened.getsockname()))
+    places = [Place(namespace.path, "bad"), Place(namespace.path, "good")]
+    found = [row.netns for batch in in_places(places, collect, problems.append) for row in batch]
+    assert found == ["good"] * len(found) != []
+    assert problems == ["network namespace bad: asking: Input/output error"]
+    with pytest.raises(NetlinkError):
+        list(in_places(places[:1], collect, problems.append))
+    client.close()
+    opened.close()

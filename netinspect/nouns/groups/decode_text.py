@@ -1,7 +1,9 @@
 """What of multicast memberships only procfs tells: /proc/net/igmp, igmp6, mcfilter, mcfilter6 and dev_mcast.
 
 The formats are those of net/ipv4/igmp.c, net/ipv6/mcast.c and net/core/dev_addr_lists.c; no man page has them.
-Each function takes the text of a file. Raises NetinspectError where a line makes no sense.
+Each function takes the text of a file. Lines that make no sense are left out, and ``problem`` is told how many; without
+it NetinspectError is raised. Only blanks, tabs and ends of lines part words: names may have other kinds of space in
+them.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     Row = TypeVar("Row")
+    Problem = Callable[[str], object]
 
 Key = tuple[int, str]
 """A group on an interface: index and address."""
@@ -49,7 +52,7 @@ class Told:
         self.global_use = global_use
 
 
-def igmp(text: str) -> dict[Key, Told]:
+def igmp(text: str, problem: Problem | None = None) -> dict[Key, Told]:
     """/proc/net/igmp: a line for each interface, with its IGMP version, and indented below it the groups."""
     found: dict[Key, Told] = {}
     index, interface, version = 0, "", None
@@ -60,9 +63,9 @@ def igmp(text: str) -> dict[Key, Told]:
             # "2<tab>eth0      :     1      V3": a name may itself have colons.
             number, rest = line.split("\t", 1)
             name, rest = rest.rsplit(":", 1)
-            index, interface, version = int(number), name.rstrip(), f"IGMP{rest.split()[1].lower()}"
+            index, interface, version = int(number), name.rstrip(" "), f"IGMP{_words(rest)[1].lower()}"
             return
-        group, users, timer, reporter = line.split()
+        group, users, timer, reporter = _words(line)
         running, left = timer.split(":")
         address = inet_ntop(AF_INET, int(group, 16).to_bytes(4, byteorder))
         found[index, address] = Told(
@@ -73,38 +76,36 @@ def igmp(text: str) -> dict[Key, Told]:
             bool(int(reporter)),
         )
 
-    _each("igmp", text.splitlines()[1:], take)
+    _each("igmp", _lines(text)[1:], take, problem)
     return found
 
 
-def igmp6(text: str) -> dict[Key, Told]:
+def igmp6(text: str, problem: Problem | None = None) -> dict[Key, Told]:
     """/proc/net/igmp6: index, interface, group, users, flags, timer. The version of MLD is not in it."""
     found: dict[Key, Told] = {}
 
     def take(line: str) -> None:
-        index, rest = line.split(None, 1)
-        interface, group, users, flags, left = rest.rsplit(None, 4)
+        index, interface, group, users, flags, left = _words(line)
         bits = int(flags, 16)
         timer = int(left) / USER_HZ if bits & _MAF_TIMER_RUNNING else None
         found[int(index), _ipv6(group)] = Told(
             interface, int(users), None, timer, bool(bits & _MAF_LAST_REPORTER), None
         )
 
-    _each("igmp6", text.splitlines(), take)
+    _each("igmp6", _lines(text), take, problem)
     return found
 
 
-def link_layer(text: str) -> dict[Key, Told]:
+def link_layer(text: str, problem: Problem | None = None) -> dict[Key, Told]:
     """/proc/net/dev_mcast: index, interface, users, whether the address itself was asked for, address."""
     found: dict[Key, Told] = {}
 
     def take(line: str) -> None:
-        index, rest = line.split(None, 1)
-        interface, users, wanted, address = rest.rsplit(None, 3)
+        index, interface, users, wanted, address = _words(line)
         octets = bytes.fromhex(address)
         found[int(index), octets.hex(":")] = Told(interface, int(users), global_use=bool(int(wanted)))
 
-    _each("dev_mcast", text.splitlines(), take)
+    _each("dev_mcast", _lines(text), take, problem)
     return found
 
 
@@ -132,21 +133,20 @@ class SourceFilter:
         return "exclude" if sum(self.included.values()) < users else None
 
 
-def source_filters(text: str, family: str) -> dict[Key, SourceFilter]:
+def source_filters(text: str, family: str, problem: Problem | None = None) -> dict[Key, SourceFilter]:
     """/proc/net/mcfilter or mcfilter6: index, interface, group, source, users that include it, that exclude it."""
     found: dict[Key, SourceFilter] = {}
     address: Callable[[str], str] = _ipv4 if family == "inet" else _ipv6
 
     def take(line: str) -> None:
-        index, rest = line.split(None, 1)
-        _, group, source, includes, excludes = rest.rsplit(None, 4)
+        index, _, group, source, includes, excludes = _words(line)
         filters = found.setdefault((int(index), address(group)), SourceFilter())
         if int(includes):
             filters.included[address(source)] = int(includes)
         if int(excludes):
             filters.excluded[address(source)] = int(excludes)
 
-    _each("mcfilter" if family == "inet" else "mcfilter6", text.splitlines()[1:], take)
+    _each("mcfilter" if family == "inet" else "mcfilter6", _lines(text)[1:], take, problem)
     return found
 
 
@@ -171,21 +171,34 @@ def without_filters(groups: Iterable[Key], filters: Mapping[Key, SourceFilter]) 
 
 def multicast_interfaces(text: str, family: str) -> Iterator[tuple[int, str, tuple[int, ...], int]]:
     """/proc/net/ip_mr_vif or ip6_mr_vif: number, interface, bytes and packets in and out, and flags."""
-    for line in text.splitlines()[1:]:
+    for line in _lines(text)[1:]:
         try:
-            number, rest = line.split(None, 1)
-            words = rest.rsplit(None, 7 if family == "inet" else 5)
+            number, *words = _words(line)
             yield int(number), words[0], tuple(map(int, words[1:5])), int(words[5], 16)
         except (ValueError, IndexError) as error:
             raise _senseless("ip_mr_vif" if family == "inet" else "ip6_mr_vif", error) from None
 
 
-def _each(name: str, lines: Iterable[str], take: Callable[[str], None]) -> None:
+def _each(name: str, lines: Iterable[str], take: Callable[[str], None], problem: Problem | None) -> None:
+    senseless = 0
     for line in lines:
         try:
             take(line)
-        except (ValueError, IndexError, OverflowError) as error:
-            raise _senseless(name, error) from None
+        except (ValueError, IndexError, OverflowError, OSError) as error:
+            if problem is None:
+                raise _senseless(name, error) from None
+            senseless += 1
+    if senseless and problem is not None:
+        problem(f"/proc/net/{name}: {senseless} lines make no sense and are left out")
+
+
+def _lines(text: str) -> list[str]:
+    lines = text.split("\n")
+    return lines if lines[-1] else lines[:-1]
+
+
+def _words(line: str) -> list[str]:
+    return list(filter(None, line.replace("\t", " ").split(" ")))
 
 
 def _senseless(name: str, error: Exception) -> NetinspectError:

@@ -211,7 +211,7 @@ def told_by_kernel(family: str, place: Place, problems: list[str]) -> list[Group
 def told_by_procfs(family: str, place: Place, problems: list[str]) -> dict[Key, Told]:
     """The groups of a family, link among them, in procfs. Where it cannot be read, ``problems`` is told."""
     text = _text(place, _FILES[family], problems)
-    return {} if text is None else _READERS[family](text)
+    return {} if text is None else _READERS[family](text, problems.append)
 
 
 def _text(place: Place, file: str, problems: list[str]) -> str | None:
@@ -253,7 +253,7 @@ def _internet(
     groups = told_by_kernel(family, place, problems)
     details = told_by_procfs(family, place, problems)
     text = _text(place, _FILTER_FILES[family], problems)
-    filters = {} if text is None else multicast_text.source_filters(text, family)
+    filters = {} if text is None else multicast_text.source_filters(text, family, problems.append)
     if unfiltered is not None:
         left_out = multicast_text.without_filters(details, filters) if text is not None and details else None
         unfiltered.update(

@@ -326,6 +326,37 @@ def test_source_filters_that_the_kernels_list_leaves_out_are_learned_from_the_so
         assert any("is not known" in problem for problem in sight.problems)
 
 
+def test_any_name_of_an_interface_is_read_and_a_line_without_sense_costs_that_line(
+    wired: Namespace, need: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    need("ip")
+    odd = "a\u2003b\u2028c"  # no space to the kernel, but to str.split and str.splitlines
+    wired.run("ip", "link", "add", odd, "type", "bridge")
+    wired.run("ip", "link", "set", odd, "up")
+
+    def rows() -> list[Membership]:
+        listing = Listing(Query(), [Place(wired.path)])
+        found = [row for batch in listing.batches() for row in batch]
+        told.append(listing.problems)
+        return found
+
+    told: list[list[str]] = []
+    whole = rows()
+    assert {row.family for row in whole if row.interface == odd} == {"link", "inet", "inet6"}
+    read = collected.network_text
+
+    def broken(name: str) -> str | None:
+        text = read(name)
+        return text and text + "nonsense\n"
+
+    monkeypatch.setattr(collected, "network_text", broken)
+    assert [row._replace(age=None, timer=None) for row in rows()] == [
+        row._replace(age=None, timer=None) for row in whole
+    ]
+    assert told[0] == []
+    assert {problem.rpartition(":")[2] for problem in told[1]} == {" 1 lines make no sense and are left out"}
+
+
 def test_several_namespaces_are_told_apart(wired: Namespace) -> None:
     other = Namespace()
     with_interfaces(other)
