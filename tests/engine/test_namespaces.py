@@ -18,7 +18,7 @@ from netinspect.engine.columns import Batch
 from netinspect.engine.namespaces import every_namespace, inside, open_namespace
 from netinspect.engine.places import EveryPlace, Place, in_places
 from netinspect.errors import NamespaceError, NamespaceGoneError, NetlinkError
-from netinspect.nouns.sockets.listing import Listing, Query
+from netinspect.nouns.sockets.listing import Query, SocketListing
 
 
 def current() -> int:
@@ -220,7 +220,7 @@ def test_what_goes_wrong_in_one_namespace_takes_nothing_from_the_others(namespac
     def collect(place: Place) -> Iterator[Batch]:
         if place.label == "bad":
             raise NetlinkError("asking", 5)
-        yield from Listing(Query(("tcp",)), (Place(namespace.path, place.label),)).batches()
+        yield from SocketListing(Query(("tcp",)), (Place(namespace.path, place.label),)).batches()
 
     problems: list[str] = []
     opened = namespace.call(lambda: socket.create_server(("127.0.0.1", 0)))

@@ -335,7 +335,7 @@ def test_any_name_of_an_interface_is_read_and_a_line_without_sense_costs_that_li
     wired.run("ip", "link", "set", odd, "up")
 
     def rows() -> list[Membership]:
-        listing = Listing(Query(), [Place(wired.path)])
+        listing = MembershipListing(Query(), [Place(wired.path)])
         found = [row for batch in listing.batches() for row in batch]
         told.append(listing.problems)
         return found
