@@ -9,6 +9,7 @@ for each target: inputs, the slowest of them, and the memory that grew.
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import gc
 import json
 import os
@@ -161,6 +162,7 @@ class Run:
 
 def run_one(name: str, seconds: float, faults: Path, seed: int, scratch: Path | None) -> None:
     """One target, in this process."""
+    faulthandler.dump_traceback_later(2 * seconds + 30, exit=True)  # where it hangs, should it
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY * 4, _MEMORY * 4))
     run = Run(name, seconds, faults, seed)
     if scratch is not None:
@@ -210,7 +212,7 @@ def main() -> int:
             capture_output=True,
             text=True,
             check=False,
-            timeout=each * 3 + 60,
+            timeout=each * 3 + 120,
         )
         lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
         if not lines:
