@@ -202,6 +202,10 @@ class Socket(NamedTuple):
     ] = None
     groups: Annotated[tuple[int, ...] | None, "netlink: numbers of the multicast groups it has joined"] = None
     memory: Annotated[Memory | None, "socket memory, where asked for"] = None
+    drops: Annotated[
+        int | None,
+        "packets dropped at this socket, for want of room or by its filter (SK_MEMINFO_DROPS), where asked for",
+    ] = None
     netns: Annotated[str | None, "network namespace, where more than the current one was asked for"] = None
     source: Annotated[str, "sock_diag, or procfs where the kernel has no sock_diag for this protocol"] = "sock_diag"
     user: Annotated[str | None, "name of the owning user, where asked for"] = None

@@ -53,7 +53,7 @@ _SHOWN_FIELDS = {
     "extended": ("user", "mark", "cgroup", "shutdown", "v6only"),
     "processes": ("processes", "owner_reason"),
     "peers": ("peers",),
-    "memory": ("memory",),
+    "memory": ("memory", "drops"),
     "info": ("tcp_info",),
 }
 """What the options of the group Show add to them."""

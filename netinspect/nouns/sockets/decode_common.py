@@ -114,6 +114,12 @@ def memory(run: Run, layout: Layout, kind: int) -> Column:
     return NONE if at is None else Nested(_MEMORY.batch(run.count, run, at, layout[kind][1]))
 
 
+def drops(run: Run, layout: Layout, kind: int) -> Column:
+    """SK_MEMINFO_DROPS alone."""
+    at = place(run, layout, kind, 4)
+    return NONE if at is None else _MEMORY.batch(run.count, run, at, layout[kind][1]).column("drops")
+
+
 SOCKET = Schema(
     "Socket",
     {
@@ -122,7 +128,7 @@ SOCKET = Schema(
                 *("protocol", "family", "type", "state", "recv_queue", "send_queue"),
                 *("local_address", "local_port", "remote_address", "remote_port", "interface"),
                 *("uid", "inode", "cookie", "timer", "mark", "cgroup_id", "shutdown", "v6only", "peer_inode"),
-                *("tcp_info", "mptcp_info", "upper_layer_protocol", "options", "groups", "memory", "source"),
+                *("tcp_info", "mptcp_info", "upper_layer_protocol", "options", "groups", "memory", "drops", "source"),
             ),
             NONE,  # unless the family's decoder makes it
         ),

@@ -28,7 +28,7 @@ from ...uapi.sock_diag import (
     INET_DIAG_VEGASINFO,
     INET_ULP_INFO_NAME,
 )
-from .decode_common import SOCKET, STATES, UNCONNECTED_STATES, cookies, interfaces, memory, shutdowns
+from .decode_common import SOCKET, STATES, UNCONNECTED_STATES, cookies, drops, interfaces, memory, shutdowns
 from .decode_common import identities as cookie_words
 from .request import ADDRESS_FAMILIES, PROTOCOLS
 
@@ -308,5 +308,6 @@ _MAKERS: dict[str, Column | Callable[[Decoder, Run, Layout], Values]] = {
     "options": lambda decoder, run, layout: _options(run, layout),
     "unknown_attributes": lambda decoder, run, layout: Constant(decoder.shape.unknown(layout)),
     "memory": lambda decoder, run, layout: memory(run, layout, INET_DIAG_SKMEMINFO),
+    "drops": lambda decoder, run, layout: drops(run, layout, INET_DIAG_SKMEMINFO),
 }
 _INET = SOCKET.made_by(_MAKERS)

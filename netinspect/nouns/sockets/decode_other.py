@@ -37,6 +37,7 @@ from .decode_common import (
     UNCONNECTED_STATES,
     attribute_interfaces,
     cookies,
+    drops,
     expect_family,
     identities,
     memory,
@@ -268,6 +269,7 @@ FAMILIES: dict[str, _Family] = {
             "uid": lambda decoder, run, layout: attribute_u32(run, layout, PACKET_DIAG_UID),
             "inode": lambda decoder, run, layout: run.u32(20),
             "memory": lambda decoder, run, layout: memory(run, layout, PACKET_DIAG_MEMINFO),
+            "drops": lambda decoder, run, layout: drops(run, layout, PACKET_DIAG_MEMINFO),
         },
     ),
     "netlink": _Family(
@@ -288,6 +290,7 @@ FAMILIES: dict[str, _Family] = {
             "inode": lambda decoder, run, layout: run.u32(32),
             "groups": lambda decoder, run, layout: _netlink_groups(run, layout),
             "memory": lambda decoder, run, layout: memory(run, layout, NETLINK_DIAG_MEMINFO),
+            "drops": lambda decoder, run, layout: drops(run, layout, NETLINK_DIAG_MEMINFO),
         },
         # Those that have joined a group are in the table of all, and in the list of members (net/netlink/diag.c).
         twice=True,
@@ -328,6 +331,7 @@ FAMILIES: dict[str, _Family] = {
             "uid": lambda decoder, run, layout: attribute_u32(run, layout, XDP_DIAG_UID),
             "inode": lambda decoder, run, layout: run.u32(20),
             "memory": lambda decoder, run, layout: memory(run, layout, XDP_DIAG_MEMINFO),
+            "drops": lambda decoder, run, layout: drops(run, layout, XDP_DIAG_MEMINFO),
         },
     ),
 }

@@ -21,7 +21,7 @@ from ...uapi.sock_diag import (
     UNIX_DIAG_UID,
     UNIX_DIAG_VFS,
 )
-from .decode_common import SOCKET, TYPES, UNCONNECTED_STATES, cookies, expect_family, memory, shutdowns
+from .decode_common import SOCKET, TYPES, UNCONNECTED_STATES, cookies, drops, expect_family, memory, shutdowns
 from .decode_common import identities as cookie_words
 
 TYPE_CHECKING = False
@@ -149,6 +149,7 @@ _MAKERS: dict[str, Column | Callable[[Run, Layout, Mapping[int, str]], Values]] 
     "shutdown": lambda run, layout, names: shutdowns(run, layout, UNIX_DIAG_SHUTDOWN),
     "peer_inode": lambda run, layout, names: attribute_u32(run, layout, UNIX_DIAG_PEER),
     "memory": lambda run, layout, names: memory(run, layout, UNIX_DIAG_MEMINFO),
+    "drops": lambda run, layout, names: drops(run, layout, UNIX_DIAG_MEMINFO),
     "waiting": lambda run, layout, names: _waiting(run, layout),
     "unknown_attributes": lambda run, layout, names: Constant(_SHAPE.unknown(layout)),
 }

@@ -37,7 +37,7 @@ PROTOCOLS = {
 
 NEEDS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("tcp_info", "mptcp_info", "upper_layer_protocol", "retransmits", "probes"), ("tcp_info",)),
-    "memory": ("memory",),
+    **dict.fromkeys(("memory", "drops"), ("memory",)),
 }
 """Columns of sockets that the kernel tells only where it is asked, by the names of the parameters of `request`."""
 

@@ -7,6 +7,7 @@ import os
 import socket
 import struct
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -375,6 +376,7 @@ def naive(protocol: str, single: bytes) -> Socket:
         memory=Memory(*struct.unpack(f"={len(memory) // 4}I", memory), *[0] * (9 - len(memory) // 4))
         if memory
         else None,
+        drops=(int.from_bytes(memory[32:36], sys.byteorder) if memory else None),
         unknown_attributes=tuple(
             UnknownAttribute(kind, len(raw)) for kind, raw in found.items() if kind > 22 or not kind
         ),

@@ -282,6 +282,7 @@ def test_an_xdp_socket_is_decoded() -> None:
         inode=88,
         cookie=COOKIE,
         memory=Memory(*MEMORY),
+        drops=MEMORY[-1],
     )
 
 

@@ -357,3 +357,24 @@ def test_who_names_a_protocol_without_peers_or_a_family_gets_what_ss_gives(names
         assert protocols("-t", "--state", "close") == protocols("-t", "--state", "CLOSED") == {"tcp"}
     for one in opened:
         one.close()
+
+
+def test_datagrams_that_a_full_socket_drops_are_counted(namespace: Namespace) -> None:
+    receiver = namespace.call(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2304)
+    receiver.bind(("127.0.0.1", 0))
+    sender = namespace.call(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    for _ in range(50):
+        sender.sendto(bytes(500), receiver.getsockname())
+    received = 0
+    receiver.setblocking(False)
+    listed = json.loads(namespace.netinspect("sockets", "-ua", "--json", "--columns", "local_port,drops").stdout)
+    try:
+        while receiver.recv(600):
+            received += 1
+    except BlockingIOError:
+        pass
+    found = {row["local_port"]: row["drops"] for row in listed}
+    assert found[receiver.getsockname()[1]] == 50 - received > 0
+    sender.close()
+    receiver.close()
