@@ -101,6 +101,10 @@ class Run:
             "grown_kib": grown,
         }
 
+    def _watch(self) -> None:
+        """Ends the process where an input hangs, and tells where that is."""
+        faulthandler.dump_traceback_later(2 * max(self.until - time.monotonic(), 0) + 30, exit=True)
+
     def at_random(self) -> None:
         """Until the time is over: inputs made of the corpus."""
         from fuzz_inputs import mutated_message, mutated_text
@@ -109,6 +113,7 @@ class Run:
         for seed in self.seeds:
             self.one(seed)
         self.slowest = 0.0  # the first inputs load modules
+        self._watch()
         while time.monotonic() < self.until:
             for _ in range(100):
                 self.one(make(self.random, self.seeds))
@@ -130,6 +135,7 @@ class Run:
                 self.one(seed)  # what is loaded when it is first needed is instrumented too
         self.slowest = 0.0
         self.until += time.monotonic() - began
+        self._watch()
         directory = scratch / self.name
         directory.mkdir(parents=True, exist_ok=True)
         for number, seed in enumerate(self.seeds):
@@ -162,7 +168,6 @@ class Run:
 
 def run_one(name: str, seconds: float, faults: Path, seed: int, scratch: Path | None) -> None:
     """One target, in this process."""
-    faulthandler.dump_traceback_later(2 * seconds + 30, exit=True)  # where it hangs, should it
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY * 4, _MEMORY * 4))
     run = Run(name, seconds, faults, seed)
     if scratch is not None:
@@ -212,7 +217,7 @@ def main() -> int:
             capture_output=True,
             text=True,
             check=False,
-            timeout=each * 3 + 120,
+            timeout=each * 3 + 600,
         )
         lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
         if not lines:
