@@ -30,6 +30,7 @@ HOOKS = ("prerouting", "input", "forward", "output", "postrouting", "ingress")
 """NF_INET_* and NF_BR_*; those of arp and netdev are others."""
 _HOOKS_OF = {"netdev": ("ingress", "egress"), "arp": ("input", "output", "forward")}
 
+_LARGEST = 64
 _BODY = 4
 """struct nfgenmsg: family, version, and the generation's low 16 bits in network order."""
 _START = 16 + _BODY
@@ -69,6 +70,10 @@ class Expression:
         """An attribute that is a number in network order."""
         raw = self.raw(kind)
         return int.from_bytes(raw, "big") if raw else None
+
+    def size(self, kind: int) -> int:
+        """An attribute that is a number of bytes in registers: never more than they have (NFT_DATA_VALUE_MAXLEN)."""
+        return min(self.number(kind) or 0, _LARGEST)
 
     def text(self, kind: int) -> str:
         """An attribute that is a name; "" where it is not there."""
@@ -403,18 +408,16 @@ def sets(messages: Iterable[bytes]) -> Iterator[Set]:
         description = found.nested(nft.NFTA_SET_DESC)
         fields: list[int] = []
         if description is not None:
-            fields = [
-                part.number(nft.NFTA_SET_FIELD_LEN) or 0 for part in description.members(nft.NFTA_SET_DESC_CONCAT)
-            ]
+            fields = [part.size(nft.NFTA_SET_FIELD_LEN) for part in description.members(nft.NFTA_SET_DESC_CONCAT)]
         yield Set(
             family,
             found.text(nft.NFTA_SET_TABLE),
             found.text(nft.NFTA_SET_NAME),
             found.number(nft.NFTA_SET_FLAGS) or 0,
             found.number(nft.NFTA_SET_KEY_TYPE) or 0,
-            found.number(nft.NFTA_SET_KEY_LEN) or 0,
+            found.size(nft.NFTA_SET_KEY_LEN),
             found.number(nft.NFTA_SET_DATA_TYPE) or 0,
-            found.number(nft.NFTA_SET_DATA_LEN) or 0,
+            found.size(nft.NFTA_SET_DATA_LEN),
             tuple(fields),
             description.number(nft.NFTA_SET_DESC_SIZE) if description else None,
             found.number(nft.NFTA_SET_TIMEOUT),

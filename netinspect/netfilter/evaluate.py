@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from struct import Struct
 
+from ..engine.netlink.messages import malformed
 from .context import Context
 from .expressions_acting import STATES
 from .machine import (
@@ -276,6 +277,8 @@ def _execute(machine: Machine, rule: Rule) -> int:
     result = CONTINUE
     while at < end:
         length = size(data, at)[0]
+        if length < 4:
+            raise malformed(f"an expression of {length} bytes", "reading nftables")
         raw = data[at + 4 : at + length]
         program = programs.get(raw)
         if program is None:

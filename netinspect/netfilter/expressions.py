@@ -208,7 +208,7 @@ _BASES = ("the frame's header", "the network header", "the transport header or t
 def _payload(expression: Expression) -> Program:
     base = expression.number(nft.NFTA_PAYLOAD_BASE) or 0
     offset = expression.number(nft.NFTA_PAYLOAD_OFFSET) or 0
-    size = expression.number(nft.NFTA_PAYLOAD_LEN) or 0
+    size = expression.size(nft.NFTA_PAYLOAD_LEN)
     at = register(expression.number(nft.NFTA_PAYLOAD_DREG))
     what = f"{field_name(base, offset, size)} of {_BASES[min(base, 3)]}"
     doubt = Doubt(UNKNOWN_WHY, what, what)
@@ -285,26 +285,31 @@ def _immediate(expression: Expression) -> Program:
     return load
 
 
+def equality(at: int, wanted: bytes, *, negated: bool) -> Program:
+    """Compares registers with a value."""
+    end = at + len(wanted)
+    equal, different = (BREAK, CONTINUE) if negated else (CONTINUE, BREAK)
+
+    def compare(machine: Machine) -> int:
+        if not machine.doubted:
+            return equal if machine.data[at:end] == wanted else different
+        value, known, doubt = machine.load(at, len(wanted))
+        if doubt is None or known is None:
+            return equal if value == wanted else different
+        if _masked(value, known) != _masked(wanted, known):
+            return different
+        key = (doubt.field, _masked(wanted, known), known) if doubt.field else None
+        return equal if machine.choose(2, doubt, key) == 0 else different
+
+    return compare
+
+
 def _cmp(expression: Expression) -> Program:
     at = register(expression.number(nft.NFTA_CMP_SREG))
     wanted = expression.value(nft.NFTA_CMP_DATA) or b""
     operator = expression.number(nft.NFTA_CMP_OP) or 0
-    end = at + len(wanted)
     if operator in (nft.NFT_CMP_EQ, nft.NFT_CMP_NEQ):
-        equal, different = (CONTINUE, BREAK) if operator == nft.NFT_CMP_EQ else (BREAK, CONTINUE)
-
-        def compare(machine: Machine) -> int:
-            if not machine.doubted:
-                return equal if machine.data[at:end] == wanted else different
-            value, known, doubt = machine.load(at, len(wanted))
-            if doubt is None or known is None:
-                return equal if value == wanted else different
-            if _masked(value, known) != _masked(wanted, known):
-                return different
-            key = (doubt.field, _masked(wanted, known), known) if doubt.field else None
-            return equal if machine.choose(2, doubt, key) == 0 else different
-
-        return compare
+        return equality(at, wanted, negated=operator == nft.NFT_CMP_NEQ)
 
     def holds(low: bytes) -> bool:
         if operator == nft.NFT_CMP_LT:
@@ -361,7 +366,7 @@ def _range(expression: Expression) -> Program:
 def _bitwise(expression: Expression) -> Program:
     source = register(expression.number(nft.NFTA_BITWISE_SREG))
     target = register(expression.number(nft.NFTA_BITWISE_DREG))
-    size = expression.number(nft.NFTA_BITWISE_LEN) or 0
+    size = expression.size(nft.NFTA_BITWISE_LEN)
     operation = expression.number(nft.NFTA_BITWISE_OP) or 0
     if operation == nft.NFT_BITWISE_MASK_XOR:
         mask = int.from_bytes(expression.value(nft.NFTA_BITWISE_MASK) or bytes(size), "big")
@@ -430,7 +435,7 @@ def _shifted(value: bytes, bits: int, left: bool) -> bytes:
 def _byteorder(expression: Expression) -> Program:
     source = register(expression.number(nft.NFTA_BYTEORDER_SREG))
     target = register(expression.number(nft.NFTA_BYTEORDER_DREG))
-    length = expression.number(nft.NFTA_BYTEORDER_LEN) or 0
+    length = expression.size(nft.NFTA_BYTEORDER_LEN)
     size = expression.number(nft.NFTA_BYTEORDER_SIZE) or 1
 
     def swapped(value: bytes) -> bytes:
@@ -580,7 +585,7 @@ def _exthdr(expression: Expression) -> Program:
     operation = expression.number(nft.NFTA_EXTHDR_OP) or 0
     at = register(expression.number(nft.NFTA_EXTHDR_DREG))
     kind = expression.number(nft.NFTA_EXTHDR_TYPE) or 0
-    offset, size = expression.number(nft.NFTA_EXTHDR_OFFSET) or 0, expression.number(nft.NFTA_EXTHDR_LEN) or 0
+    offset, size = expression.number(nft.NFTA_EXTHDR_OFFSET) or 0, expression.size(nft.NFTA_EXTHDR_LEN)
     present = bool((expression.number(nft.NFTA_EXTHDR_FLAGS) or 0) & 1)
     if operation == nft.NFT_EXTHDR_OP_TCPOPT:
         doubt = Doubt(UNKNOWN_WHY, f"TCP option {kind}")
@@ -682,7 +687,7 @@ def _hash(expression: Expression) -> Program:
     if expression.number(nft.NFTA_HASH_TYPE) == nft.NFT_HASH_SYM:
         return _chance(target, offset, modulus, "it depends on the kernel's hash of the flow (symhash)")
     source = register(expression.number(nft.NFTA_HASH_SREG))
-    size = expression.number(nft.NFTA_HASH_LEN) or 0
+    size = expression.size(nft.NFTA_HASH_LEN)
     seed = expression.number(nft.NFTA_HASH_SEED)
     if seed is None:
         return _chance(target, offset, modulus, "it depends on a hash with a random seed (jhash)")

@@ -225,7 +225,7 @@ def _payload_set(expression: Expression) -> Program:
     """Writes into a header."""
     base = expression.number(nft.NFTA_PAYLOAD_BASE) or 0
     offset = expression.number(nft.NFTA_PAYLOAD_OFFSET) or 0
-    size = expression.number(nft.NFTA_PAYLOAD_LEN) or 0
+    size = expression.size(nft.NFTA_PAYLOAD_LEN)
     at = register(expression.number(nft.NFTA_PAYLOAD_SREG))
 
     def act(machine: Machine) -> int:
@@ -250,7 +250,7 @@ def _exthdr_set(expression: Expression) -> Program:
     if expression.number(nft.NFTA_EXTHDR_OP) != nft.NFT_EXTHDR_OP_TCPOPT:
         return lambda machine: CONTINUE
     at = register(expression.number(nft.NFTA_EXTHDR_SREG))
-    size = expression.number(nft.NFTA_EXTHDR_LEN) or 0
+    size = expression.size(nft.NFTA_EXTHDR_LEN)
 
     def act(machine: Machine) -> int:
         packet = machine.state.packet

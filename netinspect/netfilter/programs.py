@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from _socket import ntohl
+from struct import Struct
+
 from ..uapi import nf_tables as nft
 from . import decode, expressions, expressions_acting, xtables_matches, xtables_targets
+from .machine import register
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,8 +15,26 @@ if TYPE_CHECKING:
     from .machine import Program
 
 
+_COMPARISON = Struct("=HH4sHHHHIHHIHHHH")
+"""How the kernel lays out a comparison, which most expressions of a large ruleset are, each with its own value."""
+_SHAPE = (8, nft.NFTA_EXPR_NAME, b"cmp\0"), (8, nft.NFTA_CMP_SREG), (8, nft.NFTA_CMP_OP)
+
+
 def compiled(data: bytes) -> Program:
     """The program of an expression, by the bytes inside its NFTA_LIST_ELEM. Raises NetlinkError."""
+    if data[4:8] == b"cmp\0" and len(data) > _COMPARISON.size:
+        found = _COMPARISON.unpack_from(data)
+        size, operator = found[13] - 4, ntohl(found[10])
+        if (
+            (found[:3], found[5:7], found[8:10]) == _SHAPE
+            and found[12] & 0x3FFF == nft.NFTA_CMP_DATA
+            and found[14] == nft.NFTA_DATA_VALUE
+            and operator <= nft.NFT_CMP_NEQ
+            and 0 < size <= len(data) - _COMPARISON.size
+        ):
+            value = data[_COMPARISON.size : _COMPARISON.size + size]
+            negated = operator == nft.NFT_CMP_NEQ
+            return expressions.equality(register(ntohl(found[7])), value, negated=negated)
     return program_of(decode.expression(data))
 
 

@@ -150,7 +150,12 @@ class _Writer:
 
 def rule_text(ruleset: Ruleset, rule: Rule) -> str:
     """The rule in one line, without its handle. Raises NetlinkError where the elements of a set cannot be read."""
-    return _Writer(ruleset, rule).text()
+    try:
+        return _Writer(ruleset, rule).text()
+    except (LookupError, ValueError, OSError):
+        # Registers and values that do not fit together, which the kernel lets nobody make.
+        names = " ".join([expression.name for expression in rule.expressions])
+        return printable(f"({names})")
 
 
 def _meta(writer: _Writer, expression: Expression) -> None:
@@ -176,7 +181,7 @@ def _ct(writer: _Writer, expression: Expression) -> None:
 def _payload(writer: _Writer, expression: Expression) -> None:
     base = expression.number(nft.NFTA_PAYLOAD_BASE) or 0
     offset = expression.number(nft.NFTA_PAYLOAD_OFFSET) or 0
-    size = expression.number(nft.NFTA_PAYLOAD_LEN) or 0
+    size = expression.size(nft.NFTA_PAYLOAD_LEN)
     field = values.header_field(base, offset, size, writer.network, writer.protocol)
     term = _Term(field, place=(base, offset, size))
     if nft.NFTA_PAYLOAD_SREG not in expression.layout:
@@ -224,9 +229,9 @@ def _verdict_text(found: tuple[int, str]) -> str:
 
 def _cmp(writer: _Writer, expression: Expression) -> None:
     value = expression.value(nft.NFTA_CMP_DATA) or b""
-    operator = expression.number(nft.NFTA_CMP_OP) or 0
+    operator = min(expression.number(nft.NFTA_CMP_OP) or 0, len(_OPERATORS) - 1)
     at = register(expression.number(nft.NFTA_CMP_SREG))
-    terms = writer.parts(at, len(value))
+    terms = writer.parts(at, max(len(value), 1))
     if len(terms) > 1:
         shown = []
         where = 0
@@ -481,7 +486,7 @@ def _mapped(writer: _Writer, found: Set, element: Element) -> str:
 
 def _exthdr(writer: _Writer, expression: Expression) -> None:
     kind = (expression.raw(nft.NFTA_EXTHDR_TYPE) or b"\0")[0]
-    offset, size = expression.number(nft.NFTA_EXTHDR_OFFSET) or 0, expression.number(nft.NFTA_EXTHDR_LEN) or 0
+    offset, size = expression.number(nft.NFTA_EXTHDR_OFFSET) or 0, expression.size(nft.NFTA_EXTHDR_LEN)
     present = bool((expression.number(nft.NFTA_EXTHDR_FLAGS) or 0) & 1)
     operation = expression.number(nft.NFTA_EXTHDR_OP) or 0
     if operation == nft.NFT_EXTHDR_OP_TCPOPT:
@@ -521,7 +526,7 @@ def _hash(writer: _Writer, expression: Expression) -> None:
     if expression.number(nft.NFTA_HASH_TYPE) == nft.NFT_HASH_SYM:
         name = f"symhash mod {modulus}{tail}"
     else:
-        at, size = register(expression.number(nft.NFTA_HASH_SREG)), expression.number(nft.NFTA_HASH_LEN) or 0
+        at, size = register(expression.number(nft.NFTA_HASH_SREG)), expression.size(nft.NFTA_HASH_LEN)
         keys = " . ".join([_key_name(writer, term) for term in writer.parts(at, size)])
         seed = expression.number(nft.NFTA_HASH_SEED)
         name = f"jhash {keys} mod {modulus}{f' seed 0x{seed:x}' if seed is not None else ''}{tail}"

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from random import Random
 
 from traced_router import Router
 
+from netinspect.errors import NetlinkError
+from netinspect.netfilter.decode import Rule
+from netinspect.netfilter.evaluate import run_hook
+from netinspect.netfilter.packet import Packet
 from netinspect.testing import LabFactory
 
 Need = Callable[[str], None]
@@ -48,3 +53,35 @@ def test_walks_through_rules_of_iptables_are_what_the_kernel_traces(lab: LabFact
     need("iptables-nft")
     router = Router(lab(), SEED)
     traced(router, PAIRS // 3, router.load_iptables)
+
+
+def test_malformed_rules_are_a_netlink_error_or_a_walk(lab: LabFactory, need: Need) -> None:
+    need("nft")
+    router = Router(lab(), SEED)
+    random = Random(SEED)
+    packet = Packet("10.1.0.1", "10.2.0.1", 6, 1, 22)
+    tried = 0
+    try:
+        router.load()
+        whole = dict(router.ruleset.rules)
+        for key, rules in whole.items():
+            chain = router.ruleset.chains[key]._replace(kind="filter", hook="forward", policy="accept")
+            for rule in rules:
+                start, end = rule.place()
+                data = bytearray(rule.data)
+                for _ in range(3):
+                    data[random.randrange(start, end)] = random.choice((0, 1, 2, 4, 8, 255, random.randrange(256)))
+                changed = Rule(rule.family, rule.table, rule.chain, bytes(data))
+                router.ruleset.rules[key] = [changed]
+                tried += 1
+                for act in (
+                    lambda changed=changed: router.ruleset.text(changed),
+                    lambda chain=chain: run_hook(router.ruleset, "ip", "forward", packet, chains=[chain]),
+                ):
+                    try:
+                        act()
+                    except NetlinkError:
+                        continue
+    finally:
+        router.close()
+    assert tried > 20
