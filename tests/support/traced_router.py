@@ -435,7 +435,9 @@ class Expectation:
         )
         if packet.protocol in (1, 58):
             reply = reply._replace(source_port=original.source_port)
-        mark = self.router.marks.get(identity, 0)
+        # An entry that was never confirmed is gone with its packet; another may have its number.
+        confirmed = (told.tracking_status or 0) & 8
+        mark = self.router.marks.get(identity, 0) if confirmed else 0
         return packet.replace(
             tracking=Tracking(
                 told.tracking_state or "",
