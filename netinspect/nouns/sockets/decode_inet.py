@@ -59,6 +59,19 @@ _SCTP_ASSOCIATION_STATES = (
 )
 """net/sctp/constants.h: enum sctp_state. Only an association has peer addresses; endpoints have the usual states."""
 
+
+def _dccp_states() -> tuple[str, ...]:
+    """DCCP has two states more than TCP, numbered from TCP_MAX_STATES on (linux/dccp.h): Linux 6.8 raised that to 14.
+
+    By themselves the numbers do not tell which it is, and nothing but the release does.
+    """
+    from os import uname
+
+    release = [int(part) for part in uname().release.replace("-", ".").split(".")[:2] if part.isdecimal()]
+    first = 14 if release >= [6, 8] else 13
+    return (*STATES[:first], "PARTOPEN", "PASSIVE_CLOSEREQ", *STATES[first + 2 :])
+
+
 _OPTIONS: tuple[str | None, ...] = (
     "recverr",
     None,  # is_icsk: no option, but whether the protocol has connections
@@ -131,6 +144,8 @@ class Decoder:
         self._ipv4 = IPv4Texts()
         self._ipv6 = IPv6Texts()
         self._states = STATES if protocol in CONNECTED_PROTOCOLS else UNCONNECTED_STATES
+        if protocol == "dccp":
+            self._states = _dccp_states()
         self._protocol = protocol
         self.shape = _SHAPES[protocol]
         self._schemas: dict[int, Schema] = {

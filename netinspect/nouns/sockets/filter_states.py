@@ -53,10 +53,31 @@ def state_bits(name: str) -> int | None:
     return _NAMES.get(name.lower().replace("-", "").replace("_", ""))
 
 
-def names_of_states(bits: int) -> frozenset[str]:
-    """The states whose bits are set, as records name them: CLOSE is UNCONNECTED in families without connections."""
+_OWN_STATES: dict[str, tuple[tuple[str, int], ...]] = {
+    # An association is set up with cookies and shut down in steps of its own (RFC 9260, section 4).
+    "sctp": (
+        ("COOKIE_WAIT", _bit("SYN_SENT")),
+        ("COOKIE_ECHOED", _bit("SYN_SENT")),
+        ("SHUTDOWN_PENDING", _bit("FIN_WAIT1")),
+        ("SHUTDOWN_SENT", _bit("FIN_WAIT1")),
+        ("SHUTDOWN_RECEIVED", _bit("CLOSE_WAIT")),
+        ("SHUTDOWN_ACK_SENT", _bit("LAST_ACK")),
+        ("CLOSED", _bit("CLOSE")),
+    ),
+    # What has no like among the usual states is selected where all that is connected is.
+    "dccp": (("PARTOPEN", 1 << _LAST + 1), ("PASSIVE_CLOSEREQ", 1 << _LAST + 1)),
+}
+"""States of one protocol, and the bits that select them: of the usual state that is most like each."""
+
+
+def names_of_states(bits: int, protocol: str = "") -> frozenset[str]:
+    """The states whose bits are set, as records name them: CLOSE is UNCONNECTED in families without connections.
+
+    With ``protocol``: and its own that go with them.
+    """
     names: set[str] = set()
     for number in range(32):
         if bits >> number & 1:
             names.update((STATES[number], UNCONNECTED_STATES[number]))
+    names.update(name for name, of in _OWN_STATES.get(protocol, ()) if bits & of)
     return frozenset(names)

@@ -52,6 +52,12 @@ LISTENING_STATES = _LISTEN | _CLOSE
 """Listeners, and for protocols without connections the sockets without a peer."""
 CONNECTED_STATES = ALL_STATES & ~(_LISTEN | _CLOSE | _BOUND_INACTIVE)
 
+_OWN_STATES = frozenset(("raw", "sctp", "dccp"))
+"""Protocols whose answers are looked at again: the kernel does not heed the states for raw sockets
+(net/ipv4/raw_diag.c) and for SCTP's endpoints with associations (net/sctp/diag.c), and DCCP has states of its own."""
+_LATER_STATE = 1 << 14
+"""The bit of the states that are not among the usual ones: set where all that is connected is wanted."""
+
 _ORDERED_ROWS = 2000
 """Rows that are put in order by family: what a person reads."""
 
@@ -175,13 +181,21 @@ class SocketListing(BaseListing):
             request = inet_request.request(
                 family,
                 inet_request.PROTOCOLS[protocol][0],
-                self.query.states,
+                states,
                 tcp_info=self.query.tcp_info,
                 memory=self.query.memory,
                 bytecode=bytecode,
             )
             operation = f"listing {protocol} sockets"
-            return self._dump(request, operation, place, decoder.batches, decoder.identities)
+            batches = self._dump(request, operation, place, decoder.batches, decoder.identities)
+            if protocol in _OWN_STATES and states != ALL_STATES:
+                batches = map(partial(self._in_states, protocol=protocol), batches)
+            return batches
+
+        states = self.query.states
+        if protocol == "dccp" and states & _LATER_STATE:
+            # Before Linux 6.8 this bit was that of a state of DCCP's own (linux/dccp.h: DCCP_PARTOPEN).
+            states |= _BOUND_INACTIVE
 
         if self.query.expression is None:
             yield from batches(b"")
@@ -231,12 +245,10 @@ class SocketListing(BaseListing):
             batches = map(self._in_states, batches)
         return self._selected(batches, place)
 
-    def _in_states(self, batch: Batch) -> Batch:
-        from .decode_common import STATES
+    def _in_states(self, batch: Batch, protocol: str = "") -> Batch:
+        from .filter_states import names_of_states
 
-        wanted = {name for number, name in enumerate(STATES[:14]) if self.query.states >> number & 1}
-        if "CLOSE" in wanted:
-            wanted.add("UNCONNECTED")
+        wanted = names_of_states(self.query.states, protocol)
         return batch.select([state in wanted for state in batch.values("state")])
 
     def _selected(self, batches: Iterable[Batch], place: Place) -> Iterator[Batch]:

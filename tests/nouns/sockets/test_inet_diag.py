@@ -11,10 +11,12 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from fake_kernel import attribute, done, message, recorded, runs_of
+from availability import unavailable
+from fake_kernel import FakeKernel, attribute, done, message, recorded, runs_of
 from held_sockets import Held, Sockets
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,10 +25,12 @@ from tcp_states import every_socket
 from throwaway import Namespace
 
 from netinspect.engine.netlink.messages import Run
+from netinspect.engine.places import Place
 from netinspect.errors import NetlinkError
 from netinspect.nouns.sockets import decode_inet as inet_diag
 from netinspect.nouns.sockets.decode_common import STATES, UNCONNECTED_STATES
 from netinspect.nouns.sockets.decode_inet import Decoder
+from netinspect.nouns.sockets.listing import Query, SocketListing, state_mask
 from netinspect.nouns.sockets.request import PROTOCOLS, request
 from netinspect.records import Memory, Socket, Timer, UnknownAttribute
 from netinspect.uapi.netlink import AF_INET, AF_INET6, AF_UNSPEC
@@ -77,11 +81,17 @@ def test_there_is_a_socket_in_every_tcp_state(held: Sockets) -> None:
         assert {one.state for one in held if (one.protocol, one.family) == ("tcp", family)} == TCP_STATES
 
 
-@pytest.mark.parametrize("protocol", HELD_PROTOCOLS)
-def test_every_socket_that_is_held_is_listed_once_with_all_that_is_known_of_it(held: Sockets, protocol: str) -> None:
+def probed(held: Sockets, protocol: str) -> Counter[Any]:
+    """The sockets of a protocol that the test holds; without any this kernel does not have it."""
     known = Counter(one[1:] for one in held if one.protocol == protocol)
     if not known:
-        pytest.skip(f"this kernel has no {protocol}")
+        unavailable(f"this kernel has no {protocol}")
+    return known
+
+
+@pytest.mark.parametrize("protocol", HELD_PROTOCOLS)
+def test_every_socket_that_is_held_is_listed_once_with_all_that_is_known_of_it(held: Sockets, protocol: str) -> None:
+    known = probed(held, protocol)
     fields = Held._fields[1:]
     found = Counter(tuple(getattr(record, field) for field in fields) for record in listed(held, protocol))
     assert known - found == Counter()
@@ -201,6 +211,7 @@ def test_ss_shows_the_same_of_other_protocols(
     held: Sockets, need: Callable[[str], None], protocol: str, option: str
 ) -> None:
     need("ss")
+    probed(held, protocol)
     records = listed(held, protocol)
     lines = {_cookie(line): line for line in held.namespace.run(*COMMAND, option).stdout.splitlines()}
     assert len(lines) == len(records)
@@ -251,6 +262,7 @@ def _cookie(line: str) -> int:
 def test_pyroute2_finds_the_same_in_the_same_bytes(held: Sockets, family: int, protocol: str) -> None:
     from pyroute2.netlink.diag import inet_diag_msg
 
+    probed(held, protocol)
     data = messages(held, family, protocol)
     records = {record.cookie: record for record in decoded(protocol, data)}
     for single in data:
@@ -482,6 +494,62 @@ def test_an_association_of_sctp_has_states_of_its_own() -> None:
     assert [record.state for record in records] == ["ESTABLISHED", "LISTEN", "SHUTDOWN_ACK_SENT"]
     assert records[0].timer == Timer("retransmit", 700, 2)
     assert {record.tcp_info for record in decoded("sctp", [made_up(attributes=attribute(2, bytes(192)))])} == {None}
+
+
+class Answering(Place):
+    """A kernel that heeds no states in the request: it sends these messages for IPv4 and none for IPv6."""
+
+    def __init__(self, *messages: bytes) -> None:
+        super().__init__()
+        self.asked: list[int] = []
+        self._messages = messages
+
+    def connect(self, protocol: int) -> Any:
+        return FakeKernel(self._answer)
+
+    def _answer(self, asked: bytes) -> list[bytes]:
+        family, states = struct.unpack_from("=B3xI", asked, 16)
+        self.asked.append(states)
+        return [b"".join([*(self._messages if family == AF_INET else ()), done()])]
+
+
+_PEERS = attribute(13, struct.pack("=H126x", AF_INET))
+
+
+@pytest.mark.parametrize(
+    ("protocol", "name", "numbers"),
+    [
+        # net/ipv4/raw_diag.c sends raw sockets of whatever state.
+        ("raw", "established", [1]),
+        ("raw", "listening", []),
+        ("raw", "closed", [7]),
+        # net/sctp/diag.c sends an association's endpoint too, whose states are the usual ones.
+        ("sctp", "established", [1, 103]),
+        ("sctp", "listening", [10]),
+        ("sctp", "syn-sent", [101, 102]),
+        ("sctp", "connected", [1, 101, 102, 103, 104, 105, 106, 107]),
+    ],
+)
+def test_states_that_the_kernel_does_not_heed_are_looked_at(protocol: str, name: str, numbers: list[int]) -> None:
+    """Numbers above 100 are those of associations."""
+    sent = [1, 7] if protocol == "raw" else [1, 7, 10, *range(101, 108)]
+    place = Answering(
+        *(made_up(state=n % 100, cookie=n + 1, inode=n, attributes=_PEERS if n > 100 else b"") for n in sent)
+    )
+    listing = SocketListing(Query((protocol,), states=state_mask((name,))), (place,))
+    assert sorted(record.inode for batch in listing.batches() for record in batch) == numbers
+
+
+@pytest.mark.parametrize(
+    ("release", "first"), [("5.10.0-30-amd64", 13), ("6.7.12", 13), ("6.8.0-rc1", 14), ("7.2.7", 14)]
+)
+def test_states_that_only_dccp_has_are_named_and_listed(monkeypatch: Any, release: str, first: int) -> None:
+    monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(release=release))
+    place = Answering(*(made_up(state=n, cookie=n, inode=n) for n in (1, 7, first, first + 1)))
+    listing = SocketListing(Query(("dccp",)), (place,))
+    found = {record.inode: record.state for batch in listing.batches() for record in batch}
+    assert found == {1: "ESTABLISHED", first: "PARTOPEN", first + 1: "PASSIVE_CLOSEREQ"}
+    assert all(asked >> 13 & 1 for asked in place.asked)
 
 
 def test_a_timer_that_is_overdue_has_no_time_left() -> None:
