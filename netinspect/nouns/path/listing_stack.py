@@ -310,16 +310,20 @@ class Stack:
                 return found
         return None
 
-    def _flow(
-        self, destination: str, source: Any, iif: Any, oif: Any, mark: int, protocol: int, ports: Any, uid: Any
-    ) -> Any:
+    def _flow(self, answer: Answer, destination: str, *selectors: Any) -> Any:
         from ..routing.listing_matching import Flow as Selectors
+        from ..routing.listing_matching import asks_of_interfaces
 
+        source, iif, oif, mark, protocol, ports, uid = selectors
         flow = Selectors(destination)
         flow.source = source
         flow.input_interface, flow.output_interface = iif and iif.name, oif and oif.name
         flow.mark, flow.ip_protocol, flow.uid = mark, protocol, uid or 0
         flow.source_port, flow.destination_port = ports
+        if any(map(asks_of_interfaces, self.rules(family_of(destination)))):
+            from ..routing.listing_interfaces import look_at_interfaces
+
+            look_at_interfaces(self.place, flow, answer.entry, answer.route)
         return flow
 
     def _deciding(self, answer: Answer, destination: str, *selectors: Any) -> Rule | None:
@@ -328,14 +332,14 @@ class Stack:
         found = answer.entry or answer.route
         assert found is not None
         length = int(answer.entry.destination.rpartition("/")[2]) if answer.entry else None
-        flow = self._flow(destination, *selectors)
+        flow = self._flow(answer, destination, *selectors)
         return deciding_rule(self.rules(family_of(destination)), flow, found.table, length)
 
     def _refusing(self, answer: Answer, destination: str, *selectors: Any) -> None:
         """What refused: the first rule that is for the packet and refuses, or leads to a table whose entry does."""
-        from ..routing.listing_matching import matches
+        from ..routing.listing_matching import matches, table_of
 
-        flow = self._flow(destination, *selectors)
+        flow = self._flow(answer, destination, *selectors)
         refusing: list[Route] | None = None
         for rule in sorted(self.rules(family_of(destination)), key=lambda rule: rule.priority):
             if not matches(rule, flow):
@@ -347,7 +351,7 @@ class Stack:
                 continue
             if refusing is None:
                 refusing = self._refusing_routes(destination)
-            entry = self._longest(refusing, rule.table or "main", destination)
+            entry = self._longest(refusing, table_of(rule, flow) or "main", destination)
             if entry is not None and self._wins(entry, destination):
                 answer.refused, answer.entry, answer.rule = entry.type, entry, rule
                 return

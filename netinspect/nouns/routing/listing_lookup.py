@@ -26,7 +26,7 @@ from ...uapi.rtnetlink import (
 )
 from . import decode as route
 from .listing import names_of
-from .listing_matching import Flow, deciding_rule
+from .listing_matching import Flow, asks_of_interfaces, deciding_rule
 from .listing_rules import rules_of
 
 TYPE_CHECKING = False
@@ -179,14 +179,18 @@ def _answer(lookup: Lookup, place: Place) -> Iterator[Batch]:
         pass  # before Linux 5.1 (IPv4), or not for this answer
     found: Route = next(iter(answer))
     table = (entry or found).table
-    rule = _rule(lookup, place, table, entry)
+    rule = _rule(lookup, place, table, entry, found)
     makers: dict[str, object] = {"rule": rule, "entry": entry.destination if entry else None}
     if entry is not None:
         makers |= {"table": entry.table, "protocol": entry.protocol, "metric": entry.metric}
     yield answer.joined({field: lambda _, value=value: Constant(value) for field, value in makers.items()})  # type: ignore[misc]
 
 
-def _rule(lookup: Lookup, place: Place, table: str, entry: Route | None) -> Rule | None:
+def _rule(lookup: Lookup, place: Place, table: str, entry: Route | None, found: Route) -> Rule | None:
     rules: list[Rule] = [rule for batch in rules_of(place, lookup.family) for rule in batch]
     length = int(entry.destination.rpartition("/")[2]) if entry else None
+    if any(map(asks_of_interfaces, rules)):
+        from .listing_interfaces import look_at_interfaces
+
+        look_at_interfaces(place, lookup.flow, entry, found)
     return deciding_rule(rules, lookup.flow, table, length)

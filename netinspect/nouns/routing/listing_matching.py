@@ -21,10 +21,12 @@ class Flow:
         "ip_protocol",
         "mark",
         "output_interface",
+        "route_group",
         "source",
         "source_port",
         "tos",
         "uid",
+        "vrf_table",
     )
 
     def __init__(self, destination: str) -> None:
@@ -32,7 +34,16 @@ class Flow:
         self.source: str | None = None
         self.input_interface: str | None = None
         self.output_interface: str | None = None
+        self.vrf_table: str | None = None
+        """The table of the VRF that an interface above is, or is in."""
+        self.route_group: int | None = None
+        """The group of the interface that the route found leads out by; None where it is not known."""
         self.mark = self.tos = self.uid = self.ip_protocol = self.source_port = self.destination_port = 0
+
+
+def asks_of_interfaces(rule: Rule) -> bool:
+    """Whether it looks at more of the interfaces than their names (see listing_interfaces)."""
+    return rule.l3mdev or rule.suppress_interface_group is not None
 
 
 def matches(rule: Rule, flow: Flow) -> bool | None:
@@ -56,6 +67,7 @@ def matches(rule: Rule, flow: Flow) -> bool | None:
         # A look-up has no flow label.
         and (rule.flow_label is None or _equal(rule.flow_label, 0, rule.flow_label_mask))
         and rule.tunnel_id in (None, 0)
+        and not (rule.l3mdev and flow.vrf_table is None)
     )
     return found != rule.inverted
 
@@ -79,11 +91,22 @@ def deciding_rule(rules: Iterable[Rule], flow: Flow, table: str, prefix_length: 
                 return None
             # Only forward, so this ends (fib_rules.c refuses to go back).
             at = max(at, next((n for n, other in enumerate(ordered) if other.priority == rule.goto), at))
-        elif rule.action == "lookup" and (rule.table == table or rule.l3mdev):
-            shortest = rule.suppress_prefix_length
-            if shortest is None or prefix_length is None or prefix_length > shortest:
-                return rule if matching else None
+        elif rule.action == "lookup" and table_of(rule, flow) == table and not _suppressed(rule, flow, prefix_length):
+            return rule if matching else None
     return None
+
+
+def table_of(rule: Rule, flow: Flow) -> str | None:
+    """The table that a rule for the flow leads to, where it leads to one."""
+    return flow.vrf_table if rule.l3mdev else rule.table
+
+
+def _suppressed(rule: Rule, flow: Flow, prefix_length: int | None) -> bool:
+    """Whether the route found does not count for the rule (net/ipv4/fib_rules.c: fib4_rule_suppress)."""
+    shortest, group = rule.suppress_prefix_length, rule.suppress_interface_group
+    if shortest is not None and prefix_length is not None and prefix_length <= shortest:
+        return True
+    return group is not None and flow.route_group == group
 
 
 def _port_within(port: int, ports: tuple[int, ...] | None, mask: int | None) -> bool:

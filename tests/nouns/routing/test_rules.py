@@ -9,6 +9,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from availability import unavailable
 from fake_kernel import attribute, message, runs_of
 from pyroute2.netlink.rtnl.fibmsg import fibmsg
 from routing_state import raw_messages
@@ -25,6 +26,7 @@ from netinspect.nouns.routing.listing_matching import Flow, deciding_rule
 from netinspect.nouns.routing.listing_rules import RuleListing
 from netinspect.nouns.routing.render_rules import rule_text
 from netinspect.records import Rule, UnknownAttribute
+from netinspect.testing import LabFactory
 from netinspect.uapi.rtnetlink import RTM_NEWRULE
 
 RULES = """
@@ -145,6 +147,12 @@ def flow(**fields: Any) -> Flow:
         ([rule(1, destination_ports=(80, 80), destination_port_mask=0xFFF0), rule(2)], flow(destination_port=96), 2),
         ([rule(1, dscp=8, dscp_mask=0x38), rule(2)], flow(tos=12 << 2), 1),
         ([rule(1, flow_label=5), rule(2)], flow(), 2),
+        # Only a flow by an interface of a VRF comes to its table.
+        ([rule(1, l3mdev=True, table=None), rule(2)], flow(), 2),
+        ([rule(1, l3mdev=True, table=None), rule(2)], flow(vrf_table="other"), 2),
+        ([rule(1, l3mdev=True, table=None), rule(2)], flow(vrf_table="main"), 1),
+        ([rule(1, suppress_interface_group=7), rule(2)], flow(route_group=7), 2),
+        ([rule(1, suppress_interface_group=7), rule(2)], flow(route_group=0), 1),
         # What it is for cannot be told: no guess where it would lead to the same table.
         ([rule(1, unknown_attributes=(UnknownAttribute(40, 4),)), rule(2)], flow(), None),
         ([rule(1, unknown_attributes=(UnknownAttribute(40, 4),), table="other"), rule(2)], flow(), 2),
@@ -155,6 +163,38 @@ def test_the_first_rule_for_the_flow_that_leads_to_the_table_decides(
 ) -> None:
     decided = deciding_rule(rules, found, "main", 16)
     assert (decided.priority if decided else None) == expected
+
+
+def rule_named(namespace: Namespace, *words: str) -> int:
+    return int(json.loads(namespace.netinspect("routes", "get", *words, "--json").stdout)[0]["rule"]["priority"])
+
+
+def test_rules_that_look_at_interfaces_decide_as_in_the_kernel(lab: LabFactory) -> None:
+    namespace = Namespace(lab())
+    for words in (
+        "link add veth0 group 7 type veth peer name veth1",
+        "link set veth0 up",
+        "link set veth1 up",
+        "address add 198.51.100.1/24 dev veth0",
+        "-6 address add 2001:db8::1/64 dev veth0 nodad",
+        "rule add pref 500 lookup main suppress_ifgroup 7",
+        "-6 rule add pref 500 lookup main suppress_ifgroup 7",
+        "rule add pref 600 lookup main suppress_ifgroup 8",
+        "-6 rule add pref 600 lookup main suppress_ifgroup 8",
+    ):
+        namespace.run("ip", *words.split())
+    assert rule_named(namespace, "198.51.100.2") == 600
+    assert rule_named(namespace, "2001:db8::2") == 600
+    if namespace.run("ip", "link", "add", "vrf0", "type", "vrf", "table", "100", check=False).returncode:
+        unavailable("this kernel has no VRFs (CONFIG_NET_VRF)")
+    namespace.run("ip", "link", "set", "vrf0", "up")
+    namespace.run("ip", "link", "set", "veth1", "master", "vrf0")
+    namespace.run("ip", "address", "add", "203.0.113.1/24", "dev", "veth1")
+    namespace.run("ip", "rule", "add", "pref", "400", "l3mdev", check=False)
+    (vrf,) = {one.priority for one in listed(namespace, "inet") if one.l3mdev and one.priority > 400} or {400}
+    assert rule_named(namespace, "198.51.100.2") == 600
+    assert rule_named(namespace, "203.0.113.2", "oif", "vrf0") in (400, vrf)
+    assert rule_named(namespace, "203.0.113.2", "oif", "veth1") in (400, vrf)
 
 
 def told(family: int, *pairs: tuple[int, bytes], flags: int = 0, length: int = 0) -> Rule:
