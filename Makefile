@@ -6,7 +6,7 @@ CODE := netinspect tests netns-lab benchmarks examples
 # Without compiled files every start of the program would compile it anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run test check man bench fuzz traced churn signals clean
+.PHONY: run test check man bench fuzz traced churn signals test-kernels clean
 
 $(VENV)/made: pyproject.toml
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "netinspect needs Python 3.11 or later" >&2; exit 1; }
@@ -43,6 +43,10 @@ churn: $(VENV)/made-for-tests
 signals: $(VENV)/made-for-tests
 	NETINSPECT_SIGNAL_MOMENTS=$$(( ($(or $(MOMENTS),1000) + 29) / 30 )) NETINSPECT_SIGNAL_SEED=$(or $(SEED),1) \
 		$(PYTHON) -m pytest -q tests/test_signals.py
+
+# The suite on another kernel, or on each: KERNEL=6.12 PART="tests/nouns/links tests/netstat" (default: all of it).
+test-kernels: $(VENV)/made-for-tests
+	$(PYTHON) tests/kernels/run.py $(foreach kernel,$(KERNEL),--kernel $(kernel)) $(if $(GUESTS),--guests $(GUESTS)) $(PART)
 
 man: $(VENV)/made
 	$(VENV)/bin/netinspect help --man > docs/netinspect.1

@@ -1,0 +1,137 @@
+"""The suite on other kernels: ``python tests/kernels/run.py --kernel 6.12 tests/nouns/links``.
+
+What is skipped in a guest is compared with skips/KERNEL.txt, so that no skip creeps in; --accept writes that list anew
+for the files that were run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import guest
+import packages
+
+LISTS = guest.HERE / "skips"
+SECONDS = 3600.0
+# What says nothing of a kernel.
+ELSEWHERE = (
+    "tests/kernels",
+    "tests/fuzz",
+    "tests/test_benchmarks.py",
+    "tests/test_structure.py",
+    "tests/test_startup.py",
+)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kernel", action="append", choices=packages.SUITES, help="all of them by default")
+    parser.add_argument("--guests", type=int, default=2, help="how many at once (default: 2)")
+    parser.add_argument("--accept", action="store_true", help="write the list of skips anew")
+    parser.add_argument("--out", type=Path, help="keep what each guest wrote in this directory")
+    parser.add_argument("parts", nargs="*", default=["tests"], help="files and directories of tests")
+    options = parser.parse_args()
+    # Guests end with us, whatever ends us.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    files = _files(options.parts)
+    bad = 0
+    for version in options.kernel or packages.SUITES:
+        try:
+            packages.kernel(version)
+        except packages.Missing as error:
+            print(f"{version}: {error}", file=sys.stderr)
+            bad += 1
+            continue
+        bad += _kernel(version, files, options)
+    return bad > 0
+
+
+def _files(parts: list[str]) -> list[str]:
+    found: list[Path] = []
+    for part in parts:
+        path = Path(part).resolve()
+        found += sorted(path.rglob("test_*.py")) if path.is_dir() else [path]
+    names = dict.fromkeys(str(path.relative_to(guest.TREE)) for path in found)
+    return [name for name in names if not name.startswith(ELSEWHERE)]
+
+
+def _kernel(version: str, files: list[str], options: argparse.Namespace) -> int:
+    """Runs the files on that kernel and tells what came of them; returns how much is wrong."""
+    began = time.monotonic()
+    shares = [share for n in range(options.guests) if (share := files[n :: options.guests])]
+    place = Path(tempfile.mkdtemp(prefix="netinspect-guests-")) if options.out is None else options.out.resolve()
+    try:
+        with ThreadPoolExecutor(len(shares)) as pool:
+            parts = pool.map(lambda n: _share(version, shares[n], place / f"{version}-{n}"), range(len(shares)))
+            results = [line for part in parts for line in part]
+    finally:
+        if options.out is None:
+            shutil.rmtree(place, ignore_errors=True)
+    tests = [line for line in results if "test" in line]
+    failed = [line for line in tests if line["outcome"] == "failed"]
+    for line in failed:
+        print(f"==== {version}: {line['test']}\n{line['reason']}")
+    ended = {line["file"]: line["status"] for line in results if "file" in line}
+    broken = [name for name in files if ended.get(name) not in (0, 1, 5)]
+    for name in broken:
+        print(f"{version}: {name} did not come to its end")
+    skips = {line["test"]: " ".join(line["reason"].split()) for line in tests if line["outcome"] == "skipped"}
+    crept = _compare(version, {name for name in files if name not in broken}, skips, accept=options.accept)
+    print(
+        f"{version}: {sum(line['outcome'] == 'passed' for line in tests)} passed, {len(failed)} failed, "
+        f"{len(skips)} skipped in {len(files)} files, {time.monotonic() - began:.0f} s"
+    )
+    return len(failed) + len(broken) + crept
+
+
+def _share(version: str, files: list[str], out: Path) -> list[dict[str, Any]]:
+    """Runs files in a guest. Where it dies, those it did not come to and the one it died of run in another, once."""
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "results").write_text("")
+    for _ in range(2):
+        ended = {line["file"] for line in _lines(out) if "file" in line}
+        left = [name for name in files if name not in ended]
+        (out / "files").write_text("\n".join(left))
+        if not left or guest.run(version, ".venv/bin/python tests/kernels/inside.py", out, seconds=SECONDS) is not None:
+            break
+        print(f"{version}: a guest died: {_last(out / 'console')}", file=sys.stderr)
+    # Of a file that ran twice, the outcomes of the second time count.
+    return list({line.get("test") or line["file"]: line for line in _lines(out)}.values())
+
+
+def _lines(out: Path) -> list[dict[str, Any]]:
+    lines = (out / "results").read_text(encoding="utf-8", errors="replace").splitlines()
+    return [json.loads(line) for line in lines if line.endswith("}")]
+
+
+def _last(console: Path) -> str:
+    return " / ".join(console.read_text(errors="replace").splitlines()[-3:])
+
+
+def _compare(version: str, files: set[str], skips: dict[str, str], *, accept: bool) -> int:
+    """Holds the skips of these files against the list; returns how many are not on it, or on it without need."""
+    path = LISTS / f"{version}.txt"
+    known = dict(line.split("  # ", 1) for line in path.read_text().splitlines()) if path.exists() else {}
+    here = {test: reason for test, reason in known.items() if test.split("::")[0] in files}
+    if accept:
+        kept = {test: reason for test, reason in known.items() if test not in here} | skips
+        path.write_text("".join(f"{test}  # {kept[test]}\n" for test in sorted(kept)))
+        return 0
+    for test in sorted(skips.keys() - here.keys()):
+        print(f"{version}: a new skip: {test}: {skips[test]}")
+    for test in sorted(here.keys() - skips.keys()):
+        print(f"{version}: no longer skipped (--accept writes the list anew): {test}")
+    return len(skips.keys() ^ here.keys())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
