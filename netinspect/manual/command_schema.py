@@ -27,6 +27,7 @@ RECORDS = {
     "nat-hosts": "InsideHost",
     "nat-outside": "OutsideAddress",
     "nat-diagnose": "Finding",
+    "path": "PathStep",
     "groups": "Membership",
     "groups-watch": "GroupEvent",
     "groups-routes": "MulticastRoute",

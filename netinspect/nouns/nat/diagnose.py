@@ -11,6 +11,7 @@ from .diagnose_flows import accounting, counters, path_mtu, port_exhaustion, rev
 from .diagnose_paths import of_flow, of_live, of_networks
 from .diagnose_rules import addresses, forwarding, links, rules_read, tables, untranslated
 from .diagnose_settings import helpers, picked_up, timeouts
+from .diagnose_targets import let_through, targets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,6 +83,8 @@ CHECKS: tuple[Callable[[Situation], Iterator[Finding]], ...] = (
     forwarding,
     of_live,
     of_networks,
+    let_through,
+    targets,
     links,
     tables,
     addresses,

@@ -174,7 +174,7 @@ def _dropped(situation: Situation, path: Path, evidence: Sequence[str], facts: d
         )
     if tracked is not None and "dnat" in tracked.status and walk.before is None and hook in ("forward", "input"):
         words_nft = f"ct status dnat {_selector(packet)}"
-        words_ipt = ("-m", "conntrack", "--ctstatus", "DNAT", *_iptables_selector(packet))
+        words_ipt = ("-m", "conntrack", "--ctstate", "DNAT", *_iptables_selector(packet))
         return finding(
             situation,
             "dnat-dropped",
@@ -290,7 +290,7 @@ def not_redirected(situation: Situation, path: Path, evidence: Sequence[str], *,
         reasons.append(reason)
     hooks = [reason for reason in reasons if reason.kind in ("hook", "unreached")]
     near = [reason for reason in reasons if reason.kind not in ("destination port", "protocol", "destination")]
-    chosen = hooks or near
+    chosen = hooks or near or [reason for reason in reasons if asked and reason.kind == "destination"]
     if not chosen:
         return None
     first = chosen[0]
@@ -465,29 +465,32 @@ def marks_late(situation: Situation, path: Path, known_by: str) -> Iterator[Find
             ],
             f"the mark is set in {hook}, after the routing decision: the rule that looks for it never sees it, and the "
             "packet goes by the routes without a mark",
-            _earlier(rules, rule, passed) if rule is not None else "",
-            "the rule now stands in both places; delete the late one when all is well" if rule is not None else "",
+            _earlier(rules, rule, passed, path, mark) if rule is not None else "",
+            "move the rule to where marks choose routes (mangle in prerouting); the late one is not needed then",
         )
         return
     yield from _empty_table(situation, path, known_by)
 
 
-def _earlier(rules: Rules, rule: Rule, passed: Passed) -> str:
-    """The same rule in prerouting, where marks choose routes."""
-    words = rules.text(rule).partition(": ")[2]
-    if "mark set" not in words or "oif" in words:
-        return ""
-    family, table = rule.family, nft_name(rule.table)
+def _earlier(rules: Rules, rule: Rule, passed: Passed, path: Path, mark: int) -> str:
+    """The same rule in prerouting, where marks choose routes; for iptables one for this destination."""
     chain = rules.ruleset.chains.get((rule.family, rule.table, rule.chain))
     if chain is not None and uses_iptables(rules.ruleset, chain):
+        program = "ip6tables" if rule.family == "ip6" else "iptables"
+        where = ["-i", passed.iif.name] if passed.iif is not None else []
+        words = ["-d", path.packet.destination, "-j", "MARK", "--set-mark", hex(mark)]
+        return pasted([program, "-t", "mangle", "-A", "PREROUTING", *where, *words])
+    words_of = rules.text(rule).partition(": ")[2]
+    if "mark set" not in words_of or "oif" in words_of:
         return ""
+    family, table = rule.family, nft_name(rule.table)
     for other in rules.ruleset.chains.values():
         if (other.family, other.table, other.hook) == (
             rule.family,
             rule.table,
             "prerouting",
         ) and other.kind == "filter":
-            return pasted(["nft", f"add rule {family} {table} {nft_name(other.name)} {words}"])
+            return pasted(["nft", f"add rule {family} {table} {nft_name(other.name)} {words_of}"])
     names = {
         other.name for other in rules.ruleset.chains.values() if (other.family, other.table) == (family, rule.table)
     }
@@ -496,7 +499,7 @@ def _earlier(rules: Rules, rule: Rule, passed: Passed) -> str:
         [
             "nft",
             f"add chain {family} {table} {name} {{ type filter hook prerouting priority mangle; }}; "
-            f"add rule {family} {table} {name} {words}",
+            f"add rule {family} {table} {name} {words_of}",
         ]
     )
 

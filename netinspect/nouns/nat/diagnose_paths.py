@@ -57,9 +57,16 @@ _OUTSIDE = {"inet": "192.0.2.1", "inet6": "2001:db8:ffff::1"}
 """Somebody in the world (RFC 5737, RFC 3849), where no flow tells of anybody."""
 
 
-def walk_flow(situation: Situation, packet: Packet, iif: Interface | None, *, home_only: bool = False) -> list[Path]:
+def walk_flow(
+    situation: Situation,
+    packet: Packet,
+    iif: Interface | None,
+    *,
+    home_only: bool = False,
+    invented: bool = False,
+) -> list[Path]:
     """The ways of a packet, one for each way in which chance may fall."""
-    return walked(situation.stacks, situation.home, packet, iif, home_only=home_only)
+    return walked(situation.stacks, situation.home, packet, iif, home_only=home_only, invented=invented)
 
 
 def of_flow(situation: Situation, words: FlowWords) -> Iterator[Finding]:
@@ -172,7 +179,9 @@ def of_live(situation: Situation) -> Iterator[Finding]:
         except Exception:
             continue
         paths = walk_flow(situation, packet.but(source=source), iif)
-        yield from judged(situation, paths, f"conntrack: {flow_text(flow)}, without a reply", asked=False)
+        known_by = f"conntrack: {flow_text(flow)}, without a reply"
+        yield from judged(situation, paths, known_by, asked=False)
+        yield from aside(situation, paths, known_by)
 
 
 def of_networks(situation: Situation) -> Iterator[Finding]:
@@ -191,6 +200,7 @@ def of_networks(situation: Situation) -> Iterator[Finding]:
                     continue  # a network that is kept inside, or a machine that is not online
                 known_by = f"a packet as from the network {network}: {packet}"
                 yield from judged(situation, paths, known_by, asked=False)
+                yield from aside(situation, paths, known_by)
 
 
 def _to_the_world(situation: Situation, network: Network, exits: Sequence[Interface]) -> Iterator[Packet]:

@@ -945,9 +945,14 @@ class Walk(Steps):
         """From an interface to the next machine: by neighbour and MAC address where these are known, else by who has
         the address."""
         self.last, self.end = packet, (stack, oif)
-        if self.home_only and self._known_dead(stack, oif, next_hop, packet):
+        if (
+            self.home_only
+            and stack is self.home
+            and self.before is None
+            and self._known_dead(stack, oif, next_hop, packet)
+        ):
             return
-        if self.home_only:
+        if self.home_only and stack is self.home:
             self.ends(stack, "wire", f"leaves by {oif}", LEAVES, packet)
             return
         segment = Segment(self.stacks, stack, oif)

@@ -74,16 +74,18 @@ def walked(
     *,
     sender: Stack | None = None,
     home_only: bool = False,
+    invented: bool = False,
 ) -> list[Path]:
     """Walks a packet and its answer, once for each way in which chance may fall.
 
     It comes in by ``iif``, or is sent by ``sender``, by default from here. ``home_only``: what leaves this namespace is
-    not followed.
+    not followed. ``invented``: nobody has the source address, so that the answer is not followed out of it.
     """
     found: list[Path] = []
     choices: tuple[int, ...] | None = ()
     while choices is not None and len(found) < _MOST_WAYS:
-        single = _path(stacks, home, packet, iif, sender, home_only, choices)
+        single = _path(stacks, home, packet, iif, sender, home_only, choices, invented or home_only)
+        _doubted(single)
         found.append(single)
         forks = [*single.there.forks, *(single.back.forks if single.back else ())]
         choices = None
@@ -112,6 +114,22 @@ def worst(paths: list[Path]) -> Path:
     return paths[0]
 
 
+_CERTAIN = frozenset(
+    ("forwarding", "link-down", "no-carrier", "blackhole", "prohibit", "unreachable", "route-localnet", "loop")
+)
+"""Causes that hold whatever rules do that cannot be evaluated."""
+
+
+def _doubted(found: Path) -> None:
+    """Takes back a verdict that rests on rules which could not be evaluated."""
+    unknown = [*found.there.unknown, *(found.back.unknown if found.back else ())]
+    if found.verdict != FAILS or not unknown or found.cause in _CERTAIN:
+        return
+    found.verdict = UNKNOWN
+    found.why = f"{'; '.join(dict.fromkeys(unknown))}. As far as the rest tells: {found.why}"
+    found.fix = ""
+
+
 def _path(
     stacks: Stacks,
     home: Stack,
@@ -120,6 +138,7 @@ def _path(
     sender: Stack | None,
     home_only: bool,
     choices: tuple[int, ...],
+    invented: bool,
 ) -> Path:
     found = Path(stacks, home, packet, iif)
     there = found.there
@@ -135,16 +154,16 @@ def _path(
         _failed(found, there)
         return found
     if there.outcome in (DELIVERED, LEAVES) and there.last is not None:
-        _answer(found, stacks, start)
+        _answer(found, stacks, start, invented)
     else:
         found.why = "; ".join(there.unknown) or "where it goes cannot be told"
     return found
 
 
-def _answer(found: Path, stacks: Stacks, start: Stack) -> None:
+def _answer(found: Path, stacks: Stacks, start: Stack, invented: bool) -> None:
     there = found.there
     back = found.back = Walk(stacks, found.home, there)
-    back.choices, back.home_only = there.choices[len(there.forks) :], there.home_only
+    back.choices, back.home_only = there.choices[len(there.forks) :], invented
     assert there.last is not None
     assert there.end is not None
     stack, interface = there.end
@@ -156,6 +175,8 @@ def _answer(found: Path, stacks: Stacks, start: Stack) -> None:
         back.arrive(stack, interface, answer)
     if back.outcome == DROPPED:
         _failed(found, back)
+        if back.stopped_in is not found.home and _other_uplink(found):
+            return
         if back.strangers and back.stopped_in is back.strangers[0][0]:
             _explain_stray(found, back.last or answer, found.packet.answer())
     elif back.outcome == UNKNOWN:
@@ -175,7 +196,7 @@ def _judge(found: Path, start: Stack) -> None:
     stack, interface = back.end
     unknown = [*there.unknown, *back.unknown]
     if got.same_flow(expected) and (stack is start if found.iif is None else _reaches(found, stack, interface)):
-        if _other_uplink(found, got, stack, interface):
+        if back.outcome == LEAVES and _other_uplink(found):
             return
         found.verdict = UNKNOWN if unknown else LEAVES if there.outcome == LEAVES else ARRIVES
         if unknown:
@@ -189,32 +210,36 @@ def _judge(found: Path, start: Stack) -> None:
         else:
             found.why = "the packet arrives, and so does the answer to it"
         return
+    if _other_uplink(found):
+        return
     found.failed = back
     found.verdict = FAILS
     found.where = stack
     _explain_stray(found, got, expected)
 
 
-def _other_uplink(found: Path, got: Packet, stack: Stack, interface: Interface | None) -> bool:
+def _other_uplink(found: Path) -> bool:
     """Whether the answer leaves the machine by another interface than the address in it belongs to."""
-    back = found.back
+    back, home = found.back, found.home
     assert back is not None
-    if back.outcome != LEAVES or stack is not found.home or interface is None or found.iif is None:
+    passed = next((single for single in back.passed if single.stack is home), None)
+    if passed is None or passed.oif is None or found.iif is None or passed.oif is found.iif:
         return False
-    owner = stack.owner(got.source)
-    if interface is found.iif or owner is not found.iif:
+    address = found.packet.destination
+    if home.owner(address) is not found.iif:
         return False
-    found.failed, found.verdict, found.where, found.cause = back, FAILS, stack, "other-uplink"
+    found.failed, found.verdict, found.where, found.cause = back, FAILS, home, "other-uplink"
     found.evidence = (
-        f"the packet comes in by {found.iif}, for {got.source}, an address of {owner}",
-        f"the answer leaves by {interface}: {got}",
+        f"the packet comes in by {found.iif}, for {address}, an address of that interface",
+        f"the answer leaves by {passed.oif}, with {address} as its source",
     )
     found.why = (
-        f"the answer bears the address of {owner} and leaves by {interface}: the provider there drops sources that are "
-        "not its own, and who asked gets no answer"
+        f"the answer bears the address of {found.iif} and leaves by {passed.oif}: the provider there drops sources "
+        "that are not its own, and who asked gets no answer"
     )
+    found.fix = ""
     found.advice = (
-        f"have answers leave by the link that the packet came in by: a rule for the source ({got.source}) or a mark of "
+        f"have answers leave by the link that the packet came in by: a rule for the source ({address}) or a mark of "
         "the connection, with a table of its own"
     )
     return True
@@ -311,6 +336,9 @@ def incoming(
         raise UsageError(f"{source} and {destination} are of two address families")
     if iif is None and not home.is_local(source):
         iif = home.route_to(source) or home.on_link(source)
+        owner = home.owner(destination)
+        if owner is not None and owner is not iif and not owner.loopback and home.on_link(source) is None:
+            iif = owner  # from far away, to an address of another uplink: it comes in by that
         if iif is None:
             raise UsageError(f"no route leads to {source}: name the interface that the packet comes in by (--iif)")
     return source, iif

@@ -98,10 +98,11 @@ class Facts(Context):
 
         oif = self._stack.interfaces.get(device.index) if device is not None else None
         try:
-            answer = self._stack.route(address, oif=oif, mark=mark)
+            answer = self._stack.route(address, oif=oif, mark=mark, matched=True)
         except NetlinkError:
             return nf.UNKNOWN
-        if answer.route is None:
+        # Where an interface is named and no route leads out of it, IPv4 answers as if the address were on its link.
+        if answer.route is None or (oif is not None and ":" not in address and answer.entry is None):
             return None
         found = self._stack.named(answer.route.interface)
         return Route(

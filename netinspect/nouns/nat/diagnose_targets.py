@@ -1,0 +1,173 @@
+"""Whom rules translate destinations to: whether that is there, by what the kernel knows already, and whether it is let
+through. Nothing is sent.
+"""
+
+from __future__ import annotations
+
+from ..path.walk_packet import TCP, UDP, Packet, endpoint
+from ..path.walk_path import host_of
+from .diagnose_findings import ERROR, finding
+from .diagnose_paths import judged, walk_flow
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ...records import Finding
+    from ..path.listing_stack import Interface
+    from .decode_rules import NatRule
+    from .diagnose_situation import Situation
+
+_PROBED, _WALKED = 256, 12
+"""Targets that are looked up, and rules whose packets are walked, at most."""
+
+
+def targets(situation: Situation) -> Iterator[Finding]:
+    """Targets of dnat rules: their neighbour entry, or the socket where they are here."""
+    told: set[tuple[str, int]] = set()
+    for rule in situation.rules:
+        found = target_of(rule)
+        if found is None or len(told) >= _PROBED or not rule.hooks & {"prerouting", "output"}:
+            continue
+        address, port = found
+        if found in told:
+            continue
+        told.add(found)
+        yield from _target(situation, rule, address, port)
+
+
+def target_of(rule: NatRule) -> tuple[str, int] | None:
+    """The one address that a dnat rule names, and its port or 0."""
+    from _socket import inet_ntop
+
+    if rule.kind != "dnat" or rule.addresses is None or rule.addresses[0] != rule.addresses[1]:
+        return None
+    packed = rule.addresses[0]
+    return inet_ntop(2 if len(packed) == 4 else 10, packed), rule.ports[0] if rule.ports else 0
+
+
+def _target(situation: Situation, rule: NatRule, address: str, port: int) -> Iterator[Finding]:
+    home = situation.home
+    if home.is_local(address) or address.startswith("127."):
+        return  # walking its packets shows whether a socket takes them
+    answer = home.route(address)
+    if answer.route is None:
+        yield finding(
+            situation,
+            "dnat-target",
+            ERROR,
+            endpoint(address, port),
+            [f"nftables: {rule}", f"route: none leads to {address}"],
+            f"a rule translates to {endpoint(address, port)}, and no route leads there",
+            "",
+            f"put the rule right, or add a route to {address}",
+        )
+        return
+    interface = home.named(answer.route.interface)
+    next_hop = answer.route.gateway or address
+    if interface is None:
+        return
+    neighbour = home.neighbour(interface, next_hop)
+    if neighbour is not None and neighbour.state == "failed":
+        yield finding(
+            situation,
+            "dnat-target",
+            ERROR,
+            endpoint(address, port),
+            [f"nftables: {rule}", f"neighbour: {next_hop} dev {interface} failed"],
+            f"a rule translates to {endpoint(address, port)}, and {next_hop} does not answer on {interface}: the "
+            "machine is down or gone, or has another address",
+            "",
+            "bring it up again, or take it out of the rules",
+        )
+
+
+def let_through(situation: Situation) -> Iterator[Finding]:
+    """A packet as each dnat rule wants it, from where it would come."""
+    number = 0
+    for rule in situation.rules:
+        if rule.kind not in ("dnat", "redirect") or "prerouting" not in rule.hooks or number >= _WALKED:
+            continue
+        made = _packet(situation, rule)
+        if made is None:
+            continue
+        number += 1
+        packet, iif = made
+        paths = walk_flow(situation, packet, iif, invented=True)
+        translated = [
+            path
+            for path in paths
+            if any("dnat" in passed.tracked.status for passed in path.there.passed if passed.tracked is not None)
+        ]
+        yield from judged(situation, translated, f"a packet as the {rule} wants it: {packet}", asked=False)
+
+
+def _packet(situation: Situation, rule: NatRule) -> tuple[Packet, Interface] | None:
+    """A packet that a rule is for, as far as its conditions are plain; None where they are not."""
+    from _socket import inet_ntop
+
+    if rule.uncertain:
+        return None
+    values: dict[str, bytes] = {}
+    for match in rule.matches:
+        if not match.equal or match.what in values:
+            return None
+        if match.what not in ("in", "in_index", "source", "destination", "protocol", "destination_port", "family"):
+            return None
+        values[match.what] = match.value
+    family = 6 if rule.family() == 6 else 4
+    size = 16 if family == 6 else 4
+    protocol = values.get("protocol", bytes((TCP,)))[0]
+    if protocol not in (TCP, UDP):
+        return None
+    iif = _comes_by(situation, values, "inet6" if family == 6 else "inet")
+    if iif is None:
+        return None
+    port = int.from_bytes(values.get("destination_port", b"\0\0")[:2], "big")
+    if "destination" in values and len(values["destination"]) == size:
+        destination = inet_ntop(2 if family == 4 else 10, values["destination"])
+    else:
+        own = [
+            text for text, _ in situation.home.networks(iif) if (":" in text) == (family == 6) and "fe80:" not in text
+        ]
+        if not own:
+            return None
+        destination = own[0]
+    source = _from(situation, iif, values, family, size)
+    if source is None or source == destination:
+        return None
+    return Packet(protocol, source, destination, 0, port), iif
+
+
+def _comes_by(situation: Situation, values: dict[str, bytes], family: str) -> Interface | None:
+    if "in" in values:
+        return situation.home.named(values["in"].rstrip(b"\0").decode("utf-8", "backslashreplace"))
+    if "in_index" in values:
+        from sys import byteorder
+
+        return situation.home.interfaces.get(int.from_bytes(values["in_index"], byteorder))
+    exits = [found for found in situation.exits[family] if found.works]
+    return exits[0] if exits else None
+
+
+def _from(situation: Situation, iif: Interface, values: dict[str, bytes], family: int, size: int) -> str | None:
+    """Who would send it: whom the rule names, the next router of a way out, or a host of the network there."""
+    from _socket import inet_ntop
+
+    if "source" in values:
+        if len(values["source"]) != size:
+            return None
+        return inet_ntop(2 if family == 4 else 10, values["source"])
+    name = "inet6" if family == 6 else "inet"
+    for route in situation.defaults:
+        if (
+            route.family == name
+            and route.interface == iif.name
+            and route.gateway
+            and (":" in route.gateway) == (family == 6)
+        ):
+            return route.gateway
+    for text, length in situation.home.networks(iif):
+        if (":" in text) == (family == 6) and not text.startswith("fe80:") and length < 8 * size:
+            return host_of(situation.home, f"{text}/{length}")
+    return None
