@@ -361,6 +361,9 @@ def _join(first: State, second: State) -> None:
     while end < min(len(one), len(other)) - at and one[-1 - end] == other[-1 - end]:
         end += 1
     middle = one[at : len(one) - end] + [step for step in other[at : len(other) - end] if step not in one[at:]]
+    if why is None:
+        # Both have been made of several ways before, whose reasons stand beside their steps.
+        why = next((step.doubt for step in middle if step.doubt is not None), Doubt(UNKNOWN_WHY, "which way it goes"))
     steps: Steps | None = None
     for step in one[:at] + [step._replace(doubt=step.doubt or why) for step in middle] + one[len(one) - end :]:
         steps = steps, step
