@@ -12,6 +12,7 @@ from _thread import start_new_thread
 from time import monotonic
 
 from .files import LONGEST_NUMBER, has_database, table_lines
+from .prefixes import packed
 from .text import marked
 
 TYPE_CHECKING = False
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     """An address with its name, or None from a thread that has ended."""
 
 SERVICES_FILE = "/etc/services"
+HOSTS_FILE = "/etc/hosts"
 PROTOCOLS_FILE = "/etc/protocols"
 _NAME_SWITCH_FILE = "/etc/nsswitch.conf"
 _SERVICES_DATABASE = "/var/lib/misc/services.db"
@@ -151,6 +153,28 @@ def reverse_lookup(address: str) -> str:
     from _socket import gethostbyaddr
 
     return gethostbyaddr(address)[0]
+
+
+class HostsFile:
+    """Names of addresses in hosts(5) alone. Nothing is sent for them. The file is read when the first is asked for."""
+
+    def __init__(self, path: str = HOSTS_FILE) -> None:
+        self._path = path
+        self._names: dict[bytes, str] | None = None
+
+    def __call__(self, address: str) -> str:
+        """The name of a numeric address: the first of the first line that has it. Raises OSError, KeyError."""
+        if self._names is None:
+            names: dict[bytes, str] = {}
+            for line in table_lines(self._path):
+                words = line.partition("#")[0].split()
+                if len(words) > 1:
+                    try:
+                        names.setdefault(packed(words[0]), words[1])
+                    except (OSError, ValueError):
+                        continue
+            self._names = names
+        return self._names[packed(address)]
 
 
 class HostNames:

@@ -107,6 +107,8 @@ class ListingCommand(InNamespaces):
     """Whether a table shows itself what the kernel tells and this release does not know."""
     says_unknown_inside = True
     """Whether it is said beside a table where that is inside an attribute that is known."""
+    whole_first = False
+    """Whether all is listed before the first name is looked up: since what looks it up would be listed as well."""
     in_order = False
     """Whether rows that wait for names of hosts hold up those behind them."""
 
@@ -245,10 +247,14 @@ class ListingCommand(InNamespaces):
         if self.numeric_hosts or not self.host_fields or self.format != "table" or self.chosen is not None:
             return None
         if self._hosts is None:
-            from .names import HostNames
-
-            self._hosts = HostNames()
+            self._hosts = self.new_hosts()
         return self._hosts
+
+    def new_hosts(self) -> HostNames:
+        """What will look up names of hosts: the whole system's resolver."""
+        from .names import HostNames
+
+        return HostNames()
 
     @property
     def host_name(self) -> Callable[[str], str] | None:
@@ -283,6 +289,8 @@ class ListingCommand(InNamespaces):
             from .names import as_named, as_named_in_order
 
             hosts.restart()
+            if self.whole_first:
+                batches = list(batches)
             if self.in_order or self.sort:
                 batches = as_named_in_order(batches, hosts, self.host_fields)
             else:

@@ -41,7 +41,8 @@ class Masquerade:
             from ..engine.names import as_named
 
             self._hosts.restart()
-            batches = as_named(batches, self._hosts, _FIELDS)
+            # All entries first: the look-ups' own flows are not to be among them.
+            batches = as_named(list(batches), self._hosts, _FIELDS)
         heading = TITLE + (EXTENDED_HEADING if extended else HEADING)
         for batch in batches:
             rows = text(batch, self._host, self._port, extended=extended)

@@ -36,8 +36,13 @@ class Translation(NamedTuple):
     answering_port: Annotated[int | None, "its port, or ICMP identifier"]
     double_nat: Annotated[
         bool,
-        "the outside address is private or shared (RFC 1918, RFC 6598, RFC 4193) and the destination is not: another "
+        "the outside address is private or shared (RFC 1918, RFC 6598, RFC 4193) and who answers is not: another "
         "translation must follow",
+    ]
+    hairpin: Annotated[
+        bool,
+        "who answers is reached by the interface of who asks: an inside host by the outside address of another, or of "
+        "itself",
     ]
     state: Annotated[str | None, "TCP's, SCTP's or DCCP's state as connection tracking sees it"]
     timeout: Annotated[int | None, "seconds until the entry expires if nothing more is seen"]

@@ -14,7 +14,7 @@ from throwaway import Namespace
 
 from netinspect.engine import names
 from netinspect.engine.columns import Batch
-from netinspect.engine.names import HostNames, ServiceNames, UserNames, as_named, as_named_in_order
+from netinspect.engine.names import HostNames, HostsFile, ServiceNames, UserNames, as_named, as_named_in_order
 from netinspect.engine.schema import rows_of
 from netinspect.records import Socket
 
@@ -518,3 +518,13 @@ def test_the_module_starts_fast() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, env={**os.environ}, timeout=60
     )
     assert not set(done.stdout.split()) & {"typing", "threading", "socket", "queue", "re", "enum", "collections", "pwd"}
+
+
+def test_names_of_the_hosts_file_are_the_first_of_the_first_line(tmp_path: Path) -> None:
+    path = tmp_path / "hosts"
+    path.write_text("# all\n10.0.0.1 one uno # more\n10.0.0.1 two\nbad line\n2001:db8:0::1\tsix\nlonely\n")
+    hosts = HostNames(resolve=HostsFile(str(path)))
+    hosts.want(["10.0.0.1", "2001:db8::1", "10.0.0.2"])
+    hosts.settle()
+    assert [hosts.get(address) for address in ("10.0.0.1", "2001:db8::1", "10.0.0.2")] == ["one", "six", "10.0.0.2"]
+    assert not hosts.incomplete

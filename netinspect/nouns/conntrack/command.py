@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...engine.options import Group, Many, One, Option, choice, seconds, whole_number, within
 from ...engine.output import NAMESPACES, NUMERIC, output_group
 from ...engine.table import Field
-from .command_options import FlowCommand, select_group
+from .command_options import RESOLVE, FlowCommand, select_group
 from .command_view import entry_columns, flow_column
 from .listing import FlowListing
 
@@ -72,6 +72,7 @@ class Conntrack(FlowCommand):
                 to=show.constant("extended"),
             ),
             *NUMERIC,
+            RESOLVE,
         ),
         Group(
             "top",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from _functools import partial
 
-from ...engine.options import Attribute, Group, Option, converted, whole_number
+from ...engine.options import Attribute, Flag, Group, Option, converted, whole_number
 from ...engine.output import ListingCommand
 from ...errors import UsageError
 from .filter import FlowFilter, mark_of, port_of, prefix_of, protocol_of, state_of, status_of, zone_of
@@ -12,6 +12,8 @@ from .filter import FlowFilter, mark_of, port_of, prefix_of, protocol_of, state_
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from ...engine.names import HostNames
 
     Selector = Callable[[FlowFilter, str], object]
     """Adds what an option says to a filter. Raises UsageError, Unfit."""
@@ -21,11 +23,34 @@ class FlowCommand(ListingCommand):
     """A command whose options select entries."""
 
     wanted = Attribute(FlowFilter)
+    resolve = Flag()
+
+    def new_hosts(self) -> HostNames:
+        """What looks up names: hosts(5) alone, unless --resolve asks for more.
+
+        The queries of a resolver are flows themselves: they would become entries of the table that is listed.
+        """
+        from ...engine.names import HostNames, HostsFile
+
+        return HostNames() if self.resolve else HostNames(resolve=HostsFile())
+
+    @property
+    def whole_first(self) -> bool:  # type: ignore[override]
+        """With --resolve the table is read first: what the look-ups add to it is not in it."""
+        return self.resolve
 
     def check(self) -> None:
         """Raises UsageError for addresses that no flow has together."""
         super().check()
         self.wanted.check()
+
+
+RESOLVE = Option(
+    "",
+    "resolve",
+    "look up host names in the DNS as well, not in /etc/hosts alone: the queries become entries of the table",
+    to=FlowCommand.resolve.on,
+)
 
 
 def _family(family: str) -> Selector:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...engine.options import Group, Many, One, Option, seconds
 from ...engine.output import NAMESPACES, NUMERIC, output_group
 from ...engine.table import Field
-from ..conntrack.command_options import FlowCommand, select_group
+from ..conntrack.command_options import RESOLVE, FlowCommand, select_group
 from .listing import TranslationListing
 
 TYPE_CHECKING = False
@@ -78,7 +78,7 @@ class Nat(FlowCommand):
             Option(
                 "e",
                 "extended",
-                "who really answers, double NAT, mark, zone and id",
+                "who really answers, double NAT, hairpin, mark, zone and id",
                 to=show.constant("extended"),
             ),
             Option(
@@ -88,6 +88,7 @@ class Nat(FlowCommand):
                 to=show.constant("processes"),
             ),
             *NUMERIC,
+            RESOLVE,
         ),
         Group(
             "diagnose",
@@ -185,6 +186,7 @@ class Nat(FlowCommand):
         if "extended" in self.show:
             columns.append(FlowEndpoint("Answers", "answering", host, port))
             columns += [Field("Double-NAT", "double_nat", lambda double: "yes" if double else "no")]
+            columns += [Field("Hairpin", "hairpin", lambda hairpin: "hairpin" if hairpin else "no")]
             columns += [Field("Mark", "mark", "{:#x}".format), Field("Zone", "zone", number=True)]
             columns += [Field("Id", "id", number=True)]
         if "processes" in self.show:

@@ -15,6 +15,7 @@ from ...uapi.netlink import AF_UNSPEC, NETLINK_ROUTE
 from ..conntrack import listing as flows
 from ..conntrack.decode import FLOW
 from ..links import decode_addresses as addresses
+from ..routing.listing_lookup import Ways
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ class Kinds:
         self._snat: dict[str, str] = {}
         self._masquerades: bool | None = None
         self._fixed: list[tuple[bytes, bytes]] = []
+        self._ways = Ways(place)
 
     @property
     def local(self) -> frozenset[str]:
@@ -103,6 +105,13 @@ class Kinds:
     def destination(self, answering: str) -> str:
         """redirect or dnat."""
         return "redirect" if answering in self.local else "dnat"
+
+    def hairpin(self, source: str, answering: str) -> bool:
+        """Whether the packet goes back out of the interface by which it came, as far as routes tell."""
+        if is_global(source) != is_global(answering):
+            return False
+        out = self._ways.interface(answering)
+        return out is not None and out == self._ways.interface(source)
 
     def _source(self, outside: str) -> str:
         if self._masquerades is None:
@@ -197,8 +206,16 @@ def _kinds(found: Batch, translated: int, kinds: Kinds) -> Values:
 
 def _double(found: Batch, translated: int, _: Kinds) -> Values:
     ends = dict(zip(_NAMES, _ENDS[translated], strict=True))
-    outside, destination = found.values(f"{ends['outside']}_address"), found.values(f"{ends['destination']}_address")
-    return [not is_global(here) and is_global(there) for here, there in zip(outside, destination, strict=True)]
+    # Where the destination is translated as well, the packet goes to who answers, and perhaps never leaves.
+    far = ends["destination" if translated == DESTINATION else "answering"]
+    outside, there = found.values(f"{ends['outside']}_address"), found.values(f"{far}_address")
+    return [not is_global(here) and is_global(other) for here, other in zip(outside, there, strict=True)]
+
+
+def _hairpin(found: Batch, translated: int, kinds: Kinds) -> Values:
+    if translated == SOURCE:
+        return Constant(False)
+    return list(map(kinds.hairpin, found.values("source_address"), found.values("reply_source_address")))
 
 
 TRANSLATION = Schema(
@@ -208,6 +225,7 @@ TRANSLATION = Schema(
         "kind": _kinds,
         **{f"{end}_{what}": _end(place, what) for place, end in enumerate(_NAMES) for what in ("address", "port")},
         "double_nat": _double,
+        "hairpin": _hairpin,
         **{
             f"{name}_{what}": _counter(name == "sent", what)
             for name in ("sent", "received")

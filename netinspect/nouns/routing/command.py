@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ...engine.columns import Batch
+    from ...engine.places import Place
+    from .listing_matching import Flow
 
 _MODES = {"exact": "exact", "root": "root", "longer": "root", "match": "match", "shorter": "match", "to": "exact"}
 _LISTED = ("list", "show", "cache", "summary")
@@ -232,7 +234,7 @@ class Routes(ListingCommand):
         if self.view == "get":
             from .listing_lookup import Lookup, Lookups
 
-            found = Lookups(Lookup(self.words, self.families), places)
+            found = Lookups(Lookup(self.words, self.families), places, _why_refused)
             self.write(self._shown(found.batches()))
             status = self.ended(found)
             return ExitStatus.FAILED if status == ExitStatus.OK and not found.answered else status
@@ -278,6 +280,13 @@ class Routes(ListingCommand):
         if field in _NESTED:
             return Field(title, field, lambda value: _nested(field, value), kept=False)
         return Field(title, field, number=field in _NUMBERS)
+
+
+def _why_refused(place: Place, flow: Flow) -> str | None:
+    """Loaded only where the kernel refuses."""
+    from ..path.walk_refused import why_refused
+
+    return why_refused(place, flow)
 
 
 def _with_default(batch: Batch) -> Batch:

@@ -31,7 +31,7 @@ from .listing_rules import rules_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from ...engine.columns import Batch
     from ...engine.places import Place
@@ -46,6 +46,10 @@ _NO_ROUTE = {
     EACCES: "a route or rule of type prohibit is for it",
     EINVAL: "a route or rule of type blackhole is for it, or the kernel would drop a packet with this source as wrong",
 }
+
+
+_MOST_WAYS = 20_000
+"""Addresses that are kept, so that memory stays bounded."""
 
 
 class Lookup:
@@ -114,16 +118,22 @@ class Lookup:
 class Lookups(BaseListing):
     """The answer in each place. Where there is but one, ``batches`` raises NetlinkError if no route leads there."""
 
-    def __init__(self, lookup: Lookup, places: Sequence[Place] = ()) -> None:
-        """Without ``places``: the current namespace."""
+    def __init__(
+        self,
+        lookup: Lookup,
+        places: Sequence[Place] = (),
+        explain: Callable[[Place, Flow], str | None] | None = None,
+    ) -> None:
+        """Without ``places``: the current namespace. ``explain`` tells why there is no route, where it can."""
         super().__init__(places)
         self._lookup = lookup
+        self._explain = explain
         self.answered = False
         """Whether there was an answer in any place, when all has been listed."""
 
     def _place(self, place: Place) -> Iterator[Batch]:
         try:
-            for batch in _answer(self._lookup, place):
+            for batch in _answer(self._lookup, place, self._explain):
                 self.answered = True
                 yield batch
         except (NetlinkError, UsageError) as error:
@@ -134,7 +144,39 @@ class Lookups(BaseListing):
             (self.notes if known else self.problems).append(f"network namespace {place.label}: {error}")
 
 
-def _answer(lookup: Lookup, place: Place) -> Iterator[Batch]:
+class Ways:
+    """By which interface packets leave for an address. Each is asked for once."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._decoder: route.Decoder | None = None
+        self._known: dict[str, str | None] = {}
+
+    def interface(self, address: str) -> str | None:
+        """Its name; None where packets do not leave: there is no route, or the address is this machine's."""
+        if address not in self._known:
+            if len(self._known) > _MOST_WAYS:
+                self._known.clear()
+            self._known[address] = self._ask(address)
+        return self._known[address]
+
+    def _ask(self, address: str) -> str | None:
+        if self._decoder is None:
+            self._decoder = route.Decoder(names_of(self._place))
+        family = FAMILY_NUMBERS["inet6" if ":" in address else "inet"]
+        request = route.get_request(family, inet_pton(family, address), 0)
+        try:
+            for runs in Dump(self._place.connect(NETLINK_ROUTE), request, f"looking up {address}").answers():
+                for found in self._decoder.batch(runs) or ():
+                    return found.interface if found.type == "unicast" else None
+        except NetlinkError:
+            pass
+        return None
+
+
+def _answer(
+    lookup: Lookup, place: Place, explain: Callable[[Place, Flow], str | None] | None = None
+) -> Iterator[Batch]:
     decoder = route.Decoder(names_of(place))
     numbers = dict(lookup.numbers)
     for kind, name in lookup.interfaces.items():
@@ -167,7 +209,8 @@ def _answer(lookup: Lookup, place: Place) -> Iterator[Batch]:
         answer = ask(table_flag)
     except NetlinkError as error:
         if error.errno in _NO_ROUTE and not error.message:
-            raise NetlinkError(error.operation, error.errno, _NO_ROUTE[error.errno]) from None
+            why = explain and explain(place, lookup.flow)
+            raise NetlinkError(error.operation, error.errno, why or _NO_ROUTE[error.errno]) from None
         raise
     if answer is None:
         return

@@ -138,6 +138,51 @@ def _worst_interface(check: Check, counted: Counted) -> tuple[float, str] | None
     return worst, where
 
 
+def _conntrack_failures(check: Check, counted: Counted) -> tuple[float, str] | None:
+    values = {name: counted.total(name) for name in check.counters}
+    if all(value is None for value in values.values()):
+        return None
+    failed, dropped, early, chain = (value or 0 for value in values.values())
+    found = _told(counted, check.counters)
+    if failed and dropped:
+        # nf_ct_resolve_clash counts each of them in `drop` too: one packet, and not for want of room.
+        found += f" ({min(failed, dropped)} of them the same packets)"
+    return float(max(failed, dropped) + early + chain), found
+
+
+def _tcp_buffers(check: Check, counted: Counted) -> tuple[float, str] | None:
+    values = {name: counted.total(name) for name in check.counters}
+    if all(value is None for value in values.values()):
+        return None
+    # A segment that found no room is counted in RcvPruned, and then by what was done with it.
+    pruned, out_of_order, queue, backlog, ahead = (value or 0 for value in values.values())
+    return float(max(pruned, queue + ahead) + out_of_order + backlog), _told(counted, check.counters)
+
+
+def _not_forwarded(check: Check, counted: Counted) -> tuple[float, str] | None:
+    judged = _sum(check, counted)
+    if judged is None or not judged[0] or not (counted.total("Ip.InAddrErrors") and counted.level("Ip.Forwarding")):
+        return judged
+    forwards = counted.level("Ip.Forwarding") == 1
+    return judged[0], f"{judged[1]}; net.ipv4.ip_forward is {'1' if forwards else '0: this host forwards nothing'}"
+
+
+def _dropped(check: Check, counted: Counted) -> tuple[float, str] | None:
+    worst, where = 0.0, "none"
+    packets = counted.of("link.rx_packets")
+    if not packets:
+        return None
+    sent = counted.of("link.tx_packets")
+    for way, passed in (("rx", packets), ("tx", sent)):
+        for interface, dropped in counted.of(f"link.{way}_dropped").items():
+            # What was received and then dropped is among the packets received; what was to be sent is not.
+            whole = passed.get(interface, 0) + (dropped if way == "tx" else 0)
+            if whole >= _FEWEST and 100 * dropped / whole > worst:
+                worst = round(100 * dropped / whole, 4)
+                where = f"{interface}: link.{way}_dropped {dropped} of {whole} packets"
+    return worst, where
+
+
 def _conntrack_use(check: Check, counted: Counted) -> tuple[float, str] | None:
     entries, maximum = counted.level("conntrack.entries"), counted.level("conntrack.maximum")
     if entries is None or not maximum:
@@ -229,6 +274,7 @@ CHECKS = (
         "Segments that were within the window had to be dropped since the socket's memory was used up, so they are "
         "sent again. `netinspect sockets -tm` shows whose: raise net.ipv4.tcp_rmem, or make the program read faster.",
         _ANY + "Documentation/networking/snmp_counter.rst; net/ipv4/tcp_input.c (tcp_prune_queue).",
+        _tcp_buffers,
     ),
     Check(
         "TCP and UDP memory limits",
@@ -249,9 +295,11 @@ CHECKS = (
         "events",
         1,
         None,
-        "Connection tracking dropped packets: the table is full (`netinspect conntrack count`), or two connections "
-        "were to get the same port by NAT (insert_failed).",
-        _ANY + "conntrack(8) -S; net/netfilter/nf_conntrack_core.c (__nf_conntrack_confirm, early_drop).",
+        "Connection tracking dropped packets. insert_failed: another flow had the same addresses and ports, as where "
+        "NAT finds no free port (`netinspect nat outside`); that is no full table. drop beyond insert_failed, and "
+        "early_drop: the table was full (`netinspect conntrack count`).",
+        _ANY + "conntrack(8) -S; net/netfilter/nf_conntrack_core.c (nf_ct_resolve_clash, nf_conntrack_in, early_drop).",
+        _conntrack_failures,
     ),
     Check(
         "conntrack table",
@@ -297,6 +345,64 @@ CHECKS = (
         "that is too small (`ethtool -G`).",
         "1 %: the Prometheus node-exporter mixin (NodeNetworkReceiveErrs, NodeNetworkTransmitErrs).",
         _worst_interface,
+    ),
+    Check(
+        "interface drops",
+        ("link.rx_dropped", "link.tx_dropped"),
+        "percent",
+        1,
+        None,
+        "`netinspect stats link -z` shows which way. rx_dropped: the kernel had no room or no use for it (unknown "
+        "protocols, VLANs that are not set up); tx_dropped: the queue or the driver refused it. `tc -s qdisc` and "
+        "`ethtool -S` have more.",
+        "1 %, as of interface errors; some rx_dropped are packets of protocols that this host does not speak: "
+        "Documentation/networking/statistics.rst, linux/if_link.h (rtnl_link_stats64).",
+        _dropped,
+    ),
+    Check(
+        "IP discards",
+        ("Ip.InDiscards", "Ip6.Ip6InDiscards", "Ip.OutDiscards", "Ip6.Ip6OutDiscards"),
+        "packets",
+        1,
+        None,
+        "Sound packets were dropped: for want of memory, or since a neighbour's queue or a filter of what is sent "
+        "refused them. Look at rules of output (`nft list ruleset`), and at neighbours that do not answer "
+        "(`netinspect neighbours`).",
+        "Any: ipIfStatsInDiscards and ipIfStatsOutDiscards count packets without an error in them (RFC 4293).",
+    ),
+    Check(
+        "packets not forwarded",
+        ("Ip.InAddrErrors", "Ip6.Ip6InAddrErrors"),
+        "packets",
+        1,
+        None,
+        "Packets came for other hosts, and this one does not forward: on a router or gateway set net.ipv4.ip_forward=1 "
+        "(net.ipv6.conf.all.forwarding=1), or forwarding of the interface that they come in by. Elsewhere a neighbour "
+        "takes this host for its router. `netinspect path` tells for one flow.",
+        "Any: a host that is nobody's router gets no such packets. RFC 4293, ipIfStatsInAddrErrors; net/ipv4/route.c "
+        "(ip_error), net/ipv6/ip6_output.c (ip6_forward).",
+        _not_forwarded,
+    ),
+    Check(
+        "packets without a route",
+        ("IpExt.InNoRoutes", "Ip6.Ip6InNoRoutes"),
+        "packets",
+        1,
+        None,
+        "Packets came that were to be forwarded, and no route leads there. `netinspect routes get ADDRESS from SOURCE "
+        "iif INTERFACE` tells for one; look for a default route that has gone.",
+        "Any: each was dropped. RFC 4293, ipIfStatsInNoRoutes; net/ipv4/route.c (ip_error).",
+    ),
+    Check(
+        "reverse path filter",
+        ("TcpExt.IPReversePathFilter",),
+        "packets",
+        1,
+        None,
+        "Packets came in by an interface by which no answer to them would leave (rp_filter): a route back is missing, "
+        "or the way there and the way back differ. A few from addresses that nobody here has are forged, and "
+        "dropping them is right. `netinspect routes get ADDRESS from SOURCE iif INTERFACE` tells for one.",
+        "Any: each was dropped. RFC 3704; Documentation/networking/ip-sysctl.rst, rp_filter; net/ipv4/ip_input.c.",
     ),
 )
 """In the order of the output."""

@@ -245,6 +245,40 @@ def test_two_translations_in_a_row_are_told() -> None:
     assert carrier["outside_address"] == "203.0.113.1"
 
 
+def test_a_hairpin_is_called_so_and_nothing_has_to_translate_it_again(
+    namespace: Namespace, need: Callable[[str], None]
+) -> None:
+    need("ip")
+    for name, address in (("in0", "192.168.7.1/24"), ("out0", "10.9.0.1/24")):
+        namespace.run("ip", "link", "add", name, "type", "veth", "peer", "name", f"x{name}")
+        namespace.run("ip", "link", "set", name, "up")
+        namespace.run("ip", "link", "set", f"x{name}", "up")
+        namespace.run("ip", "addr", "add", address, "dev", name)
+    entries = [
+        Entry("192.168.7.2", "198.51.100.5", 6, (4000, 80), ("192.168.7.3", "192.168.7.1", 8080, 4000), state=3),
+        Entry("192.168.7.2", "198.51.100.5", 6, (4001, 80), ("10.9.0.3", "10.9.0.1", 8080, 4001), state=3),
+        Entry("192.168.7.2", "198.51.100.5", 6, (4002, 81), ("192.168.7.3", "192.168.7.2", 8080, 4002), state=3),
+    ]
+    assert not add(namespace, entries)
+    found = {row["inside_port"]: row for row in json.loads(namespace.netinspect("nat", "-j").stdout)}
+    found |= {row["destination_port"]: row for row in found.values() if row["kind"] == "dnat"}
+    told = {
+        port: (found[port]["kind"], found[port]["hairpin"], found[port]["double_nat"]) for port in range(4000, 4003)
+    }
+    assert told == {4000: ("both", True, False), 4001: ("both", False, False), 4002: ("dnat", True, False)}
+    assert namespace.netinspect("nat", "-eH").stdout.count("hairpin") == 2
+
+
+def test_a_listing_of_flows_asks_no_name_server(namespace: Namespace) -> None:
+    assert not add(namespace, [Entry("10.0.0.1", "192.0.2.1", 17, (4000, 9), ("192.0.2.1", "203.0.113.7", 9, 4000))])
+    for noun in ("conntrack", "nat"):
+        began = time.monotonic()
+        answer = namespace.netinspect(noun)
+        assert time.monotonic() - began < 1.5
+        assert "in time" not in answer.stderr
+        assert "192.0.2.1" in answer.stdout
+
+
 def test_ports_of_a_rule_are_what_there_is(namespace: Namespace, need: Callable[[str], None]) -> None:
     need("nft")
     namespace.run(

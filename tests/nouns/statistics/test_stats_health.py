@@ -350,7 +350,37 @@ VERDICTS = [
     ("neighbour table", {"neighbour.entries@arp_cache": 1000}, "critical"),
     ("interface errors", {"link.rx_errors@eth0": 300}, "warning"),
     ("interface errors", {"link.tx_errors@eth0": 3000}, "critical"),
+    ("interface drops", {"link.rx_dropped@eth0": 3000}, "warning"),
+    ("interface drops", {"link.rx_dropped@eth0": 3}, "ok"),
+    ("interface drops", {"link.tx_dropped@eth0": 3000}, "warning"),
+    ("IP discards", {"Ip6.Ip6InDiscards": 1}, "warning"),
+    ("packets not forwarded", {"Ip.InAddrErrors": 1}, "warning"),
+    ("packets not forwarded", {"Ip6.Ip6InAddrErrors": 1}, "warning"),
+    ("packets without a route", {"IpExt.InNoRoutes": 1}, "warning"),
+    ("reverse path filter", {"TcpExt.IPReversePathFilter": 1}, "warning"),
 ]
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "value"),
+    [
+        ("conntrack failures", {"conntrack.insert_failed": 40, "conntrack.drop": 40}, 40),
+        ("conntrack failures", {"conntrack.insert_failed": 40, "conntrack.drop": 55, "conntrack.early_drop": 3}, 58),
+        ("conntrack failures", {"conntrack.insert_failed": 40}, 40),
+        ("TCP receive buffers", {"TcpExt.RcvPruned": 7, "TcpExt.TCPRcvQDrop": 5, "TcpExt.TCPOFODrop": 2}, 7),
+        ("TCP receive buffers", {"TcpExt.TCPRcvQDrop": 5, "TcpExt.OfoPruned": 1}, 6),
+    ],
+)
+def test_a_loss_that_two_counters_have_counts_once(name: str, values: dict[str, int], value: int) -> None:
+    verdicts = {check.name: check.record(counted(WELL | values), None) for check in CHECKS}
+    assert verdicts[name].value == value
+
+
+def test_that_this_host_forwards_nothing_is_said_of_packets_for_others() -> None:
+    verdicts = {
+        check.name: check.record(counted(WELL | {"Ip.InAddrErrors": 9, "Ip.Forwarding": 2}), None) for check in CHECKS
+    }
+    assert "ip_forward is 0" in verdicts["packets not forwarded"].found
 
 
 @pytest.mark.parametrize(("name", "values", "state"), VERDICTS)
