@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from .capabilities import Capability as Capability
     from .conditions import ConditionResult as ConditionResult
     from .differences import Difference as Difference
+    from .drops import Drop as Drop
+    from .drops import DropCount as DropCount
+    from .drops import DropCounter as DropCounter
     from .explanations import Explanation as Explanation
     from .flows import ConntrackCount as ConntrackCount
     from .flows import ConntrackStatistic as ConntrackStatistic
@@ -80,6 +83,9 @@ MODULES = {
     "ConntrackStatistic": "flows",
     "CounterMeaning": "statistics",
     "Difference": "differences",
+    "Drop": "drops",
+    "DropCount": "drops",
+    "DropCounter": "drops",
     "Encapsulation": "routes",
     "Expectation": "flows",
     "Explanation": "explanations",

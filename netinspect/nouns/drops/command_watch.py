@@ -1,0 +1,92 @@
+"""``netinspect drops`` and ``drops count``: packets as they are dropped, and how many of each kind."""
+
+from __future__ import annotations
+
+from ...engine.places import unseen
+from ...engine.schema import rows_of
+from ...engine.signals import Holding
+from ...errors import ExitStatus, NamespaceError
+from .events import Namespaces, Watch
+from .filter import parse
+from .names import texts
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ...engine.places import Place
+    from .command import Drops
+
+
+def watch(command: Drops) -> int:
+    """Watches until it is time, or interrupted. Raises NetinspectError."""
+    places: list[Place] = []
+    incomplete = False
+    wanted = parse(command.words, texts())
+    try:
+        if command.all_netns:
+            incomplete = bool(unseen(command.places()))
+        else:
+            for place in command.places():
+                try:
+                    place.open()
+                except NamespaceError as error:
+                    if not command.labelled:
+                        raise
+                    command.environment.complain(f"network namespace {place.label} is left out: {error}")
+                    incomplete = True
+                    continue
+                places.append(place)
+        if not places and not command.all_netns:
+            return ExitStatus.INCOMPLETE
+        with Watch(Namespaces(places, every=command.all_netns), wanted) as watched:
+            with Holding():  # the end of the document
+                (_count if command.view == "count" else _live)(command, watched)
+            incomplete |= _said(command, watched)
+    finally:
+        for place in places:
+            place.close()
+    return ExitStatus.INCOMPLETE if incomplete else ExitStatus.OK
+
+
+def _said(command: Drops, watched: Watch) -> bool:
+    """Says what was not seen; whether that leaves something out."""
+    if watched.unplaced:
+        command.environment.complain(
+            f"left out: {watched.unplaced} packets whose network namespace is not known (--all-netns shows them)"
+        )
+    if watched.lost:
+        command.environment.complain(f"{watched.lost} more packets were dropped than could be kept up with")
+    return bool(watched.lost)
+
+
+def _live(command: Drops, watched: Watch) -> None:
+    writer = command.writer()
+    if command.format == "table":
+        writer.end()  # the heading: rows come one by one from now on
+    left = command.times
+    lost = 0
+    try:
+        for drops in watched.events(command.duration):
+            if drops:
+                writer.add(rows_of(drops if left is None else drops[:left], "Drop"))
+            if watched.lost > lost:
+                command.environment.complain(f"not kept up with: {watched.lost - lost} packets")
+                lost = watched.lost
+            if left is not None:
+                left -= len(drops)
+                if left <= 0:
+                    break
+    finally:
+        writer.end()
+
+
+def _count(command: Drops, watched: Watch) -> None:
+    repeated = command.interval is not None
+    times = command.times
+    for counts in watched.counts(command.duration, command.interval):
+        command.write_records(counts)
+        if times is not None:
+            times -= 1
+            if times <= 0:
+                break
+        if repeated and command.format == "table":
+            command.environment.write(b"\n")
