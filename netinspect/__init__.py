@@ -20,6 +20,7 @@ _MODULES = {
     "api.flows": ("flows", "translations", "flow_events"),
     "api.groups": ("memberships", "membership_events", "multicast_routes", "multicast_interfaces", "bridge_groups"),
     "api.routing": ("addresses", "links", "neighbour_tables", "neighbours", "route_to", "routes", "rules"),
+    "api.drops": ("drops", "drop_counts", "drop_account"),
     "api.statistics": ("statistics", "save_sample", "health"),
     "api.capabilities": ("capabilities",),
     "api.snapshots": ("take_snapshot", "load_snapshot", "compare"),
@@ -32,6 +33,9 @@ __all__ = [
     "bridge_groups",
     "capabilities",
     "compare",
+    "drop_account",
+    "drop_counts",
+    "drops",
     "flow_events",
     "flows",
     "health",
@@ -58,6 +62,9 @@ __all__ = [
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .api.capabilities import capabilities as capabilities
+    from .api.drops import drop_account as drop_account
+    from .api.drops import drop_counts as drop_counts
+    from .api.drops import drops as drops
     from .api.flows import flow_events as flow_events
     from .api.flows import flows as flows
     from .api.flows import translations as translations

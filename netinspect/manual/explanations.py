@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _DEFAULT = "socket"
+_REASONS = "nouns/drops/reasons.toml"
+_REASONS_SOURCE = "linux/net/dropreason-core.h"
 
 
 @cache
 def explanations() -> tuple[Explanation, ...]:
-    """All of them: the states, then the columns in the order of the records, then what only netstat shows."""
+    """All of them: states, columns in the order of the records, what only netstat shows, reasons of drops."""
     import tomllib
 
     from ..engine.files import package_text
@@ -31,7 +33,25 @@ def explanations() -> tuple[Explanation, ...]:
         for name, meaning in _documented(Socket)
         if name in columns
     ]
-    return (*map(_explanation, data["state"]), *fields, *map(_explanation, data["other"]))
+    return (*map(_explanation, data["state"]), *fields, *map(_explanation, data["other"]), *_drop_reasons())
+
+
+def _drop_reasons() -> Iterator[Explanation]:
+    """Why the kernel drops packets: the texts are those that `netinspect drops` shows."""
+    import tomllib
+
+    from ..engine.files import package_text
+
+    for name, (meaning, look) in tomllib.loads(package_text(__name__.partition(".")[0], _REASONS))["reason"].items():
+        yield Explanation(
+            name=name,
+            kind="reason of a drop",
+            aliases=(f"SKB_DROP_REASON_{name}",),
+            meaning=f"{meaning[0].upper()}{meaning[1:]}.",
+            next=None,
+            look=look,
+            source=_REASONS_SOURCE,
+        )
 
 
 def lookup(name: str) -> list[Explanation]:
@@ -45,7 +65,9 @@ def lookup(name: str) -> list[Explanation]:
         for key in _keys(explanation):
             by_key.setdefault(key, []).append(explanation)
     wanted = _key(name)
-    found = by_key.get(wanted) or by_key.get(wanted.removeprefix("tcp_"))  # TCP_CLOSE_WAIT is the kernel's own name
+    found = list(by_key.get(wanted, ()))
+    if wanted.startswith("tcp_"):  # TCP_CLOSE_WAIT is the kernel's own name
+        found += by_key.get(wanted.removeprefix("tcp_"), ())
     if found:
         return sorted(found, key=lambda explanation: explanation.name.count("."))
     from difflib import get_close_matches

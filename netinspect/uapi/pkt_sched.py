@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-RTM_NEWQDISC, RTM_GETQDISC = 36, 38
+RTM_GETQDISC = 38
 TCA_KIND, TCA_STATS2 = 1, 7
 TCA_STATS_QUEUE = 3
 TCA_DUMP_INVISIBLE = 10

@@ -58,7 +58,7 @@ _DEEPEST = 32
 
 
 class Btf:
-    """A table of types. ``wanted`` are the names of structures, unions, enumerations and typedefs that will be asked for.
+    """A table of types. ``wanted`` are the names of structures, enumerations and typedefs that will be asked for.
 
     Raises NetinspectError where it makes no sense.
     """

@@ -1,4 +1,4 @@
-"""The ring buffer of a BPF program (Documentation/bpf/ringbuf.rst), mapped: records of one size are taken many at once."""
+"""The ring buffer of a BPF program (Documentation/bpf/ringbuf.rst), mapped: many records of one size at once."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ _COUNT_TIME = 10.0
 
 _NOTES = (
     "FILTER is what people type: `10.0.0.1`, `host 10.0.0.0/8`, `src 10.0.0.1`, `10.0.0.1 -> 10.0.0.2:443`, "
-    "`port 53`, `tcp`, `ip6`, `arp`, `dev eth0`, `pid 812`, `reason NO_SOCKET` or the reason alone. Several of one kind "
+    "`port 53`, `tcp`, `ip6`, `arp`, `dev eth0`, `pid 812`, `reason NO_SOCKET` or that alone. Several of one kind "
     "are alternatives, and all kinds must hold.\n"
     "The packets are told by a BPF program on the tracepoint kfree_skb, which netinspect makes and loads by itself. It "
     "takes root, or CAP_BPF and CAP_PERFMON, and a kernel that tells its types (since Linux 5.8 or so; reasons since "

@@ -13,6 +13,7 @@ from ...engine.addresses import endpoint
 from ...engine.dumps import whole_list
 from ...engine.listing import BaseListing
 from ...engine.namespaces import inside
+from ...engine.netlink import interfaces
 from ...engine.netlink.transport import Dump
 from ...engine.places import InterfaceNames, Place, in_places
 from ...engine.schema import rows_of
@@ -179,19 +180,13 @@ class Account(BaseListing):
         return found
 
     def _drivers(self, place: Place) -> dict[Key, _Figure]:
-        names = [str(name) for _, name in self._interfaces(place)]
+        names = [str(name) for _, name in _named(place)]
         told = inside(place.descriptor, partial(listing_driver.counters, names))
         said = "a counter of the driver, by its own name"
         return {
             ("card", name, interface, None): _Figure(value, "ethtool", said, "the driver's documentation; ethtool -S")
             for (interface, name), value in told.items()
         }
-
-    def _interfaces(self, place: Place) -> list[tuple[int, str]]:
-        from ...engine.netlink import interfaces
-
-        dump = Dump(place.connect(NETLINK_ROUTE), interfaces.dump_request(), "naming interfaces")
-        return list(interfaces.names(dump))
 
     def _qdiscs(self, place: Place) -> dict[Key, _Figure]:
         operation = "reading queueing disciplines"
@@ -307,3 +302,8 @@ def _name(socket: Socket) -> str:
     ends = [endpoint(socket.local_address, socket.local_port), endpoint(socket.remote_address, socket.remote_port)]
     unbound = ("", "*", "0.0.0.0:0", "[::]:0", "*:0")
     return " > ".join([end for number, end in enumerate(ends) if not number or end not in unbound])
+
+
+def _named(place: Place) -> list[tuple[int, str]]:
+    dump = Dump(place.connect(NETLINK_ROUTE), interfaces.dump_request(), "naming interfaces")
+    return list(interfaces.names(dump))

@@ -1,0 +1,87 @@
+"""The Python API of dropped packets: what `netinspect drops` shows, as records."""
+
+from __future__ import annotations
+
+from ..nouns.drops.filter import Filter, parse
+from ..nouns.drops.listing_account import Account
+from ..nouns.drops.names import texts
+from .listed import Listed, places_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ..nouns.drops.events import Watch
+    from ..records import Drop, DropCount, DropCounter
+
+    Texts = str | Iterable[str]
+
+
+def drops(
+    filter: str = "",
+    *,
+    seconds: float | None = None,
+    netns: str | None = None,
+    all_netns: bool = False,
+) -> Iterator[Drop]:
+    """Packets as the kernel drops them, as Drop records.
+
+    ``filter`` is what `netinspect drops` takes, such as ``tcp port 80 reason NO_SOCKET``. It goes on for ``seconds``,
+    None is for ever, until ``close`` of the iterator. What could not be kept up with is a NetinspectError at the end.
+    Raises UsageError at once, and while iterating NamespaceError, and NetinspectError where dropped packets cannot be
+    seen: that takes root.
+    """
+    return _drops(parse([filter], texts()), seconds, netns, all_netns)
+
+
+def drop_counts(
+    filter: str = "",
+    *,
+    seconds: float = 10.0,
+    netns: str | None = None,
+    all_netns: bool = False,
+) -> list[DropCount]:
+    """How many packets are dropped in ``seconds``, by reason, place and interface, most first, as DropCount records.
+
+    Selects and raises as ``drops`` does.
+    """
+    counts: list[DropCount] = []
+    for watch in _watched(parse([filter], texts()), netns, all_netns):
+        for counts in watch.counts(seconds):
+            pass
+    return counts
+
+
+def drop_account(
+    *, seconds: float | None = 1.0, zeros: bool = False, netns: Texts | None = None, all_netns: bool = False
+) -> Listed[DropCounter]:
+    """Every counter of drops from the card to the socket, as DropCounter records, largest rate first.
+
+    It is read twice, ``seconds`` apart; None is once, without rates. ``zeros``: also what is 0. Takes no privilege.
+    Raises NamespaceError while iterating; ``problems`` has what could not be read.
+    """
+    return Listed(Account(places_of(netns, all_netns), seconds, zeros=zeros))
+
+
+def _drops(wanted: Filter, seconds: float | None, netns: str | None, all_netns: bool) -> Iterator[Drop]:
+    for watch in _watched(wanted, netns, all_netns):
+        for found in watch.events(seconds):
+            yield from found
+
+
+def _watched(wanted: Filter, netns: str | None, all_netns: bool) -> Iterator[Watch]:
+    """The one watch, which ends with the iteration."""
+    from ..errors import NetinspectError
+    from ..nouns.drops.events import Namespaces, Watch
+
+    places = [] if all_netns else list(places_of(netns, False))
+    try:
+        for place in places:
+            place.open()
+        with Watch(Namespaces(places, every=all_netns), wanted) as watch:
+            yield watch
+            if watch.lost:
+                raise NetinspectError(f"{watch.lost} more packets were dropped than could be kept up with")
+    finally:
+        for place in places:
+            place.close()

@@ -1,0 +1,283 @@
+"""Packets that the real kernel drops: each is dropped for one reason in a lab, and seen with it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import struct
+import subprocess
+import time
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+from availability import unavailable
+from throwaway import NETINSPECT
+
+from netinspect.engine.places import Place
+from netinspect.nouns.drops.events import Namespaces, Source, Unavailable, Watch
+from netinspect.nouns.drops.filter import parse
+from netinspect.records import Drop
+from netinspect.testing import AssertingLab, LabFactory
+
+RULES = """
+table ip drops {
+    chain pr1 {
+        type nat hook prerouting priority -100; udp dport 1004 dnat to 127.0.0.1:80
+    }
+    chain fw1 {
+        type filter hook forward priority 0; udp dport 1008 drop
+    }
+}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _may_see() -> None:
+    try:
+        Source((1,)).close()
+    except Unavailable as error:
+        unavailable(str(error))
+
+
+def send(source: str | None, target: str, port: int, size: int = 8, *, count: int = 1) -> None:
+    """Sends datagrams from the calling thread's namespace."""
+    family = socket.AF_INET6 if ":" in target else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as opened:
+        opened.setsockopt(socket.IPPROTO_IP, 10, 2)  # IP_MTU_DISCOVER: DF
+        if source:
+            opened.bind((source, 0))
+        for _ in range(count):
+            try:
+                opened.sendto(bytes(size), (target, port))
+            except OSError:
+                pass  # an answer to the one before
+
+
+def send_raw(source: str, target: str, port: int) -> None:
+    """Sends a datagram whose checksum is wrong."""
+    header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 36, 1, 0, 64, 17, 0, *map(socket.inet_aton, (source, target)))
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as opened:
+        opened.sendto(header + struct.pack("!HHHH", 40000, port, 16, 0xBAD) + bytes(8), (target, 0))
+
+
+def connect(target: str, port: int) -> None:
+    """A connection that nobody takes."""
+    with socket.socket() as opened:
+        opened.settimeout(2)
+        try:
+            opened.connect((target, port))
+        except OSError:
+            pass
+
+
+def bound(port: int, size: int = 0) -> socket.socket:
+    """A UDP socket."""
+    opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    if size:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
+    opened.bind(("0.0.0.0", port))
+    return opened
+
+
+class Gateway:
+    """``left`` and ``right`` with a router between them."""
+
+    def __init__(self, lab: AssertingLab) -> None:
+        self.left, self.router, self.right = (lab.host(name) for name in ("left", "router", "right"))
+        for number, host in ((1, self.left), (2, self.right)):
+            ends = [f"10.{number}.0.1/24", f"fd0{number}::1/64"], [f"10.{number}.0.2/24", f"fd0{number}::2/64"]
+            lab.link(self.router, host, *ends, names=(f"r{number}", "eth0"))
+            host.route("default", via=f"10.{number}.0.1")
+
+    def ip(self, command: str) -> None:
+        self.router.run("ip", *command.split())
+
+
+@pytest.fixture
+def gateway(lab: LabFactory, need: Callable[[str], None]) -> Gateway:
+    need("nft")
+    return Gateway(lab())
+
+
+def test_each_reason_is_seen_where_it_happens(gateway: Gateway) -> None:
+    left, router = gateway.left, gateway.router
+    router.run("nft", "-f", "-", input=RULES)
+    left.run("ip", "addr", "add", "10.9.0.9/32", "dev", "lo")
+    for name, value in {
+        "net.ipv4.conf.r1.rp_filter": "1",
+        "net.ipv4.neigh.r2.retrans_time_ms": "20",
+        "net.ipv4.neigh.r2.mcast_solicit": "1",
+    }.items():
+        router.sysctl(name, value)
+    router.sysctl("net.ipv4.ip_forward", "0")
+
+    def from_left(source: str | None, target: str, port: int, size: int = 8, count: int = 1) -> None:
+        left.call(partial(send, source, target, port, size, count=count))
+
+    full = router.call(partial(bound, 1011, 1))
+    places = [Place(host.path, host.name) for host in (router, left)]
+    for place in places:
+        place.open()
+    with full, router.call(partial(bound, 1012)), Watch(Namespaces(places, every=False)) as watch:
+        from_left(None, "10.2.0.2", 1001)
+        router.sysctl("net.ipv4.ip_forward", "1")
+        from_left(None, "203.0.113.1", 1002)
+        from_left("10.9.0.9", "10.2.0.2", 1003)
+        from_left(None, "10.1.0.1", 1004)
+        from_left(None, "10.2.0.77", 1005)
+        from_left(None, "10.2.0.2", 1008)
+        from_left(None, "10.1.0.1", 1009)
+        from_left(None, "fd01::1", 1109)
+        left.call(partial(connect, "10.1.0.1", 1010))
+        from_left(None, "10.1.0.1", 1011, 1000, count=9)
+        left.call(partial(send_raw, "10.1.0.2", "10.1.0.1", 1012))
+        from_left(None, "10.2.0.2", 1000)  # the next hop is known from now on
+        gateway.ip("link set r2 mtu 1300")
+        from_left(None, "10.2.0.2", 1007, 1400)
+        gateway.right.run("ip", "link", "set", "eth0", "down")
+        from_left(None, "10.2.0.2", 1006)
+        seen: list[Drop] = [drop for drops in watch.events(0.6) for drop in drops]
+        assert watch.lost == 0
+    for place in places:
+        place.close()
+    by_port = {(drop.netns, drop.destination_port): drop for drop in seen}
+    for port, reason, interface, function in (
+        (1001, "IP_INADDRERRORS", "r1", "ip_error"),
+        (1002, "IP_INNOROUTES", "r1", "ip_error"),
+        (1003, "IP_RPFILTER", "r1", "ip_rcv"),
+        (80, "IP_LOCALNET", "r1", "ip_rcv"),
+        (1005, "NEIGH_FAILED", "r2", "neigh_"),
+        (1007, "PKT_TOO_BIG", "r1", "ip_forward"),
+        (1008, "NETFILTER_DROP", "r1", "nft_do_chain"),
+        (1009, "NO_SOCKET", "r1", "__udp4_lib_rcv"),
+        (1109, "NO_SOCKET", "r1", "__udp6_lib_rcv"),
+        (1010, "NO_SOCKET", "r1", "tcp_v4_rcv"),
+        (1011, "SOCKET_RCVBUFF", "r1", "udp_queue_rcv"),
+        (1012, "UDP_CSUM", "r1", "__udp4_lib_rcv"),
+    ):
+        drop = by_port["router", port]
+        assert (drop.reason, drop.interface, drop.received_on) == (reason, interface, "r1"), port
+        assert drop.place.startswith(function), drop.place
+        assert drop.family == ("inet6" if port == 1109 else "inet")
+        assert drop.protocol == ("tcp" if port == 1010 else "udp")
+        assert drop.source_address == {1003: "10.9.0.9", 1109: "fd01::2"}.get(port, "10.1.0.2")
+        assert drop.meaning
+        assert drop.look
+    assert by_port["router", 1002].destination_address == "203.0.113.1"
+    assert by_port["router", 80].destination_address == "127.0.0.1"
+    assert by_port["router", 1010].tcp_flags == ("syn",)
+    assert os.getpid() in [process.pid for process in by_port["router", 1011].processes]
+    assert not by_port["router", 1009].processes
+    # without a carrier nothing is sent, ARP least of all
+    assert by_port["router", 1006].reason in ("NEIGH_FAILED", "QUEUE_PURGE", "DEV_READY")
+    assert [
+        drop.destination_address
+        for drop in seen
+        if drop.family == "arp" and drop.interface == "r2" and drop.reason in ("QUEUE_PURGE", "QDISC_DROP")
+    ]
+
+
+def test_counts_filters_and_ends(gateway: Gateway) -> None:
+    def while_dropping(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [*NETINSPECT, "drops", *arguments, "-N", gateway.router.path]
+        program = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        end = time.monotonic() + 20
+        while program.poll() is None and time.monotonic() < end:
+            gateway.left.call(partial(send, None, "10.1.0.1", 2001))
+            gateway.left.call(partial(send, None, "10.1.0.1", 2002))
+            time.sleep(0.02)
+        out, said = program.communicate(timeout=5)
+        return subprocess.CompletedProcess(command, program.returncode, out, said)
+
+    ended = while_dropping("--times", "3", "-j", "10.1.0.2 -> 10.1.0.1:2001")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    rows = json.loads(ended.stdout)
+    assert [(row["destination_port"], row["reason"]) for row in rows] == [(2001, "NO_SOCKET")] * 3
+    assert abs(rows[0]["time"] - time.time()) < 60
+
+    ended = while_dropping("count", "--for", "0.5", "--format", "ndjson", "udp")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    (row,) = map(json.loads, ended.stdout.splitlines())
+    assert row["packets"] > 4
+    assert (row["reason"], row["interface"]) == ("NO_SOCKET", "r1")
+    assert row["last"].startswith("udp 10.1.0.2:")
+
+    ended = while_dropping("--for", "0.5", "NETFILTER_DROP", "-j")
+    assert json.loads(ended.stdout) == []
+
+    ended = while_dropping("--times", "2", "port", "2002", "dev", "r1")
+    assert ended.returncode == 0
+    assert ended.stdout.splitlines()[0].split()[:3] == ["Time", "Reason", "Interface"]
+    assert all("10.1.0.1:2002" in line for line in ended.stdout.splitlines()[1:])
+
+
+def test_what_is_not_kept_up_with_is_counted(gateway: Gateway) -> None:
+    place = Place(gateway.router.path)
+    with place:
+        watch = Watch(Namespaces([place], every=False), parse(["udp"]))
+        sent = 0
+        with watch:
+            for _ in range(8):
+                gateway.left.call(partial(send, None, "10.1.0.1", 2003, count=10_000))
+                sent += 10_000
+            (counts,) = watch.counts(0.3)
+            seen = sum(count.packets for count in counts)
+            assert watch.lost > 0
+            # The queue of a processor may be full before: those were dropped elsewhere.
+            assert 0.9 * sent <= seen + watch.lost <= sent
+
+
+def test_nothing_stays_of_one_that_is_killed(namespace: object) -> None:
+    def programs() -> int:
+        return sum("bpf" in line for line in bpf_descriptors())
+
+    def bpf_descriptors() -> list[str]:
+        found = []
+        for pid in filter(str.isdecimal, os.listdir("/proc")):
+            try:
+                found += [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+            except OSError:
+                continue
+        return found
+
+    before = programs()
+    for delay in (0.1, 0.35, 0.5, 0.8, 1.1):
+        program = subprocess.Popen([*NETINSPECT, "drops"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(delay)
+        program.kill()
+        program.wait(timeout=5)
+    assert programs() <= before
+    assert (
+        not [name for name in os.listdir("/sys/fs/bpf") if "netinspect" in name]
+        if os.path.isdir("/sys/fs/bpf")
+        else True
+    )
+
+
+def test_the_account_names_what_rises(gateway: Gateway) -> None:
+    opened = gateway.router.call(partial(bound, 2004, 1))
+    rules = "table ip a {\nchain i { type filter hook input priority 0\nudp dport 2005 counter drop\n}\n}\n"
+    gateway.router.run("nft", "-f", "-", input=rules)
+    command = [*NETINSPECT, "drops", "account", "--interval", "1.5", "-j", "-N", gateway.router.path]
+    with opened, subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as program:
+        end = time.monotonic() + 20
+        while program.poll() is None and time.monotonic() < end:
+            for port, size in ((2004, 1000), (2005, 8), (2006, 8)):
+                gateway.left.call(partial(send, None, "10.1.0.1", port, size, count=3))
+            time.sleep(0.02)
+        assert program.stdout is not None
+        rows = json.load(program.stdout)
+    rates = [row["rate"] for row in rows]
+    assert rates == sorted(rates, reverse=True)
+    rising = {(row["layer"], row["counter"]): row for row in rows if row["rate"]}
+    assert rising["transport", "Udp.NoPorts"]["source"] == "procfs: /proc/net/snmp"
+    assert rising["transport", "Udp.RcvbufErrors"]["look"]
+    rule = rising["netfilter", "rule"]
+    assert rule["of"].startswith("ip a i handle ")
+    assert "udp dport 2005" in rule["meaning"]
+    socket_row = rising["socket", "udp.drops"]
+    assert socket_row["of"].startswith("0.0.0.0:2004 ")
+    assert f"/{os.getpid()}" in socket_row["of"]
+    assert socket_row["source"] == "sock_diag"
