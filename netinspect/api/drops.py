@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, contextmanager
+
+from ..errors import NetinspectError
+from ..nouns.drops.events import Namespaces, Watch
 from ..nouns.drops.filter import Filter, parse
 from ..nouns.drops.listing_account import Account
 from ..nouns.drops.names import texts
+from ..records import DropCount
 from .listed import Listed, places_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from ..nouns.drops.events import Watch
-    from ..records import Drop, DropCount, DropCounter
+    from ..records import Drop, DropCounter
 
     Texts = str | Iterable[str]
 
@@ -43,12 +47,13 @@ def drop_counts(
 ) -> list[DropCount]:
     """How many packets are dropped in ``seconds``, by reason, place and interface, most first, as DropCount records.
 
-    Selects and raises as ``drops`` does.
+    What could not be kept up with is a row without a reason and a place. Selects and raises as ``drops`` does.
     """
-    counts: list[DropCount] = []
-    for watch in _watched(parse([filter], texts()), netns, all_netns):
-        for counts in watch.counts(seconds):
-            pass
+    with _opened(netns, all_netns) as namespaces, Watch(namespaces, parse([filter], texts())) as watch:
+        *_, counts = watch.counts(seconds)
+        if watch.lost:
+            rate = round(watch.lost / seconds, 3)
+            counts.append(DropCount(watch.lost, rate, None, "", meaning="not kept up with: nothing is known of them"))
     return counts
 
 
@@ -64,24 +69,15 @@ def drop_account(
 
 
 def _drops(wanted: Filter, seconds: float | None, netns: str | None, all_netns: bool) -> Iterator[Drop]:
-    for watch in _watched(wanted, netns, all_netns):
+    with _opened(netns, all_netns) as namespaces, Watch(namespaces, wanted) as watch:
         for found in watch.events(seconds):
             yield from found
+        if watch.lost:
+            raise NetinspectError(f"{watch.lost} more packets were dropped than could be kept up with")
 
 
-def _watched(wanted: Filter, netns: str | None, all_netns: bool) -> Iterator[Watch]:
-    """The one watch, which ends with the iteration."""
-    from ..errors import NetinspectError
-    from ..nouns.drops.events import Namespaces, Watch
-
-    places = [] if all_netns else list(places_of(netns, False))
-    try:
-        for place in places:
-            place.open()
-        with Watch(Namespaces(places, every=all_netns), wanted) as watch:
-            yield watch
-            if watch.lost:
-                raise NetinspectError(f"{watch.lost} more packets were dropped than could be kept up with")
-    finally:
-        for place in places:
-            place.close()
+@contextmanager
+def _opened(netns: str | None, all_netns: bool) -> Iterator[Namespaces]:
+    with ExitStack() as stack:
+        places = [] if all_netns else [stack.enter_context(place) for place in places_of(netns, False)]
+        yield Namespaces(places, every=all_netns)

@@ -1,1 +1,1 @@
-"""BPF without a compiler or a library: the kernel's types (btf), programs (assembler, kernel) and what they tell (ring)."""
+"""BPF without a compiler or a library: the kernel's types (btf), programs (assembler, kernel), their answers (ring)."""
