@@ -27,7 +27,7 @@ _NOTES = (
     "5.17). Namespaces are told apart in the kernel. Nothing of it is left when netinspect ends, however it ends. What "
     "could not be kept up with is counted and said, and the exit status is 3 then.\n"
     "The addresses are those of the packet as it was when it was dropped: behind NAT that took place before. Not every "
-    "drop is a fault: what a closed socket has not read ends in one. `netinspect explain NO_SOCKET` tells what a reason "
+    "drop is a fault: what a closed socket has not read ends in one. `netinspect explain NO_SOCKET` tells what one "
     "means, and what to look at.\n"
     "account: every counter of drops from the card to the socket, read twice; those that rise fastest come first. "
     "Several may count the same packet, as it was dropped once and is counted by each layer that has a counter for it."
