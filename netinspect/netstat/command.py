@@ -354,7 +354,7 @@ class _Sockets:
             Query(
                 (protocol,),
                 command.internet,
-                command.states,
+                ALL_STATES if protocol == "sctp" else command.states,
                 explicit=bool(command.named),
                 tcp_info=view.timers and protocol == "tcp",
             )
@@ -366,6 +366,10 @@ class _Sockets:
             listeners = Query((protocol,), command.internet, LISTENING_STATES)
             makers["uid"] = RequestUsers(lambda: SocketListing(listeners).batches()).column
         batches = listing.batches()
+        if protocol == "sctp":
+            from .command_sctp import as_net_tools
+
+            batches = as_net_tools(batches, command.states)
         if makers:
             batches = (batch.joined(makers) for batch in batches)
         if self._hosts is not None:

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from netinspect.engine.columns import Batch, Constant
 from netinspect.engine.netlink.messages import Run, attribute
 from netinspect.engine.schema import rows_of
+from netinspect.netstat.command_sctp import as_net_tools
 from netinspect.netstat.render import InternetRows, SctpRows, UnixRows, View
 from netinspect.nouns.sockets.decode_inet import Decoder
+from netinspect.nouns.sockets.listing import ALL_STATES, CONNECTED_STATES, LISTENING_STATES
 from netinspect.nouns.sockets.owners_references import with_references
 from netinspect.nouns.sockets.owners_requests import RequestUsers
 from netinspect.records import Socket, Timer
@@ -187,6 +189,30 @@ def test_an_endpoint_has_no_queues_and_a_line_for_each_address() -> None:
         "sctp                10.0.0.1:3868                                   LISTEN     ",
         "                    10.9.9.9:3868                                               ",
     ]
+
+
+def test_an_association_is_listed_once_in_the_state_of_its_socket() -> None:
+    peer = ("10.0.0.2",)
+    rows = [
+        sctp_row(cookie=1, inode=1, state="LISTEN", remote_address="0.0.0.0", remote_port=0),  # of one-to-many style
+        sctp_row(cookie=1, inode=1, remote_addresses=peer),
+        sctp_row(cookie=2, inode=2),  # the endpoint of one-to-one style
+        sctp_row(cookie=2, inode=2, remote_addresses=peer),
+        sctp_row(cookie=3, inode=3, state="CLOSE", remote_address="0.0.0.0", remote_port=0),
+    ]
+
+    def listed(states: int) -> list[tuple[Any, ...]]:
+        fields = ("inode", "state", "remote_addresses")
+        return [
+            row
+            for batch in as_net_tools([batch_of(rows)], states)
+            for row in zip(*map(batch.values, fields), strict=True)
+        ]
+
+    listeners, associations = [(1, "LISTEN", None)], [(1, "LISTEN", peer), (2, "ESTABLISHED", peer)]
+    assert listed(LISTENING_STATES) == listeners
+    assert listed(CONNECTED_STATES) == associations
+    assert listed(ALL_STATES) == listeners + associations
 
 
 def test_all_addresses_of_an_association_are_decoded() -> None:
