@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from _functools import partial
 from _operator import ne, or_
 
 from ...engine.columns import NONE, Constant
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from ...engine.columns import Batch, Column, Values
     from ..conntrack.filter import FlowFilter
+    from .decode_rules import NatRule
 
 SOURCE, DESTINATION = 1, 2
 """What is translated, as bits."""
@@ -68,7 +70,7 @@ class TranslationListing(BaseListing):
         self._flows.conclude()
 
     def _place(self, place: Place) -> Iterator[Batch]:
-        kinds = Kinds(place)
+        kinds = Kinds(place, self.problems.append)
         seen = False
         for batch in self._flows.entries(place):
             seen = True
@@ -80,8 +82,10 @@ class TranslationListing(BaseListing):
 class Kinds:
     """What kind of translation an outside, or an answering, address is a sign of. Asked for only when needed."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, problem: Callable[[str], object] = str) -> None:
+        """``problem`` is told of rules that cannot be read: what they do is not known then."""
         self._place = place
+        self._problem = problem
         self._local: frozenset[str] | None = None
         self._snat: dict[str, str] = {}
         self._masquerades: bool | None = None
@@ -123,14 +127,25 @@ class Kinds:
 
     def _read_rules(self) -> None:
         from ...errors import NetlinkError
+        from ...procfs import legacy_tables
         from ..conntrack.listing_state import ruleset
         from .decode_rules import nat_rules
 
         self._masquerades = False
+        rules: list[NatRule] = []
         try:
-            rules = list(nat_rules(*ruleset(self._place)))
+            rules += nat_rules(*ruleset(self._place))
         except NetlinkError:
-            return
+            pass
+        for table in self._place.call(legacy_tables):
+            family, name = table.split()
+            if name == "nat":
+                from ...netfilter.legacy import targets
+
+                try:
+                    rules += nat_rules((), self._place.call(partial(targets, family, name)))
+                except NetlinkError as error:
+                    self._problem(f"whether flows are of kind masquerade or snat is not known: {error}")
         self._masquerades = any(rule.kind == "masquerade" for rule in rules)
         self._fixed = [rule.addresses for rule in rules if rule.kind == "snat" and rule.addresses is not None]
 
