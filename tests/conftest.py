@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A shell that runs the suite in the background ignores SIGINT, and so would each program that a test interrupts:
+    # it would wait for ever. What has a handler here is at its default again in a program that is started.
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
     # No test depends on how fast the machine is.
     settings.register_profile("netinspect", deadline=None)
     settings.load_profile("netinspect")

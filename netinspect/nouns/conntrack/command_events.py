@@ -159,7 +159,8 @@ class _Monitor:
         if isinstance(self._writer, Table):
             self._writer.end()
         self._began = now
-        self.due = max(self.due + self._command.interval, now)
+        # After a line that was late, the next one has half an interval at least: rates of no time at all tell nothing.
+        self.due = max(self.due + self._command.interval, now + self._command.interval / 2)
         if self._left is not None:
             self._left -= 1
             self.done = self._left == 0
