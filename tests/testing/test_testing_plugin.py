@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from availability import unavailable
+from import_budget import HEAVY
 
 CHECKOUT = Path(__file__).parents[2]
 EXAMPLES = CHECKOUT / "docs" / "examples"
@@ -110,6 +111,18 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         else:
             shutil.copy(source, target)
     return target
+
+
+def test_the_installed_program_loads_nothing_heavy_either(site: Path) -> None:
+    program = site / "bin" / "netinspect"
+    assert program.read_text().startswith(f"#!{sys.executable}\n")
+    command = [sys.executable, "-S", "-X", "importtime", str(program), "sockets", "-tan"]
+    environment = {"PYTHONPATH": str(site), "PYTHONDONTWRITEBYTECODE": "1"}
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert result.stdout.startswith("Protocol")
+    loaded = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
+    assert "netinspect.nouns.sockets.command" in loaded
+    assert HEAVY.isdisjoint(loaded), HEAVY & loaded
 
 
 @pytest.fixture
