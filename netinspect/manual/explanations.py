@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _DEFAULT = "socket"
+_COUNTED = "`netinspect conntrack stats` has it for each processor; `netinspect stats health` judges those of losses."
+_COUNTERS_SOURCE = "linux/netfilter/nfnetlink_conntrack.h: CTA_STATS_*; conntrack(8): -S"
 _REASONS = "nouns/drops/reasons.toml"
 _REASONS_SOURCE = "linux/net/dropreason-core.h"
 
@@ -33,7 +35,43 @@ def explanations() -> tuple[Explanation, ...]:
         for name, meaning in _documented(Socket)
         if name in columns
     ]
-    return (*map(_explanation, data["state"]), *fields, *map(_explanation, data["other"]), *_drop_reasons())
+    return (
+        *map(_explanation, data["state"]),
+        *fields,
+        *map(_explanation, data["other"]),
+        *_of_gateways(),
+        *_drop_reasons(),
+    )
+
+
+def _of_gateways() -> Iterator[Explanation]:
+    """The words of nat, conntrack, diagnose, path and drops (gateway.toml), each column once."""
+    import tomllib
+
+    from .. import records
+    from ..engine.files import package_text
+
+    data = tomllib.loads(package_text(__name__, "gateway.toml"))
+    kinds = list(dict.fromkeys(word["kind"] for word in data["word"]))
+    yield from map(_explanation, sorted(data["word"], key=lambda word: kinds.index(word["kind"])))
+    seen: set[tuple[str, str]] = set()
+    for record, noun in data["noun"].items():
+        for name, meaning in _documented(getattr(records, record)):
+            # The same field of several records is told once, and parts are those of the records that they are of.
+            if (name, meaning) in seen or "." in name:
+                continue
+            seen.add((name, meaning))
+            texts = {"look": noun["look"], "source": noun["source"], "aliases": noun["aliases"].get(name, ())}
+            yield _explanation(texts, name, meaning)._replace(kind=noun["kind"])
+    yield from _counters()
+
+
+def _counters() -> Iterator[Explanation]:
+    """The counters of connection tracking: what they count is theirs to say."""
+    from ..nouns.conntrack.decode_statistics import COUNTERS, EXPECTATION_COUNTERS
+
+    for name, meaning in (*COUNTERS.values(), *EXPECTATION_COUNTERS.values()):
+        yield Explanation(name, "counter of connection tracking", (), meaning, None, _COUNTED, _COUNTERS_SOURCE)
 
 
 def _drop_reasons() -> Iterator[Explanation]:

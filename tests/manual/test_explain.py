@@ -17,7 +17,7 @@ from netinspect.errors import ExitStatus, UsageError
 from netinspect.main import run
 from netinspect.manual.explanations import explanations, lookup
 from netinspect.nouns.sockets.decode_common import STATES, UNCONNECTED_STATES
-from netinspect.records import Explanation, Process, Socket
+from netinspect.records import Explanation, PathStep, Process, Socket
 
 NAMES = [explanation.name for explanation in explanations()]
 
@@ -230,3 +230,47 @@ def test_an_unaccepted_unix_connection_is_connecting_with_inode_0(
     for each in opened:
         each.close()
     assert sorted((words[-3], words[-2] == "0") for words in listing) == [("CONNECTING", True), ("LISTENING", False)]
+
+
+def words_of_gateways() -> set[str]:
+    """Every title, status bit, kind, event, check, cause and stage that nat, conntrack, diagnose and path write."""
+    import ast
+
+    from netinspect.nouns.conntrack import decode_names, decode_statistics
+    from netinspect.nouns.nat import command as nat
+
+    words = {*decode_names.STATUS_BITS, "UNREPLIED", "SNAT", "DNAT", *nat._HOSTS.values(), *nat._OUTSIDE.values()}
+    words |= {
+        name for name, _ in (*decode_statistics.COUNTERS.values(), *decode_statistics.EXPECTATION_COUNTERS.values())
+    }
+    words |= {"masquerade", "snat", "dnat", "redirect", "both", "error", "warning", "note", "new", "update", "destroy"}
+    words |= {"Double-NAT", "Hairpin", "Answers", "Expires", "Zone-Dir", "Reply-Source", "Secctx", "other-source"}
+    stages = get_type_hints(PathStep, include_extras=True)["stage"].__metadata__[0]
+    words.update(stages.split(", "))
+    arguments = {"finding": 1, "dropped": 4, "_strange": 2, "passes": 1, "unknowable": 1, "ends": 1}
+    for path in sorted(Path(decode_names.__file__).parents[1].glob("*/[dw][ia][al]*.py")):
+        if path.parent.name not in ("nat", "path"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call):
+                name = getattr(node.func, "id", getattr(node.func, "attr", ""))
+                place = arguments.get(name, 99)
+                if len(node.args) > place:
+                    said = node.args[place]
+                    told = [said.body, said.orelse] if isinstance(said, ast.IfExp) else [said]
+                    words |= {
+                        part.value for part in told if isinstance(part, ast.Constant) and isinstance(part.value, str)
+                    }
+    return words
+
+
+def test_every_word_of_nat_conntrack_diagnose_and_path_is_explained() -> None:
+    def unknown(word: str) -> bool:
+        try:
+            return not lookup(word)
+        except UsageError:
+            return True
+
+    words = words_of_gateways()
+    assert {"rp-filter", "no-rule", "ASSURED", "insert_failed", "prerouting", "no-carrier"} <= words
+    assert sorted(filter(unknown, words)) == []
