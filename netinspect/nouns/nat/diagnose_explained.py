@@ -272,6 +272,8 @@ def not_redirected(situation: Situation, path: Path, evidence: Sequence[str], *,
     passed = _home(situation, path)
     if passed is None or path.failed is not path.there:
         return None
+    if passed.tracked is not None and "dnat" in passed.tracked.status:
+        return None  # a rule did apply: its target is here, and nobody takes it
     rules = path.there.rules_of(situation.home)
     seen = rules.packet_of(path.packet, passed.iif, None, passed.tracked)
     if isinstance(seen.tracking, Tracking):

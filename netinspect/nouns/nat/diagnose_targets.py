@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from ..path.walk_packet import TCP, UDP, Packet, endpoint
 from ..path.walk_path import host_of
-from .diagnose_findings import ERROR, finding
+from .diagnose_findings import ERROR, NOTE, finding
 from .diagnose_paths import judged, walk_flow
 
 TYPE_CHECKING = False
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from ...records import Finding
     from ..path.listing_stack import Interface
+    from ..path.walk_path import Path
     from .decode_rules import NatRule
     from .diagnose_situation import Situation
 
@@ -99,7 +100,13 @@ def let_through(situation: Situation) -> Iterator[Finding]:
             for path in paths
             if any("dnat" in passed.tracked.status for passed in path.there.passed if passed.tracked is not None)
         ]
-        yield from judged(situation, translated, f"a packet as the {rule} wants it: {packet}", asked=False)
+        for found in judged(situation, translated, f"a packet as the {rule} wants it: {packet}", asked=False):
+            # That a program does not run is no fault as long as nobody asks for it.
+            yield found._replace(severity=NOTE) if found.check == "dnat-target" and _closed(translated) else found
+
+
+def _closed(paths: list[Path]) -> bool:
+    return all(path.cause in (None, "no-socket") for path in paths)
 
 
 def _packet(situation: Situation, rule: NatRule) -> tuple[Packet, Interface] | None:

@@ -1,0 +1,275 @@
+"""Gateways broken in one way each, one after another in one lab: the cause is named, and the fix puts it right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from nat_lab import SERVER, Traffic
+
+from netinspect.engine.places import Place
+from netinspect.lab import Lab
+from netinspect.nouns.conntrack.filter import FlowFilter
+from netinspect.nouns.nat.command_diagnose import narrowed
+from netinspect.nouns.nat.diagnose import diagnose
+from netinspect.nouns.nat.diagnose_situation import Situation
+from netinspect.nouns.path.filter_words import flow_words
+
+Need = Callable[[str], None]
+INSIDE, FLOW = "192.168.1.11", ("tcp", "192.168.1.11", f"{SERVER}:443")
+TO_US = ("tcp", SERVER, "203.0.113.1:80")
+MASQUERADE = (
+    "add table ip n; add chain ip n post { type nat hook postrouting priority srcnat; }; "
+    "add rule ip n post oifname wan masquerade"
+)
+NAT = "add table ip n; add chain ip n post { type nat hook postrouting priority srcnat; }"
+DNAT = "add chain ip n pre { type nat hook prerouting priority dstnat; }"
+FORWARD = "add table ip f; add chain ip f c { type filter hook forward priority 0; policy drop; }"
+
+
+class World:
+    """A gateway between a private network and a server, and a second way out."""
+
+    def __init__(self) -> None:
+        self.lab: Lab[Any] = Lab()
+        self.inside, self.outside = self.lab.host("inside"), self.lab.host("outside")
+        self.gateway = self.lab.host("gateway", forwarding=True)
+        self.lab.link(self.inside, self.gateway, f"{INSIDE}/24", "192.168.1.1/24", names=("eth0", "lan"))
+        self.lab.link(self.gateway, self.outside, "203.0.113.1/24", f"{SERVER}/24", names=("wan", "eth0"))
+        self.lab.link(self.gateway, self.outside, "198.51.100.1/24", "198.51.100.100/24", names=("wan2", "eth1"))
+        self.inside.route("default", via="192.168.1.1")
+        self.gateway.route("default", via=SERVER)
+        self.gateway.sysctl("net.netfilter.nf_conntrack_acct", 1)
+        self.traffic = Traffic(self.lab)
+        self.traffic.listen("outside", SERVER, 443)
+        self.traffic.listen("inside", INSIDE, 8080)
+
+    def diagnose(self, *flow: str) -> list[dict[str, Any]]:
+        """What the command finds but for notes, without starting a program for it."""
+        words = flow_words(flow) if flow else None
+        wanted = FlowFilter() if words is None else narrowed(FlowFilter(), words)
+        with Place(self.gateway.path) as place:
+            situation = Situation(place, wanted, 0, asked=words is not None)
+            found = diagnose(situation, words)
+            situation.stacks.close()
+        return [finding._asdict() for finding in found if finding.severity != "note"]
+
+    def sh(self, *commands: str) -> None:
+        for command in commands:
+            self.gateway.run("sh", "-c", command)
+
+    @contextmanager
+    def rules(self, *scripts: str) -> Iterator[None]:
+        """These rules of nft, or commands of iptables, for a while."""
+        try:
+            for script in scripts:
+                self.sh(script if script.startswith(("ip", "sysctl")) else f"nft '{script}'")
+            yield
+        finally:
+            self.sh("nft flush ruleset")
+
+    def close(self) -> None:
+        self.traffic.close()
+        self.lab.close()
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    made = World()
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+SOURCE_FAULTS = {
+    "no rule": ("no-rule", ()),
+    "in the hook input": (
+        "no-rule",
+        (
+            "add table ip n; add chain ip n post { type nat hook input priority 100; }; "
+            "add rule ip n post snat to 203.0.113.1",
+        ),
+    ),
+    "in a chain that nothing jumps to": ("no-rule", (f"{NAT}; add chain ip n out; add rule ip n out masquerade",)),
+    "another interface": ("other-interface", (f"{NAT}; add rule ip n post oifname wan2 masquerade",)),
+    "another group": ("other-interface", (f"{NAT}; add rule ip n post oifgroup 7 masquerade",)),
+    "a wildcard that does not fit": ("other-interface", (f'{NAT}; add rule ip n post oifname "ppp*" masquerade',)),
+    "a verdict map without the interface": (
+        "other-interface",
+        (
+            f"{NAT}; add chain ip n out; add rule ip n out masquerade; "
+            f"add rule ip n post oifname vmap {{ wan2 : jump out }}",
+        ),
+    ),
+    "a set without the network": (
+        "other-source",
+        (
+            f"{NAT}; add set ip n lans {{ type ipv4_addr; flags interval; elements = {{ 10.0.0.0/8 }}; }}; "
+            f"add rule ip n post ip saddr @lans masquerade",
+        ),
+    ),
+    "an exception before it": ("shadowed", (MASQUERADE, "insert rule ip n post ip daddr 203.0.0.0/8 accept")),
+    "a return before it": ("shadowed", (MASQUERADE, "insert rule ip n post ip saddr 192.168.0.0/16 return")),
+    "a mark that nobody sets": ("mark", (f"{NAT}; add rule ip n post meta mark 1 masquerade",)),
+    "not tracked": (
+        "notrack",
+        (
+            MASQUERADE,
+            "add table ip r; add chain ip r p { type filter hook prerouting priority raw; }; "
+            "add rule ip r p iifname lan notrack",
+        ),
+    ),
+    "inet's table, another interface": (
+        "other-interface",
+        (
+            "add table inet n; add chain inet n post { type nat hook postrouting priority srcnat; }; "
+            "add rule inet n post oifname wan2 masquerade",
+        ),
+    ),
+    "iptables, another interface": ("other-interface", ("iptables-nft -t nat -A POSTROUTING -o wan2 -j MASQUERADE",)),
+    "iptables, not tracked": (
+        "notrack",
+        (
+            "iptables-nft -t nat -A POSTROUTING -o wan -j MASQUERADE",
+            "iptables-nft -t raw -A PREROUTING -p tcp --dport 443 -j CT --notrack",
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SOURCE_FAULTS)
+def test_why_a_source_is_not_translated(need: Need, world: World, name: str) -> None:
+    need("nft")
+    need("iptables-nft")
+    check, scripts = SOURCE_FAULTS[name]
+    with world.rules(*scripts):
+        finding = world.diagnose(*FLOW)[0]
+        assert finding["check"] == check, finding
+        if finding["fix"]:
+            assert ("iptables" in finding["fix"]) == any(script.startswith("iptables") for script in scripts)
+            world.sh(finding["fix"].replace("iptables ", "iptables-nft "))
+            assert world.diagnose(*FLOW) == []
+
+
+FLOW_FAULTS = {
+    "answers are dropped": ("established", FLOW, (MASQUERADE, f"{FORWARD}; add rule ip f c iifname lan accept")),
+    "iptables drops answers": (
+        "established",
+        FLOW,
+        (
+            "iptables-nft -t nat -A POSTROUTING -o wan -j MASQUERADE; iptables-nft -A FORWARD -i lan -j ACCEPT; "
+            "iptables-nft -P FORWARD DROP",
+        ),
+    ),
+    "errors are dropped": (
+        "related",
+        FLOW,
+        (MASQUERADE, f"{FORWARD}; add rule ip f c iifname lan accept; add rule ip f c ct state established accept"),
+    ),
+    "a dnat that forward drops": (
+        "dnat-dropped",
+        TO_US,
+        (
+            MASQUERADE,
+            f"{DNAT}; add rule ip n pre iifname wan tcp dport 80 dnat to {INSIDE}:8080",
+            f"{FORWARD}; add rule ip f c iifname lan accept; add rule ip f c ct state established,related accept",
+        ),
+    ),
+    "a dnat in output": (
+        "dnat",
+        TO_US,
+        (
+            MASQUERADE,
+            f"add chain ip n o {{ type nat hook output priority -100; }}; "
+            f"add rule ip n o ip daddr 203.0.113.1 tcp dport 80 dnat to {INSIDE}:8080",
+        ),
+    ),
+    "a mark too late": (
+        "mark-late",
+        FLOW,
+        (
+            MASQUERADE,
+            "add table ip m; add chain ip m c { type filter hook forward priority mangle; }; "
+            "add rule ip m c ip daddr 203.0.113.0/24 meta mark set 0x51",
+        ),
+    ),
+    "zones": (
+        "zones",
+        FLOW,
+        (
+            MASQUERADE,
+            "add table ip r; add chain ip r p { type filter hook prerouting priority raw; }; "
+            "add rule ip r p iifname lan ct zone set 1",
+        ),
+    ),
+    "ports": (
+        "local-port",
+        FLOW,
+        (f"{NAT}; add rule ip n post oifname wan meta l4proto tcp masquerade to :3128-3130",),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FLOW_FAULTS)
+def test_why_a_flow_does_not_get_through(need: Need, world: World, name: str) -> None:
+    need("nft")
+    need("iptables-nft")
+    need("ip")
+    check, flow, scripts = FLOW_FAULTS[name]
+    world.sh("ip rule add fwmark 0x51 lookup 51 pref 60", "ip route add default via 198.51.100.100 table 51")
+    try:
+        if name == "ports":
+            world.traffic.listen("gateway", "203.0.113.1", 3128)
+        with world.rules(*scripts):
+            found = [finding for finding in world.diagnose(*flow) if finding["check"] == check]
+            assert found, world.diagnose(*flow)
+            if found[0]["fix"]:
+                world.sh(found[0]["fix"].replace("iptables ", "iptables-nft "))
+                assert check not in {finding["check"] for finding in world.diagnose(*flow)}
+    finally:
+        world.sh("ip rule del pref 60", "ip route flush table 51")
+
+
+def test_settings_and_tables(need: Need, world: World) -> None:
+    need("nft")
+    need("ip")
+    with world.rules(MASQUERADE):
+        for name, value, default in (("tcp_timeout_established", 5, 432000), ("udp_timeout", 2, 30)):
+            world.gateway.sysctl(f"net.netfilter.nf_conntrack_{name}", value)
+            (finding,) = world.diagnose()
+            assert (finding["check"], finding["subject"]) == ("timeout", name)
+            world.sh(finding["fix"])
+            assert world.diagnose() == [], default
+        world.sh("ip rule add fwmark 0x52 lookup 52 pref 61")
+        (finding,) = world.diagnose()
+        assert (finding["check"], finding["subject"], finding["fix"]) == ("empty-table", "table 52", "")
+        world.sh("ip rule del pref 61")
+    with world.rules(f"{NAT}; add rule ip n post oifname wan snat to 203.0.113.50"):
+        finding = next(found for found in world.diagnose() if found["check"] == "snat-address")
+        world.sh(finding["fix"])
+        assert world.diagnose() == []
+        world.sh("ip address del 203.0.113.50/32 dev wan")
+
+
+def test_healthy_rules_are_not_found_fault_with(need: Need, world: World) -> None:
+    need("nft")
+    healthy = (
+        f"{NAT}; add chain ip n out; add rule ip n out masquerade; "
+        f'add rule ip n post oifname vmap {{ "wan" : jump out }}',
+        f'{NAT}; add rule ip n post oifname "w*" masquerade',
+        f"{NAT}; add rule ip n post ip saddr 192.168.1.0/24 ip daddr != 192.168.1.0/24 masquerade",
+        f"{MASQUERADE}; {FORWARD}; add rule ip f c ct state established,related accept; "
+        f"add rule ip f c iifname lan accept",
+        f"{MASQUERADE}; {DNAT}; add rule ip n pre iifname wan tcp dport 80 dnat to {INSIDE}:8080",
+        f"{MASQUERADE}; add table ip r; add chain ip r p {{ type filter hook prerouting priority raw; }}; "
+        "add rule ip r p iif lo notrack; add rule ip r p ip daddr 192.168.1.1 udp dport 53 notrack",
+        f"{MASQUERADE}; add table ip r; add chain ip r p {{ type filter hook prerouting priority raw; }}; "
+        "add rule ip r p iifname lan ct original zone set 1",
+    )
+    for script in healthy:
+        with world.rules(script):
+            for flow in ((), FLOW):
+                assert world.diagnose(*flow) == [], script

@@ -1,0 +1,203 @@
+"""The way of a packet through a gateway: a healthy one lets it and its answer through, each fault stops it there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from nat_lab import SERVER, SERVER6, Traffic, netinspect
+
+from netinspect.engine.json_schema import array_schema
+from netinspect.lab import Lab
+from netinspect.records import PathStep
+
+Need = Callable[[str], None]
+INSIDE, INSIDE6 = "192.168.1.11", "fd00:1::11"
+MASQUERADE = (
+    "add table inet n; add chain inet n post { type nat hook postrouting priority srcnat; }; "
+    "add rule inet n post oifname wan masquerade"
+)
+
+
+class World:
+    """A gateway that masquerades both families, with a server outside. What is done to it is taken back."""
+
+    def __init__(self) -> None:
+        self.lab: Lab[Any] = Lab()
+        self.inside, self.outside = self.lab.host("inside"), self.lab.host("outside")
+        self.gateway = self.lab.host("gateway", forwarding=True)
+        for addresses in ((f"{INSIDE}/24", "192.168.1.1/24"),):
+            self.lab.link(self.inside, self.gateway, *addresses, names=("eth0", "lan"))
+        self.lab.link(self.gateway, self.outside, "203.0.113.1/24", f"{SERVER}/24", names=("wan", "eth0"))
+        self.inside.route("default", via="192.168.1.1")
+        for host, device, address in (
+            (self.inside, "eth0", f"{INSIDE6}/64"),
+            (self.gateway, "lan", "fd00:1::1/64"),
+            (self.gateway, "wan", "2001:db8::1/64"),
+            (self.outside, "eth0", f"{SERVER6}/64"),
+        ):
+            host.run("ip", "address", "add", address, "dev", device, "nodad")
+        self.inside.run("ip", "-6", "route", "add", "default", "via", "fd00:1::1")
+        self.sysctl("net.ipv6.conf.all.forwarding", 1)
+        self.traffic = Traffic(self.lab)
+        self.traffic.listen("outside", SERVER, 443)
+        self.traffic.listen("outside", SERVER6, 443)
+        self.nft(MASQUERADE)
+
+    def sysctl(self, name: str, value: int) -> None:
+        self.gateway.sysctl(name, value)
+
+    def nft(self, script: str) -> None:
+        self.gateway.run("nft", script)
+
+    def run(self, *argv: str) -> None:
+        self.gateway.run(*argv)
+
+    def path(self, *arguments: str) -> tuple[int, list[dict[str, Any]]]:
+        result = netinspect(self.gateway, "path", "-j", *arguments, check=False)
+        assert not result.stderr, result.stderr
+        return result.returncode, json.loads(result.stdout)
+
+    def close(self) -> None:
+        self.traffic.close()
+        self.lab.close()
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    made = World()
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@contextmanager
+def broken(world: World, *scripts: str) -> Iterator[None]:
+    """Other rules for a while."""
+    try:
+        for script in scripts:
+            world.nft(script)
+        yield
+    finally:
+        world.nft("flush ruleset")
+        world.nft(MASQUERADE)
+
+
+def stops(
+    world: World, cause: str, *arguments: str, flow: tuple[str, str] = (INSIDE, f"{SERVER}:443")
+) -> dict[str, Any]:
+    """The last step of a way that fails for that cause."""
+    status, steps = world.path(*flow, *arguments)
+    assert (status, steps[-1]["verdict"], steps[-1]["cause"]) == (4, "fails", cause), steps[-1]
+    return steps[-1]
+
+
+@pytest.mark.parametrize(("source", "server"), [(INSIDE, f"{SERVER}:443"), (INSIDE6, f"[{SERVER6}]:443")])
+def test_a_healthy_way(need: Need, world: World, source: str, server: str) -> None:
+    need("nft")
+    status, steps = world.path(source, server)
+    Draft202012Validator(array_schema(PathStep)).validate(steps)
+    assert (status, steps[-1]["verdict"] in ("arrives", "leaves")) == (0, True), steps[-1]
+    translated = [step for step in steps if step["stage"] == "nat"]
+    outside = "2001:db8::1" if ":" in source else "203.0.113.1"
+    assert translated[0]["packet"]["source_address"] == outside
+    assert translated[-1]["packet"]["destination_address"] == source
+    text = netinspect(world.gateway, "path", source, server).stdout
+    assert "There:" in text
+    assert "Back:" in text
+
+
+def test_settings_and_routes_stop_it(need: Need, world: World) -> None:
+    need("nft")
+    need("ip")
+    world.sysctl("net.ipv4.ip_forward", 0)
+    assert stops(world, "forwarding")["fix"] == "sysctl -w net.ipv4.ip_forward=1"
+    world.sysctl("net.ipv4.ip_forward", 1)
+    world.sysctl("net.ipv4.conf.lan.forwarding", 0)
+    assert stops(world, "forwarding")["fix"] == "sysctl -w net/ipv4/conf/lan/forwarding=1"
+    world.sysctl("net.ipv4.conf.lan.forwarding", 1)
+    world.sysctl("net.ipv6.conf.all.forwarding", 0)
+    stops(world, "forwarding", flow=(INSIDE6, f"[{SERVER6}]:443"))
+    world.sysctl("net.ipv6.conf.all.forwarding", 1)
+    for kind in ("blackhole", "unreachable", "prohibit"):
+        world.run("ip", "route", "add", kind, f"{SERVER}/32")
+        found = stops(world, kind)
+        world.run("sh", "-c", found["fix"])
+        assert world.path(INSIDE, f"{SERVER}:443")[0] == 0
+    world.run("ip", "rule", "add", "from", "192.168.1.0/24", "prohibit", "pref", "50")
+    world.run("sh", "-c", stops(world, "prohibit")["fix"])
+    assert world.path(INSIDE, f"{SERVER}:443")[0] == 0
+    stops(world, "no-route", flow=(INSIDE, "9.9.9.9:53"))
+    world.sysctl("net.ipv4.conf.wan.rp_filter", 1)
+    found = stops(world, "rp-filter", "--iif", "wan", flow=(INSIDE, "203.0.113.1:80"))
+    assert "lan" in found["why"]
+    world.sysctl("net.ipv4.conf.wan.rp_filter", 0)
+
+
+FORWARD = "add table inet f; add chain inet f c { type filter hook forward priority 0; policy drop; }"
+FAULTS = [
+    ("policy", "there", (FORWARD,)),
+    ("policy", "back", (f"{FORWARD}; add rule inet f c iifname lan accept",)),
+    ("rule", "there", ("add table ip r; add chain ip r p { type filter hook prerouting priority raw; }",
+                       "add rule ip r p ip daddr { 203.0.113.0/24 } tcp dport vmap { 443 : drop }")),
+    ("rule", "there", ("add table inet x; add chain inet x y { type filter hook postrouting priority 0; }",
+                       "add rule inet x y oifname wan tcp dport 443 drop")),
+    ("rule", "there", ("add table netdev q; add chain netdev q e { type filter hook egress device wan priority 0; }",
+                       "add rule netdev q e ip protocol tcp drop")),
+    ("rule", "there", ("add table netdev q; add chain netdev q i { type filter hook ingress device lan priority 0; }",
+                       "add rule netdev q i ip protocol tcp drop")),
+    ("zones", "back", ("add table ip r; add chain ip r p { type filter hook prerouting priority raw; }",
+                       "add rule ip r p iifname lan ct zone set 1; add rule ip r p iifname wan ct zone set 2")),
+    ("route-localnet", "there", ("add table ip d; add chain ip d p { type nat hook prerouting priority dstnat; }",
+                                 "add rule ip d p iifname lan tcp dport 443 dnat to 127.0.0.1:3128")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("cause", "direction", "scripts"), FAULTS, ids=[f"{c}-{n}" for n, (c, *_) in enumerate(FAULTS)]
+)
+def test_rules_stop_it(need: Need, world: World, cause: str, direction: str, scripts: tuple[str, ...]) -> None:
+    need("nft")
+    with broken(world, *scripts):
+        assert stops(world, cause)["direction"] == direction
+    assert world.path(INSIDE, f"{SERVER}:443")[0] == 0
+
+
+def test_marks_count_for_routes_as_they_are_then(need: Need, world: World) -> None:
+    need("nft")
+    need("ip")
+    world.run("ip", "rule", "add", "fwmark", "0x51", "lookup", "51", "pref", "60")
+    world.run("ip", "route", "add", "blackhole", "default", "table", "51")
+    early = "add table ip m; add chain ip m p { type filter hook prerouting priority mangle; }"
+    early += "; add rule ip m p meta mark set 0x51"
+    with broken(world, early):
+        assert "table 51" in " ".join(stops(world, "blackhole")["evidence"])
+    with broken(world, early.replace("prerouting", "forward")):
+        assert world.path(INSIDE, f"{SERVER}:443")[0] == 0
+    stops(world, "blackhole", "--mark", "0x51")
+    world.run("ip", "rule", "del", "pref", "60")
+    world.run("ip", "route", "flush", "table", "51")
+
+
+def test_chance_and_what_cannot_be_evaluated(need: Need, world: World) -> None:
+    need("nft")
+    chain = "add table ip l; add chain ip l c { type filter hook forward priority 0; }"
+    with broken(world, f"{chain}; add rule ip l c limit rate 1/second drop"):
+        status, steps = world.path(INSIDE, f"{SERVER}:443")
+        assert (status, steps[-1]["cause"]) == (0, None)
+    # What is in the datagram is not known.
+    with broken(world, f"{chain}; add rule ip l c @th,64,32 0x41424344 drop"):
+        status, steps = world.path("udp", INSIDE, f"{SERVER}:53")
+        assert (status, steps[-1]["verdict"]) == (3, "unknown")
+
+
+def test_what_is_wrong_with_the_command_line(world: World) -> None:
+    for arguments in (["10.0.0.1"], ["a", "b"], ["10.0.0.1", "::1"], [INSIDE, SERVER, "--iif", "nope"]):
+        result = netinspect(world.gateway, "path", *arguments, check=False)
+        assert result.returncode == 2, (arguments, result.stdout)
+        assert result.stderr.count("\n") == 1
