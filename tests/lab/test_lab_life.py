@@ -39,8 +39,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def files(place: Path) -> list[str]:
-    """What the registry there has, but for its mark."""
-    return sorted(set(os.listdir(place / registry.OWN)) - {registry.MARKER}) if place.exists() else []
+    """What the registry there has besides its mark; nothing where it is gone, since no lab came of it."""
+    own = place / registry.OWN
+    return sorted(set(os.listdir(own)) - {registry.MARKER}) if own.exists() else []
 
 
 class Witness:
