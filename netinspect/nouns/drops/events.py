@@ -25,6 +25,7 @@ from ..sockets.owners import Owners
 from . import request
 from .decode import Header, packet_text, records
 from .filter import Filter
+from .listing_rules import DROPPED_BY_RULES, Rules
 from .names import Places, Reasons, texts
 
 TYPE_CHECKING = False
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
     from ...records import Process
     from .decode import Raw
+
+    Key = tuple[int | bytes, ...]
 
 _RING = 1 << 23
 """Bytes of the ring buffer: half a second of 100,000 drops/s."""
@@ -45,8 +48,11 @@ _PAUSE = 0.01
 _LOOK_AGAIN = 1.0
 """Seconds until namespaces and processes are looked at again for one that was not there."""
 _TYPES_LIMIT = 1 << 28
-_alike = itemgetter(4, 3, 1, 5)
+_ALIKE = (4, 3, 1, 5)
 """Namespace, reason, place and interface of a record."""
+_alike = itemgetter(*_ALIKE)
+_DISTINCT = 10_000
+"""Packets that the firewall dropped and that rules may tell apart: of more than that no rule is looked for."""
 
 
 class Unavailable(NetinspectError):
@@ -87,6 +93,7 @@ class Source:
             raise NetinspectError(f"this kernel does not tell its types ({VMLINUX}: CONFIG_DEBUG_INFO_BTF)") from None
         layout = request.Layout(types)
         self.reasons = Reasons(*map(types.values, request.REASONS))
+        self.by_rules = frozenset([number for number, name in self.reasons.items() if name == DROPPED_BY_RULES])
         self.gives_reasons = layout.arguments >= 3
         lost = self._kept(kernel.counters(1))
         descriptor = self._kept(kernel.ring_buffer(_RING))
@@ -171,6 +178,13 @@ class Namespaces:
         return names[index]
 
 
+def _told_apart(header: bytes) -> bytes:
+    """What rules mostly tell packets apart by: protocol, addresses and, without options, the destination's port."""
+    if header[:1] < b"\x60":
+        return header[9:10] + header[12:20] + header[22:24]
+    return header[6:7] + header[8:40] + header[42:44]
+
+
 def _inode(place: Place) -> int:
     if place.descriptor is None:
         return os.stat("/proc/thread-self/ns/net").st_ino
@@ -207,6 +221,7 @@ class Watch:
         self._namespaces = namespaces
         self._wanted = wanted or Filter()
         self._holders = _Holders()
+        self._rules = Rules()
         self.unplaced = 0
         """Drops that are left out since it is not known in which namespace they were."""
         self._source = Source(namespaces.inodes)
@@ -249,9 +264,9 @@ class Watch:
     def _selected(self, taken: list[Raw]) -> list[Raw]:
         """Those in the namespaces that are wanted, and for a reason that is."""
         if not self._namespaces.every:
-            count = len(taken)
+            # What is of no namespace, no interface and no Ethernet type is a message between sockets, and no packet.
+            self.unplaced += sum(1 for raw in taken if not raw[4] and (raw[5] or raw[6] or raw[9]))
             taken = [raw for raw in taken if raw[4]]
-            self.unplaced += count - len(taken)
         if self._wanted.reasons:
             names, wanted = self._source.reasons, self._wanted.reasons
             taken = [raw for raw in taken if names[raw[3]] in wanted]
@@ -266,14 +281,14 @@ class Watch:
         for raw in taken:
             drop = self._drop(raw)
             if self._wanted.wants(drop):
-                drop = self._held(drop)
+                drop = self._held(drop, raw)
                 if self._wanted.wants_processes(drop):
                     yield drop
 
     def counts(self, seconds: float | None = None, each: float | None = None) -> Iterator[list[DropCount]]:
         """What was dropped so far, most first: at the end, and every ``each`` seconds where that is given."""
-        totals: Counter[tuple[int, ...]] = Counter()
-        last: dict[tuple[int, ...], Raw] = {}
+        totals: Counter[Key] = Counter()
+        last: dict[Key, Raw] = {}
         plain = self._wanted.of_reasons_alone
         begun = monotonic()
         due = begun + each if each else float("inf")
@@ -281,7 +296,14 @@ class Watch:
             if not plain:
                 taken = [raw for raw in taken if self._is_wanted(raw)]
             if taken:
-                keys: list[tuple[int, ...]] = list(map(_alike, taken))
+                keys: list[Key] = list(map(_alike, taken))
+                if self._source.by_rules:
+                    # Which rule it was is worked out at the end, once for packets that rules treat alike.
+                    few = len(totals) < _DISTINCT
+                    keys = [
+                        (*key, _told_apart(raw[11])) if few and key[1] in self._source.by_rules else key
+                        for key, raw in zip(keys, taken, strict=True)
+                    ]
                 totals.update(keys)
                 last.update(zip(keys, taken, strict=True))
             if monotonic() >= due:
@@ -291,15 +313,24 @@ class Watch:
 
     def _is_wanted(self, raw: Raw) -> bool:
         drop = self._drop(raw)
-        return self._wanted.wants(drop) and (not self._wanted.pids or self._wanted.wants_processes(self._held(drop)))
+        if not self._wanted.wants(drop):
+            return False
+        return not self._wanted.pids or self._wanted.wants_processes(self._held(drop, raw))
 
-    def _counted(
-        self, totals: Counter[tuple[int, ...]], last: dict[tuple[int, ...], Raw], elapsed: float
-    ) -> list[DropCount]:
-        return [self._count(last[key], packets, elapsed) for key, packets in totals.most_common()]
+    def _counted(self, totals: Counter[Key], last: dict[Key, Raw], elapsed: float) -> list[DropCount]:
+        merged: dict[tuple[object, ...], DropCount] = {}
+        for key, packets in totals.most_common():
+            made = self._count(last[key], packets, elapsed)
+            of_rule = made.netns, made.reason, made.place, made.interface, made.rule
+            if len(key) > len(_ALIKE) and of_rule in merged:
+                packets += merged[of_rule].packets
+                merged[of_rule] = merged[of_rule]._replace(packets=packets, rate=round(packets / elapsed, 3))
+            else:
+                merged[of_rule if len(key) > len(_ALIKE) else key] = made
+        return sorted(merged.values(), key=lambda count: -count.packets)
 
     def _count(self, raw: Raw, packets: int, elapsed: float) -> DropCount:
-        drop = self._held(self._drop(raw))
+        drop = self._held(self._drop(raw), raw)
         return DropCount(
             packets=packets,
             rate=round(packets / elapsed, 3),
@@ -351,10 +382,13 @@ class Watch:
             self._namespaces.label(namespace),
         )
 
-    def _held(self, drop: Drop) -> Drop:
-        if drop.inode is None:
-            return drop
+    def _held(self, drop: Drop, raw: Raw) -> Drop:
+        """With what has to be looked up."""
         try:
-            return drop._replace(processes=self._holders.of(drop.inode))
+            if drop.inode is not None:
+                drop = drop._replace(processes=self._holders.of(drop.inode))
+            if drop.reason == DROPPED_BY_RULES:
+                drop = drop._replace(rule=self._rules.of(self._namespaces.place(raw[4]), raw))
         except NamespaceError:
-            return drop
+            pass  # it is gone
+        return drop

@@ -168,6 +168,9 @@ def test_each_reason_is_seen_where_it_happens(gateway: Gateway) -> None:
     assert by_port["router", 1002].destination_address == "203.0.113.1"
     assert by_port["router", 80].destination_address == "127.0.0.1"
     assert by_port["router", 1010].tcp_flags == ("syn",)
+    assert by_port["router", 1008].rule is not None
+    assert by_port["router", 1008].rule.startswith("ip drops fw1 handle ")
+    assert by_port["router", 1008].rule.endswith(": udp dport 1008 drop")
     assert os.getpid() in [process.pid for process in by_port["router", 1011].processes]
     assert not by_port["router", 1009].processes
     # without a carrier nothing is sent, ARP least of all
@@ -189,6 +192,8 @@ def test_counts_filters_and_ends(gateway: Gateway) -> None:
             gateway.left.call(partial(send, None, "10.1.0.1", 2002))
             time.sleep(0.02)
         out, said = program.communicate(timeout=5)
+        # Fragments that other namespaces waited for in vain are of no namespace.
+        said = "".join([line for line in said.splitlines(True) if "whose network namespace is not known" not in line])
         return subprocess.CompletedProcess(command, program.returncode, out, said)
 
     ended = while_dropping("--times", "3", "-j", "10.1.0.2 -> 10.1.0.1:2001")
@@ -211,6 +216,40 @@ def test_counts_filters_and_ends(gateway: Gateway) -> None:
     assert ended.returncode == 0
     assert ended.stdout.splitlines()[0].split()[:3] == ["Time", "Reason", "Interface"]
     assert all("10.1.0.1:2002" in line for line in ended.stdout.splitlines()[1:])
+
+
+def test_counts_tell_rules_apart(gateway: Gateway) -> None:
+    rules = """table inet f {
+        set blocked { type ipv4_addr; elements = { 10.2.0.7 } }
+        chain f {
+            type filter hook forward priority 0; policy drop
+            ip daddr @blocked drop
+            ct state established accept
+            udp dport 3001-3002 drop
+            udp dport 3003 ct state new drop
+        }
+    }"""
+    gateway.router.run("nft", "-f", "-", input=rules)
+    gateway.router.sysctl("net.ipv4.ip_forward", "1")
+    with Place(gateway.router.path) as place, Watch(Namespaces([place], every=False)) as watch:
+        for target, port, count in (
+            ("10.2.0.7", 1, 1),
+            ("10.2.0.2", 3001, 4),
+            ("10.2.0.2", 3002, 3),
+            ("10.2.0.2", 3004, 2),
+            ("10.2.0.2", 3003, 5),
+        ):
+            gateway.left.call(partial(send, None, target, port, count=count))
+        (counts,) = watch.counts(0.3)
+    dropped = [count for count in counts if count.reason == "NETFILTER_DROP"]
+    rules_of = {count.rule: count.packets for count in dropped if count.rule is not None}
+    assert {rule.partition(": ")[2]: packets for rule, packets in rules_of.items()} == {
+        "ip daddr @blocked drop": 1,
+        "udp dport 3001-3002 drop": 7,
+        "udp dport 3003 ct state new drop": 5,
+        "policy drop": 2,
+    }
+    assert all("inet f f" in rule for rule in rules_of)
 
 
 def test_what_is_not_kept_up_with_is_counted(gateway: Gateway) -> None:
