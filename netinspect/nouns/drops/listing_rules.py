@@ -1,8 +1,8 @@
 """Which rule of the firewall drops a packet: the ruleset of its namespace is walked with the packet's own header.
 
 The kernel tells no more than that netfilter dropped it. So what is found is the rule that drops such a packet now, as
-the ruleset and its sets are when they are read; "perhaps" stands before one that also needs what a header does not
-have, as the state of the flow.
+the ruleset and its sets are when they are read; "perhaps" stands before those that also need what is not
+known, as the state of the flow where that makes a difference.
 """
 
 from __future__ import annotations
@@ -29,8 +29,12 @@ DROPPED_BY_RULES = "NETFILTER_DROP"
 _FRESH = 2.0
 """Seconds for which a ruleset is taken for what it is now."""
 _KNOWN = 4096
+_MOST = 3
+"""Rules that are named where it may be one of several."""
 _SHARE, _FREE = 0.2, 0.5
 """Of the time that passes no more than that share is spent on walks, but for the first half second."""
+_STATES = ("new", "established", "related", "invalid", "untracked")
+"""Of the flow: it is not known, but one in which the packet is not dropped it did not have."""
 _LOCAL = (2, 3, 4, 5)
 """linux/rtnetlink.h: RTN_LOCAL, RTN_BROADCAST, RTN_ANYCAST, RTN_MULTICAST."""
 _FAMILIES = {nf.ETH_P_IP: "ip", nf.ETH_P_IPV6: "ip6", nf.ETH_P_ARP: "arp"}
@@ -83,17 +87,25 @@ class Rules:
         if now is None or now.until < monotonic():
             now = self._namespaces[inode] = _Now(place)
             self._found.clear()
-        perhaps = None
+        perhaps: dict[str, None] = {}
+        certain = True
         for outcome in _drops(now, raw):
             step = outcome.steps[-1] if outcome.steps else None
             if step is None:
                 continue
-            text = now.rules.text(step.rule) if step.rule is not None else f"policy {step.verdict}"
-            said = f"{step.chain} handle {step.handle}: {text}" if step.rule is not None else f"{step.chain}: {text}"
-            if not outcome.doubts:
-                return said
-            perhaps = perhaps or f"perhaps {said}"
-        return perhaps
+            if step.rule is not None:
+                said = f"{step.chain} handle {step.handle}: {now.rules.text(step.rule)}"
+            else:
+                said = f"{step.chain}: policy {step.verdict}"
+            perhaps[said] = None
+            certain = certain and not outcome.doubts
+        # What needs less to be so comes first in a walk, but a rule that was written for it is likelier than a policy.
+        found = sorted(perhaps, key=lambda said: ": policy " in said)
+        if not found:
+            return None
+        if certain and len(found) == 1:
+            return found[0]
+        return "perhaps " + ", or ".join(found[:_MOST]) + (", or another" if len(found) > _MOST else "")
 
 
 def _drops(now: _Now, raw: Raw) -> Iterator[Outcome]:
@@ -106,7 +118,7 @@ def _drops(now: _Now, raw: Raw) -> Iterator[Outcome]:
     size = (data[0] & 15) * 4 if family == "ip" else 40
     whole = nf.of_headers(data[:size], data[size:], ethertype=kind)
     # Where it is from and to on the link was not kept.
-    whole = whole.replace(link_source=nf.UNKNOWN, link_destination=nf.UNKNOWN, mark=mark, tracking=nf.UNKNOWN)
+    whole = whole.replace(link_source=nf.UNKNOWN, link_destination=nf.UNKNOWN, mark=mark)
     named = now.context.interface
     incoming = named(received_on) if received_on else None
     on = named(interface) if interface else None
@@ -117,13 +129,20 @@ def _drops(now: _Now, raw: Raw) -> Iterator[Outcome]:
         elif hook == "forward":
             outgoing = _way_out(now, whole)
         packet = whole.replace(incoming=None if hook == "output" else incoming, outgoing=outgoing)
-        if hook in ("ingress", "egress"):
-            if on is None:
-                continue
-            walk = run_hook(now.rules, "netdev", hook, packet, now.context, device=on.name)
-        else:
-            walk = run_hook(now.rules, family, hook, packet, now.context)
-        yield from [outcome for outcome in walk.outcomes if outcome.verdict.name == "drop"]
+        dropping: list[Outcome] = []
+        for state in _STATES:
+            tracked = packet.replace(tracking=nf.Tracking(state))
+            if hook in ("ingress", "egress"):
+                if on is None:
+                    break
+                walk = run_hook(now.rules, "netdev", hook, tracked, now.context, device=on.name)
+            else:
+                walk = run_hook(now.rules, family, hook, tracked, now.context)
+            dropping += [outcome for outcome in walk.outcomes if outcome.verdict.name == "drop"]
+        if dropping:
+            # The hooks behind it do not matter: the likeliest comes first.
+            yield from dropping
+            return
 
 
 def _hooks(now: _Now, packet: nf.Packet, interface: int, received_on: int, family: str) -> tuple[str, ...]:

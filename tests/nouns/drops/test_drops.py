@@ -243,13 +243,12 @@ def test_counts_tell_rules_apart(gateway: Gateway) -> None:
         (counts,) = watch.counts(0.3)
     dropped = [count for count in counts if count.reason == "NETFILTER_DROP"]
     rules_of = {count.rule: count.packets for count in dropped if count.rule is not None}
-    assert {rule.partition(": ")[2]: packets for rule, packets in rules_of.items()} == {
-        "ip daddr @blocked drop": 1,
-        "udp dport 3001-3002 drop": 7,
-        "udp dport 3003 ct state new drop": 5,
-        "policy drop": 2,
-    }
-    assert all("inet f f" in rule for rule in rules_of)
+    assert sorted((packets, rule.replace("inet f f", "F")) for rule, packets in rules_of.items()) == [
+        (1, "F handle 3: ip daddr @blocked drop"),
+        (2, "F: policy drop"),
+        (5, "perhaps F handle 6: udp dport 3003 ct state new drop, or F: policy drop"),
+        (7, "F handle 5: udp dport 3001-3002 drop"),
+    ]
 
 
 def test_what_is_not_kept_up_with_is_counted(gateway: Gateway) -> None:
