@@ -12,6 +12,7 @@ mkdir /mnt/upper /mnt/work /mnt/root
 case $version in
 5.*)
     # overlayfs of that time runs no program of a hostfs: folders of the host's in a root of our own.
+    mount -t tmpfs -o size=75% root /mnt/root
     cd /mnt/root || off
     mkdir usr opt root etc tmp proc sys dev run var out old mnt home srv var/tmp var/lib var/log
     for link in bin sbin lib lib64; do ln -s usr/$link $link; done

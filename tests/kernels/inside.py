@@ -11,6 +11,32 @@ from pathlib import Path
 
 SECONDS_A_FILE = 600
 OUT = Path("/out")
+# Modules that nothing loads by itself, and what counts or keeps times only where it is told to.
+MODULES = (
+    "sctp_diag",
+    "dccp_diag",
+    "raw_diag",
+    "udp_diag",
+    "mptcp_diag",
+    "unix_diag",
+    "af_packet_diag",
+    "netlink_diag",
+)
+MODULES += ("vsock_diag", "xsk_diag", "nf_conntrack_netlink", "nf_tables", "nft_ct", "mpls_router", "bridge", "tcp_bbr")
+SETTINGS = ("nf_conntrack_acct", "nf_conntrack_timestamp")
+
+
+def capabilities() -> None:
+    """What `netinspect capabilities` tells of this kernel, in /out/capabilities."""
+    for module in MODULES:
+        subprocess.run(["modprobe", "-q", module])
+    for name in SETTINGS:
+        try:
+            Path("/proc/sys/net/netfilter", name).write_text("1")
+        except OSError:
+            pass  # then it is told to be off
+    command = [sys.executable, "-m", "netinspect", "capabilities", "--json"]
+    (OUT / "capabilities").write_bytes(subprocess.run(command, stdout=subprocess.PIPE).stdout)
 
 
 def main() -> None:
@@ -26,6 +52,8 @@ def main() -> None:
         line = {"file": name, "status": status, "seconds": round(time.monotonic() - began, 1)}
         with (OUT / "results").open("a") as results:
             results.write(json.dumps(line) + "\n")
+    # Behind the tests, which are to find the modules that they need by themselves.
+    capabilities()
 
 
 main()

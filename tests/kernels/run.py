@@ -1,7 +1,7 @@
 """The suite on other kernels: ``python tests/kernels/run.py --kernel 6.12 tests/nouns/links``.
 
 What is skipped in a guest is compared with skips/KERNEL.txt, so that no skip creeps in; --accept writes that list anew
-for the files that were run.
+for the files that were run, and docs/kernels.md.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 
 import guest
 import packages
+import table
 
 LISTS = guest.HERE / "skips"
 SECONDS = 3600.0
@@ -36,7 +37,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kernel", action="append", choices=packages.SUITES, help="all of them by default")
     parser.add_argument("--guests", type=int, default=2, help="how many at once (default: 2)")
-    parser.add_argument("--accept", action="store_true", help="write the list of skips anew")
+    parser.add_argument("--accept", action="store_true", help="write the list of skips and docs/kernels.md anew")
     parser.add_argument("--out", type=Path, help="keep what each guest wrote in this directory")
     parser.add_argument("parts", nargs="*", default=["tests"], help="files and directories of tests")
     options = parser.parse_args()
@@ -73,6 +74,8 @@ def _kernel(version: str, files: list[str], options: argparse.Namespace) -> int:
         with ThreadPoolExecutor(len(shares)) as pool:
             parts = pool.map(lambda n: _share(version, shares[n], place / f"{version}-{n}"), range(len(shares)))
             results = [line for part in parts for line in part]
+        found = place / f"{version}-0" / "capabilities"
+        capabilities = json.loads(found.read_text()) if found.exists() else []
     finally:
         if options.out is None:
             shutil.rmtree(place, ignore_errors=True)
@@ -86,11 +89,23 @@ def _kernel(version: str, files: list[str], options: argparse.Namespace) -> int:
         print(f"{version}: {name} did not come to its end")
     skips = {line["test"]: " ".join(line["reason"].split()) for line in tests if line["outcome"] == "skipped"}
     crept = _compare(version, {name for name in files if name not in broken}, skips, accept=options.accept)
+    if options.accept and capabilities:
+        release = next((packages.kernel(version) / "modules" / "lib" / "modules").iterdir()).name
+        table.keep(version, release, capabilities, _by_folder(files, tests, broken))
     print(
         f"{version}: {sum(line['outcome'] == 'passed' for line in tests)} passed, {len(failed)} failed, "
         f"{len(skips)} skipped in {len(files)} files, {time.monotonic() - began:.0f} s"
     )
     return len(failed) + len(broken) + crept
+
+
+def _by_folder(files: list[str], tests: list[dict[str, Any]], broken: list[str]) -> dict[str, dict[str, int]]:
+    counts = {str(Path(name).parent): {"passed": 0, "skipped": 0, "failed": 0, "not ended": 0} for name in files}
+    for line in tests:
+        counts[str(Path(line["test"].split("::")[0]).parent)][line["outcome"]] += 1
+    for name in broken:
+        counts[str(Path(name).parent)]["not ended"] += 1
+    return counts
 
 
 def _share(version: str, files: list[str], out: Path) -> list[dict[str, Any]]:
@@ -101,7 +116,9 @@ def _share(version: str, files: list[str], out: Path) -> list[dict[str, Any]]:
         ended = {line["file"] for line in _lines(out) if "file" in line}
         left = [name for name in files if name not in ended]
         (out / "files").write_text("\n".join(left))
-        if not left or guest.run(version, ".venv/bin/python tests/kernels/inside.py", out, seconds=SECONDS) is not None:
+        if not left and (out / "capabilities").exists():
+            break
+        if guest.run(version, ".venv/bin/python tests/kernels/inside.py", out, seconds=SECONDS) is not None:
             break
         print(f"{version}: a guest died: {_last(out / 'console')}", file=sys.stderr)
     # Of a file that ran twice, the outcomes of the second time count.

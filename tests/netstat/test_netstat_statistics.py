@@ -62,6 +62,7 @@ def kernel_names() -> dict[str, list[str]]:
     for title, words in TABLES.items():
         known = names.setdefault(title, [])
         known += [name for name in words if name not in known]
+    names.setdefault("MPTcpExt", ["MPCapableSYNRX"])  # a kernel without CONFIG_MPTCP has no such line
     names["IcmpMsg"] = ["InType3", "OutType3"]
     names["NewExt"] = ["Unheard", "Of"]
     return names
