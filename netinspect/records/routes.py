@@ -32,7 +32,8 @@ class Encapsulation(NamedTuple):
     next_hop: Annotated[str | None, "seg6local: next hop of the action"] = None
     interface: Annotated[str | None, "seg6local, xfrm: interface of the action"] = None
     interface_id: Annotated[int | None, "xfrm: interface id"] = None
-    raw: Annotated[str | None, "the attributes in hexadecimal, where they are more than the fields above tell"] = None
+    raw: Annotated[str | None, "the attributes in hexadecimal, where they are more than the other fields tell"] = None
+    vrf_table: Annotated[int | None, "seg6local: table of the VRF that the packet goes on in"] = None
 
 
 class NextHop(NamedTuple):

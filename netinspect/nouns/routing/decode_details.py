@@ -260,7 +260,8 @@ def _seg6local(inside: Attributes, interfaces: Mapping[int, str]) -> dict[str, A
     return {
         "action": _SEG6_ACTIONS[action] if action < len(_SEG6_ACTIONS) else str(action),
         "segments": None if header is None else _segments(header),
-        "table": inside.number(3) or inside.number(9),
+        "table": inside.number(3),
+        "vrf_table": inside.number(9),
         "next_hop": inside.address(4) or inside.address(5),
         "interface": interfaces[interface] if interface else None,
     }

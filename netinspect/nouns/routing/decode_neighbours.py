@@ -8,7 +8,7 @@ from ...engine.columns import NONE, Constant, interleaved
 from ...engine.fields import bit_names, place
 from ...engine.netlink.attributes import ANY, Shape
 from ...engine.netlink.messages import HEADER_SIZE, attribute, malformed, message
-from ...engine.rtnetlink import FAMILIES, ROUTE_TYPES, Made, Texts, interfaces, named
+from ...engine.rtnetlink import FAMILIES, ROUTE_TYPES, Made, Texts, address_text, interfaces, named
 from ...engine.schema import Schema
 from ...uapi.neighbour import (
     NDA_CACHEINFO,
@@ -116,9 +116,12 @@ def _identities(_: Decoder, run: Run, layout: Layout) -> Values:
 
 
 def _link_addresses(_: Decoder, run: Run, layout: Layout) -> Values:
+    """Of tunnels these are IP addresses: no other link has any of those lengths."""
     if NDA_LLADDR not in layout:
         return NONE
     at, size = layout[NDA_LLADDR]
+    if size in (4, 16):
+        return [address_text(raw) for (raw,) in run.rows(at, f"{size}s")]
     return [raw.hex(":") for (raw,) in run.rows(at, f"{size}s")]
 
 

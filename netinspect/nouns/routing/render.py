@@ -35,6 +35,7 @@ def encapsulation_text(found: Encapsulation) -> str:
         ("tos", found.tos or None),
         ("segs", None if found.segments is None else f"[ {' '.join(found.segments)} ]"),
         ("table", found.table),
+        ("vrftable", found.vrf_table),
         ("nh", found.next_hop),
         ("if_id", found.interface_id),
         ("dev", found.interface),
@@ -111,6 +112,7 @@ _DETAILS = (
     "next_hop_object",
     "encapsulation",
     "new_labels",
+    "ttl_propagate",
     "flags",
     "metrics",
     "realms",
@@ -171,6 +173,8 @@ def details_text(route: dict[str, Any]) -> str:
         words.append(encapsulation_text(route["encapsulation"]))
     if route.get("new_labels"):
         words.append(f"as to {_stack(route['new_labels'])}")
+    if route.get("ttl_propagate") is not None:
+        words.append(f"ttl-propagate {'enabled' if route['ttl_propagate'] else 'disabled'}")
     words += route.get("flags") or ()
     if route.get("metrics") is not None:
         words.append(metrics_text(route["metrics"]))

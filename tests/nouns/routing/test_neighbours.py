@@ -142,3 +142,20 @@ def test_no_bit_of_a_state_is_dropped(bits: int, text: str) -> None:
     batch = neighbour.Decoder(names).batch(runs_of([message(28, body)]))
     assert batch is not None
     assert list(batch.values("state")) == [text]
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        (bytes((2, 0, 0, 0, 0, 1)), "02:00:00:00:00:01"),
+        # Of gre and ip6gre: the other end of the tunnel.
+        (bytes((10, 1, 0, 7)), "10.1.0.7"),
+        (bytes((0xFD, 1, *[0] * 13, 7)), "fd01::7"),
+    ],
+)
+def test_the_link_address_of_a_tunnels_neighbour_is_one_of_ip(raw: bytes, text: str) -> None:
+    names = Names(*[{number: str(number) for number in range(256)}] * 4)
+    body = struct.pack("=BxxxiHBB", 2, 1, 0x80, 0, 1) + attribute(1, bytes((10, 0, 0, 1))) + attribute(2, raw)
+    batch = neighbour.Decoder(names).batch(runs_of([message(28, body)]))
+    assert batch is not None
+    assert list(batch.values("link_address")) == [text]

@@ -10,6 +10,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from fake_kernel import attribute
 from hypothesis import given
 from hypothesis import strategies as st
 from ip_routes import as_ip_has_it, by_ip, in_the_same_words, shared
@@ -24,8 +25,10 @@ from netinspect.engine.places import Place
 from netinspect.engine.rtnetlink import Names
 from netinspect.errors import NetlinkError, UsageError
 from netinspect.nouns.routing import decode as route
+from netinspect.nouns.routing.decode_details import encapsulation_of
 from netinspect.nouns.routing.listing import Prefix, Query, RouteListing
 from netinspect.nouns.routing.names import RoutingNames
+from netinspect.nouns.routing.render import details_text, encapsulation_text
 from netinspect.records import Route
 from netinspect.uapi.netlink import AF_INET, AF_INET6
 
@@ -405,3 +408,17 @@ def test_the_python_api_gives_the_same_records(zoo: Namespace) -> None:
     assert {one.name for one in netinspect.neighbour_tables(netns=zoo.path)} == {"arp_cache", "ndisc_cache"}
     with pytest.raises(UsageError):
         netinspect.routes(families="ipx")
+
+
+def test_the_table_of_a_vrf_behind_an_action_of_seg6_is_no_plain_table() -> None:
+    raw = attribute(1, struct.pack("=I", 8)) + attribute(9, struct.pack("=I", 99)) + attribute(7, struct.pack("=I", 3))
+    found = encapsulation_of(7, raw, {3: "dum0"})
+    assert (found.table, found.vrf_table, found.raw) == (None, 99, None)
+    assert encapsulation_text(found) == "encap seg6local action End.DT4 vrftable 99 dev dum0"
+
+
+@pytest.mark.parametrize(
+    ("told", "text"), [(None, ""), (True, "ttl-propagate enabled"), (False, "ttl-propagate disabled")]
+)
+def test_whether_the_time_to_live_goes_on_is_among_the_details(told: bool | None, text: str) -> None:
+    assert details_text({"ttl_propagate": told}) == text
