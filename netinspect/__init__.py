@@ -1,4 +1,4 @@
-"""netinspect: what the Linux kernel knows of its network, asked over netlink.
+"""netinspect: show the Linux kernel's network state, read over netlink.
 
     import netinspect
 

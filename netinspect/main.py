@@ -15,24 +15,24 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "sockets": "sockets of every family, with owners, TCP state and filters in the kernel",
-    "routes": "routes of every table, what was learned beside them, and the FIB's answer for one address",
-    "links": "interfaces, what they count and carry, and which is part of which",
+    "routes": "routes of every table, the route cache, and the kernel's route to one address",
+    "links": "interfaces: settings, counters, rates, and how they are stacked",
     "addresses": "addresses of interfaces",
-    "neighbours": "the tables of ARP and neighbour discovery, and how full they are",
+    "neighbours": "the ARP and neighbour discovery tables, and how full they are",
     "rules": "the rules that choose a routing table",
     "netstat": "net-tools' netstat: the same options, the same output",
     "conntrack": "the connection tracking table: entries, size, counters, largest groups, events",
-    "groups": "multicast groups: who joined what on which interface, multicast routes, the bridge's view",
-    "nat": "the masquerade table: who talks to whom, what stands for whom outside, and what is wrong",
-    "path": "what would become of a packet here, hop by hop, and of the answer to it",
+    "groups": "multicast groups: members by interface, multicast routes, bridge ports",
+    "nat": "the masquerade table: translated connections, ports in use, and what is wrong",
+    "path": "where a packet would go from here, hop by hop, and the reply to it",
     "drops": "packets that the kernel drops, and why; `drops account` for every counter of drops",
-    "stats": "every protocol counter with its meaning, rates and changes; `stats health` for what matters most",
+    "stats": "every protocol counter with its meaning, rates and changes; `stats health` judges the most important",
     "explain": "what a state or a column means, and what to look at",
     "capabilities": "what this kernel and your privileges support",
-    "wait": "wait until something is so: a listener, a connection, a route, a flow, a membership …",
-    "assert": "check whether it is so now, and say what is there instead",
-    "snapshot": "write down sockets, routes, links, flows, groups …, to compare with later",
-    "diff": "what changed between two snapshots, or since one",
+    "wait": "wait for a condition: a listener, a connection, a route, a flow, a membership …",
+    "assert": "check a condition now, and show what was found if it does not hold",
+    "snapshot": "save sockets, routes, links, flows, groups … to a file, to compare with later",
+    "diff": "what changed between two snapshots, or since one was taken",
     "lab": "throwaway networks of network namespaces, with real traffic",
     "schema": "the JSON schema of a command's output",
     "help": "help for a command; `help --man` prints the man page",
@@ -73,18 +73,18 @@ def command_of(name: str) -> type[Command]:
 
 
 EXIT_STATUSES = {
-    ExitStatus.OK: "all well",
-    ExitStatus.FAILED: "failed; standard error says what and why",
+    ExitStatus.OK: "success",
+    ExitStatus.FAILED: "failed; see standard error",
     ExitStatus.USAGE: "bad usage",
-    ExitStatus.INCOMPLETE: "the answer is incomplete; standard error says what is missing",
-    ExitStatus.FOUND: "something is wrong, as `nat diagnose` found",
+    ExitStatus.INCOMPLETE: "the output is incomplete; standard error lists what is missing",
+    ExitStatus.FOUND: "a problem was found (`nat diagnose`, `path`)",
     ExitStatus.INTERRUPTED: "interrupted (Ctrl-C)",
 }
 """Every command's exit statuses. A reader that closes the pipe early ends the program with SIGPIPE, silently."""
 
 _OVERVIEW = """Usage: netinspect COMMAND [options]
 
-What the Linux kernel knows of its network, asked over netlink.
+Shows the Linux kernel's network state, read over netlink.
 
 Commands:
 {commands}
@@ -116,13 +116,13 @@ def run(arguments: Sequence[str], environment: Environment) -> int:
         return ExitStatus.INTERRUPTED
     except Exception as error:
         if _is_lack_of_memory(error):
-            environment.complain("out of memory: without --sort and --peers a listing is streamed and needs little")
+            environment.complain("out of memory: listings without --sort and --peers are streamed and need little")
             return _trouble(arguments)
         from os import environ
 
         if "NETINSPECT_DEBUG" in environ:
             raise
-        environment.complain(f"a mistake in netinspect: {error!r} (with NETINSPECT_DEBUG=1 it tells where)")
+        environment.complain(f"internal error: {error!r}; set NETINSPECT_DEBUG=1 for a traceback")
         return _trouble(arguments)
 
 

@@ -351,7 +351,7 @@ def raw_sockets(family: str) -> Batch:
     try:
         rows = [_raw_row(line.split()) for line in _lines(name)]
     except (ValueError, IndexError) as error:
-        raise NetinspectError(f"/proc/net/{name}: a line that makes no sense: {error}") from None
+        raise NetinspectError(f"/proc/net/{name}: malformed line: {error}") from None
     columns: dict[str, Values] = dict(zip(_RAW_FIELDS, zip(*rows, strict=True), strict=True)) if rows else {}
     columns |= {
         "protocol": Constant("raw"),

@@ -150,7 +150,7 @@ def test_a_lab_is_up_whole_or_not_at_all(namespace: Namespace, tmp_path: Path, c
         for name in names:
             assert name in lab("exec", name, "client", "--", "echo", name)
         lab("down", "--all")
-        assert lab("sweep") == "nothing was left behind\n"
+        assert lab("sweep") == "nothing to remove\n"
 
 
 def test_an_ignored_signal_stays_ignored(namespace: Namespace) -> None:

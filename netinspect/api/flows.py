@@ -160,7 +160,7 @@ def flow_events(
     kinds = several(events)
     for kind in kinds:
         if kind not in EVENTS:
-            raise UsageError(f"{kind!r} is none of {', '.join(EVENTS)}")
+            raise UsageError(f"{kind!r} is not one of {', '.join(EVENTS)}")
     wanted = _filter(
         families=families,
         protocols=protocols,
@@ -247,5 +247,5 @@ def _filter(**wanted: Values) -> FlowFilter:
 def _families(texts: Sequence[str]) -> tuple[str, ...]:
     for text in texts:
         if text not in ("inet", "inet6"):
-            raise UsageError(f"{text!r} is none of inet, inet6")
+            raise UsageError(f"{text!r} is not one of inet, inet6")
     return tuple(texts)

@@ -27,10 +27,10 @@ def memberships(
     netns: Texts | None = None,
     all_netns: bool = False,
 ) -> Listed[Membership]:
-    """The multicast groups that interfaces receive, as Membership records.
+    """The multicast group memberships of interfaces, as Membership records.
 
     ``families`` are of link, inet and inet6; ``groups`` and ``interfaces`` select where they are given; ``sockets``
-    finds out which sockets and processes joined each group, and which get its datagrams.
+    finds out which sockets and processes joined each group, and which receive its datagrams.
 
     Raises UsageError for a family that there is not, and while iterating NamespaceError and NetlinkError. All of them
     are NetinspectErrors.
@@ -108,7 +108,7 @@ def _query(families: Texts, groups: Texts, interfaces: Texts, sockets: bool = Fa
     wanted = several(families)
     for family in wanted:
         if family not in FAMILIES:
-            raise UsageError(f"{family!r} is none of {', '.join(FAMILIES)}")
+            raise UsageError(f"{family!r} is not one of {', '.join(FAMILIES)}")
     return Query(wanted, groups=several(groups), interfaces=several(interfaces), sockets=sockets)
 
 

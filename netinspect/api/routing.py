@@ -172,5 +172,5 @@ def _known(families: Texts, known: tuple[str, ...]) -> tuple[str, ...]:
     wanted: tuple[str, ...] = several(families)
     for family in wanted:
         if family not in known:
-            raise UsageError(f"{family!r} is none of {', '.join(known)}")
+            raise UsageError(f"{family!r} is not one of {', '.join(known)}")
     return wanted

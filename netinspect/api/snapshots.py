@@ -54,5 +54,5 @@ def compare(
 def _known(nouns: tuple[str, ...]) -> tuple[str, ...]:
     for noun in nouns:
         if noun not in NOUNS:
-            raise UsageError(f"{noun!r} is none of {', '.join(NOUNS)}")
+            raise UsageError(f"{noun!r} is not one of {', '.join(NOUNS)}")
     return nouns

@@ -56,7 +56,7 @@ def sockets(
     for names, known in ((listed, PROTOCOLS), (of_families, FAMILIES)):
         for name in names:
             if name not in known:
-                raise UsageError(f"{name!r} is none of {', '.join(known)}")
+                raise UsageError(f"{name!r} is not one of {', '.join(known)}")
     expression = None
     mask = ALL_STATES if states is None else state_mask(several(states))
     if filter:

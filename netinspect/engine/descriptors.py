@@ -99,7 +99,7 @@ class Unseen:
         texts = []
         refused = len(self.refused if pids is None else self.refused & pids)
         if refused:
-            texts.append(f"the open files of {_counted(refused)} may not be seen (it takes root with CAP_SYS_PTRACE)")
+            texts.append(f"the open files of {_counted(refused)} may not be seen (needs CAP_SYS_PTRACE)")
         reasons: dict[str, int] = {}
         for pid, reason in self.failed.items():
             if pids is None or pid in pids:

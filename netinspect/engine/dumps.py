@@ -124,7 +124,7 @@ def whole_dump(
             if not current.interrupted:
                 break
     else:
-        problem(f"{operation}: the table kept changing while it was read, {ATTEMPTS} times: rows may be missing")
+        problem(f"{operation}: the table changed during each of {ATTEMPTS} reads: rows may be missing")
     faults.tell(operation, problem)
 
 
@@ -150,7 +150,7 @@ def whole_list(
             if not current.interrupted:
                 break
     else:
-        problem(f"{operation}: the table kept changing while it was read, {ATTEMPTS} times: rows may be missing")
+        problem(f"{operation}: the table changed during each of {ATTEMPTS} reads: rows may be missing")
     faults.tell(operation, problem)
     return found
 
@@ -206,7 +206,7 @@ def whole_table(
             if changes is not None:
                 changes.close()
     else:
-        problem(f"{operation}: the table kept changing while it was read, {ATTEMPTS} times: rows may be missing")
+        problem(f"{operation}: the table changed during each of {ATTEMPTS} reads: rows may be missing")
     faults.tell(operation, problem)
 
 

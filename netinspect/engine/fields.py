@@ -50,7 +50,7 @@ def place(run: Run, layout: Layout, kind: int, size: int) -> int | None:
         return None
     at, length = layout[kind]
     if length < size:
-        raise malformed(f"attribute {kind} of {length} bytes where at least {size} were due", run.operation)
+        raise malformed(f"attribute {kind} of {length} bytes where at least {size} were expected", run.operation)
     return at
 
 

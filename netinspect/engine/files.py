@@ -66,7 +66,7 @@ def _is_null(status: os.stat_result) -> bool:
 def _failed(path: str, error: OSError | ValueError) -> FileError:
     if isinstance(error, OSError):
         return FileError(f"{path}: {error.strerror}", error.errno or 0)
-    return FileError(f"{path}: no file can have that name")  # a NUL, or a lone surrogate
+    return FileError(f"{path}: not a valid file name")  # a NUL, or a lone surrogate
 
 
 # Reading
@@ -86,7 +86,7 @@ def open_regular(path: str, *, pipes: bool = False) -> int:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
         if S_IFMT(os.fstat(descriptor).st_mode) != S_IFMT(mode):
             os.close(descriptor)
-            raise FileError(f"{path}: became another file while it was opened")
+            raise FileError(f"{path}: was replaced while it was being opened")
     except (OSError, ValueError) as error:
         raise _failed(path, error) from None
     return descriptor
@@ -113,7 +113,7 @@ def read(path: str, limit: int = _TABLE_LIMIT) -> bytes:
 
 def _check_size(path: str, size: int, limit: int) -> None:
     if size > limit:
-        raise FileError(f"{path}: is too large: more than {limit >> 20} MiB")
+        raise FileError(f"{path}: too large: more than {limit >> 20} MiB")
 
 
 def package_text(module: str, name: str) -> str:
@@ -143,7 +143,7 @@ def _note(path: str, error: FileError) -> None:
     from errno import ENOENT, ENOTDIR
 
     if error.errno not in (ENOENT, ENOTDIR):
-        notes.setdefault(path, f"{error}: numbers are shown instead of its names")
+        notes.setdefault(path, f"{error}: showing numbers instead of its names")
 
 
 _CONSULTED = {"hosts": ("hosts", "host.conf", "resolv.conf", "gai.conf")}
@@ -171,7 +171,7 @@ def has_database(database: str) -> bool:
     try:
         check_database(database)
     except FileError as error:
-        notes.setdefault(database, f"{error}: numbers are shown instead of its names")
+        notes.setdefault(database, f"{error}: showing numbers instead of its names")
         return False
     return True
 
@@ -203,10 +203,10 @@ def _blocks(path: str, descriptor: int, wait: int | None) -> Iterator[bytes]:
                 # Until there was a writer, a read tells the end; from then on, that there is nothing yet.
                 try:
                     if not os.read(descriptor, 1):
-                        raise FileError(f"{path}: is a FIFO that nobody writes to")
+                        raise FileError(f"{path}: is a FIFO without a writer")
                 except BlockingIOError:
                     if wait == _SILENCE or not _readable(descriptor, _SILENCE):
-                        raise FileError(f"{path}: nothing comes from it for {_SILENCE // 1000} seconds") from None
+                        raise FileError(f"{path}: no data for {_SILENCE // 1000} seconds") from None
             try:
                 block = os.read(descriptor, _BLOCK)
             except BlockingIOError:
@@ -297,7 +297,7 @@ def _locate(path: str) -> tuple[int, str, os.stat_result | None, bool]:
                     return directory, name, os.stat(name, dir_fd=directory), True
                 links += 1
                 if links > _LINK_LIMIT:
-                    raise OutputError(f"{path}: leads through too many symbolic links")
+                    raise OutputError(f"{path}: too many symbolic links")
                 target = os.readlink(name, dir_fd=directory)
                 if target.startswith("/"):
                     os.close(directory)
@@ -334,7 +334,7 @@ def _check_owner(path: str, directory: int, status: os.stat_result, what: str) -
     shared = S_ISVTX | S_IWOTH
     if around.st_mode & shared == shared and status.st_uid not in (os.geteuid(), around.st_uid):
         what = what.replace("not a regular file", "a file")
-        raise OutputError(f"{path}: {what} there belongs to another user, in a directory where everybody may write")
+        raise OutputError(f"{path}: refusing to replace {what} of another user in a world-writable directory")
 
 
 def _into(
@@ -342,13 +342,13 @@ def _into(
 ) -> Result:
     """Writes to what is there; to an open regular file, as standard output may be, at its end."""
     if not (S_ISCHR(mode) or S_ISFIFO(mode) or S_ISREG(mode)):
-        raise OutputError(f"{path}: is {kind_of(mode)}: only a file, a FIFO or a character device is written")
+        raise OutputError(f"{path}: is {kind_of(mode)}: the output must be a file, a FIFO or a character device")
     descriptor = None
     try:
         try:
             descriptor = _open_other_end(path, directory, name, flags)
             if S_IFMT(os.fstat(descriptor).st_mode) != S_IFMT(mode):
-                raise OutputError(f"{path}: became another file while it was opened")
+                raise OutputError(f"{path}: was replaced while it was being opened")
             os.set_blocking(descriptor, True)
         except OSError as error:
             raise OutputError(f"{path}: {error.strerror}") from None
@@ -372,7 +372,7 @@ def _open_other_end(path: str, directory: int, name: str, flags: int) -> int:
             if error.errno != ENXIO:
                 raise
             if monotonic() >= until:
-                raise OutputError(f"{path}: nobody reads at its other end") from None
+                raise OutputError(f"{path}: the FIFO has no reader") from None
             sleep(0.01)
 
 
@@ -401,11 +401,11 @@ def _replace(
     try:
         try:
             if status is not None and not os.access(name, os.W_OK, dir_fd=directory, effective_ids=True):
-                raise OutputError(f"{path}: may not be written")
+                raise OutputError(f"{path}: permission denied")
             with _Uninterrupted():
                 temporary, descriptor = _temporary(directory, 0o666 if status is None else 0o600)
         except OSError as error:
-            raise OutputError(f"{path}: a file beside it cannot be made: {error.strerror}") from None
+            raise OutputError(f"{path}: cannot create a temporary file beside it: {error.strerror}") from None
         result = fill(_putter(path, descriptor))
         try:
             if status is not None:

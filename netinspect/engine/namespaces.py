@@ -136,7 +136,7 @@ def inside(descriptor: int | None, action: Callable[[], Result]) -> Result:
     try:
         home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
-        raise NamespaceError(f"the way back out of a network namespace, /proc/self/ns/net: {error.strerror}") from None
+        raise NamespaceError(f"the current network namespace, /proc/self/ns/net: {error.strerror}") from None
     try:
         try:
             _setns(descriptor)

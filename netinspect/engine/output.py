@@ -73,7 +73,7 @@ NAMESPACES = Group(
     Option(
         "N",
         "netns",
-        "look into this network namespace; may be given more than once",
+        "use this network namespace; may be given more than once",
         "NAME|PID|PATH",
         to=InNamespaces.netns.value(str),
         excludes=("all-netns",),
@@ -81,8 +81,7 @@ NAMESPACES = Group(
     Option(
         "",
         "all-netns",
-        "look into all of them: the named ones, those of running processes, and those that a mount or an open file "
-        "keeps",
+        "use all network namespaces: named ones, those of running processes, and those kept by a mount or an open file",
         to=InNamespaces.all_netns.on,
     ),
 )
@@ -306,11 +305,11 @@ class ListingCommand(InNamespaces):
             from .text import unknown_texts
 
             self.environment.complain(
-                f"rows with what this release does not know: {max(unknown.values())} or more, {unknown_texts(unknown)} "
-                "(each has them in unknown_attributes, as with --columns or --json)"
+                f"{max(unknown.values())} or more rows have attributes that this release does not know: "
+                f"{unknown_texts(unknown)} (see unknown_attributes with --columns or --json)"
             )
         if hosts is not None and hosts.incomplete:
-            self.environment.complain("some host names did not come in time: those addresses are shown as numbers")
+            self.environment.complain("host lookups timed out; showing numeric addresses")
 
     def write_records(self, records: Sequence[Any], *, order: str = "", limit: int = 0) -> None:
         """Writes records of one type, in the order of --sort or ``order``; with a limit no more than that."""
@@ -382,23 +381,23 @@ def output_group(noun: str, *, listed: Sequence[str] = ()) -> Group:
         Option(
             "",
             "columns",
-            f"exactly these fields, separated by commas (`netinspect schema {noun}`)",
+            f"show only these fields, separated by commas (`netinspect schema {noun}`)",
             "FIELDS",
             to=_columns,
         ),
         Option(
             "",
             "sort",
-            "sort by these fields; a - before one reverses it (holds the table in memory)",
+            "sort by these fields, separated by commas; a leading - reverses one (holds the table in memory)",
             "FIELDS",
             to=_sort,
             views=listed,
         ),
-        Option("H", "no-header", "no heading", to=of.no_header.on),
+        Option("H", "no-header", "do not print the header", to=of.no_header.on),
         Option(
             "W",
             "watch",
-            "list again every so many seconds, until interrupted",
+            "repeat every SECONDS until interrupted",
             "SECONDS",
             to=of.watch.value(seconds(0.05)),
             views=listed,
@@ -411,10 +410,10 @@ def _numeric(command: ListingCommand, text: str) -> None:
 
 
 NUMERIC = (
-    Option("n", "numeric", "no names at all: not for hosts, ports or users", to=_numeric),
-    Option("", "numeric-hosts", "no host names", to=ListingCommand.numeric_hosts.on),
-    Option("", "numeric-ports", "no names of ports", to=ListingCommand.numeric_ports.on),
-    Option("", "numeric-users", "no user names", to=ListingCommand.numeric_users.on),
+    Option("n", "numeric", "show hosts, ports and users as numbers", to=_numeric),
+    Option("", "numeric-hosts", "show addresses instead of host names", to=ListingCommand.numeric_hosts.on),
+    Option("", "numeric-ports", "show ports as numbers", to=ListingCommand.numeric_ports.on),
+    Option("", "numeric-users", "show users as numbers", to=ListingCommand.numeric_users.on),
 )
 
 

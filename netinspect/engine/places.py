@@ -215,7 +215,7 @@ class EveryPlace(list[Place]):
             processes = f"{processes} and of those" if processes else "processes"
             processes += " that /proc hides (proc(5): hidepid)"
         self.problem = (
-            f"the network namespaces of {processes} may not be seen: run as root to have all of them"
+            f"the network namespaces of {processes} may not be seen: run as root to list all of them"
             if processes
             else ""
         )

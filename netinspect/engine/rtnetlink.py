@@ -69,7 +69,7 @@ class Message:
         """``start`` is where it begins in the run, ``body`` the size of the header. Raises MalformedError."""
         data, end = run.data, start + run.length
         if run.length < HEADER_SIZE + body:
-            raise malformed(f"{run.length} bytes where at least {HEADER_SIZE + body} were due", run.operation)
+            raise malformed(f"{run.length} bytes where at least {HEADER_SIZE + body} were expected", run.operation)
         inside = start + HEADER_SIZE + body
         self.operation = run.operation
         self.body = data[start + HEADER_SIZE : inside]

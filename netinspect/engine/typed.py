@@ -33,13 +33,13 @@ _WORDS = {
 
 
 def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no number")
+    raise ValueError(f"{name} is not a number")
 
 
 def _bounded(digits: str) -> int:
     number = int(digits) if len(digits) <= len(str(_LEAST)) else _MOST + 1
     if not _LEAST <= number <= _MOST:
-        raise ValueError(f"a number of {len(digits.lstrip('-'))} digits, which no counter has")
+        raise ValueError(f"a number of {len(digits.lstrip('-'))} digits, too large for a counter")
     return number
 
 
@@ -110,7 +110,7 @@ def maker(record: type) -> Make:
 
     def of_object(found: Any) -> Any:
         if type(found) is not dict:
-            raise ValueError(f"{_words(found)} where {record.__name__} was due")
+            raise ValueError(f"{_words(found)} where {record.__name__} was expected")
         values = [found.get(name, default) for name, default in wanted]
         signature = tuple(map(type, values))
         if signature not in checked:
@@ -132,7 +132,7 @@ def maker(record: type) -> Make:
 def _refuse(field: _Field, value: Any) -> None:
     if value is _LACKING:
         raise ValueError(f"{field.name} is missing")
-    raise ValueError(f"{field.name}: {_words(value)} where {_due(field.types)} was due")
+    raise ValueError(f"{field.name}: {_words(value)} where {_due(field.types)} was expected")
 
 
 def _words(value: Any) -> str:
@@ -152,7 +152,7 @@ def _reader(hint: Any) -> tuple[frozenset[type], Make | None]:
         readers = [_reader(argument) for argument in arguments]
         makes = [make for _, make in readers if make is not None]
         if len(makes) > 1:
-            raise TypeError(f"{hint}: which of them an object is cannot be told")
+            raise TypeError(f"{hint}: ambiguous types for an object")
         return frozenset().union(*[kinds for kinds, _ in readers]), makes[0] if makes else None
     if origin is tuple:
         if arguments[-1] is Ellipsis:
@@ -169,7 +169,7 @@ def _all_of(hint: Any) -> Make:
     def of_list(found: list[Any]) -> tuple[Any, ...]:
         for value in found:
             if type(value) not in kinds:
-                raise ValueError(f"{_words(value)} where {_due(kinds)} was due")
+                raise ValueError(f"{_words(value)} where {_due(kinds)} was expected")
         return tuple(found) if make is None else tuple([value if value is None else make(value) for value in found])
 
     return of_list
@@ -180,10 +180,10 @@ def _each_of(hints: tuple[Any, ...]) -> Make:
 
     def of_list(found: list[Any]) -> tuple[Any, ...]:
         if len(found) != len(readers):
-            raise ValueError(f"a list of {len(found)} where one of {len(readers)} was due")
+            raise ValueError(f"a list of {len(found)} where one of {len(readers)} was expected")
         for value, (kinds, _) in zip(found, readers, strict=True):
             if type(value) not in kinds:
-                raise ValueError(f"{_words(value)} where {_due(kinds)} was due")
+                raise ValueError(f"{_words(value)} where {_due(kinds)} was expected")
         return tuple(
             [
                 value if make is None or value is None else make(value)

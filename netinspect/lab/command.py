@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from ..environment import Environment
 
 _TOPOLOGY = (
-    "TOPOLOGY is a name that `netinspect lab list` shows, or the path of a TOML file. With +FAULT behind it, once or "
-    "several times, the lab comes up broken: gateway+no-forward-rule."
+    "TOPOLOGY is a name from `netinspect lab list`, or the path of a TOML file. Append +FAULT, once or several times, "
+    "to start the lab broken: gateway+no-forward-rule."
 )
-_FAULT = "FAULT is a name that `netinspect lab list` shows, or the path of a TOML file."
-_SCENARIO = "SCENARIO is a name that `netinspect lab list` shows, or the path of a Python file."
+_FAULT = "FAULT is a name from `netinspect lab list`, or the path of a TOML file."
+_SCENARIO = "SCENARIO is a name from `netinspect lab list`, or the path of a Python file."
 _STATUS = (
-    "The exit status is the command's own: 128 and the signal's number where one ended it, 127 where there is no such "
-    "program, 126 where it cannot be executed."
+    "The exit status is that of the command: 128 plus the signal number if a signal ended it, 127 if the program was "
+    "not found, 126 if it cannot be executed."
 )
 
 _DIGITS = 18
@@ -47,7 +47,7 @@ class LabCommand(Command):
         if len(self.words) < len(needed):
             raise self._error(f"{needed[len(self.words)]} is missing")
         if len(self.words) > len(words) and not self.operands.endswith("..."):
-            raise self._error(f"nothing is known to do with {self.words[len(words)]!r}")
+            raise self._error(f"unexpected operand {self.words[len(words)]!r}")
 
     def _error(self, text: str) -> UsageError:
         usage = self.operands or "no operands"
@@ -71,7 +71,7 @@ class OfTopology(LabCommand):
 _SET = Option(
     "",
     "set",
-    "a parameter of the topology, such as sockets=40000; may be repeated",
+    "set a parameter of the topology, such as sockets=40000; may be repeated",
     "PARAMETER=NUMBER",
     to=OfTopology.parameters.value(_parameter),
 )
@@ -81,7 +81,7 @@ class List(LabCommand):
     """One command line of ``netinspect lab list``."""
 
     name = "lab list"
-    summary = "Lists the topologies with their hosts, the traffic scenarios that fit, and the faults."
+    summary = "Lists the topologies with their hosts, the traffic scenarios for each, and the faults."
 
 
 class Up(OfTopology):
@@ -89,7 +89,7 @@ class Up(OfTopology):
 
     name = "lab up"
     operands = "TOPOLOGY[+FAULT]"
-    summary = "Brings up a lab, which stays until it is taken down."
+    summary = "Starts a lab, which runs until `netinspect lab down`."
 
     called = One[str | None](None)
 
@@ -99,14 +99,14 @@ class Up(OfTopology):
             Option(
                 "",
                 "name",
-                "what to call it; otherwise it is called like its topology",
+                "name of the lab; default: the name of the topology",
                 "NAME",
                 to=called.value(str),
             ),
             _SET,
         ),
     )
-    notes = f"{_TOPOLOGY}\nWhere a lab of that name is up, the next is called NAME-2 and so on, unless --name is given."
+    notes = f"{_TOPOLOGY}\nIf a lab of that name is up, the new one is called NAME-2 and so on, unless --name is given."
 
 
 class Down(LabCommand):
@@ -115,8 +115,8 @@ class Down(LabCommand):
     name = "lab down"
     operands = "[NAME]"
     summary = (
-        "Takes down a lab with all that runs in it; NAME may be left out where only one is up. One that is not up does "
-        "no harm."
+        "Stops a lab and all its processes. NAME may be left out if only one lab is up. It is no error if the lab is "
+        "not up."
     )
 
     all = Flag()
@@ -135,9 +135,7 @@ class Status(LabCommand):
 
     name = "lab status"
     operands = "[NAME]"
-    summary = (
-        "Shows the labs that are up, or the hosts of one with their addresses and the path that opens each namespace."
-    )
+    summary = "Shows the labs that are up, or the hosts of one with their addresses and the path of each namespace."
 
     json = Flag()
 
@@ -158,7 +156,7 @@ class Shell(LabCommand):
 
     name = "lab shell"
     operands = "NAME [HOST]"
-    summary = "Starts a shell, that of $SHELL, on a host of a lab; otherwise on its first."
+    summary = "Starts $SHELL on a host of a lab, by default the first."
 
 
 class Break(LabCommand):
@@ -166,7 +164,7 @@ class Break(LabCommand):
 
     name = "lab break"
     operands = "NAME FAULT"
-    summary = "Breaks a lab in one way, to practise on, and says what its users see then. To mend it, take it down."
+    summary = "Breaks a lab in one way, for practice, and shows the symptom. To repair it, start it anew."
     notes = _FAULT
 
 
@@ -175,7 +173,7 @@ class Traffic(LabCommand):
 
     name = "lab traffic"
     operands = "NAME SCENARIO"
-    summary = "Plays a traffic scenario in a lab, bounded in packets and seconds, and says what was sent."
+    summary = "Plays a traffic scenario in a lab, limited in packets and seconds, and shows what was sent."
 
     hold = One[float](0.0)
 
@@ -185,7 +183,7 @@ class Traffic(LabCommand):
             Option(
                 "",
                 "hold",
-                "keep the scenario's sockets open for so long afterwards",
+                "keep the scenario's sockets open for SECONDS afterwards",
                 "SECONDS",
                 to=hold.value(seconds(0, _LONGEST)),
             ),
@@ -200,8 +198,7 @@ class Run(OfTopology):
     name = "lab run"
     operands = "TOPOLOGY[+FAULT] [SCENARIO] -- COMMAND..."
     summary = (
-        "Brings up a lab, plays a scenario, runs a command in it while the scenario's sockets are open, and takes the "
-        "lab down: all in one."
+        "Starts a lab, plays a scenario, runs a command while the scenario's sockets are open, and takes the lab down."
     )
 
     host = One[str | None](None)
@@ -212,7 +209,7 @@ class Run(OfTopology):
             Option(
                 "",
                 "host",
-                "where the command runs; otherwise the lab's first host, or the broken one",
+                "host to run the command on; default: the first host, or the broken one",
                 "HOST",
                 to=host.value(str),
             ),
@@ -220,7 +217,7 @@ class Run(OfTopology):
         ),
     )
     notes = (
-        f"{_TOPOLOGY}\n{_SCENARIO} Without one, and with a fault, traffic that shows the fault goes on while the "
+        f"{_TOPOLOGY}\n{_SCENARIO} Without a scenario, a lab with a fault plays traffic that shows the fault while the "
         f"command runs.\n{_STATUS}"
     )
 
@@ -236,14 +233,14 @@ class Run(OfTopology):
         if not self.program:
             raise self._error("COMMAND is missing")
         if len(self.scenarios) > 1:
-            raise self._error(f"nothing is known to do with {self.scenarios[1]!r}")
+            raise self._error(f"unexpected operand {self.scenarios[1]!r}")
 
 
 class Sweep(LabCommand):
     """One command line of ``netinspect lab sweep``."""
 
     name = "lab sweep"
-    summary = "Removes what labs left behind that were killed; up, down and run do so as well."
+    summary = "Removes what killed labs left behind; up, down and run do so as well."
 
 
 _COMMANDS = {
@@ -258,13 +255,13 @@ class LabCommands(Command):
     name = "lab"
     operands = "COMMAND [arguments]"
     summary = (
-        "Throwaway networks of network namespaces, with real traffic, for tests and for learning. Works as root and, "
-        "where the system allows user namespaces, without."
+        "Throwaway networks of network namespaces, with real traffic, for tests and for learning. Needs root or user "
+        "namespaces."
     )
     notes = (
-        "A lab that is up is held by a process; its file is below /run/netinspect/labs for root, else below "
-        "$XDG_RUNTIME_DIR/netinspect-labs or, without one, in /tmp. NETINSPECT_LAB_DIRECTORY puts it into a directory "
-        "netinspect-labs of its own, below another."
+        "A process holds each running lab; its state file is in /run/netinspect/labs for root, otherwise in "
+        "$XDG_RUNTIME_DIR/netinspect-labs or in /tmp. Set NETINSPECT_LAB_DIRECTORY to keep it in netinspect-labs below "
+        "another directory."
     )
     commands = tuple(_COMMANDS.values())
 

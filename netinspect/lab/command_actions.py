@@ -265,7 +265,7 @@ def _asking(lab: Lab[Any], faults: list[Fault]) -> Iterator[None]:
 
 def sweep_command(command: Sweep) -> int:
     number = registry.sweep()
-    _write(command.environment, f"{number} left behind and removed" if number else "nothing was left behind")
+    _write(command.environment, f"{number} leftovers removed" if number else "nothing to remove")
     return ExitStatus.OK
 
 

@@ -120,7 +120,7 @@ def load(name: str) -> Fault:
         path = data_directory() / "faults" / f"{name}.toml"
         if name not in names():
             raise TopologyError(
-                f"no fault {name!r}: `netinspect lab list` shows those that there are; or give the path of a TOML file"
+                f"no fault {name!r}: give a name from `netinspect lab list`, or the path of a TOML file"
             )
     return parse(read(path), str(path), path.stem)
 
@@ -162,7 +162,7 @@ def _complaints(fault: Fault) -> Iterator[tuple[Place, str]]:
         if value is not None and not least <= value <= most:
             yield ("probe", key), f"{key} is {least} to {most}"
     if probe.protocol not in TRANSPORTS:
-        yield ("probe", "protocol"), f"{shown(probe.protocol)} is none of {', '.join(TRANSPORTS)}"
+        yield ("probe", "protocol"), f"{shown(probe.protocol)} is not one of {', '.join(TRANSPORTS)}"
     try:
         ip_address(probe.to)
     except ValueError:

@@ -200,7 +200,7 @@ def kill_until_gone(is_meant: Callable[[int], bool], patience: float = 5.0) -> i
         killed.update(found)
         if time.monotonic() > deadline:
             listed = ", ".join(f"{pid} ({command(pid)})" for pid in found)
-            raise LabError(f"killed, and still there after {patience:.0f} s: {listed}")
+            raise LabError(f"still running {patience:.0f} s after SIGKILL: {listed}")
         time.sleep(pause)
         pause = min(pause * 2, 0.05)
     return len(killed)
@@ -212,7 +212,7 @@ def kill(holder: Holder) -> None:
     if pid is None or not holder.alive:
         return
     if not _proc_is_own():
-        raise LabError("/proc is that of another pid namespace: mount this one's before taking a lab down")
+        raise LabError("/proc belongs to another pid namespace: mount this one's /proc before taking a lab down")
     with ExitStack() as opened:
         descriptor = _hold(pid, opened)
         if descriptor is not None and holder.alive:
@@ -235,7 +235,7 @@ def _kill(pid: int, descriptor: int) -> None:
     except ProcessLookupError:
         return
     except PermissionError:
-        raise LabError(f"process {pid} ({command(pid)}) may not be killed: it belongs to another user") from None
+        raise LabError(f"process {pid} ({command(pid)}) cannot be killed: it belongs to another user") from None
 
 
 def popen(

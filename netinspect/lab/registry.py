@@ -70,8 +70,8 @@ class State(NamedTuple):
         pid = self.holder.local
         if pid is None:
             raise LabError(
-                f"lab {self.name} is held by process {self.holder.pid} of another pid namespace, which is not visible "
-                "here: use it from there"
+                f"lab {self.name} is held by process {self.holder.pid} of another pid namespace, not visible here: use "
+                "it from there"
             )
         return f"/proc/{pid}/fd/{number}"
 
@@ -159,7 +159,7 @@ class Registry:
         foreign = [name for name in names if self.entry(name) is None and not _is_draft(name)]
         if foreign:
             raise LabError(
-                f"{self.path} has files that are no lab's, such as {foreign[0]!r}: set {DIRECTORY} to another directory"
+                f"{self.path} has files of other programs, such as {foreign[0]!r}: set {DIRECTORY} to another directory"
             )
         with suppress(FileExistsError):
             marker = os.open(MARKER, _NEW_FILE, 0o600, dir_fd=self.descriptor)
@@ -250,7 +250,7 @@ class Registry:
                     return opened
                 except FileExistsError:
                     if not may_number:
-                        raise LabError(f"a lab {name!r} is up already: take it down, or give another name") from None
+                        raise LabError(f"a lab {name!r} is already up: take it down, or choose another name") from None
                     number += 1
         except BaseException:
             os.close(opened)
@@ -338,7 +338,7 @@ def up(topology: Topology, name: str | None = None, faults: Sequence[Fault] = ()
     """
     if name is not None and not is_name(name):
         raise LabError(
-            f"{name!r} is no name for a lab: letters, digits, dots, dashes and underscores, {_LONGEST_NAME} at most"
+            f"{name!r} is not a valid lab name: letters, digits, dots, dashes and underscores, {_LONGEST_NAME} at most"
         )
     sweep()
     told, tell = os.pipe()

@@ -110,7 +110,7 @@ class Join:
     interface: str
     mode: str = "exclude"
     sources: tuple[str, ...] = ()
-    """include: only from these; exclude: from all but these."""
+    """include: only from these; exclude: from all except these."""
 
 
 @dataclass(frozen=True)
@@ -195,7 +195,7 @@ def complaints(topology: Topology, known: dict[str, set[str]] | None = None) -> 
     interfaces = {host: set(names) for host, names in (known or {}).items()}
     for host, spec in topology.hosts.items():
         if not 0 < len(host) <= _LONGEST_NAME or not host.isprintable() or any(c in host for c in " /:"):
-            yield ("hosts", host), f"a host's name has no blank, slash or colon, and {_LONGEST_NAME} letters at most"
+            yield ("hosts", host), f"a host's name has no blank, slash or colon, and at most {_LONGEST_NAME} letters"
         interfaces.setdefault(host, set()).update(
             name for name, interface in spec.interfaces.items() if interface.bridge is not None
         )
@@ -203,7 +203,7 @@ def complaints(topology: Topology, known: dict[str, set[str]] | None = None) -> 
         for end, (host, name) in enumerate(link.ends):
             place: Place = ("links", number, "ends", end)
             if host not in interfaces:
-                yield place, f"there is no host {shown(host)}"
+                yield place, f"no host {shown(host)}"
                 continue
             complaint = _interface_name(name)
             if complaint:
@@ -221,7 +221,7 @@ def complaints(topology: Topology, known: dict[str, set[str]] | None = None) -> 
     for role, hosts in topology.roles.items():
         for host in hosts:
             if host not in interfaces:
-                yield ("roles", role), f"there is no host {shown(host)}"
+                yield ("roles", role), f"no host {shown(host)}"
 
 
 def _host_complaints(spec: HostSpec, interfaces: set[str]) -> Iterator[tuple[Place, str]]:
@@ -235,13 +235,13 @@ def _host_complaints(spec: HostSpec, interfaces: set[str]) -> Iterator[tuple[Pla
         if complaint := _interface_name(name) or _mtu(interface.mtu):
             yield place, complaint
         elif name not in interfaces and name != "lo":
-            yield place, "no link ends here, and it is no bridge"
+            yield place, "no link ends here, and it is not a bridge"
         for number, address in enumerate(interface.addresses):
             if complaint := _interface_address(address):
                 yield (*place, "addresses", number), complaint
         for number, port in enumerate(interface.bridge or ()):
             if port not in interfaces:
-                yield (*place, "bridge", number), f"there is no interface {shown(port)}"
+                yield (*place, "bridge", number), f"no interface {shown(port)}"
     for kind, items in (
         ("routes", spec.routes),
         ("rules", spec.rules),
@@ -256,7 +256,7 @@ def _host_complaints(spec: HostSpec, interfaces: set[str]) -> Iterator[tuple[Pla
             for key in ("interface", "out", "into", "iif"):
                 used = getattr(item, key, None)
                 if used is not None and used not in interfaces | {"lo"}:
-                    yield (kind, number, key), f"there is no interface {shown(used)}"
+                    yield (kind, number, key), f"no interface {shown(used)}"
 
 
 Complaints = Iterator[tuple[Place, str]]
@@ -268,11 +268,11 @@ def _route(route: Route) -> Complaints:
         return
     family = destination(route.to).version
     if route.type not in ROUTE_TYPES:
-        yield ("type",), f"{shown(route.type)} is none of {', '.join(ROUTE_TYPES)}"
+        yield ("type",), f"{shown(route.type)} is not one of {', '.join(ROUTE_TYPES)}"
     elif route.type == "unicast" and not (route.via or route.interface or route.nexthops):
         yield (), "a route needs via, interface or nexthops"
     elif route.type != "unicast" and (route.via or route.nexthops):
-        yield ("type",), f"a {route.type} route goes via nothing"
+        yield ("type",), f"a {route.type} route takes no next hop"
     for place, text in (
         (("via",), route.via),
         (("source",), route.source),
@@ -302,7 +302,7 @@ def _rule(rule: Rule) -> Complaints:
     if len(versions) > 1:
         yield ("to",), "source and to are of one family"
     if rule.action not in RULE_ACTIONS:
-        yield ("action",), f"{shown(rule.action)} is none of {', '.join(RULE_ACTIONS)}"
+        yield ("action",), f"{shown(rule.action)} is not one of {', '.join(RULE_ACTIONS)}"
     elif not 1 <= rule.table < 1 << 32:
         yield ("table",), "a table's number is 1 to 4294967295"
     yield from _numbers(rule, "priority", "mark")
@@ -320,13 +320,13 @@ def _numbers(record: Route | Rule, *keys: str) -> Complaints:
 def _nat(nat: Nat) -> Complaints:
     yield from _family(nat.family)
     if nat.kind not in NAT_KINDS:
-        yield ("kind",), f"{shown(nat.kind)} is none of {', '.join(NAT_KINDS)}"
+        yield ("kind",), f"{shown(nat.kind)} is not one of {', '.join(NAT_KINDS)}"
         return
     if nat.kind in ("snat", "dnat"):
         if nat.to is None:
             yield (), f"{nat.kind} needs the address to translate to"
     elif nat.to is not None:
-        yield ("to",), f"{nat.kind} finds its address itself"
+        yield ("to",), f"{nat.kind} takes no address"
     if nat.kind == "redirect" and nat.to_port is None:
         yield (), "redirect needs to_port"
     wrong = "into" if nat.kind in ("masquerade", "snat") else "out"
@@ -345,7 +345,7 @@ def _nat(nat: Nat) -> Complaints:
 def _drop(drop: Drop) -> Complaints:
     yield from _family(drop.family)
     if drop.hook not in DROP_HOOKS:
-        yield ("hook",), f"{shown(drop.hook)} is none of {', '.join(DROP_HOOKS)}"
+        yield ("hook",), f"{shown(drop.hook)} is not one of {', '.join(DROP_HOOKS)}"
     yield from _transport(drop.protocol, port=drop.port, source_port=drop.source_port)
 
 
@@ -357,7 +357,7 @@ def _join(join: Join) -> Complaints:
     if not group.is_multicast:
         yield ("group",), f"{shown(join.group)} is not a multicast address"
     if join.mode not in JOIN_MODES:
-        yield ("mode",), f"{shown(join.mode)} is none of {', '.join(JOIN_MODES)}"
+        yield ("mode",), f"{shown(join.mode)} is not one of {', '.join(JOIN_MODES)}"
     elif join.mode == "include" and not join.sources:
         yield (), "include needs sources"
     for number, source in enumerate(join.sources):
@@ -367,7 +367,7 @@ def _join(join: Join) -> Complaints:
 
 def _fill(fill: Fill) -> Complaints:
     if fill.kind not in FILL_KINDS:
-        yield ("kind",), f"{shown(fill.kind)} is none of {', '.join(FILL_KINDS)}"
+        yield ("kind",), f"{shown(fill.kind)} is not one of {', '.join(FILL_KINDS)}"
     if not 0 <= fill.count <= MOST_FILLED:
         yield ("count",), f"a count is 0 to {MOST_FILLED}"
 
@@ -415,7 +415,7 @@ _CHECKS: dict[str, Any] = {
 
 def _transport(protocol: str | None, **ports: int | None) -> Complaints:
     if protocol is not None and protocol not in TRANSPORTS:
-        yield ("protocol",), f"{shown(protocol)} is none of {', '.join(TRANSPORTS)}"
+        yield ("protocol",), f"{shown(protocol)} is not one of {', '.join(TRANSPORTS)}"
     for key, number in ports.items():
         if number is not None and protocol is None:
             yield (key,), "a port needs a protocol"
@@ -435,7 +435,7 @@ def _interface_name(name: str) -> str | None:
         or any(c in "/: %" for c in name)
         or name in (".", "..")
     ):
-        return f"{shown(name)} is no name for an interface: 1 to 15 bytes, no blank, slash, colon or percent sign"
+        return f"{shown(name)} is not a valid interface name: 1 to 15 bytes, no blank, slash, colon or percent sign"
     return None
 
 

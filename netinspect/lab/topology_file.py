@@ -149,7 +149,7 @@ def typed(value: Any, kind: Any, place: Place, parameters: Mapping[str, int]) ->
         return typed(value, next(kind for kind in arguments if kind is not type(None)), place, parameters)
     if kind is int and isinstance(value, str) and value.startswith("$"):
         if value[1:] not in parameters:
-            raise Wrong(place, f"there is no parameter {value[1:]!r} in [{PARAMETERS}]")
+            raise Wrong(place, f"no parameter {value[1:]!r} in [{PARAMETERS}]")
         return parameters[value[1:]]
     if origin is tuple and isinstance(value, tuple):
         return value  # a link's ends, taken apart before

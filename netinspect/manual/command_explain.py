@@ -26,14 +26,15 @@ class Explain(Command):
     name = "explain"
     operands = "[STATE|COLUMN]..."
     summary = (
-        "Tells what a state or a column means, who must act next, and what to look at; without a name, lists all names."
+        "Explains a state or a column: what it means, who must act next, and what to look at. Without a name, lists "
+        "all names."
     )
 
     json = Flag()
 
     groups = (Group("Output", Option("j", "json", "a JSON array of objects", to=json.on)),)
     notes = (
-        "Names may be written as netinspect, netstat or ss write them: CLOSE_WAIT or close-wait, recv_queue or Recv-Q, "
+        "Names may be written as in netinspect, netstat or ss: CLOSE_WAIT or close-wait, recv_queue or Recv-Q, "
         "tcp_info.congestion_window or cwnd."
     )
 

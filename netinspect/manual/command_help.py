@@ -47,15 +47,15 @@ def man_page() -> str:
     lines = [
         f'.TH NETINSPECT 1 "" "netinspect {__version__}"',
         ".SH NAME",
-        "netinspect \\- what the Linux kernel knows of its network, asked over netlink",
+        "netinspect \\- show the Linux kernel's network state, read over netlink",
         ".SH SYNOPSIS",
         ".B netinspect",
         ".I COMMAND",
         "[options]",
         ".SH DESCRIPTION",
         "Sockets and their owners, routes, links, neighbours, connection tracking and translations, multicast groups "
-        "and statistics, asked of the kernel over netlink. Where the kernel has no netlink source the output says "
-        "where it came from.",
+        "and statistics, read from the kernel over netlink. Where the kernel has no netlink source, the output names "
+        "the source.",
         ".SH COMMANDS",
     ]
     for name in COMMANDS:

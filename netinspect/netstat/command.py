@@ -47,7 +47,7 @@ _NOT_ROOT = (
     " will not be shown, you would have to be root to see it all.)",
 )
 """net-tools' words."""
-_NOT_ALMIGHTY = ("(Not all processes could be identified: it takes CAP_SYS_PTRACE to see the open files of some.)",)
+_NOT_ALMIGHTY = ("(Not all processes could be identified: reading the open files of some needs CAP_SYS_PTRACE.)",)
 
 _INTERVAL = 1
 """Seconds between the listings of -c."""
@@ -58,17 +58,17 @@ _SHOWN_WHICH = {
 }
 
 _NOTES = (
-    "An address that is too long for its column is cut, unless -W is given; a port and the name of a service never "
-    "are. Words are those of the C locale.\n"
-    "Unlike net-tools: control characters in names and paths are shown as escapes, and paths with blanks whole; an "
-    "association of SCTP has its own state; the timer of a connection request (SYN_RECV) counts every retransmission; "
-    "addresses that end in .0 are looked up as hosts; what the kernel cannot list is said on standard error and in the "
-    "exit status, while the rest is listed.\n"
-    "RefCnt is 2, and 1 for each socket of this network namespace that is connected to it; net-tools also counts those "
-    "of other namespaces, and system calls that wait for room in its queue.\n"
-    "Of IPv6 routes Ref is always 1: the kernel's count of references to them has no netlink source. A route that a "
-    "program made with the protocol ra, by way of a link-local address, has the flag A as if the kernel had made it "
-    "(the default route only if it expires): netlink does not tell the difference."
+    "Long addresses are truncated unless -W is given; ports and service names never are. Messages are those of the C "
+    "locale.\n"
+    "Unlike net-tools: control characters in names and paths are shown as escapes; paths with blanks are shown in "
+    "full; an SCTP association has its own state; the timer of a connection request (SYN_RECV) counts every "
+    "retransmission; addresses that end in .0 are looked up as hosts; what the kernel cannot list is reported on "
+    "standard error and in the exit status, and the rest is listed.\n"
+    "RefCnt is 2, plus 1 for each socket of this network namespace that is connected to it; net-tools also counts "
+    "sockets of other namespaces, and system calls waiting for room in its queue.\n"
+    "Ref is always 1 for IPv6 routes: the kernel's reference count has no netlink source. A route that a program added "
+    "with protocol ra via a link-local address has the flag A as if the kernel had added it (a default route only if "
+    "it expires): netlink does not show the difference."
 )
 
 
@@ -91,8 +91,7 @@ class Netstat(Command):
 
     name = "netstat"
     summary = (
-        "Lists sockets as net-tools' netstat does, line for line. Without options: the sockets of all families that "
-        "are connected."
+        "Lists sockets as net-tools' netstat does, line for line. Without options: connected sockets of all families."
     )
 
     tables = Many[str]()
@@ -129,7 +128,7 @@ class Netstat(Command):
             Option("S", "sctp", "SCTP", to=named.constant("sctp")),
             Option("w", "raw", "raw IP", to=named.constant("raw")),
             Option("x", "unix", "unix domain", to=in_order.constant("unix")),
-            Option("l", "listening", "only sockets that listen, or have no peer", to=listening.on),
+            Option("l", "listening", "only listening and unconnected sockets", to=listening.on),
             Option("a", "all", "sockets in every state", to=everything.on),
         ),
         Group(
@@ -148,7 +147,7 @@ class Netstat(Command):
             ),
         ),
         Group(
-            "Families that are not listed, for want of a netlink source; said is whether this kernel has them",
+            "Families that have no netlink source: not listed, only whether this kernel supports them",
             Option("", "ax25", "amateur radio AX.25", to=in_order.constant("ax25")),
             Option("", "netrom", "amateur radio NET/ROM", to=in_order.constant("netrom")),
             Option("", "rose", "amateur radio ROSE", to=in_order.constant("rose")),
@@ -163,33 +162,33 @@ class Netstat(Command):
         Group(
             "Show",
             Option("p", "programs", "the first process that holds the socket", to=programs.on),
-            Option("e", "extend", "user and inode; may be given twice, to the same effect", to=extended.more),
+            Option("e", "extend", "user and inode; giving it twice has the same effect", to=extended.more),
             Option("o", "timers", "TCP timers", to=timers.on),
             Option("Z", "context", "the SELinux security context of that process", to=contexts.on),
-            Option("W", "wide", "addresses whole, however long", to=wide.on),
-            Option("T", "notrim", "the same, as older releases name it", to=wide.on),
-            Option("n", "numeric", "no names at all: not for hosts, ports or users", to=_numeric),
-            Option("", "numeric-hosts", "no host names", to=numeric_hosts.on),
-            Option("", "numeric-ports", "no names of ports", to=numeric_ports.on),
-            Option("", "numeric-users", "no user names", to=numeric_users.on),
-            Option("N", "symbolic", "names of hardware: there are none in these tables"),
-            Option("c", "continuous", "list again every second, until interrupted", to=continuous.on),
+            Option("W", "wide", "do not truncate addresses", to=wide.on),
+            Option("T", "notrim", "the same, the name in older releases", to=wide.on),
+            Option("n", "numeric", "show hosts, ports and users as numbers", to=_numeric),
+            Option("", "numeric-hosts", "show addresses instead of host names", to=numeric_hosts.on),
+            Option("", "numeric-ports", "show ports as numbers", to=numeric_ports.on),
+            Option("", "numeric-users", "show users as numbers", to=numeric_users.on),
+            Option("N", "symbolic", "hardware names; has no effect on these tables"),
+            Option("c", "continuous", "repeat every second until interrupted", to=continuous.on),
             Option(
                 "v",
                 "verbose",
-                "say which families this kernel does not have, and what comes from procfs",
+                "report families that this kernel does not support, and what is read from procfs",
                 to=verbose.on,
             ),
-            Option("d", "", "accepted, and without effect, as in net-tools"),
+            Option("d", "", "accepted without effect, as in net-tools"),
             Option("V", "version", "show the version and exit", to=version.on),
         ),
         Group(
             "Other tables",
-            Option("g", "groups", "multicast groups that interfaces receive", to=multicast.on),
+            Option("g", "groups", "multicast group memberships of interfaces", to=multicast.on),
             Option(
                 "M",
                 "masquerade",
-                "connections that are translated (NAT), from connection tracking",
+                "translated connections (NAT), from connection tracking",
                 to=tables.constant("masquerade"),
             ),
             Option(
@@ -201,21 +200,21 @@ class Netstat(Command):
             Option(
                 "r",
                 "route",
-                "routes; with -e their metrics instead of TCP's figures, with -ee both",
+                "routes; with -e metrics instead of TCP columns, with -ee both",
                 to=tables.constant("route"),
             ),
             Option("F", "fib", "with -r: the routes (the default)", to=fib.on),
             Option(
                 "i",
                 "interfaces",
-                "interfaces that are up, with -a all; with -e all about each",
+                "interfaces that are up, with -a all; with -e all details",
                 to=tables.constant("interfaces"),
             ),
-            Option("I", "", "with -i, or alone: this interface", "NAME", to=interface.value(str)),
+            Option("I", "", "only this interface; implies -i", "NAME", to=interface.value(str)),
             Option(
                 "C",
                 "cache",
-                "with -r: what was learned about single destinations, path MTUs and redirects",
+                "with -r: the route cache, path MTUs and redirects learned for single destinations",
                 to=cache.on,
             ),
         ),
@@ -433,7 +432,7 @@ class _Sockets:
                 known_as = ("l2cap", "rfcomm") if name == "bluetooth" else (name,)
                 there = any(map(has_protocol, known_as))
                 self._problems.append(
-                    f"sockets of {_UNLISTED[name]} are not listed: no netlink tells them, only files in /proc/net"
+                    f"sockets of {_UNLISTED[name]} are not listed: they have no netlink source, only files in /proc/net"
                     if there
                     else _lacking(name)
                 )

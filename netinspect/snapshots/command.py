@@ -40,7 +40,7 @@ WHAT = Group(
         choices=tuple(NOUNS),
         excludes=("ignore",),
     ),
-    Option("", "ignore", "all but these", "NOUN", to=OfNouns.ignored.each(_noun), choices=tuple(NOUNS)),
+    Option("", "ignore", "all except these", "NOUN", to=OfNouns.ignored.each(_noun), choices=tuple(NOUNS)),
 )
 
 
@@ -50,18 +50,18 @@ class Snapshot(OfNouns):
     name = "snapshot"
     operands = "FILE"
     summary = (
-        f"Writes down what the kernel has: {', '.join(NOUNS)}. `netinspect diff` tells later what has changed. FILE is "
-        "- for standard output."
+        f"Saves the kernel's state: {', '.join(NOUNS)}. `netinspect diff` shows what changed since. FILE is - for "
+        "standard output."
     )
     groups = (WHAT, NAMESPACES)
     notes = (
-        "The file is NDJSON: a header, then a record a line, its noun in the field `noun` and the rest as `netinspect "
-        "schema` tells, then an end that counts them. Sockets come with the processes that hold them, as far as they "
-        "may be seen; netlink sockets are left out. The file appears under its name when it is whole; one "
-        "that was there is replaced and keeps its owner and mode. A FIFO or a character device is written to; anything "
-        "else is refused, as is what belongs to another user in a directory where everybody may write.\n"
-        "Exit status: 0; 1 it failed; 2 bad usage; 3 something could not be listed: standard error and the file say "
-        "what."
+        "The file is NDJSON: a header, one record per line (the field `noun` names its kind, the others follow "
+        "`netinspect schema`), and a trailer with their number. Sockets include the processes that hold them, as far "
+        "as permissions allow; netlink sockets are left out. The file appears under its name when it is complete; an "
+        "existing file is replaced and keeps its owner and mode. FIFOs and character devices are written to; other "
+        "special files, and files of another user in a world-writable directory, are refused.\n"
+        "Exit status: 0 success; 1 failed; 2 bad usage; 3 incomplete: standard error and the file name what could not "
+        "be listed."
     )
 
     def check(self) -> None:

@@ -1,4 +1,4 @@
-"""``netinspect diff``: what changed between two snapshots, or since one."""
+"""``netinspect diff``: what changed between two snapshots, or since one was taken."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Diff(ListingCommand, OfNouns):
     name = "diff"
     operands = "FILE [FILE]"
     summary = (
-        "Shows what is not the same in two snapshots, or in a snapshot and the system as it is now. FILE is - for "
+        "Shows the differences between two snapshots, or between a snapshot and the current state. FILE is - for "
         "standard input."
     )
     record = "Difference"
@@ -40,7 +40,7 @@ class Diff(ListingCommand, OfNouns):
             Option(
                 "",
                 "all-fields",
-                "also what changes by itself: queues, counters, timers, ids, process ids",
+                "also compare fields that change by themselves: queues, counters, timers, ids, process ids",
                 to=all_fields.on,
             ),
         ),
@@ -48,13 +48,12 @@ class Diff(ListingCommand, OfNouns):
         output_group("diff"),
     )
     notes = (
-        "FILE may be a FIFO, as of a shell's <(...): one in which nothing comes for 30 seconds is refused, as are "
-        "numbers of more than 64 bits, lines of more than 16 MiB and files of more than 2 GiB.\n"
-        "Records are the same thing where their addresses, ports and names are: `changed` says that other fields of it "
-        "are not as they were. With one FILE, the namespaces that it was taken of are looked at, unless others are "
-        "given.\n"
-        "Exit status: 0 no difference; 1 differences; 2 trouble: bad usage, a file that cannot be read, or something "
-        "that could not be listed."
+        "FILE may be a FIFO, as in <(...) of a shell. Refused are a FIFO without data for 30 seconds, numbers of more "
+        "than 64 bits, lines of more than 16 MiB and files of more than 2 GiB.\n"
+        "Records are matched by their addresses, ports and names: `changed` means that other fields differ. With one "
+        "FILE, it is compared with the same network namespaces, unless others are given.\n"
+        "Exit status: 0 no differences; 1 differences; 2 error: bad usage, an unreadable file, or something that could "
+        "not be listed."
     )
 
     _before: Snapshot
@@ -64,9 +63,9 @@ class Diff(ListingCommand, OfNouns):
         if len(self.words) not in (1, 2):
             raise UsageError("diff takes one or two files")
         if len(self.words) == 2 and (self.netns or self.all_netns):
-            raise UsageError("--netns and --all-netns go with one file: two are compared as they are")
+            raise UsageError("--netns and --all-netns go with one FILE, not two")
         if self.words == ["-", "-"]:
-            raise UsageError("standard input can be one of the files only")
+            raise UsageError("only one FILE can be standard input")
 
     def run(self) -> int:
         """Compares, once or again and again with --watch. Raises NetinspectError."""
@@ -98,11 +97,11 @@ class Diff(ListingCommand, OfNouns):
             )
         nouns = self.among(noun for noun in head.nouns if noun in after.header.nouns)
         if not nouns:
-            raise UsageError("the snapshots have nothing in common that could be compared")
+            raise UsageError("the snapshots have nothing in common to compare")
         single = self.among({*head.nouns} ^ {*after.header.nouns})
         if single and len(self.words) == 2:
             names = ", ".join(sorted(single))
-            self.environment.complain(f"in one of the snapshots only, and so not compared: {names}")
+            self.environment.complain(f"not compared, since only one snapshot has them: {names}")
         found = list(differences(before, after, nouns, all_fields=self.all_fields))
         if found or self.format != "table":
             self.write_records(found)

@@ -40,7 +40,7 @@ def _labels(before: Snapshot, after: Snapshot) -> dict[str | None, str | None]:
     """
     first, second = before.header.namespaces, after.header.namespaces
     if (None in [one.label for one in first]) != (None in [one.label for one in second]):
-        raise IncomparableError("one snapshot is of one network namespace, the other of several: take both alike")
+        raise IncomparableError("one snapshot has one network namespace, the other several: take both alike")
     taken = {one.label for one in second}
     same_kernel = before.header.host == after.header.host and before.header.kernel == after.header.kernel
     by_inode = {one.inode: one.label for one in first if one.inode is not None} if same_kernel else {}

@@ -41,7 +41,7 @@ def parse(lines: Iterable[bytes], path: str) -> Snapshot:
                 head = _header(found)
                 records = {name: [] for name in head.nouns}
             elif end is not None:
-                raise ValueError("something behind the end")
+                raise ValueError("data after the trailer")
             elif noun == "end":
                 end = typed.maker(End)(found)
             else:
@@ -53,26 +53,26 @@ def parse(lines: Iterable[bytes], path: str) -> Snapshot:
                 records.setdefault(noun, []).append(make(found))
                 count += 1
         except UnicodeDecodeError:
-            raise SnapshotError(f"{path}:{number}: not a snapshot: it is no UTF-8 text") from None
+            raise SnapshotError(f"{path}:{number}: not a snapshot: not UTF-8 text") from None
         except ValueError as error:
             what = "not a snapshot" if head is None else "malformed"
             raise SnapshotError(f"{path}:{number}: {what}: {error}") from None
     if head is None:
         raise SnapshotError(f"{path}: not a snapshot: the file is empty")
     if end is None or end.records != count:
-        raise SnapshotError(f"{path}: the snapshot was cut short after {count} records: it cannot be compared")
+        raise SnapshotError(f"{path}: the snapshot is truncated after {count} records")
     return Snapshot(head, records, end)
 
 
 def _header(found: Any) -> Header:
     if type(found) is not dict or found.get("noun") != "snapshot":
-        raise ValueError("the first line is no header")
+        raise ValueError("the first line is not a header")
     newest = found.get("format")
     if type(newest) is int and newest > FORMAT:
-        raise ValueError(f"written by netinspect {found.get('version')}, whose format is newer than this one's")
+        raise ValueError(f"written by netinspect {found.get('version')}, in a newer format than this release reads")
     head: Header = typed.maker(Header)(found)
     if not head.namespaces:
-        raise ValueError("namespaces: there is none")
+        raise ValueError("namespaces: missing")
     for noun in head.nouns:
         if noun not in NOUNS:
             raise ValueError(f"no noun {noun!r}")

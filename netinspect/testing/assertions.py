@@ -83,7 +83,7 @@ def wait_listening(
             if record.state == "LISTEN" or (protocol == "udp" and not record.remote_port)
         ]
         where = endpoint(address, port) if address else f"port {port}"
-        return f"on {host.name}: nobody listens on {protocol} {where}; listening there:{shown(there)}"
+        return f"on {host.name}: no listener on {protocol} {where}; listening there:{shown(there)}"
 
     return wait(host.lab, look, explain, timeout)
 
@@ -152,7 +152,7 @@ class FlowPattern(NamedTuple):
             return cls(protocol, Endpoint.parse(source), Endpoint.parse(after) if arrow else None)
         except ValueError:
             raise ValueError(
-                f"{flow!r} is no flow: give [PROTOCOL] SOURCE[:PORT] [-> DESTINATION[:PORT]], or a connected socket"
+                f"{flow!r} is not a flow: give [PROTOCOL] SOURCE[:PORT] [-> DESTINATION[:PORT]], or a connected socket"
             ) from None
 
     def matches(self, flow: Flow) -> bool:

@@ -14,9 +14,8 @@ class Wait(ConditionCommand):
 
     name = "wait"
     summary = (
-        "Waits until a condition on sockets, routes, links, addresses, flows or multicast groups holds. The kernel "
-        "tells of changes where it can; where it does not, as of new sockets, the table is looked at again and again, "
-        "filtered by the kernel."
+        "Waits until a condition on sockets, routes, links, addresses, flows or multicast groups holds. Subscribes to "
+        "kernel events where they exist; otherwise, as for new sockets, polls the table with a filter in the kernel."
     )
 
     timeout = One[float](_TIMEOUT)
@@ -28,7 +27,7 @@ class Wait(ConditionCommand):
             Option(
                 "",
                 "timeout",
-                f"wait so long at most: {_TIMEOUT:g} without this option; inf is for ever",
+                f"give up after SECONDS; default {_TIMEOUT:g}, inf for no limit",
                 "SECONDS",
                 to=timeout.value(seconds(0, float("inf"))),
             ),

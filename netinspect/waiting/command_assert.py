@@ -12,7 +12,7 @@ class Assert(ConditionCommand):
     name = "assert"
     summary = (
         "Checks whether a condition on sockets, routes, links, addresses, flows or multicast groups holds now, and "
-        "says what is there instead where it does not."
+        "shows what was found if it does not."
     )
     groups = (OPTIONS, NAMESPACES, SHOW)
     notes = NOTES

@@ -30,18 +30,18 @@ SUBJECTS = (
 )
 
 NOTES = (
-    "Conditions, with `not` before one for the opposite:\n" + "\n".join(f"  {subject}" for subject in SUBJECTS) + "\n"
-    "listening: a socket that is reached at that address; one that is bound to a wildcard is. closed: no socket has "
-    "that local address and port, or fits that filter, but for TIME_WAIT. FILTER is that of `netinspect sockets`.\n"
-    "route PREFIX, or `default`: the main table, the one named, or `all`, has just that route. route ADDRESS: the "
-    "kernel sends there so, by its rules and tables and by what it learned (path MTU).\n"
-    "link NAME: it is there; up: it is set up and has a carrier, if it knows one; down: it is not. "
-    "address: it is there and can be used: duplicate address detection is over.\n"
-    "flow: sport, dport, src and dst are of the original direction; reply-src, reply-dst, reply-sport and reply-dport "
-    "of the reply; also status, mark, zone, helper.\n"
-    "With several namespaces, or --all-netns, a condition holds where it holds in one of them.\n"
-    "Exit status: 0 it is so; 1 it is not, and standard error tells what was there instead; 2 bad usage; 3 it could "
-    "not be checked, or not all of it."
+    "Conditions; `not` before one negates it:\n" + "\n".join(f"  {subject}" for subject in SUBJECTS) + "\n"
+    "listening: a socket accepts connections to that address, bound to it or to a wildcard. closed: no socket except "
+    "in TIME_WAIT has that local address and port, or matches FILTER. FILTER is as in `netinspect sockets`.\n"
+    "route PREFIX, or `default`: the main table, the named one, or any (`all`), has exactly that route. route ADDRESS: "
+    "the kernel's own lookup gives that route, with rules, tables and learned path MTUs.\n"
+    "link NAME: the link exists; up: it is up and has a carrier (if it reports one); down: it is not. address: the "
+    "address exists and is usable: duplicate address detection is complete.\n"
+    "flow: src, dst, sport and dport are of the original direction; reply-src, reply-dst, reply-sport and reply-dport "
+    "of the reply direction; also status, mark, zone, helper.\n"
+    "With several namespaces, or --all-netns, a condition holds if it holds in one of them.\n"
+    "Exit status: 0 the condition holds; 1 it does not (standard error shows what was found); 2 bad usage; 3 it could "
+    "not be checked completely."
 )
 
 _FLOW_WORDS = {
@@ -122,7 +122,7 @@ class ConditionCommand(InNamespaces):
                         else [*outcome.unknown, *condition.instead(where.places())]
                     )
                 except NetinspectError as error:
-                    instead = [f"what is there instead could not be found out: {error}"]
+                    instead = [f"could not list what is there: {error}"]
         finally:
             where.close()
         if self.json:
@@ -132,9 +132,9 @@ class ConditionCommand(InNamespaces):
         if outcome.holds:
             return ExitStatus.OK
         sure = not outcome.problems
-        claim = f"it is not so that {condition}" if not self.negated else f"it is still so that {condition}"
+        claim = f"condition does not hold: {condition}" if not self.negated else f"condition still holds: {condition}"
         if not sure:
-            claim = f"it could not be checked whether {condition}"
+            claim = f"condition could not be checked: {condition}"
         time = f" (waited {outcome.waited:.3g} s)" if self.timeout else ""
         if outcome.ended is not None:
             time = f" (process {outcome.ended} has ended)"
@@ -323,7 +323,7 @@ class ConditionCommand(InNamespaces):
         protocols = [self.protocol] if self.protocol in ("tcp", "udp") else ["tcp", "udp"]
         expression = parse(text, lookups=Lookups(protocols))
         if expression.states is not None:
-            raise UsageError(f"{self.view} says which states are meant: the filter cannot")
+            raise UsageError(f"{self.view} selects the states itself: the filter cannot")
         return expression
 
 
@@ -370,7 +370,7 @@ OPTIONS = Group(
     Option(
         "t",
         "tcp",
-        "listening, established, closed: TCP sockets (so it is without -t, -u or -x)",
+        "listening, established, closed: TCP sockets (the default)",
         to=_OF.protocol.constant("tcp"),
         views=_SOCKETS,
     ),
@@ -378,7 +378,7 @@ OPTIONS = Group(
     Option(
         "x",
         "unix",
-        "listening, closed: unix sockets; the name of the socket stands instead of a port",
+        "listening, closed: unix sockets, by name instead of port",
         to=_OF.protocol.constant("unix"),
         views=("listening", "closed"),
     ),
@@ -395,7 +395,7 @@ OPTIONS = Group(
     Option(
         "",
         "pid",
-        "listening, established: held by this process; `wait` gives up when it has ended",
+        "listening, established: held by this process; `wait` fails when it ends",
         "PID",
         to=_OF.pids.value(within(1, _MOST)),
         views=("listening", "established"),
@@ -403,7 +403,7 @@ OPTIONS = Group(
     Option(
         "",
         "count",
-        "established, flow: at least so many",
+        "established, flow: at least NUMBER",
         "NUMBER",
         to=_OF.least.value(within(1, _MOST)),
         views=("established", "flow"),
@@ -411,7 +411,7 @@ OPTIONS = Group(
     Option(
         "",
         "natted-to",
-        "flow: its source, or its destination, is translated to this",
+        "flow: source or destination translated to this",
         "ADDRESS[:PORT]",
         to=_OF.natted_to.value(_translation),
         views=("flow",),
@@ -420,6 +420,6 @@ OPTIONS = Group(
 
 SHOW = Group(
     "Output",
-    Option("v", "verbose", "say what was found", to=_OF.verbose.on),
+    Option("v", "verbose", "report what was found", to=_OF.verbose.on),
     Option("j", "json", "the result as JSON (`netinspect schema wait`)", to=_OF.json.on),
 )

@@ -29,7 +29,7 @@ class Endpoint(NamedTuple):
         if text.startswith("["):
             address, bracket, rest = text[1:].partition("]")
             if not bracket or (rest and not rest.startswith(":")):
-                raise ValueError(f"{text!r} is no address with a port")
+                raise ValueError(f"{text!r} is not an address with a port")
             return cls(address_of(address), _port(rest[1:]) if rest else None)
         if text.count(":") == 1:
             address, _, port = text.partition(":")
@@ -56,7 +56,7 @@ def address_of(text: str) -> str:
     try:
         return inet_ntop(family, inet_pton(family, text))
     except OSError:
-        raise ValueError(f"{text!r} is no IPv4 or IPv6 address") from None
+        raise ValueError(f"{text!r} is not an IPv4 or IPv6 address") from None
 
 
 def reached(socket: Socket, address: str | None) -> bool:
@@ -79,4 +79,4 @@ def _port(text: str) -> int:
             return getservbyname(text)
         except (OSError, ValueError):
             pass
-    raise ValueError(f"{text!r} is neither a port, 1 to 65535, nor the name of a service")
+    raise ValueError(f"{text!r} is neither a port, 1 to 65535, nor a service name")

@@ -68,4 +68,4 @@ class AddressIsUsable(NamedTuple):
         """The address as it is, and else all addresses of its family."""
         rows, _ = self._rows(places)
         near = [row for row in rows if row.address == self.address]
-        return shown("it is:", near) or shown("addresses there:", rows) or ["there is no address of that family"]
+        return shown("it is:", near) or shown("addresses there:", rows) or ["no addresses of that family"]

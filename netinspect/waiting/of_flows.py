@@ -71,6 +71,6 @@ class FlowExists(NamedTuple):
         """The flow as it is translated, if at all, and else all flows."""
         rows, _ = self._rows(self.wanted, places)
         if rows:
-            return shown("flows that fit, but for the translation or their number:", rows)
+            return shown("flows that match except for translation or count:", rows)
         rows, listing = self._rows(FlowFilter(), places)
-        return shown("tracked there:", rows) or [f"nothing is tracked there{''.join(f': {n}' for n in listing.notes)}"]
+        return shown("tracked there:", rows) or [f"no flows are tracked{''.join(f': {n}' for n in listing.notes)}"]

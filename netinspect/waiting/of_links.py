@@ -83,4 +83,4 @@ class LinkIs(NamedTuple):
         if links:
             return shown("it is:", links)
         rows, _ = self._rows(places, every=True)
-        return ["there is no such link", *shown("links there:", rows)]
+        return ["no such link", *shown("links there:", rows)]

@@ -107,7 +107,7 @@ class RouteExists(NamedTuple):
         if exact:
             return shown("routes to that prefix:", exact)
         covering, _ = _rows(self._query(self.prefix, self.table, "match"), places)
-        lines = ["there is no route to that prefix"]
+        lines = ["no route to that prefix"]
         return lines + shown("routes that cover it:", covering)
 
 

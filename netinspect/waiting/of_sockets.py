@@ -134,13 +134,13 @@ class Listening(NamedTuple):
         rows, _ = _rows(query, places)
         fitting = self._fitting(row for row in rows if row.family in ("unix", *self.families))
         if fitting:
-            return shown("listening there, but held by others:", _owned(fitting))
+            return shown("listening there, held by other processes:", _owned(fitting))
         lines = []
         if isinstance(self.target, Endpoint):
             port = self.target.port
             what = f"at {self.target}" if self.target.address else f"over {' or '.join(self.families)}"
             near = [row for row in rows if row.local_port == port]
-            lines += shown(f"on that port, but not reached {what}:", _owned(near))
+            lines += shown(f"on that port, but not reachable {what}:", _owned(near))
             other = "udp" if self.protocol == "tcp" else "tcp"
             expression = parse(f"sport = :{port}")
             near, _ = _rows(Query((other,), states=_LISTENING[other], expression=expression), places)
@@ -148,7 +148,7 @@ class Listening(NamedTuple):
         else:
             lines += shown("bound to that name:", _owned(_named(self.target, rows)))
         lines += shown("in other network namespaces:", self._elsewhere())
-        return lines or shown("listening there:", rows) or [f"nobody listens on {self.protocol} there"]
+        return lines or shown("listening there:", rows) or [f"no {self.protocol} listener there"]
 
     def _elsewhere(self) -> list[Socket]:
         found: list[Socket] = []
@@ -204,9 +204,9 @@ class Established(NamedTuple):
         """The same ends in any state, and else all connections."""
         near, _ = _rows(self._query(ALL_STATES), places)
         if near:
-            return shown(f"these {self.protocol} sockets fit it, in whatever state:", _owned(near))
+            return shown(f"{self.protocol} sockets that match, in any state:", _owned(near))
         rows, _ = _rows(Query((self.protocol,), states=ALL_STATES & ~_LISTEN), places)
-        return shown("connections there:", rows) or [f"there are no {self.protocol} connections"]
+        return shown("connections there:", rows) or [f"no {self.protocol} connections"]
 
 
 class InUse(NamedTuple):
@@ -248,4 +248,4 @@ class InUse(NamedTuple):
 
     def instead(self, places: Sequence[Place]) -> list[str]:
         """There is nothing near it."""
-        return ["no such socket is there"]
+        return ["no such socket"]

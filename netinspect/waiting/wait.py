@@ -106,7 +106,7 @@ def wait(
     finally:
         watch.close()
     held = holds(seen)
-    unknown = tuple(f"there is no interface {name!r}" for name in seen.unknown)
+    unknown = tuple(f"no interface {name!r}" for name in seen.unknown)
     problems = (*unknown, *seen.problems) if negated else seen.problems
     return Outcome(held, waited, seen.found, () if held else problems, process if ended else None, unknown)
 

@@ -88,7 +88,7 @@ def test_namespaces_that_may_not_be_seen_are_a_problem(monkeypatch: pytest.Monke
     assert {record.netns for record in found} <= {"1"}
     (problem,) = found.problems
     assert problem.startswith("the network namespaces of 2 processes ")
-    assert problem.endswith(" may not be seen: run as root to have all of them")
+    assert problem.endswith(" may not be seen: run as root to list all of them")
     monkeypatch.setattr("netinspect.procfs.processes_hidden", lambda: True)
     monkeypatch.setattr(
         "netinspect.engine.namespaces.every_namespace", lambda **_: ([("1", "/proc/self/ns/net", identity)], 0)

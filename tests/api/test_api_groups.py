@@ -36,7 +36,7 @@ def test_memberships_with_the_sockets_that_joined(wired: Namespace) -> None:
 def test_what_is_listed_can_be_chosen(wired: Namespace) -> None:
     rows = list(netinspect.memberships(families="inet6", interfaces=["veth0"], netns=wired.path))
     assert {(row.family, row.interface) for row in rows} == {("inet6", "veth0")}
-    with pytest.raises(UsageError, match="none of link, inet, inet6"):
+    with pytest.raises(UsageError, match="not one of link, inet, inet6"):
         netinspect.memberships(families="ipx")
     with pytest.raises(NamespaceError):
         list(netinspect.memberships(netns="nowhere"))

@@ -125,7 +125,7 @@ def test_snapshots_are_taken_and_compared(namespace: Namespace) -> None:
     namespace.run("ip", "route", "add", "10.77.0.0/16", "dev", "lo")
     after = netinspect.take_snapshot(["routes", "links"], netns=namespace.path)
     assert [(one.change, one.noun) for one in netinspect.compare(before, after)] == [("added", "routes")]
-    with pytest.raises(errors.UsageError, match="none of"):
+    with pytest.raises(errors.UsageError, match="is not one of"):
         netinspect.take_snapshot("nonsense")
 
 

@@ -45,7 +45,7 @@ def test_each_way_to_take_an_attribute_gives_it_or_none() -> None:
 
 @pytest.mark.parametrize(("kind", "size"), [(1, 3), (2, 5), (2, 0), (3, 3), (3, 16)])
 def test_an_attribute_of_a_wrong_size_is_malformed_before_it_is_read(kind: int, size: int) -> None:
-    with pytest.raises(MalformedError, match=rf"attribute {kind} of {size} bytes where .* were due$"):
+    with pytest.raises(MalformedError, match=rf"attribute {kind} of {size} bytes where .* were expected$"):
         inside((kind, bytes(size)))
     (run,) = runs_of([message(20, bytes(4) + attribute(kind, bytes(size)))])
     with pytest.raises(MalformedError, match=rf"attribute {kind} of {size} bytes"):
@@ -153,7 +153,13 @@ def test_a_table_says_what_its_columns_cannot_show() -> None:
     body = struct.pack("=BxxxiHBB", 2, 1, 2, 0, 1) + attribute(1, bytes((10, 0, 0, 1)))
     known, strange = (message(28, body + more) for more in (b"", attribute(77, b"abc")))
     numbers = {number: str(number) for number in range(256)}
-    for messages, said in (([known], []), ([known, strange, strange], ["2 or more, [attribute 77 of 3 bytes]"])):
+    for messages, said in (
+        ([known], []),
+        (
+            [known, strange, strange],
+            ["2 or more rows have attributes that this release does not know: [attribute 77 of 3 bytes]"],
+        ),
+    ):
         complaints: list[str] = []
         command = Neighbours.read(
             [], Environment(len, lambda line, said=complaints: said.append(line.decode()), False, 80)

@@ -146,7 +146,7 @@ def test_a_malformed_answer_is_one_clear_error(buffer: bytes) -> None:
 def test_a_message_shorter_than_its_header_is_malformed() -> None:
     (run,) = runs_of([message(20, bytes(8))])
     with pytest.raises(
-        NetlinkError, match=r"^replaying: malformed netlink message: 24 bytes where at least 28 were due$"
+        NetlinkError, match=r"^replaying: malformed netlink message: 24 bytes where at least 28 were expected$"
     ):
         list(run.by_layout(BODY, ANYTHING))
 

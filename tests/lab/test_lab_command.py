@@ -72,7 +72,7 @@ def test_a_lab_lives_from_up_to_down(run: Run) -> None:
     assert run("down", "mine") == (0, "mine is down\n", "")
     assert run("down", "mine") == (0, "no lab 'mine' is up\n", "")
     assert run("down", "--all") == (0, "no lab is up\n", "")
-    assert run("sweep") == (0, "nothing was left behind\n", "")
+    assert run("sweep") == (0, "nothing to remove\n", "")
 
 
 def test_down_without_a_name_takes_the_only_lab_and_asks_when_there_are_several(run: Run) -> None:
@@ -135,7 +135,7 @@ def test_parameters_are_set_on_the_command_line(run: Run) -> None:
         (("frobnicate",), 2, "no command 'frobnicate': list, up, down, "),
         (("up",), 2, "lab up: TOPOLOGY is missing"),
         (("exec", "pair", "client"), 2, "lab exec: COMMAND is missing"),
-        (("status", "pair", "client"), 2, "lab status: nothing is known to do with 'client'"),
+        (("status", "pair", "client"), 2, "lab status: unexpected operand 'client'"),
         (("down", "pair", "--all"), 2, "lab down takes a NAME or --all, not both"),
         (("traffic", "pair", "idle", "--hold", "nan"), 2, "--hold takes a number of seconds, not 'nan'"),
         (("up", "pair", "--name", "../../etc/x"), 1, "is no name for a lab"),

@@ -246,7 +246,7 @@ def test_faults_on_the_command_line(
         (("break", "two"), 2, "lab break: FAULT is missing"),
         (("up", "gateway+nothing"), 2, "no fault 'nothing'"),
         (("up", "pair+forwarding-off"), 1, "does not fit topology pair"),
-        (("run", "gateway", "request", "idle", "--", "true"), 2, "lab run: nothing is known to do with 'idle'"),
+        (("run", "gateway", "request", "idle", "--", "true"), 2, "lab run: unexpected operand 'idle'"),
         (("run", "--", "true"), 2, "lab run: "),
     ):
         capfd.readouterr()

@@ -330,7 +330,7 @@ def test_labs_that_stay_up_have_names_of_their_own(place: Path) -> None:
     first, second = registry.up(load("pair")), registry.up(load("pair"))
     try:
         assert (first.name, second.name) == ("pair", "pair-2")
-        with pytest.raises(LabError, match="a lab 'pair' is up already"):
+        with pytest.raises(LabError, match="a lab 'pair' is already up"):
             registry.up(load("pair"), "pair")
         with registry.attach(first) as one, registry.attach(second) as other:
             assert one.client.inode != other.client.inode

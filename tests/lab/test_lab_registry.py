@@ -89,7 +89,7 @@ def test_a_directory_that_is_not_ours_alone_is_refused(place: Path, tmp_path: Pa
     own = place / registry.OWN
     own.mkdir(mode=0o700)
     (own / "thesis.txt").write_text("mine")
-    with pytest.raises(LabError, match=r"has files that are no lab's, such as 'thesis\.txt'"):
+    with pytest.raises(LabError, match=r"has files of other programs, such as 'thesis\.txt'"):
         registry.sweep()
     (own / "thesis.txt").unlink()
     own.chmod(0o750)
@@ -159,7 +159,7 @@ def test_a_lab_is_not_forgotten_in_another_pid_namespace(place: Path, need: Call
         done = subprocess.run([*ELSEWHERE, *NETINSPECT, "lab", *arguments], capture_output=True, text=True, timeout=20)
         return done.returncode, done.stdout + done.stderr
 
-    assert there("sweep") == (0, "nothing was left behind\n")
+    assert there("sweep") == (0, "nothing to remove\n")
     status, text = there("status")
     assert status == 0
     assert f"{state.holder.pid} (elsewhere)" in text
@@ -171,7 +171,7 @@ def test_a_lab_is_not_forgotten_in_another_pid_namespace(place: Path, need: Call
         assert "lab outside is held by process" in text
         assert text.count("\n") == 1
     assert there("up", "pair", "--name", "outside")[1].endswith(
-        "a lab 'outside' is up already: take it down, or give another name\n"
+        "a lab 'outside' is already up: take it down, or choose another name\n"
     )
     assert there("run", "pair", "request", "--", "true")[0] == 0
     assert [up.name for up in registry.labs()] == ["outside"]

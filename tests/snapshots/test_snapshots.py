@@ -243,7 +243,10 @@ def test_only_the_nouns_that_were_asked_for(namespace: Namespace, tmp_path: Path
     namespace.netinspect("snapshot", whole, "--ignore", "groups")
     assert read(whole).header.nouns == tuple(noun for noun in NOUNS if noun != "groups")
     result = namespace.netinspect("diff", path, whole)
-    assert "so not compared: addresses, flows, groups, links, rules, sockets" in result.stderr
+    assert (
+        "not compared, since only one snapshot has them: addresses, flows, groups, links, rules, sockets"
+        in result.stderr
+    )
     assert namespace.netinspect("diff", path, "--only", "sockets", check=False).returncode == 2
 
 
@@ -294,15 +297,15 @@ END = json.loads(dumps(End("end", 0, (), (), ())))
         ("", "empty"),
         ("no JSON\n", ":1: not a snapshot"),
         ("[]\n", ":1: not a snapshot"),
-        ("{}\n", "no header"),
-        (lines({"noun": "routes"}), "no header"),
+        ("{}\n", "not a header"),
+        (lines({"noun": "routes"}), "not a header"),
         (lines({**WRITTEN, "format": FORMAT + 1}), "newer"),
-        (lines(WRITTEN), "cut short after 0 records"),
-        (lines(WRITTEN, {**END, "records": 1}), "cut short"),
+        (lines(WRITTEN), "truncated after 0 records"),
+        (lines(WRITTEN, {**END, "records": 1}), "truncated"),
         (lines(WRITTEN, {"noun": "towns"}), ":2: malformed: no noun 'towns'"),
         (lines(WRITTEN, {"noun": "routes", "flags": 7}), ":2: malformed"),
         (lines(WRITTEN) + '{"noun":"rou', ":2: malformed"),
-        (lines(WRITTEN, END, {"noun": "routes"}), "behind the end"),
+        (lines(WRITTEN, END, {"noun": "routes"}), "after the trailer"),
         ("[" * 100_000 + "\n", "not a snapshot"),
     ],
 )

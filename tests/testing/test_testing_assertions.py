@@ -119,7 +119,7 @@ def test_assert_natted_says_what_became_of_the_flow(lab: LabFactory) -> None:
         AssertionError, match=r"(?s)no flow of 192\.168\.1\.12 is tracked; tracked:\n.*  tcp ESTABLISHED"
     ):
         net.gateway.assert_natted("192.168.1.12", to="203.0.113.2", timeout=0.05)
-    with pytest.raises(ValueError, match="is no flow: give"):
+    with pytest.raises(ValueError, match="is not a flow: give"):
         net.gateway.assert_natted("somewhere", to="203.0.113.2")
 
 

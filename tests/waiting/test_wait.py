@@ -455,16 +455,16 @@ def test_misses_that_come_near_are_told(namespace: Namespace) -> None:
         held = f"tcp LISTEN 127.0.0.1:{port} ({name} {os.getpid()}"
         status, said = asserted(namespace, "listening", f"10.0.0.1:{port}")
         assert status == 1
-        assert f"not reached at 10.0.0.1:{port}:\n  {held}" in said
+        assert f"not reachable at 10.0.0.1:{port}:\n  {held}" in said
         status, said = asserted(namespace, "listening", f":{port}", "--udp")
         assert f"on that port, but tcp:\n  {held}" in said
         status, said = asserted(namespace, "listening", f":{port}", "--process", "no-such-*")
-        assert f"held by others:\n  {held}" in said
+        assert f"held by other processes:\n  {held}" in said
         assert status == 1
         status, said = asserted(namespace, "listening", f":{port}", "-6")
-        assert f"not reached over inet6:\n  {held}" in said
+        assert f"not reachable over inet6:\n  {held}" in said
         status, said = asserted(namespace, "established", f"sport = :{port}")
-        assert f"in whatever state:\n  {held}" in said
+        assert f"in any state:\n  {held}" in said
         # The other namespace is one of this process, which is in a third.
         port = elsewhere.getsockname()[1]
         holder = other.popen(["sleep", LONG])

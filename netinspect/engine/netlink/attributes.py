@@ -57,7 +57,7 @@ class Shape:
             due = sizes.get(kind, 0)
             if due and (size < due if isinstance(due, int) else size not in due):
                 due = f"at least {due}" if isinstance(due, int) else " or ".join(map(str, due))
-                raise malformed(f"attribute {_path(kind)} of {size} bytes where {due} were due", operation)
+                raise malformed(f"attribute {_path(kind)} of {size} bytes where {due} were expected", operation)
 
     def unknown(self, layout: Mapping[Any, tuple[int, int]]) -> tuple[UnknownAttribute, ...]:
         """The attributes that the shape does not name, without those inside one of them."""
@@ -169,4 +169,4 @@ class Attributes:
         return shape.unknown(self._layout())
 
     def _wrong(self, kind: int, raw: bytes, due: str) -> Exception:
-        return malformed(f"attribute {kind} of {len(raw)} bytes where {due} were due", self.operation)
+        return malformed(f"attribute {kind} of {len(raw)} bytes where {due} were expected", self.operation)

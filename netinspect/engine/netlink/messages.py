@@ -243,7 +243,7 @@ class Run:
     ) -> Iterator[tuple[Run, Any]]:
         start = HEADER_SIZE + body
         if self.length < start:
-            raise malformed(f"{self.length} bytes where at least {start} were due", self.operation)
+            raise malformed(f"{self.length} bytes where at least {start} were expected", self.operation)
         parts = [self]
         while parts:
             part = parts.pop()

@@ -32,8 +32,8 @@ class Capabilities(Command):
 
     name = "capabilities"
     summary = (
-        "Tells what this kernel, its configuration and your privileges support, for every view: each thing is asked "
-        "for, and what is missing comes with what is lost and how to get it."
+        "Shows what this kernel, its configuration and your privileges support, for every view. Each feature is tried; "
+        "for each one missing, the output shows what is lost and how to get it."
     )
 
     netns = One[str | None](None)
@@ -42,17 +42,16 @@ class Capabilities(Command):
     groups = (
         Group(
             "Namespaces",
-            Option("N", "netns", "look into this network namespace", "NAME|PID|PATH", to=netns.value(str)),
+            Option("N", "netns", "this network namespace", "NAME|PID|PATH", to=netns.value(str)),
         ),
         Group("Output", Option("j", "json", "a JSON array of objects (`netinspect schema capabilities`)", to=json.on)),
     )
     notes = (
-        "States: yes; no; partial, where a part is missing; unknown, where the answer told neither way. What is not "
-        "supported is never shown as empty.\n"
-        "Probing changes nothing, but for this: where what is asked for is in a kernel module, the kernel may load "
-        "it, as it does for ss, ip and conntrack; and for a moment there is a TCP listener of netinspect's own on "
-        "127.0.0.1.\n"
-        "The exit status is 0 whatever is missing."
+        "States: yes; no; partial (some parts are missing); unknown (the result was inconclusive). An unsupported "
+        "feature is never shown as empty output.\n"
+        "Probing has two side effects: the kernel may load a module that a probe needs, as for ss, ip and conntrack; "
+        "and netinspect briefly opens a TCP listener on 127.0.0.1.\n"
+        "The exit status is 0 even if features are missing."
     )
 
     def check(self) -> None:

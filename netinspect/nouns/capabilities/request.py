@@ -136,7 +136,7 @@ def family_of(run: Run) -> int:
     Raises NetlinkError where the row is too short for it.
     """
     if run.length <= HEADER_SIZE:
-        raise malformed(f"{run.length} bytes where more than a header was due")
+        raise malformed(f"{run.length} bytes where more than a header was expected")
     return run.u8(HEADER_SIZE)[0]
 
 

@@ -23,10 +23,10 @@ _WATCHED = ("events", "monitor")
 _HOST_FIELDS = ("source_address", "destination_address", "reply_source_address", "reply_destination_address")
 
 _NOTES = (
-    "source is the inside host of a translated flow, outside the address that stands for it. Counters are there when "
-    "net.netfilter.nf_conntrack_acct=1 was set before the flow began, times with nf_conntrack_timestamp=1.\n"
-    "events says `overrun` with the number lost when events came faster than they could be received; the whole table "
-    "follows as `current` entries, and `resynced` ends it. monitor re-reads the table by itself."
+    "source is the inside host of a translated flow, outside the address it is translated to. Counters need "
+    "net.netfilter.nf_conntrack_acct=1, set before the flow began; times need nf_conntrack_timestamp=1.\n"
+    "events prints `overrun` with the number of lost events when they arrive faster than they can be received; the "
+    "whole table follows as `current` entries, ended by `resynced`. monitor reads the table again by itself."
 )
 
 
@@ -36,9 +36,8 @@ class Conntrack(FlowCommand):
     name = "conntrack"
     operands = "[list|count|stats|top|expectations|events|monitor]"
     summary = (
-        "Shows the connection tracking table, asked of the kernel over ctnetlink: every entry of both address families "
-        "or, with another word, its size, its counters, the largest groups, what helpers expect, what happens, or "
-        "rates."
+        "Shows the connection tracking table, read from the kernel over ctnetlink: IPv4 and IPv6 entries or, with a "
+        "view, its size, counters, largest groups, expectations, events, or rates."
     )
     views = {
         "list": "Flow",
@@ -79,7 +78,7 @@ class Conntrack(FlowCommand):
             Option(
                 "",
                 "by",
-                f"add up by this: {', '.join(_GROUPS)}",
+                f"group by: {', '.join(_GROUPS)}",
                 "WHAT",
                 to=by.value(choice("grouping", _GROUPS)),
                 choices=_GROUPS,
@@ -88,7 +87,7 @@ class Conntrack(FlowCommand):
             Option(
                 "",
                 "limit",
-                "groups to show, the largest ones; 10 without this option, 0 is all",
+                "number of groups to show, largest first; default 10, 0 for all",
                 "NUMBER",
                 to=limit.value(whole_number),
                 views=("top",),
@@ -108,7 +107,7 @@ class Conntrack(FlowCommand):
             Option(
                 "",
                 "interval",
-                "seconds between the lines of monitor; 1 without this option",
+                "seconds between the lines of monitor; default 1",
                 "SECONDS",
                 to=interval.value(seconds(above=0)),
                 views=("monitor",),
@@ -116,18 +115,16 @@ class Conntrack(FlowCommand):
             Option(
                 "",
                 "times",
-                "end after so many events, or lines of monitor",
+                "end after NUMBER events, or NUMBER lines of monitor",
                 "NUMBER",
                 to=times.value(within(1)),
                 views=_WATCHED,
             ),
-            Option(
-                "", "for", "end after so many seconds", "SECONDS", to=duration.value(seconds(above=0)), views=_WATCHED
-            ),
+            Option("", "for", "end after SECONDS", "SECONDS", to=duration.value(seconds(above=0)), views=_WATCHED),
             Option(
                 "",
                 "buffer",
-                "bytes of the socket's receive buffer; 8 MiB without this option",
+                "size of the socket's receive buffer in bytes; default 8 MiB",
                 "BYTES",
                 to=buffer.value(within(1)),
                 views=_WATCHED,

@@ -47,7 +47,7 @@ def run_view(command: Conntrack) -> int:
     lost = sum(watch.lost for watch in watches)
     if lost:
         command.environment.complain(
-            f"{lost} events were lost, since they came faster than they were received (--buffer makes room for more)"
+            f"{lost} events were lost: they arrived faster than they were received (try a larger --buffer)"
         )
     return ExitStatus.INCOMPLETE if lost else ExitStatus.OK
 

@@ -131,7 +131,7 @@ def select_group(views: Sequence[str] = ()) -> Group:
         return Option(short, long, help, value, to=FlowCommand.wanted.change(_SELECTORS[long]), views=views)
 
     return Group(
-        "Select (each may be given more than once, or several values with commas: any of them)",
+        "Select (options may be repeated or take several values separated by commas; any of them matches)",
         option("4", "ipv4", "IPv4 only"),
         option("6", "ipv6", "IPv6 only"),
         option("p", "protocol", "transport protocol, by name or number", "PROTOCOL"),
@@ -154,7 +154,7 @@ def select_group(views: Sequence[str] = ()) -> Group:
         option("", "src-nat", "source address or port translated"),
         option("", "dst-nat", "destination address or port translated"),
         option("", "any-nat", "translated in any way"),
-        option("", "assured", "will not be thrown out when the table is full"),
+        option("", "assured", "not dropped early when the table is full"),
         option("", "unreplied", "no reply seen yet"),
-        option("", "min-bytes", "at least so many bytes in both directions (accounting must be on)", "NUMBER"),
+        option("", "min-bytes", "at least NUMBER bytes in both directions together (needs accounting)", "NUMBER"),
     )

@@ -168,7 +168,7 @@ def place(run: Run, paths: Paths, path: tuple[int, ...], size: int) -> int | Non
     at, length = paths[path]
     if length < size:
         named = "/".join(map(str, path))
-        raise malformed(f"attribute {named} of {length} bytes where at least {size} were due", run.operation)
+        raise malformed(f"attribute {named} of {length} bytes where at least {size} were expected", run.operation)
     return at
 
 

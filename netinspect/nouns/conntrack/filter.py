@@ -185,7 +185,7 @@ def prefix_of(text: str) -> Prefix:
     try:
         network = packed(address)
     except (OSError, ValueError):
-        raise UsageError(f"{text!r} is no address or prefix, as in 10.0.0.0/8 or 2001:db8::1") from None
+        raise UsageError(f"{text!r} is not an address or prefix, as in 10.0.0.0/8 or 2001:db8::1") from None
     bits = 8 * len(network)
     if slash:
         if not (length.isascii() and length.isdecimal()) or int(length) > bits:
@@ -202,7 +202,7 @@ def port_of(text: str) -> int:
     try:
         return getservbyname(text)
     except (OSError, ValueError):
-        raise UsageError(f"{text!r} is neither a port, 0 to 65535, nor the name of a service") from None
+        raise UsageError(f"{text!r} is neither a port, 0 to 65535, nor a service name") from None
 
 
 def protocol_of(text: str) -> int:
@@ -223,7 +223,7 @@ def mark_of(text: str) -> tuple[int, int]:
     except ValueError:
         found = -1, -1
     if not all(0 <= number <= _MAXIMUM for number in found):
-        raise UsageError(f"{text!r} is no mark of 32 bits, decimal or hexadecimal, as in 0x1/0xff")
+        raise UsageError(f"{text!r} is not a 32-bit mark, decimal or hexadecimal, as in 0x1/0xff")
     return found
 
 
@@ -249,4 +249,4 @@ def zone_of(text: str) -> int:
     """A conntrack zone. Raises UsageError."""
     if text.isascii() and text.isdecimal() and int(text) < 65536:
         return int(text)
-    raise UsageError(f"{text!r} is no conntrack zone, 0 to 65535")
+    raise UsageError(f"{text!r} is not a conntrack zone, 0 to 65535")

@@ -134,7 +134,7 @@ def _tuple(direction: Direction, protocol: int | None) -> tuple[bytes, int]:
 def explained(error: NetlinkError) -> NetinspectError:
     """What a refusal of ctnetlink means, and what to do."""
     if error.errno == EPERM:
-        return ConntrackError(f"{error.operation} takes CAP_NET_ADMIN in this network namespace: run as root")
+        return ConntrackError(f"{error.operation} needs CAP_NET_ADMIN in this network namespace: run as root")
     if error.errno in (EPROTONOSUPPORT, EOPNOTSUPP, EINVAL):
         return ConntrackError(
             f"{error.operation}: this kernel has no ctnetlink (CONFIG_NF_CT_NETLINK): "

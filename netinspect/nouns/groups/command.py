@@ -24,22 +24,22 @@ _NUMBERS = frozenset(
 )
 
 _NOTES = (
-    "Users counts the sockets, and parts of the kernel, that joined the group there. Sources are those that some user "
-    "asks for (+) or refuses (-), as IGMPv3 and MLDv2 know it; Mode is what the interface does with all of them: "
-    "exclude takes every source but the refused ones.\n"
-    "rtnetlink tells which groups there are, of IPv4 since about Linux 6.15. Users, source filters, IGMP's version and "
-    "the groups of the link layer are in procfs alone; the field `source` says what came from where. The version of "
-    "MLD is told only where force_mld_version sets it.\n"
-    "--sockets: `joined` are sockets that joined the group on that interface; each is asked for that by way of a copy "
-    "of its descriptor, which takes CAP_SYS_PTRACE for other users' processes. `receives` are sockets that are bound "
-    "so that they get the group's datagrams, since a membership of any socket counts for all (IP_MULTICAST_ALL).\n"
-    "watch: the kernel tells joins and leaves of IPv4 and IPv6 groups since about Linux 6.14; those of the link layer, "
-    "and of older kernels, are found by sampling."
+    "Users counts the sockets and kernel users that joined the group on the interface. Sources are the IGMPv3 and "
+    "MLDv2 source filters: included (+) or excluded (-). Mode is the filter mode of the interface: exclude accepts "
+    "every source that is not excluded.\n"
+    "Groups are read over rtnetlink (IPv4: since about Linux 6.15). Users, source filters, the IGMP version and "
+    "link-layer groups are only in procfs; the field `source` names the source of each row. The MLD version is known "
+    "only if force_mld_version sets it.\n"
+    "--sockets: `joined` are sockets that joined the group on that interface; each is queried through a copy of its "
+    "descriptor, which needs CAP_SYS_PTRACE for other users' processes. `receives` are sockets whose binding matches "
+    "the group: a membership of any socket counts for all (IP_MULTICAST_ALL).\n"
+    "watch: the kernel reports joins and leaves of IPv4 and IPv6 groups since about Linux 6.14; link-layer groups, and "
+    "all groups on older kernels, are sampled."
 )
 
 
 def _address(value: str) -> str:
-    """A group as the records write it. Raises UsageError for what is no address."""
+    """A group as the records write it. Raises UsageError for what is not an address."""
     from _socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 
     for family in (AF_INET, AF_INET6):
@@ -50,7 +50,7 @@ def _address(value: str) -> str:
     octets = value.lower().split(":")
     if len(octets) >= 6 and all(len(octet) == 2 for octet in octets):
         return value.lower()
-    raise UsageError(f"{value!r} is no address of a group: give an IPv4, IPv6 or link-layer address")
+    raise UsageError(f"{value!r} is not a group address: give an IPv4, IPv6 or link-layer address")
 
 
 class Groups(ListingCommand):
@@ -59,9 +59,9 @@ class Groups(ListingCommand):
     name = "groups"
     operands = "[list|watch|routes|interfaces|bridge]"
     summary = (
-        "Shows which multicast groups each interface receives, and who joined them; or, with another word, joins and "
-        "leaves as they happen, the multicast routing table, the multicast router's interfaces, or what bridges know "
-        "of members behind their ports."
+        "Shows which multicast groups each interface receives, and who joined them; or, with a view, joins and leaves "
+        "as they happen, the multicast routing table, the multicast router's interfaces, or the members behind bridge "
+        "ports."
     )
     views = {
         "list": "Membership",
@@ -88,7 +88,7 @@ class Groups(ListingCommand):
             Option(
                 "0",
                 "link",
-                "the link layer: addresses that the network card lets through",
+                "the link layer: multicast addresses that the network card accepts",
                 to=families.constant("link"),
             ),
             Option(
@@ -105,7 +105,7 @@ class Groups(ListingCommand):
             Option(
                 "s",
                 "sockets",
-                "which sockets and processes joined each group, and which get its datagrams",
+                "which sockets and processes joined each group, and which receive its datagrams",
                 to=show.constant("sockets"),
                 views=("list",),
             ),
@@ -122,16 +122,16 @@ class Groups(ListingCommand):
             Option(
                 "",
                 "interval",
-                "seconds between two samples; 0.5 without this option",
+                "seconds between two samples; default 0.5",
                 "SECONDS",
                 to=interval.value(seconds(above=0)),
                 views=("watch",),
             ),
-            Option("", "times", "end after so many events", "NUMBER", to=times.value(within(1)), views=("watch",)),
+            Option("", "times", "end after NUMBER events", "NUMBER", to=times.value(within(1)), views=("watch",)),
             Option(
                 "",
                 "for",
-                "end after so many seconds",
+                "end after SECONDS",
                 "SECONDS",
                 to=duration.value(seconds(above=0)),
                 views=("watch",),

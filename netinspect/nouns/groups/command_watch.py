@@ -52,7 +52,7 @@ def _watch(command: Groups, places: list[Place]) -> None:
     watched = Watch(query, places, command.interval)
     sampled = untold(query, watched.told)
     if sampled and sampled != ["link"]:
-        command.environment.complain(f"this kernel does not tell changes of {', '.join(sampled)}: they are sampled")
+        command.environment.complain(f"this kernel does not report changes of {', '.join(sampled)}: they are sampled")
     writer = command.writer()
     if command.format == "table":
         writer.end()  # the heading: rows come one by one from now on

@@ -123,7 +123,7 @@ def _address(inside: Attributes, kind: int, size: int) -> str:
     """All zeros where there is none."""
     raw = inside.raw(kind)
     if raw is not None and len(raw) != size:
-        raise malformed(f"attribute {kind} of {len(raw)} bytes where {size} were due", inside.operation)
+        raise malformed(f"attribute {kind} of {len(raw)} bytes where {size} were expected", inside.operation)
     return address_text(raw or bytes(size))
 
 

@@ -189,7 +189,7 @@ def _each(name: str, lines: Iterable[str], take: Callable[[str], None], problem:
                 raise _senseless(name, error) from None
             senseless += 1
     if senseless and problem is not None:
-        problem(f"/proc/net/{name}: {senseless} lines make no sense and are left out")
+        problem(f"/proc/net/{name}: {senseless} malformed lines are left out")
 
 
 def _lines(text: str) -> list[str]:
@@ -202,7 +202,7 @@ def _words(line: str) -> list[str]:
 
 
 def _senseless(name: str, error: Exception) -> NetinspectError:
-    return NetinspectError(f"/proc/net/{name}: a line that makes no sense: {error}")
+    return NetinspectError(f"/proc/net/{name}: malformed line: {error}")
 
 
 def _ipv4(digits: str) -> str:

@@ -95,15 +95,15 @@ class MembershipListing(BaseListing):
         unseen = "; ".join(self._known.unseen()) if self._known is not None else ""
         if self._unexplained:
             self.problems.append(
-                f"{unseen}{unseen and ': '}who joined {_groups(self._unexplained)} is not known in full"
+                f"{unseen}{unseen and ': '}the members of {_groups(self._unexplained)} are not known completely"
             )
         elif unseen and self.query.sockets:
-            self.notes.append(f"{unseen}: who has joined is known in full all the same")
+            self.notes.append(f"{unseen}: the members are known completely all the same")
         if self._unfiltered:
             # igmp_mcf_get_first in net/ipv4/igmp.c, igmp6_mcf_get_first in net/ipv6/mcast.c
             self.problems.append(
-                f"the source filters of {_groups(self._unfiltered)} are not known: the kernel's list leaves interfaces "
-                f"out whose newest group has none, and not all users could be asked{unseen and ': '}{unseen}"
+                f"the source filters of {_groups(self._unfiltered)} are unknown: the kernel's list skips interfaces "
+                f"whose newest group has none, and not all sockets could be queried{unseen and ': '}{unseen}"
             )
 
     def _holders(self) -> Holders:
@@ -264,8 +264,8 @@ def _internet(
     versions: dict[str, str | None] = {}
     if groups is None and details:
         notes.append(
-            f"{_WHAT[family]} multicast groups: this kernel does not dump them over rtnetlink (IPv4: since about "
-            "Linux 6.15): listed from procfs instead"
+            f"{_WHAT[family]} multicast groups: this kernel does not dump them over rtnetlink (IPv4: since about Linux "
+            "6.15): listed from procfs"
         )
     source = "procfs" if groups is None else "rtnetlink, procfs" if details else "rtnetlink"
     keys: dict[Key, multicast.Group | None] = dict.fromkeys(details)

@@ -58,7 +58,7 @@ class MulticastListing(BaseListing):
             try:
                 there = inside(place.descriptor, partial(network_text, file)) is not None
             except NetinspectError as error:
-                self.problems.append(f"whether there is {_NAMES[family]} multicast routing is not known: {error}")
+                self.problems.append(f"cannot determine whether there is {_NAMES[family]} multicast routing: {error}")
                 there = family == "inet"  # rtnetlink tells all of IPv4's
             if there:
                 yield family
@@ -113,7 +113,7 @@ class MulticastListing(BaseListing):
         except NetlinkError as error:
             if error.errno != EOPNOTSUPP:
                 raise
-            self.notes.append("this kernel has no bridges that look at multicast (CONFIG_BRIDGE_IGMP_SNOOPING)")
+            self.notes.append("this kernel has no multicast snooping bridges (CONFIG_BRIDGE_IGMP_SNOOPING)")
             return
         for row in rows:
             of_family = row.family is None or row.family in self._query.families

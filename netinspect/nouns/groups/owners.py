@@ -61,8 +61,8 @@ _ADDRESSES_ALIKE = 2
 """Users of a neighbour discovery group: a link-local and a global address that end alike are one each."""
 
 _REFUSALS = {
-    EPERM: "that takes the right to trace their processes, CAP_SYS_PTRACE",
-    ENOSYS: "that takes pidfd_getfd(2), since Linux 5.6",
+    EPERM: "needs CAP_SYS_PTRACE over their processes",
+    ENOSYS: "needs pidfd_getfd(2), since Linux 5.6",
 }
 
 
@@ -148,7 +148,7 @@ class Holders:
         """Why not all sockets could be asked."""
         texts = [text] if (text := self._owners.not_seen()) else []
         texts += [
-            f"{count} {'socket' if count == 1 else 'sockets'} could not be asked what they joined ({reason})"
+            f"{count} {'socket' if count == 1 else 'sockets'} could not be asked for their memberships ({reason})"
             for reason, count in self.refusals.items()
         ]
         return texts

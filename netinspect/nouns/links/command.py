@@ -54,36 +54,36 @@ class Links(ListingCommand):
         Group(
             "Select",
             Option("", "kind", "links of this kind: veth, bridge, vlan, vxlan …", "KIND", to=kind.value(str)),
-            Option("", "master", "links that are part of this bridge, bond or VRF", "NAME", to=master.value(str)),
+            Option("", "master", "members of this bridge, bond or VRF", "NAME", to=master.value(str)),
             Option("u", "up", "links that are up", to=up.on),
         ),
         Group(
             "Show",
-            Option("s", "statistics", "the counters, errors by their kinds", to=statistics.on),
+            Option("s", "statistics", "counters, with errors by kind", to=statistics.on),
             Option(
                 "",
                 "rates",
-                "bits, packets, drops and errors a second, measured over so many seconds",
+                "bits, packets, drops and errors per second, measured over SECONDS",
                 "SECONDS",
                 to=rates.value(seconds(0.01)),
             ),
-            Option("", "tree", "which link is part of which, or on top of it, drawn as a tree", to=tree.on),
+            Option("", "tree", "draw the links as a tree: upper links, members and parents", to=tree.on),
         ),
         NAMESPACES,
         output_group("links"),
     )
     notes = (
-        "Kind is that of a virtual link, - for hardware. Parent is the link below (vlan, macvlan, vxlan), or the other "
-        "end of a veth; with the network namespace it is in, where that is another one.\n"
-        "What only bridges, their ports, vxlan, tun and macvlan have is in JSON, and in the columns bridge, "
-        "bridge_port, vxlan, tun and macvlan. Not told, though the kernel has it: timers of the spanning tree, IPv6's "
-        "settings, virtual functions (SR-IOV), and the settings of other kinds but for mode and VLAN identifier."
+        "Kind is the kind of a virtual link, - for hardware. Parent is the link below (vlan, macvlan, vxlan) or the "
+        "other end of a veth, with its network namespace if that is another one.\n"
+        "Settings of bridges, bridge ports, vxlan, tun and macvlan are in JSON and in the columns bridge, bridge_port, "
+        "vxlan, tun and macvlan. Not shown: spanning tree timers, IPv6 settings, virtual functions (SR-IOV), and "
+        "settings of other kinds except mode and VLAN identifier."
     )
 
     def check(self) -> None:
         """Raises UsageError where a drawing is wanted as something else."""
         if self.tree and (self.format != "table" or self.chosen or self.sort):
-            raise UsageError("--tree is a drawing: it goes with no other format, and no --columns or --sort")
+            raise UsageError("--tree draws a tree: it does not go with --format, --columns or --sort")
 
     @property
     def fields(self) -> list[str]:

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from ...engine.table import Column
 
 _NOTES = (
-    "Kinds: masquerade and snat translate the source (masquerade where the outside address is this machine's, and no "
-    "rule names it), dnat the destination, redirect the destination to this machine, both both. Of dnat and redirect, "
-    "inside is who answers, and destination the other end.\n"
-    "diagnose looks for what breaks address translation on gateways and changes nothing. FLOW narrows it down to one "
-    "connection: [PROTOCOL] SOURCE[:PORT] [DESTINATION[:PORT]]. Its exit status is 0 where nothing was found, 4 where "
-    "something was, notes aside."
+    "Kinds: masquerade and snat translate the source (masquerade: the outside address is this machine's and no rule "
+    "names it), dnat the destination, redirect the destination to this machine, both source and destination. For dnat "
+    "and redirect, inside is the responder and destination the other end.\n"
+    "diagnose looks for common causes of broken NAT on gateways and changes nothing. FLOW limits it to one connection: "
+    "[PROTOCOL] SOURCE[:PORT] [DESTINATION[:PORT]]. Its exit status is 4 if it found a problem (notes do not count), "
+    "otherwise 0."
 )
 
 _HOSTS = {
@@ -60,9 +60,8 @@ class Nat(FlowCommand):
     name = "nat"
     operands = "[list|hosts|outside|diagnose [FLOW]]"
     summary = (
-        "Shows the masquerade table: which inside host talks to whom, and which outside address and port stand for it. "
-        "Or, with another word: what each inside host has, how many ports of each outside address are in use, or what "
-        "is wrong."
+        "Shows the masquerade table: each inside host, its destination, and the outside address and port it is "
+        "translated to. Or, with a view: flows by inside host, ports in use by outside address, or what is wrong."
     )
     views = {"list": "Translation", "hosts": "InsideHost", "outside": "OutsideAddress", "diagnose": "Finding"}
     netns_first = False
@@ -78,13 +77,13 @@ class Nat(FlowCommand):
             Option(
                 "e",
                 "extended",
-                "who really answers, double NAT, hairpin, mark, zone and id",
+                "the real responder, double NAT, hairpin, mark, zone and id",
                 to=show.constant("extended"),
             ),
             Option(
                 "P",
                 "processes",
-                "the process that holds the socket, where an end is on this machine",
+                "the process that holds the socket, if an end is on this machine",
                 to=show.constant("processes"),
             ),
             *NUMERIC,
@@ -95,7 +94,7 @@ class Nat(FlowCommand):
             Option(
                 "",
                 "sample",
-                "seconds for which counters are watched; 1 without this option",
+                "seconds to watch the counters; default 1",
                 "SECONDS",
                 to=sample.value(seconds(0, 3600)),
                 views=("diagnose",),

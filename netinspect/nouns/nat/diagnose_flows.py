@@ -244,7 +244,7 @@ def stale(situation: Situation) -> Iterator[Finding]:
             "stale",
             ERROR,
             f"{situation.stale.number} flows translated to {outside}",
-            [f"{outside} is no address of this machine, and no snat rule names it", *examples(situation.stale)],
+            [f"{outside} is not an address of this machine, and no snat rule names it", *examples(situation.stale)],
             "they keep the translation that they began with, and are sent from an address that is gone: no answer can "
             "come. Long-lived flows (VPN, SIP, NTP) do not recover by themselves",
             f"conntrack -D -q {outside}",

@@ -47,8 +47,7 @@ class PathCommand(ListingCommand):
     operands = "SOURCE DESTINATION[:PORT]"
     summary = (
         "Follows a packet through this machine, hop by hop: what each interface, setting, rule, route and socket would "
-        "do with it, into other network namespaces, and the same for the answer. Nothing is sent and nothing is "
-        "changed."
+        "do with it, through other network namespaces, and the same for the reply. Sends nothing and changes nothing."
     )
     record = "PathStep"
 
@@ -62,19 +61,20 @@ class PathCommand(ListingCommand):
         Group(
             "Packet",
             Option("p", "protocol", "tcp (the default), udp, icmp … or a number", "NAME", to=protocol.value(_protocol)),
-            Option("", "source-port", "source port; without it any", "PORT", to=source_port.value(within(1, 65535))),
+            Option("", "source-port", "source port; default any", "PORT", to=source_port.value(within(1, 65535))),
             Option(
                 "",
                 "iif",
-                "interface that it comes in by; without it that which leads to SOURCE",
+                "interface on which the packet arrives; default: the one that leads to SOURCE",
                 "NAME",
                 to=iif.value(str),
             ),
-            Option("", "mark", "firewall mark that it comes with", "MARK", to=mark.value(_mark)),
+            Option("", "mark", "firewall mark of the packet", "MARK", to=mark.value(_mark)),
             Option(
                 "",
                 "from-namespace",
-                "network namespace that sends it; without it it comes in here, or is sent here where SOURCE is of here",
+                "network namespace that sends the packet; default: it arrives here, or is sent from here if SOURCE is "
+                "a local address",
                 "NAME|PID|PATH",
                 to=sender.value(str),
             ),
@@ -83,15 +83,11 @@ class PathCommand(ListingCommand):
         output_group("path"),
     )
     notes = (
-        "A flow may also be given as people write it and programs show it: `a -> b:443`, `tcp a b 443`, `src a dst b "
-        "dport 443`, a line of `conntrack -L`, of `netinspect nat` or of tcpdump; `any` is a source that would be "
-        "sending "
-        "this.\n"
-        "The last line is the verdict: arrives; leaves, where nothing here stops it and the rest is beyond this "
-        "machine; "
-        "fails, with the first step that stops it, why, and what to do; or unknown, where a condition could not be "
-        "told. "
-        "Exit status: 0 it arrives or leaves, 4 it does not, 3 it cannot be told."
+        "A flow may also be written as `a -> b:443`, `tcp a b 443`, `src a dst b dport 443`, or pasted from `conntrack "
+        "-L`, `netinspect nat` or tcpdump; `any` stands for any likely source.\n"
+        "The last line is the verdict: arrives; leaves, if nothing here stops it and the rest is beyond this machine; "
+        "fails, with the first step that stops it, why, and what to do; or unknown, if a condition could not be "
+        "decided. Exit status: 0 it arrives or leaves, 4 it does not, 3 unknown."
     )
 
     flow: FlowWords

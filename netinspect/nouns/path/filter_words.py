@@ -149,7 +149,7 @@ class _Reader:
         elif value.lower() not in _ANY:
             ends = _endpoint(value)
             if ends is None:
-                raise UsageError(f"{value!r} is no address")
+                raise UsageError(f"{value!r} is not an address")
             setattr(found, name, ends[0])
             if ends[1]:
                 self._port(f"{name}_port", ends[1])
@@ -192,7 +192,7 @@ class _Reader:
             self._port("destination_port", low)
             return
         raise UsageError(
-            f"{word!r} is no address, port or protocol: a flow is [PROTOCOL] SOURCE[:PORT] [DESTINATION[:PORT]]"
+            f"{word!r} is not an address, port or protocol: a flow is [PROTOCOL] SOURCE[:PORT] [DESTINATION[:PORT]]"
         )
 
     def _endpoint(self, word: str) -> bool:

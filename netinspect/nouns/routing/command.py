@@ -76,7 +76,7 @@ def _address(text: str) -> str:
     try:
         return inet_ntop(family, inet_pton(family, text))
     except (OSError, ValueError):
-        raise UsageError(f"{text!r} is no address") from None
+        raise UsageError(f"{text!r} is not an address") from None
 
 
 def _scope(text: str) -> str:
@@ -84,14 +84,13 @@ def _scope(text: str) -> str:
 
 
 _NOTES = (
-    "PREFIX selects: exact (the default) that prefix, root those that lie within it, match those that cover it. Table, "
-    "protocol, type and interface are filtered by in the kernel, so that a small table costs little on a machine with "
-    "a large one.\n"
-    "get asks the kernel how it would send to ADDRESS. Selectors: from ADDRESS, iif NAME, oif NAME, mark NUMBER, uid "
-    "NUMBER, tos NUMBER, ipproto PROTOCOL, sport PORT, dport PORT. The answer comes with the rule and the entry of the "
-    "table that gave it.\n"
-    "cache lists what the kernel learned about single destinations (route exceptions: path MTU and redirects), and the "
-    "sockets that each concerns. summary counts routes by family, table, protocol and type."
+    "exact (the default) selects the route to PREFIX, root the routes within it, match the routes that cover it. The "
+    "kernel filters by table, protocol, type and interface: listing a small table is quick beside a large one.\n"
+    "get asks the kernel which route it would use to ADDRESS. Selectors: from ADDRESS, iif NAME, oif NAME, mark "
+    "NUMBER, uid NUMBER, tos NUMBER, ipproto PROTOCOL, sport PORT, dport PORT. The output includes the matching rule "
+    "and table entry.\n"
+    "cache lists route exceptions (path MTUs and redirects learned for single destinations) and the sockets that use "
+    "them. summary counts routes by family, table, protocol and type."
 )
 
 
@@ -100,9 +99,7 @@ class Routes(ListingCommand):
 
     name = "routes"
     operands = "[[exact|root|match] PREFIX | get ADDRESS [SELECTOR VALUE]… | cache | summary]"
-    summary = (
-        "Lists the routes of the main table, asked of the kernel over rtnetlink, as `ip route` does; both families."
-    )
+    summary = "Lists the IPv4 and IPv6 routes of the main table, read from the kernel over rtnetlink."
     record = "Route"
     shows_unknown = True
     views = {"list": "Route", "show": "Route", "get": "Route", "cache": "Route", "summary": "RouteCount"}
@@ -127,7 +124,7 @@ class Routes(ListingCommand):
             Option(
                 "t",
                 "table",
-                "this table, by name (rt_tables) or number; `all` for all of them",
+                "this table, by name (rt_tables) or number; `all` for every table",
                 "TABLE",
                 to=table.value(str),
                 views=_LISTED,
@@ -135,7 +132,7 @@ class Routes(ListingCommand):
             Option(
                 "",
                 "protocol",
-                "routes that this protocol made, by name (rt_protos) or number",
+                "routes of this protocol, by name (rt_protos) or number",
                 "PROTOCOL",
                 to=protocol.value(lambda text: numbered("rt_protos", text)),
                 views=_LISTED,
@@ -157,7 +154,7 @@ class Routes(ListingCommand):
                 to=scope.value(_scope),
                 views=_LISTED,
             ),
-            Option("", "via", "routes by this gateway", "ADDRESS", to=gateway.value(_address), views=_LISTED),
+            Option("", "via", "routes via this gateway", "ADDRESS", to=gateway.value(_address), views=_LISTED),
             Option(
                 "",
                 "source",
@@ -169,7 +166,7 @@ class Routes(ListingCommand):
         ),
         Group(
             "Show",
-            Option("n", "numeric", "no host names", to=ListingCommand.numeric_hosts.on),
+            Option("n", "numeric", "show addresses instead of host names", to=ListingCommand.numeric_hosts.on),
             Option("", "numeric-hosts", "the same", to=ListingCommand.numeric_hosts.on),
         ),
         NAMESPACES,

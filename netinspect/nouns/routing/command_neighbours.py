@@ -50,9 +50,7 @@ class Neighbours(ListingCommand):
 
     name = "neighbours"
     operands = "[INTERFACE | tables]"
-    summary = (
-        "Lists what is known of the machines on the same links: the tables of ARP and of IPv6's neighbour discovery."
-    )
+    summary = "Lists neighbours on the same links: the ARP and IPv6 neighbour discovery tables."
     record = "Neighbour"
 
     families = Many[str]()
@@ -71,15 +69,15 @@ class Neighbours(ListingCommand):
                 "NAME",
                 to=states.each(str.lower),
             ),
-            Option("a", "all", "also entries that need no look-up, as those of multicast", to=everything.on),
+            Option("a", "all", "include entries that need no resolution, such as multicast", to=everything.on),
         ),
         NAMESPACES,
         output_group("neighbours"),
     )
     notes = (
-        "Addresses that this machine answers for in place of others have the flag proxy.\n"
-        "tables shows the tables themselves: how full they are against their limits (gc_thresh1 to gc_thresh3), and "
-        "what they count. All network namespaces share them."
+        "Entries with the flag proxy are addresses that this machine answers for on behalf of others.\n"
+        "tables shows the tables themselves: entries, limits (gc_thresh1 to gc_thresh3) and counters. All network "
+        "namespaces share them."
     )
 
     def take_operands(self) -> None:
@@ -95,7 +93,7 @@ class Neighbours(ListingCommand):
         if not self.view:
             self._query = Query(self.families, interface=interface, states=self.states, everything=self.everything)
         elif self.families or self.states or self.everything:
-            raise UsageError("neighbours tables takes none of the options that select")
+            raise UsageError("neighbours tables does not take the options that select entries")
 
     def listing(self, places: Sequence[Place]) -> Listed:
         """The entries, or the tables that they are in."""

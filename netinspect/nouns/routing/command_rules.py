@@ -20,7 +20,7 @@ class Rules(ListingCommand):
     """One command line of ``netinspect rules``."""
 
     name = "rules"
-    summary = "Lists the rules by which the kernel chooses a routing table, in the order in which it tries them."
+    summary = "Lists the rules that choose a routing table, in the order in which the kernel tries them."
     record = "Rule"
     shows_unknown = True
 
@@ -36,8 +36,7 @@ class Rules(ListingCommand):
         output_group("rules"),
     )
     notes = (
-        "Rules and actions are in the words of ip-rule(8). `netinspect routes get` tells which rule applies to a "
-        "packet."
+        "Rules and actions are written as in ip-rule(8). `netinspect routes get` shows which rule applies to a packet."
     )
 
     def check(self) -> None:

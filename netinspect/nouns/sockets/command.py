@@ -96,11 +96,10 @@ def _timers(command: Sockets, form: str) -> None:
 
 
 _NOTES = (
-    "Recv-Q and Send-Q are bytes: received and not yet read, sent and not yet acknowledged. For a listening socket "
-    "Recv-Q is the number of connections that wait to be accepted now, and Send-Q the limit of that backlog.\n"
-    "FILTER is an expression as ss(8) has them, for the kernel to apply: "
-    "'sport = :ssh or dst 10.0.0.0/8 and not dport >= 1024'. Conditions: sport, dport, src, dst, dev, fwmark, cgroup, "
-    "autobound; and, or, not and parentheses."
+    "Recv-Q is the bytes received but not yet read, Send-Q the bytes sent but not yet acknowledged. For a listening "
+    "socket Recv-Q is the number of connections waiting to be accepted, Send-Q the backlog limit.\n"
+    "FILTER is an expression as in ss(8), applied by the kernel: 'sport = :ssh or dst 10.0.0.0/8 and not dport >= "
+    "1024'. Conditions: sport, dport, src, dst, dev, fwmark, cgroup, autobound; and, or, not and parentheses."
 )
 
 
@@ -116,7 +115,7 @@ class Sockets(ListingCommand):
 
     name = "sockets"
     operands = "[FILTER]"
-    summary = "Lists sockets, asked of the kernel over sock_diag. Without -l or -a: those that have a peer."
+    summary = "Lists sockets, read from the kernel over sock_diag. Without -l or -a: connected sockets."
     record = "Socket"
     host_fields = ("local_address", "remote_address")
     modules = ("netinspect.nouns.sockets.decode_inet",)
@@ -141,15 +140,13 @@ class Sockets(ListingCommand):
             Option("d", "dccp", "DCCP", to=protocols.constant("dccp")),
             Option("w", "raw", "raw IP", to=protocols.constant("raw")),
             Option("x", "unix", "unix domain", to=protocols.constant("unix")),
-            Option("0", "packet", "packet: all that an interface sends and receives", to=protocols.constant("packet")),
+            Option("0", "packet", "packet: sends and receives frames on an interface", to=protocols.constant("packet")),
             Option("", "netlink", "netlink: talks to the kernel", to=protocols.constant("netlink")),
             Option("", "vsock", "vsock: talks to virtual machines", to=protocols.constant("vsock")),
             Option("", "xdp", "AF_XDP", to=protocols.constant("xdp")),
             Option("4", "ipv4", "IPv4 only", to=families.constant("inet")),
             Option("6", "ipv6", "IPv6 only", to=families.constant("inet6")),
-            Option(
-                "l", "listening", "listening sockets, and sockets that have no peer", to=states.add(LISTENING_STATES)
-            ),
+            Option("l", "listening", "listening and unconnected sockets", to=states.add(LISTENING_STATES)),
             Option("a", "all", "sockets in every state", to=states.add(ALL_STATES)),
             Option(
                 "",
@@ -180,17 +177,16 @@ class Sockets(ListingCommand):
             Option(
                 "p",
                 "processes",
-                "every process and descriptor that holds the socket, or why none is known",
+                "every process and descriptor that holds the socket, or why they are unknown",
                 to=show.constant("processes"),
             ),
             Option("e", "extended", "user, inode, cookie, mark and cgroup", to=show.constant("extended")),
-            Option("i", "info", "TCP's own state: round-trip times, windows, rates, losses", to=show.constant("info")),
+            Option("i", "info", "TCP information: round-trip times, windows, rates, losses", to=show.constant("info")),
             Option("m", "memory", "socket memory", to=show.constant("memory")),
             Option(
                 "o",
                 "timers",
-                "TCP timers with the time left; followed by the name of a format, that format: table, json, ndjson or "
-                "csv",
+                "TCP timers with the time left; if FORMAT follows (table, json, ndjson or csv), the output format",
                 "FORMAT",
                 to=_timers,
                 choices=FORMATS,
@@ -199,13 +195,13 @@ class Sockets(ListingCommand):
             Option(
                 "",
                 "peers",
-                "the owner of the other end, where it is on this machine (holds the table in memory)",
+                "the owner of the other end, if it is on this machine (holds the table in memory)",
                 to=show.constant("peers"),
             ),
             Option(
                 "s",
                 "summary",
-                "only counts, by protocol, family and state; of each namespace, where several",
+                "only counts, by protocol, family and state, for each namespace",
                 to=summarized.on,
             ),
             *NUMERIC,

@@ -58,7 +58,7 @@ def identities(run: Run, body: int, offset: int) -> array[int]:
     ``body`` is the size of the family's header, ``offset`` the place of the cookie in the message.
     """
     if run.length < HEADER_SIZE + body:
-        raise malformed(f"{run.length} bytes where at least {HEADER_SIZE + body} were due", run.operation)
+        raise malformed(f"{run.length} bytes where at least {HEADER_SIZE + body} were expected", run.operation)
     return run.words(offset)
 
 

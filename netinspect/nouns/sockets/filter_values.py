@@ -168,7 +168,7 @@ def _host_name(side: str, text: str, at: int, family: str | None, lookups: Looku
     digits = labels[-1].isdigit() or labels[-1][:2].lower() == "0x"
     known = all(character.isalnum() or character in "-_." for character in text)
     if digits and len(labels) == 1:
-        raise BadValueError(f"{quoted(text)} is no address; for a port write {quoted(':' + text)}", at)
+        raise BadValueError(f"{quoted(text)} is not an address; for a port write {quoted(':' + text)}", at)
     if digits or not known or not all(labels) or len(text) > _HOST_NAME_SIZE:
         raise BadValueError(f"{quoted(text)} is neither an address nor the name of a host", at)
     families = {"inet": (AF_INET,), "inet6": (AF_INET6,)}.get(family or "", (AF_INET, AF_INET6))

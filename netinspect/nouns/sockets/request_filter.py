@@ -105,7 +105,7 @@ def check_refusal(expression: Expression, error: NetlinkError) -> None:
         raise NetlinkError(
             "filter: 'fwmark'",
             _EPERM,
-            "marks are told to CAP_NET_ADMIN of the network namespace only: run as root",
+            "marks are visible only with CAP_NET_ADMIN in the network namespace: run as root",
         ) from None
     if error.errno != _EINVAL or not kinds & {Interface, Mark, Cgroup, Autobound}:
         raise error
@@ -113,10 +113,12 @@ def check_refusal(expression: Expression, error: NetlinkError) -> None:
         raise NetlinkError(
             "filter: 'cgroup'",
             _EINVAL,
-            "this kernel does not know the cgroups of sockets (Linux 5.8 with CONFIG_SOCK_CGROUP_DATA does)",
+            "this kernel does not report the cgroups of sockets (needs Linux 5.8 with CONFIG_SOCK_CGROUP_DATA)",
         ) from None
     if Autobound in kinds:
-        raise NetlinkError("filter: 'autobound'", _EINVAL, "this kernel cannot filter so, and records do not tell it")
+        raise NetlinkError(
+            "filter: 'autobound'", _EINVAL, "this kernel cannot filter by this condition, nor do its records show it"
+        )
 
 
 class _Code:
@@ -180,7 +182,7 @@ class _Code:
         size = 4 + len(argument)
         self._length += size
         if self._length > _LONGEST:
-            raise UsageError(f"the filter is longer than the {_LONGEST} bytes that the kernel takes: say less at once")
+            raise UsageError(f"the filter is longer than the {_LONGEST} bytes that the kernel accepts")
         self.operations.append(pack("=BBH", code, size, self._length - no) + argument)
 
     def _host(self, side: str, prefix: bytes, length: int, port: int, yes: int, no: int) -> None:

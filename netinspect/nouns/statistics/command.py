@@ -25,17 +25,16 @@ _NUMBERS = frozenset(("value", "change"))
 
 _NOTES = (
     f"TABLE is a table as the kernel names it ({', '.join(GROUPS)}) or a protocol ({', '.join(SHORT)}).\n"
-    "Counters count since the network namespace was made; levels are what is so now. The field `source` says where "
-    "each was read: there is no netlink source for the MIBs of a whole namespace, so these come from procfs.\n"
-    "--since survives counters that begin anew, with the machine, the namespace, an interface or a module: what is "
-    "counted since is then the change, the least it can be, and marked with `reset` (! in a table). Counters of 32 "
-    "bits, as connection tracking has, look like that when they run over. --save and --since may name the same file: "
-    "each run then shows what is new since the last one. The file that --save replaces keeps its owner and mode; a "
-    "FIFO or a character device is written to, and what belongs to another user in a directory where everybody may "
-    "write is refused.\n"
-    "health judges all that was counted since the namespace was made; with --rates or --since what happened in that "
-    "time. Its exit status is 0 whatever it finds; `state` tells.\n"
-    "explain takes a counter as the kernel, nstat(8) or netstat(8) -s write it, and tells what it means."
+    "Counters count from the creation of the network namespace; levels are current values. The field `source` names "
+    "the source of each: the MIBs of a namespace have no netlink source and are read from procfs.\n"
+    "--since handles counters that restart at 0 (reboot, new namespace, interface or module): the change is then the "
+    "new value, a lower bound, marked with `reset` (! in a table). 32-bit counters, as in connection tracking, look "
+    "the same when they wrap. --save and --since may name the same file: each run then shows the change since the last "
+    "one. A file that --save replaces keeps its owner and mode; FIFOs and character devices are written to; files of "
+    "another user in a world-writable directory are refused.\n"
+    "health judges the counters since the namespace was created or, with --rates or --since, the change in that time. "
+    "Its exit status is 0 whatever it finds; see `state`.\n"
+    "explain shows what a counter means; name it as the kernel, nstat(8) or netstat(8) -s do."
 )
 
 
@@ -46,8 +45,7 @@ class Stats(ListingCommand):
     operands = "[[list] [TABLE...]|health|explain COUNTER...]"
     summary = (
         "Shows every counter of IP, ICMP, TCP, UDP, UDP-Lite, MPTCP, SCTP, IPsec and TLS, of interfaces, neighbour "
-        "tables and connection tracking, each with its unit and what it means. With health: the handful that matters "
-        "most."
+        "tables and connection tracking, with unit and meaning. health judges the most important ones."
     )
     views = {"list": "Statistic", "health": "HealthCheck", "explain": "CounterMeaning"}
     netns_first = False
@@ -71,7 +69,7 @@ class Stats(ListingCommand):
             Option(
                 "i",
                 "interface",
-                "what is counted by interface, or neighbour table, for this one only",
+                "for counters by interface or neighbour table: only this one",
                 "NAME",
                 to=interfaces.value(str),
                 views=("list",),
@@ -79,7 +77,7 @@ class Stats(ListingCommand):
             Option(
                 "z",
                 "nonzero",
-                "leave out what is 0; with --rates or --since, what did not change",
+                "leave out counters that are 0 or, with --rates or --since, unchanged",
                 to=nonzero.on,
                 views=("list",),
             ),
@@ -89,7 +87,7 @@ class Stats(ListingCommand):
             Option(
                 "r",
                 "rates",
-                "read twice, so many seconds apart, and show the change in a second",
+                "read twice, SECONDS apart, and show the change per second",
                 "SECONDS",
                 to=interval.value(seconds(0.01, 1e6)),
                 views=("list", "health"),
@@ -100,7 +98,7 @@ class Stats(ListingCommand):
             Option(
                 "",
                 "since",
-                "show the change since what --save wrote to this file",
+                "show the change since --save wrote this file",
                 "FILE",
                 to=since.value(str),
                 views=("list", "health"),
@@ -129,7 +127,7 @@ class Stats(ListingCommand):
             chosen = {table for family in self.families for table in _FAMILIES[family]}
             tables = tables & chosen if tables else chosen
             if not tables:
-                raise UsageError("no table is of that protocol and that address family")
+                raise UsageError("no table matches both the protocol and the address family")
         self.query = Query(tuple(tables), self.interfaces)
 
     def sample(self) -> Sample | None:

@@ -66,4 +66,4 @@ def _numbers(name: str, words: list[str], numbers: list[str]) -> list[tuple[str,
 
 
 def _senseless(name: str, what: str) -> NetinspectError:
-    return NetinspectError(f"/proc/net/{name}: a line that makes no sense: {what}")
+    return NetinspectError(f"/proc/net/{name}: malformed line: {what}")

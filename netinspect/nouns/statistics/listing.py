@@ -259,9 +259,7 @@ def _of_links(query: Query, place: Place, problems: list[str], notes: list[str])
             if query.wants(group, link.name)
         }
     if unnamed:
-        problems.append(
-            f"IPv6's counters of {unnamed} interfaces are left out: which is which only /proc/net/dev_snmp6 would tell"
-        )
+        problems.append(f"the IPv6 counters of {unnamed} interfaces are left out: only /proc/net/dev_snmp6 names them")
     return found
 
 

@@ -83,7 +83,7 @@ class Check:
         """The verdict."""
         judged = self.judge(self, counted)
         if judged is None:
-            value, found, state = None, f"not told by this kernel: {', '.join(self.counters)}", UNKNOWN
+            value, found, state = None, f"not reported by this kernel: {', '.join(self.counters)}", UNKNOWN
         else:
             value, found = judged
             state = OK

@@ -91,8 +91,8 @@ def load(path: str) -> Sample:
     except FileError as error:
         raise NetinspectError(f"{error}: `netinspect stats --save {path}` makes a sample") from None
     except ValueError as error:
-        reason = "it is no UTF-8 text" if isinstance(error, UnicodeDecodeError) else error
-        raise NetinspectError(f"{path}: no sample that `netinspect stats --save` has written: {reason}") from None
+        reason = "not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error
+        raise NetinspectError(f"{path}: not a sample of `netinspect stats --save`: {reason}") from None
 
 
 def save(path: str, found: Iterable[tuple[str | None, str | None, dict[Key, Figure]]]) -> None:

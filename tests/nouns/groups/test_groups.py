@@ -274,8 +274,8 @@ def test_sockets_that_may_not_be_asked_are_shown_with_what_is_known_and_that_is_
     (found,) = row.sockets
     assert (found.joined, found.receives, found.local_port) == (None, True, 5000)
     (problem,) = listing.problems
-    assert "could not be asked what they joined (that takes the right to trace" in problem
-    assert "who joined 1 group is not known in full" in problem
+    assert "could not be asked for their memberships (needs CAP_SYS_PTRACE" in problem
+    assert "the members of 1 group are not known completely" in problem
 
 
 @FAMILIES
@@ -320,7 +320,7 @@ def test_source_filters_that_the_kernels_list_leaves_out_are_learned_from_the_so
     assert [found[all_systems].filter_mode for found in (first, second, third)] == ["exclude"] * 3
     assert (third[group].filter_mode, third[newer].filter_mode) == (None, None)
     assert told[:2] == [[], []]
-    assert "the source filters of 2 groups are not known" in told[2][0]
+    assert "the source filters of 2 groups are unknown" in told[2][0]
     for sight in sights:
         assert sight.found == ()
         assert any("is not known" in problem for problem in sight.problems)
@@ -354,7 +354,7 @@ def test_any_name_of_an_interface_is_read_and_a_line_without_sense_costs_that_li
         row._replace(age=None, timer=None) for row in whole
     ]
     assert told[0] == []
-    assert {problem.rpartition(":")[2] for problem in told[1]} == {" 1 lines make no sense and are left out"}
+    assert {problem.rpartition(":")[2] for problem in told[1]} == {" 1 malformed lines are left out"}
 
 
 def test_several_namespaces_are_told_apart(wired: Namespace) -> None:
@@ -560,7 +560,7 @@ def test_without_proc_it_is_said_what_is_missing(wired: Namespace, arguments: st
     ("arguments", "words"),
     [
         (["nonsense"], "takes one of"),
-        (["-g", "nonsense"], "no address of a group"),
+        (["-g", "nonsense"], "not a group address"),
         (["--interval", "1"], "does not go with"),
         (["watch", "--for", "-1"], "takes a number"),
         (["watch", "--sockets"], "does not go with"),

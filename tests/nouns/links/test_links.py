@@ -424,7 +424,7 @@ def test_a_tree_with_a_ring_ends() -> None:
         (["nonsense"], "no interface 'nonsense'"),
         (["--master", "nonsense"], "no interface 'nonsense'"),
         (["--rates", "0"], "--rates takes a number"),
-        (["--tree", "-j"], "--tree is a drawing"),
+        (["--tree", "-j"], "--tree draws a tree"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )

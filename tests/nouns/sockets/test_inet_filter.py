@@ -490,7 +490,11 @@ def refusal(number: int) -> NetlinkError:
 @pytest.mark.parametrize(
     ("text", "number", "said"),
     [
-        ("fwmark 1", errno.EPERM, "filter: 'fwmark': Operation not permitted: marks are told to CAP_NET_ADMIN"),
+        (
+            "fwmark 1",
+            errno.EPERM,
+            "filter: 'fwmark': Operation not permitted: marks are visible only with CAP_NET_ADMIN",
+        ),
         ("cgroup /x or dev lo", errno.EINVAL, "filter: 'cgroup': Invalid argument: this kernel does not know"),
         ("not autobound", errno.EINVAL, "filter: 'autobound'"),
         ("sport 22", errno.EINVAL, "listing tcp sockets: Invalid argument"),
@@ -540,5 +544,7 @@ def test_a_mark_without_cap_net_admin_is_a_clear_error_and_not_an_empty_listing(
     thread.start()
     thread.join()
     assert caught[0].errno == errno.EPERM
-    with pytest.raises(NetlinkError, match="'fwmark': Operation not permitted: marks are told to CAP_NET_ADMIN"):
+    with pytest.raises(
+        NetlinkError, match="'fwmark': Operation not permitted: marks are visible only with CAP_NET_ADMIN"
+    ):
         check_refusal(expression, caught[0])

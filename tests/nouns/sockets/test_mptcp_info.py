@@ -71,7 +71,7 @@ def test_every_field_is_tested() -> None:
 
 
 def test_a_struct_shorter_than_the_first_is_malformed() -> None:
-    with pytest.raises(NetlinkError, match="attribute 2 of 39 bytes where at least 40 were due"):
+    with pytest.raises(NetlinkError, match="attribute 2 of 39 bytes where at least 40 were expected"):
         decoded(bytes(FIRST - 1))
 
 

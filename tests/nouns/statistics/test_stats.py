@@ -276,7 +276,7 @@ def test_a_sample_that_somebody_has_changed_is_none(wired: Namespace, tmp_path: 
     text, count = re.subn(old, lambda _: new, path.read_text(), count=1)
     assert count == 1
     path.write_text(text)
-    with pytest.raises(NetinspectError, match="no sample that"):
+    with pytest.raises(NetinspectError, match="not a sample of"):
         samples.load(str(path))
 
 
@@ -284,7 +284,7 @@ def test_a_sample_that_somebody_has_changed_is_none(wired: Namespace, tmp_path: 
 def test_a_file_that_is_no_sample_is_said_to_be_none(tmp_path: Path, content: str) -> None:
     path = tmp_path / "sample"
     path.write_text(content)
-    with pytest.raises(NetinspectError, match="no sample that"):
+    with pytest.raises(NetinspectError, match="not a sample of"):
         samples.load(str(path))
 
 
@@ -343,7 +343,7 @@ def test_explaining_all_gives_every_counter_once(namespace: Namespace) -> None:
         (["--rates", "0"], "at least 0.01"),
         (["health", "tcp"], "takes no name"),
         (["health", "--save", "x"], "does not go with"),
-        (["tcp", "-6"], "no table is of that protocol"),
+        (["tcp", "-6"], "no table matches both the protocol and the address family"),
     ],
 )
 def test_bad_usage_is_one_clear_line(namespace: Namespace, arguments: list[str], words: str) -> None:
