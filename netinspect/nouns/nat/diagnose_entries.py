@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...errors import UsageError
 from ..path.walk_packet import endpoint
 from ..path.walk_path import incoming
 from ..path.walk_steps import pasted
@@ -26,7 +27,7 @@ def entries(situation: Situation) -> Iterator[Finding]:
         packet = packet_of(flow)
         try:
             source, iif = incoming(situation.home, packet.source, packet.destination, None, None)
-        except Exception:
+        except UsageError:
             continue
         if iif is None:
             continue

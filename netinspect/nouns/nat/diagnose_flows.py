@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from ...errors import UsageError
+from ..path.walk_path import incoming
 from ..path.walk_steps import pasted
 from .diagnose_findings import ERROR, NOTE, WARNING, examples, families, finding
+from .diagnose_paths import packet_of, walk_flow
 from .diagnose_settings import writable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ...records import Finding
+    from ...records import Finding, Flow
     from .diagnose_situation import Situation
 
 _NEARLY_FULL, _ALMOST_FULL = 80.0, 95.0
@@ -237,7 +240,7 @@ def path_mtu(situation: Situation) -> Iterator[Finding]:
 
 def stale(situation: Situation) -> Iterator[Finding]:
     """Entries outlive the rule and the address that they were made with."""
-    if situation.stale:
+    if situation.stale and not any(_still_made(situation, flow) for flow in situation.stale.examples):
         outside = situation.stale.examples[0].reply_destination_address
         yield finding(
             situation,
@@ -247,8 +250,25 @@ def stale(situation: Situation) -> Iterator[Finding]:
             [f"{outside} is not an address of this machine, and no snat rule names it", *examples(situation.stale)],
             "they keep the translation that they began with, and are sent from an address that is gone: no answer can "
             "come. Long-lived flows (VPN, SIP, NTP) do not recover by themselves",
-            f"conntrack -D -q {outside}",
+            pasted(["conntrack", "-D", *(["-f", "ipv6"] if ":" in str(outside) else []), "-q", str(outside)]),
         )
+
+
+def _still_made(situation: Situation, flow: Flow) -> bool:
+    """Whether rules would translate a new flow like this one to the same address, by a map or a prefix for example."""
+    packet = packet_of(flow)
+    try:
+        source, iif = incoming(situation.home, packet.source, packet.destination, None, None)
+    except UsageError:
+        return False
+    if iif is None:
+        return False
+    return any(
+        passed.tracked is not None and passed.tracked.translated.source == flow.reply_destination_address
+        for path in walk_flow(situation, packet.but(source=source), iif, home_only=True)
+        for passed in path.there.passed
+        if passed.stack is situation.home
+    )
 
 
 def accounting(situation: Situation) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ do with it is told only for flows that are real.
 
 from __future__ import annotations
 
+from ...errors import UsageError
 from ..path.listing_stack import PROTOCOLS
 from ..path.walk_packet import TCP, Packet
 from ..path.walk_path import Path, incoming, walked
@@ -86,11 +87,7 @@ def of_flow(situation: Situation, words: FlowWords) -> Iterator[Finding]:
     for packet, source_of in asked:
         try:
             source, iif = incoming(situation.home, packet.source or None, packet.destination, None, None)
-        except Exception as error:
-            from ...errors import NetinspectError
-
-            if not isinstance(error, NetinspectError):
-                raise
+        except UsageError as error:
             yield _no_way_in(situation, packet, str(error))
             continue
         packet = packet.but(source=source)
@@ -176,7 +173,7 @@ def of_live(situation: Situation) -> Iterator[Finding]:
         packet = packet_of(flow)
         try:
             source, iif = incoming(situation.home, packet.source, packet.destination, None, None)
-        except Exception:
+        except UsageError:
             continue
         paths = walk_flow(situation, packet.but(source=source), iif)
         known_by = f"conntrack: {flow_text(flow)}, without a reply"

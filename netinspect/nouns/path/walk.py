@@ -163,7 +163,7 @@ class Walk(Steps):
             self.dropped(
                 stack,
                 "link",
-                interface,
+                f"{interface} is {state_of(interface)}",
                 packet,
                 "no-carrier",
                 [evidence],
@@ -176,7 +176,7 @@ class Walk(Steps):
             self.dropped(
                 stack,
                 "link",
-                interface,
+                f"{interface} is {state_of(interface)}",
                 packet,
                 "link-down",
                 [evidence],
