@@ -6,7 +6,7 @@ from ...engine.places import unseen
 from ...engine.schema import rows_of
 from ...engine.signals import Holding
 from ...errors import ExitStatus, NamespaceError
-from .events import Namespaces, Watch
+from .events import Namespaces, Unavailable, Watch
 from .filter import parse
 from .names import texts
 
@@ -14,6 +14,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ...engine.places import Place
     from .command import Drops
+    from .events_counters import CounterWatch
+    from .filter import Filter
 
 
 def watch(command: Drops) -> int:
@@ -37,17 +39,33 @@ def watch(command: Drops) -> int:
                 places.append(place)
         if not places and not command.all_netns:
             return ExitStatus.INCOMPLETE
-        with Watch(Namespaces(places, every=command.all_netns), wanted) as watched:
+        watched = _watch(command, places, wanted)
+        try:
             with Holding():  # the end of the document
                 (_count if command.view == "count" else _live)(command, watched)
             incomplete |= _said(command, watched)
+        finally:
+            watched.close()
     finally:
         for place in places:
             place.close()
     return ExitStatus.INCOMPLETE if incomplete else ExitStatus.OK
 
 
-def _said(command: Drops, watched: Watch) -> bool:
+def _watch(command: Drops, places: list[Place], wanted: Filter) -> Watch | CounterWatch:
+    """What tells of packets, or else of counters. Raises NetinspectError where neither will do."""
+    try:
+        return Watch(Namespaces(places, every=command.all_netns), wanted)
+    except Unavailable as error:
+        if error.forbidden or command.words:
+            raise  # more privileges would do, or no counter knows what the filter asks for
+        from .events_counters import CounterWatch
+
+        command.environment.complain(f"{error}: shown instead are the counters of drops that rise")
+        return CounterWatch(command.places())
+
+
+def _said(command: Drops, watched: Watch | CounterWatch) -> bool:
     """Says what was not seen; whether that leaves something out."""
     if watched.unplaced:
         command.environment.complain(
@@ -58,7 +76,7 @@ def _said(command: Drops, watched: Watch) -> bool:
     return bool(watched.lost)
 
 
-def _live(command: Drops, watched: Watch) -> None:
+def _live(command: Drops, watched: Watch | CounterWatch) -> None:
     writer = command.writer()
     if command.format == "table":
         writer.end()  # the heading: rows come one by one from now on
@@ -79,7 +97,7 @@ def _live(command: Drops, watched: Watch) -> None:
         writer.end()
 
 
-def _count(command: Drops, watched: Watch) -> None:
+def _count(command: Drops, watched: Watch | CounterWatch) -> None:
     repeated = command.interval is not None
     times = command.times
     for counts in watched.counts(command.duration, command.interval):

@@ -26,7 +26,7 @@ from . import request
 from .decode import Header, packet_text, records
 from .filter import Filter
 from .listing_rules import DROPPED_BY_RULES, Rules
-from .names import Places, Reasons, texts
+from .names import Places, Reasons, text_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -349,13 +349,14 @@ class Watch:
         """The record, but for what has to be looked up: the processes and the rule."""
         when, place, inode, number, namespace, interface, received_on, mark, length, ethernet, family, data = raw
         reason = self._source.reasons[number] if self._source.gives_reasons else None
-        meaning, look = texts().get(reason or "", (None, None))
+        function = self._source.places[place]
+        meaning, look = text_of(reason, function)
         header = Header(ethernet, data, family)
         named: Callable[[int, int], str | None] = self._namespaces.interface
         return Drop(
             self._begun + when / 1e9,
             reason,
-            self._source.places[place],
+            function,
             named(namespace, interface),
             interface or None,
             named(namespace, received_on),

@@ -15,14 +15,27 @@ _PARTS = 16
 
 
 @cache
-def texts() -> dict[str, tuple[str, str]]:
-    """What each reason means, and what to look at."""
+def _file() -> dict[str, dict[str, tuple[str, str]]]:
     import tomllib
 
     from ...engine.files import package_text
 
-    known: dict[str, list[str]] = tomllib.loads(package_text(__name__, "reasons.toml"))["reason"]
-    return {name: (meaning, look) for name, (meaning, look) in known.items()}
+    found = tomllib.loads(package_text(__name__, "reasons.toml"))
+    return {kind: {name: (meaning, look) for name, (meaning, look) in of.items()} for kind, of in found.items()}
+
+
+def texts() -> dict[str, tuple[str, str]]:
+    """What each reason means, and what to look at."""
+    return _file()["reason"]
+
+
+def text_of(reason: str | None, place: str) -> tuple[str | None, str | None]:
+    """What a drop means, and what to look at: by its reason or, where none is given, by its place if that is known."""
+    if reason in (None, "NOT_SPECIFIED"):
+        known = _file()["place"].get(place.partition("+")[0])
+        if known is not None:
+            return known
+    return texts().get(reason or "", (None, None))
 
 
 def short(name: str) -> str:

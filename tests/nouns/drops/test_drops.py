@@ -7,6 +7,7 @@ import os
 import socket
 import struct
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -124,6 +125,8 @@ def test_each_reason_is_seen_where_it_happens(gateway: Gateway) -> None:
         from_left(None, "10.2.0.2", 1001)
         router.sysctl("net.ipv4.ip_forward", "1")
         from_left(None, "203.0.113.1", 1002)
+        gateway.ip("route add prohibit 198.51.100.0/24")
+        from_left(None, "198.51.100.1", 1014)
         from_left("10.9.0.9", "10.2.0.2", 1003)
         from_left(None, "10.1.0.1", 1004)
         from_left(None, "10.2.0.77", 1005)
@@ -165,6 +168,7 @@ def test_each_reason_is_seen_where_it_happens(gateway: Gateway) -> None:
         assert drop.source_address == {1003: "10.9.0.9", 1109: "fd01::2"}.get(port, "10.1.0.2")
         assert drop.meaning
         assert drop.look
+    assert by_port["router", 1014].meaning == "the route forbids it: blackhole, prohibit or unreachable"
     assert by_port["router", 1002].destination_address == "203.0.113.1"
     assert by_port["router", 80].destination_address == "127.0.0.1"
     assert by_port["router", 1010].tcp_flags == ("syn",)
@@ -265,6 +269,39 @@ def test_what_is_not_kept_up_with_is_counted(gateway: Gateway) -> None:
             assert watch.lost > 0
             # The queue of a processor may be full before: those were dropped elsewhere.
             assert 0.9 * sent <= seen + watch.lost <= sent
+
+
+def test_counters_stand_in_where_no_packets_are_told(gateway: Gateway, capfd: pytest.CaptureFixture[str]) -> None:
+    program = f"""
+import sys
+from netinspect.engine.bpf import btf
+from netinspect.nouns.drops import events
+events.VMLINUX = "/nonexistent"
+sys.argv[1:] = {["drops", "count", "--for", "1.5", "-j", "-N", gateway.router.path]!r}
+from netinspect.main import main
+main()
+"""
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        while running.poll() is None:
+            gateway.left.call(partial(send, None, "10.1.0.1", 2007))
+            time.sleep(0.02)
+        out, said = running.communicate(timeout=5)
+    assert running.returncode == 0
+    assert said.decode().startswith("netinspect: this kernel does not tell its types")
+    assert b"shown instead are the counters of drops that rise" in said
+    counts = {row["place"]: row for row in json.loads(out)}
+    assert counts["transport: Udp.NoPorts"]["packets"] > 3
+    assert counts["transport: Udp.NoPorts"]["source"] == "procfs: /proc/net/snmp"
+
+
+def test_who_may_not_see_is_told_so_in_one_line() -> None:
+    command = ["setpriv", "--reuid", "65534", "--clear-groups", "--bounding-set", "-all", *NETINSPECT, "drops"]
+    if os.geteuid() != 0:
+        command = [*NETINSPECT, "drops"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.startswith("netinspect: seeing dropped packets takes root")
+    assert ended.stderr.count("\n") == 1
 
 
 def test_nothing_stays_of_one_that_is_killed(namespace: object) -> None:
