@@ -5,6 +5,9 @@ Before connection tracking (priority -200) come the chains that may turn it off 
 
 from __future__ import annotations
 
+from _socket import inet_ntop
+
+from ...engine.prefixes import packed
 from ...errors import NetinspectError, NetlinkError
 from ...netfilter import packet as nf
 from ...netfilter.context import Context, Route
@@ -48,19 +51,20 @@ class Translation:
 
     __slots__ = ("action", "address", "destination", "kind", "last", "port", "ports", "rule", "text", "unknown")
 
-    def __init__(self, action: Action, packet: Packet) -> None:
+    def __init__(self, action: Action, packet: Packet, hook: str) -> None:
         self.action = action
         self.kind = action.kind
         self.rule: Rule = action.rule
         self.text = action.text
-        chain = action.rule
-        self.destination = action.kind in ("dnat", "redirect")
+        netmap = action.kind == "netmap"
+        self.destination = action.kind in ("dnat", "redirect") or (netmap and hook in ("prerouting", "output"))
         self.address = action.addresses[0] if action.addresses else None
         self.last = action.addresses[1] if action.addresses else None
+        if netmap and self.address is not None and self.last is not None:
+            self.address = mapped(packet.destination if self.destination else packet.source, self.address, self.last)
         self.ports = action.ports
         self.port = action.ports[0] if action.ports and self.destination else 0
         self.unknown = action.doubt is not None
-        del chain, packet
 
     def source_port(self, port: int) -> int:
         """The source port that a flow gets: its own where the rule allows that."""
@@ -68,6 +72,14 @@ class Translation:
             return port
         first, last = self.ports
         return port if first <= port <= last else (first if first == last else 0)
+
+
+def mapped(address: str, first: str, last: str) -> str:
+    """An address in another prefix, from ``first`` to ``last``: its host part stays (net/netfilter/nf_nat_core.c)."""
+    raw, low, high = (int.from_bytes(packed(text), "big") for text in (address, first, last))
+    host = low ^ high
+    size = 16 if ":" in first else 4
+    return inet_ntop(10 if size == 16 else 2, (low & ~host | raw & host).to_bytes(size, "big"))
 
 
 class Facts(Context):
@@ -313,7 +325,7 @@ class Rules:
         if early:
             self._template(outcome)
         translation = outcome.translation
-        self.translation = None if translation is None else Translation(translation, on)
+        self.translation = None if translation is None else Translation(translation, on, hook)
         return on
 
     def _template(self, outcome: Outcome) -> None:

@@ -201,3 +201,16 @@ def test_what_is_wrong_with_the_command_line(world: World) -> None:
         result = netinspect(world.gateway, "path", *arguments, check=False)
         assert result.returncode == 2, (arguments, result.stdout)
         assert result.stderr.count("\n") == 1
+
+
+def test_a_prefix_is_translated_and_hosts_keep_their_part(need: Need, world: World) -> None:
+    need("nft")
+    need("ip")
+    world.outside.run("ip", "-6", "route", "add", "2001:db8:1::/64", "via", "2001:db8::1")
+    prefix = "add rule ip6 p s oifname wan snat ip6 prefix to ip6 saddr map { fd00:1::/64 : 2001:db8:1::/64 }"
+    chain = "flush ruleset; add table ip6 p; add chain ip6 p s { type nat hook postrouting priority 90; }"
+    with broken(world, chain, prefix):
+        status, steps = world.path(INSIDE6, f"[{SERVER6}]:443")
+        assert status == 0, steps[-1]
+        sources = [step["packet"]["source_address"] for step in steps if step["stage"] == "nat"]
+        assert sources[0] == "2001:db8:1::11"
