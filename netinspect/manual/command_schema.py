@@ -28,6 +28,7 @@ RECORDS = {
     "nat-outside": "OutsideAddress",
     "nat-diagnose": "Finding",
     "path": "PathStep",
+    "path-events": "PathEvent",
     "groups": "Membership",
     "groups-watch": "GroupEvent",
     "groups-routes": "MulticastRoute",

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from .nat import Translation as Translation
     from .neighbours import Neighbour as Neighbour
     from .neighbours import NeighbourTable as NeighbourTable
+    from .path import PathEvent as PathEvent
     from .path import PathPacket as PathPacket
     from .path import PathStep as PathStep
     from .routes import AffectedSocket as AffectedSocket
@@ -114,6 +115,7 @@ MODULES = {
     "NextHopMember": "routes",
     "NextHopObject": "routes",
     "OutsideAddress": "nat",
+    "PathEvent": "path",
     "PathPacket": "path",
     "PathStep": "path",
     "Process": "sockets",

@@ -44,3 +44,19 @@ class PathStep(NamedTuple):
     why: Annotated[str | None, "why it stops, or what to know"] = None
     fix: Annotated[str, "a command that puts it right; empty where none is safe to name"] = ""
     advice: Annotated[str, "what to do where that is no command to paste"] = ""
+
+
+class PathEvent(NamedTuple):
+    """What happened to a packet on its way, held against what was predicted (`netinspect path --probe`, `--watch`)."""
+
+    time: Annotated[float, "seconds since the watching began; for what did not happen, that of the end"]
+    direction: Annotated[str, "there: the packet; back: the answer to it"]
+    source: Annotated[
+        str,
+        "who told: probe (this command), nftrace, conntrack, drop (the kernel's reason), socket, or prediction, for "
+        "what did not happen",
+    ]
+    subject: Annotated[str, "a rule, a chain, an entry, a reason"]
+    verdict: Annotated[str | None, "what came of it: accept, drop, jump …"]
+    evidence: Annotated[tuple[str, ...], "what was told beside"]
+    predicted: Annotated[bool | None, "whether it was predicted so; None: nothing was predicted of it"] = None

@@ -15,10 +15,12 @@ SYSCALLS = {
 """bpf(2) by uname's machine. Every other architecture has the number of asm-generic/unistd.h."""
 SYSCALL = 280
 
+BPF_PROG_TEST_RUN = 10
 BPF_MAP_CREATE, BPF_PROG_LOAD, BPF_OBJ_GET_INFO_BY_FD, BPF_RAW_TRACEPOINT_OPEN = 0, 5, 15, 17
 BPF_MAP_TYPE_ARRAY, BPF_MAP_TYPE_RINGBUF = 2, 27
 BPF_F_MMAPABLE = 1 << 10
-BPF_PROG_TYPE_RAW_TRACEPOINT = 17
+BPF_PROG_TYPE_XDP, BPF_PROG_TYPE_RAW_TRACEPOINT = 6, 17
+BPF_F_TEST_XDP_LIVE_FRAMES, XDP_PASS = 1 << 1, 2
 BPF_PSEUDO_MAP_FD = 1
 
 BPF_FUNC_map_lookup_elem, BPF_FUNC_ktime_get_ns, BPF_FUNC_probe_read_kernel, BPF_FUNC_ringbuf_output = 1, 5, 113, 130

@@ -243,6 +243,14 @@ class Watch:
         """How many drops could not be kept up with: nothing is known of them."""
         return self._source.lost
 
+    def fileno(self) -> int:
+        """The descriptor, for poll(2)."""
+        return self._source.descriptor
+
+    def pending(self) -> list[Drop]:
+        """What was dropped and has not been taken yet, without waiting for more."""
+        return list(self._wanted_of(self._selected(self._source.take())))
+
     def _taken(self, seconds: float | None) -> Iterator[list[Raw]]:
         """What is dropped, as it happens, for so many seconds; empty lists in between."""
         end = None if seconds is None else monotonic() + seconds

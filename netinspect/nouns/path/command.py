@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...engine.options import Group, One, Option, Unfit, within
+from ...engine.options import Flag, Group, One, Option, Unfit, seconds, within
 from ...engine.output import NAMESPACES, ListingCommand, output_group
 from ...engine.places import Place
 from ...engine.table import Field
@@ -11,6 +11,8 @@ from .filter_words import FlowWords, flow_words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ...engine.table import Column
     from .listing_stack import Interface, Stack, Stacks
     from .walk_path import Path
@@ -40,6 +42,11 @@ def _protocol(text: str) -> int:
     return found
 
 
+_LISTED = output_group("path")
+_OUTPUT = Group(_LISTED.title, *(option for option in _LISTED.options if option.long != "watch"))
+"""Without --watch of listings: here it is to see what happens."""
+
+
 class PathCommand(ListingCommand):
     """One command line of ``netinspect path``."""
 
@@ -47,7 +54,7 @@ class PathCommand(ListingCommand):
     operands = "SOURCE DESTINATION[:PORT]"
     summary = (
         "Follows a packet through this machine, hop by hop: what each interface, setting, rule, route and socket would "
-        "do with it, through other network namespaces, and the same for the reply. Sends nothing and changes nothing."
+        "do with it, through other network namespaces, and the same for the reply. Sends and changes nothing without --probe."
     )
     record = "PathStep"
 
@@ -56,6 +63,10 @@ class PathCommand(ListingCommand):
     iif = One[str | None](None)
     mark = One[int](0)
     sender = One[str | None](None)
+    probe = Flag()
+    yes = Flag()
+    follow = Flag()
+    duration = One[float | None](None)
 
     groups = (
         Group(
@@ -79,8 +90,33 @@ class PathCommand(ListingCommand):
                 to=sender.value(str),
             ),
         ),
+        Group(
+            "See it happen (root)",
+            Option(
+                "",
+                "probe",
+                "send one packet of the flow and show what happened to it next to the prediction: the rules it met "
+                "(nftrace), its conntrack entry, the kernel's reason if it was dropped",
+                to=probe.on,
+                excludes=("watch",),
+            ),
+            Option("y", "yes", "do not ask before --probe sends the packet", to=yes.on),
+            Option(
+                "W",
+                "watch",
+                "the same for real packets of the flow, until interrupted; sends nothing",
+                to=follow.on,
+            ),
+            Option(
+                "",
+                "for",
+                "stop after SECONDS; default for --probe: 1",
+                "SECONDS",
+                to=duration.value(seconds(above=0)),
+            ),
+        ),
         NAMESPACES,
-        output_group("path"),
+        _OUTPUT,
     )
     notes = (
         "A flow may also be written as `a -> b:443`, `tcp a b 443`, `src a dst b dport 443`, or pasted from `conntrack "
@@ -103,6 +139,26 @@ class PathCommand(ListingCommand):
             raise UsageError("path takes SOURCE and DESTINATION[:PORT], both addresses (see `netinspect path --help`)")
         if len(self.netns) > 1 or self.all_netns:
             raise UsageError("a path begins in one network namespace")
+        if not (self.probe or self.follow):
+            for given, name in ((self.yes, "yes"), (self.duration, "for")):
+                if given:
+                    raise UsageError(f"--{name} goes with --probe or --watch")
+
+    @property
+    def known_fields(self) -> Sequence[str]:
+        """The fields of a step or, where it is watched, of an event."""
+        from ... import records
+
+        return records.PathEvent._fields if self.probe or self.follow else records.PathStep._fields
+
+    def run(self) -> int:
+        """Walks and, where asked to, watches. Raises NetinspectError."""
+        if not self.probe and not self.follow:
+            return super().run()
+        self.record = "PathEvent"
+        from .command_probe import run_observed
+
+        return run_observed(self)
 
     def once(self) -> int:
         """Walks once, and returns the exit status."""
@@ -113,7 +169,7 @@ class PathCommand(ListingCommand):
         try:
             place = self.places()[0]
             place.open()
-            found = self._walked(stacks, stacks.of(place))
+            found = self.walked(stacks, stacks.of(place))
         finally:
             stacks.close()
         if self.format == "table" and self.chosen is None and not self.sort:
@@ -127,7 +183,8 @@ class PathCommand(ListingCommand):
             return ExitStatus.OK
         return ExitStatus.FOUND if found.verdict == FAILS else ExitStatus.INCOMPLETE
 
-    def _walked(self, stacks: Stacks, home: Stack) -> Path:
+    def walked(self, stacks: Stacks, home: Stack) -> Path:
+        """The path of the packet that is asked for."""
         from .walk_packet import TCP, Packet
         from .walk_path import incoming, walked, worst
 
