@@ -54,7 +54,8 @@ class PathCommand(ListingCommand):
     operands = "SOURCE DESTINATION[:PORT]"
     summary = (
         "Follows a packet through this machine, hop by hop: what each interface, setting, rule, route and socket would "
-        "do with it, through other network namespaces, and the same for the reply. Sends and changes nothing without --probe."
+        "do with it, through other network namespaces, and the same for the reply. Sends "
+        "and changes nothing without --probe."
     )
     record = "PathStep"
 
