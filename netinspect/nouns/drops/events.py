@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
     Key = tuple[int | bytes, ...]
 
-_RING = 1 << 23
-"""Bytes of the ring buffer: half a second of 100,000 drops/s."""
+_RING = 1 << 24
+"""Bytes of the ring buffer: a second of 100,000 drops/s, for which a busy machine may not let this process run."""
 _AT_ONCE = 1 << 13
 """Records that are taken at once."""
 _BUSY = 64
@@ -178,6 +178,17 @@ class Namespaces:
         return names[index]
 
 
+def _flow_of(raw: Raw) -> tuple[object, ...] | None:
+    """What a filter looks at, but for processes; None where the header is no plain one."""
+    header = raw[11]
+    first = header[:1]
+    if first == b"\x45" and header[6:8] in (b"\0\0", b"\x40\0"):
+        return (*raw[2:7], raw[9], raw[10], header[9:10], header[12:24])
+    if b"\x60" <= first <= b"\x6f" and header[6:7] in (b"\x06", b"\x11"):
+        return (*raw[2:7], raw[9], raw[10], header[6:7], header[8:44])
+    return None
+
+
 def _told_apart(header: bytes) -> bytes:
     """What rules mostly tell packets apart by: protocol, addresses and, without options, the destination's port."""
     if header[:1] < b"\x60":
@@ -222,11 +233,11 @@ class Watch:
         self._wanted = wanted or Filter()
         self._holders = _Holders()
         self._rules = Rules()
+        self._known: dict[tuple[object, ...], bool] = {}
         self.unplaced = 0
         """Drops that are left out since it is not known in which namespace they were."""
         self._source = Source(namespaces.inodes)
         self._begun = time() - monotonic()
-        self._numbers: dict[int, bool] = {}
 
     def __enter__(self) -> Watch:
         return self
@@ -267,7 +278,10 @@ class Watch:
                     sleep(min(_PAUSE, left))
                 else:
                     waiting.poll(1000 * min(1.0, left))
-        yield self._selected(self._source.take(_RING))
+        left_over = _RING // request.RECORD.size  # no more than can be there: others may come without end
+        while left_over > 0 and (taken := self._source.take()):
+            yield self._selected(taken)
+            left_over -= len(taken)
 
     def _selected(self, taken: list[Raw]) -> list[Raw]:
         """Those in the namespaces that are wanted, and for a reason that is."""
@@ -320,6 +334,18 @@ class Watch:
         yield self._counted(totals, last, monotonic() - begun)
 
     def _is_wanted(self, raw: Raw) -> bool:
+        """Whether a packet is wanted: asked once for packets of one flow that were dropped alike."""
+        key = None if self._wanted.pids else _flow_of(raw)
+        if key is None:
+            return self._decided(raw)
+        decided = self._known.get(key)
+        if decided is None:
+            if len(self._known) >= _DISTINCT:
+                self._known.clear()
+            decided = self._known[key] = self._decided(raw)
+        return decided
+
+    def _decided(self, raw: Raw) -> bool:
         drop = self._drop(raw)
         if not self._wanted.wants(drop):
             return False
