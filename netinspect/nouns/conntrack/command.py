@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _GROUPS = ("source", "destination", "outside", "port", "protocol", "state", "zone")
 """What ``top`` adds up by: the keys of GROUPINGS in listing_groups."""
-_EVENTS = ("new", "update", "destroy")
+_EVENTS = ("new", "update", "destroy", "expect", "expect-destroy")
 _WATCHED = ("events", "monitor")
 _HOST_FIELDS = ("source_address", "destination_address", "reply_source_address", "reply_destination_address")
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 from select import POLLIN, poll
 from time import monotonic, time
 
+from ...engine.rows import Cell
 from ...engine.schema import rows_of
 from ...engine.signals import Holding
 from ...engine.table import Field, Table
 from ...errors import ExitStatus
 from ...records import FlowRates
 from .command_view import entry_columns
+from .decode_events import ENTRY_EVENTS, EVENT_GROUPS
 from .events import Watch
+from .render import FlowStatus
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +26,6 @@ if TYPE_CHECKING:
     from ...engine.table import Column
     from .command import Conntrack
 
-_EVENTS = ("new", "update", "destroy")
 _ENDPOINT_WIDTH = 21
 """255.255.255.255:65535"""
 
@@ -35,7 +37,14 @@ def run_view(command: Conntrack) -> int:
     try:
         for place in places:
             place.open()
-            watches.append(Watch(place, command.wanted, command.events or _EVENTS, command.buffer))
+            watches.append(
+                Watch(
+                    place,
+                    command.wanted,
+                    command.events or (EVENT_GROUPS if command.view == "events" else ENTRY_EVENTS),
+                    command.buffer,
+                )
+            )
         view = _Events(command) if command.view == "events" else _Monitor(command, watches)
         with Holding():  # the end of the document
             _follow(view, watches, command.duration)
@@ -179,7 +188,7 @@ class _State:
         self._all = watch.wanted.empty
         self._resyncs = 0
         self._lost = 0
-        self._counts = dict.fromkeys(_EVENTS, 0)
+        self._counts = dict.fromkeys(ENTRY_EVENTS, 0)
 
     def read(self) -> None:
         """Reads the whole table."""
@@ -219,16 +228,37 @@ class _State:
             len(self._known),
             place.label,
         )
-        self._counts = dict.fromkeys(_EVENTS, 0)
+        self._counts = dict.fromkeys(ENTRY_EVENTS, 0)
         self._lost = self._resyncs = 0
         return record
 
 
+def _clock(seconds: float) -> str:
+    """The time of day with microseconds."""
+    from time import localtime, strftime
+
+    return strftime("%H:%M:%S", localtime(seconds)) + f"{seconds % 1:.6f}"[1:]
+
+
+class _EventStatus(FlowStatus):
+    """The status of entries: what is only expected, and what is told of the events themselves, has none."""
+
+    def cell(self, batch: Batch) -> Cell:
+        if next(iter(batch.values("event")), None) in (*ENTRY_EVENTS, "current"):
+            return super().cell(batch)
+        return Cell(self._pad("-"))
+
+
 def event_columns(command: Conntrack) -> list[Column]:
     """The columns of a table of events: wide enough for what may come."""
-    columns = [Field("Event", "event"), Field("Lost", "lost", number=True), *entry_columns(command)]
+    columns = [
+        Field("Time", "time", _clock, kept=False),
+        Field("Event", "event"),
+        Field("Lost", "lost", number=True),
+        *(_EventStatus() if column.title == "Status" else column for column in entry_columns(command)),
+    ]
     for column in columns:
-        wide = {"Event": 8, "Protocol": 8, "State": 11, "Timeout": 7}.get(column.title, _ENDPOINT_WIDTH)
+        wide = {"Time": 15, "Event": 8, "Protocol": 8, "State": 11, "Timeout": 7}.get(column.title, _ENDPOINT_WIDTH)
         column.width = max(column.width, wide if column.title != "Lost" else 0)
     return columns
 

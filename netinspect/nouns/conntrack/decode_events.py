@@ -6,7 +6,7 @@ from ...engine.columns import NONE
 from ...engine.netlink.messages import HEADER, Run
 from ...engine.schema import Schema
 from ...uapi.netlink import NLM_F_CREATE
-from ...uapi.nfnetlink import IPCTNL_MSG_CT_DELETE, IPCTNL_MSG_CT_NEW
+from ...uapi.nfnetlink import IPCTNL_MSG_CT_DELETE, IPCTNL_MSG_CT_NEW, IPCTNL_MSG_EXP_DELETE, IPCTNL_MSG_EXP_NEW
 from .decode import FLOW
 
 TYPE_CHECKING = False
@@ -24,8 +24,16 @@ FLOW_EVENT = Schema(
 )
 """Entries, each with what happened to it."""
 
-EVENT_GROUPS = {"new": 1, "update": 2, "destroy": 3}
+ENTRY_EVENTS = ("new", "update", "destroy")
+"""Those of entries; the others are of what helpers expect."""
+EVENT_GROUPS = {"new": 1, "update": 2, "destroy": 3, "expect": 4, "expect-destroy": 6}
 """Events and their multicast groups (linux/netfilter/nfnetlink_compat.h: NFNLGRP_CONNTRACK_*)."""
+_KINDS = {
+    IPCTNL_MSG_CT_NEW: "new",
+    IPCTNL_MSG_CT_DELETE: "destroy",
+    IPCTNL_MSG_EXP_NEW: "expect",
+    IPCTNL_MSG_EXP_DELETE: "expect-destroy",
+}
 
 
 def event_runs(messages: Iterable[bytes], operation: str) -> Iterator[tuple[str, Run]]:
@@ -34,9 +42,11 @@ def event_runs(messages: Iterable[bytes], operation: str) -> Iterator[tuple[str,
     same: list[bytes] = []
     for single in messages:
         length, kind, flags, _, _ = HEADER.unpack_from(single)
-        if kind not in (IPCTNL_MSG_CT_NEW, IPCTNL_MSG_CT_DELETE):
+        happened = _KINDS.get(kind)
+        if happened is None:
             continue
-        happened = "destroy" if kind == IPCTNL_MSG_CT_DELETE else "new" if flags & NLM_F_CREATE else "update"
+        if happened == "new" and not flags & NLM_F_CREATE:
+            happened = "update"
         if (length, happened) != key:
             if same and event:
                 yield event, _run_of(same, operation)

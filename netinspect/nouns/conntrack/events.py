@@ -10,7 +10,8 @@ from ...engine.netlink.subscription import Subscription
 from ...errors import NetlinkError
 from ...uapi.netlink import NETLINK_NETFILTER
 from .decode import Decoder
-from .decode_events import EVENT_GROUPS, FLOW_EVENT, event_runs
+from .decode_events import ENTRY_EVENTS, EVENT_GROUPS, FLOW_EVENT, event_runs
+from .decode_expectations import batches as expectations
 from .listing import FlowListing
 from .request import explained
 
@@ -19,9 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from ...engine.columns import Batch, Values
+    from ...engine.netlink.messages import Run
     from ...engine.places import Place
     from .filter import FlowFilter
 
+_EXPECTED = (
+    *("family", "protocol", "source_address", "source_port", "destination_address", "destination_port"),
+    *("timeout", "helper", "zone", "id", "unknown_attributes"),
+)
 OPERATION = "watching conntrack events"
 
 
@@ -59,10 +65,22 @@ class Watch:
         for messages in self._subscription.pending():
             now = Constant(time())
             for event, run in event_runs(messages, OPERATION):
+                if event not in ENTRY_EVENTS:
+                    yield from self._expectations(run, event, now)
+                    continue
                 for batch in sound(run, self._decoder.in_order, self._faults):
                     found = self.wanted.checked(batch)
                     if found.count:
                         yield self._of(found, event, now)
+
+    def _expectations(self, run: Run, event: str, now: Constant) -> Iterator[Batch]:
+        """What a helper expects, with the columns of an entry that it has: its answers are not known yet."""
+        for batch in sound(run, expectations, self._faults):
+            same = {name: batch.column(name) for name in _EXPECTED}
+            columns: dict[str, Values] = {**same, "event": Constant(event), "time": now, "status": Constant(())}
+            found = self.wanted.checked(FLOW_EVENT.given(batch.count, {**columns, **self._labelled()}))
+            if found.count:
+                yield found
 
     def newly_lost(self) -> int:
         """How many events were lost since this was last asked: after ``events`` has ended."""

@@ -143,8 +143,8 @@ def test_the_command_shows_events_at_once_and_ends_when_told(namespace: Namespac
     add(namespace, entries(1))
     assert process.stdout is not None
     assert select.select([process.stdout], [], [], 20)[0]
-    assert process.stdout.readline().startswith("Event")
-    assert process.stdout.readline().split()[0] == "new"
+    assert process.stdout.readline().startswith("Time ")
+    assert process.stdout.readline().split()[1] == "new"
     add(namespace, entries(5, 1))
     output, errors = process.communicate(timeout=20)
     assert len(output.splitlines()) == 2

@@ -5,27 +5,35 @@ from __future__ import annotations
 import json
 import re
 import socket
+import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
 from nat_lab import SERVER, lab_with_traffic, netinspect
+from throwaway import NETINSPECT
 
 from netinspect.engine.netlink.messages import Answer, attribute, message
 from netinspect.errors import NetlinkError
 from netinspect.nouns.conntrack import decode_expectations as expectations
 
 
-@pytest.fixture(scope="module")
-def gateway() -> Iterator[Any]:
+@pytest.fixture
+def nft() -> None:
     from shutil import which
 
     from availability import unavailable
 
     if which("nft", path="/usr/sbin:/sbin:/usr/bin:/bin") is None:
         unavailable("nft is not installed")
-    with lab_with_traffic("gateway") as (lab, traffic):
+
+
+@contextmanager
+def with_helper() -> Iterator[tuple[Any, Callable[[], tuple[bytes, socket.socket]]]]:
+    """The gateway, and what has a client announce a data connection: what the server hears of it, and the client."""
+    with lab_with_traffic("gateway") as (lab, traffic), ExitStack() as opened:
         made = lab["gateway"]
         made.run(
             "nft",
@@ -38,21 +46,34 @@ def gateway() -> Iterator[Any]:
         def connect() -> socket.socket:
             return socket.create_connection((SERVER, 21), timeout=10)
 
-        client = lab["lan1"].call(connect)
-        server = listener.accept()[0]
-        server.settimeout(10)
-        # The helper takes up a connection with its first whole line.
-        client.sendall(b"USER x\r\n")
-        server.recv(100)
-        # RFC 959: the client awaits a data connection at 192.168.1.11, port 200 * 256 + 10.
-        client.sendall(b"PORT 192,168,1,11,200,10\r\n")
-        made.announced = server.recv(100)
+        def announce() -> tuple[bytes, socket.socket]:
+            client = opened.enter_context(lab["lan1"].call(connect))
+            server = opened.enter_context(listener.accept()[0])
+            server.settimeout(10)
+            # The helper takes up a connection with its first whole line.
+            client.sendall(b"USER x\r\n")
+            server.recv(100)
+            # RFC 959: the client awaits a data connection at 192.168.1.11, port 200 * 256 + 10.
+            client.sendall(b"PORT 192,168,1,11,200,10\r\n")
+            announced = server.recv(100)
+            client.sendall(b"NOOP\r\n")
+            server.recv(100)
+            return announced, client
+
+        yield made, announce
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[Any]:
+    with with_helper() as (made, announce):
+        made.announced, client = announce()
         made.port = client.getsockname()[1]
-        client.sendall(b"NOOP\r\n")
-        server.recv(100)
         yield made
-        client.close()
-        server.close()
+
+
+@pytest.fixture
+def gateway(nft: None, request: pytest.FixtureRequest) -> Any:
+    return request.getfixturevalue("world")
 
 
 def test_the_expectation_is_told_with_its_master(gateway: Any) -> None:
@@ -66,6 +87,25 @@ def test_the_expectation_is_told_with_its_master(gateway: Any) -> None:
     assert (found["master_destination_address"], found["master_destination_port"]) == (SERVER, 21)
     assert found["helper"] == "ftp"
     assert 0 < found["timeout"] <= 300
+
+
+def test_events_have_the_time_and_what_a_helper_expects(nft: None) -> None:
+    with with_helper() as (made, announce):
+        watching = [
+            made.popen([*NETINSPECT, "conntrack", "events", "--for", "4", *more], stdout=subprocess.PIPE)
+            for more in (("--format", "ndjson"), ("-n", "--event", "expect"), ("-s", "192.0.2.77"))
+        ]
+        # A flow has events where somebody listened as it began (net.netfilter.nf_conntrack_events = 2).
+        time.sleep(1.5)
+        announce()
+        records, table, others = (process.communicate(timeout=20)[0] for process in watching)
+    (expected,) = [row for row in map(json.loads, records.splitlines()) if row["event"] == "expect"]
+    assert (expected["destination_address"], expected["destination_port"]) == ("203.0.113.1", 51210)
+    assert (expected["helper"], expected["status"], expected["reply_source_address"]) == ("ftp", [], None)
+    heading, first = table.splitlines()
+    assert heading.split()[:2] == ["Time", "Event"]
+    assert re.match(r"[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6} +expect .* 203\.0\.113\.1:51210 .* - *$", first)
+    assert "expect" not in others
 
 
 def test_conntrack_lists_the_same_expectation(gateway: Any, need: Callable[[str], None]) -> None:
