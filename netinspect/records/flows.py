@@ -69,8 +69,8 @@ class _FlowEventHead(NamedTuple):
     event: Annotated[
         str,
         "new, update or destroy, as the kernel tells it; overrun: events were lost, and what follows is the table as "
-        "it is; current: an entry of the table; resynced: the end of the table; expect, expect-destroy: a connection that "
-        "a helper expects, and no more",
+        "it is; current: an entry of the table; resynced: its end; expect, expect-destroy: a connection "
+        "that a helper expects, and no more",
     ]
     time: Annotated[float, "when it was received, seconds since 1970"]
     lost: Annotated[int | None, "for overrun: how many events the kernel could not deliver"]
