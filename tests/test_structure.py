@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import marshal
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,10 @@ from import_budget import HEAVY
 
 PACKAGE = Path(__file__).parent.parent / "netinspect"
 MODULES = sorted(PACKAGE.rglob("*.py"))
+
+MOST_MODULES = 35
+MOST_BYTES = 335_000
+"""Modules of ours that listing a few TCP sockets loads, and their bytecode in Python 3.11."""
 
 ROOMS = {
     "startup": set(),
@@ -192,6 +198,18 @@ def test_hot_paths_load_nothing_heavy(arguments: list[str]) -> None:
     ours = loaded[loaded.index("site") + 1 :]
     assert "netinspect.main" in ours
     assert HEAVY.isdisjoint(ours), HEAVY.intersection(ours)
+
+    if arguments == ["sockets", "-tan"]:
+        _is_within_budget([name for name in ours if name.split(".")[0] == "netinspect"])
+
+
+def _is_within_budget(modules: Sequence[str]) -> None:
+    """Each module costs 0.1 ms however small it is, as much as 10 KB of bytecode that are read and run."""
+    paths = [PACKAGE.parent.joinpath(*name.split(".")) for name in modules]
+    sources = [(path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text() for path in paths]
+    size = sum(len(marshal.dumps(compile(source, "", "exec"))) for source in sources)
+    assert len(modules) <= MOST_MODULES, sorted(modules)
+    assert size <= MOST_BYTES or sys.version_info >= (3, 12), size
 
 
 KERNEL_NUMBER = re.compile(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import _socket
 import _thread
-from _queue import SimpleQueue
 from struct import pack
 from sys import getswitchinterval, setswitchinterval
 
@@ -144,6 +143,8 @@ class Dump:
         The kernel has the next part of a dump ready before it hands out one, so the reader never waits: it ends with
         the dump, or soon after this generator is closed.
         """
+        from _queue import SimpleQueue  # a library of its own, which short listings go without
+
         received: SimpleQueue[bytes | BaseException] = SimpleQueue()
         permits: SimpleQueue[None] = SimpleQueue()
         ended = _thread.allocate_lock()

@@ -112,7 +112,7 @@ class TcpInfoLine(Line):
 
         def counter(name: str, field: str) -> Cell:
             column = batch.column(field)
-            if column.constant or None in column or 0 in column:
+            if column.constant or 0 in column or None in column:
                 return word(name, _counted(name), field)
             return Cell(f" {name}:%d", column.values(batch.count))
 
