@@ -6,12 +6,13 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from availability import unavailable
 from hypothesis import settings
+from kernel_lacks import lacking
 from throwaway import Namespace, own_world
 
 if TYPE_CHECKING:
@@ -37,6 +38,20 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     shutil.rmtree(config.option.basetemp, ignore_errors=True)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, Any, pytest.TestReport]:
+    """A test whose rules the kernel refuses for want of a module is skipped, loudly, as by `unavailable`."""
+    report: pytest.TestReport = yield
+    if report.failed and call.excinfo is not None and not os.environ.get("NETINSPECT_NO_SKIP"):
+        reason = lacking(str(call.excinfo.value))
+        if reason is not None:
+            report.outcome = "skipped"
+            report.longrepr = (str(item.path), item.location[1] or 0, f"Skipped: {reason}")
+    return report
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -15,13 +16,31 @@ TREE = HERE.parent.parent
 SETTINGS = ("rcupdate.rcu_expedited=1", "bonding.max_bonds=0", "dummy.numdummies=0", "ifb.numifbs=0")
 
 
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None)
+_running: list[subprocess.Popen[bytes]] = []
+
+
+def _end_with_parent() -> None:
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def end_all() -> None:
+    """Ends the guests that run."""
+    for guest in list(_running):
+        guest.kill()
+
+
 def run(version: str, command: str, out: Path, *, seconds: float, memory: int = 3072) -> int | None:
     """Runs ``command`` (of sh) in the repository in a guest; its words are in ``out/output``, its files in ``out``,
     which is /out there. Returns its exit status; None where the guest died or took longer than ``seconds``."""
     place = packages.kernel(version)
     (out / "status").unlink(missing_ok=True)
     (out / "command").write_text(command + "\n")
+    # In process ids of its own: whoever ends unshare, or us, ends all of the guest.
+    own = ["unshare", "--pid", "--fork", "--kill-child=KILL", *([] if os.geteuid() == 0 else ["--map-root-user"])]
     argv = [
+        *own,
         *(place / "linux", f"mem={memory}M", "rootfstype=hostfs", "rootflags=/", "root=/dev/root", "ro"),
         *(f"init={HERE / 'init.sh'}", "con=null", "con0=null,fd:1", f"uml_dir={out}/", "loglevel=4", *SETTINGS),
         *(f"NI_KERNEL={place}", f"NI_OUT={out}", f"NI_TREE={TREE}"),
@@ -32,19 +51,17 @@ def run(version: str, command: str, out: Path, *, seconds: float, memory: int = 
         environment["LD_PRELOAD"] = str(place / "xstate.so")
     with (out / "console").open("wb") as console:
         guest = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=console, stderr=console, env=environment, start_new_session=True
+            argv, stdin=subprocess.DEVNULL, stdout=console, stderr=console, env=environment, preexec_fn=_end_with_parent
         )
+        _running.append(guest)
         try:
             guest.wait(seconds)
         except subprocess.TimeoutExpired:
             pass
         finally:
-            # Its processes are this machine's too.
-            try:
-                os.killpg(guest.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+            guest.kill()
             guest.wait()
+            _running.remove(guest)
     try:
         return int((out / "status").read_text())
     except (OSError, ValueError):

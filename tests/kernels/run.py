@@ -23,6 +23,7 @@ import table
 
 LISTS = guest.HERE / "skips"
 SECONDS = 3600.0
+_ended = False
 # What says nothing of a kernel.
 ELSEWHERE = (
     "tests/kernels",
@@ -42,7 +43,8 @@ def main() -> int:
     parser.add_argument("parts", nargs="*", default=["tests"], help="files and directories of tests")
     options = parser.parse_args()
     # Guests end with us, whatever ends us.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)
     files = _files(options.parts)
     bad = 0
     for version in options.kernel or packages.SUITES:
@@ -54,6 +56,13 @@ def main() -> int:
             continue
         bad += _kernel(version, files, options)
     return bad > 0
+
+
+def _end(number: int, _: object) -> None:
+    global _ended
+    _ended = True
+    guest.end_all()
+    raise SystemExit(128 + number)
 
 
 def _files(parts: list[str]) -> list[str]:
@@ -119,6 +128,8 @@ def _share(version: str, files: list[str], out: Path) -> list[dict[str, Any]]:
         if not left and (out / "capabilities").exists():
             break
         if guest.run(version, ".venv/bin/python tests/kernels/inside.py", out, seconds=SECONDS) is not None:
+            break
+        if _ended:
             break
         print(f"{version}: a guest died: {_last(out / 'console')}", file=sys.stderr)
     # Of a file that ran twice, the outcomes of the second time count.

@@ -79,7 +79,11 @@ FILTERS: list[tuple[str, str | None, set[str]]] = [
 @pytest.fixture(scope="module")
 def tracked() -> Iterator[Namespace]:
     namespace = Namespace()
-    assert add(namespace, ENTRIES.values()) == []
+    refused = add(namespace, ENTRIES.values())
+    # A kernel may have no zones (CONFIG_NF_CONNTRACK_ZONES).
+    assert all(entry.zone for entry in refused)
+    for name in [name for name, entry in ENTRIES.items() if entry in refused]:
+        del ENTRIES[name]
     yield namespace
     namespace.close()
 
@@ -104,6 +108,7 @@ def test_a_filter_selects_what_conntrack_selects(
     columns = "protocol,source_address,destination_address"
     shown = tracked.netinspect("conntrack", *ours.split(), "-n", "--no-header", "--columns", columns).stdout
     lines = ["{} src={} dst={}".format(*line.split()) for line in shown.splitlines()]
+    expected = expected & ENTRIES.keys()
     assert names(lines) == expected
     assert len(lines) == len(expected)
     if theirs is not None:
