@@ -25,7 +25,7 @@ COMMANDS = {
     "groups": "multicast groups: members by interface, multicast routes, bridge ports",
     "nat": "the masquerade table: translated connections, ports in use, and what is wrong",
     "path": "where a packet would go from here, hop by hop, and the reply to it",
-    "drops": "packets that the kernel drops, and why; `drops account` for every counter of drops",
+    "drops": "packets that the kernel drops, and why; `drops account` for every drop counter",
     "stats": "every protocol counter with its meaning, rates and changes; `stats health` judges the most important",
     "explain": "what a state or a column means, and what to look at",
     "capabilities": "what this kernel and your privileges support",
@@ -157,10 +157,10 @@ def _dispatch(arguments: Sequence[str], environment: Environment) -> int:
     try:
         return command_of(name).main(list(arguments[1:]), environment)
     finally:
-        _say_what_was_not_read(environment)
+        _report_unread_files(environment)
 
 
-def _say_what_was_not_read(environment: Environment) -> None:
+def _report_unread_files(environment: Environment) -> None:
     """Tables of names are read where a number is met: what became of them is said once, at the end."""
     files = sys.modules.get("netinspect.engine.files")
     for text in () if files is None else files.notes.values():

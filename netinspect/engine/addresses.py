@@ -79,7 +79,7 @@ class IPv6Texts(AddressTexts):
 
 
 def endpoint(address: str | None, port: int | None) -> str:
-    """``10.0.0.1:80``, ``[2001:db8::1]:80``, or the address alone where there is no port; empty without either."""
+    """``10.0.0.1:80``, ``[2001:db8::1]:80``, or the address alone where there is not a port; empty without either."""
     if port is None:
         return address or ""
     return f"[{address}]:{port}" if address and ":" in address else f"{address or '*'}:{port}"

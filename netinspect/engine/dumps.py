@@ -42,7 +42,7 @@ class Faults:
         self.count += 1
         self._kinds[error.message.removeprefix("malformed netlink message: ")] = None
 
-    def tell(self, operation: str, problem: Callable[[str], object]) -> None:
+    def report(self, operation: str, problem: Callable[[str], object]) -> None:
         """Says how many there were, and what is wrong with the first."""
         if self.count:
             left_out = "1 malformed message is" if self.count == 1 else f"{self.count} malformed messages are"
@@ -125,7 +125,7 @@ def whole_dump(
                 break
     else:
         problem(f"{operation}: the table changed during each of {ATTEMPTS} reads: rows may be missing")
-    faults.tell(operation, problem)
+    faults.report(operation, problem)
 
 
 def whole_list(
@@ -151,7 +151,7 @@ def whole_list(
                 break
     else:
         problem(f"{operation}: the table changed during each of {ATTEMPTS} reads: rows may be missing")
-    faults.tell(operation, problem)
+    faults.report(operation, problem)
     return found
 
 
@@ -207,7 +207,7 @@ def whole_table(
                 changes.close()
     else:
         problem(f"{operation}: the table changed during each of {ATTEMPTS} reads: rows may be missing")
-    faults.tell(operation, problem)
+    faults.report(operation, problem)
 
 
 def _is_new(identity: int, known: set[int]) -> bool:

@@ -104,7 +104,7 @@ class ListingCommand(InNamespaces):
     """Where the column of the namespace stands in a table."""
     shows_unknown = False
     """Whether a table shows itself what the kernel tells and this release does not know."""
-    says_unknown_inside = True
+    shows_unknown_inside = True
     """Whether it is said beside a table where that is inside an attribute that is known."""
     whole_first = False
     """Whether all is listed before the first name is looked up: since what looks it up would be listed as well."""
@@ -298,7 +298,7 @@ class ListingCommand(InNamespaces):
         unknown: dict[UnknownAttribute, int] = {}
         for batch in batches:
             if watched:
-                _count_unknown(batch, unknown, inside=self.says_unknown_inside)
+                _count_unknown(batch, unknown, inside=self.shows_unknown_inside)
             writer.add(batch)
         writer.end()
         if unknown:

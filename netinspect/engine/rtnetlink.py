@@ -105,7 +105,7 @@ def of_family(number: int, decode: Callable[[list[Run]], Batch | None]) -> Calla
     return chosen
 
 
-class Made(dict["Any", "Any"]):
+class CachedValues(dict["Any", "Any"]):
     """What is made of a value, once for each value, as long as there are few of them."""
 
     _KEPT = 4096

@@ -341,21 +341,21 @@ def up(topology: Topology, name: str | None = None, faults: Sequence[Fault] = ()
             f"{name!r} is not a valid lab name: letters, digits, dots, dashes and underscores, {_LONGEST_NAME} at most"
         )
     sweep()
-    told, tell = os.pipe()
+    reader, writer = os.pipe()
     go, let_go = os.pipe()
     with Registry() as registry:
         child = fork()
         if child == 0:
             try:
-                _leave_the_caller(tell, go, registry.descriptor)
-                _hold(topology, name, faults, registry, tell, go)
+                _leave_the_caller(writer, go, registry.descriptor)
+                _hold(topology, name, faults, registry, writer, go)
             finally:
                 os._exit(0)
-        os.close(tell)
+        os.close(writer)
         os.close(go)
         permitted = False
         try:
-            with open(told, encoding="utf-8") as answer, open(let_go, "wb") as permission:
+            with open(reader, encoding="utf-8") as answer, open(let_go, "wb") as permission:
                 result = json.loads(answer.readline() or '{"error": "the process that holds the lab ended"}')
                 if "error" in result:
                     os.waitpid(child, 0)
@@ -392,12 +392,12 @@ def _leave_the_caller(*kept: int) -> None:
 
 
 def _hold(
-    topology: Topology, name: str | None, faults: Sequence[Fault], registry: Registry, tell: int, go: int
+    topology: Topology, name: str | None, faults: Sequence[Fault], registry: Registry, writer: int, go: int
 ) -> None:
     """The holder: builds, says so, and waits to be killed. Dies with the command that started it until told to stay."""
     registered = None
     try:
-        with open(tell, "w", encoding="utf-8") as answer:
+        with open(writer, "w", encoding="utf-8") as answer:
             try:
                 lab: Lab[Any] = Lab(topology, name=name)
                 for fault in faults:

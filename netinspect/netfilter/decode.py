@@ -140,8 +140,8 @@ class Chain(NamedTuple):
     table: Annotated[str, "its table"]
     name: Annotated[str, "its name"]
     handle: Annotated[int, "its number in the table"] = 0
-    kind: Annotated[str | None, "filter, nat or route; None where it is no base chain"] = None
-    hook: Annotated[str | None, "where it is called from; None where it is no base chain"] = None
+    kind: Annotated[str | None, "filter, nat or route; None if it is not a base chain"] = None
+    hook: Annotated[str | None, "where it is called from; None if it is not a base chain"] = None
     priority: Annotated[int, "chains of one hook are called in ascending order"] = 0
     policy: Annotated[str | None, "accept or drop: the verdict at its end"] = None
     devices: Annotated[tuple[str, ...], "interfaces whose ingress or egress it is; NAME* is a prefix"] = ()
@@ -221,9 +221,9 @@ class Set(NamedTuple):
     data_type: Annotated[int, "nft(8)'s number of the type that a map maps to; 0xffffff00 is a verdict"]
     data_length: Annotated[int, "bytes of what a map maps to"]
     fields: Annotated[tuple[int, ...], "bytes of each part of a concatenation with intervals; empty for others"]
-    size: Annotated[int | None, "how many elements it may have; None where nothing is said"]
+    size: Annotated[int | None, "maximum number of elements; None if unlimited"]
     timeout: Annotated[int | None, "milliseconds that an element lives"]
-    number: Annotated[int | None, "elements that it has, where the kernel tells (Linux 6.16)"]
+    number: Annotated[int | None, "number of elements, if the kernel reports it (Linux 6.16)"]
     expressions: Annotated[bool, "its elements have counters, limits or the like"]
     object_type: Annotated[int | None, "NFT_OBJECT_* that a map maps to"]
     raw: Annotated[tuple[bytes, bytes], "table and name as the kernel has them, for asking about its elements"]

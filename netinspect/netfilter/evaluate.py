@@ -53,7 +53,7 @@ _HEADER = Struct("=H")
 class Outcome(NamedTuple):
     """One way in which it may go."""
 
-    verdict: Annotated[Verdict, "accept, drop, queue or stolen: of the hook as a whole; unknown: it cannot be told"]
+    verdict: Annotated[Verdict, "accept, drop, queue or stolen: verdict of the whole hook; unknown: undecided"]
     packet: Annotated[Packet, "the packet afterwards"]
     actions: Annotated[tuple[Action, ...], "what rules did or asked for beside, in order"]
     steps: Annotated[tuple[Step, ...], "rules that applied and ends of chains, in order"]

@@ -337,12 +337,12 @@ class _Sockets:
 
             problems, notes = list_groups(command.internet, self._hosts, self._write)
             self._problems += problems
-            self._tell_fallbacks(notes)
+            self._report_fallbacks(notes)
         if command.unix:
             self._write(self._view.unix_heading(which))
             self._list_unix(owners)
-        if self._says_families or not command.families.isdisjoint(_UNLISTED):
-            self._tell_unlisted()
+        if self._reports_families or not command.families.isdisjoint(_UNLISTED):
+            self._report_unlisted()
         for text in self._problems:
             self._environment.complain(text)
         return ExitStatus.INCOMPLETE if self._problems else ExitStatus.OK
@@ -419,11 +419,11 @@ class _Sockets:
             makers["context"] = lambda batch: contexts(owners, batch.values("inode"))
         return makers
 
-    def _tell_unlisted(self) -> None:
+    def _report_unlisted(self) -> None:
         """Says which of the families that were asked for there are not, or are not to be had from netlink."""
         from ..procfs import has_protocol
 
-        if self._says_families:
+        if self._reports_families:
             for name in _SAID_WITH_VERBOSE:
                 if not has_protocol(name):
                     self._environment.complain(_lacking(name))
@@ -440,11 +440,11 @@ class _Sockets:
     def _take_over(self, listing: SocketListing) -> None:
         self._problems += listing.problems
         if "raw" in listing.query.protocols:
-            self._tell_fallbacks(listing.notes)
+            self._report_fallbacks(listing.notes)
         else:  # net-tools lists these protocols whether or not they were named
             self._problems += listing.notes
 
-    def _tell_fallbacks(self, notes: Sequence[str]) -> None:
+    def _report_fallbacks(self, notes: Sequence[str]) -> None:
         """Says what was taken from procfs, as net-tools takes everything: nothing is missing, so -v alone tells."""
         if self._command.verbose:
             for text in notes:
@@ -454,7 +454,7 @@ class _Sockets:
         self._environment.write(text.encode("utf-8", "backslashreplace"))
 
     @property
-    def _says_families(self) -> bool:
+    def _reports_families(self) -> bool:
         """Whether it is said which families this kernel lacks."""
         return self._command.verbose and self._command.unrestricted
 

@@ -35,6 +35,4 @@ class Address(NamedTuple):
     metric: Annotated[int | None, "metric of the route to its prefix"] = None
     protocol: Annotated[str | None, "who made it: kernel_lo, kernel_ra, kernel_ll, or a number"] = None
     netns: Annotated[str | None, "network namespace, where more than the current one was asked for"] = None
-    unknown_attributes: Annotated[
-        tuple[UnknownAttribute, ...], "what else the kernel tells of it: this release does not know what it means"
-    ] = ()
+    unknown_attributes: Annotated[tuple[UnknownAttribute, ...], "attributes that this release does not know"] = ()

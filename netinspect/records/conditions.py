@@ -26,5 +26,5 @@ class ConditionResult(NamedTuple):
     found: Annotated[
         tuple[Socket | Route | Link | Address | Flow | Membership, ...], "the records that the condition speaks of"
     ]
-    instead: Annotated[tuple[str, ...], "where it is not as was asked for: what comes nearest, in lines"] = ()
+    instead: Annotated[tuple[str, ...], "if the condition does not hold: the nearest matches, one line each"] = ()
     problems: Annotated[tuple[str, ...], "what could not be looked at: it may be otherwise"] = ()

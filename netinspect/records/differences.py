@@ -24,7 +24,7 @@ class Difference(NamedTuple):
 
     change: Annotated[str, "added, removed or changed"]
     noun: Annotated[str, "sockets, routes, rules, links, addresses, flows or groups"]
-    what: Annotated[str, "what tells it apart, in one line"]
+    what: Annotated[str, "its identity in one line"]
     netns: Annotated[str | None, "network namespace, where several are compared"]
     fields: Annotated[tuple[str, ...], "changed: the record's fields that are not the same"]
     before: Annotated[_Records | None, "the record in the first snapshot; None: added"]

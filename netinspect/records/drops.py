@@ -36,11 +36,11 @@ class Drop(NamedTuple):
     mark: Annotated[int | None, "firewall mark; None where it has none"] = None
     inode: Annotated[int | None, "inode of the socket that it was from, or for"] = None
     processes: Annotated[tuple[Process, ...], "processes that hold that socket"] = ()
-    rule: Annotated[str | None, "rule of the firewall that drops such a packet now, where that can be told"] = None
+    rule: Annotated[str | None, "firewall rule that drops such a packet now, if known"] = None
     packets: Annotated[int, "packets: 1, or what a counter rose by"] = 1
     meaning: Annotated[str | None, "what the reason means; None where this version does not know it"] = None
     look: Annotated[str | None, "what to look at"] = None
-    source: Annotated[str, "where it was told: bpf, drop_monitor, or the counter that rose"] = "bpf"
+    source: Annotated[str, "source: bpf, drop_monitor, or the counter that rose"] = "bpf"
     namespace_inode: Annotated[int | None, "inode of the network namespace that it was in"] = None
     netns: Annotated[str | None, "network namespace, where more than the current one was asked for"] = None
 
@@ -50,15 +50,15 @@ class DropCount(NamedTuple):
 
     packets: Annotated[int, "how many"]
     rate: Annotated[float, "packets/s, over the time of counting"]
-    reason: Annotated[str | None, "the kernel's reason, as of a drop"]
+    reason: Annotated[str | None, "the kernel's reason, as for a drop"]
     place: Annotated[str, "function of the kernel that dropped them, and how far inside"]
     interface: Annotated[str | None, "interface that they were on"] = None
-    rule: Annotated[str | None, "rule of the firewall that drops the last one now, where that can be told"] = None
+    rule: Annotated[str | None, "firewall rule that drops the last one now, if known"] = None
     last: Annotated[str | None, "the last one: protocol, addresses and ports"] = None
     processes: Annotated[tuple[Process, ...], "processes that hold the socket of the last one"] = ()
     meaning: Annotated[str | None, "what the reason means"] = None
     look: Annotated[str | None, "what to look at"] = None
-    source: Annotated[str, "where it was told: bpf, drop_monitor, or the counter that rose"] = "bpf"
+    source: Annotated[str, "source: bpf, drop_monitor, or the counter that rose"] = "bpf"
     netns: Annotated[str | None, "network namespace, where more than the current one was asked for"] = None
 
 

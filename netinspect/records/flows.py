@@ -58,9 +58,7 @@ class Flow(NamedTuple):
     use: Annotated[int | None, "references to the entry in the kernel"] = None
     id: Annotated[int | None, "the kernel's identifier of the entry, 32 bits"] = None
     netns: Annotated[str | None, "network namespace, where several are listed"] = None
-    unknown_attributes: Annotated[
-        tuple[UnknownAttribute, ...], "what else the kernel tells of it: this release does not know what it means"
-    ] = ()
+    unknown_attributes: Annotated[tuple[UnknownAttribute, ...], "attributes that this release does not know"] = ()
 
 
 class _FlowEventHead(NamedTuple):
@@ -68,8 +66,8 @@ class _FlowEventHead(NamedTuple):
 
     event: Annotated[
         str,
-        "new, update or destroy, as the kernel tells it; overrun: events were lost, and what follows is the table as "
-        "it is; current: an entry of the table; resynced: its end; expect, expect-destroy: a connection "
+        "new, update or destroy, as reported by the kernel; overrun: events were lost, and the current table "
+        "follows; current: an entry of the table; resynced: its end; expect, expect-destroy: a connection "
         "that a helper expects, and no more",
     ]
     time: Annotated[float, "when it was received, seconds since 1970"]
@@ -157,9 +155,7 @@ class Expectation(NamedTuple):
     zone: Annotated[int | None, "conntrack zone; None is the default zone, 0"]
     id: Annotated[int | None, "the kernel's identifier"]
     netns: Annotated[str | None, "network namespace, where several are listed"] = None
-    unknown_attributes: Annotated[
-        tuple[UnknownAttribute, ...], "what else the kernel tells of it: this release does not know what it means"
-    ] = ()
+    unknown_attributes: Annotated[tuple[UnknownAttribute, ...], "attributes that this release does not know"] = ()
 
 
 class FlowRates(NamedTuple):
@@ -168,7 +164,7 @@ class FlowRates(NamedTuple):
     time: Annotated[float, "end of the interval, seconds since 1970"]
     seconds: Annotated[float, "length of the interval"]
     new: Annotated[int, "entries made"]
-    updates: Annotated[int, "changes told of entries"]
+    updates: Annotated[int, "changes reported for entries"]
     destroyed: Annotated[int, "entries gone"]
     new_per_second: Annotated[float, "entries made, a second"]
     destroyed_per_second: Annotated[float, "entries gone, a second"]

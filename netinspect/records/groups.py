@@ -55,9 +55,7 @@ class Membership(NamedTuple):
         str, "where it was read: rtnetlink or procfs, and what else procfs, and the sockets that joined, added"
     ] = "rtnetlink"
     netns: Annotated[str | None, "network namespace, where several are listed"] = None
-    unknown_attributes: Annotated[
-        tuple[UnknownAttribute, ...], "what else the kernel tells of it: this release does not know what it means"
-    ] = ()
+    unknown_attributes: Annotated[tuple[UnknownAttribute, ...], "attributes that this release does not know"] = ()
 
 
 class GroupEvent(NamedTuple):
@@ -70,7 +68,7 @@ class GroupEvent(NamedTuple):
     family: Annotated[str | None, "inet, inet6, or link for the link layer"]
     group: Annotated[str | None, "address of the group"]
     name: Annotated[str | None, "what the group is registered for"]
-    source: Annotated[str, "rtnetlink: told by the kernel; sampled: found by looking again and again"]
+    source: Annotated[str, "rtnetlink: reported by the kernel; sampled: found by polling"]
     netns: Annotated[str | None, "network namespace, where several are watched"] = None
 
 
@@ -90,15 +88,13 @@ class MulticastRoute(NamedTuple):
     group: Annotated[str, "address of the group"]
     interface: Annotated[str | None, "interface that datagrams come in on; None while that is not resolved"]
     outgoing: Annotated[tuple[MulticastHop, ...], "interfaces that they go out on"]
-    resolved: Annotated[bool, "whether the daemon has told where they go; until then they are held back"]
+    resolved: Annotated[bool, "whether the daemon has resolved the route; until then packets are queued"]
     packets: Annotated[int | None, "packets forwarded"]
     bytes: Annotated[int | None, "bytes forwarded"]
     wrong_interface: Annotated[int | None, "packets that came in on another interface"]
     idle: Annotated[float | None, "seconds since it was last used"]
     netns: Annotated[str | None, "network namespace, where several are listed"] = None
-    unknown_attributes: Annotated[
-        tuple[UnknownAttribute, ...], "what else the kernel tells of it: this release does not know what it means"
-    ] = ()
+    unknown_attributes: Annotated[tuple[UnknownAttribute, ...], "attributes that this release does not know"] = ()
 
 
 class MulticastInterface(NamedTuple):
@@ -117,9 +113,7 @@ class MulticastInterface(NamedTuple):
     remote: Annotated[str | None, "IPv4: remote end of a tunnel"]
     source: Annotated[str, "rtnetlink or procfs"]
     netns: Annotated[str | None, "network namespace, where several are listed"] = None
-    unknown_attributes: Annotated[
-        tuple[UnknownAttribute, ...], "what else the kernel tells of it: this release does not know what it means"
-    ] = ()
+    unknown_attributes: Annotated[tuple[UnknownAttribute, ...], "attributes that this release does not know"] = ()
 
 
 class BridgeGroup(NamedTuple):
@@ -141,6 +135,4 @@ class BridgeGroup(NamedTuple):
     timer: Annotated[float | None, "seconds until it is forgotten"]
     protocol: Annotated[str | None, "who put it in: kernel, static, zebra …"]
     netns: Annotated[str | None, "network namespace, where several are listed"] = None
-    unknown_attributes: Annotated[
-        tuple[UnknownAttribute, ...], "what else the kernel tells of it: this release does not know what it means"
-    ] = ()
+    unknown_attributes: Annotated[tuple[UnknownAttribute, ...], "attributes that this release does not know"] = ()

@@ -57,15 +57,13 @@ class Bridge(NamedTuple):
     multiple_spanning_tree: Annotated[bool | None, "whether VLANs have trees of their own (MSTP)"] = None
     learned_maximum: Annotated[int | None, "addresses that may be learned; 0: any number"] = None
     mdb_offload_failure_notification: Annotated[
-        bool | None, "whether groups that hardware could not take are told of (Linux 6.15)"
+        bool | None, "whether groups that hardware could not offload are reported (Linux 6.15)"
     ] = None
     fdb_local_vlan_0: Annotated[
         bool | None, "whether addresses of its own are in VLAN 0 of the forwarding database alone (Linux 6.17)"
     ] = None
     other_options: Annotated[int | None, "options that are on and that this release does not know, as bits"] = None
-    unknown_attributes: Annotated[
-        tuple[UnknownAttribute, ...], "what else the kernel tells of it: this release does not know what it means"
-    ] = ()
+    unknown_attributes: Annotated[tuple[UnknownAttribute, ...], "attributes that this release does not know"] = ()
 
 
 class BridgePort(NamedTuple):
@@ -104,9 +102,7 @@ class BridgePort(NamedTuple):
     mac_authentication_bypass: Annotated[bool | None, "whether others are remembered as locked entries"] = None
     group_forward_mask: Annotated[int | None, "as Bridge.group_forward_mask"] = None
     backup_port_index: Annotated[int | None, "index of the port that takes over without a carrier"] = None
-    unknown_attributes: Annotated[
-        tuple[UnknownAttribute, ...], "what else the kernel tells of it: this release does not know what it means"
-    ] = ()
+    unknown_attributes: Annotated[tuple[UnknownAttribute, ...], "attributes that this release does not know"] = ()
 
 
 class Vxlan(NamedTuple):
@@ -128,8 +124,8 @@ class Vxlan(NamedTuple):
     dont_fragment: Annotated[str | None, "unset, set, or inherit: that of the packet inside"] = None
     proxy: Annotated[bool | None, "whether ARP requests are answered here"] = None
     route_short_circuit: Annotated[bool | None, "whether routers between are left out where the host is known"] = None
-    l2_miss: Annotated[bool | None, "whether user space is told of unknown link-layer addresses"] = None
-    l3_miss: Annotated[bool | None, "whether it is told of unknown IP addresses"] = None
+    l2_miss: Annotated[bool | None, "whether user space is notified of unknown link-layer addresses"] = None
+    l3_miss: Annotated[bool | None, "whether it is notified of unknown IP addresses"] = None
     udp_checksum: Annotated[bool | None, "whether packets over IPv4 have UDP checksums"] = None
     udp_zero_checksum6_transmit: Annotated[bool | None, "whether packets over IPv6 are sent without"] = None
     udp_zero_checksum6_receive: Annotated[bool | None, "whether they are taken without"] = None
@@ -137,18 +133,14 @@ class Vxlan(NamedTuple):
     remote_checksum_receive: Annotated[bool | None, "whether those of the other end are made here"] = None
     group_policy: Annotated[bool | None, "whether the group policy extension is used"] = None
     generic_protocol: Annotated[bool | None, "whether the generic protocol extension is used"] = None
-    external: Annotated[bool | None, "whether each packet says by itself which way it goes (lightweight tunnels)"] = (
-        None
-    )
+    external: Annotated[bool | None, "whether each packet carries its own tunnel metadata (lightweight tunnels)"] = None
     vni_filter: Annotated[bool | None, "whether only known network identifiers are taken"] = None
     local_bypass: Annotated[bool | None, "whether packets to this machine are handed over at once"] = None
     remote_checksum_no_partial: Annotated[bool | None, "whether remote checksums are computed whole"] = None
     label_policy: Annotated[str | None, "flow label of the outer packet: fixed, or inherit from the inner one"] = None
     reserved_bits: Annotated[str | None, "bits of the header that may be set, as hexadecimal digits"] = None
     multicast_route: Annotated[bool | None, "whether multicast goes by the multicast routing table"] = None
-    unknown_attributes: Annotated[
-        tuple[UnknownAttribute, ...], "what else the kernel tells of it: this release does not know what it means"
-    ] = ()
+    unknown_attributes: Annotated[tuple[UnknownAttribute, ...], "attributes that this release does not know"] = ()
 
 
 class Tun(NamedTuple):
@@ -157,14 +149,12 @@ class Tun(NamedTuple):
     owner: Annotated[int | None, "id of the user who may open it"] = None
     group: Annotated[int | None, "id of the group that may"] = None
     persistent: Annotated[bool | None, "whether it stays when nobody has it open"] = None
-    packet_information: Annotated[bool | None, "whether packets have a header that tells their protocol"] = None
+    packet_information: Annotated[bool | None, "whether packets have a header with their protocol"] = None
     virtio_header: Annotated[bool | None, "whether they have a header of virtio's"] = None
     multi_queue: Annotated[bool | None, "whether it may be open several times"] = None
     queues: Annotated[int | None, "how often it is open"] = None
     disabled_queues: Annotated[int | None, "how many of those are detached"] = None
-    unknown_attributes: Annotated[
-        tuple[UnknownAttribute, ...], "what else the kernel tells of it: this release does not know what it means"
-    ] = ()
+    unknown_attributes: Annotated[tuple[UnknownAttribute, ...], "attributes that this release does not know"] = ()
 
 
 class Macvlan(NamedTuple):
@@ -174,7 +164,5 @@ class Macvlan(NamedTuple):
     sources: Annotated[tuple[str, ...] | None, "mode source: the addresses whose packets it receives"] = None
     broadcast_queue_length: Annotated[int | None, "broadcasts that may wait, as asked for"] = None
     broadcast_queue_length_used: Annotated[int | None, "as the link below has it"] = None
-    broadcast_cutoff: Annotated[int | None, "members from which on a group is sent by way of that queue"] = None
-    unknown_attributes: Annotated[
-        tuple[UnknownAttribute, ...], "what else the kernel tells of it: this release does not know what it means"
-    ] = ()
+    broadcast_cutoff: Annotated[int | None, "number of members from which a group is sent through that queue"] = None
+    unknown_attributes: Annotated[tuple[UnknownAttribute, ...], "attributes that this release does not know"] = ()

@@ -21,7 +21,7 @@ class LinkStatistics(NamedTuple):
     tx_bytes: Annotated[int, "bytes sent"]
     rx_errors: Annotated[int, "packets received with an error: the sum of those of length, overrun, CRC and frame"]
     tx_errors: Annotated[int, "packets not sent for an error: the sum of aborted, carrier, fifo, heartbeat and window"]
-    rx_dropped: Annotated[int, "packets received and dropped, for want of memory or of anybody who wants them"]
+    rx_dropped: Annotated[int, "packets received and dropped: no memory, or no protocol to receive them"]
     tx_dropped: Annotated[int, "packets dropped on their way out"]
     multicast: Annotated[int, "multicast packets received"]
     collisions: Annotated[int, "collisions during sending"]
@@ -32,7 +32,7 @@ class LinkStatistics(NamedTuple):
     rx_fifo_errors: Annotated[int, "packets lost since the receiver's buffer was full"]
     rx_missed_errors: Annotated[int, "packets that the host was too slow to fetch"]
     tx_aborted_errors: Annotated[int, "packets whose sending was given up"]
-    tx_carrier_errors: Annotated[int, "packets not sent for want of a carrier"]
+    tx_carrier_errors: Annotated[int, "packets not sent because there was no carrier"]
     tx_fifo_errors: Annotated[int, "packets not sent since the sender's buffer ran empty"]
     tx_heartbeat_errors: Annotated[int, "packets sent without a heartbeat (half-duplex Ethernet)"]
     tx_window_errors: Annotated[int, "late collisions"]
@@ -119,6 +119,4 @@ class Link(NamedTuple):
     statistics: Annotated[LinkStatistics | None, "counters"] = None
     rates: Annotated[LinkRates | None, "what was carried a second, where asked for"] = None
     netns: Annotated[str | None, "network namespace, where more than the current one was asked for"] = None
-    unknown_attributes: Annotated[
-        tuple[UnknownAttribute, ...], "what else the kernel tells of it: this release does not know what it means"
-    ] = ()
+    unknown_attributes: Annotated[tuple[UnknownAttribute, ...], "attributes that this release does not know"] = ()

@@ -98,5 +98,5 @@ class Finding(NamedTuple):
     evidence: Annotated[tuple[str, ...], "what was seen, one fact each, with where it comes from"]
     why: Annotated[str, "why it matters"]
     fix: Annotated[str, "a command that puts it right; empty where none is safe to name"]
-    advice: Annotated[str, "what to do, or to know before the command is run, where that is no command to paste"] = ""
+    advice: Annotated[str, "what to do or to know before running the command; prose, not a command to paste"] = ""
     netns: Annotated[str | None, "network namespace, where several are looked at"] = None

@@ -34,9 +34,7 @@ class Neighbour(NamedTuple):
     probes: Annotated[int | None, "probes sent without an answer"] = None
     protocol: Annotated[str | None, "who made it, by rt_protos' name"] = None
     netns: Annotated[str | None, "network namespace, where more than the current one was asked for"] = None
-    unknown_attributes: Annotated[
-        tuple[UnknownAttribute, ...], "what else the kernel tells of it: this release does not know what it means"
-    ] = ()
+    unknown_attributes: Annotated[tuple[UnknownAttribute, ...], "attributes that this release does not know"] = ()
 
 
 class NeighbourTable(NamedTuple):
@@ -47,9 +45,9 @@ class NeighbourTable(NamedTuple):
 
     name: Annotated[str, "arp_cache or ndisc_cache"]
     entries: Annotated[int, "entries now"]
-    gc_thresh1: Annotated[int, "up to so many entries none is removed for its age"]
-    gc_thresh2: Annotated[int, "from so many on, for over 5 seconds, old ones are removed"]
-    gc_thresh3: Annotated[int, "limit: with so many entries no new neighbour can be talked to"]
+    gc_thresh1: Annotated[int, "number of entries up to which none is removed for its age"]
+    gc_thresh2: Annotated[int, "number of entries from which, after 5 seconds, old ones are removed"]
+    gc_thresh3: Annotated[int, "limit: number of entries at which no new neighbour can be added"]
     used: Annotated[float, "percent of the limit that is used"]
     allocs: Annotated[int | None, "entries made"] = None
     destroys: Annotated[int | None, "entries removed"] = None
@@ -60,6 +58,6 @@ class NeighbourTable(NamedTuple):
     rcv_probes_mcast: Annotated[int | None, "multicast probes received (IPv6)"] = None
     rcv_probes_ucast: Annotated[int | None, "unicast probes received (IPv6)"] = None
     periodic_gc_runs: Annotated[int | None, "removals of old entries on time"] = None
-    forced_gc_runs: Annotated[int | None, "removals for want of room"] = None
+    forced_gc_runs: Annotated[int | None, "removals because the table was full"] = None
     table_fulls: Annotated[int | None, "entries that could not be made since the table was full"] = None
     netns: Annotated[str | None, "network namespace, where more than the current one was asked for"] = None

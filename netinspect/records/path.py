@@ -14,7 +14,7 @@ class PathPacket(NamedTuple):
 
     family: Annotated[str, "inet or inet6"]
     protocol: Annotated[str, "transport protocol; its number where unknown"]
-    source_address: Annotated[str, "where it says that it comes from"]
+    source_address: Annotated[str, "source address in the packet"]
     source_port: Annotated[int | None, "source port, or ICMP identifier; None: any"]
     destination_address: Annotated[str, "where it goes"]
     destination_port: Annotated[int | None, "destination port; None: none, or any"]
@@ -35,15 +35,14 @@ class PathStep(NamedTuple):
     subject: Annotated[str, "what decides there: an interface, a setting, a chain, a route, a socket"]
     verdict: Annotated[
         str,
-        "passes, dropped, delivered, leaves (this machine) or unknown (it cannot be told); the end: arrives, leaves, "
-        "fails or unknown",
+        "passes, dropped, delivered, leaves (this machine) or unknown; the end: arrives, leaves, fails or unknown",
     ]
     packet: Annotated[PathPacket, "the packet after this step"]
-    evidence: Annotated[tuple[str, ...], "what the kernel told, one fact each, with where it comes from"]
+    evidence: Annotated[tuple[str, ...], "facts read from the kernel, one each, with their source"]
     cause: Annotated[str | None, "short name of what stops it: forwarding, rp-filter, rule, no-route …"] = None
     why: Annotated[str | None, "why it stops, or what to know"] = None
     fix: Annotated[str, "a command that puts it right; empty where none is safe to name"] = ""
-    advice: Annotated[str, "what to do where that is no command to paste"] = ""
+    advice: Annotated[str, "what to do, if that is not a command to paste"] = ""
 
 
 class PathEvent(NamedTuple):
@@ -53,10 +52,10 @@ class PathEvent(NamedTuple):
     direction: Annotated[str, "there: the packet; back: the answer to it"]
     source: Annotated[
         str,
-        "who told: probe (this command), nftrace, conntrack, drop (the kernel's reason), socket, or prediction, for "
+        "source: probe (this command), nftrace, conntrack, drop (the kernel's reason), socket, or prediction, for "
         "what did not happen",
     ]
     subject: Annotated[str, "a rule, a chain, an entry, a reason"]
     verdict: Annotated[str | None, "what came of it: accept, drop, jump …"]
-    evidence: Annotated[tuple[str, ...], "what was told beside"]
+    evidence: Annotated[tuple[str, ...], "further facts"]
     predicted: Annotated[bool | None, "whether it was predicted so; None: nothing was predicted of it"] = None

@@ -32,7 +32,7 @@ class Encapsulation(NamedTuple):
     next_hop: Annotated[str | None, "seg6local: next hop of the action"] = None
     interface: Annotated[str | None, "seg6local, xfrm: interface of the action"] = None
     interface_id: Annotated[int | None, "xfrm: interface id"] = None
-    raw: Annotated[str | None, "the attributes in hexadecimal, where they are more than the other fields tell"] = None
+    raw: Annotated[str | None, "the attributes in hexadecimal, if the other fields do not show all of them"] = None
     vrf_table: Annotated[int | None, "seg6local: table of the VRF that the packet goes on in"] = None
 
 
@@ -46,9 +46,7 @@ class NextHop(NamedTuple):
     encapsulation: Annotated[Encapsulation | None, "what packets are wrapped in"] = None
     new_labels: Annotated[tuple[int, ...] | None, "MPLS: labels that replace the incoming one"] = None
     realms: Annotated[int | None, "routing realms, the source's in the upper 16 bits"] = None
-    unknown_attributes: Annotated[
-        tuple[UnknownAttribute, ...], "what else the kernel tells of it: this release does not know what it means"
-    ] = ()
+    unknown_attributes: Annotated[tuple[UnknownAttribute, ...], "attributes that this release does not know"] = ()
 
 
 class RouteMetrics(NamedTuple):
@@ -71,9 +69,7 @@ class RouteMetrics(NamedTuple):
     congctl: Annotated[str | None, "congestion control algorithm"] = None
     fastopen_no_cookie: Annotated[int | None, "whether TCP Fast Open goes without a cookie"] = None
     locked: Annotated[tuple[str, ...] | None, "metrics that must not be changed, as mtu by path MTU discovery"] = None
-    unknown_attributes: Annotated[
-        tuple[UnknownAttribute, ...], "what else the kernel tells of it: this release does not know what it means"
-    ] = ()
+    unknown_attributes: Annotated[tuple[UnknownAttribute, ...], "attributes that this release does not know"] = ()
 
 
 class NextHopObject(NamedTuple):
@@ -90,9 +86,7 @@ class NextHopObject(NamedTuple):
     scope: Annotated[str, "as in Route"] = "global"
     flags: Annotated[tuple[str, ...], "as in NextHop"] = ()
     encapsulation: Annotated[Encapsulation | None, "what packets are wrapped in"] = None
-    unknown_attributes: Annotated[
-        tuple[UnknownAttribute, ...], "what else the kernel tells of it: this release does not know what it means"
-    ] = ()
+    unknown_attributes: Annotated[tuple[UnknownAttribute, ...], "attributes that this release does not know"] = ()
 
 
 class NextHopMember(NamedTuple):
@@ -159,9 +153,7 @@ class Route(NamedTuple):
     rule: Annotated[Rule | None, "`routes get`: the rule that led to the table"] = None
     entry: Annotated[str | None, "`routes get`: the prefix in that table that gave the answer"] = None
     netns: Annotated[str | None, "network namespace, where more than the current one was asked for"] = None
-    unknown_attributes: Annotated[
-        tuple[UnknownAttribute, ...], "what else the kernel tells of it: this release does not know what it means"
-    ] = ()
+    unknown_attributes: Annotated[tuple[UnknownAttribute, ...], "attributes that this release does not know"] = ()
 
 
 class RouteCount(NamedTuple):

@@ -55,5 +55,5 @@ class Rule(NamedTuple):
     flow_label_mask: Annotated[int | None, "bits of the flow label that count; None: all of them"] = None
     unknown_attributes: Annotated[
         tuple[UnknownAttribute, ...],
-        "what else the kernel tells of it: a condition or an action that this release does not know",
+        "conditions and actions that this release does not know",
     ] = ()

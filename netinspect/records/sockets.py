@@ -21,8 +21,8 @@ class Process(NamedTuple):
     container: Annotated[str | None, "container id, from the process's cgroup path"] = None
     via: Annotated[
         str | None,
-        "how it holds it, where ``fd`` is no descriptor of the whole process: io_uring (a file registered with that "
-        "ring, and ``fd`` is the ring), or thread and the id of a thread with a descriptor table of its own",
+        "how it holds the socket, if not by a descriptor of the whole process: io_uring (registered with the ring that "
+        "``fd`` is), or thread and the id of a thread with its own descriptor table",
     ] = None
 
 
@@ -107,7 +107,7 @@ class TcpInfo(NamedTuple):
     segments_in: Annotated[int | None, "segments received"]
     data_segments_out: Annotated[int | None, "segments sent with data"]
     data_segments_in: Annotated[int | None, "segments received with data"]
-    delivered: Annotated[int | None, "data segments delivered, as far as acknowledgments tell"]
+    delivered: Annotated[int | None, "data segments delivered, according to acknowledgments"]
     delivered_ce: Annotated[int | None, "of these, acknowledged with ECN-Echo"]
     not_sent: Annotated[int | None, "bytes in the send queue and not yet sent"]
     busy_time: Annotated[int | None, "microseconds with data outstanding"]
@@ -204,7 +204,7 @@ class Socket(NamedTuple):
     memory: Annotated[Memory | None, "socket memory, where asked for"] = None
     drops: Annotated[
         int | None,
-        "packets dropped at this socket, for want of room or by its filter (SK_MEMINFO_DROPS), where asked for",
+        "packets dropped at this socket, by a full queue or by its filter (SK_MEMINFO_DROPS), if requested",
     ] = None
     netns: Annotated[str | None, "network namespace, where more than the current one was asked for"] = None
     source: Annotated[str, "sock_diag, or procfs where the kernel has no sock_diag for this protocol"] = "sock_diag"
@@ -220,9 +220,7 @@ class Socket(NamedTuple):
     peers: Annotated[
         tuple[Process, ...] | None, "holders of the other end, where asked for and found on this machine; may be none"
     ] = None
-    unknown_attributes: Annotated[
-        tuple[UnknownAttribute, ...], "what else the kernel tells of it: this release does not know what it means"
-    ] = ()
+    unknown_attributes: Annotated[tuple[UnknownAttribute, ...], "attributes that this release does not know"] = ()
 
 
 class SocketCount(NamedTuple):

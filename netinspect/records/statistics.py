@@ -31,23 +31,23 @@ class CounterMeaning(NamedTuple):
 
     group: Annotated[str, "the table it is of"]
     counter: Annotated[str, "its name, as the kernel has it"]
-    kind: Annotated[str, "counter (only rises), level (what is so now), or setting"]
+    kind: Annotated[str, "counter (only rises), level (current value), or setting"]
     unit: Annotated[str | None, "what is counted"]
     meaning: Annotated[str, "what it counts"]
     netstat: Annotated[str | None, "how netstat -s writes it, where it has words of its own"]
     checks: Annotated[tuple[str, ...], "the checks of `netinspect stats health` that look at it"]
-    source: Annotated[str, "where the kernel tells it"]
+    source: Annotated[str, "source of the value"]
 
 
 class HealthCheck(NamedTuple):
     """One thing that an administrator should look at first (netinspect stats health)."""
 
     check: Annotated[str, "what was looked at"]
-    state: Annotated[str, "ok, warning, critical, or unknown where the kernel does not tell"]
+    state: Annotated[str, "ok, warning, critical, or unknown if the kernel does not report it"]
     value: Annotated[float | None, "the figure that decides"]
     unit: Annotated[str, "its unit: percent, or what is counted"]
     warning: Annotated[float, "from here on the state is warning"]
-    critical: Annotated[float | None, "from here on it is critical; None where there is no such level"]
+    critical: Annotated[float | None, "critical from here on; None if there is no such level"]
     found: Annotated[str, "what was found, in words, with the counters that are not 0"]
     advice: Annotated[str, "what it means, and what to do about it"]
     reason: Annotated[str, "why these thresholds, with their source"]

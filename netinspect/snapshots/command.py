@@ -94,8 +94,8 @@ class Snapshot(OfNouns):
         for text in end.problems:  # the notes are in the file
             noun, _, text = text.partition(": ")
             nouns_by_text.setdefault(text, []).append(noun)
-        for text, told in nouns_by_text.items():
-            self.environment.complain(f"{', '.join(told)}: {text}")
+        for text, affected in nouns_by_text.items():
+            self.environment.complain(f"{', '.join(affected)}: {text}")
         return ExitStatus.INCOMPLETE if end.problems else ExitStatus.OK
 
 

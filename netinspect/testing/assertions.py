@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from ..lab.topology import destination
 from ..nouns.conntrack.filter import FlowFilter
 from ..nouns.sockets.filter import parse
+from ..waiting.conditions_flows import FlowExists
+from ..waiting.conditions_groups import Member
+from ..waiting.conditions_routes import Routed, RouteExists, Wanted
+from ..waiting.conditions_sockets import PROTOCOLS, Established, Listening
 from ..waiting.endpoint import Endpoint
-from ..waiting.of_flows import FlowExists
-from ..waiting.of_groups import Member
-from ..waiting.of_routes import Routed, RouteExists, Wanted
-from ..waiting.of_sockets import PROTOCOLS, Established, Listening
 from ..waiting.render import endpoint, line
 from ..waiting.until import until
 from . import observing
@@ -96,8 +96,8 @@ def _first(host: AssertingHost, condition: Condition) -> Any:
 def _errors(process: subprocess.Popen[Any]) -> str:
     if process.stderr is None:
         return ""
-    said = process.stderr.read()
-    return "\n" + (said if isinstance(said, str) else said.decode("utf-8", "backslashreplace")) if said else ""
+    output = process.stderr.read()
+    return "\n" + (output if isinstance(output, str) else output.decode("utf-8", "backslashreplace")) if output else ""
 
 
 def wait_established(

@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from ..engine.columns import Batch
     from ..lab.lab import Host
     from ..records import Flow, Membership, Route, Socket
-    from ..waiting.conditions import Condition, Sight
+    from ..waiting.conditions import Condition, Observation
 
     Batches = Callable[[], Iterable[Batch]]
 
 _INTERNET = ("inet", "inet6")
 
 
-def look(host: Host, condition: Condition) -> Sight:
+def look(host: Host, condition: Condition) -> Observation:
     """What the condition sees on that host. Raises NetinspectError where it cannot be looked at."""
     return host.call(partial(condition.look, (Place(),)))
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from ..nouns.sockets.filter import Expression
     from .conditions import Condition
+    from .conditions_sockets import Holders
     from .endpoint import Endpoint
-    from .of_sockets import Holders
     from .wait import Outcome
 
 SUBJECTS = (
@@ -119,7 +119,7 @@ class ConditionCommand(InNamespaces):
                     instead = (
                         shown("still there:", outcome.found)
                         if self.negated
-                        else [*outcome.unknown, *condition.instead(where.places())]
+                        else [*outcome.unknown, *condition.nearest(where.places())]
                     )
                 except NetinspectError as error:
                     instead = [f"could not list what is there: {error}"]
@@ -175,13 +175,13 @@ class ConditionCommand(InNamespaces):
     @property
     def holders(self) -> Holders:
         """Processes that must hold the sockets."""
-        from .of_sockets import Holders
+        from .conditions_sockets import Holders
 
         return Holders(tuple(self.processes), frozenset(self.pids))
 
     def listening(self) -> Condition:
         """``listening [ADDRESS]:PORT``, or with --unix a name."""
-        from .of_sockets import Listening
+        from .conditions_sockets import Listening
 
         target = self._one("listening takes one [ADDRESS]:PORT, or with --unix the name of a socket")
         if self.protocol == "unix":
@@ -193,7 +193,7 @@ class ConditionCommand(InNamespaces):
 
     def established(self) -> Condition:
         """``established [FILTER]``."""
-        from .of_sockets import Established
+        from .conditions_sockets import Established
 
         text = " ".join(self.words)
         expression = self._expression(text) if text else None
@@ -201,7 +201,7 @@ class ConditionCommand(InNamespaces):
 
     def closed(self) -> Condition:
         """``closed [ADDRESS]:PORT``, or a filter, or with --unix a name: the opposite of what is returned."""
-        from .of_sockets import InUse
+        from .conditions_sockets import InUse
 
         if not self.words:
             raise UsageError("closed takes an [ADDRESS]:PORT, a filter, or with --unix the name of a socket")
@@ -217,7 +217,7 @@ class ConditionCommand(InNamespaces):
         from ..engine.rtnetlink import ROUTE_TYPES
         from ..nouns.routing.listing import MAIN_TABLE, Prefix
         from ..nouns.routing.names import RoutingNames
-        from .of_routes import Routed, RouteExists, Wanted
+        from .conditions_routes import Routed, RouteExists, Wanted
 
         words = list(self.words)
         kind = words.pop(0) if words and words[0] in ROUTE_TYPES[1:12] else None
@@ -252,7 +252,7 @@ class ConditionCommand(InNamespaces):
 
     def link(self) -> Condition:
         """``link NAME [up|down] [mtu NUMBER] [master NAME]``."""
-        from .of_links import STATES, LinkIs
+        from .conditions_links import STATES, LinkIs
 
         if not self.words:
             raise UsageError("link takes the name of a link")
@@ -264,7 +264,7 @@ class ConditionCommand(InNamespaces):
 
     def address(self) -> Condition:
         """``address ADDRESS[/LENGTH] [dev NAME]``."""
-        from .of_addresses import AddressIsUsable
+        from .conditions_addresses import AddressIsUsable
 
         if not self.words:
             raise UsageError("address takes an address, with or without a prefix length")
@@ -281,7 +281,7 @@ class ConditionCommand(InNamespaces):
         """``flow [src ADDRESS] …``."""
         from ..nouns.conntrack.command_options import select
         from ..nouns.conntrack.filter import FlowFilter
-        from .of_flows import FlowExists
+        from .conditions_flows import FlowExists
 
         text = " ".join(self.words)
         words, wanted = text.split(), FlowFilter()
@@ -292,7 +292,7 @@ class ConditionCommand(InNamespaces):
 
     def member(self) -> Condition:
         """``member GROUP [dev NAME] [from SOURCE]``."""
-        from .of_groups import Member
+        from .conditions_groups import Member
 
         if not self.words:
             raise UsageError("member takes the address of a group")

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
     from ..engine.places import Place
 
-TOLD, MOSTLY_TOLD, UNTOLD = 1.0, 0.5, 0.05
+REPORTED, MOSTLY_REPORTED, UNREPORTED = 1.0, 0.5, 0.05
 """What ``pause`` is where the kernel tells of all changes, of nearly all, or not of those that are waited for."""
 _SHOWN = 20
 
 
-class Sight(NamedTuple):
+class Observation(NamedTuple):
     """What a look found."""
 
     found: tuple[Any, ...]
@@ -54,10 +54,10 @@ class Condition(Protocol):
     def pause(self) -> float:
         """Seconds between two looks at most, as long as the kernel tells what it can of those changes."""
 
-    def look(self, places: Sequence[Place]) -> Sight:
+    def look(self, places: Sequence[Place]) -> Observation:
         """Looks at these namespaces, once. Raises NetinspectError where that cannot be done."""
 
-    def instead(self, places: Sequence[Place]) -> list[str]:
+    def nearest(self, places: Sequence[Place]) -> list[str]:
         """Where it is not so: what comes nearest, in lines."""
 
 

@@ -10,7 +10,7 @@ from ..engine.namespaces import open_namespace
 from ..engine.netlink.subscription import Subscription
 from ..engine.places import EveryPlace, Place
 from ..errors import NetlinkError
-from .conditions import Sight
+from .conditions import Observation
 from .until import LONGEST_PAUSE, until
 
 TYPE_CHECKING = False
@@ -86,12 +86,12 @@ def wait(
     watch = _Watch(condition, where, process)
     ended = False
 
-    def look() -> Sight:
+    def look() -> Observation:
         nonlocal ended
         ended = watch.process_ended()
         return condition.look(where.places())
 
-    def holds(seen: Sight) -> bool:
+    def holds(seen: Observation) -> bool:
         # What could not be looked at may be what must not be.
         # Without waiting an interface that there is not is a mistake: nothing can be said of it.
         if negated:

@@ -126,7 +126,7 @@ def test_raw_sockets_that_only_procfs_tells_are_not_said_to_be_none_without_it(n
         assert result.returncode == 0
     else:
         assert result.returncode == 3
-        assert "procfs does not tell them either: /proc is not there" in result.stderr
+        assert "procfs does not list them either: /proc is not there" in result.stderr
 
 
 def without_proc(namespace: Namespace, command: str) -> subprocess.CompletedProcess[str]:

@@ -60,16 +60,16 @@ def test_the_package_has_the_topologies_that_it_promises() -> None:
         ('[[hosts.a.routes]]\nvia = "10.0.0.1"', 11, "hosts.a.routes[0]: to is missing"),
         ('[[hosts.a.routes]]\nto = "default"\ntype = "blackhole"\nvia = "10.0.0.2"', 13, "takes no next hop"),
         ('[[hosts.a.nat]]\nkind = "mask"', 12, "nat[0].kind: 'mask' is not one of masquerade, snat, dnat, redirect"),
-        ('[[hosts.a.nat]]\nkind = "masquerade"\nout = "eth5"', 13, "nat[0].out: there is no interface 'eth5'"),
+        ('[[hosts.a.nat]]\nkind = "masquerade"\nout = "eth5"', 13, "nat[0].out: no interface 'eth5'"),
         ('[[hosts.a.nat]]\nkind = "redirect"\nprotocol = "tcp"\nport = 80', 11, "redirect needs to_port"),
         ('[[hosts.a.joins]]\ngroup = "10.0.0.1"\ninterface = "eth0"', 12, "'10.0.0.1' is not a multicast address"),
         ('[[links]]\nends = ["a:eth1"]', 12, "a link has two ends"),
-        ('[[links]]\nends = ["a:eth1", "nobody:eth0"]', 12, "ends[1]: there is no host 'nobody'"),
+        ('[[links]]\nends = ["a:eth1", "nobody:eth0"]', 12, "ends[1]: no host 'nobody'"),
         ('[[links]]\nends = ["a:eth0", "b:eth1"]', 12, "a has an interface 'eth0' already"),
         ('[[links]]\nends = ["a:a-very-long-name", "b:eth1"]', 12, "is not a valid interface name"),
         ("[hosts.c.sysctls]\n'kernel.hostname' = 'x'", 12, "only sysctls below net. belong to a network namespace"),
         ("[hosts.c]\nfill = [{ kind = 'sockets', count = '$many' }]", 12, "no parameter 'many'"),
-        ('[roles]\nclient = "nobody"', 12, "roles.client: there is no host 'nobody'"),
+        ('[roles]\nclient = "nobody"', 12, "roles.client: no host 'nobody'"),
         ("[planets]\nx = 1", 11, "planets: not known here"),
     ],
 )
@@ -239,7 +239,7 @@ def test_what_is_no_file_is_refused_and_never_waited_for(tmp_path: Path) -> None
         ("fifo", "is a FIFO"),
         ("directory", "is a directory"),
         ("latin", "can't decode byte"),
-        ("large", "is too large"),
+        ("large", "too large"),
         ("a\nb", r"a\\x0ab\.toml:1: x: not known here"),
     ):
         with pytest.raises(TopologyError, match=message):

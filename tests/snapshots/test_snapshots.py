@@ -211,7 +211,7 @@ def test_the_namespaces_of_the_snapshot_are_looked_at_again(
     assert [(one["change"], one["netns"]) for one in found] == [("added", other.path)]
     result = namespace.netinspect("diff", path, both, check=False)
     assert result.returncode == 2
-    assert "one snapshot is of one network namespace" in result.stderr
+    assert "one snapshot has one network namespace" in result.stderr
     other.close()
 
 

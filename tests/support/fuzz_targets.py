@@ -192,7 +192,7 @@ MESSAGES: dict[str, Target] = {
     "conntrack-size": Target(_whole(conntrack_statistics.size)),
     "conntrack-counters": Target(_whole(conntrack_statistics.counters)),
     "nftables": Target(_ruleset),
-    "told-of-sockets": Target(_first_run(capabilities.told)),
+    "told-of-sockets": Target(_first_run(capabilities.reported)),
     "told-of-links": Target(_first_run(capabilities.has_ipv6_counters)),
     "told-of-entries": Target(_first_run(capabilities.entries)),
     "told-of-tables": Target(_first_run(capabilities.family_of)),

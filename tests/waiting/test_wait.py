@@ -27,7 +27,7 @@ from netinspect.testing import AssertingLab, LabFactory
 from netinspect.waiting import until as until_module
 from netinspect.waiting import wait as wait_module
 from netinspect.waiting.command import Wait
-from netinspect.waiting.conditions import Condition, Sight
+from netinspect.waiting.conditions import Condition, Observation
 from netinspect.waiting.endpoint import Endpoint, reached
 from netinspect.waiting.until import until
 from netinspect.waiting.wait import Outcome, Where, wait
@@ -74,15 +74,15 @@ class Then:
     def pause(self) -> float:
         return self.inner.pause
 
-    def look(self, places: Sequence[Place]) -> Sight:
+    def look(self, places: Sequence[Place]) -> Observation:
         seen = self.inner.look(places)
         self.looks += 1
         if self.looks == 1:
             self._action()
         return seen
 
-    def instead(self, places: Sequence[Place]) -> list[str]:
-        return self.inner.instead(places)
+    def nearest(self, places: Sequence[Place]) -> list[str]:
+        return self.inner.nearest(places)
 
 
 def waited(

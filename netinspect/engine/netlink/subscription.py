@@ -43,7 +43,7 @@ class Subscription:
         self._operation = operation
         self._buffer = bytearray(_RECEIVE_SIZE)
         self.lost = 0
-        self._told = 0
+        self._reported = 0
         try:
             try:
                 opened.setsockopt(_SOL_SOCKET, _SO_RCVBUFFORCE, buffer)
@@ -89,8 +89,8 @@ class Subscription:
 
     def newly_lost(self) -> int:
         """How many messages were lost since this was last asked."""
-        new = self.lost - self._told
-        self._told = self.lost
+        new = self.lost - self._reported
+        self._reported = self.lost
         return new
 
     def _receive(self) -> Iterator[bytes | None]:

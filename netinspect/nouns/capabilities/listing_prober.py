@@ -101,7 +101,7 @@ class Prober:
             return feature.has(NO, evidence, feature.lost, PRIVILEGE)
         if answer.errno in LACKING:
             return feature.has(NO, evidence + self._as_built(feature), feature.lost, self._remedy(feature))
-        return feature.has(UNKNOWN, evidence, feature.lost, "try again; the kernel's log (dmesg) may tell more")
+        return feature.has(UNKNOWN, evidence, feature.lost, "try again; see the kernel's log (dmesg)")
 
     def lacks(self, feature: Feature, asked: str, seen: str) -> Capability:
         """The capability where the kernel did answer, and the answer shows that it lacks the feature."""
@@ -138,5 +138,5 @@ class Prober:
         if value == "m" and feature.module:
             return f"`modprobe {feature.module}` as root, outside of containers"
         if value:
-            return newer or f"a newer kernel: {option} is set, and yet there is no answer"
+            return newer or f"a newer kernel: {option} is set, but there was no answer"
         return f"another kernel: this one was built without {option}"

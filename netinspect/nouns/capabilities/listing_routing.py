@@ -149,7 +149,7 @@ def _table(prober: Prober, feature: Feature, message: str, family: int) -> Capab
     if answer.errno == 0 and answer.value is None and family in _OPTIONAL_FAMILIES:
         others = prober.ask(NETLINK_ROUTE, probes.table(_TABLES[message]))
         if others.value is None:
-            answer = Answer(UNCLEAR, "no route of any family to tell by")
+            answer = Answer(UNCLEAR, "no route of any family to test with")
     return prober.judge(feature, answer, asked)
 
 
@@ -164,5 +164,5 @@ def _route_exceptions(prober: Prober, feature: Feature, family: int) -> Capabili
     if answer.errno == 0 and answer.value is None:
         objects = prober.ask(NETLINK_ROUTE, probes.table(RTM_GETNEXTHOP))
         if objects.errno:
-            answer = Answer(UNCLEAR, "no exception to tell by; some older kernels never answer with one")
+            answer = Answer(UNCLEAR, "no exception to test with; some older kernels never return one")
     return prober.judge(feature, answer, "strict RTM_GETROUTE dump with RTM_F_CLONED")

@@ -53,7 +53,7 @@ def probe(prober: Prober) -> Iterator[Capability]:
                 answer = Answer(ENOENT, "answered for another protocol")
             found = prober.judge(feature, answer, "sock_diag dump")
             yield _without_diag(found, protocol, name) if answer.errno in LACKING else found
-    yield from _told(prober)
+    yield from _reported_sizes(prober)
     for condition, feature in _FILTERS.items():
         answer = prober.ask(NETLINK_SOCK_DIAG, probes.filtered(condition))
         yield prober.judge(feature, answer, "sock_diag dump with a filter")
@@ -94,22 +94,22 @@ def _without_diag(found: Capability, protocol: str, name: str) -> Capability:
     return found
 
 
-def _told(prober: Prober) -> Iterator[Capability]:
+def _reported_sizes(prober: Prober) -> Iterator[Capability]:
     """What is told of a TCP socket, seen on one of our own."""
     asked = f"sock_diag of a listener on {_LOOPBACK}"
     answer = _listener(prober)
-    told = answer.value
+    sizes = answer.value
     for name, feature in _TOLD.items():
-        if told is None:  # what failed says nothing of this attribute
+        if sizes is None:  # what failed says nothing of this attribute
             yield prober.judge(feature, Answer(UNCLEAR, answer.text), asked)
-        elif name not in told:
+        elif name not in sizes:
             found = prober.lacks(feature, asked, "answered without it")
             yield found._replace(remedy=PRIVILEGE) if name == "mark" else found
-        elif name == "tcp_info" and tcp_info.lacking(told[name]):
-            lost = f"-i: {', '.join(tcp_info.lacking(told[name]))}"
-            yield feature.has(PARTIAL, f"{asked}: {told[name]} bytes", lost, "a newer kernel")
+        elif name == "tcp_info" and tcp_info.lacking(sizes[name]):
+            lost = f"-i: {', '.join(tcp_info.lacking(sizes[name]))}"
+            yield feature.has(PARTIAL, f"{asked}: {sizes[name]} bytes", lost, "a newer kernel")
         else:
-            yield feature.has(YES, f"{asked}: {told[name]} bytes")
+            yield feature.has(YES, f"{asked}: {sizes[name]} bytes")
 
 
 def _listener(prober: Prober) -> Answer:
@@ -120,7 +120,7 @@ def _listener(prober: Prober) -> Answer:
             opened.listen(1)
             port = opened.getsockname()[1]
             request = probes.listener(_socket.inet_aton(_LOOPBACK), port)
-            return prober.ask(NETLINK_SOCK_DIAG, request, probes.told)
+            return prober.ask(NETLINK_SOCK_DIAG, request, probes.reported)
         finally:
             opened.close()
     except OSError as error:

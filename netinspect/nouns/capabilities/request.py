@@ -82,7 +82,7 @@ def listener(address: bytes, port: int) -> bytes:
     return message(SOCK_DIAG_BY_FAMILY, NLM_F_ACK, pack("=BBBxI", AF_INET, _TCP, wanted, 0xFFFFFFFF) + identity)
 
 
-def told(run: Run) -> dict[str, int]:
+def reported(run: Run) -> dict[str, int]:
     """What of TOLD_OF_SOCKETS is in the answer, and how many bytes each has. Raises NetlinkError if malformed."""
     (_, layout) = next(run.by_layout(_SOCKET_BODY, _ANY))
     return {name: layout[kind][1] for name, kind in TOLD_OF_SOCKETS.items() if kind in layout}

@@ -109,5 +109,5 @@ _EXPECTATION = Schema(
         "unknown_attributes": lambda decoder, run, paths: Constant(_SHAPE.unknown(paths)),
         "netns": NONE,
     },
-    extra={"icmp_id": NONE},  # which tables of flows show where there is no port
+    extra={"icmp_id": NONE},  # which tables of flows show where there is not a port
 )

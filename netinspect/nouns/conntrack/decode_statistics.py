@@ -30,7 +30,7 @@ COUNTERS = {
     4: (
         "invalid",
         "packets that belong to no connection and may not begin one: out of window, wrong checksum, a reset too late; "
-        "a steady rise is asymmetric routing, broken offloading, or a scan (nf_conntrack_log_invalid tells which)",
+        "a steady rise is asymmetric routing, broken offloading, or a scan (nf_conntrack_log_invalid shows which)",
     ),
     8: ("insert", "entries put in over netlink, by conntrackd or `conntrack -I`; those of packets are not counted"),
     9: (

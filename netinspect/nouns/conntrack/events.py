@@ -45,7 +45,7 @@ class Watch:
             raise explained(error) from None
         self._decoder = Decoder()
         self._faults = Faults()
-        self._told_faults = 0
+        self._reported_faults = 0
 
     def fileno(self) -> int:
         """The descriptor, for poll(2)."""
@@ -84,8 +84,8 @@ class Watch:
 
     def newly_lost(self) -> int:
         """How many events were lost since this was last asked: after ``events`` has ended."""
-        malformed = self._faults.count - self._told_faults
-        self._told_faults = self._faults.count
+        malformed = self._faults.count - self._reported_faults
+        self._reported_faults = self._faults.count
         return self._subscription.newly_lost() + malformed
 
     def table(self) -> Iterator[Batch]:
@@ -97,17 +97,17 @@ class Watch:
         """What makes the picture true again: how many events were lost, the whole table, and its end."""
         yield self.overrun(lost)
         yield from self.table()
-        yield self._told("resynced", None)
+        yield self._reported("resynced", None)
 
     def overrun(self, lost: int) -> Batch:
         """An event of its own: so many events were lost."""
-        return self._told("overrun", lost)
+        return self._reported("overrun", lost)
 
     def _of(self, batch: Batch, event: str, now: Constant) -> Batch:
         columns: dict[str, Values] = {"event": Constant(event), "time": now, "lost": NONE, **self._labelled()}
         return batch.joined({name: lambda _, column=column: column for name, column in columns.items()}, FLOW_EVENT)  # type: ignore[misc]
 
-    def _told(self, event: str, lost: int | None) -> Batch:
+    def _reported(self, event: str, lost: int | None) -> Batch:
         columns = {"event": event, "time": time(), "lost": lost, "status": (), "unknown_attributes": ()}
         constants = {name: Constant(value) for name, value in columns.items()}
         return FLOW_EVENT.given(1, {**constants, **self._labelled()})

@@ -19,19 +19,19 @@ _ACCOUNT_INTERVAL = 1.0
 _COUNT_TIME = 10.0
 
 _NOTES = (
-    "FILTER is what people type: `10.0.0.1`, `host 10.0.0.0/8`, `src 10.0.0.1`, `10.0.0.1 -> 10.0.0.2:443`, "
-    "`port 53`, `tcp`, `ip6`, `arp`, `dev eth0`, `pid 812`, `reason NO_SOCKET` or that alone. Several of one kind "
-    "are alternatives, and all kinds must hold.\n"
-    "The packets are told by a BPF program on the tracepoint kfree_skb, which netinspect makes and loads by itself. It "
-    "takes root, or CAP_BPF and CAP_PERFMON, and a kernel that tells its types (since Linux 5.8 or so; reasons since "
-    "5.17). Namespaces are told apart in the kernel. Nothing of it is left when netinspect ends, however it ends. What "
-    "could not be kept up with is counted and said, and the exit status is 3 then. A kernel without such programs has "
-    "counters alone: those that rise are shown, and that is said.\n"
-    "The addresses are those of the packet as it was when it was dropped: behind NAT that took place before. Not every "
-    "drop is a fault: what a closed socket has not read ends in one. `netinspect explain NO_SOCKET` tells what one "
-    "means, and what to look at.\n"
-    "account: every counter of drops from the card to the socket, read twice; those that rise fastest come first. "
-    "Several may count the same packet, as it was dropped once and is counted by each layer that has a counter for it."
+    "FILTER is written as `10.0.0.1`, `host 10.0.0.0/8`, `src 10.0.0.1`, `10.0.0.1 -> 10.0.0.2:443`, `port 53`, `tcp`, "
+    "`ip6`, `arp`, `dev eth0`, `pid 812`, `reason NO_SOCKET` or just `NO_SOCKET`. Conditions of one kind are "
+    "alternatives; all kinds must match.\n"
+    "Packets are reported by a BPF program on the tracepoint kfree_skb, which netinspect generates and loads. It needs "
+    "root, or CAP_BPF and CAP_PERFMON, and a kernel that describes its types (BTF, since about Linux 5.8; reasons "
+    "since 5.17). The program filters by namespace in the kernel and is gone when netinspect ends. Lost packets are "
+    "counted and reported, with exit status 3. A kernel without such programs has counters only: those that rise are "
+    "shown, with a note.\n"
+    "Addresses are those of the packet when it was dropped, after any NAT before that. Not every drop is a fault: "
+    "unread data of a closed socket is also dropped. `netinspect explain NO_SOCKET` shows what a reason means, and "
+    "what to look at.\n"
+    "account: every drop counter from the card to the socket, read twice; the fastest rising come first. Several "
+    "counters may count the same packet."
 )
 
 
@@ -41,8 +41,8 @@ class Drops(ListingCommand):
     name = "drops"
     operands = "[[live|count] FILTER...|account]"
     summary = (
-        "Shows packets as the kernel drops them: why, in which function, on which interface, from where to where, and "
-        "whose socket it was. With count: how many of each kind. With account: every counter of drops."
+        "Shows packets as the kernel drops them: reason, function, interface, addresses, and owner of the socket. With "
+        "count: how many of each kind. With account: every drop counter."
     )
     views = {"live": "Drop", "count": "DropCount", "account": "DropCounter"}
     netns_first = False
@@ -58,7 +58,7 @@ class Drops(ListingCommand):
             Option(
                 "",
                 "times",
-                "end after so many packets; with count, after so many tables",
+                "end after NUMBER packets; with count, after NUMBER tables",
                 "NUMBER",
                 to=times.value(within(1)),
                 views=("live", "count"),
@@ -66,7 +66,7 @@ class Drops(ListingCommand):
             Option(
                 "",
                 "for",
-                f"end after so many seconds; count without --interval ends after {_COUNT_TIME:g}",
+                f"end after SECONDS; count without --interval ends after {_COUNT_TIME:g}",
                 "SECONDS",
                 to=duration.value(seconds(above=0)),
                 views=("live", "count"),
@@ -74,13 +74,13 @@ class Drops(ListingCommand):
             Option(
                 "",
                 "interval",
-                "count: what was counted so far, again every so many seconds; account: seconds between the two "
-                f"readings, {_ACCOUNT_INTERVAL:g} without this option",
+                "count: repeat the counts every SECONDS; account: seconds between the two readings, default "
+                "{_ACCOUNT_INTERVAL:g}",
                 "SECONDS",
                 to=interval.value(seconds(0.01, 1e6)),
                 views=("count", "account"),
             ),
-            Option("a", "all", "account: also the counters that are 0", to=zeros.on, views=("account",)),
+            Option("a", "all", "account: include counters that are 0", to=zeros.on, views=("account",)),
         ),
         NAMESPACES,
         output_group("drops", listed=("account",)),

@@ -72,7 +72,9 @@ def _said(command: Drops, watched: Watch | CounterWatch) -> bool:
             f"left out: {watched.unplaced} packets whose network namespace is not known (--all-netns shows them)"
         )
     if watched.lost:
-        command.environment.complain(f"{watched.lost} more packets were dropped than could be kept up with")
+        command.environment.complain(
+            f"{watched.lost} more dropped packets were lost: they came faster than they could be read"
+        )
     return bool(watched.lost)
 
 
@@ -87,7 +89,7 @@ def _live(command: Drops, watched: Watch | CounterWatch) -> None:
             if drops:
                 writer.add(rows_of(drops if left is None else drops[:left], "Drop"))
             if watched.lost > lost:
-                command.environment.complain(f"not kept up with: {watched.lost - lost} packets")
+                command.environment.complain(f"lost: {watched.lost - lost} packets")
                 lost = watched.lost
             if left is not None:
                 left -= len(drops)

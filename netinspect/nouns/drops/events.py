@@ -76,8 +76,8 @@ class Source:
             self.close()
             if isinstance(error, kernel.BpfError) and error.forbidden:
                 raise Unavailable(
-                    "seeing dropped packets takes root, or CAP_BPF and CAP_PERFMON; "
-                    "`netinspect drops account` shows the counters without",
+                    "seeing dropped packets needs root, or CAP_BPF and CAP_PERFMON; `netinspect drops account` shows "
+                    "counters without them",
                     forbidden=True,
                 ) from None
             if isinstance(error, OSError):
@@ -90,7 +90,9 @@ class Source:
         try:
             types = Btf(read_file(VMLINUX, _TYPES_LIMIT), request.WANTED)
         except FileError:
-            raise NetinspectError(f"this kernel does not tell its types ({VMLINUX}: CONFIG_DEBUG_INFO_BTF)") from None
+            raise NetinspectError(
+                f"this kernel does not describe its types ({VMLINUX}: CONFIG_DEBUG_INFO_BTF)"
+            ) from None
         layout = request.Layout(types)
         self.reasons = Reasons(*map(types.values, request.REASONS))
         self.by_rules = frozenset([number for number, name in self.reasons.items() if name == DROPPED_BY_RULES])

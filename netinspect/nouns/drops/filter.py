@@ -147,7 +147,7 @@ def _next(rest: list[str], word: str) -> str:
 
 def _number(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) < 10):
-        raise UsageError(f"{text!r} is no process id")
+        raise UsageError(f"{text!r} is not a process id")
     return int(text)
 
 

@@ -1,6 +1,6 @@
 """One account of every counter of drops, from the card to the socket, read twice: the fastest first.
 
-Each layer is read from where the kernel tells it: the source is in every row. What cannot be read costs that layer.
+Each layer is read from source of the value: the source is in every row. What cannot be read costs that layer.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from ...engine.schema import rows_of
 from ...engine.signals import Holding
 from ...engine.table import Field
 from ...errors import ExitStatus, NamespaceError
-from .events import Watch, untold
+from .events import Watch, unreported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def watch(command: Groups) -> int:
 def _watch(command: Groups, places: list[Place]) -> None:
     query = command.query
     watched = Watch(query, places, command.interval)
-    sampled = untold(query, watched.told)
+    sampled = unreported(query, watched.reported)
     if sampled and sampled != ["link"]:
         command.environment.complain(f"this kernel does not report changes of {', '.join(sampled)}: they are sampled")
     writer = command.writer()

@@ -99,8 +99,8 @@ def routes(run: Run, interface_name: Callable[[int], str]) -> Iterator[Multicast
             inside = Attributes(
                 part.data, part.operation, _ROUTE_SHAPE, first + HEADER_SIZE + _ROUTE_BODY, first + part.length
             )
-            told = inside.struct(RTA_MFC_STATS, _STATISTICS)
-            packets, octets, wrong = told or (None, None, None)
+            reported = inside.struct(RTA_MFC_STATS, _STATISTICS)
+            packets, octets, wrong = reported or (None, None, None)
             incoming, idle = inside.number(RTA_IIF), inside.number(RTA_EXPIRES)
             origin = _address(inside, RTA_SRC, size)
             yield MulticastRoute(

@@ -49,7 +49,7 @@ class Watch:
             for place, there in zip(places, found, strict=True)
         ]
         self._interval = interval
-        self.told = frozenset.intersection(*(watched.told for watched in self._places))
+        self.reported = frozenset.intersection(*(watched.reported for watched in self._places))
         for watched in self._places:
             watched.begin()
 
@@ -92,15 +92,15 @@ class _Watched:
         self._place = place
         self._known: dict[Key, str] = {}
         self.socket = _listener(place)
-        told = set()
+        reported = set()
         for family, number in MEMBERSHIP_EVENTS.items():
             if family in query.families:
                 try:
                     self.socket.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, number)
                 except OSError:
                     continue  # this kernel does not tell
-                told.add(family)
-        self.told = frozenset(told)
+                reported.add(family)
+        self.reported = frozenset(reported)
 
     def begin(self) -> None:
         """Learns what is there. The socket is listening already, so that nothing is missed between the two."""
@@ -188,6 +188,6 @@ def _listener(place: Place) -> Any:
     return opened
 
 
-def untold(query: Query, told: frozenset[str]) -> list[str]:
+def unreported(query: Query, reported: frozenset[str]) -> list[str]:
     """Families that are watched by sampling alone."""
-    return [family for family in FAMILIES if family in query.families and family not in told]
+    return [family for family in FAMILIES if family in query.families and family not in reported]

@@ -98,7 +98,7 @@ class MembershipListing(BaseListing):
                 f"{unseen}{unseen and ': '}the members of {_groups(self._unexplained)} are not known completely"
             )
         elif unseen and self.query.sockets:
-            self.notes.append(f"{unseen}: the members are known completely all the same")
+            self.notes.append(f"{unseen}: the members are known completely nevertheless")
         if self._unfiltered:
             # igmp_mcf_get_first in net/ipv4/igmp.c, igmp6_mcf_get_first in net/ipv6/mcast.c
             self.problems.append(
@@ -193,7 +193,7 @@ def memberships(
     return (row for row in rows if query.wants(row.interface, row.group))
 
 
-def told_by_kernel(family: str, place: Place, problems: list[str]) -> list[Group] | None:
+def from_kernel(family: str, place: Place, problems: list[str]) -> list[Group] | None:
     """The groups of a family over rtnetlink; None where this kernel does not dump them. Raises NetlinkError."""
     operation = f"listing the {_WHAT[family]} multicast groups"
 
@@ -208,7 +208,7 @@ def told_by_kernel(family: str, place: Place, problems: list[str]) -> list[Group
         raise
 
 
-def told_by_procfs(family: str, place: Place, problems: list[str]) -> dict[Key, Told]:
+def from_procfs(family: str, place: Place, problems: list[str]) -> dict[Key, Told]:
     """The groups of a family, link among them, in procfs. Where it cannot be read, ``problems`` is told."""
     text = _text(place, _FILES[family], problems)
     return {} if text is None else _READERS[family](text, problems.append)
@@ -228,16 +228,16 @@ def _link_layer(place: Place, problems: list[str]) -> list[Membership]:
     """No netlink family tells the link layer's groups."""
     return [
         Membership(
-            told.interface,
+            reported.interface,
             index,
             "link",
             group,
             group_name(group),
-            told.users,
-            global_use=told.global_use,
+            reported.users,
+            global_use=reported.global_use,
             source="procfs",
         )
-        for (index, group), told in told_by_procfs("link", place, problems).items()
+        for (index, group), reported in from_procfs("link", place, problems).items()
     ]
 
 
@@ -250,8 +250,8 @@ def _internet(
     notes: list[str],
     unfiltered: set[tuple[str, int, str]] | None,
 ) -> Iterator[Membership]:
-    groups = told_by_kernel(family, place, problems)
-    details = told_by_procfs(family, place, problems)
+    groups = from_kernel(family, place, problems)
+    details = from_procfs(family, place, problems)
     text = _text(place, _FILTER_FILES[family], problems)
     filters = {} if text is None else multicast_text.source_filters(text, family, problems.append)
     if unfiltered is not None:
@@ -273,15 +273,15 @@ def _internet(
         keys = {(group.index, group.group): group for group in groups}
     for (index, address), group in keys.items():
         created = None if group is None else group.created
-        told = details.get((index, address))
-        interface = names[index] if groups is not None or told is None else told.interface
+        reported = details.get((index, address))
+        interface = names[index] if groups is not None or reported is None else reported.interface
         if family == "inet6" and interface not in versions:
             versions[interface] = _forced_mld(place, interface)
         yield _membership(
             family,
             (index, address),
             interface,
-            told,
+            reported,
             filters.get((index, address)),
             versions.get(interface),
             known_queriers.get((index, family)),
@@ -295,7 +295,7 @@ def _membership(
     family: str,
     key: Key,
     interface: str,
-    told: Told | None,
+    reported: Told | None,
     filters: SourceFilter | None,
     version: str | None,
     querier: str | None,
@@ -303,8 +303,8 @@ def _membership(
     source: str,
     unknown_attributes: tuple[UnknownAttribute, ...],
 ) -> Membership:
-    users = None if told is None else told.users
-    mode = None if told is None else "exclude" if filters is None else filters.mode(users)
+    users = None if reported is None else reported.users
+    mode = None if reported is None else "exclude" if filters is None else filters.mode(users)
     return Membership(
         interface,
         key[0],
@@ -315,10 +315,10 @@ def _membership(
         mode,
         () if filters is None else tuple(filters.included),
         () if filters is None else tuple(filters.excluded),
-        version if told is None else told.version or version,
+        version if reported is None else reported.version or version,
         querier,
-        None if told is None else told.reporter,
-        None if told is None else told.timer,
+        None if reported is None else reported.reporter,
+        None if reported is None else reported.timer,
         age,
         source=source,
         unknown_attributes=unknown_attributes,

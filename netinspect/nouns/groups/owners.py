@@ -185,7 +185,7 @@ class Holders:
         reason = None
         for process in self.processes(inode):
             if process.via is not None:
-                reason = reason or f"held by way of {process.via}"
+                reason = reason or f"held through {process.via}"
                 continue
             try:
                 with Copy.of(process) as copy:

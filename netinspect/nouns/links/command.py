@@ -40,7 +40,7 @@ class Links(ListingCommand):
     operands = "[NAME…]"
     summary = "Lists network interfaces. NAME may be an alternative name."
     record = "Link"
-    says_unknown_inside = False
+    shows_unknown_inside = False
     """Most kinds of links tell much that is not taken apart: the structured formats have the numbers."""
 
     kind = One[str | None](None)

@@ -9,7 +9,7 @@ from ...engine.fields import place
 from ...engine.netlink.attributes import ANY, NUMBER, Attributes, Shape
 from ...engine.netlink.interfaces import BODY, DATA_SHAPE, INFO_SHAPE, WITHOUT_STATISTICS, indices, texts
 from ...engine.netlink.messages import attribute, each_attribute, malformed, message
-from ...engine.rtnetlink import Made, address_text, by_bytes, interfaces, named
+from ...engine.rtnetlink import CachedValues, address_text, by_bytes, interfaces, named
 from ...engine.schema import Schema
 from ...engine.text import text
 from ...uapi.if_link import (
@@ -179,9 +179,9 @@ class Decoder:
     def __init__(self, names: dict[int, str], groups: Mapping[int, str]) -> None:
         self.names = names
         self.groups = groups
-        self.flags = Made(_flags_of)
-        self.details = Made(_details_of)
-        self.kinds: Made | None = None
+        self.flags = CachedValues(_flags_of)
+        self.details = CachedValues(_details_of)
+        self.kinds: CachedValues | None = None
         """What only links of one kind have, where it is asked for."""
 
     def batch(self, runs: Sequence[Run]) -> Batch | None:
@@ -214,12 +214,12 @@ def _details_of(raw: bytes) -> dict[str, Any]:
     kind = inside.text(IFLA_INFO_KIND)
     found: dict[str, Any] = {"kind": kind, "port_kind": inside.text(IFLA_INFO_SLAVE_KIND)}
     port = inside.nested(IFLA_INFO_SLAVE_DATA, DATA_SHAPE)
-    told = inside.nested(IFLA_INFO_DATA, DATA_SHAPE)
+    present = inside.nested(IFLA_INFO_DATA, DATA_SHAPE)
     read = IFLA_TUN_TYPE if kind == "tun" else _FIRST_OF_DATA
     unknown = [attribute._replace(inside=(IFLA_LINKINFO,)) for attribute in inside.unknown()]
     if kind not in _OF_THEIR_OWN:
         known = (read,) if kind == "vlan" or kind in _MODES else ()
-        inner = told.unknown(known)
+        inner = present.unknown(known)
         unknown += [attribute._replace(inside=(IFLA_LINKINFO, IFLA_INFO_DATA)) for attribute in inner]
     if found["port_kind"] != "bridge":
         inner = port.unknown(())
@@ -228,8 +228,8 @@ def _details_of(raw: bytes) -> dict[str, Any]:
     if kind not in ("vlan", "vxlan", *_MODES):
         return found
     if kind == "vxlan":
-        found["parent_index"] = told.number(IFLA_VXLAN_LINK)
-    number = told.number(read)
+        found["parent_index"] = present.number(IFLA_VXLAN_LINK)
+    number = present.number(read)
     if number is not None:
         if kind in _MODES:
             found["mode"] = _MODES[kind].get(number, str(number))
@@ -251,7 +251,7 @@ def _kind_detail(field: str) -> Callable[[Decoder, Run, Layout], Values]:
         if decoder.kinds is None:
             from .decode_kinds import kinds_of
 
-            decoder.kinds = Made(kinds_of)
+            decoder.kinds = CachedValues(kinds_of)
         found = by_bytes(run, layout, IFLA_LINKINFO, decoder.kinds)
         return found if found is NONE else found.map(lambda details: details.get(field))
 
@@ -447,7 +447,7 @@ LINK = Schema(
         "gro_max_size": _numbers(IFLA_GRO_MAX_SIZE),
         "tso_max_size": _numbers(IFLA_TSO_MAX_SIZE),
         "tso_max_segs": _numbers(IFLA_TSO_MAX_SEGS),
-        "xdp": lambda _, run, layout: by_bytes(run, layout, IFLA_XDP, Made(_xdp_of)),
+        "xdp": lambda _, run, layout: by_bytes(run, layout, IFLA_XDP, CachedValues(_xdp_of)),
         "statistics": _statistics,
         "unknown_attributes": _unknown_attributes,
         **dict.fromkeys(("parent_namespace", "rates", "netns"), NONE),  # unless joined

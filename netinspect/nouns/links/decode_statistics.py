@@ -130,7 +130,7 @@ def _of_ipv6(run: Run, first: int, place: tuple[int, int]) -> Layout:
     return attributes(run.data, at, at + size, run.operation) if size else {}
 
 
-def ip6_counters(numbers: list[int], told: Callable[[], dict[str, int] | None]) -> Counters | None:
+def ip6_counters(numbers: list[int], present: Callable[[], dict[str, int] | None]) -> Counters | None:
     """IPv6's counters of an interface by name; None where it is not known which is which.
 
     The kernel has changed their order, and only their names in procfs tell which it is: ``told`` gives these where
@@ -142,7 +142,7 @@ def ip6_counters(numbers: list[int], told: Callable[[], dict[str, int] | None]) 
     elif len(numbers) > len(_IP6_REORGANIZED):
         return None
     elif any(numbers):
-        by_name = told()
+        by_name = present()
         if by_name is None:
             return None
         orders.sort(

@@ -72,7 +72,7 @@ def not_a_gateway(situation: Situation) -> Iterator[Finding]:
             "this network namespace",
             [f"interfaces that are up: {', '.join(up) or 'none'}"],
             "it does not forward from a private network on one interface to a way out by another, and has no rule that "
-            "translates: it is no gateway, or not set up yet",
+            "translates: it is not a gateway, or not set up yet",
             "ip address; ip route",
         )
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def entries(situation: Situation) -> Iterator[Finding]:
     """UDP flows whose translation is another than rules would choose today: they keep it as long as they send."""
-    told = set()
+    reported = set()
     for flow in situation.lasting:
         if not flow.source_address or not flow.destination_address:
             continue
@@ -38,8 +38,8 @@ def entries(situation: Situation) -> Iterator[Finding]:
         has = (flow.reply_destination_address, flow.reply_source_address, flow.reply_source_port)
         for finding_of in (_target, _source):
             found = finding_of(situation, flow, has, wanted, paths)
-            if found is not None and (found.check, found.subject) not in told:
-                told.add((found.check, found.subject))
+            if found is not None and (found.check, found.subject) not in reported:
+                reported.add((found.check, found.subject))
                 yield found
 
 

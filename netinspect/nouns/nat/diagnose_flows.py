@@ -32,19 +32,19 @@ _RISING = {
     ),
     "drop": (
         ERROR,
-        "packets are dropped since no entry could be made for them",
-        "netinspect conntrack count tells how full the table is; without room to grow, shorter timeouts help",
+        "packets are dropped because no entry could be created for them",
+        "netinspect conntrack count shows how full the table is; without room to grow, shorter timeouts help",
     ),
     "early_drop": (
         WARNING,
         "the table is so full that entries which are not assured are thrown out for new ones",
-        "netinspect conntrack count tells how full the table is",
+        "netinspect conntrack count shows how full the table is",
     ),
     "invalid": (
         WARNING,
         "packets belong to no connection that is known: NAT leaves them as they are, with their private address. Often "
         "only one direction of the traffic passes here (asymmetric routing), or the entry has expired too early",
-        "sysctl -w net.netfilter.nf_conntrack_log_invalid=255 has the kernel's log tell which",
+        "sysctl -w net.netfilter.nf_conntrack_log_invalid=255 logs them in the kernel's log",
     ),
     "chain_toolong": (
         ERROR,
@@ -124,8 +124,8 @@ def _checksums(situation: Situation, invalid: int) -> Finding:
         ERROR,
         f"wrong checksums from {first.source}",
         [
-            f"{len(found)} packets heard with a wrong checksum, as of protocol {first.protocol} from {first.source} to "
-            f"{first.destination} on {first.interface}",
+            f"{len(found)} packets seen with a wrong checksum, such as protocol {first.protocol} from {first.source} "
+            f"to {first.destination} on {first.interface}",
             f"ctnetlink counter invalid: {invalid} more",
         ],
         "packets with a wrong checksum are invalid to connection tracking (nf_conntrack_checksum): they are not "
@@ -161,11 +161,11 @@ def reverse_path(situation: Situation) -> Iterator[Finding]:
     """
     if situation.reverse_path_drops <= 0:
         return
-    told = set()
+    reported = set()
     for packet in situation.off_path:
-        if packet.interface in told:
+        if packet.interface in reported:
             continue
-        told.add(packet.interface)
+        reported.add(packet.interface)
         way = situation.home.route_to(packet.source)
         yield finding(
             situation,

@@ -113,7 +113,7 @@ def _clear(situation: Situation, paths: Sequence[Path], words: FlowWords, known_
     if first.verdict == LEAVES and connecting and len(silent) == len(situation.matching.examples):
         why = "no answer to it has been seen. " + first.why
         return finding(situation, "flow", ERROR, str(words), entries, why, "", f"look beyond; {advice}")
-    why = first.why if first.verdict == LEAVES else f"whether it gets through cannot be told: {first.why}"
+    why = first.why if first.verdict == LEAVES else f"cannot determine whether it gets through: {first.why}"
     return finding(situation, "flow", NOTE, str(words), entries or [known_by], why, "", advice)
 
 

@@ -112,18 +112,18 @@ def addresses(situation: Situation) -> Iterator[Finding]:
     """Addresses that rules translate to and that nobody answers for on their link."""
     from _socket import inet_ntop
 
-    told = set()
+    reported = set()
     for rule in situation.rules:
         if rule.kind != "snat" or rule.addresses is None or "postrouting" not in rule.hooks:
             continue
         low, high = rule.addresses
         text = inet_ntop(2 if len(low) == 4 else 10, low)
-        if low != high or text in situation.local or text in told:
+        if low != high or text in situation.local or text in reported:
             continue
         on = situation.home.on_link(text)
         if on is None or (on.name, text) in situation.proxied or situation.proxy_arp(on.name):
             continue
-        told.add(text)
+        reported.add(text)
         length = 32 if len(low) == 4 else 128
         yield finding(
             situation,

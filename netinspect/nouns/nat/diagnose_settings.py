@@ -39,7 +39,7 @@ RFC 5382 wants 2 hours and 4 minutes for idle TCP connections, RFC 4787 two minu
 _HELPERS = {
     (6, 21): ("ftp", "tcp", "active FTP: PORT and EPRT carry the client's private address", WARNING),
     (17, 69): ("tftp", "udp", "TFTP: the server answers from another port", WARNING),
-    (6, 1723): ("pptp", "tcp", "PPTP: its GRE flows are told in the control connection", WARNING),
+    (6, 1723): ("pptp", "tcp", "PPTP: the control connection announces its GRE flows", WARNING),
     (6, 5060): ("sip", "tcp", "SIP: the session description carries private addresses", NOTE),
     (17, 5060): ("sip", "udp", "SIP: the session description carries private addresses", NOTE),
     (6, 6667): ("irc", "tcp", "IRC's DCC: it carries the client's private address", NOTE),
@@ -95,10 +95,10 @@ def picked_up(situation: Situation) -> Iterator[Finding]:
 
 def helpers(situation: Situation) -> Iterator[Finding]:
     """Protocols that carry addresses inside need a helper where they are translated."""
-    told = set()
+    reported = set()
     for flow in situation.helped:
         known = _HELPERS.get((flow.protocol_number, flow.destination_port or 0))
-        if known is None or flow.helper or known[0] in told:
+        if known is None or flow.helper or known[0] in reported:
             continue
         name, protocol, what, severity = known
         if (
@@ -106,7 +106,7 @@ def helpers(situation: Situation) -> Iterator[Finding]:
             and flow.destination_address == flow.reply_source_address
         ):
             continue
-        told.add(name)
+        reported.add(name)
         if situation.asked and severity == NOTE:
             severity = WARNING
         module = f"nf_nat_{name}"
@@ -124,11 +124,10 @@ def helpers(situation: Situation) -> Iterator[Finding]:
             severity,
             f"{name} on port {flow.destination_port}",
             [f"conntrack: {flow_text(flow)}, no helper"],
-            f"{what}. Without the helper {name} it is neither translated inside, nor are the connections expected that "
-            "it speaks of",
+            f"{what}. Without the helper {name} the payload is not translated, and related connections are not "
+            "expected",
             pasted(["nft", script]) if there else "",
             "a table of its own; connections that are open already stay without"
             if there
-            else f"load {module} (this kernel has it not at hand: modprobe {module}), then have a rule of nftables set "
-            f'the helper: ct helper set "{name}"',
+            else f'load {module} (modprobe {module}), then set the helper in an nftables rule: ct helper set "{name}"',
         )

@@ -25,15 +25,15 @@ _PROBED, _WALKED = 256, 12
 
 def targets(situation: Situation) -> Iterator[Finding]:
     """Targets of dnat rules: their neighbour entry, or the socket where they are here."""
-    told: set[tuple[str, int]] = set()
+    reported: set[tuple[str, int]] = set()
     for rule in situation.rules:
         found = target_of(rule)
-        if found is None or len(told) >= _PROBED or not rule.hooks & {"prerouting", "output"}:
+        if found is None or len(reported) >= _PROBED or not rule.hooks & {"prerouting", "output"}:
             continue
         address, port = found
-        if found in told:
+        if found in reported:
             continue
-        told.add(found)
+        reported.add(found)
         yield from _target(situation, rule, address, port)
 
 

@@ -24,7 +24,7 @@ _CHECKS = (
     (
         "outgoing interface",
         "other-interface",
-        "there is a rule that translates, but for another interface than the one that packets leave by",
+        "a rule translates, but for another interface than the one packets leave by",
     ),
     ("source", "other-source", "there are rules that translate what leaves this way, but none for this network"),
     (
@@ -168,25 +168,25 @@ def _marks(
     return evidence[:5], fix
 
 
-def _notrack(situation: Situation, rules: Rules, said: str, evidence: Sequence[str]) -> Finding:
-    rule = _named(rules, said)
+def _notrack(situation: Situation, rules: Rules, notice: str, evidence: Sequence[str]) -> Finding:
+    rule = _named(rules, notice)
     fix = delete_fix(rules, rule) if rule is not None else ""
     return finding(
         situation,
         "notrack",
         ERROR,
-        str(rule) if rule is not None else said,
-        [f"nftables: notrack: {said}", *evidence],
+        str(rule) if rule is not None else notice,
+        [f"nftables: notrack: {notice}", *evidence],
         "packets that this rule applies to are not tracked: they are not translated, neither on the way out nor on the "
         "way back",
         fix,
     )
 
 
-def _named(rules: Rules, said: str) -> Rule | None:
+def _named(rules: Rules, notice: str) -> Rule | None:
     for found in rules.ruleset.rules.values():
         for rule in found:
-            if said.startswith((f"rule: {rule}:", f"{rule}:")):
+            if notice.startswith((f"rule: {rule}:", f"{rule}:")):
                 return rule
     return None
 

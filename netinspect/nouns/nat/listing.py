@@ -249,7 +249,7 @@ TRANSLATION = Schema(
         "processes": Constant(()),
     },
     extra={
-        "icmp_id": NONE,  # which tables of flows show where there is no port: here the port is it
+        "icmp_id": NONE,  # which tables of flows show where there is not a port: here the port is it
         "owners": NONE,  # as a table shows ``processes``, which go with it
         "translated": lambda found, translated, kinds: Constant(translated),
         **{f"flow_{name}": _same(name) for name in FLOW.columns},

@@ -60,8 +60,8 @@ def with_owners(batches: Iterable[Batch], listing: TranslationListing, places: S
         found.learn(owners.joined(sockets.batches(), sockets.again))
         listing.problems.extend(sockets.problems)
     if unseen := owners.not_seen():
-        told = listing.problems if owners.lacking else listing.notes
-        told.append(f"{unseen}: owners may be missing")
+        remarks = listing.problems if owners.lacking else listing.notes
+        remarks.append(f"{unseen}: owners may be missing")
     for batch in batches:
         rows = known[next(iter(batch.values("netns")), None)].of_flows(batch)
         columns: dict[str, Values] = {

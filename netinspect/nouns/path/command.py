@@ -137,9 +137,9 @@ class PathCommand(ListingCommand):
         if self.source_port is not None:
             self.flow.source_port = self.source_port
         if self.flow.destination is None or "/" in self.flow.destination:
-            raise UsageError("path takes SOURCE and DESTINATION[:PORT], both addresses (see `netinspect path --help`)")
+            raise UsageError("path takes two addresses, SOURCE and DESTINATION[:PORT] (see `netinspect path --help`)")
         if len(self.netns) > 1 or self.all_netns:
-            raise UsageError("a path begins in one network namespace")
+            raise UsageError("give one network namespace for the path")
         if not (self.probe or self.follow):
             for given, name in ((self.yes, "yes"), (self.duration, "for")):
                 if given:

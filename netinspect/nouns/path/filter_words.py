@@ -214,7 +214,7 @@ class _Reader:
             return
         number = int(text) if text.isdecimal() else _service(text.lower())
         if number is None or not 0 <= number <= _LONGEST_PORT:
-            raise UsageError(f"{text!r} is no port")
+            raise UsageError(f"{text!r} is not a port")
         setattr(self._found, name, number)
 
 
@@ -223,7 +223,7 @@ def _protocol(text: str) -> int:
         return _PROTOCOLS[text.lower()]
     if text.isdecimal() and int(text) < 256:
         return int(text)
-    raise UsageError(f"{text!r} is no protocol")
+    raise UsageError(f"{text!r} is not a protocol")
 
 
 def _service(name: str) -> int | None:

@@ -35,7 +35,7 @@ _LOOSE = (
     "loose mode (2) still drops sources that no route leads to; it no longer drops forged sources of your other links"
 )
 _TOO_LARGE = (
-    "larger packets that may not be fragmented are dropped here, and the sender is told by ICMP: where that is "
+    "larger packets that may not be fragmented are dropped here, and the sender is notified by ICMP: where that is "
     "filtered, connections hang once they send much"
 )
 
@@ -558,7 +558,7 @@ class Walk(Steps):
         if answer.route is not None and answer.errno == 0:
             # The kernel let it pass: by a rule that looks at more than its source.
             self.passes(
-                stack, "rp_filter", iif, packet, setting, way, "route: the kernel accepts the packet all the same"
+                stack, "rp_filter", iif, packet, setting, way, "route: the kernel accepts the packet nevertheless"
             )
             return True
         others = {name for name in names if name != iif.name}
@@ -629,9 +629,9 @@ class Walk(Steps):
                 f"a {'route' if entry else 'rule'} of type {answer.refused} is for {packet.destination}: its packets "
                 "are dropped"
                 + {
-                    "blackhole": " without a word",
-                    "prohibit": ", and the sender is told so (administratively prohibited)",
-                }.get(answer.refused, ", and the sender is told that the host is unreachable"),
+                    "blackhole": " silently",
+                    "prohibit": ", and the sender is notified (administratively prohibited)",
+                }.get(answer.refused, ", and the sender is notified that the host is unreachable"),
                 fix,
                 advice="it may be there on purpose: see who made it (protocol) before it is removed" if fix else "",
                 entry=entry,
@@ -703,7 +703,7 @@ class Walk(Steps):
                 stack.label,
                 DELIVERED,
                 packet,
-                why="which program takes it is not known: no port was named, or none can be looked up",
+                why="the receiving program is unknown: no port was given, or it cannot be looked up",
             )
             return
         try:
@@ -716,12 +716,10 @@ class Walk(Steps):
                 iif,
             )
         except NetlinkError as error:
-            self.ends(
-                stack, "socket", stack.label, DELIVERED, packet, why=f"which socket takes it is not known: {error}"
-            )
+            self.ends(stack, "socket", stack.label, DELIVERED, packet, why=f"the receiving socket is unknown: {error}")
             return
         if found is None:
-            what = "the sender gets a reset" if packet.protocol == TCP else "the sender is told so by ICMP"
+            what = "the sender gets a reset" if packet.protocol == TCP else "the sender is notified by ICMP"
             self.dropped(
                 stack,
                 "socket",

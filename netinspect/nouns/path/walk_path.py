@@ -126,7 +126,7 @@ def _doubted(found: Path) -> None:
     if found.verdict != FAILS or not unknown or found.cause in _CERTAIN:
         return
     found.verdict = UNKNOWN
-    found.why = f"{'; '.join(dict.fromkeys(unknown))}. As far as the rest tells: {found.why}"
+    found.why = f"{'; '.join(dict.fromkeys(unknown))}. Otherwise: {found.why}"
     found.fix = ""
 
 
@@ -156,7 +156,7 @@ def _path(
     if there.outcome in (DELIVERED, LEAVES) and there.last is not None:
         _answer(found, stacks, start, invented)
     else:
-        found.why = "; ".join(there.unknown) or "where it goes cannot be told"
+        found.why = "; ".join(there.unknown) or "its way is unknown"
     return found
 
 
@@ -180,7 +180,7 @@ def _answer(found: Path, stacks: Stacks, start: Stack, invented: bool) -> None:
         if back.strangers and back.stopped_in is back.strangers[0][0]:
             _explain_stray(found, back.last or answer, found.packet.answer())
     elif back.outcome == UNKNOWN:
-        found.why = "; ".join(back.unknown) or "where the answer goes cannot be told"
+        found.why = "; ".join(back.unknown) or "the way of the reply is unknown"
     else:
         _judge(found, start)
 

@@ -74,7 +74,7 @@ def _martian_source(stack: Stack, source: str) -> str | None:
     """Sources that no packet may have, by whatever interface it comes in."""
     first = int(source.partition(".")[0])
     if first == 0 or first >= 224:
-        return f"{source} is no address of a host: a packet with this source is dropped as a martian"
+        return f"{source} is not the address of a host: a packet with this source is dropped as a martian"
     found = stack.route(source).route
     if found is not None and found.type in ("broadcast", "multicast", "anycast"):
         return f"the source {source} is a {found.type} address here: the packet is dropped as a martian"

@@ -298,7 +298,7 @@ class Rules:
         mark = outcome.packet.mark
         on = packet.but(mark=mark) if isinstance(mark, int) else packet
         if not isinstance(mark, int):
-            walk.unknowable(stack, hook, "mark", packet, why="the mark that rules give it cannot be told")
+            walk.unknowable(stack, hook, "mark", packet, why="the mark set by rules is unknown")
         self._say(walk, hook, on, outcome)
         name = outcome.verdict.name
         if name == "drop":
@@ -308,7 +308,7 @@ class Rules:
             why = {
                 "queue": f"rules hand it to a program (queue {outcome.verdict.detail}), which decides",
                 "stolen": "rules take it out of the kernel's hands (fwd, synproxy or the like)",
-            }.get(name, "what the rules do with it cannot be told")
+            }.get(name, "the effect of the rules is unknown")
             walk.unknowable(stack, hook, str(outcome.verdict), on, *_reasons(outcome), why=why)
             if name == "stolen":
                 walk.ends(stack, hook, str(outcome.verdict), "unknown", on, why=why)

@@ -9,7 +9,7 @@ from ...engine.columns import NONE, Array, Constant, Plain, interleaved
 from ...engine.fields import numbers, place
 from ...engine.netlink.attributes import ADDRESS, ANY, Shape
 from ...engine.netlink.messages import HEADER_SIZE, attribute, malformed, message
-from ...engine.rtnetlink import FAMILIES, ROUTE_TYPES, Made, Texts, by_bytes, interfaces, labels, named, slash
+from ...engine.rtnetlink import FAMILIES, ROUTE_TYPES, CachedValues, Texts, by_bytes, interfaces, labels, named, slash
 from ...engine.schema import Schema
 from ...uapi.netlink import AF_INET, AF_INET6, AF_MPLS, NLM_F_DUMP
 from ...uapi.rtnetlink import (
@@ -146,7 +146,7 @@ class Decoder:
     def __init__(self, names: Names) -> None:
         self.names = names
         self.texts = Texts()
-        self._makers: dict[str, Made] = {}
+        self._makers: dict[str, CachedValues] = {}
 
     def batch(self, runs: Sequence[Run]) -> Batch | None:
         """The routes of one received buffer, in the kernel's order. Raises NetlinkError where they are malformed."""
@@ -176,7 +176,7 @@ class Decoder:
                 batch.column(field)  # what is wrong inside shows now, and not once rows are out
         return batch
 
-    def made(self, name: str) -> Made:
+    def made(self, name: str) -> CachedValues:
         """What the details of a name are made with."""
         found = self._makers.get(name)
         if found is None:
@@ -191,7 +191,7 @@ class Decoder:
                 "flags": details.flags_of,
                 "labels": labels,
             }
-            found = self._makers[name] = Made(makes[name])
+            found = self._makers[name] = CachedValues(makes[name])
         return found
 
 

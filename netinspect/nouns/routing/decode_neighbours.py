@@ -8,7 +8,7 @@ from ...engine.columns import NONE, Constant, interleaved
 from ...engine.fields import bit_names, place
 from ...engine.netlink.attributes import ANY, Shape
 from ...engine.netlink.messages import HEADER_SIZE, attribute, malformed, message
-from ...engine.rtnetlink import FAMILIES, ROUTE_TYPES, Made, Texts, address_text, interfaces, named
+from ...engine.rtnetlink import FAMILIES, ROUTE_TYPES, CachedValues, Texts, address_text, interfaces, named
 from ...engine.schema import Schema
 from ...uapi.neighbour import (
     NDA_CACHEINFO,
@@ -76,8 +76,8 @@ class Decoder:
     def __init__(self, names: Names) -> None:
         self.names = names
         self.texts = Texts()
-        self.flags = Made(lambda pair: _flags_of(*pair))
-        self.states = Made(lambda bits: STATES.get(bits) or _several(bits))
+        self.flags = CachedValues(lambda pair: _flags_of(*pair))
+        self.states = CachedValues(lambda bits: STATES.get(bits) or _several(bits))
 
     def batch(self, runs: Sequence[Run]) -> Batch | None:
         """The neighbours of one received buffer, in order. Raises NetlinkError where messages are malformed."""

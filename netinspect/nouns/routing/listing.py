@@ -96,7 +96,7 @@ def _parsed(text: str) -> tuple[str | None, int, int]:
         raw = inet_pton(FAMILY_NUMBERS[family], address)
         prefix_length = int(length) if separator else width
     except (OSError, ValueError):
-        raise UsageError(f"{text!r} is no prefix: give an address, ADDRESS/LENGTH or `default`") from None
+        raise UsageError(f"{text!r} is not a prefix: give an address, ADDRESS/LENGTH or `default`") from None
     if not 0 <= prefix_length <= width:
         raise UsageError(f"{text!r}: the length of a prefix is from 0 to {width}")
     return family, int.from_bytes(raw, "big") >> (width - prefix_length) << (width - prefix_length), prefix_length
@@ -175,7 +175,7 @@ class RouteListing(BaseListing):
                     raise
         if len(missing) == len(self.query.families) and self.query.table not in _LAZY_TABLES:
             where = "" if place.label is None else f" in namespace {place.label}"
-            self.notes.append(f"there is no table {names.tables[self.query.table or 0]}{where}")
+            self.notes.append(f"no table {names.tables[self.query.table or 0]}{where}")
 
     def _family(self, family: str, place: Place, decoder: route.Decoder, index: int) -> Iterator[Batch]:
         query = self.query

@@ -100,7 +100,7 @@ class Lookup:
         try:
             return inet_pton(FAMILY_NUMBERS[self.family], text)
         except (OSError, ValueError):
-            raise UsageError(f"{text!r} is no {self.family} address") from None
+            raise UsageError(f"{text!r} is not an {self.family} address") from None
 
     def _number(self, selector: str, value: str) -> int:
         by_name = selector == "ipproto" and value.isalpha()

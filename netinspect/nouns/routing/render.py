@@ -141,7 +141,7 @@ class Details(Column):
         self._made: dict[tuple[str, ...], Texts] = {}
 
     def _texts_of(self, batch: Batch) -> Iterable[str]:
-        fields = tuple(field for field in self._fields if _says_something(batch.column(field)))
+        fields = tuple(field for field in self._fields if _has_content(batch.column(field)))
         # Most fields are not there, so that the texts are found by few values.
         made = self._made.get(fields)
         if made is None:
@@ -153,7 +153,7 @@ class Details(Column):
         return map(made.__getitem__, zip(*map(batch.values, fields), strict=True))
 
 
-def _says_something(column: Any) -> bool:
+def _has_content(column: Any) -> bool:
     return column is not NONE and not column.is_all(())
 
 

@@ -180,7 +180,7 @@ def _option_names(bits: int) -> tuple[str, ...]:
 _OPTION_NAMES = tuple(map(_option_names, range(256)))
 
 
-def _told(member: str) -> Callable[[_Source], Column]:
+def _reported(member: str) -> Callable[[_Source], Column]:
     """A member of the struct as it is."""
     return lambda source: source.raw(member)
 
@@ -274,7 +274,7 @@ _CONGESTION_INFO = Schema("CongestionInfo", {name: _member(name) for name in {**
 _TCP_INFO = Schema(
     "TcpInfo",
     {
-        **{name: _told(name) for name, _ in _STRUCT.members if name not in ("window_scales", "limits")},
+        **{name: _reported(name) for name, _ in _STRUCT.members if name not in ("window_scales", "limits")},
         "congestion_control": lambda source: _names(source.run, source.layout),
         "congestion_info": lambda source: _congestion_infos(source.run, source.layout),
         "congestion_state": _converted(

@@ -47,7 +47,7 @@ class Lookups:
             try:
                 answers = _socket.getaddrinfo(host, None, family, _SOCK_STREAM)
             except (OSError, ValueError) as error:
-                failure = error if isinstance(error, OSError) else OSError(0, "it is no name of a host")
+                failure = error if isinstance(error, OSError) else OSError(0, "it is not a host name")
                 continue
             for answer in answers:
                 found[_socket.inet_pton(family, str(answer[4][0]).partition("%")[0])] = None
@@ -90,5 +90,5 @@ class Lookups:
                     return found.st_ino
                 failure = OSError(0, f"it is outside of {directory}")
             except (OSError, ValueError) as error:
-                failure = error if isinstance(error, OSError) else OSError(0, "it is no file name")
+                failure = error if isinstance(error, OSError) else OSError(0, "it is not a file name")
         raise failure

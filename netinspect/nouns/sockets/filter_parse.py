@@ -71,7 +71,7 @@ class _Parser:
             named = state_bits(value.text)
             if named is None:
                 raise self._scanner.error(
-                    f"there is no state {quoted(value.text)}; there are {', '.join(STATE_NAMES)}", value.places[0]
+                    f"no state {quoted(value.text)}; states are {', '.join(STATE_NAMES)}", value.places[0]
                 )
             if token.text == "state":
                 selected = (selected or 0) | named

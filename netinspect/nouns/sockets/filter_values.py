@@ -88,7 +88,7 @@ def interface(text: str, lookups: Lookups) -> Interface:
     """What INTERFACE says. Raises BadValueError where there is no such interface."""
     number = _number(text)
     if (number is None or number > _MAXIMUM) and not lookups.interface_exists(text):
-        raise BadValueError(f"there is no interface {quoted(text)}")
+        raise BadValueError(f"no interface {quoted(text)}")
     return Interface(text)
 
 
@@ -128,7 +128,7 @@ def _split(text: str) -> tuple[str, int | None]:
             raise BadValueError("expected ':' and a port, or '/' and a prefix length, behind ']'", len(inside) + 2)
         address = inside.partition("/")[0]
         if _packed(AF_INET6, address) is None:
-            raise BadValueError(f"{quoted(address)} is no IPv6 address", 1)
+            raise BadValueError(f"{quoted(address)} is not an IPv6 address", 1)
         return inside + length, len(inside) + 2 + len(length) + 1 if colon else None
     if _packed(AF_INET6, text.partition("/")[0]) is not None and ":" not in text.partition("/")[2]:
         return text, None
@@ -144,15 +144,15 @@ def _addresses(side: str, text: str, at: int, length_at: int, family: str | None
     packed = _packed(AF_INET6, address)
     if packed is not None:
         if family == "inet":
-            raise BadValueError(f"{quoted(address)} is no IPv4 address", at)
+            raise BadValueError(f"{quoted(address)} is not an IPv4 address", at)
     elif ":" in address:
-        raise BadValueError(f"{quoted(address)} is no IPv6 address", at)
+        raise BadValueError(f"{quoted(address)} is not an IPv6 address", at)
     else:
         packed = _ipv4(address, short=bool(slash))
         if packed is None:
             return _host_name(side, text, at, family, lookups)
         if family == "inet6":
-            raise BadValueError(f"{quoted(address)} is no IPv6 address", at)
+            raise BadValueError(f"{quoted(address)} is not an IPv6 address", at)
     bits = 8 * len(packed)
     if slash:
         bits = _prefix_length(length, len(packed), length_at)
@@ -192,7 +192,7 @@ def _other(side: str, text: str, family: str) -> Condition:
         else:
             number = 0 if family == "netlink" and port_text == "kernel" else _number(port_text)
             if number is None or number > _MAXIMUM:
-                raise BadValueError(f"{quoted(port_text)} is no port of a {family} socket", len(name) + 1)
+                raise BadValueError(f"{quoted(port_text)} is not a port of a {family} socket", len(name) + 1)
             parts.append(Port(side, "=", number))
     return And(tuple(parts)) if len(parts) > 1 else parts[0]
 

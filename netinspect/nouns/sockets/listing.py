@@ -289,15 +289,15 @@ class SocketListing(BaseListing):
                     batch = place.call(partial(procfs.raw_sockets, family))
                     yield from self._selected([self._in_states(batch)], place)
             except NetinspectError as error:
-                self.problems.append(f"{lacking}, and procfs does not tell them either: {error}")
+                self.problems.append(f"{lacking}, and procfs does not list them either: {error}")
             else:
                 self.notes.append(f"{lacking}: listed from procfs instead; `modprobe {module}` may bring it")
         elif procfs.has_protocol(protocol):
-            self._tell_unlisted(protocol, f"this kernel has no {module} (CONFIG_{option})", module, place)
+            self._report_unlisted(protocol, f"this kernel has no {module} (CONFIG_{option})", module, place)
         elif self.query.explicit:
             self.problems.append(f"this kernel has no {protocol} sockets")
 
-    def _tell_unlisted(self, protocol: str, lacking: str, module: str, place: Place) -> None:
+    def _report_unlisted(self, protocol: str, lacking: str, module: str, place: Place) -> None:
         """Something is missing where there are such sockets, or a protocol was named of which that is not known."""
         from ...procfs import sockets_in_use
 

@@ -140,10 +140,10 @@ def _with_owners(
         yield batch.joined(found) if found else batch
     if not selection.by_owner:
         if unseen := owners.not_seen():
-            told = listing.problems if owners.lacking else listing.notes
-            told.append(f"{unseen}: owners may be missing")
+            reported = listing.problems if owners.lacking else listing.notes
+            reported.append(f"{unseen}: owners may be missing")
     elif missed := selection.missed(owners):
-        listing.problems.append(f"{missed}: sockets of theirs may be missing")
+        listing.problems.append(f"{missed}: some of their sockets may be missing")
 
 
 def _users() -> Callable[[Batch], Values]:

@@ -94,7 +94,7 @@ class Check:
         )
 
 
-def _told(counted: Counted, names: Iterable[str]) -> str:
+def _counts_text(counted: Counted, names: Iterable[str]) -> str:
     """The counters that are not 0."""
     shown = []
     for name in names:
@@ -106,7 +106,7 @@ def _told(counted: Counted, names: Iterable[str]) -> str:
 
 def _sum(check: Check, counted: Counted) -> tuple[float, str] | None:
     values = [value for value in map(counted.total, check.counters) if value is not None]
-    return (float(sum(values)), _told(counted, check.counters)) if values else None
+    return (float(sum(values)), _counts_text(counted, check.counters)) if values else None
 
 
 def _ratio(parts: Sequence[str], wholes: Sequence[str]) -> Callable[[Check, Counted], tuple[float, str] | None]:
@@ -117,7 +117,7 @@ def _ratio(parts: Sequence[str], wholes: Sequence[str]) -> Callable[[Check, Coun
         whole = sum(value for value in map(counted.total, wholes) if value is not None)
         if not part:
             return None
-        found = f"{_told(counted, parts)}, of {' + '.join(wholes)} {whole}"
+        found = f"{_counts_text(counted, parts)}, of {' + '.join(wholes)} {whole}"
         if whole < _FEWEST:
             return 0.0, f"{found}: too few to judge"
         return round(100 * sum(part) / whole, 4), found
@@ -143,7 +143,7 @@ def _conntrack_failures(check: Check, counted: Counted) -> tuple[float, str] | N
     if all(value is None for value in values.values()):
         return None
     failed, dropped, early, chain = (value or 0 for value in values.values())
-    found = _told(counted, check.counters)
+    found = _counts_text(counted, check.counters)
     if failed and dropped:
         # nf_ct_resolve_clash counts each of them in `drop` too: one packet, and not for want of room.
         found += f" ({min(failed, dropped)} of them the same packets)"
@@ -156,7 +156,7 @@ def _tcp_buffers(check: Check, counted: Counted) -> tuple[float, str] | None:
         return None
     # A segment that found no room is counted in RcvPruned, and then by what was done with it.
     pruned, out_of_order, queue, backlog, ahead = (value or 0 for value in values.values())
-    return float(max(pruned, queue + ahead) + out_of_order + backlog), _told(counted, check.counters)
+    return float(max(pruned, queue + ahead) + out_of_order + backlog), _counts_text(counted, check.counters)
 
 
 def _not_forwarded(check: Check, counted: Counted) -> tuple[float, str] | None:
@@ -201,7 +201,9 @@ def _neighbour_use(check: Check, counted: Counted) -> tuple[float, str] | None:
     return worst
 
 
-_ANY = "Any is too many: each is a packet or a connection lost in this host for want of room, not on the way. "
+_ANY = (
+    "Any is too many: each is a packet or a connection lost in this host, not on the way: a queue or buffer was full. "
+)
 _CHECKSUMS = (
     *("IpExt.InCsumErrors", "Icmp.InCsumErrors", "Icmp6.Icmp6InCsumErrors", "Tcp.InCsumErrors", "Udp.InCsumErrors"),
     *("Udp6.Udp6InCsumErrors", "UdpLite.InCsumErrors", "UdpLite6.UdpLite6InCsumErrors"),
@@ -355,7 +357,7 @@ CHECKS = (
         "`netinspect stats link -z` shows which way. rx_dropped: the kernel had no room or no use for it (unknown "
         "protocols, VLANs that are not set up); tx_dropped: the queue or the driver refused it. `tc -s qdisc` and "
         "`ethtool -S` have more.",
-        "1 %, as of interface errors; some rx_dropped are packets of protocols that this host does not speak: "
+        "1 %, as for interface errors; some rx_dropped are packets of protocols that this host does not speak: "
         "Documentation/networking/statistics.rst, linux/if_link.h (rtnl_link_stats64).",
         _dropped,
     ),
@@ -365,9 +367,9 @@ CHECKS = (
         "packets",
         1,
         None,
-        "Sound packets were dropped: for want of memory, or since a neighbour's queue or a filter of what is sent "
-        "refused them. Look at rules of output (`nft list ruleset`), and at neighbours that do not answer "
-        "(`netinspect neighbours`).",
+        "Valid packets were dropped: memory was short, or a neighbour's queue or a filter of what is sent refused "
+        "them. Look at rules of output (`nft list ruleset`), and at neighbours that do not answer (`netinspect "
+        "neighbours`).",
         "Any: ipIfStatsInDiscards and ipIfStatsOutDiscards count packets without an error in them (RFC 4293).",
     ),
     Check(
@@ -378,7 +380,7 @@ CHECKS = (
         None,
         "Packets came for other hosts, and this one does not forward: on a router or gateway set net.ipv4.ip_forward=1 "
         "(net.ipv6.conf.all.forwarding=1), or forwarding of the interface that they come in by. Elsewhere a neighbour "
-        "takes this host for its router. `netinspect path` tells for one flow.",
+        "takes this host for its router. `netinspect path` shows it for one flow.",
         "Any: a host that is nobody's router gets no such packets. RFC 4293, ipIfStatsInAddrErrors; net/ipv4/route.c "
         "(ip_error), net/ipv6/ip6_output.c (ip6_forward).",
         _not_forwarded,
@@ -390,7 +392,7 @@ CHECKS = (
         1,
         None,
         "Packets came that were to be forwarded, and no route leads there. `netinspect routes get ADDRESS from SOURCE "
-        "iif INTERFACE` tells for one; look for a default route that has gone.",
+        "iif INTERFACE` shows it for one address; look for a missing default route.",
         "Any: each was dropped. RFC 4293, ipIfStatsInNoRoutes; net/ipv4/route.c (ip_error).",
     ),
     Check(
@@ -400,8 +402,8 @@ CHECKS = (
         1,
         None,
         "Packets came in by an interface by which no answer to them would leave (rp_filter): a route back is missing, "
-        "or the way there and the way back differ. A few from addresses that nobody here has are forged, and "
-        "dropping them is right. `netinspect routes get ADDRESS from SOURCE iif INTERFACE` tells for one.",
+        "or the way there and the way back differ. A few from addresses that nobody here has are forged, and dropping "
+        "them is right. `netinspect routes get ADDRESS from SOURCE iif INTERFACE` shows it for one.",
         "Any: each was dropped. RFC 3704; Documentation/networking/ip-sysctl.rst, rp_filter; net/ipv4/ip_input.c.",
     ),
 )

@@ -25,7 +25,7 @@ from netinspect.nouns.groups.events import Watch
 from netinspect.nouns.groups.listing import MembershipListing, Query
 from netinspect.records import GroupEvent, GroupSocket, Membership
 from netinspect.testing import LabFactory
-from netinspect.waiting.of_groups import Member
+from netinspect.waiting.conditions_groups import Member
 
 FAMILIES = pytest.mark.parametrize("family", ["inet", "inet6"])
 
@@ -309,7 +309,7 @@ def test_source_filters_that_the_kernels_list_leaves_out_are_learned_from_the_so
 
             monkeypatch.setattr("netinspect.nouns.sockets.request_copies.Copy.of", refuse)
             third = rows()
-            sights = [Member(group, "veth0", source).look([Place(wired.path)]) for source in (sender, other)]
+            observations = [Member(group, "veth0", source).look([Place(wired.path)]) for source in (sender, other)]
     for found in (first, second):
         row = found[group]
         assert (row.filter_mode, row.included, row.excluded) == ("include", (sender,), ())
@@ -321,9 +321,9 @@ def test_source_filters_that_the_kernels_list_leaves_out_are_learned_from_the_so
     assert (third[group].filter_mode, third[newer].filter_mode) == (None, None)
     assert told[:2] == [[], []]
     assert "the source filters of 2 groups are unknown" in told[2][0]
-    for sight in sights:
-        assert sight.found == ()
-        assert any("is not known" in problem for problem in sight.problems)
+    for seen in observations:
+        assert seen.found == ()
+        assert any("is not known" in problem for problem in seen.problems)
 
 
 def test_any_name_of_an_interface_is_read_and_a_line_without_sense_costs_that_line(
@@ -413,7 +413,7 @@ def test_a_kernel_that_does_not_dump_groups_is_read_from_procfs_and_that_is_said
     wired: Namespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = listed(wired.path)
-    monkeypatch.setattr(collected, "told_by_kernel", lambda *_: None)
+    monkeypatch.setattr(collected, "from_kernel", lambda *_: None)
     listing = MembershipListing(Query(), [Place(wired.path)])
     instead = [row for batch in listing.batches() for row in batch]
     assert {row.source for row in instead} == {"procfs"}
@@ -459,12 +459,12 @@ def test_joins_and_leaves_are_seen_as_they_happen(wired: Namespace, watch: Watch
     link = {"inet": "01:00:5e:01:02:03", "inet6": "33:33:00:02:00:03"}[family]
     opened = wired.call(lambda: member(group, "veth0"))
     events = first(watch, ("join", group), ("join", link))
-    assert events["join", group].source == ("rtnetlink" if family in watch.told else "sampled")
+    assert events["join", group].source == ("rtnetlink" if family in watch.reported else "sampled")
     assert events["join", link].source == "sampled"
     assert events["join", group].interface == "veth0"
     opened.close()
     events = first(watch, ("leave", group), ("leave", link))
-    assert events["leave", group].source == ("rtnetlink" if family in watch.told else "sampled")
+    assert events["leave", group].source == ("rtnetlink" if family in watch.reported else "sampled")
     assert events["leave", group].time >= events["leave", group].time
 
 
@@ -480,7 +480,7 @@ def test_a_storm_of_joins_that_overruns_the_socket_is_said_and_nothing_is_missed
     place = Place(wired.path)
     place.open()
     watched = Watch(Query(("inet6",), interfaces=["veth0"]), [place], 30)
-    if not watched.told:
+    if not watched.reported:
         pytest.skip("this kernel does not tell joins")
     (only,) = watched._places
     only.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)

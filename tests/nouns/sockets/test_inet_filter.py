@@ -479,7 +479,7 @@ def test_bytecode_is_as_linux_inet_diag_h_has_it(text: str, code: str | None) ->
 
 
 def test_a_mistyped_interface_is_an_error_where_the_caller_knows_the_interfaces() -> None:
-    with pytest.raises(UsageError, match="there is no interface 'eth7'"):
+    with pytest.raises(UsageError, match="no interface 'eth7'"):
         parse("dev eth7", lookups=Lookups(interface_exists=INTERFACES.__contains__))
 
 

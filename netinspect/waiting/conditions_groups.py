@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ..engine.netlink.groups import MEMBERSHIP_CHANGES
 from ..nouns.groups.listing import MembershipListing, Query
 from ..uapi.netlink import NETLINK_ROUTE
-from .conditions import MOSTLY_TOLD, Sight, named, shown
+from .conditions import MOSTLY_REPORTED, Observation, named, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,17 +44,17 @@ class Member(NamedTuple):
     @property
     def pause(self) -> float:
         """Source filters change without a word, and older kernels do not tell at all."""
-        return MOSTLY_TOLD
+        return MOSTLY_REPORTED
 
     @property
     def events(self) -> Mapping[int, Sequence[int]]:
         """Joins and leaves."""
         return {NETLINK_ROUTE: MEMBERSHIP_CHANGES}
 
-    def look(self, places: Sequence[Place]) -> Sight:
+    def look(self, places: Sequence[Place]) -> Observation:
         """The memberships."""
         if self.dev is not None and not named(self.dev, places):
-            return Sight((), unknown=(self.dev,))
+            return Observation((), unknown=(self.dev,))
         query = Query(
             ("inet6" if ":" in self.group else "inet",),
             groups=(self.group,),
@@ -68,7 +68,7 @@ class Member(NamedTuple):
             for row, known in zip(rows, takes, strict=True)
             if known is None
         ]
-        return Sight(found, (*problems, *listing.problems), tuple(listing.notes))
+        return Observation(found, (*problems, *listing.problems), tuple(listing.notes))
 
     @staticmethod
     def _rows(query: Query, places: Sequence[Place]) -> tuple[list[Membership], MembershipListing]:
@@ -76,7 +76,7 @@ class Member(NamedTuple):
         rows: list[Membership] = list(chain.from_iterable(listing.batches()))
         return rows, listing
 
-    def instead(self, places: Sequence[Place]) -> list[str]:
+    def nearest(self, places: Sequence[Place]) -> list[str]:
         """The group elsewhere, and else all groups."""
         near, _ = self._rows(Query(("inet", "inet6"), groups=(self.group,)), places)
         if near:

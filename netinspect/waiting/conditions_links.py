@@ -8,7 +8,7 @@ from ..engine.columns import NONE
 from ..engine.netlink.groups import LINK_CHANGES
 from ..nouns.links.listing import LinkListing, Query
 from ..uapi.netlink import NETLINK_ROUTE
-from .conditions import TOLD, Sight, named, shown
+from .conditions import REPORTED, Observation, named, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,19 +45,19 @@ class LinkIs(NamedTuple):
     @property
     def pause(self) -> float:
         """The kernel tells of links."""
-        return TOLD
+        return REPORTED
 
     @property
     def events(self) -> Mapping[int, Sequence[int]]:
         """Changes of links."""
         return {NETLINK_ROUTE: LINK_CHANGES}
 
-    def look(self, places: Sequence[Place]) -> Sight:
+    def look(self, places: Sequence[Place]) -> Observation:
         """The link, where it is so."""
-        links, sight = self._rows(places)
+        links, seen = self._rows(places)
         masters = named(self.master, places)
         unknown = () if masters or self.master is None else (self.master,)
-        return sight._replace(found=tuple(link for link in links if self._fits(link, masters)), unknown=unknown)
+        return seen._replace(found=tuple(link for link in links if self._fits(link, masters)), unknown=unknown)
 
     def _fits(self, link: Link, masters: Mapping[str | None, str]) -> bool:
         return (
@@ -66,7 +66,7 @@ class LinkIs(NamedTuple):
             and (self.master is None or (link.master is not None and masters.get(link.netns) == link.master))
         )
 
-    def _rows(self, places: Sequence[Place], *, every: bool = False) -> tuple[list[Link], Sight]:
+    def _rows(self, places: Sequence[Place], *, every: bool = False) -> tuple[list[Link], Observation]:
         listing = LinkListing(Query(), places)
         rows: list[Link] = []
         for batch in listing.batches():
@@ -75,9 +75,9 @@ class LinkIs(NamedTuple):
                 batch = batch.select([self.name == name or self.name in (others or ()) for name, others in names])
             if batch.count:
                 rows += batch.joined(dict.fromkeys(_NOT_LOOKED_AT, lambda _: NONE))
-        return rows, Sight((), tuple(listing.problems), tuple(listing.notes))
+        return rows, Observation((), tuple(listing.problems), tuple(listing.notes))
 
-    def instead(self, places: Sequence[Place]) -> list[str]:
+    def nearest(self, places: Sequence[Place]) -> list[str]:
         """How the link is, and else all links."""
         links, _ = self._rows(places)
         if links:

@@ -9,7 +9,7 @@ from ..engine.netlink.groups import ROUTE_CHANGES
 from ..errors import NetlinkError
 from ..nouns.routing.listing import FAMILIES, Prefix, Query, RouteListing
 from ..uapi.netlink import NETLINK_ROUTE
-from .conditions import MOSTLY_TOLD, TOLD, Sight, named, shown
+from .conditions import MOSTLY_REPORTED, REPORTED, Observation, named, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,24 +84,24 @@ class RouteExists(NamedTuple):
     @property
     def pause(self) -> float:
         """The kernel tells of routes, and of the links and addresses that they go with."""
-        return TOLD
+        return REPORTED
 
     @property
     def events(self) -> Mapping[int, Sequence[int]]:
         """Changes of routes, links and addresses."""
         return {NETLINK_ROUTE: ROUTE_CHANGES}
 
-    def look(self, places: Sequence[Place]) -> Sight:
+    def look(self, places: Sequence[Place]) -> Observation:
         """The routes."""
         rows, listing = _rows(self._query(self.prefix, self.table), places)
         found, unknown = self.wanted.chosen(rows, places)
-        return Sight(found, tuple(listing.problems), tuple(listing.notes), unknown)
+        return Observation(found, tuple(listing.problems), tuple(listing.notes), unknown)
 
     def _query(self, prefix: str, table: int | None, mode: str = "exact") -> Query:
         asked = Prefix(prefix, mode)
         return Query((asked.family,) if asked.family else FAMILIES[:2], table=table, prefix=asked)
 
-    def instead(self, places: Sequence[Place]) -> list[str]:
+    def nearest(self, places: Sequence[Place]) -> list[str]:
         """Routes to that prefix, and else those that cover it."""
         exact, _ = _rows(self._query(self.prefix, None), places)
         if exact:
@@ -123,18 +123,18 @@ class Routed(NamedTuple):
     @property
     def pause(self) -> float:
         """It does not tell of exceptions: a path MTU that was learned, a redirect."""
-        return MOSTLY_TOLD
+        return MOSTLY_REPORTED
 
     @property
     def events(self) -> Mapping[int, Sequence[int]]:
         """Changes of routes, rules, links and addresses."""
         return {NETLINK_ROUTE: ROUTE_CHANGES}
 
-    def look(self, places: Sequence[Place]) -> Sight:
+    def look(self, places: Sequence[Place]) -> Observation:
         """The answer of the kernel's look-up, where it is as wanted."""
         found, problems = self._answers(places)
         fitting, unknown = self.wanted.chosen(found, places)
-        return Sight(fitting, tuple(problems), (), unknown)
+        return Observation(fitting, tuple(problems), (), unknown)
 
     def _answers(self, places: Sequence[Place]) -> tuple[list[Route], list[str]]:
         from ..nouns.routing.listing_lookup import Lookup, Lookups
@@ -147,6 +147,6 @@ class Routed(NamedTuple):
             pass  # there is no route
         return rows, listing.problems
 
-    def instead(self, places: Sequence[Place]) -> list[str]:
+    def nearest(self, places: Sequence[Place]) -> list[str]:
         """How it is routed."""
         return shown("the kernel's answer:", self._answers(places)[0]) or ["the kernel has no route to it"]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ..engine.netlink.groups import ADDRESS_CHANGES
 from ..nouns.links.listing_addresses import AddressListing, Query
 from ..uapi.netlink import NETLINK_ROUTE
-from .conditions import TOLD, Sight, named, shown
+from .conditions import REPORTED, Observation, named, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,18 +36,18 @@ class AddressIsUsable(NamedTuple):
     @property
     def pause(self) -> float:
         """The kernel tells of addresses, and of the end of duplicate address detection."""
-        return TOLD
+        return REPORTED
 
     @property
     def events(self) -> Mapping[int, Sequence[int]]:
         """Changes of addresses and links."""
         return {NETLINK_ROUTE: ADDRESS_CHANGES}
 
-    def look(self, places: Sequence[Place]) -> Sight:
+    def look(self, places: Sequence[Place]) -> Observation:
         """The address, where it is so."""
-        rows, sight = self._rows(places)
+        rows, seen = self._rows(places)
         names = named(self.dev, places)
-        return sight._replace(
+        return seen._replace(
             unknown=() if names or self.dev is None else (self.dev,),
             found=tuple(
                 row
@@ -59,12 +59,12 @@ class AddressIsUsable(NamedTuple):
             ),
         )
 
-    def _rows(self, places: Sequence[Place]) -> tuple[list[Address], Sight]:
+    def _rows(self, places: Sequence[Place]) -> tuple[list[Address], Observation]:
         listing = AddressListing(Query(("inet6" if ":" in self.address else "inet",)), places)
         rows: list[Address] = list(chain.from_iterable(listing.batches()))
-        return rows, Sight((), tuple(listing.problems), tuple(listing.notes))
+        return rows, Observation((), tuple(listing.problems), tuple(listing.notes))
 
-    def instead(self, places: Sequence[Place]) -> list[str]:
+    def nearest(self, places: Sequence[Place]) -> list[str]:
         """The address as it is, and else all addresses of its family."""
         rows, _ = self._rows(places)
         near = [row for row in rows if row.address == self.address]

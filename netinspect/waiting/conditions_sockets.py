@@ -13,7 +13,7 @@ from ..nouns.sockets.filter import Expression, parse
 from ..nouns.sockets.listing import ALL_STATES, FAMILIES, Query, SocketListing
 from ..nouns.sockets.listing_joined import Selection, joined
 from ..uapi.netlink import NETLINK_SOCK_DIAG
-from .conditions import UNTOLD, Sight, shown
+from .conditions import UNREPORTED, Observation, shown
 from .endpoint import Endpoint
 
 TYPE_CHECKING = False
@@ -49,19 +49,19 @@ class Holders(NamedTuple):
         return " or ".join(words)
 
 
-def _rows(query: Query, places: Sequence[Place], *, owners: bool = False) -> tuple[list[Socket], Sight]:
+def _rows(query: Query, places: Sequence[Place], *, owners: bool = False) -> tuple[list[Socket], Observation]:
     listing = SocketListing(query, places)
     batches = joined(listing, ("processes",), Selection()) if owners else listing.batches()
     rows: list[Socket] = list(chain.from_iterable(batches))
-    return rows, Sight((), tuple(listing.problems), tuple(listing.notes))
+    return rows, Observation((), tuple(listing.problems), tuple(listing.notes))
 
 
-def _held(rows: Sequence[Socket], sight: Sight, holders: Holders) -> Sight:
+def _held(rows: Sequence[Socket], seen: Observation, holders: Holders) -> Observation:
     """Those that the holders hold; where some of the others have owners that may not be seen, that is a problem."""
     selection = holders.selection
     found = tuple(row for row in rows if selection.holds(row.processes or ()))
     hidden = any(not row.processes for row in rows)
-    return sight._replace(found=found, problems=(*sight.problems, *sight.notes) if hidden else sight.problems)
+    return seen._replace(found=found, problems=(*seen.problems, *seen.notes) if hidden else seen.problems)
 
 
 def _owned(rows: Sequence[Socket]) -> list[Socket]:
@@ -101,26 +101,26 @@ class Listening(NamedTuple):
     @property
     def pause(self) -> float:
         """The kernel does not tell of new sockets."""
-        return UNTOLD
+        return UNREPORTED
 
     @property
     def events(self) -> Mapping[int, Sequence[int]]:
         """The ends of sockets."""
         return {NETLINK_SOCK_DIAG: SOCKET_ENDS[self.protocol]} if self.protocol in SOCKET_ENDS else {}
 
-    def look(self, places: Sequence[Place]) -> Sight:
+    def look(self, places: Sequence[Place]) -> Observation:
         """The sockets that listen there."""
         expression = None
         if isinstance(self.target, Endpoint):
             expression = parse(f"sport = :{self.target.port}")
         query = Query((self.protocol,), self.families, _LISTENING[self.protocol], explicit=True, expression=expression)
-        rows, sight = _rows(query, places)
+        rows, seen = _rows(query, places)
         found = self._fitting(rows)
         if found and any(self.holders):
             # It takes long to find out who holds a socket: not before there is one.
-            rows, sight = _rows(query, places, owners=True)
-            return _held(self._fitting(rows), sight, self.holders)
-        return sight._replace(found=found)
+            rows, seen = _rows(query, places, owners=True)
+            return _held(self._fitting(rows), seen, self.holders)
+        return seen._replace(found=found)
 
     def _fitting(self, rows: Iterable[Socket]) -> tuple[Socket, ...]:
         target = self.target
@@ -128,7 +128,7 @@ class Listening(NamedTuple):
             return tuple(row for row in rows if target.reached_by(row))
         return tuple(row for row in _named(target, rows) if (row.state, row.type) not in _ONLY_BOUND)
 
-    def instead(self, places: Sequence[Place]) -> list[str]:
+    def nearest(self, places: Sequence[Place]) -> list[str]:
         """Listeners that some part of the condition fits, and else all listeners."""
         query = Query((self.protocol,), states=_LISTENING[self.protocol])
         rows, _ = _rows(query, places)
@@ -179,28 +179,28 @@ class Established(NamedTuple):
     @property
     def pause(self) -> float:
         """The kernel does not tell."""
-        return UNTOLD
+        return UNREPORTED
 
     @property
     def events(self) -> Mapping[int, Sequence[int]]:
         """The ends of sockets."""
         return {NETLINK_SOCK_DIAG: SOCKET_ENDS[self.protocol]} if self.protocol in SOCKET_ENDS else {}
 
-    def look(self, places: Sequence[Place]) -> Sight:
+    def look(self, places: Sequence[Place]) -> Observation:
         """The connections; none where there are fewer than asked for."""
         query = self._query(_ESTABLISHED)
-        rows, sight = _rows(query, places)
+        rows, seen = _rows(query, places)
         if len(rows) >= self.least and any(self.holders):
-            rows, sight = _rows(query, places, owners=True)
-            sight = _held(rows, sight, self.holders)
+            rows, seen = _rows(query, places, owners=True)
+            seen = _held(rows, seen, self.holders)
         else:
-            sight = sight._replace(found=tuple(rows))
-        return sight if len(sight.found) >= self.least else sight._replace(found=())
+            seen = seen._replace(found=tuple(rows))
+        return seen if len(seen.found) >= self.least else seen._replace(found=())
 
     def _query(self, states: int) -> Query:
         return Query((self.protocol,), self.families, states, explicit=True, expression=self.expression)
 
-    def instead(self, places: Sequence[Place]) -> list[str]:
+    def nearest(self, places: Sequence[Place]) -> list[str]:
         """The same ends in any state, and else all connections."""
         near, _ = _rows(self._query(ALL_STATES), places)
         if near:
@@ -226,26 +226,26 @@ class InUse(NamedTuple):
     @property
     def pause(self) -> float:
         """The kernel does not tell of new sockets."""
-        return UNTOLD
+        return UNREPORTED
 
     @property
     def events(self) -> Mapping[int, Sequence[int]]:
         """The ends of sockets."""
         return {NETLINK_SOCK_DIAG: SOCKET_ENDS[self.protocol]} if self.protocol in SOCKET_ENDS else {}
 
-    def look(self, places: Sequence[Place]) -> Sight:
+    def look(self, places: Sequence[Place]) -> Observation:
         """Those sockets."""
         target, expression = self.target, self.expression
         if isinstance(target, Endpoint) and target.port is not None:
             expression = parse(f"sport = :{target.port}")
         query = Query((self.protocol,), self.families, ALL_STATES & ~_TIME_WAIT, explicit=True, expression=expression)
-        rows, sight = _rows(query, places)
+        rows, seen = _rows(query, places)
         if isinstance(target, Endpoint):
             rows = [row for row in rows if target.reached_by(row)]
         elif expression is None:
             rows = _named(target, rows)
-        return sight._replace(found=tuple(rows))
+        return seen._replace(found=tuple(rows))
 
-    def instead(self, places: Sequence[Place]) -> list[str]:
+    def nearest(self, places: Sequence[Place]) -> list[str]:
         """There is nothing near it."""
         return ["no such socket"]

@@ -9,7 +9,7 @@ from ..engine.netlink.groups import FLOW_CHANGES
 from ..nouns.conntrack.filter import FlowFilter
 from ..nouns.conntrack.listing import FlowListing
 from ..uapi.netlink import NETLINK_NETFILTER
-from .conditions import MOSTLY_TOLD, Sight, shown
+from .conditions import MOSTLY_REPORTED, Observation, shown
 from .endpoint import Endpoint
 
 TYPE_CHECKING = False
@@ -47,19 +47,21 @@ class FlowExists(NamedTuple):
     @property
     def pause(self) -> float:
         """Of entries older than the first listener it does not tell (nf_conntrack_events=2, the default)."""
-        return MOSTLY_TOLD
+        return MOSTLY_REPORTED
 
     @property
     def events(self) -> Mapping[int, Sequence[int]]:
         """New, changed and ended entries."""
         return {NETLINK_NETFILTER: FLOW_CHANGES}
 
-    def look(self, places: Sequence[Place]) -> Sight:
+    def look(self, places: Sequence[Place]) -> Observation:
         """The entries; none where there are fewer than asked for."""
         rows, listing = self._rows(self.wanted, places)
         found = [row for row in rows if self.natted_to is None or translated_to(row, self.natted_to)]
         # A namespace that tracks nothing has no entry: that is no doubt, but worth a word.
-        return Sight(tuple(found) if len(found) >= self.least else (), tuple(listing.problems), tuple(listing.notes))
+        return Observation(
+            tuple(found) if len(found) >= self.least else (), tuple(listing.problems), tuple(listing.notes)
+        )
 
     @staticmethod
     def _rows(wanted: FlowFilter, places: Sequence[Place]) -> tuple[list[Flow], FlowListing]:
@@ -67,7 +69,7 @@ class FlowExists(NamedTuple):
         rows: list[Flow] = list(chain.from_iterable(listing.batches()))
         return rows, listing
 
-    def instead(self, places: Sequence[Place]) -> list[str]:
+    def nearest(self, places: Sequence[Place]) -> list[str]:
         """The flow as it is translated, if at all, and else all flows."""
         rows, _ = self._rows(self.wanted, places)
         if rows:
