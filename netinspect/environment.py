@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 class Environment:
     """The streams of a run.
 
-    ``write`` takes the bytes of standard output, ``complain`` one line of text for standard error, ``terminal``
-    tells whether standard output is one, and ``columns`` how wide it is.
+    ``write`` takes the bytes of standard output, ``complain`` one line of text for standard error, ``terminal`` shows
+    whether standard output is one, and ``columns`` how wide it is.
     """
 
     __slots__ = ("_complained", "_error", "columns", "terminal", "write")

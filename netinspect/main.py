@@ -104,7 +104,7 @@ def overview() -> str:
 def run(arguments: Sequence[str], environment: Environment) -> int:
     """Runs one command and returns its exit status.
 
-    Nothing but KeyboardInterrupt's twin, SystemExit, escapes, and a lack of memory while that is said.
+    Nothing but KeyboardInterrupt's twin, SystemExit, escapes, and a lack of memory while that is reported.
     """
     try:
         return _dispatch(arguments, environment)
@@ -161,7 +161,7 @@ def _dispatch(arguments: Sequence[str], environment: Environment) -> int:
 
 
 def _report_unread_files(environment: Environment) -> None:
-    """Tables of names are read where a number is met: what became of them is said once, at the end."""
+    """Tables of names are read where a number is met: what became of them is reported once, at the end."""
     files = sys.modules.get("netinspect.engine.files")
     for text in () if files is None else files.notes.values():
         environment.complain(text)
@@ -192,7 +192,7 @@ def main() -> None:
             status = status_of(ended)
     except KeyboardInterrupt:  # before signals were handled
         status = ExitStatus.INTERRUPTED
-    except (MemoryError, ImportError, OSError) as error:  # outside of a command, or even while that was said
+    except (MemoryError, ImportError, OSError) as error:  # outside of a command, or even while that was reported
         from os import environ, write
 
         if "NETINSPECT_DEBUG" in environ or not _is_lack_of_memory(error):

@@ -80,7 +80,7 @@ def is_alive_program(pid: int) -> bool:
 def registered_files(path: str) -> list[int]:
     """The inodes of the sockets among the files that are registered with an io_uring, ``path`` being its fdinfo.
 
-    Raises OSError. None where the kernel does not tell their inodes (before about Linux 5.12).
+    Raises OSError. None where the kernel does not report their inodes (before about Linux 5.12).
     """
     inodes: list[int] = []
     for _ in range(_BUSY_RING):
@@ -167,7 +167,7 @@ def security_context(pid: int) -> str | None:
 
 
 def other_threads(pid: int) -> list[int]:
-    """The threads of a process but for the first one; none where it has ended, or may not be seen."""
+    """The threads of a process except the first one; none where it has ended, or may not be seen."""
     tasks = f"/proc/{pid}/task"
     try:
         if os.stat(tasks).st_nlink <= LONE_THREAD:
@@ -288,7 +288,7 @@ def _is_privileged() -> bool:
 def has_protocol(protocol: str) -> bool:
     """Whether the kernel has this kind of sockets at all (``sctp``, ``raw`` …): built in or loaded.
 
-    True where it cannot be known, so that nobody is told that there are none.
+    True where it cannot be known, so that nobody is reported that there are none.
     """
     name = {"udplite": "UDP-Lite", "vsock": "AF_VSOCK"}.get(protocol, protocol.upper())
     try:
@@ -324,7 +324,7 @@ def sysctl(name: str) -> str | None:
 
 
 def kernel_configuration() -> str | None:
-    """How this kernel was built: lines of CONFIG_NAME=value. None where it does not tell (CONFIG_IKCONFIG_PROC)."""
+    """How this kernel was built: lines of CONFIG_NAME=value. None where it does not report (CONFIG_IKCONFIG_PROC)."""
     from gzip import decompress
 
     try:
@@ -341,7 +341,7 @@ def has_network_file(name: str) -> bool:
 def raw_sockets(family: str) -> Batch:
     """The raw sockets of the calling thread's network namespace, ``family`` being inet or inet6.
 
-    The port of a raw socket is its IP protocol. What procfs does not tell is None: cookie, interface, mark and the
+    The port of a raw socket is its IP protocol. What procfs does not report is None: cookie, interface, mark and the
     like. None are listed where the kernel lacks the family. Raises NetinspectError where a line makes no sense.
     """
     from .engine.columns import Constant
@@ -495,7 +495,7 @@ def has_module(name: str) -> bool:
 def code_symbols() -> list[tuple[int, str]]:
     """Where the kernel's functions are, in order; every address is 0 for who may not know (kernel.kptr_restrict).
 
-    Empty where the kernel does not tell. There are about 100,000, of which a reader wants a few: no name is checked.
+    Empty where the kernel does not report. There are about 100,000, of which a reader wants a few: no name is checked.
     """
     from re import MULTILINE, compile
 

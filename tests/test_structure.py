@@ -72,7 +72,7 @@ def name_of(path: Path) -> str:
 
 
 def imports(path: Path) -> set[str]:
-    """The modules of this package that a module imports when it is loaded or later, but for annotations."""
+    """The modules of this package that a module imports when it is loaded or later, except annotations."""
     tree = ast.parse(path.read_text())
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":

@@ -30,7 +30,7 @@ def statistics(
     - ``tables``: as the kernel names them (TcpExt, Ip6, sockstat …) or names of protocols (tcp, ip, links …)
     - ``interfaces``: what is counted by interface, for these alone
     - ``nonzero``: what is not 0; with ``seconds`` or ``since`` what has changed
-    - ``seconds``: read twice, so many seconds apart, and tell the change in a second (``rate``)
+    - ``seconds``: read twice, ``seconds`` apart, and tell the change in a second (``rate``)
     - ``since``: a file of ``save_sample``, for what has changed since (``change``, ``reset``)
 
     Raises UsageError for a table that there is not, NetinspectError for a sample that cannot be read, and while

@@ -291,7 +291,7 @@ class _Table:
 
 def _sockets(directory: int, numbers: Sequence[int], deep: bool, errors: list[OSError]) -> Found:
     """Which of these descriptors are sockets, their inodes, which are io_urings, where these are looked for, and how
-    many of them are not open. ``errors`` is told why some could not be read.
+    many of them are not open. ``errors`` gets why some could not be read.
     """
     links = _links(directory, numbers, errors)
     rings: Sequence[int] = ()
@@ -371,8 +371,8 @@ def _listed(directory: int) -> list[int]:
 def _links(directory: int, numbers: Iterable[int], errors: list[OSError]) -> list[str]:
     """What the descriptors refer to; "" for those that are not, or no longer, open.
 
-    Those that cannot be read are _UNREAD, and ``errors`` has why, but for paths that are too long to be told: these
-    are no sockets.
+    Those that cannot be read are _UNREAD, and ``errors`` has why, except paths that are too long to be known: these are
+    no sockets.
     """
     links: list[str] = []
     remaining = map(partial(os.readlink, dir_fd=directory), map(str, numbers))
@@ -435,9 +435,9 @@ def _share(parts: list[_Part]) -> None:
 
 
 def _comparison() -> Callable[[int, int], bool]:
-    """What tells whether two threads are known to share one descriptor table (kcmp(2)).
+    """What shows whether two threads are known to share one descriptor table (kcmp(2)).
 
-    Where the kernel does not tell (CONFIG_KCMP), no two do: each table is read, which takes longer.
+    Where the kernel does not report (CONFIG_KCMP), no two do: each table is read, which takes longer.
     """
     number = _KCMP.get(os.uname().machine)
     if number is None or not _of_64_bits():

@@ -1,6 +1,6 @@
 """Dumps that are whole: made anew where the kernel says that the table changed while it was being read.
 
-A message that is malformed costs itself: it is left out, counted and said, and the rest is listed.
+A message that is malformed costs itself: it is left out, counted and reported, and the rest is listed.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Faults:
 
 
 def sound(run: Run, decode: Callable[[Run], Iterable[Row]], faults: Faults) -> list[Row]:
-    """What ``decode`` makes of a run, but for the messages that are malformed: these are added to ``faults``."""
+    """What ``decode`` makes of a run, except the messages that are malformed: these are added to ``faults``."""
     try:
         return list(decode(run))
     except MalformedError as error:
@@ -96,7 +96,7 @@ def whole_dump(
 
     ``identities`` takes from a run what tells its rows apart, 32 bits for each: they are kept in case the dump is
     interrupted, which shows only later. They are the low bits of the field ``identity``, and taken from that where
-    ``identities`` is None. If the table stays in motion, ``problem`` is told, with the ``operation``. ``gather`` makes
+    ``identities`` is None. If the table stays in motion, ``problem`` is called with the ``operation``. ``gather`` makes
     longer runs of a table whose messages have several shapes. Raises NetlinkError.
     """
     given: list[array[int]] = []
@@ -136,7 +136,7 @@ def whole_list(
 ) -> list[Row]:
     """The rows of a small table, all in memory. A dump that was interrupted is thrown away, and made anew.
 
-    If the table stays in motion, ``problem`` is told, with the ``operation``. Raises NetlinkError.
+    If the table stays in motion, ``problem`` is called with the ``operation``. Raises NetlinkError.
     """
     found: list[Row] = []
     for _ in range(ATTEMPTS):

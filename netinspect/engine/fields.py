@@ -68,7 +68,7 @@ def bit_names(word: int, names: Mapping[int, str]) -> tuple[str, ...]:
 
 
 class GrowingStruct:
-    """A C struct that has grown at its end from release to release: a kernel tells as much of it as it knows.
+    """A C struct that has grown at its end from release to release: a kernel reports as much of it as it knows.
 
     ``fields`` are names with their struct format, without holes; padding has a format and no name.
     """

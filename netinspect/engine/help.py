@@ -1,4 +1,4 @@
-"""What people are told of options: help texts, and which name a misspelt one may have been meant for.
+"""What people are reported options: help texts, and which name a misspelt one may have been meant for.
 
 No listing loads it.
 """

@@ -353,10 +353,10 @@ def as_named(
 ) -> Iterator[Batch]:
     """The same rows, each as soon as the names of its addresses are known or given up: ``hosts.get`` then has them.
 
-    Rows that need no look-up pass at once. The others are held back and follow, in their own order, when their
-    answers are there, at the latest at the deadline. So the order is the kernel's within each of the two, and as a
-    whole where the answers come from /etc/hosts or a near cache. ``on_wait`` is told which rows are held back when
-    that begins to be noticed, so that whoever has the others can show them.
+    Rows that need no look-up pass at once. The others are held back and follow, in their own order, when their answers
+    are there, at the latest at the deadline. So the order is the kernel's within each of the two, and as a whole where
+    the answers come from /etc/hosts or a near cache. ``on_wait`` gets which rows are held back when that begins to be
+    noticed, so that whoever has the others can show them.
     """
     held: list[Batch] = []
     rows_held = 0

@@ -62,7 +62,7 @@ def every_namespace(*, closely: bool = False) -> tuple[list[tuple[str, str, tupl
     only sockets keep, or the kernel.
 
     The label is the name (ip-netns(8)), the lowest id of a process or thread inside, or a path: `--netns` takes each.
-    The identity (st_dev, st_ino) tells whether the path still leads there: processes end, or go elsewhere. Also
+    The identity (st_dev, st_ino) shows whether the path still leads there: processes end, or go elsewhere. Also
     returned is the number of processes whose namespace may not be seen: there may be namespaces that only they are in.
     Raises NetinspectError where /proc is not mounted.
     """

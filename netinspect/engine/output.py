@@ -103,9 +103,9 @@ class ListingCommand(InNamespaces):
     netns_column = 0
     """Where the column of the namespace stands in a table."""
     shows_unknown = False
-    """Whether a table shows itself what the kernel tells and this release does not know."""
+    """Whether a table shows itself what the kernel reports and this release does not know."""
     shows_unknown_inside = True
-    """Whether it is said beside a table where that is inside an attribute that is known."""
+    """Whether it is reported beside a table where that is inside an attribute that is known."""
     whole_first = False
     """Whether all is listed before the first name is looked up: since what looks it up would be listed as well."""
     in_order = False
@@ -130,7 +130,7 @@ class ListingCommand(InNamespaces):
         raise NotImplementedError
 
     def table_columns(self) -> list[Column]:
-        """The columns of a table, but for the namespace."""
+        """The columns of a table, except the namespace."""
         raise NotImplementedError
 
     def column(self, field: str, title: str) -> Column:

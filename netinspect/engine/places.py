@@ -92,7 +92,7 @@ def _nothing() -> None:
 
 
 class Place:
-    """A network namespace to look into: where to open it, and its label, None where it need not be told.
+    """A network namespace to look into: where to open it, and its label, None where it need not be known.
 
     It is entered through its descriptor while it is open. After that it is opened anew each time: columns are made
     when they are asked for, which may be long after the namespace was listed.
@@ -232,7 +232,7 @@ def in_places(
 ) -> Iterator[Batch]:
     """What ``collect`` finds in each place, with a column ``netns`` where places have labels.
 
-    Of several places, those that cannot be entered are told to ``problem``, but for those that are gone meanwhile; the
+    Of several places, those that cannot be entered are passed to ``problem``, except those that are gone meanwhile; the
     only one raises NamespaceError.
     """
     if lacking := unseen(places):
@@ -245,7 +245,7 @@ def in_places(
             if len(places) == 1:
                 raise
             if isinstance(error, NamespaceGoneError):
-                continue  # there is nothing to be told of
+                continue  # there is nothing to be known of
             left_out.setdefault(str(error), []).append(place.label or "")
             continue
         try:

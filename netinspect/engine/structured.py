@@ -66,7 +66,7 @@ def _cells(
         return objects.cells(column.nested, f"{path}{field}.")
     first = next(iter(column.values(batch.count)))
     if type(first) is int and None not in column:
-        # A field has one type, but for None: all of them are whole numbers.
+        # A field has one type, except None: all of them are whole numbers.
         return (Cell(column.text(str)),)
     if field in NESTED or hasattr(first, "_fields"):
         return (Cell(column.text(lambda value: literal(encode(value)))),)

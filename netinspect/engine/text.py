@@ -8,9 +8,8 @@ records and JSON hold; ``raw`` gives the bytes back.
 
 ``printable`` makes a ``str`` one line without control characters, for tables and messages. A control character could
 move the cursor, change colours or retitle the window; a bidirectional control could make a row read as another.
-``str.isprintable`` is the judge: it refuses the Unicode categories Cc, Cf, Cs, Co, Cn, Zl, Zp, and Zs but for the
-space. Here too an escape stands for one thing only: a text that has such a sequence of its own gets its backslashes
-doubled.
+``str.isprintable`` is the judge: it refuses the Unicode categories Cc, Cf, Cs, Co, Cn, Zl, Zp, and Zs except the space.
+Here too an escape stands for one thing only: a text that has such a sequence of its own gets its backslashes doubled.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ _CLEAR_SCREEN = b"\x1b[H\x1b[2J"
 
 
 def repeat(action: Callable[[], int], seconds: float, environment: Environment) -> NoReturn:
-    """Runs ``action`` every so many seconds, until KeyboardInterrupt or an error. A terminal is cleared before each.
+    """Runs ``action`` every few seconds, until KeyboardInterrupt or an error. A terminal is cleared before each.
 
     A run that takes longer than that is followed by the next at once, never by two.
     """

@@ -114,7 +114,7 @@ def _udp(lab: Lab[Any], probe: Probe, patience: float, opened: ExitStack) -> Non
 
 
 def keep_asking(lab: Lab[Any], probe: Probe, stopped: Callable[[float], bool]) -> None:
-    """Asks again and again until ``stopped``, which waits for so many seconds, is true. Answers do not matter."""
+    """Asks again and again until ``stopped``, which waits for that many seconds, is true. Answers do not matter."""
     while not stopped(0.1):
         with suppress(OSError, NetinspectError):
             answered(lab, probe)

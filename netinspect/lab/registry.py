@@ -489,7 +489,7 @@ def down(state: State) -> None:
         for name in state.hosts:
             with suppress(LabError):
                 held.append(_open(state.path(name), state))
-        # While a namespace is held here its inode number is its own: processes are told by it.
+        # While a namespace is held here its inode number is its own: processes are reported by it.
         inodes = {os.fstat(descriptor).st_ino for descriptor in held}
         holder = state.holder.local
         kill_until_gone(lambda pid: pid != holder and process_inside(pid, inodes))

@@ -23,7 +23,7 @@ BATCH_SEQUENCE = 0xFFFF_FFFF
 
 
 class Requests:
-    """Requests that ``send`` sends together. One that the kernel refuses is told by its ``what``."""
+    """Requests that ``send`` sends together. One that the kernel refuses is reported by its ``what``."""
 
     def __init__(self, opened: socket.socket) -> None:
         self._socket = opened
@@ -42,7 +42,7 @@ class Requests:
         self._what.append(what)
 
     def add_raw(self, kind: int, payload: bytes, flags: int, what: str) -> None:
-        """Adds one message that is encoded already, but for its header."""
+        """Adds one message that is encoded already, except its header."""
         self._parts.append(message_of(kind, NLM_F_REQUEST | NLM_F_ACK | flags, payload, len(self._what) + 1))
         self._what.append(what)
 

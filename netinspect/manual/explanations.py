@@ -57,7 +57,7 @@ def _of_gateways() -> Iterator[Explanation]:
     seen: set[tuple[str, str]] = set()
     for record, noun in data["noun"].items():
         for name, meaning in _documented(getattr(records, record)):
-            # The same field of several records is told once, and parts are those of the records that they are of.
+            # The same field of several records is reported once, and parts are those of the records that they are of.
             if (name, meaning) in seen or "." in name:
                 continue
             seen.add((name, meaning))

@@ -493,7 +493,7 @@ def needs_tracking(chains: Iterable[Chain], rules: Iterable[Rule]) -> bool:
 def in_order(runs: Iterable[Run]) -> Iterator[bytes]:
     """The messages of one dump in the kernel's order: runs of one received buffer are put together by their positions.
 
-    A buffer's first message is at position 0, and positions are told wherever messages of several shapes alternate.
+    A buffer's first message is at position 0, and positions are reported wherever messages of several shapes alternate.
     """
     waiting: list[tuple[int, bytes]] = []
     for run in runs:

@@ -154,7 +154,7 @@ def _protocol(machine: Machine) -> int | Unknown | None:
 
 
 def _nfproto(machine: Machine) -> int:
-    # Chains of inet at ingress are told the packet's own family (net/netfilter/nft_chain_filter.c).
+    # Chains of inet at ingress are reported the packet's own family (net/netfilter/nft_chain_filter.c).
     family = machine.family
     if machine.chain.family == "inet" and family == "netdev":
         family = machine.state.packet.family or family

@@ -116,7 +116,7 @@ class KernelContext(Context):
             return found if six else _RTN_UNICAST  # the table of local addresses has no refusals
         if six and packed[0] == 0xFF:
             return _RTN_MULTICAST
-        # Only tables of local addresses have routes of these types, whatever table is told: they may be merged.
+        # Only tables of local addresses have routes of these types, whatever table is reported: they may be merged.
         if device is not None and device.index not in found.indices():
             return _RTN_UNICAST
         return found.type if found.type in (_RTN_LOCAL, _RTN_BROADCAST, _RTN_ANYCAST) else _RTN_UNICAST

@@ -132,7 +132,7 @@ class Packet(NamedTuple):
         return {ETH_P_IP: "ip", ETH_P_IPV6: "ip6"}.get(self.ethertype if isinstance(self.ethertype, int) else 0)
 
     def replace(self, **fields: Any) -> Packet:
-        """The same packet but for these fields. Raises ValueError for one that does not exist."""
+        """The same packet except these fields. Raises ValueError for one that does not exist."""
         return self._replace(**fields)
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Found = TypeVar("Found")
 
 ATTEMPTS = 3
-"""How often it is read before it is said that it keeps changing."""
+"""How often it is read before it is reported that it keeps changing."""
 _DUMPED = 4096
 """Elements of a set that are read at once. Of a larger set the kernel is asked for one element at a time."""
 _NAT_HOOKS = {"prerouting": -100, "output": -100, "postrouting": 100, "input": 100}

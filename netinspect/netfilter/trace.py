@@ -2,7 +2,7 @@
 
 linux/netfilter/nf_tables.h: NFTA_TRACE_*. Packets are traced from the rule on that says ``meta nftrace set 1``. Only
 the first message of each base chain has the packet's headers. Ids are used again for later packets. Of frames with a
-VLAN tag nothing is told at egress, though the rules there apply to them (Linux 6.18).
+VLAN tag nothing is reported at egress, though the rules there apply to them (Linux 6.18).
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Event(NamedTuple):
         packet = of_headers(self.network, self.transport, self.link)
         tracking: Tracking | Unknown | None = UNKNOWN
         if self.tracking_state is not None:
-            status = self.tracking_status or 0  # it is told where it is not 0
+            status = self.tracking_status or 0  # it is reported where it is not 0
             direction: str | Unknown = self.tracking_direction or UNKNOWN
             identity: int | Unknown = UNKNOWN if self.tracking_id is None else self.tracking_id
             tracking = Tracking(self.tracking_state, direction, status, id=identity)

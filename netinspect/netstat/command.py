@@ -39,7 +39,7 @@ _UNLISTED = {
     "ash": "AF ASH",
     "bluetooth": "AF BLUETOOTH",
 }
-"""Families that no netlink tells, and the names by which net-tools says that the kernel lacks them."""
+"""Families that no netlink reports, and the names by which net-tools says that the kernel lacks them."""
 _SAID_WITH_VERBOSE = ("sctp", "ipx", "ax25", "x25", "netrom", "rose")
 
 _NOT_ROOT = (
@@ -455,7 +455,7 @@ class _Sockets:
 
     @property
     def _reports_families(self) -> bool:
-        """Whether it is said which families this kernel lacks."""
+        """Whether it is reported which families this kernel lacks."""
         return self._command.verbose and self._command.unrestricted
 
 

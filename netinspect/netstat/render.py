@@ -32,7 +32,7 @@ _CONTEXT = 49
 
 _PROTOCOL_NAMES = {"udplite": "udpl"}
 _RAW_STATES = {"ESTABLISHED": "1", "UNCONNECTED": "7"}
-"""Numbers, and not names, for want of states (net/tcp_states.h)."""
+"""Numbers, and not names, for lack of states (net/tcp_states.h)."""
 _TIMERS = {"retransmit": "on", "delayed_ack": "unkn-5"}
 _UNIX_TYPES = {"stream": "STREAM", "dgram": "DGRAM", "raw": "RAW", "4": "RDM", "seqpacket": "SEQPACKET"}
 _UNIX_STATES = {"ESTABLISHED": "CONNECTED", "LISTEN": "LISTENING", "UNCONNECTED": ""}
@@ -130,7 +130,8 @@ class InternetRows:
         ]
 
     def _send_queues(self, batch: Batch) -> Column:
-        """What has not been acknowledged. For a listener sock_diag tells the limit of the backlog, netstat nothing."""
+        """What has not been acknowledged. For a listener sock_diag reports the limit of the backlog, netstat
+        nothing."""
         queues = batch.column("send_queue")
         states = batch.column("state")
         if "LISTEN" not in states:

@@ -1,6 +1,6 @@
 """The routing tables of net-tools' netstat, line for line (netstat(8) of net-tools 2.10: -r, -rF, -rC, -6r).
 
-net-tools reads what the kernel tells in /proc/net/route and ipv6_route; from the same routes over netlink these rows
+net-tools reads what the kernel reports in /proc/net/route and ipv6_route; from the same routes over netlink these rows
 are made as the kernel makes those files (net/ipv4/fib_trie.c, net/ipv6/ip6_fib.c).
 """
 
@@ -31,7 +31,7 @@ _REFUSED = frozenset(("unreachable", "prohibit"))
 """Types that IPv4 marks as rejecting."""
 _UNLISTED = frozenset(("broadcast", "multicast"))
 _HEADERS_SIZE = 40
-"""Bytes of IPv4 and TCP headers: the kernel tells the largest segment as an MTU."""
+"""Bytes of IPv4 and TCP headers: the kernel reports the largest segment as an MTU."""
 
 IPV4_TITLE = "Kernel IP routing table\n"
 IPV4_CACHE_TITLE = "Kernel IP routing cache\n"
@@ -222,7 +222,8 @@ _IPV6_REFUSED = frozenset(("blackhole", "unreachable", "prohibit", "throw"))
 
 
 class IPv6Rows:
-    """The rows of all IPv6 tables. At the end of a table without a default route the kernel tells one that refuses."""
+    """The rows of all IPv6 tables. At the end of a table without a default route the kernel reports one that
+    refuses."""
 
     def __init__(self, host: Name | None, advertised: Collection[Advertised] = ()) -> None:
         """``advertised``: what is a prefix on a link that a router advertised."""
@@ -279,7 +280,7 @@ class IPv6Rows:
     def _end(
         kind: str, protocol: str, length: int, gateway: str | None, metric: int, interface: str | None, more: str = ""
     ) -> str:
-        # What is sent to others by way of the loopback interface is refused (net/ipv6/route.c: fib6_is_reject).
+        # What is sent to others through the loopback interface is refused (net/ipv6/route.c: fib6_is_reject).
         if kind in _IPV6_REFUSED or (interface == "lo" and kind not in ("local", "anycast")):
             flags = "!n"
         else:

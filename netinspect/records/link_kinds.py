@@ -12,7 +12,7 @@ else:
 
 
 class Bridge(NamedTuple):
-    """A bridge (linux/if_link.h: IFLA_BR_*; ip-link(8)). None: this kernel does not tell."""
+    """A bridge (linux/if_link.h: IFLA_BR_*; ip-link(8)). None: this kernel does not report."""
 
     spanning_tree: Annotated[bool | None, "whether the spanning tree protocol is on"] = None
     forward_delay: Annotated[float | None, "seconds that a port spends in each of listening and learning"] = None
@@ -67,7 +67,7 @@ class Bridge(NamedTuple):
 
 
 class BridgePort(NamedTuple):
-    """A link as a port of a bridge (linux/if_link.h: IFLA_BRPORT_*; bridge(8)). None: this kernel does not tell."""
+    """A link as a port of a bridge (linux/if_link.h: IFLA_BRPORT_*; bridge(8)). None: this kernel does not report."""
 
     state: Annotated[str | None, "disabled, listening, learning, forwarding or blocking"] = None
     priority: Annotated[int | None, "priority in the choice of the root port"] = None
@@ -106,7 +106,7 @@ class BridgePort(NamedTuple):
 
 
 class Vxlan(NamedTuple):
-    """A VXLAN tunnel (linux/if_link.h: IFLA_VXLAN_*; ip-link(8)). None: not set, or this kernel does not tell."""
+    """A VXLAN tunnel (linux/if_link.h: IFLA_VXLAN_*; ip-link(8)). None: not set, or this kernel does not report."""
 
     remote: Annotated[str | None, "where packets to unknown addresses go: an address, or a multicast group"] = None
     local: Annotated[str | None, "source address"] = None

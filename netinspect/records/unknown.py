@@ -1,4 +1,4 @@
-"""What the kernel tells and this release cannot read."""
+"""What the kernel reports and this release cannot read."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Noun(NamedTuple):
-    """One noun. Fields that are neither identity, volatile nor left out are what a change is told by."""
+    """One noun. Fields that are neither identity, volatile nor left out are what a change is reported by."""
 
     name: str
     record: str

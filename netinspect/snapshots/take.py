@@ -96,7 +96,7 @@ def header(nouns: Sequence[str], netns: Sequence[str], all_netns: bool, places: 
 
 
 def _inode() -> int | None:
-    """The number of the calling thread's network namespace; None where /proc does not tell."""
+    """The number of the calling thread's network namespace; None where /proc does not report."""
     try:
         return os.stat("/proc/thread-self/ns/net").st_ino
     except OSError:

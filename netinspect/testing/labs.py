@@ -130,7 +130,7 @@ class AssertingLab(Lab[AssertingHost]):
     def assert_no_leaks(self, *, since: Inventory | None = None, timeout: float = _TIMEOUT) -> None:
         """Asserts that nothing is left behind: since the lab was made, or since that inventory.
 
-        That is: processes in the lab's namespaces; TCP and UDP sockets, but for TIME_WAIT; conntrack entries of TCP
+        That is: processes in the lab's namespaces; TCP and UDP sockets, except TIME_WAIT; conntrack entries of TCP
         connections that were never closed. Entries of other protocols end by timeout only, and are not counted.
         """
         __tracebackhide__ = True
@@ -167,7 +167,7 @@ class LabFactory:
         return made
 
     def close(self) -> None:
-        """Takes all down; the first that cannot be is told, after the others."""
+        """Takes all down; the first that cannot be is reported, after the others."""
         failures = []
         while self.labs:
             try:

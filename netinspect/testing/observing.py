@@ -77,7 +77,7 @@ def snapshot(hosts: Iterable[Host], limit: int = 40) -> str:
         for kind, batches in kinds.items():
             try:
                 shown, total = host.call(partial(_some, batches, limit))
-            except Exception as error:  # a report must not fail for want of a part
+            except Exception as error:  # a report must not fail for lack of a part
                 shown, total = [f"could not be read: {error}"], 1
             lines.append(f"  {kind}: {'none' if not shown else ''}".rstrip())
             lines += [f"    {text}" for text in shown]

@@ -1,4 +1,4 @@
-"""What the kernel tells of sockets.
+"""What the kernel reports sockets.
 
 linux/sock_diag.h, inet_diag.h, unix_diag.h, packet_diag.h, netlink_diag.h, vm_sockets_diag.h, xdp_diag.h, mptcp.h
 """

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..engine.places import Place
 
 REPORTED, MOSTLY_REPORTED, UNREPORTED = 1.0, 0.5, 0.05
-"""What ``pause`` is where the kernel tells of all changes, of nearly all, or not of those that are waited for."""
+"""What ``pause`` is if the kernel reports all changes, nearly all, or none of those that are waited for."""
 _SHOWN = 20
 
 
@@ -48,11 +48,11 @@ class Condition(Protocol):
 
     @property
     def events(self) -> Mapping[int, Sequence[int]]:
-        """Where the kernel tells of changes that matter: netlink protocol and groups (decode.change_groups)."""
+        """Where the kernel reports changes that matter: netlink protocol and groups (decode.change_groups)."""
 
     @property
     def pause(self) -> float:
-        """Seconds between two looks at most, as long as the kernel tells what it can of those changes."""
+        """Seconds between two looks at most, as long as the kernel reports what it can of those changes."""
 
     def look(self, places: Sequence[Place]) -> Observation:
         """Looks at these namespaces, once. Raises NetinspectError where that cannot be done."""

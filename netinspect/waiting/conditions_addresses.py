@@ -35,7 +35,7 @@ class AddressIsUsable(NamedTuple):
 
     @property
     def pause(self) -> float:
-        """The kernel tells of addresses, and of the end of duplicate address detection."""
+        """The kernel reports of addresses, and of the end of duplicate address detection."""
         return REPORTED
 
     @property

@@ -46,7 +46,7 @@ class FlowExists(NamedTuple):
 
     @property
     def pause(self) -> float:
-        """Of entries older than the first listener it does not tell (nf_conntrack_events=2, the default)."""
+        """Of entries older than the first listener it does not report (nf_conntrack_events=2, the default)."""
         return MOSTLY_REPORTED
 
     @property

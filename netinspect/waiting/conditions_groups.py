@@ -43,7 +43,7 @@ class Member(NamedTuple):
 
     @property
     def pause(self) -> float:
-        """Source filters change without a word, and older kernels do not tell at all."""
+        """Source filters change without a word, and older kernels do not report at all."""
         return MOSTLY_REPORTED
 
     @property

@@ -44,7 +44,7 @@ class LinkIs(NamedTuple):
 
     @property
     def pause(self) -> float:
-        """The kernel tells of links."""
+        """The kernel reports of links."""
         return REPORTED
 
     @property

@@ -83,7 +83,7 @@ class RouteExists(NamedTuple):
 
     @property
     def pause(self) -> float:
-        """The kernel tells of routes, and of the links and addresses that they go with."""
+        """The kernel reports of routes, and of the links and addresses that they go with."""
         return REPORTED
 
     @property
@@ -122,7 +122,7 @@ class Routed(NamedTuple):
 
     @property
     def pause(self) -> float:
-        """It does not tell of exceptions: a path MTU that was learned, a redirect."""
+        """It does not report of exceptions: a path MTU that was learned, a redirect."""
         return MOSTLY_REPORTED
 
     @property

@@ -100,7 +100,7 @@ class Listening(NamedTuple):
 
     @property
     def pause(self) -> float:
-        """The kernel does not tell of new sockets."""
+        """The kernel does not report of new sockets."""
         return UNREPORTED
 
     @property
@@ -178,7 +178,7 @@ class Established(NamedTuple):
 
     @property
     def pause(self) -> float:
-        """The kernel does not tell."""
+        """The kernel does not report."""
         return UNREPORTED
 
     @property
@@ -225,7 +225,7 @@ class InUse(NamedTuple):
 
     @property
     def pause(self) -> float:
-        """The kernel does not tell of new sockets."""
+        """The kernel does not report of new sockets."""
         return UNREPORTED
 
     @property

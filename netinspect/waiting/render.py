@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def line(record: Any) -> str:
-    """The record in one line, its namespace behind it where it is told. Not yet printable."""
+    """The record in one line, its namespace behind it where it is reported. Not yet printable."""
     make = _LINES.get(type(record).__name__)
     text = _plain(record) if make is None else make(record)
     netns = getattr(record, "netns", None)

@@ -92,8 +92,8 @@ def wait(
         return condition.look(where.places())
 
     def holds(seen: Observation) -> bool:
-        # What could not be looked at may be what must not be.
-        # Without waiting an interface that there is not is a mistake: nothing can be said of it.
+        # What could not be looked at may be what must not be. Without waiting an interface that there is not is a
+        # mistake: nothing can be reported of it.
         if negated:
             return not (seen.found or seen.problems or (seen.unknown and timeout <= 0))
         return bool(seen.found)
@@ -123,7 +123,7 @@ class _Watch:
         self._gone = False
         self._poll = poll()
         self.listening = False
-        """Whether the kernel tells all that it has to tell."""
+        """Whether the kernel reports all that it has to tell."""
 
     def begin(self) -> None:
         """Begins to listen, as far as that is permitted: else there is only looking."""

@@ -1,4 +1,4 @@
-"""Redirect: the router tells the client, in crafted ICMP and ICMPv6, to reach the server by way of its neighbour.
+"""Redirect: the router tells the client, in crafted ICMP and ICMPv6, to reach the server through its neighbour.
 
 ICMPv6 speaks of link-local addresses only (RFC 4861, section 8.1): it is sent where the router and a neighbour were
 given one.

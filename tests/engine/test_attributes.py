@@ -1,4 +1,4 @@
-"""Attributes are checked before they are read; a malformed message costs itself, and what is unknown is told."""
+"""Attributes are checked before they are read; a malformed message costs itself, and what is unknown is reported."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ STABLE = 300
 
 
 class Churned(NamedTuple):
-    """One noun: rows that stay, and how they are listed and told apart."""
+    """One noun: rows that stay, and how they are listed and distinguished."""
 
     make: Callable[[Namespace], Any]
     listed: Callable[[], Any]

@@ -1,4 +1,4 @@
-"""Interrupted dumps are made anew, give no row twice, and are said to be incomplete when they stay interrupted."""
+"""Interrupted dumps are made anew, give no row twice, and are reported to be incomplete when they stay interrupted."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OVERRUN = OSError(105, "No buffer space available")
 
 
 def collected(dumps: list[list[bytes | OSError]]) -> tuple[list[int], list[str]]:
-    """The cookies that come of these dumps, one after the other, and the problems that are told."""
+    """The cookies that come of these dumps, one after the other, and the problems that are reported."""
     kernels: Iterator[list[bytes | OSError]] = iter(dumps)
     problems: list[str] = []
     decoder = inet_diag.Decoder("tcp", str)

@@ -283,7 +283,7 @@ def test_a_request_that_is_too_short_is_invalid(namespace: Namespace) -> None:
 
 
 def test_the_kernels_own_words_are_in_the_error(namespace: Namespace) -> None:
-    # RTM_GETLINK of an interface that does not exist, by a name: rtnetlink tells what it misses.
+    # RTM_GETLINK of an interface that does not exist, by a name: rtnetlink reports what it misses.
     asked = request(18, 0x4, struct.pack("=BxHiII", 0, 0, 0, 1, 0))
     with pytest.raises(NetlinkError) as caught:
         list(Dump(namespace.call(lambda: connect(NETLINK_ROUTE)), asked, "naming an interface"))

@@ -102,7 +102,7 @@ class Run:
         }
 
     def _watch(self) -> None:
-        """Ends the process where an input hangs, and tells where that is."""
+        """Ends the process where an input hangs, and shows where that is."""
         faulthandler.dump_traceback_later(2 * max(self.until - time.monotonic(), 0) + 30, exit=True)
 
     def at_random(self) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 SECONDS_A_FILE = 600
 OUT = Path("/out")
-# Modules that nothing loads by itself, and what counts or keeps times only where it is told to.
+# Modules that nothing loads by itself, and what counts or keeps times only where it is asked to.
 MODULES = (
     "sctp_diag",
     "dccp_diag",
@@ -34,7 +34,7 @@ def capabilities() -> None:
         try:
             Path("/proc/sys/net/netfilter", name).write_text("1")
         except OSError:
-            pass  # then it is told to be off
+            pass  # then it is asked to be off
     command = [sys.executable, "-m", "netinspect", "capabilities", "--json"]
     (OUT / "capabilities").write_bytes(subprocess.run(command, stdout=subprocess.PIPE).stdout)
 

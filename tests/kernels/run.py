@@ -75,7 +75,7 @@ def _files(parts: list[str]) -> list[str]:
 
 
 def _kernel(version: str, files: list[str], options: argparse.Namespace) -> int:
-    """Runs the files on that kernel and tells what came of them; returns how much is wrong."""
+    """Runs the files on that kernel and shows what came of them; returns how much is wrong."""
     began = time.monotonic()
     shares = [share for n in range(options.guests) if (share := files[n :: options.guests])]
     place = Path(tempfile.mkdtemp(prefix="netinspect-guests-")) if options.out is None else options.out.resolve()

@@ -19,7 +19,8 @@ PACKAGE = Path(netinspect.__file__).parent
 REPOSITORY = PACKAGE.parent
 BANNED = re.compile(
     r"\bso many\b|\btold\b|\bsaid\b|\btells?\b|\bdoes not care\b|\bof theirs\b|\bfor want of\b"
-    r"|\bmistake in netinspect\b|\bhowever (long|many)\b|\bwithout a word\b|\bnames did not come in time\b|\bwhat is so\b|\bis so:"
+    r"|\bmistake in netinspect\b|\bhowever (long|many)\b|\bwithout a word\b|\bnames did not come in time\b"
+    r"|\bwhat is so\b|\bis so:"
     r"|\bat hand\b|\bcannot be told\b|\bis no (address|port|number|file)\b",
     re.IGNORECASE,
 )

@@ -1,4 +1,4 @@
-"""``netinspect netstat`` against net-tools' netstat in the same namespace, line for line but for the order."""
+"""``netinspect netstat`` against net-tools' netstat in the same namespace, line for line except the order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A program that changes one table of its network namespace thousands of times a second, until it is told to stop.
+"""A program that changes one table of its network namespace thousands of times a second, until it is asked to stop.
 
 ``python churn.py NOUN RATE``; at the end of standard input it says how many changes it has made.
 """

@@ -59,7 +59,7 @@ def child(action: Callable[[], object]) -> Iterator[int]:
 
 
 def answer_of_child(action: Callable[[], object]) -> Any:
-    """What ``action`` returns in a forked process, by way of JSON; its OSError is raised here."""
+    """What ``action`` returns in a forked process, through JSON; its OSError is raised here."""
     receiving, sending = os.pipe()
     pid = os.fork()
     if pid == 0:

@@ -488,7 +488,7 @@ class Rules:
         lines += [f"add chain {table} {chain}" for chain in inner]
         for at, chain in enumerate(inner):
             for _ in range(r.randrange(0, 4)):
-                # A chain jumps to later ones only, so there is no loop; what is said there must do at every hook.
+                # A chain jumps to later ones only, so there is no loop; what is reported there must do at every hook.
                 lines.append(f"add rule {table} {chain} {self.rule(family, 'ingress', inner[at + 1 :])}")
         if family in ("ip", "ip6", "inet"):
             lines += self.translations(family, table)

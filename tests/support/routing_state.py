@@ -86,7 +86,7 @@ def build(namespace: Namespace) -> None:
 
 
 def many(namespace: Namespace, count: int) -> None:
-    """``count`` routes for each family, by way of v0."""
+    """``count`` routes for each family, through v0."""
     four = "".join(
         f"route add {11 + (n >> 16)}.{n >> 8 & 255}.{n & 255}.0/24 via 10.0.0.{2 + n % 7}\n" for n in range(count)
     )

@@ -335,7 +335,7 @@ class Expectation:
                 packet = packet.replace(outgoing=interfaces["p2"])
             packet = self.hook("bridge", "forward", packet)
             packet = self.hook("bridge", "postrouting", packet and packet.replace(incoming=None))
-            if packet is not None and packet.vlan is None:  # the kernel tells nothing of tagged frames at egress
+            if packet is not None and packet.vlan is None:  # the kernel reports nothing of tagged frames at egress
                 self.hook("netdev", "egress", packet, "p2")
         else:
             packet = self.layer3(family, "prerouting", packet)
@@ -467,7 +467,7 @@ class Expectation:
             if (event.family, event.table, event.chain) in names and event.tracking_id is not None:
                 status = event.tracking_status or 0
                 if not status & 8 and any(chain.kind == "nat" for chain in chains):
-                    # Of a flow that is not confirmed yet: a rule that translates is told of after it has done so.
+                    # Of a flow that is not confirmed yet: a rule that translates is reported after it has done so.
                     status &= ~(0x1B0 if hook in ("prerouting", "output") else 0x90)
                 return packet.replace(tracking=packet.tracking._replace(status=status))
         return packet

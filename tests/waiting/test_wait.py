@@ -285,7 +285,7 @@ def test_a_wait_gives_up_when_the_process_has_ended(namespace: Namespace) -> Non
     words = ("listening", ":1")
     outcome, _ = waited(namespace, words, end, process=process.pid, pid=str(process.pid))
     assert (outcome.holds, outcome.ended) == (False, process.pid)
-    # One that had ended before is told apart from nobody, too.
+    # One that had ended before is distinguished from nobody, too.
     outcome, looks = waited(namespace, words, lambda: None, process=process.pid, pid=str(process.pid))
     assert (outcome.holds, outcome.ended, looks) == (False, process.pid, 1)
 

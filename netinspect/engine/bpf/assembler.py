@@ -81,7 +81,7 @@ class Assembler:
         self.call(BPF_FUNC_probe_read_kernel)
 
     def read_pointer(self, target: int, scratch: int, base: int, offset: int) -> None:
-        """``target = *(base + offset)`` of the kernel's memory, by way of 8 bytes of the stack."""
+        """``target = *(base + offset)`` of the kernel's memory, through 8 bytes of the stack."""
         self.read(scratch, 8, base, offset)
         self.load(8, target, FRAME, scratch)
 

@@ -41,7 +41,7 @@ VMLINUX = "/sys/kernel/btf/vmlinux"
 _HEADER = "=HBBIIIII"
 _HEADER_SIZE = 24
 _FIXED = {BTF_KIND_INT: 1, BTF_KIND_ARRAY: 3, BTF_KIND_VAR: 1, BTF_KIND_DECL_TAG: 1}
-"""Words behind the three of every type, by kind; none for the others, but for those with members."""
+"""Words behind the three of every type, by kind; none for the others, except those with members."""
 _EACH = {
     BTF_KIND_STRUCT: 3,
     BTF_KIND_UNION: 3,

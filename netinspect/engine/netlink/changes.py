@@ -19,7 +19,7 @@ class Changes:
         """Raises NetlinkError where the group may not be joined."""
         self._socket = opened
         try:
-            # Without a port id of its own a socket counts as the kernel's, and is told nothing.
+            # Without a port id of its own a socket counts as the kernel's, and receives no events.
             opened.bind((0, 0))
             opened.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)
         except OSError as error:

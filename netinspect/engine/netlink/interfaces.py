@@ -35,7 +35,7 @@ _NAMED = Shape({IFLA_IFNAME: ANY})
 
 _INFOS = (IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA)
 INFO_SHAPE = Shape(dict.fromkeys(_INFOS, ANY), (3,))
-"""IFLA_INFO_*, but for XSTATS, which only CAN has."""
+"""IFLA_INFO_*, except XSTATS, which only CAN has."""
 DATA_SHAPE = Shape({})
 """What is inside IFLA_INFO_DATA and IFLA_INFO_SLAVE_DATA differs from kind to kind."""
 

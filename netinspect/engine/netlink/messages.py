@@ -125,7 +125,7 @@ def alike(words: array[int]) -> bool:
 class Run:
     """``count`` messages of one ``kind`` and ``length``, one after the other in ``data``.
 
-    ``length`` is a multiple of four. ``operation`` says what the messages answer, for errors. ``positions`` tells where
+    ``length`` is a multiple of four. ``operation`` says what the messages answer, for errors. ``positions`` shows where
     in its buffer each message began; it is None where messages of no other shape were between them.
     """
 
@@ -248,7 +248,7 @@ class Run:
         while parts:
             part = parts.pop()
             layout: dict[Any, tuple[int, int]] = {}
-            # One look at the column of each attribute's header tells whether all messages are laid out like the first.
+            # One look at the column of each attribute's header shows whether all messages are laid out like the first.
             for at, length, key in walk(part.data, start, self.length, self.operation):
                 if not part.same(at):
                     parts.extend(alike for _, alike in part._split(part.words(at)))
@@ -471,7 +471,7 @@ def _raise_error(single: bytes, kind: int, flags: int, operation: str) -> None:
         try:
             found = attributes(single, start, len(single))
         except NetlinkError:
-            found = {}  # the error itself is worth more than what is said of it
+            found = {}  # the error itself is worth more than what is reported of it
         if NLMSGERR_ATTR_MSG in found:
             at, size = found[NLMSGERR_ATTR_MSG]
             text = single[at : at + size].rstrip(b"\0").decode("utf-8", "backslashreplace")

@@ -1,4 +1,4 @@
-"""Multicast groups of netlink: what the kernel tells unasked, and how many of its messages were lost.
+"""Multicast groups of netlink: what the kernel reports unasked, and how many of its messages were lost.
 
 A message that finds the receive buffer full is dropped. The kernel says so once, with ENOBUFS, then drops all further
 ones until the buffer has been emptied, and counts every one (net/netlink/af_netlink.c: netlink_overrun).
@@ -49,7 +49,7 @@ class Subscription:
                 opened.setsockopt(_SOL_SOCKET, _SO_RCVBUFFORCE, buffer)
             except OSError:
                 opened.setsockopt(_SOL_SOCKET, _SO_RCVBUF, buffer)
-            # Without a port id of its own a socket counts as the kernel's, and is told nothing.
+            # Without a port id of its own a socket counts as the kernel's, and receives no events.
             opened.bind((0, 0))
             for group in groups:
                 opened.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)

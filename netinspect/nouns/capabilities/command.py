@@ -88,7 +88,7 @@ def _table(found: Sequence[Capability], columns: int) -> str:
 
 
 def _missing(found: Sequence[Capability], width: int) -> str:
-    """What is lost and how to get it. What has the same reason is told of once."""
+    """What is lost and how to get it. What has the same reason is reported once."""
     reasons: dict[tuple[str | None, ...], list[str]] = {}
     for item in found:
         if item.lost or item.remedy:

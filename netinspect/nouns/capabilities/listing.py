@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def capabilities(connect: Connect = connect) -> list[Capability]:
     """Probes everything, in the calling thread's network namespace, in the order of the views.
 
-    ``connect`` opens the netlink sockets. Raises nothing: what cannot be found out is told as unknown.
+    ``connect`` opens the netlink sockets. Raises nothing: what cannot be found out is reported as unknown.
     """
     prober = Prober(connect)
     return [

@@ -52,7 +52,7 @@ def probe(prober: Prober) -> Iterator[Capability]:
 
 
 def _size(prober: Prober) -> str:
-    """How full the table is, where the kernel tells. A namespace in which nothing tracks yet has no entries."""
+    """How full the table is, where the kernel reports. A namespace in which nothing tracks yet has no entries."""
     now, most = prober.ask(NETLINK_NETFILTER, probes.conntrack_size(), probes.entries).value or (None, None)
     if now is None:
         return ""

@@ -109,7 +109,7 @@ class Prober:
 
     @cached_property
     def _configuration(self) -> dict[str, str] | None:
-        """Options that are set, to "y", "m" or a value; None where nothing tells how the kernel was built."""
+        """Options that are set, to "y", "m" or a value; None where nothing shows how the kernel was built."""
         text = procfs.kernel_configuration()
         if text is None:
             try:

@@ -1,4 +1,5 @@
-"""What rtnetlink tells here: routes, rules, neighbours, addresses, interfaces, multicast groups and their counters."""
+"""What rtnetlink reports here: routes, rules, neighbours, addresses, interfaces, multicast groups and their
+counters."""
 
 from __future__ import annotations
 
@@ -126,7 +127,7 @@ def probe(prober: Prober) -> Iterator[Capability]:
 
 
 def probe_statistics(prober: Prober) -> Iterator[Capability]:
-    """Counters that rtnetlink tells."""
+    """Counters that rtnetlink reports."""
     answer = prober.ask(NETLINK_ROUTE, probes.link_counters())
     yield prober.judge(_LINK_COUNTERS, answer, "RTM_GETSTATS dump")
     asked = "RTM_GETLINK of the loopback interface"

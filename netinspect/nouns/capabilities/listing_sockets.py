@@ -1,4 +1,4 @@
-"""What sock_diag tells here: which sockets, what of them, and with which filters."""
+"""What sock_diag reports here: which sockets, what of them, and with which filters."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _FILTERS = {
 
 
 def probe(prober: Prober) -> Iterator[Capability]:
-    """Every protocol and family, what is told of a socket, and the filters."""
+    """Every protocol and family, what is reported of a socket, and the filters."""
     for protocol in PROTOCOLS:
         for name, request in _requests(protocol):
             feature = Feature("sockets", name, f"{protocol} sockets are not listed", *DIAG_MODULES[protocol])
@@ -75,7 +75,7 @@ def _requests(protocol: str) -> Iterator[tuple[str, bytes]]:
 
 
 def _known(protocol: str) -> bool:
-    """Whether the kernel has such sockets; where it cannot be told, it is taken to have them."""
+    """Whether the kernel has such sockets; where it cannot be known, it is taken to have them."""
     try:
         return procfs.has_protocol(protocol)
     except NetinspectError:
@@ -83,7 +83,7 @@ def _known(protocol: str) -> bool:
 
 
 def _without_diag(found: Capability, protocol: str, name: str) -> Capability:
-    """What it means that a protocol has no sock_diag: less is told, or there is nothing to be told of."""
+    """What it means that a protocol has no sock_diag: less is reported, or there is nothing to be known of."""
     if not _known(protocol):
         return found._replace(lost=f"nothing: this kernel has no {protocol} sockets", remedy=None)
     if name.endswith(FAMILY_NAMES["inet6"]) and not procfs.has_network_file("if_inet6"):
@@ -95,7 +95,7 @@ def _without_diag(found: Capability, protocol: str, name: str) -> Capability:
 
 
 def _reported_sizes(prober: Prober) -> Iterator[Capability]:
-    """What is told of a TCP socket, seen on one of our own."""
+    """What is reported of a TCP socket, seen on one of our own."""
     asked = f"sock_diag of a listener on {_LOOPBACK}"
     answer = _listener(prober)
     sizes = answer.value

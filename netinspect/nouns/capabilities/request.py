@@ -76,7 +76,7 @@ TOLD_OF_SOCKETS = {
 
 
 def listener(address: bytes, port: int) -> bytes:
-    """One listening TCP socket, with all that the kernel tells of it (struct inet_diag_req_v2)."""
+    """One listening TCP socket, with all that the kernel reports it (struct inet_diag_req_v2)."""
     wanted = sum(1 << kind - 1 for kind in (INET_DIAG_INFO, INET_DIAG_CONG, INET_DIAG_SKMEMINFO))
     identity = pack("!HH16s16s", port, 0, address, b"") + pack("=III", 0, _ANY_COOKIE, _ANY_COOKIE)
     return message(SOCK_DIAG_BY_FAMILY, NLM_F_ACK, pack("=BBBxI", AF_INET, _TCP, wanted, 0xFFFFFFFF) + identity)

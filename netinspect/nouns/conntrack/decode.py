@@ -246,7 +246,7 @@ _ZONES = (
     ((CTA_TUPLE_ORIG, CTA_TUPLE_ZONE), "original"),
     ((CTA_TUPLE_REPLY, CTA_TUPLE_ZONE), "reply"),
 )
-"""A zone of one direction only is told within that direction's tuple."""
+"""A zone of one direction only is reported within that direction's tuple."""
 
 
 def _zone(run: Run, paths: Paths) -> Column:

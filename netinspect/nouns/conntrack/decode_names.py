@@ -93,7 +93,7 @@ STATUS_BITS = (
 
 
 class BitNames(dict[int, tuple[str, ...]]):
-    """The names of the bits that are set; what has no name is told in hexadecimal, and never dropped."""
+    """The names of the bits that are set; what has no name is reported in hexadecimal, and never dropped."""
 
     def __init__(self, names: Sequence[str]) -> None:
         super().__init__()

@@ -120,7 +120,7 @@ class FlowFilter:
                 if len(prefixes) == 1 and prefixes[0][1] == 32 == 8 * len(prefixes[0][0]):
                     direction.addresses[number] = prefixes[0][0]
                 ports = self.ports.get(f"{prefix}{side}_port", ())
-                # A port is told as one of a protocol: of TCP and UDP only, for others it would be ignored.
+                # A port is reported as one of a protocol: of TCP and UDP only, for others it would be ignored.
                 if len(ports) == 1 and wanted.protocol is not None:
                     (direction.ports[number],) = ports
         if len(self.marks) == 1:

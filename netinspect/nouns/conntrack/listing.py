@@ -84,7 +84,7 @@ class FlowListing(BaseListing):
             self._idle.setdefault(reason, []).append(place.label)
 
     def conclude(self) -> None:
-        """Notes what is to be said at the end of a listing."""
+        """Notes what is to be reported at the end of a listing."""
         for reason, labels in self._idle.items():
             named = [label for label in labels if label is not None]
             where = (

@@ -52,7 +52,7 @@ _ALIKE = (4, 3, 1, 5)
 """Namespace, reason, place and interface of a record."""
 _alike = itemgetter(*_ALIKE)
 _DISTINCT = 10_000
-"""Packets that the firewall dropped and that rules may tell apart: of more than that no rule is looked for."""
+"""Packets that the firewall dropped and that rules may distinguish: of more than that no rule is looked for."""
 
 
 class Unavailable(NetinspectError):
@@ -161,7 +161,7 @@ class Namespaces:
         return self._places.get(inode)
 
     def label(self, inode: int) -> str | None:
-        """What to call it, where that is to be told: its inode as `lsns` has it where it is not to be found."""
+        """What to call it, where that is to be known: its inode as `lsns` has it where it is not to be found."""
         place = self.place(inode)
         if place is not None:
             return place.label
@@ -265,7 +265,7 @@ class Watch:
         return list(self._wanted_of(self._selected(self._source.take())))
 
     def _taken(self, seconds: float | None) -> Iterator[list[Raw]]:
-        """What is dropped, as it happens, for so many seconds; empty lists in between."""
+        """What is dropped, as it happens, for that many seconds; empty lists in between."""
         end = None if seconds is None else monotonic() + seconds
         waiting = poll()
         waiting.register(self._source.descriptor, POLLIN)
@@ -297,7 +297,7 @@ class Watch:
         return taken
 
     def events(self, seconds: float | None = None) -> Iterator[list[Drop]]:
-        """Packets as they are dropped, for so many seconds, None is for ever; empty lists in between."""
+        """Packets as they are dropped, for that many seconds, None is for ever; empty lists in between."""
         for taken in self._taken(seconds):
             yield list(self._wanted_of(taken))
 
@@ -382,7 +382,7 @@ class Watch:
         )
 
     def _drop(self, raw: Raw) -> Drop:
-        """The record, but for what has to be looked up: the processes and the rule."""
+        """The record, except what has to be looked up: the processes and the rule."""
         when, place, inode, number, namespace, interface, received_on, mark, length, ethernet, family, data = raw
         reason = self._source.reasons[number] if self._source.gives_reasons else None
         function = self._source.places[place]

@@ -46,7 +46,7 @@ class Filter:
         return not any(parts) and not self.side_hosts and not self.side_ports
 
     def wants(self, drop: Drop) -> bool:
-        """Whether a packet is wanted, but for the processes."""
+        """Whether a packet is wanted, except the processes."""
         if self.reasons and drop.reason not in self.reasons:
             return False
         if self.families and drop.family not in self.families:

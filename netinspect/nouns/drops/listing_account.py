@@ -68,7 +68,7 @@ _NF_DROP = 0
 
 
 class _Figure:
-    """A value, and what is said of it."""
+    """A value, and what is reported of it."""
 
     __slots__ = ("look", "meaning", "source", "value")
 
@@ -207,7 +207,7 @@ class Account(BaseListing):
         }
 
     def _softnet(self, place: Place) -> dict[Key, _Figure]:
-        # It is of the whole machine, whatever the namespace: it is told of one.
+        # It is of the whole machine, whatever the namespace: it is reported for one.
         if place is not self._places[0]:
             return {}
         found: dict[Key, _Figure] = {}

@@ -1,8 +1,8 @@
 """Which rule of the firewall drops a packet: the ruleset of its namespace is walked with the packet's own header.
 
-The kernel tells no more than that netfilter dropped it. So what is found is the rule that drops such a packet now, as
-the ruleset and its sets are when they are read; "perhaps" stands before those that also need what is not
-known, as the state of the flow where that makes a difference.
+The kernel reports no more than that netfilter dropped it. So what is found is the rule that drops such a packet now, as
+the ruleset and its sets are when they are read; "perhaps" stands before those that also need what is not known, as the
+state of the flow where that makes a difference.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _KNOWN = 4096
 _MOST = 3
 """Rules that are named where it may be one of several."""
 _SHARE, _FREE = 0.2, 0.5
-"""Of the time that passes no more than that share is spent on walks, but for the first half second."""
+"""Of the time that passes no more than that share is spent on walks, except the first half second."""
 _STATES = ("new", "established", "related", "invalid", "untracked")
 """Of the flow: it is not known, but one in which the packet is not dropped it did not have."""
 _LOCAL = (2, 3, 4, 5)
@@ -60,7 +60,7 @@ class Rules:
         self._spent = 0.0
 
     def of(self, place: Place | None, raw: Raw) -> str | None:
-        """The rule or policy that drops such a packet; None where it cannot be told, or there are too many to ask."""
+        """The rule or policy that drops such a packet; None where it cannot be known, or there are too many to ask."""
         if place is None:
             return None
         header = raw[11]

@@ -100,7 +100,7 @@ def program(layout: Layout, ring: int, lost: int, namespaces: Collection[int]) -
     """The program: it writes a record of each packet to the ring buffer, and counts those for which it has no room.
 
     ``namespaces`` are the inodes of the network namespaces that are wanted, empty is all; packets of which the
-    namespace cannot be told are written as well. ``lost`` is an array with one counter.
+    namespace cannot be known are written as well. ``lost`` is an array with one counter.
     """
     at = layout.offsets
     code = Assembler()

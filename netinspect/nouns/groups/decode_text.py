@@ -1,9 +1,8 @@
-"""What of multicast memberships only procfs tells: /proc/net/igmp, igmp6, mcfilter, mcfilter6 and dev_mcast.
+"""What of multicast memberships only procfs shows: /proc/net/igmp, igmp6, mcfilter, mcfilter6 and dev_mcast.
 
-The formats are those of net/ipv4/igmp.c, net/ipv6/mcast.c and net/core/dev_addr_lists.c; no man page has them.
-Each function takes the text of a file. Lines that make no sense are left out, and ``problem`` is told how many; without
-it NetinspectError is raised. Only blanks, tabs and ends of lines part words: names may have other kinds of space in
-them.
+The formats are those of net/ipv4/igmp.c, net/ipv6/mcast.c and net/core/dev_addr_lists.c; no man page has them. Each
+function takes the text of a file. Lines that make no sense are left out, and ``problem`` gets how many; without it
+NetinspectError is raised. Only blanks, tabs and ends of lines part words: names may have other kinds of space in them.
 """
 
 from __future__ import annotations
@@ -25,13 +24,13 @@ Key = tuple[int, str]
 """A group on an interface: index and address."""
 
 USER_HZ = 100
-"""Ticks a second of the kernel's interface (clock_t): timers are told in them."""
+"""Ticks a second of the kernel's interface (clock_t): timers are reported in them."""
 _MAF_TIMER_RUNNING, _MAF_LAST_REPORTER = 0x01, 0x02
 """net/if_inet6.h: flags of a group in /proc/net/igmp6."""
 
 
 class Told:
-    """What procfs tells of a group on an interface. ``timer`` is in seconds; None where no report is due."""
+    """What procfs shows of a group on an interface. ``timer`` is in seconds; None where no report is due."""
 
     __slots__ = ("global_use", "interface", "reporter", "timer", "users", "version")
 
@@ -121,7 +120,7 @@ class SourceFilter:
     def mode(self, users: int | None) -> str | None:
         """What the users want together: exclude as soon as one of them takes all sources but some; None: unknown.
 
-        The kernel tells counts for each source, not how many users have which mode.
+        The kernel reports counts for each source, not how many users have which mode.
         """
         if self.excluded or not self.included:
             return "exclude"

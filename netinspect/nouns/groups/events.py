@@ -1,8 +1,8 @@
 """Joins and leaves of multicast groups as they happen: told by the kernel where it does, else found by looking again.
 
-The kernel tells joins and leaves of IPv4 and IPv6 groups since about Linux 6.14 (RTNLGRP_IPV4_MCADDR,
+The kernel reports joins and leaves of IPv4 and IPv6 groups since about Linux 6.14 (RTNLGRP_IPV4_MCADDR,
 RTNLGRP_IPV6_MCADDR), and those of the link layer never. So all are also sampled, and what sampling finds first is
-said to be sampled.
+reported to be sampled.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ _BUFFER = 1 << 20
 
 
 class Watch:
-    """Watches some places, which must be open. ``told`` has the families whose changes this kernel tells by itself."""
+    """Watches some places, which must be open. ``told`` has the families whose changes this kernel reports by
+    itself."""
 
     def __init__(self, query: Query, places: Sequence[Place], interval: float) -> None:
         """``interval``: seconds between samples. Raises NetlinkError."""
@@ -54,7 +55,8 @@ class Watch:
             watched.begin()
 
     def events(self, seconds: float | None = None) -> Iterator[list[GroupEvent]]:
-        """What happens, as it happens, for so many seconds; None is for ever. Raises NetlinkError, NetinspectError."""
+        """What happens, as it happens, for that many seconds; None is for ever. Raises NetlinkError,
+        NetinspectError."""
         end = None if seconds is None else monotonic() + seconds
         due = monotonic() + self._interval
         waiting = poll()
@@ -98,7 +100,7 @@ class _Watched:
                 try:
                     self.socket.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, number)
                 except OSError:
-                    continue  # this kernel does not tell
+                    continue  # this kernel does not report
                 reported.add(family)
         self.reported = frozenset(reported)
 

@@ -1,4 +1,4 @@
-"""Multicast memberships: what rtnetlink tells of them, and what of the rest is in procfs."""
+"""Multicast memberships: what rtnetlink reports of them, and what of the rest is in procfs."""
 
 from __future__ import annotations
 
@@ -209,7 +209,7 @@ def from_kernel(family: str, place: Place, problems: list[str]) -> list[Group] |
 
 
 def from_procfs(family: str, place: Place, problems: list[str]) -> dict[Key, Told]:
-    """The groups of a family, link among them, in procfs. Where it cannot be read, ``problems`` is told."""
+    """The groups of a family, link among them, in procfs. Where it cannot be read, ``problems`` is reported."""
     text = _text(place, _FILES[family], problems)
     return {} if text is None else _READERS[family](text, problems.append)
 
@@ -326,7 +326,7 @@ def _membership(
 
 
 def _forced_mld(place: Place, interface: str) -> str | None:
-    """The version of MLD, which is told only where it is set by hand; else it is the querier's, as a rule 2."""
+    """The version of MLD, which is reported only where it is set by hand; else it is the querier's, as a rule 2."""
     forced = inside(place.descriptor, partial(interface_sysctl, "ipv6", interface, "force_mld_version"))
     return f"MLDv{forced}" if forced in ("1", "2") else None
 

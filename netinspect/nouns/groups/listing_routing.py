@@ -59,7 +59,7 @@ class MulticastListing(BaseListing):
                 there = inside(place.descriptor, partial(network_text, file)) is not None
             except NetinspectError as error:
                 self.problems.append(f"cannot determine whether there is {_NAMES[family]} multicast routing: {error}")
-                there = family == "inet"  # rtnetlink tells all of IPv4's
+                there = family == "inet"  # rtnetlink reports all of IPv4's
             if there:
                 yield family
             else:

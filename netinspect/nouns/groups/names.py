@@ -222,6 +222,6 @@ def _link(group: str) -> str | None:
 
 
 def _tail(rest: int) -> str:
-    """What 23 bits say of an IPv4 group: the last two octets, and the one before but for its highest bit."""
+    """What 23 bits say of an IPv4 group: the last two octets, and the one before except its highest bit."""
     second, third, fourth = rest >> 16, rest >> 8 & 0xFF, rest & 0xFF
     return f"{second}.{third}.{fourth} or *.{second | 0x80}.{third}.{fourth}"

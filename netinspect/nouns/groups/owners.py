@@ -1,10 +1,10 @@
 """Which sockets joined a multicast group, and which get its datagrams.
 
-sock_diag tells what a socket is bound to, and so whether datagrams of a group can reach it; what it joined it does not
-tell, but for packet sockets. So the socket itself is asked: a copy of the descriptor (pidfd_getfd(2), which takes the
-right to trace the process) answers getsockopt(2) for a group (RFC 3678). Nothing of the socket is changed by that; but
-its port stays taken while there is a copy. So one socket at a time is asked, all questions at once, and none when the
-users of every group are known already: many groups have no users but the kernel itself.
+sock_diag reports what a socket is bound to, and so whether datagrams of a group can reach it; what it joined it does
+not report, except packet sockets. So the socket itself is asked: a copy of the descriptor (pidfd_getfd(2), which takes
+the right to trace the process) answers getsockopt(2) for a group (RFC 3678). Nothing of the socket is changed by that;
+but its port stays taken while there is a copy. So one socket at a time is asked, all questions at once, and none when
+the users of every group are known already: many groups have no users but the kernel itself.
 """
 
 from __future__ import annotations
@@ -199,7 +199,7 @@ class Holders:
         return None
 
     def unbound(self, known: Collection[int | None], cookie: bytes | None) -> Iterator[tuple[int, str]]:
-        """Sockets over IP, with their protocols, of the namespace with that cookie, but for those that are known."""
+        """Sockets over IP, with their protocols, of the namespace with that cookie, except those that are known."""
         if cookie is None:
             return
         for inode, pid, descriptor in self._owners.descriptors():

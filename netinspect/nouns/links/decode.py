@@ -1,4 +1,4 @@
-"""Links: network interfaces with all that is told of them (linux/if_link.h: RTM_GETLINK; net/core/rtnetlink.c)."""
+"""Links: network interfaces with all that is reported of them (linux/if_link.h: RTM_GETLINK; net/core/rtnetlink.c)."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 _TICKS = 100
-"""USER_HZ: clock_t, in which the kernel tells times, has it everywhere but on alpha."""
+"""USER_HZ: clock_t, in which the kernel reports times, has it everywhere but on alpha."""
 _PORT_STATES = ("disabled", "listening", "learning", "forwarding", "blocking")
 """linux/if_bridge.h: BR_STATE_*."""
 _ETHER_TYPES = {0x8100: "802.1Q", 0x88A8: "802.1ad"}

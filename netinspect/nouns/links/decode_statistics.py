@@ -88,7 +88,7 @@ Counters = list[tuple[str, str, int]]
 
 
 class Link:
-    """An interface, its counters but for those of IPv6 itself, and these, which have no names yet."""
+    """An interface, its counters except those of IPv6 itself, and these, which have no names yet."""
 
     __slots__ = ("counters", "index", "ip6", "name")
 

@@ -31,7 +31,7 @@ class RatedListing(LinkListing):
         before: Reading = {}
         for batch in super().batches():
             before |= _reading(batch)
-        # What could not be listed is said once, by the second listing.
+        # What could not be listed is reported once, by the second listing.
         self.problems.clear()
         sleep(max(0.0, began + self._seconds - monotonic()))
         for batch in super().batches():

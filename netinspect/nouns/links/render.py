@@ -109,7 +109,7 @@ def _map(batch: Batch, field: str, show: Callable[[Any], str]) -> Iterable[str]:
 
 
 def settings_text(settings: Any) -> str:
-    """What is told of a link's kind: ``priority:32768 vlan_filtering:False …``."""
+    """What is reported of a link's kind: ``priority:32768 vlan_filtering:False …``."""
     values = settings._asdict()
     unknown = map(unknown_text, values.pop("unknown_attributes"))
     return " ".join([*(f"{name}:{value}" for name, value in values.items() if value is not None), *unknown]) or "-"

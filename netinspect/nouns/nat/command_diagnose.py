@@ -47,7 +47,7 @@ def show_findings(command: Nat) -> int:
 
 
 def narrowed(wanted: FlowFilter, words: FlowWords) -> FlowFilter:
-    """The filter with what was said of one flow. Raises UsageError."""
+    """The filter with what was reported of one flow. Raises UsageError."""
     if words.protocol is not None:
         wanted.protocols.add(words.protocol)
     for side in ("source", "destination"):

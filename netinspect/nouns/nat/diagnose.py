@@ -1,4 +1,4 @@
-"""The checks of a gateway: each looks at the facts, and tells what breaks address translation, and why.
+"""The checks of a gateway: each looks at the facts, and shows what breaks address translation, and why.
 
 What they rest on: ip-sysctl and nf_conntrack-sysctl (Documentation/networking), nft(8), RFC 2663, RFC 4787, RFC 5382.
 """
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def diagnose(situation: Situation, words: FlowWords | None = None) -> list[Finding]:
-    """What every check finds; with ``words`` the way of that flow first. One fault is told once."""
+    """What every check finds; with ``words`` the way of that flow first. One fault is reported once."""
     found: list[Finding] = list(of_flow(situation, words)) if words is not None else []
     for check in CHECKS:
         found += check(situation)

@@ -90,7 +90,8 @@ def _larger(situation: Situation, setting: str, number: int) -> tuple[str, str]:
 
 
 def counters(situation: Situation) -> Iterator[Finding]:
-    """Counters that rise while one looks. One loss is told once: what could not be inserted counts as dropped too."""
+    """Counters that rise while one looks. One loss is reported once: what could not be inserted counts as dropped
+    too."""
     rising = dict(situation.rising)
     if rising.get("drop", 0) > 0:
         rising["drop"] = max(0, rising["drop"] - max(0, rising.get("insert_failed", 0)))

@@ -1,7 +1,7 @@
 """What walking shows: the way of the flow that was asked for, of flows without an answer, and of those that rules mean.
 
 A doubt about settings is none of its own: the way of a packet decides. Where a way leaves this namespace, what others
-do with it is told only for flows that are real.
+do with it is reported only for flows that are real.
 """
 
 from __future__ import annotations

@@ -119,7 +119,7 @@ class Situation:
         self.wrong_checksums: list[Heard] = []
         """Packets heard whose checksum is wrong; looked for only where there are invalid ones."""
         self.off_path: list[Heard] = []
-        """Packets heard that the reverse path filter drops, but for forged ones; looked for only where some are."""
+        """Packets heard that the reverse path filter drops, except forged ones; looked for only where some are."""
         if sample and (self.rising.get("invalid", 0) > 0 or self.reverse_path_drops > 0):
             self._hear(min(sample, _HEARD))
         self.count: ConntrackCount = count(place)

@@ -83,7 +83,7 @@ class Kinds:
     """What kind of translation an outside, or an answering, address is a sign of. Asked for only when needed."""
 
     def __init__(self, place: Place, problem: Callable[[str], object] = str) -> None:
-        """``problem`` is told of rules that cannot be read: what they do is not known then."""
+        """``problem`` gets the rules that cannot be read: what they do is not known then."""
         self._place = place
         self._problem = problem
         self._local: frozenset[str] | None = None
@@ -151,7 +151,7 @@ class Kinds:
 
 
 def local_addresses(place: Place, problem: Callable[[str], object] = str) -> list[str]:
-    """The addresses of all interfaces; ``problem`` is told what is missing. Raises NetlinkError."""
+    """The addresses of all interfaces; ``problem`` gets what is missing. Raises NetlinkError."""
     operation = "listing addresses"
 
     def dump() -> Dump:

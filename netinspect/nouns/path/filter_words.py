@@ -70,7 +70,7 @@ _LONGEST_PORT = 65535
 
 
 class FlowWords:
-    """What was said of a flow; None where nothing was."""
+    """What was reported of a flow; None where nothing was."""
 
     __slots__ = ("destination", "destination_port", "protocol", "source", "source_port")
 

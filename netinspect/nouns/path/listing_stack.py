@@ -112,7 +112,7 @@ class Answer:
     def __init__(self) -> None:
         self.route: Route | None = None
         self.entry: Route | None = None
-        """The line of the table that gave it, where the kernel tells."""
+        """The line of the table that gave it, where the kernel reports."""
         self.rule: Rule | None = None
         self.errno = 0
         """Where there is none."""

@@ -79,7 +79,7 @@ class Walk(Steps):
         self.home_only = False
         """Whether what leaves the namespace in which it began is not followed."""
         self.told: set[tuple[int, str]] = set()
-        """What cannot be evaluated, and was said once."""
+        """What cannot be evaluated, and was reported once."""
         self.bridging: str | None = None
         """What to say of rules that are passed since br_netfilter has bridged frames pass them."""
         self.marked: list[tuple[Stack, str, int, Outcome]] = []
@@ -87,7 +87,7 @@ class Walk(Steps):
         self.clamped: list[tuple[Stack, str]] = []
         """Where the segment size of TCP is clamped."""
         self.choices: Sequence[int] = ()
-        """Which way is taken where there are several, in order; the first where nothing is said."""
+        """Which way is taken where there are several, in order; the first where nothing is reported."""
         self.forks: list[tuple[int, int, str]] = []
         """The way taken, how many there were, and why there are several."""
         self.last_stack = home

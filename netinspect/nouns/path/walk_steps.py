@@ -46,7 +46,7 @@ class Steps:
         self.outcome = UNKNOWN
         """dropped, delivered, leaves or unknown."""
         self.unknown: list[str] = []
-        """What could not be told on the way."""
+        """What could not be known on the way."""
         self.facts: dict[str, Any] = {}
         """What the step that stops it knows beside its text."""
         self.stopped_in: Stack | None = None
@@ -58,7 +58,7 @@ class Steps:
         self._add(stack, stage, subject, PASSES, packet, evidence, why=why)
 
     def unknowable(self, stack: Stack, stage: str, subject: object, packet: Packet, *evidence: str, why: str) -> None:
-        """A step whose outcome cannot be told; the walk goes on."""
+        """A step whose outcome cannot be known; the walk goes on."""
         self.unknown.append(why)
         self._add(stack, stage, subject, UNKNOWN, packet, evidence, why=why)
 

@@ -175,7 +175,7 @@ class Routes(ListingCommand):
     notes = _NOTES
 
     def take_operands(self) -> None:
-        """Takes the view and, but for ``get``, the prefix. Raises UsageError."""
+        """Takes the view and, except ``get``, the prefix. Raises UsageError."""
         self.take_view(operands=True)
         self.prefix = None if self.view == "get" else self._prefix(self.words)
 

@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 _PREFERENCES = ("medium", "high", "invalid", "low") * 64
 """linux/icmpv6.h: ICMPV6_ROUTER_PREF_*, which are the lowest two bits."""
 _TICKS = 100
-"""USER_HZ, in which expiry is told, on every architecture but two old ones."""
+"""USER_HZ, in which expiry is reported, on every architecture but two old ones."""
 
 # struct rtmsg: offsets behind the netlink header.
 _BODY = 12

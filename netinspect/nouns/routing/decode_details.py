@@ -142,7 +142,8 @@ _OPERATION = "reading a route"
 
 
 def flags_of(word: int) -> tuple[str, ...]:
-    """The flags of a route or next hop, in the lower byte RTNH_F_*, above RTM_F_*. Unknown bits are told as numbers."""
+    """The flags of a route or next hop, in the lower byte RTNH_F_*, above RTM_F_*. Unknown bits are reported as
+    numbers."""
     names = [name for bit, name in enumerate(_HOP_FLAGS) if word >> bit & 1]
     known = _ANSWER_FLAGS if word & _CLONED else _ROUTE_FLAGS
     names += [name for bit, name in known.items() if word & bit]

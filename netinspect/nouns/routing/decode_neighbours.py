@@ -108,7 +108,7 @@ def _flags_of(low: int, more: int) -> tuple[str, ...]:
 
 
 def _identities(_: Decoder, run: Run, layout: Layout) -> Values:
-    """A hash of what an entry is told by: interface, address, and whether it is a proxy's."""
+    """A hash of what an entry is reported by: interface, address, and whether it is a proxy's."""
     at, size = layout.get(NDA_DST, (HEADER_SIZE, 0))
     proxies = [flags & NTF_PROXY for flags in run.u8(_FLAGS_AT)]
     addresses = run.unpack(at, f"{size}s")

@@ -31,7 +31,7 @@ MAIN_TABLE = 254
 _LAZY_TABLES = frozenset((253, 254, 255))
 """Tables that IPv4 makes when the first route comes: where they do not exist yet they are empty."""
 _MADE_TYPES = ("blackhole",)
-"""A route to a next-hop object that drops packets is told to be of this type, but not found by it."""
+"""A route to a next-hop object that drops packets is asked to be of this type, but not found by it."""
 _IPV6_ROUTE_CHANGES = 11
 """linux/rtnetlink.h: RTNLGRP_IPV6_ROUTE."""
 
@@ -301,7 +301,7 @@ class NextHopObjects:
     """The next-hop objects of a namespace, asked for when the first route refers to one."""
 
     def __init__(self, place: Place, names: Names, problem: Callable[[str], object]) -> None:
-        """``problem`` is told what is missing."""
+        """``problem`` gets what is missing."""
         self._place = place
         self._names = names
         self._problem = problem

@@ -47,7 +47,7 @@ def asks_of_interfaces(rule: Rule) -> bool:
 
 
 def matches(rule: Rule, flow: Flow) -> bool | None:
-    """Whether the rule is for this flow; None where that cannot be told: it has conditions that are not known."""
+    """Whether the rule is for this flow; None where that cannot be known: it has conditions that are not known."""
     if rule.unknown_attributes:
         return None
     uids, mask = rule.uids, 0xFFFFFFFF if rule.mask is None else rule.mask

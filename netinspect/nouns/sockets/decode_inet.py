@@ -63,7 +63,7 @@ _SCTP_ASSOCIATION_STATES = (
 def _dccp_states() -> tuple[str, ...]:
     """DCCP has two states more than TCP, numbered from TCP_MAX_STATES on (linux/dccp.h): Linux 6.8 raised that to 14.
 
-    By themselves the numbers do not tell which it is, and nothing but the release does.
+    By themselves the numbers do not report which it is, and nothing but the release does.
     """
     from os import uname
 
@@ -224,7 +224,7 @@ class Decoder:
         # SCTP has but one, by a number of its own (net/sctp/constants.h: SCTP_EVENT_TIMEOUT_T3_RTX).
         names = {4: "retransmit"} if self._protocol == "sctp" else _TIMERS
         return [
-            # A timer that is overdue is told as a negative number, by older kernels.
+            # A timer that is overdue is reported as a negative number, by older kernels.
             Timer(names.get(kind) or f"unknown-{kind}", expires if expires <= _LONGEST else 0, retransmits)
             if kind
             else None

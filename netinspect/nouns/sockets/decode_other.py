@@ -200,7 +200,7 @@ def _netlink_protocol(number: int) -> str:
 
 
 def _received(run: Run, layout: Layout, kind: int) -> Values:
-    """Bytes waiting to be read: the socket's allocated receive memory, for want of anything better (as ss does)."""
+    """Bytes waiting to be read: the socket's allocated receive memory, for lack of anything better (as ss does)."""
     at = place(run, layout, kind, 4)
     return Constant(0) if at is None else numbers(run, at)
 

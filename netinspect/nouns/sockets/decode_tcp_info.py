@@ -157,7 +157,7 @@ def tcp_info(run: Run, layout: Layout, listening: Sequence[bool]) -> Column:
 
 
 def lacking(size: int) -> list[str]:
-    """What a kernel whose struct tcp_info has this size does not tell."""
+    """What a kernel whose struct tcp_info has this size does not report."""
     return _STRUCT.lacking(size)
 
 

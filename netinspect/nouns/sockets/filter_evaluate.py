@@ -6,9 +6,9 @@ A condition that cannot apply to a kind of socket decides as ss(8) decides:
 - ``sport`` and ``dport`` compare the port; for unix sockets the inode number and the peer's, which ss shows as ports;
   for netlink the port id; where there is none (packet, xdp, no peer) 0.
 - ``dev``: a socket that is bound to no interface, as all unix and netlink sockets are, has interface 0.
-- ``fwmark``, ``cgroup``: a socket that has none, or does not tell, has mark 0 and is in cgroup 0. The kernel tells
+- ``fwmark``, ``cgroup``: a socket that has none, or shows none, has mark 0 and is in cgroup 0. The kernel reports
   marks to CAP_NET_ADMIN only.
-- ``autobound``: records do not tell whether bind(2) chose the port, so this goes by the range of ports that the kernel
+- ``autobound``: records do not show whether bind(2) chose the port, so this goes by the range of ports that the kernel
   chooses from; the kernel's filter knows both. A unix socket is autobound without a name or with one of the kernel's
   making ('@' and five hexadecimal digits), a packet socket without protocol and interface, a netlink socket with a port
   id from 2³¹ on, and a vsock socket with a port above 1023.

@@ -25,7 +25,7 @@ def _within(directory: str, path: str) -> str | None:
 class Lookups:
     """Asks the system. ``protocols`` are those whose services count (services(5)).
 
-    ``interface_exists`` tells whether a name is one of an interface, so that a mistyped one is an error; without it all
+    ``interface_exists`` shows whether a name is one of an interface, so that a mistyped one is an error; without it all
     names are taken, and one that a network namespace does not have selects nothing there.
     """
 

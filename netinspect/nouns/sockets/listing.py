@@ -221,7 +221,7 @@ class SocketListing(BaseListing):
     def _unix(self, place: Place) -> Iterator[Batch]:
         from . import decode_unix as unix_diag
 
-        # Peers are told by inode: their names are known only when the whole dump is there.
+        # Peers are reported by inode: their names are known only when the whole dump is there.
         runs: list[Run] = []
         request = unix_diag.request(self.query.states & 0xFFFFFFFF, memory=self.query.memory)
 

@@ -1,6 +1,6 @@
 """Who owns a socket: every process and descriptor that holds it, or why none is known.
 
-sock_diag tells a socket's inode and never a process, so the descriptors of all processes are read
+sock_diag reports a socket's inode and never a process, so the descriptors of all processes are read
 (engine/descriptors.py) and matched by inode. That takes a moment, and the listing another; a socket may come or go
 between the two. So rows stream while their holders are known, and the few others wait for a second, closer look at the
 end: at threads with descriptors of their own, io_urings, and descriptors that are on their way.
@@ -43,7 +43,7 @@ KERNEL = "kernel"
 ORPHANED = "orphaned"
 NOT_ACCEPTED = "not accepted"
 IN_FLIGHT = "in flight or kernel"
-"""Descriptors are on their way in unix sockets (unix(7): SCM_RIGHTS), and nothing tells which ones."""
+"""Descriptors are on their way in unix sockets (unix(7): SCM_RIGHTS), and nothing shows which ones."""
 NO_PERMISSION = "no permission"
 UNREADABLE = "unreadable"
 OTHER_PID_NAMESPACE = "other pid namespace"

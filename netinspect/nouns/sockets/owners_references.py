@@ -1,4 +1,4 @@
-"""How often unix sockets are referred to: what procfs tells as RefCount, and sock_diag does not.
+"""How often unix sockets are referred to: what procfs shows as RefCount, and sock_diag does not.
 
 A socket in the kernel's table has two references, and one more from each socket that is connected to it
 (net/unix/af_unix.c). Both ends of a connection count, also where it waits to be accepted: the other end is then a

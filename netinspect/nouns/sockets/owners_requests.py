@@ -1,4 +1,4 @@
-"""Whose a connection request is: sock_diag tells no user for it, procfs that of the listener."""
+"""Whose a connection request is: sock_diag reports no user for it, procfs that of the listener."""
 
 from __future__ import annotations
 

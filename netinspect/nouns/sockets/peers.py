@@ -6,7 +6,7 @@ addresses in between. A datagram socket without a peer of its own is the other e
 connected to it. Unix sockets tell the inode of their peer.
 
 Within a namespace every socket that shares the other end is given (SO_REUSEPORT). Where the same addresses and ports
-are found in several other namespaces nothing tells which of them belong together, and no peer is given.
+are found in several other namespaces nothing shows which of them belong together, and no peer is given.
 """
 
 from __future__ import annotations

@@ -254,7 +254,7 @@ def _number(batch: Batch, field: str, before: str) -> Cell:
 
 
 def _counted(name: str) -> Callable[[int | None], str]:
-    """The text of a figure that is told unless it is zero or unknown."""
+    """The text of a figure that is reported unless it is zero or unknown."""
     return lambda value: f" {name}:{value}" if value else ""
 
 

@@ -39,7 +39,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("tcp_info", "mptcp_info", "upper_layer_protocol", "retransmits", "probes"), ("tcp_info",)),
     **dict.fromkeys(("memory", "drops"), ("memory",)),
 }
-"""Columns of sockets that the kernel tells only where it is asked, by the names of the parameters of `request`."""
+"""Columns of sockets that the kernel reports only where it is asked, by the names of the parameters of `request`."""
 
 
 def needed(columns: Iterable[str]) -> set[str]:

@@ -76,7 +76,7 @@ def compile_filter(
     interface_index: Callable[[str], int | None] = interface_index,
     local_ports: Callable[[], tuple[int, int]] = local_ports,
 ) -> bytes:
-    """The bytecode for what the expression says, but for its states, which have their own place in a request.
+    """The bytecode for what the expression says, except its states, which have their own place in a request.
 
     Empty where every socket is selected: a request without bytecode. ``interface_index`` and ``local_ports`` tell about
     the network namespace that is asked, as for ``filters.predicate``; an interface that it does not have selects

@@ -112,7 +112,7 @@ class StatisticListing(BaseListing):
         since: Sample | None = None,
         nonzero: bool = False,
     ) -> None:
-        """``seconds``: read twice, so many seconds apart, and tell rates. ``since``: tell the change since a sample.
+        """``seconds``: read twice, ``seconds`` apart, and tell rates. ``since``: tell the change since a sample.
 
         ``nonzero``: leave out what is 0; with rates or changes, what did not change. Without ``places``: the current
         namespace.
@@ -205,7 +205,7 @@ def _statistic(key: Key, figure: Figure) -> Statistic:
 
 
 def figures(query: Query, place: Place, problems: list[str], notes: list[str]) -> dict[Key, Figure]:
-    """Every figure of a place, by table, counter and interface. What cannot be read is told to ``problems``."""
+    """Every figure of a place, by table, counter and interface. What cannot be read is asked to ``problems``."""
     found: dict[Key, Figure] = {}
     if not query.interfaces:
         found |= inside(place.descriptor, partial(_of_procfs, query, problems))

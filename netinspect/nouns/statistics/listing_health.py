@@ -1,6 +1,6 @@
 """What an administrator should look at first: a handful of checks over the counters, with thresholds and their sources.
 
-Most look for what must not happen at all, a packet or a connection dropped for want of room. The others are ratios.
+Most look for what must not happen at all, a packet or a connection dropped for lack of room. The others are ratios.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ class Counted:
 
 
 class Check:
-    """One check. ``judge`` gives the figure that decides, and what was found in words; None where nothing is told."""
+    """One check. ``judge`` gives the figure that decides, and what was found in words; None where nothing is
+    reported."""
 
     __slots__ = ("advice", "counters", "critical", "judge", "name", "reason", "unit", "warning")
 
@@ -145,7 +146,7 @@ def _conntrack_failures(check: Check, counted: Counted) -> tuple[float, str] | N
     failed, dropped, early, chain = (value or 0 for value in values.values())
     found = _counts_text(counted, check.counters)
     if failed and dropped:
-        # nf_ct_resolve_clash counts each of them in `drop` too: one packet, and not for want of room.
+        # nf_ct_resolve_clash counts each of them in `drop` too: one packet, and not for lack of room.
         found += f" ({min(failed, dropped)} of them the same packets)"
     return float(max(failed, dropped) + early + chain), found
 

@@ -32,7 +32,7 @@ class SavedNamespace(NamedTuple):
     name: str | None
     """Its label; None where there is only one."""
     identity: str | None
-    """What tells it from all others of one start of the machine; None where the kernel does not tell."""
+    """What tells it from all others of one start of the machine; None where the kernel does not report."""
     figures: tuple[tuple[str, str, str | None, int], ...]
     """Table, counter, interface, value."""
 

@@ -113,7 +113,7 @@ def test_no_change_to_the_types_is_a_traceback(data: st.DataObject) -> None:
 
 def test_types_of_the_kernel() -> None:
     if not os.path.exists(VMLINUX):
-        unavailable("this kernel does not tell its types")
+        unavailable("this kernel does not report its types")
     with open(VMLINUX, "rb") as file:
         data = file.read()
     begun = time.process_time()
@@ -124,7 +124,7 @@ def test_types_of_the_kernel() -> None:
     assert types.offset("sk_buff", "dev") == layout.offsets["dev"]
     names = {short(name) for name in types.values("skb_drop_reason").values()}
     assert {"NO_SOCKET", "NETFILTER_DROP"} <= names
-    # Those of this kernel are all explained, but for what is no reason.
+    # Those of this kernel are all explained, except what is no reason.
     assert names - set(texts()) <= {"NOT_DROPPED_YET", "CONSUMED", "MAX", "MASK", "SUBSYS_MASK"}
     assert len(program(layout, 3, 4, (1, 2, 4026531840))) % 8 == 0
 

@@ -52,7 +52,7 @@ class Kernel(FakeKernel):
 
 
 FROM_PROCFS = {"groups: IPv4 groups", "groups: IPv6 groups"}
-"""What procfs tells as well, and is partial therefore where netlink does not."""
+"""What procfs shows as well, and is partial therefore where netlink does not."""
 
 DONE = struct.pack("=IHHIIi", 20, NLMSG_DONE, 0, 1, 0, 0)
 

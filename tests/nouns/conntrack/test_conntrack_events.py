@@ -1,4 +1,4 @@
-"""Events of the connection tracking table: every one is told, or the loss is counted and the table read again."""
+"""Events of the connection tracking table: every one is reported, or the loss is counted and the table read again."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_every_event_is_told_or_counted_as_lost_and_the_table_read_again(namespa
     current = {event.id for event in resync[1:-1]}
     assert {event.event for event in resync[1:-1]} == {"current"}
     assert current == {flow.id for batch in FlowListing(places=[Place(namespace.path)]).batches() for flow in batch}
-    # What comes afterwards is told again.
+    # What comes afterwards is reported again.
     add(namespace, entries(5, made))
     assert len(received(small)) == 5
     assert small.newly_lost() == 0
@@ -162,7 +162,7 @@ def test_a_loss_is_said_and_the_exit_status_tells(namespace: Namespace) -> None:
     lost = sum(event["lost"] or 0 for event in events)
     assert lost > 0
     assert sum(event["event"] == "new" for event in events) + lost == made
-    # What comes afterwards is told again: as much as it was asked for.
+    # What comes afterwards is reported again: as much as it was asked for.
     while len(events) < shown:
         count = min(5, shown - len(events))
         add(namespace, entries(count, made))

@@ -92,7 +92,7 @@ def names(lines: list[str]) -> set[str]:
     """The entries in lines that have both ends of the original direction."""
     known = {
         (entry.source, entry.destination, entry.protocol): name for name, entry in ENTRIES.items()
-    }  # told apart by these three
+    }  # distinguished by these three
     found = set()
     for line in lines:
         protocol = {"tcp": 6, "udp": 17, "icmp": 1}[re.findall(r"\b(tcp|udp|icmp)\b", line)[0]]

@@ -282,7 +282,7 @@ def test_sockets_that_may_not_be_asked_are_shown_with_what_is_known_and_that_is_
 def test_source_filters_that_the_kernels_list_leaves_out_are_learned_from_the_sockets(
     wired: Namespace, family: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It leaves interfaces out whose newest group has no filter, but for those behind the first that it tells."""
+    """It leaves interfaces out whose newest group has no filter, except those behind the first that it tells."""
     group, sender = GROUPS[family], SENDERS[family]
     newer, other = {"inet": ("239.9.9.9", "10.0.0.66"), "inet6": ("ff15::9:9:9", "fd00::66")}[family]
 
@@ -481,7 +481,7 @@ def test_a_storm_of_joins_that_overruns_the_socket_is_said_and_nothing_is_missed
     place.open()
     watched = Watch(Query(("inet6",), interfaces=["veth0"]), [place], 30)
     if not watched.reported:
-        pytest.skip("this kernel does not tell joins")
+        pytest.skip("this kernel does not report joins")
     (only,) = watched._places
     only.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
     groups = [f"ff15::{number:x}" for number in range(1, 60)]
@@ -553,7 +553,7 @@ def test_without_proc_it_is_said_what_is_missing(wired: Namespace, arguments: st
     assert result.returncode == status, result.stderr
     assert "/proc is not there: mount it" in result.stderr
     if arguments == "groups":
-        assert "224.0.0.1" in result.stdout  # what rtnetlink tells is there
+        assert "224.0.0.1" in result.stdout  # what rtnetlink reports is there
 
 
 @pytest.mark.parametrize(

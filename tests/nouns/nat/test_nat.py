@@ -29,7 +29,7 @@ class World:
         self.gateway.sysctl("net.netfilter.nf_conntrack_acct", 1)
         self.gateway.sysctl("net.netfilter.nf_conntrack_timestamp", 1)
         flush(self.gateway)  # what was tracked before has no timestamp
-        # Hairpin: lan1's own server, reached by way of the outside address.
+        # Hairpin: lan1's own server, reached through the outside address.
         self.gateway.nat("dnat", into="lan", protocol="tcp", port=8080, to="192.168.1.11", to_port=80)
         self.gateway.nat("masquerade", out="lan", source="192.168.1.0/24")
         for address in (SERVER, SERVER6):

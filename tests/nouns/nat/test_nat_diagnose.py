@@ -382,7 +382,7 @@ def test_a_path_is_smaller_than_the_way_out() -> None:
         error = struct.pack(">BBHHH", 3, 4, 0, 0, 1200) + quoted
         error = error[:2] + struct.pack(">H", checksum(error)) + error[4:]
         world.traffic.raw("outside", "203.0.113.1", 1, error)
-        # The kernel tells of an exception only once a packet has been sent by it.
+        # The kernel reports of an exception only once a packet has been sent by it.
         deadline = time.monotonic() + 5
         found: list[dict[str, Any]] = []
         while not found and time.monotonic() < deadline:

@@ -47,7 +47,7 @@ class World:
         self.traffic.listen("inside", INSIDE, 8080)
 
     def diagnose(self, *flow: str) -> list[dict[str, Any]]:
-        """What the command finds but for notes, without starting a program for it."""
+        """What the command finds except notes, without starting a program for it."""
         words = flow_words(flow) if flow else None
         wanted = FlowFilter() if words is None else narrowed(FlowFilter(), words)
         with Place(self.gateway.path) as place:

@@ -27,7 +27,7 @@ def prefix(address: str, lifetime: int, flags: int = ON_LINK | AUTONOMOUS) -> by
 
 
 def route(address: str, lifetime: int) -> bytes:
-    """A route to a prefix of 48 bits by way of the router (RFC 4191, 2.3)."""
+    """A route to a prefix of 48 bits through the router (RFC 4191, 2.3)."""
     return struct.pack("!BBBBI", 24, 3, 48, 0, lifetime) + socket.inet_pton(socket.AF_INET6, address)
 
 
@@ -90,7 +90,7 @@ def test_flags_are_those_of_netstat(host: Any, need: Callable[[str], None]) -> N
     theirs = [line.split() for line in host.run("netstat", "-6rn", env=environment).stdout.splitlines()]
     ours = [line.split() for line in host.run(*NETINSPECT, "netstat", "-6rn").stdout.splitlines()]
     assert {"UAe", "UA", "UGDAe", "Ue", "UG"} <= {row[2] for row in theirs}
-    # The fifth column is the kernel's own count of references, which only procfs tells.
+    # The fifth column is the kernel's own count of references, which only procfs shows.
     assert [row[:4] + row[5:] for row in ours] == [row[:4] + row[5:] for row in theirs]
     assert {row[4] for row in ours[2:]} == {"1"}
 

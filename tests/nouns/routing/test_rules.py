@@ -153,7 +153,7 @@ def flow(**fields: Any) -> Flow:
         ([rule(1, l3mdev=True, table=None), rule(2)], flow(vrf_table="main"), 1),
         ([rule(1, suppress_interface_group=7), rule(2)], flow(route_group=7), 2),
         ([rule(1, suppress_interface_group=7), rule(2)], flow(route_group=0), 1),
-        # What it is for cannot be told: no guess where it would lead to the same table.
+        # What it is for cannot be known: no guess where it would lead to the same table.
         ([rule(1, unknown_attributes=(UnknownAttribute(40, 4),)), rule(2)], flow(), None),
         ([rule(1, unknown_attributes=(UnknownAttribute(40, 4),), table="other"), rule(2)], flow(), 2),
     ],

@@ -49,7 +49,7 @@ MEMORY = st.builds(Memory, **dict.fromkeys(Memory._fields, COUNT))
 
 @st.composite
 def tables(draw: st.DrawFn) -> list[TcpInfo]:
-    """What one kernel tells of several sockets: a field is known of all of them or of none."""
+    """What one kernel reports of several sockets: a field is known of all of them or of none."""
     lacking = draw(st.sets(st.sampled_from(["bytes_sent", "delivery_rate", "busy_time", "not_sent"])))
     scales = draw(st.booleans())
     congestion = draw(st.sampled_from([st.none(), BBR, VEGAS]))

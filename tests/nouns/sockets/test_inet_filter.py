@@ -327,7 +327,7 @@ def test_a_port_of_the_kernel_s_range_that_bind_chose_is_not_autobound(namespace
 def test_the_cgroup_of_a_socket_selects_it(world: World) -> None:
     by_cgroup = {record.cgroup_id or 0 for record in world.records}
     if not any(by_cgroup):
-        unavailable("this kernel does not tell the cgroup of sockets")
+        unavailable("this kernel does not report the cgroup of sockets")
     for number in by_cgroup:
         expression = Expression(None, Cgroup("/", number))
         world.agree(partial(world.kernel, expression), partial(world.python, expression))
@@ -435,7 +435,7 @@ def test_a_long_expression_reaches_over_jumps_of_more_than_a_byte(world: World) 
 
 
 def longest(operations: int) -> Expression:
-    """Operations of 16 bytes, which is 12 of a port and 4 of a jump, but for the last."""
+    """Operations of 16 bytes, which is 12 of a port and 4 of a jump, except the last."""
     return Expression(None, Or(tuple(Port(LOCAL, "=", number) for number in range(operations))))
 
 

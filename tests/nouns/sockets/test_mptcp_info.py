@@ -44,7 +44,7 @@ FIELDS = {
     "last_data_received": (88, "I"),
     "last_ack_received": (92, "I"),
 }
-"""Fields that are told as they are: offset in struct mptcp_info (linux/mptcp.h), and struct format."""
+"""Fields that are reported as they are: offset in struct mptcp_info (linux/mptcp.h), and struct format."""
 
 
 def decoded(*infos: bytes) -> list[MptcpInfo]:

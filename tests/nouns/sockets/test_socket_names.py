@@ -1,4 +1,4 @@
-"""Names of sockets and processes that others chose: told apart, found again, and no line of their own anywhere."""
+"""Names of sockets and processes that others chose: distinguished, found again, and no line of their own anywhere."""
 
 from __future__ import annotations
 

@@ -238,7 +238,7 @@ def test_several_and_all_namespaces_are_told_apart(zoo: Sockets, namespace: Name
         sleeper.kill()
     assert result.stdout.split()[0] == "Namespace"
     assert f"\n{sleeper.pid} " in result.stdout
-    # In a user namespace of our own we may not enter those of the system, and are told so.
+    # In a user namespace of our own we may not enter those of the system, and the kernel refuses.
     assert (result.returncode == 3) == ("left out" in result.stderr or "not be seen" in result.stderr), result.stderr
 
 

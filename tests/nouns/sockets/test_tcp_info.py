@@ -68,7 +68,7 @@ FIELDS = {
     "rehashes": (236, "I"),
     "timeouts": (240, "H"),
 }
-"""Fields that are told as they are: offset in struct tcp_info (linux/tcp.h), and struct format."""
+"""Fields that are reported as they are: offset in struct tcp_info (linux/tcp.h), and struct format."""
 
 PYROUTE2 = {
     "retransmits": "tcpi_retransmits",
