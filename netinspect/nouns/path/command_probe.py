@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from errno import EPERM
 from functools import partial
 from random import randrange
 from time import time
 
+from ...engine.signals import Holding
 from ...engine.text import printable
-from ...errors import ExitStatus, NetinspectError, UsageError
+from ...errors import ExitStatus, NetinspectError, NetlinkError, UsageError
 from ...records import PathEvent
 from .events import FlowWatch
 from .listing_stack import WITH_PORTS
@@ -54,20 +56,29 @@ def _observed(command: PathCommand, stacks: Stacks, home: Stack) -> int:
     if command.probe:
         _ask(command, home, packet, iif)
     writer = _Timeline(command, found)
-    with FlowWatch(home.place, packet.record(), packet.protocol) as watch:
+    try:
+        opened = FlowWatch(home.place, packet.record(), packet.protocol)
+    except NetlinkError as error:
+        if error.errno != EPERM:
+            raise
+        raise NetinspectError(
+            "--probe and --watch need root (CAP_NET_ADMIN): they trace the rules of nftables"
+        ) from None
+    with Holding(vital=True), opened as watch:  # the end of the document
         for text in watch.missing:
             command.environment.complain(text)
         writer.began = time()
         if command.probe:
-            _send(home, packet, iif)
-            writer.add("there", "probe", str(packet), None, (f"injected on {iif}" if iif else "sent here",), None, 0.0)
-        seconds = command.duration or (_WAIT if command.probe else None)
+            how = _send(home, packet, iif)
+            writer.add("there", "probe", str(packet), None, (how,), None, 0.0)
+        seconds = command.duration or (_WAIT if command.probe else float("inf"))
         try:
-            for seen in watch.seen(float("inf") if seconds is None else seconds):
+            for seen in watch.seen(seconds):
                 writer.take(seen)
-        except KeyboardInterrupt:
-            if command.probe:
-                raise
+        except BaseException:
+            if not command.probe:
+                writer.end()  # what has been seen until it was interrupted
+            raise
     return writer.end()
 
 
@@ -84,34 +95,35 @@ def _ask(command: PathCommand, home: Stack, packet: Packet, iif: Interface | Non
         raise UsageError("nothing was sent")
 
 
-def _send(home: Stack, packet: Packet, iif: Interface | None) -> None:
-    """Puts the packet in as received on that interface, or sends it from here. Raises NetinspectError."""
+def _send(home: Stack, packet: Packet, iif: Interface | None) -> str:
+    """Puts the packet in as received on that interface, or sends it from here; tells how. Raises NetinspectError."""
     from .request_frame import frame
     from .request_frame import packet as bytes_of
 
     ports = (packet.source_port, packet.destination_port)
     data = bytes_of(packet.protocol, packet.source, packet.destination, *ports)
     if iif is None:
-        home.place.call(partial(_send_raw, data, packet.destination))
-        return
+        refused: str | None = home.place.call(partial(_send_raw, data, packet.destination))
+        return "sent here" if refused is None else f"sending it was refused: {refused}"
     from ...engine.bpf.kernel import receive
 
     if iif.type_number != _ETHERNET:
         raise NetinspectError(f"{iif} has no frames of Ethernet: --probe can put none in there")
     link = bytes.fromhex((iif.address or "").replace(":", "")) or bytes(6)
     home.place.call(partial(receive, frame(data, link), iif.index))
+    return f"injected on {iif}"
 
 
-def _send_raw(data: bytes, destination: str) -> None:
+def _send_raw(data: bytes, destination: str) -> str | None:
+    """What the kernel answers where it refuses: that is a part of what is asked."""
     from socket import AF_INET, AF_INET6, IPPROTO_RAW, SOCK_RAW, socket
 
     with socket(AF_INET6 if ":" in destination else AF_INET, SOCK_RAW, IPPROTO_RAW) as raw:
         try:
             raw.sendto(data, (destination, 0))
         except OSError as error:
-            # A refusal by a route or a rule is an answer: what was seen of it is told.
-            if error.errno is None:
-                raise NetinspectError(f"sending the packet: {error.strerror}") from None
+            return error.strerror
+    return None
 
 
 class _Timeline:

@@ -129,7 +129,7 @@ def test_without_yes_nothing_is_sent_where_nobody_can_be_asked(gateway: Gateway)
 
 def test_real_packets_of_a_flow_are_watched_and_nothing_is_sent(gateway: Gateway) -> None:
     watching = gateway.gateway.popen(
-        [*NETINSPECT, "path", INSIDE, f"{OUTSIDE}:80", "--watch", "--for", "4"],
+        [*NETINSPECT, "path", INSIDE, f"{OUTSIDE}:80", "--watch", "--for", "60"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
@@ -137,6 +137,7 @@ def test_real_packets_of_a_flow_are_watched_and_nothing_is_sent(gateway: Gateway
         sleep(0.3)
         with gateway.inside.call(lambda: socket.create_connection((OUTSIDE, 80), 2)):
             pass
+    watching.send_signal(signal.SIGINT)
     output, _ = watching.communicate(timeout=20)
     assert "masquerade" in output
     assert "it was answered" in output
