@@ -193,9 +193,13 @@ def of_networks(situation: Situation) -> Iterator[Finding]:
             for packet in _to_the_world(situation, network, exits):
                 paths = walk_flow(situation, packet, iif, home_only=True)
                 stopped = paths[0].there.failure
-                if stopped is not None and stopped.cause in (*_OWN_POLICY, "no-route"):
-                    continue  # a network that is kept inside, or a machine that is not online
                 known_by = f"a packet as from the network {network}: {packet}"
+                if stopped is not None and stopped.cause in (*_OWN_POLICY, "no-route"):
+                    # A network that is kept inside, or a machine that is not online: no fault, but worth knowing.
+                    kept = _finding(situation, paths[0], known_by, asked=False)
+                    if kept is not None and stopped.cause in ("rule", "policy"):
+                        yield kept._replace(severity=NOTE, fix="", advice="right, if this network is to stay inside")
+                    continue
                 yield from judged(situation, paths, known_by, asked=False)
                 yield from aside(situation, paths, known_by)
 

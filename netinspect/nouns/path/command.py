@@ -166,7 +166,7 @@ class PathCommand(ListingCommand):
         from .listing_stack import Stacks
         from .walk_steps import ARRIVES, FAILS, LEAVES
 
-        stacks = Stacks()
+        stacks = Stacks(closely=True)
         try:
             place = self.places()[0]
             place.open()

@@ -465,7 +465,9 @@ class Stack:
 class Stacks:
     """The namespaces that packets pass, each read once however often they come by."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, closely: bool = False) -> None:
+        """``closely``: also namespaces that a thread, a mount or an open file keeps, by a look at every descriptor."""
+        self._closely = closely
         self.rules: dict[int, object] = {}
         """What walks read of the rules of each."""
         self._stacks: dict[tuple[int, int], Stack] = {}
@@ -510,14 +512,10 @@ class Stacks:
         identity = next(key for key, value in self._stacks.items() if value is stack)
         known = self._numbers.setdefault(identity, {})
         if number not in known:
-            for label, path, found in self._seen():
-                if (label, path, found) in known.values():
-                    continue
-                told = self._number_of(stack, path)
-                if told is not None:
-                    known[told] = (label, path, found)
-                if told == number:
-                    break
+            self._learn(stack, number, known, self._seen())
+        if number not in known and self._closely:
+            self._every = every_namespace(closely=True)[0]
+            self._learn(stack, number, known, self._every)
         if number not in known:
             return None
         label, path, found = known[number]
@@ -529,6 +527,23 @@ class Stacks:
                 return None
             self._stacks[found] = Stack(place, label)
         return self._stacks[found]
+
+    def _learn(
+        self,
+        stack: Stack,
+        number: int,
+        known: dict[int, tuple[str, str, tuple[int, int]]],
+        namespaces: list[tuple[str, str, tuple[int, int]]],
+    ) -> None:
+        """The numbers that a namespace has for others, until the one that is looked for."""
+        for namespace in namespaces:
+            if namespace in known.values():
+                continue
+            found = self._number_of(stack, namespace[1])
+            if found is not None:
+                known[found] = namespace
+            if found == number:
+                return
 
     @staticmethod
     def _number_of(stack: Stack, path: str) -> int | None:
