@@ -6,7 +6,7 @@ CODE := netinspect tests netns-lab benchmarks examples
 # Without compiled files every start of the program would compile it anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run test check man bench fuzz traced churn signals test-kernels clean
+.PHONY: run test check man bench fuzz traced churn signals examples test-kernels clean
 
 $(VENV)/made: pyproject.toml
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "netinspect needs Python 3.11 or later" >&2; exit 1; }
@@ -47,6 +47,10 @@ signals: $(VENV)/made-for-tests
 # The suite on another kernel, or on each: KERNEL=6.12 PART="tests/nouns/links tests/netstat" (default: all of it).
 test-kernels: $(VENV)/made-for-tests
 	$(PYTHON) tests/kernels/run.py $(foreach kernel,$(KERNEL),--kernel $(kernel)) $(if $(GUESTS),--guests $(GUESTS)) $(PART)
+
+# Tries many examples of each property of what is read and written: EXAMPLES for each, where the suite has a few dozen.
+examples: $(VENV)/made-for-tests
+	NETINSPECT_EXAMPLES=$(or $(EXAMPLES),1000) $(PYTHON) -m pytest -q -m hypothesis
 
 man: $(VENV)/made
 	$(VENV)/bin/netinspect help --man > docs/netinspect.1

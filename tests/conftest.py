@@ -25,8 +25,9 @@ def pytest_configure(config: pytest.Config) -> None:
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, lambda *_: None)
-    # No test depends on how fast the machine is.
-    settings.register_profile("netinspect", deadline=None)
+    # No test depends on how fast the machine is. ``make examples`` tries many more.
+    examples = int(os.environ.get("NETINSPECT_EXAMPLES", 30))
+    settings.register_profile("netinspect", deadline=None, max_examples=examples)
     settings.load_profile("netinspect")
     # A directory of this user's own: pytest's default, /tmp/pytest-of-NAME, takes root's name in a user namespace.
     if config.option.basetemp is None:

@@ -25,7 +25,6 @@ HOSTILE = st.lists(
 
 
 @pytest.mark.parametrize("shell", ["sh", "bash"])
-@settings(max_examples=40)
 @given(words=st.lists(HOSTILE, min_size=1, max_size=4))
 @example(words=["-n", "", "a\n\nb", "$(exit)", "'"])
 def test_a_shell_makes_of_a_line_the_very_words(shell: str, words: list[str]) -> None:
@@ -48,7 +47,7 @@ def _interface_name(name: str) -> bool:
     )
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much])
 @given(name=HOSTILE.filter(_interface_name), wildcard=st.booleans())
 @example(name="a*", wildcard=False)
 @example(name="a\\", wildcard=False)
@@ -73,7 +72,7 @@ def test_nft_matches_the_very_interface(
         assert found.split(b"\0", 1)[0] == raw
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=HOSTILE | st.sampled_from(["nat", "accept", "last", "x-y", "_a", "a.b", "9a", "filter", "mark"]))
 def test_nft_makes_the_very_table(namespace: Namespace, need: Callable[[str], None], name: str) -> None:
     need("nft")

@@ -113,7 +113,9 @@ def ours(directory: Path) -> list[str]:
 numbers = st.one_of(st.just(0), st.integers(1, 9), st.integers(0, 2**64 - 1))
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=max(1, settings().max_examples // 3), suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data())
 def test_whatever_the_kernel_may_count_line_for_line(
     tmp_path: Path, need: Callable[[str], None], data: st.DataObject

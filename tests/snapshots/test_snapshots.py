@@ -372,7 +372,7 @@ class Given:
         return End("end", sum(map(len, self._rows.values())), ("flows: \x1b",), ("flows",), ())
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @pytest.mark.parametrize("name", NOUNS)
 @given(data=st.data())
 def test_every_record_is_read_as_it_was_written(name: str, data: st.DataObject) -> None:

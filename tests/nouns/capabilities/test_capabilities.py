@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from availability import unavailable
 from fake_kernel import FakeKernel, Received
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from throwaway import NETINSPECT, Namespace
 
@@ -176,7 +176,6 @@ def test_strict_checking_without_next_hop_objects_does_not_tell_of_exceptions() 
     assert found["routes: IPv4 route exceptions"].state == "unknown"
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.lists(st.binary(max_size=120) | st.binary(max_size=100).map(framed), max_size=2))
 def test_whatever_the_answer_is_nothing_is_raised_and_every_name_is_there(datagrams: list[bytes]) -> None:
     found = over_netlink(lambda protocol: Kernel([*datagrams, DONE]))

@@ -278,7 +278,7 @@ def selects(wanted: FlowFilter, flow: Flow) -> bool:
     )
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(wanted=filters())
 def test_a_filter_selects_what_it_says(tracked: Namespace, wanted: FlowFilter) -> None:
     everything = {flow.id: flow for flow in flows(tracked)}

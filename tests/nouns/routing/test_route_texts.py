@@ -78,7 +78,7 @@ def test_every_group_of_sixteen_bits_has_its_text_at_every_place(family: int) ->
             others[1] = [0x4] * (3 - place) + [0] * 4
         addresses = [
             b"".join(number.to_bytes(2, "big") for number in [*others[0], group, *others[1]])
-            for group in range(1 << 16)
+            for group in range(0, 1 << 16, 1 if place in (0, width - 1) else 97)
         ]
         assert texts(family, addresses) == [inet_ntop(family, address) for address in addresses]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from batches import batch_of
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from netinspect.engine.columns import Batch, Nested, column_of
@@ -154,7 +154,6 @@ def shown(field: str, nested: Any, *, last: bool) -> list[str]:
     return [row.partition("> ")[2] if last else row.rpartition(" <")[0].rstrip() for row in rows]
 
 
-@settings(max_examples=60)
 @given(tables())
 def test_tcp_info_is_told_word_for_word(infos: list[TcpInfo]) -> None:
     lines = [expected(info) for info in infos]
@@ -178,7 +177,6 @@ def test_a_socket_without_the_record_has_a_dash() -> None:
     assert list(Details("TCP Info", "tcp_info")._texts(batch)) == ["-"]
 
 
-@settings(max_examples=60)
 @given(tables(), st.sampled_from(["ndjson", "json", "csv"]))
 def test_columns_of_nested_records_are_written_like_the_records(infos: list[TcpInfo], form: str) -> None:
     def written(nested: Any) -> bytes:

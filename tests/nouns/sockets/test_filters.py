@@ -437,7 +437,7 @@ words = st.sampled_from(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=4 * settings().max_examples)
 @given(
     st.one_of(
         st.text(),
@@ -468,7 +468,6 @@ def test_no_text_raises_anything_but_a_usage_error(text: str) -> None:
         assert all(leaf is not None for leaf in leaves(expression.condition))
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.text(max_size=20))
 @example("a" * 10_000)
 @example("\0")
@@ -656,7 +655,7 @@ patterns = st.one_of(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=5 * settings().max_examples)
 @given(patterns, st.text(alphabet="abcAB1/.[]-\\!^:", max_size=8))
 def test_patterns_match_what_fnmatch_of_the_c_library_matches(pattern: str, text: str) -> None:
     fnmatch = ctypes.CDLL(None).fnmatch

@@ -260,7 +260,7 @@ expressions = st.recursive(
 states = st.sampled_from(("", "", "state established", "exclude time-wait", "state listening", "state bucket"))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=2 * settings().max_examples)
 @given(states, expressions)
 def test_the_kernel_selects_what_the_predicate_selects_from_the_full_dump(
     world: World, selection: str, text: str
@@ -287,7 +287,6 @@ nested = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None)
 @given(nested)
 def test_conditions_nested_in_any_way_select_the_same_in_the_kernel(world: World, condition: Condition) -> None:
     """``And(())`` and ``Or(())`` in all places, which the language cannot say, but the compiler must bear."""
