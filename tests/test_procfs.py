@@ -184,7 +184,7 @@ def test_raw_sockets_are_those_that_ss_shows(
 @pytest.mark.parametrize("line", ["0: nonsense", "", "1: 0100007F:0001 00000000:0000 07 zz:00000000 a b 0 0 7 2 0 0"])
 def test_a_line_that_makes_no_sense_is_one_clear_error(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(procfs, "_lines", lambda _: [line])
-    with pytest.raises(NetinspectError, match="makes no sense"):
+    with pytest.raises(NetinspectError, match="malformed line"):
         procfs.raw_sockets("inet")
 
 

@@ -6,9 +6,11 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 
 import netinspect
 from netinspect import records
+from netinspect.engine.json_schema import array_schema
 from netinspect.engine.schema import Schema
 
 PACKAGE = Path(netinspect.__file__).parent
@@ -45,3 +47,9 @@ def test_what_the_kernel_must_be_asked_for_is_said_of_declared_columns() -> None
     assert NEEDS.keys() <= SOCKET.columns.keys()
     assert needed(["inode"]) == set()
     assert needed(["inode", "mptcp_info", "memory"]) == {"tcp_info", "memory"}
+
+
+@pytest.mark.parametrize("record", [records.Socket, records.Difference, records.Finding])
+def test_a_schema_is_one(record: type) -> None:
+    # The tests of each noun validate what it writes, and take the schema itself for granted: to check it takes long.
+    Draft202012Validator.check_schema(array_schema(record))

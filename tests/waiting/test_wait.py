@@ -11,10 +11,10 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 from throwaway import NETINSPECT, Namespace
 
 from netinspect.engine.json_schema import array_schema
@@ -571,7 +571,7 @@ def test_json_follows_the_schema(namespace: Namespace, words: tuple[str, ...]) -
         words = tuple(f":{listener.getsockname()[1]}" if word == "LISTENER" else word for word in words)
         result = namespace.netinspect("assert", "--json", *words, check=False)
     (found,) = document = json.loads(result.stdout)
-    jsonschema.validate(document, array_schema(ConditionResult))
+    Draft202012Validator(array_schema(ConditionResult)).validate(document)
     assert found["holds"] is (result.returncode == 0)
     assert bool(found["found"]) is found["holds"]
     assert bool(found["instead"]) is not found["holds"]

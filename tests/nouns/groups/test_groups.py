@@ -13,9 +13,9 @@ from time import monotonic, sleep
 from typing import Any
 
 import group_members
-import jsonschema
 import pytest
 from group_members import GROUPS, SENDERS, another_process, listed, member, packet_member, with_interfaces
+from jsonschema import Draft202012Validator
 from throwaway import NETINSPECT, Namespace
 
 from netinspect.engine.places import Place
@@ -497,7 +497,7 @@ def test_the_command_prints_what_its_schema_says(wired: Namespace) -> None:
     schema = json.loads(wired.netinspect("schema", "groups").stdout)
     with wired.call(lambda: member(GROUPS["inet"], "veth0", bind=GROUPS["inet"], port=5000)):
         rows = json.loads(wired.netinspect("groups", "--sockets", "--json", "-4", "-i", "veth0").stdout)
-    jsonschema.validate(rows, schema)
+    Draft202012Validator(schema).validate(rows)
     found = {row["group"]: row for row in rows}
     assert set(found) == {GROUPS["inet"], "224.0.0.1"}
     assert [holder["pid"] for holder in found[GROUPS["inet"]]["sockets"][0]["processes"]] == [os.getpid()]
@@ -516,7 +516,7 @@ def test_the_command_watches_until_so_many_events(wired: Namespace) -> None:
     output, _ = process.communicate()
     (line,) = output.splitlines()
     row = json.loads(line)
-    jsonschema.validate([row], json.loads(wired.netinspect("schema", "groups-watch").stdout))
+    Draft202012Validator(json.loads(wired.netinspect("schema", "groups-watch").stdout)).validate([row])
     assert (row["group"], row["interface"]) == (GROUPS["inet"], "veth0")
     assert row["event"] in ("join", "leave")
 

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from time import monotonic, sleep
 from typing import Any
 
-import jsonschema
 import pytest
 from group_members import GROUPS, SENDERS, listed, member, with_interfaces
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 from throwaway import Namespace
 
 from netinspect.engine.netlink.messages import Run
@@ -266,7 +266,7 @@ def test_the_command_prints_what_its_schema_says(
     namespace.run("ip", "link", "set", "veth1", "master", "br0")
     namespace.run("bridge", "mdb", "add", "dev", "br0", "port", "veth1", "grp", "239.7.7.7", "permanent")
     found = json.loads(namespace.netinspect("groups", view, "-j").stdout)
-    jsonschema.validate(found, json.loads(namespace.netinspect("schema", f"groups-{view}").stdout))
+    Draft202012Validator(json.loads(namespace.netinspect("schema", f"groups-{view}").stdout)).validate(found)
     assert found
     table = namespace.netinspect("groups", view).stdout
     shown = {"routes": GROUPS["inet"], "interfaces": "veth1", "bridge": "239.7.7.7"}[view]

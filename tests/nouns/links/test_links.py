@@ -8,10 +8,10 @@ import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 from routing_state import raw_messages
 from throwaway import Namespace
@@ -296,7 +296,7 @@ def test_what_only_some_kinds_have_is_as_ip_tells_it(kinds: Namespace, need: Cal
     if tunnels:
         assert (ours["tap0"].mode, ours["tun0"].mode) == ("tap", "tun")
     rows = json.loads(kinds.netinspect("links", "-j").stdout)
-    jsonschema.validate(rows, array_schema(Link))
+    Draft202012Validator(array_schema(Link)).validate(rows)
     other = Namespace()
     kinds.run("ip", "link", "add", "vx9", "type", "vxlan", "id", "44", "dev", "v0", "dstport", "4790")
     kinds.run("ip", "link", "set", "vx9", "netns", other.path)
@@ -369,9 +369,9 @@ def test_selections(query: Query, names: set[str], zoo: Namespace) -> None:
 
 def test_json_is_as_the_schema_says(zoo: Namespace) -> None:
     rows = json.loads(zoo.netinspect("links", "-j").stdout)
-    jsonschema.validate(rows, array_schema(records.Link))
+    Draft202012Validator(array_schema(records.Link)).validate(rows)
     rated = json.loads(zoo.netinspect("links", "--rates", "0.01", "-j", "lo").stdout)
-    jsonschema.validate(rated, array_schema(records.Link))
+    Draft202012Validator(array_schema(records.Link)).validate(rated)
     assert rated[0]["rates"]["rx_bits"] == 0
 
 

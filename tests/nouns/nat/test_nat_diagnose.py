@@ -314,7 +314,8 @@ def test_a_few_flows_without_reply_are_no_fault_while_others_have_one() -> None:
         world.masquerade()
         world.flows()
         # A machine that does not answer; what nobody has at all would be a neighbour that fails after some seconds.
-        world.gateway.run(*"ip neighbour add 203.0.113.200 lladdr 02:00:00:00:00:c8 nud permanent dev wan".split())
+        neighbour = "203.0.113.200 lladdr 02:00:00:00:00:c8 nud permanent dev wan"
+        world.gateway.run("ip", "neighbour", "add", *neighbour.split())
         world.unanswered(5)
         assert world.diagnose() == []
 

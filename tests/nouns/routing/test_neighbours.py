@@ -7,9 +7,9 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import jsonschema
 import pytest
 from fake_kernel import attribute, message, runs_of
+from jsonschema import Draft202012Validator
 from pyroute2.netlink.rtnl.ndmsg import ndmsg
 from routing_state import SETUP, raw_messages
 from throwaway import Namespace
@@ -117,13 +117,13 @@ def test_selections(zoo: Namespace) -> None:
 
 def test_json_is_as_the_schema_says(zoo: Namespace) -> None:
     rows = json.loads(zoo.netinspect("neighbours", "-a", "-j").stdout)
-    jsonschema.validate(rows, array_schema(records.Neighbour))
+    Draft202012Validator(array_schema(records.Neighbour)).validate(rows)
     assert len(zoo.netinspect("neighbours", "-a").stdout.splitlines()) == len(rows) + 1
 
 
 def test_the_tables_tell_how_near_their_limits_they_are(zoo: Namespace) -> None:
     rows = json.loads(zoo.netinspect("neighbours", "tables", "-j").stdout)
-    jsonschema.validate(rows, array_schema(records.NeighbourTable))
+    Draft202012Validator(array_schema(records.NeighbourTable)).validate(rows)
     tables = {row["name"]: row for row in rows}
     assert tables.keys() == {"arp_cache", "ndisc_cache"}
     arp = tables["arp_cache"]

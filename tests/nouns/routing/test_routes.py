@@ -8,12 +8,12 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import jsonschema
 import pytest
 from fake_kernel import attribute
 from hypothesis import given
 from hypothesis import strategies as st
 from ip_routes import as_ip_has_it, by_ip, in_the_same_words, shared
+from jsonschema import Draft202012Validator
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 from routing_state import build, raw_messages
 from throwaway import Namespace
@@ -307,7 +307,7 @@ def test_the_summary_counts_what_is_listed(zoo: Namespace) -> None:
 
 def test_json_is_as_the_schema_says_and_as_the_records_are(zoo: Namespace) -> None:
     rows = json.loads(zoo.netinspect("routes", "-t", "all", "-j").stdout)
-    jsonschema.validate(rows, array_schema(records.Route))
+    Draft202012Validator(array_schema(records.Route)).validate(rows)
     assert [row["destination"] for row in rows] == [one.destination for one in routes(zoo, Query(table=None))]
     lines = zoo.netinspect("routes", "-t", "all", "--format", "ndjson").stdout.splitlines()
     for one, other in zip(map(json.loads, lines), rows, strict=True):

@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 from held_sockets import Sockets
+from jsonschema import Draft202012Validator
 from tcp_states import every_socket
 from throwaway import NETINSPECT, Namespace
 
@@ -124,7 +124,7 @@ def test_json_follows_the_schema_and_ndjson_and_csv_have_the_same_fields(
     namespace = zoo.namespace
     schema = json.loads(namespace.netinspect("schema", "sockets").stdout)
     rows = listed(namespace, *options)
-    jsonschema.validate(rows, schema)
+    Draft202012Validator(schema).validate(rows)
     ndjson = namespace.netinspect("sockets", *options, "--format", "ndjson").stdout
     assert [set(json.loads(line)) for line in ndjson.splitlines()] == [set(row) for row in rows]
     comma = list(csv.DictReader(io.StringIO(namespace.netinspect("sockets", *options, "--format", "csv").stdout)))
@@ -163,7 +163,7 @@ def test_the_summary_of_several_namespaces_tells_them_apart(zoo: Sockets) -> Non
         table = zoo.namespace.netinspect("sockets", "-tus", "-a", *both).stdout.splitlines()
     empty.close()
     schema = json.loads(zoo.namespace.netinspect("schema", "summary").stdout)
-    jsonschema.validate(counted, schema)
+    Draft202012Validator(schema).validate(counted)
     assert all(row["sockets"] for row in counted)
     rows = Counter((row["protocol"], row["family"], row["state"]) for row in listed(zoo.namespace, "-tua"))
     first = {(row["protocol"], row["family"], row["state"]): row["sockets"] for row in counted[:-1]}
