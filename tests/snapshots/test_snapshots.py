@@ -1,4 +1,4 @@
-"""``netinspect snapshot`` and ``netinspect diff``: what is written is read again, and what changed is told."""
+"""``netinspect snapshot`` and ``netinspect diff``: what is written is read again, and what changed is reported."""
 
 from __future__ import annotations
 
@@ -418,7 +418,7 @@ def test_differences_make_the_second_of_the_first(ones: list[str], others: list[
     left.update(one.after for one in found if one.after is not None)
     assert +left == Counter(second)
     assert all(count >= 0 for count in left.values())
-    # No more is told than there is to tell.
+    # No more is reported than there is to tell.
     assert sum(one.before is not None for one in found) == (Counter(first) - Counter(second)).total()
     # Without what changes by itself there is less of it, and none where only that has changed.
     fewer = list(differences(snapshot(first), snapshot(second), ["routes"]))
