@@ -289,7 +289,7 @@ main()
             time.sleep(0.02)
         out, said = running.communicate(timeout=5)
     assert running.returncode == 0
-    assert said.decode().startswith("netinspect: this kernel does not tell its types")
+    assert said.decode().startswith("netinspect: this kernel does not describe its types")
     assert b"shown instead are the counters of drops that rise" in said
     counts = {row["place"]: row for row in json.loads(out)}
     assert counts["transport: Udp.NoPorts"]["packets"] > 3
@@ -302,7 +302,7 @@ def test_who_may_not_see_is_told_so_in_one_line() -> None:
         command = [*NETINSPECT, "drops"]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
     assert (ended.returncode, ended.stdout) == (1, "")
-    assert ended.stderr.startswith("netinspect: seeing dropped packets takes root")
+    assert ended.stderr.startswith("netinspect: seeing dropped packets needs root")
     assert ended.stderr.count("\n") == 1
 
 
