@@ -444,7 +444,7 @@ def test_the_longest_code_that_an_attribute_can_hold_is_accepted_and_a_longer_on
     code = compile_filter(longest(4095))
     assert len(code) == 16 * 4095 - 4
     assert world.kernel(longest(4095)) == world.python(longest(4095))
-    with pytest.raises(UsageError, match="longer than the 65528 bytes that the kernel takes"):
+    with pytest.raises(UsageError, match="longer than the 65528 bytes that the kernel accepts"):
         compile_filter(longest(4096))
 
 
@@ -494,7 +494,7 @@ def refusal(number: int) -> NetlinkError:
             errno.EPERM,
             "filter: 'fwmark': Operation not permitted: marks are visible only with CAP_NET_ADMIN",
         ),
-        ("cgroup /x or dev lo", errno.EINVAL, "filter: 'cgroup': Invalid argument: this kernel does not know"),
+        ("cgroup /x or dev lo", errno.EINVAL, "filter: 'cgroup': Invalid argument: this kernel does not report the cgroups of sockets"),
         ("not autobound", errno.EINVAL, "filter: 'autobound'"),
         ("sport 22", errno.EINVAL, "listing tcp sockets: Invalid argument"),
         ("dev lo", errno.ENOENT, "listing tcp sockets: No such file"),
