@@ -200,7 +200,8 @@ def test_hot_paths_load_nothing_heavy(arguments: list[str]) -> None:
     assert HEAVY.isdisjoint(ours), HEAVY.intersection(ours)
 
     if arguments == ["sockets", "-tan"]:
-        _is_within_budget([name for name in ours if name.split(".")[0] == "netinspect"])
+        # Two threads that import a module at once are two lines of importtime, and one module.
+        _is_within_budget(list(dict.fromkeys(name for name in ours if name.split(".")[0] == "netinspect")))
 
 
 def _is_within_budget(modules: Sequence[str]) -> None:
