@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import marshal
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ PACKAGE = Path(__file__).parent.parent / "netinspect"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 MOST_MODULES = 35
-MOST_BYTES = 335_000
+MOST_BYTES = 390_000
 """Modules of ours that listing a few TCP sockets loads, and their bytecode in Python 3.11."""
 
 ROOMS = {
@@ -193,7 +194,9 @@ def test_text_procfs_is_read_in_one_module() -> None:
 def test_hot_paths_load_nothing_heavy(arguments: list[str]) -> None:
     program = f"import sys; sys.argv[1:] = {arguments!r}; from netinspect.main import main; main()"
     command = [sys.executable, "-I", "-X", "importtime", "-c", program]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    # A thread loads the decoder, which the end cuts short where there is no socket to decode.
+    with socket.create_server(("127.0.0.1", 0)):
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
     loaded = [line.rpartition("|")[2].strip() for line in result.stderr.splitlines() if line.startswith("import time:")]
     ours = loaded[loaded.index("site") + 1 :]
     assert "netinspect.main" in ours
