@@ -138,7 +138,7 @@ def test_parameters_are_set_on_the_command_line(run: Run) -> None:
         (("status", "pair", "client"), 2, "lab status: unexpected operand 'client'"),
         (("down", "pair", "--all"), 2, "lab down takes a NAME or --all, not both"),
         (("traffic", "pair", "idle", "--hold", "nan"), 2, "--hold takes a number of seconds, not 'nan'"),
-        (("up", "pair", "--name", "../../etc/x"), 1, "is no name for a lab"),
+        (("up", "pair", "--name", "../../etc/x"), 1, "is not a valid lab name"),
         (("traffic", "nothing", "idle"), 1, "no lab 'nothing' is up"),
         (("run", "pair", "nothing", "--", "true"), 1, "no scenario 'nothing'"),
         (("run", "pair", "redirect", "--", "true"), 1, "needs a host in the role of router and neighbour"),
