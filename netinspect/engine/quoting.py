@@ -79,7 +79,7 @@ def nft_string(name: str, *, wildcard: bool = False) -> str | None:
 
 def nft_identifier(name: str) -> str | None:
     """The name of a table, chain or set in nft's language, which has no quotes for it; None where it has no way."""
-    if not name or name[0] not in _LETTERS or not _IDENTIFIER.issuperset(name) or name in _KEYWORDS:
+    if not name or name[0] not in _LETTERS or not _IDENTIFIER.issuperset(name) or name in _KEYWORDS or name == ".":
         return None
     return name
 

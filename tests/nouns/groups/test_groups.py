@@ -336,12 +336,17 @@ def test_any_name_of_an_interface_is_read_and_a_line_without_sense_costs_that_li
 
     def rows() -> list[Membership]:
         listing = MembershipListing(Query(), [Place(wired.path)])
-        found = [row for batch in listing.batches() for row in batch]
+        found = [row._replace(age=None, timer=None) for batch in listing.batches() for row in batch]
         told.append(listing.problems)
         return found
 
     told: list[list[str]] = []
     whole = rows()
+    for _ in range(100):  # duplicate address detection joins and leaves groups
+        sleep(0.05)
+        before, whole = whole, rows()
+        if before == whole:
+            break
     assert {row.family for row in whole if row.interface == odd} == {"link", "inet", "inet6"}
     read = collected.network_text
 
@@ -350,11 +355,9 @@ def test_any_name_of_an_interface_is_read_and_a_line_without_sense_costs_that_li
         return text and text + "nonsense\n"
 
     monkeypatch.setattr(collected, "network_text", broken)
-    assert [row._replace(age=None, timer=None) for row in rows()] == [
-        row._replace(age=None, timer=None) for row in whole
-    ]
-    assert told[0] == []
-    assert {problem.rpartition(":")[2] for problem in told[1]} == {" 1 malformed lines are left out"}
+    assert rows() == whole
+    assert not any(told[:-1])
+    assert {problem.rpartition(":")[2] for problem in told[-1]} == {" 1 malformed lines are left out"}
 
 
 def test_several_namespaces_are_told_apart(wired: Namespace) -> None:

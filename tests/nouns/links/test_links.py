@@ -73,7 +73,9 @@ def test_every_link_is_as_ip_tells_it(zoo: Namespace, need: Callable[[str], None
     need("ip")
     for _ in range(10):  # now and then the kernel sends something of its own
         before, ours, theirs = by_ip(zoo, "link"), listed(zoo), by_ip(zoo, "link")
-        if [row["stats64"] for row in before] == [row["stats64"] for row in theirs]:
+        if [(row["stats64"], row["operstate"]) for row in before] == [
+            (row["stats64"], row["operstate"]) for row in theirs
+        ]:
             break
     assert [one.name for one in ours] == [row["ifname"] for row in theirs]
     for one, row in zip(ours, theirs, strict=True):

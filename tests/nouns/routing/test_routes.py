@@ -328,7 +328,7 @@ def test_json_is_as_the_schema_says_and_as_the_records_are(zoo: Namespace) -> No
         (["get", "10.0.0.1", "mark"], "takes an address"),
         (["get", "10.0.0.1", "mark", "x"], "mark takes a number"),
         (["get", "10.0.0.1", "colour", "red"], "no selector"),
-        (["--via", "x"], "no address"),
+        (["--via", "x"], "not an address"),
         (["--columns", "nonsense"], "no field"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
