@@ -34,9 +34,9 @@ def test_wait_listening_says_what_does_listen(lab: LabFactory) -> None:
         with pytest.raises(AssertionError) as caught:
             host.wait_listening(80, timeout=0.05)
         assert str(caught.value) == (
-            "on a: nobody listens on tcp port 80; listening there:\n  tcp LISTEN 127.0.0.1:81 (waited 0.05 s)"
+            "on a: no listener on tcp port 80; listening there:\n  tcp LISTEN 127.0.0.1:81 (waited 0.05 s)"
         )
-        with pytest.raises(AssertionError, match=r"nobody listens on tcp 10\.0\.0\.1:81"):
+        with pytest.raises(AssertionError, match=r"no listener on tcp 10\.0\.0\.1:81"):
             host.wait_listening(81, "10.0.0.1", timeout=0.05)
 
 
