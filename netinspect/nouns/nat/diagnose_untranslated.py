@@ -24,7 +24,7 @@ _CHECKS = (
     (
         "outgoing interface",
         "other-interface",
-        "a rule translates, but on another interface than the one packets leave by",
+        "a rule translates, but for another interface than the one packets leave by",
     ),
     ("source", "other-source", "there are rules that translate what leaves this way, but none for this network"),
     (
