@@ -129,7 +129,7 @@ def addresses(situation: Situation) -> Iterator[Finding]:
             situation,
             "snat-address",
             ERROR,
-            f"{text}, which is not an address of this machine",
+            f"{text}: no address of this machine",
             [f"nftables: {rule}", f"address: {text} is not an address of this machine, and of the network on {on}"],
             f"packets are sent with the source {text}, and nobody on {on} answers for it: answers are not delivered",
             pasted(["ip", "address", "add", f"{text}/{length}", "dev", on.name]),

@@ -269,8 +269,9 @@ def test_what_is_not_kept_up_with_is_counted(gateway: Gateway, monkeypatch: pyte
             (counts,) = watch.counts(0.3)
             seen = sum(count.packets for count in counts)
             assert watch.lost > 0
-            # The queue of a processor may be full before: those were dropped elsewhere.
-            assert 0.9 * sent <= seen + watch.lost <= sent
+            # The queue of a processor may be full before: those were dropped elsewhere. What is lost has no protocol
+            # any more: now and then a packet of the kernel's own is among it.
+            assert 0.9 * sent <= seen + watch.lost <= sent + 10
 
 
 def test_counters_stand_in_where_no_packets_are_told(gateway: Gateway, capfd: pytest.CaptureFixture[str]) -> None:
