@@ -73,9 +73,9 @@ def _target(
         ERROR,
         f"a flow that goes to {goes}",
         [f"conntrack: {flow_text(flow)}", f"rules: a new flow like it goes to {now}"],
-        f"its entry is older than the rules: it goes to {goes} as long as its packets come, and rules are not asked "
-        "again. "
-        "Long-lived UDP flows (DNS, SIP, VPN) do not recover by themselves",
+        "its entry was made before the rule that translates its destination now, or for a backend that has gone: it "
+        f"goes to {goes} as long as its packets come, and rules are not asked again. Long-lived UDP flows (DNS, SIP, "
+        "VPN) do not recover by themselves",
         delete_fix(flow),
     )
 
