@@ -15,10 +15,9 @@ from time import sleep
 from typing import Any
 
 import pytest
-from availability import unavailable
+from drop_source import drops_may_be_seen
 from throwaway import NETINSPECT
 
-from netinspect.nouns.drops.events import Source, Unavailable
 from netinspect.testing import AssertingLab
 
 INSIDE, OUTSIDE, GATEWAY = "10.0.0.2", "203.0.113.100", "203.0.113.1"
@@ -56,16 +55,9 @@ class Gateway:
         assert "netinspect" not in self.gateway.run("nft", "list", "ruleset").stdout
 
 
-def _may_see() -> None:
-    try:
-        Source((1,)).close()
-    except Unavailable as error:
-        unavailable(str(error))
-
-
 @pytest.fixture(scope="module")
 def world() -> Iterator[Gateway]:
-    _may_see()
+    drops_may_be_seen()
     with AssertingLab() as lab, ExitStack() as stack:
         yield Gateway(lab, stack)
 
