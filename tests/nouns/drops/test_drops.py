@@ -137,6 +137,10 @@ def test_each_reason_is_seen_where_it_happens(gateway: Gateway) -> None:
         from_left(None, "10.2.0.2", 1000)  # the next hop is known from now on
         gateway.ip("link set r2 mtu 1300")
         from_left(None, "10.2.0.2", 1007, 1400)
+        # The next hop that nobody has fails by itself: a link that goes down before would purge its queue.
+        ends = time.monotonic() + 20
+        while "FAILED" not in router.run("ip", "neigh", "show", "10.2.0.77").stdout and time.monotonic() < ends:
+            time.sleep(0.05)
         gateway.right.run("ip", "link", "set", "eth0", "down")
         from_left(None, "10.2.0.2", 1006)
         seen: list[Drop] = [drop for drops in watch.events(0.6) for drop in drops]
