@@ -13,6 +13,7 @@ import socket as sockets
 import struct
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -68,7 +69,7 @@ class World:
             self.namespace.run("ip", "address", "add", address, "dev", "lo", *options)
         self.namespace.run("sh", "-c", f"echo {EPHEMERAL[0]} {EPHEMERAL[1]} > /proc/sys/net/ipv4/ip_local_port_range")
         self.namespace.call(self._populate)
-        self.records = self.dump(b"")
+        self.records = self._settled()
 
     def _populate(self) -> None:
         for number, address in enumerate((*IPV4, *IPV6, *MAPPED, "0.0.0.0", "::")):
@@ -85,6 +86,16 @@ class World:
             chosen = self._bound(address, 0, sockets.SOCK_DGRAM, number)
             if address not in ("0.0.0.0", "::"):
                 chosen.connect((address, PORTS[number % len(PORTS)] + 3))
+
+    def _settled(self) -> list[Socket]:
+        """The records once no connection is on its way to another state: the answer to a FIN is delayed by 40 ms."""
+        end = time.monotonic() + 5
+        while True:
+            records = self.dump(b"")
+            if not {"FIN_WAIT1", "LAST_ACK", "CLOSING"} & {record.state for record in records}:
+                return records
+            assert time.monotonic() < end, "a connection stays half closed"
+            time.sleep(0.01)
 
     def _socket(self, address: str, kind: int, number: int) -> sockets.socket:
         opened = sockets.socket(sockets.AF_INET6 if ":" in address else sockets.AF_INET, kind)
