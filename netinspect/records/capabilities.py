@@ -15,6 +15,6 @@ class Capability(NamedTuple):
     view: Annotated[str, "the command that shows it: sockets, routes, groups, conntrack …; names: those of all tables"]
     name: Annotated[str, "what is shown"]
     state: Annotated[str, "yes, no, partial, or unknown if the probe was inconclusive"]
-    evidence: Annotated[str, "what was asked, and what came of it"]
-    lost: Annotated[str | None, "what is missing, unless the state is yes"] = None
+    evidence: Annotated[str, "the probe and its result"]
+    lost: Annotated[str | None, "what is lost, unless the state is yes"] = None
     remedy: Annotated[str | None, "how to get it: a command, a privilege, a kernel option or release"] = None

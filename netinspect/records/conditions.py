@@ -20,11 +20,9 @@ class ConditionResult(NamedTuple):
     """How it stands with a condition (``netinspect wait``, ``netinspect assert``)."""
 
     condition: Annotated[str, "the condition in words"]
-    negated: Annotated[bool, "whether its opposite was asked for"]
-    holds: Annotated[bool, "whether it is, at the end, as was asked for"]
-    waited: Annotated[float, "seconds until then"]
-    found: Annotated[
-        tuple[Socket | Route | Link | Address | Flow | Membership, ...], "the records that the condition speaks of"
-    ]
+    negated: Annotated[bool, "whether the condition is negated"]
+    holds: Annotated[bool, "whether it held at the end, negated or not"]
+    waited: Annotated[float, "seconds waited"]
+    found: Annotated[tuple[Socket | Route | Link | Address | Flow | Membership, ...], "the records that match"]
     instead: Annotated[tuple[str, ...], "if the condition does not hold: the nearest matches, one line each"] = ()
-    problems: Annotated[tuple[str, ...], "what could not be looked at: it may be otherwise"] = ()
+    problems: Annotated[tuple[str, ...], "what could not be checked"] = ()

@@ -26,6 +26,6 @@ class Difference(NamedTuple):
     noun: Annotated[str, "sockets, routes, rules, links, addresses, flows or groups"]
     what: Annotated[str, "its identity in one line"]
     netns: Annotated[str | None, "network namespace, where several are compared"]
-    fields: Annotated[tuple[str, ...], "changed: the record's fields that are not the same"]
+    fields: Annotated[tuple[str, ...], "changed: the fields that differ"]
     before: Annotated[_Records | None, "the record in the first snapshot; None: added"]
     after: Annotated[_Records | None, "the record in the second snapshot; None: removed"]

@@ -12,10 +12,10 @@ else:
 class Explanation(NamedTuple):
     """What a state or a column means (``netinspect explain``)."""
 
-    name: Annotated[str, "state or field, as netinspect writes it; parts of a field stand behind a dot"]
+    name: Annotated[str, "state or field, as netinspect writes it; a dot separates the parts of a field"]
     kind: Annotated[str, "TCP state, state, netstat's unix state, column or netstat's unix column"]
-    aliases: Annotated[tuple[str, ...], "what netstat and ss call it"]
-    meaning: Annotated[str, "what it is, with its unit"]
+    aliases: Annotated[tuple[str, ...], "its names in netstat and ss"]
+    meaning: Annotated[str, "meaning, with the unit"]
     next: Annotated[str | None, "for a state: who must act before it changes"]
     look: Annotated[str, "what an administrator should look at"]
     source: Annotated[str, "where to read more: RFC, man page, header or kernel file"]

@@ -16,12 +16,12 @@ class GroupSocket(NamedTuple):
     """A socket that joined a group on an interface, or that gets the datagrams of that group which come in there."""
 
     protocol: Annotated[str, "udp, udplite, raw or packet"]
-    local_address: Annotated[str | None, "address it is bound to; None where it is not bound at all"]
-    local_port: Annotated[int | None, "port it is bound to; for raw sockets, the IP protocol"]
-    joined: Annotated[bool | None, "whether this socket joined the group there; None where that may not be asked"]
-    receives: Annotated[bool, "whether datagrams to the group and to its port reach it, its source filter aside"]
-    filter_mode: Annotated[str | None, "its own source filter: include (only these sources) or exclude (all but them)"]
-    sources: Annotated[tuple[str, ...], "the sources of its own source filter"]
+    local_address: Annotated[str | None, "bound address; None if not bound"]
+    local_port: Annotated[int | None, "bound port; for raw sockets, the IP protocol"]
+    joined: Annotated[bool | None, "whether this socket joined the group there; None without permission to query it"]
+    receives: Annotated[bool, "whether datagrams to the group and its port reach it, apart from its source filter"]
+    filter_mode: Annotated[str | None, "its source filter: include (only these sources) or exclude (all but them)"]
+    sources: Annotated[tuple[str, ...], "sources of its source filter"]
     inode: Annotated[int, "inode number"]
     processes: Annotated[tuple[Process, ...], "every process and descriptor that holds it"]
 
@@ -34,26 +34,26 @@ class Membership(NamedTuple):
     family: Annotated[str, "inet, inet6, or link for the link layer"]
     group: Annotated[str, "address of the group"]
     name: Annotated[str | None, "what the group is registered for (IANA, IEEE 802), or its range"] = None
-    users: Annotated[int | None, "how many sockets and parts of the kernel have joined it there"] = None
+    users: Annotated[int | None, "sockets and kernel users that joined it there"] = None
     filter_mode: Annotated[
         str | None,
-        "what the users want together: exclude (from anybody but the excluded sources), include (from the included "
-        "sources only); None where that is not known",
+        "filter mode of all users together: exclude (all but the excluded sources), include (only the included "
+        "sources); None if unknown",
     ] = None
-    included: Annotated[tuple[str, ...], "sources that some user asks for"] = ()
-    excluded: Annotated[tuple[str, ...], "sources that some user refuses"] = ()
-    version: Annotated[str | None, "what the interface speaks to queriers: IGMPv1, IGMPv2, IGMPv3, MLDv1, MLDv2"] = None
+    included: Annotated[tuple[str, ...], "sources that some user includes"] = ()
+    excluded: Annotated[tuple[str, ...], "sources that some user excludes"] = ()
+    version: Annotated[str | None, "version used towards queriers: IGMPv1, IGMPv2, IGMPv3, MLDv1, MLDv2"] = None
     querier: Annotated[
-        str | None, "for a bridge: the querier that it follows, or is itself (0.0.0.0 or :: where it has no address)"
+        str | None, "bridges: the current querier, the bridge itself included (0.0.0.0 or :: if it has no address)"
     ] = None
     reporter: Annotated[bool | None, "whether this host was the last to report the group"] = None
-    timer: Annotated[float | None, "seconds until the next report; None where none is due"] = None
+    timer: Annotated[float | None, "seconds until the next report; None if none is due"] = None
     age: Annotated[float | None, "seconds since the interface joined it"] = None
-    global_use: Annotated[bool | None, "link layer: whether someone asked for the address itself, by hand say"] = None
-    sockets: Annotated[tuple[GroupSocket, ...] | None, "who joined or receives it; None where it was not asked"] = None
-    source: Annotated[
-        str, "where it was read: rtnetlink or procfs, and what else procfs, and the sockets that joined, added"
-    ] = "rtnetlink"
+    global_use: Annotated[
+        bool | None, "link layer: whether the address itself was requested, for example by an administrator"
+    ] = None
+    sockets: Annotated[tuple[GroupSocket, ...] | None, "who joined or receives it; None if not requested"] = None
+    source: Annotated[str, "source: rtnetlink or procfs, and what procfs and the joined sockets added"] = "rtnetlink"
     netns: Annotated[str | None, "network namespace, where several are listed"] = None
     unknown_attributes: Annotated[tuple[UnknownAttribute, ...], "attributes that this release does not know"] = ()
 
@@ -61,8 +61,8 @@ class Membership(NamedTuple):
 class GroupEvent(NamedTuple):
     """An interface joined or left a group (netinspect groups watch)."""
 
-    time: Annotated[float, "when it was noticed, seconds since 1970"]
-    event: Annotated[str, "join, leave, or lost: events that the kernel could not deliver, what follows is new"]
+    time: Annotated[float, "time of the report or sample, seconds since 1970"]
+    event: Annotated[str, "join, leave, or lost: events that the kernel could not deliver, followed by what is new"]
     interface: Annotated[str | None, "interface"]
     interface_index: Annotated[int | None, "index of the interface"]
     family: Annotated[str | None, "inet, inet6, or link for the link layer"]
@@ -76,7 +76,7 @@ class MulticastHop(NamedTuple):
     """An interface that a multicast route sends out on."""
 
     interface: Annotated[str, "interface"]
-    ttl: Annotated[int, "datagrams with a lower time to live (hop limit) stay here"]
+    ttl: Annotated[int, "datagrams with a lower time to live (hop limit) are not forwarded here"]
 
 
 class MulticastRoute(NamedTuple):
@@ -86,8 +86,8 @@ class MulticastRoute(NamedTuple):
     table: Annotated[int, "routing table"]
     origin: Annotated[str, "sender, or any for all (*, G)"]
     group: Annotated[str, "address of the group"]
-    interface: Annotated[str | None, "interface that datagrams come in on; None while that is not resolved"]
-    outgoing: Annotated[tuple[MulticastHop, ...], "interfaces that they go out on"]
+    interface: Annotated[str | None, "incoming interface; None while unresolved"]
+    outgoing: Annotated[tuple[MulticastHop, ...], "outgoing interfaces"]
     resolved: Annotated[bool, "whether the daemon has resolved the route; until then packets are queued"]
     packets: Annotated[int | None, "packets forwarded"]
     bytes: Annotated[int | None, "bytes forwarded"]
@@ -102,7 +102,7 @@ class MulticastInterface(NamedTuple):
 
     family: Annotated[str, "inet or inet6"]
     table: Annotated[int, "routing table"]
-    number: Annotated[int, "its number, by which routing daemons know it"]
+    number: Annotated[int, "its number, as used by routing daemons"]
     interface: Annotated[str, "interface"]
     flags: Annotated[tuple[str, ...], "tunnel, source_route, register; others in hexadecimal"]
     received_packets: Annotated[int, "packets that came in"]
@@ -120,19 +120,19 @@ class BridgeGroup(NamedTuple):
     """One entry of a bridge's multicast forwarding (MDB), or a port that a multicast router is behind."""
 
     bridge: Annotated[str, "bridge"]
-    kind: Annotated[str, "group, or router: a port that all groups are sent to"]
-    port: Annotated[str, "port of the bridge, or the bridge itself: this host"]
+    kind: Annotated[str, "group, or router: a port that receives all groups"]
+    port: Annotated[str, "bridge port, or the bridge itself: this host"]
     family: Annotated[str | None, "inet, inet6, or link"]
     group: Annotated[str | None, "address of the group"]
-    origin: Annotated[str | None, "the sender it is for; None is any"]
+    origin: Annotated[str | None, "source it is for; None is any"]
     vlan: Annotated[int | None, "VLAN"]
     state: Annotated[str | None, "temporary (learnt), permanent; for a router disabled, query, permanent, temporary"]
     flags: Annotated[
         tuple[str, ...], "offload, fast_leave, added_by_star_ex, blocked, offload_failed; others in hexadecimal"
     ]
-    filter_mode: Annotated[str | None, "include or exclude, where ports follow IGMPv3 or MLDv2"]
-    sources: Annotated[tuple[str, ...], "the sources of that filter that are let through, or blocked"]
-    timer: Annotated[float | None, "seconds until it is forgotten"]
-    protocol: Annotated[str | None, "who put it in: kernel, static, zebra …"]
+    filter_mode: Annotated[str | None, "include or exclude, if ports use IGMPv3 or MLDv2"]
+    sources: Annotated[tuple[str, ...], "sources of that filter, included or excluded"]
+    timer: Annotated[float | None, "seconds until it expires"]
+    protocol: Annotated[str | None, "who added it: kernel, static, zebra …"]
     netns: Annotated[str | None, "network namespace, where several are listed"] = None
     unknown_attributes: Annotated[tuple[UnknownAttribute, ...], "attributes that this release does not know"] = ()

@@ -20,26 +20,28 @@ class LinkStatistics(NamedTuple):
     rx_bytes: Annotated[int, "bytes received"]
     tx_bytes: Annotated[int, "bytes sent"]
     rx_errors: Annotated[int, "packets received with an error: the sum of those of length, overrun, CRC and frame"]
-    tx_errors: Annotated[int, "packets not sent for an error: the sum of aborted, carrier, fifo, heartbeat and window"]
+    tx_errors: Annotated[
+        int, "packets not sent because of an error: the sum of aborted, carrier, fifo, heartbeat and window"
+    ]
     rx_dropped: Annotated[int, "packets received and dropped: no memory, or no protocol to receive them"]
-    tx_dropped: Annotated[int, "packets dropped on their way out"]
+    tx_dropped: Annotated[int, "packets dropped on output"]
     multicast: Annotated[int, "multicast packets received"]
     collisions: Annotated[int, "collisions during sending"]
     rx_length_errors: Annotated[int, "packets received with a wrong length"]
-    rx_over_errors: Annotated[int, "packets lost since the ring of the receiver was full"]
+    rx_over_errors: Annotated[int, "packets lost because the receive ring was full"]
     rx_crc_errors: Annotated[int, "packets received with a wrong checksum"]
-    rx_frame_errors: Annotated[int, "packets received that were not aligned"]
-    rx_fifo_errors: Annotated[int, "packets lost since the receiver's buffer was full"]
-    rx_missed_errors: Annotated[int, "packets that the host was too slow to fetch"]
-    tx_aborted_errors: Annotated[int, "packets whose sending was given up"]
+    rx_frame_errors: Annotated[int, "packets received with a frame alignment error"]
+    rx_fifo_errors: Annotated[int, "packets lost because the receiver's buffer was full"]
+    rx_missed_errors: Annotated[int, "packets missed because the host was too slow to fetch them"]
+    tx_aborted_errors: Annotated[int, "packets whose transmission was aborted"]
     tx_carrier_errors: Annotated[int, "packets not sent because there was no carrier"]
-    tx_fifo_errors: Annotated[int, "packets not sent since the sender's buffer ran empty"]
+    tx_fifo_errors: Annotated[int, "packets not sent because the transmit buffer ran empty"]
     tx_heartbeat_errors: Annotated[int, "packets sent without a heartbeat (half-duplex Ethernet)"]
     tx_window_errors: Annotated[int, "late collisions"]
     rx_compressed: Annotated[int, "compressed packets received"]
     tx_compressed: Annotated[int, "compressed packets sent"]
     rx_nohandler: Annotated[int | None, "packets received on a link that is not in use, as a backup slave"] = None
-    rx_otherhost_dropped: Annotated[int | None, "packets dropped since they were for another host"] = None
+    rx_otherhost_dropped: Annotated[int | None, "packets dropped because they were for another host"] = None
 
 
 class LinkRates(NamedTuple):
@@ -51,20 +53,20 @@ class LinkRates(NamedTuple):
     rx_packets: Annotated[float, "packets/s received"]
     tx_packets: Annotated[float, "packets/s sent"]
     rx_dropped: Annotated[float, "packets/s received and dropped"]
-    tx_dropped: Annotated[float, "packets/s dropped on their way out"]
+    tx_dropped: Annotated[float, "packets/s dropped on output"]
     rx_errors: Annotated[float, "packets/s received with an error"]
-    tx_errors: Annotated[float, "packets/s not sent for an error"]
+    tx_errors: Annotated[float, "packets/s not sent because of an error"]
 
 
 class XdpProgram(NamedTuple):
     """A BPF program that sees packets before the network stack does (linux/if_link.h: IFLA_XDP_*)."""
 
     mode: Annotated[str, "driver, generic, offload or multi"]
-    id: Annotated[int | None, "number of the program, as bpftool(8) shows it"]
+    id: Annotated[int | None, "program id, as in bpftool(8)"]
 
 
 class Link(NamedTuple):
-    """One network interface (rtnetlink(7): RTM_GETLINK). None: does not apply, or is not told."""
+    """One network interface (rtnetlink(7): RTM_GETLINK). None: does not apply, or not reported."""
 
     index: Annotated[int, "number of the interface in its network namespace"]  # type: ignore[assignment]
     name: Annotated[str, "its name"]
@@ -75,48 +77,48 @@ class Link(NamedTuple):
     ]
     mtu: Annotated[int, "largest packet, bytes"]
     master: Annotated[str | None, "bridge, bond or VRF that the link is part of"] = None
-    parent: Annotated[str | None, "link below (vlan, macvlan, vxlan), or the other end (veth)"] = None
+    parent: Annotated[str | None, "lower link (vlan, macvlan, vxlan), or the other end (veth)"] = None
     parent_index: Annotated[int | None, "index of that link"] = None
     parent_namespace: Annotated[
         str | None, "network namespace of that link: its name, a process in it, or nsid and its number here"
     ] = None
     address: Annotated[str | None, "link-layer address"] = None
     broadcast: Annotated[str | None, "link-layer broadcast address, or the remote end of a tunnel"] = None
-    permanent_address: Annotated[str | None, "link-layer address of the hardware, where it is another one"] = None
+    permanent_address: Annotated[str | None, "permanent link-layer address, if it differs"] = None
     type: Annotated[str, "ether, loopback, none, tunnel … (linux/if_arp.h: ARPHRD_*)"] = "ether"
     queue_discipline: Annotated[str | None, "root queueing discipline: noqueue, fq_codel, mq …"] = None
-    queue_length: Annotated[int | None, "packets that the default queue holds"] = None
+    queue_length: Annotated[int | None, "length of the default queue, packets"] = None
     group: Annotated[str | None, "group, by the name in /etc/iproute2/group"] = None
     alternative_names: Annotated[tuple[str, ...], "further names"] = ()
     alias: Annotated[str | None, "description that an administrator gave (ifalias)"] = None
-    carrier: Annotated[bool | None, "whether there is a signal"] = None
-    carrier_changes: Annotated[int | None, "how often the carrier came or went"] = None
-    carrier_up_count: Annotated[int | None, "how often it came"] = None
-    carrier_down_count: Annotated[int | None, "how often it went"] = None
-    promiscuity: Annotated[int | None, "how many users want all packets"] = None
-    allmulti: Annotated[int | None, "how many users want all multicast packets"] = None
+    carrier: Annotated[bool | None, "whether the link has a carrier"] = None
+    carrier_changes: Annotated[int | None, "carrier changes"] = None
+    carrier_up_count: Annotated[int | None, "times the carrier came up"] = None
+    carrier_down_count: Annotated[int | None, "times the carrier went down"] = None
+    promiscuity: Annotated[int | None, "users of promiscuous mode"] = None
+    allmulti: Annotated[int | None, "users of all-multicast mode"] = None
     min_mtu: Annotated[int | None, "smallest MTU that may be set, bytes"] = None
     max_mtu: Annotated[int | None, "largest MTU that may be set, bytes"] = None
-    tx_queues: Annotated[int | None, "queues for sending"] = None
-    rx_queues: Annotated[int | None, "queues for receiving"] = None
-    gso_max_size: Annotated[int | None, "largest packet handed to the driver to be cut up, bytes"] = None
-    gso_max_segs: Annotated[int | None, "segments in such a packet at most"] = None
-    gro_max_size: Annotated[int | None, "largest packet that received ones are put together to, bytes"] = None
-    tso_max_size: Annotated[int | None, "largest packet that the driver cuts up, bytes"] = None
-    tso_max_segs: Annotated[int | None, "segments in such a packet at most"] = None
-    parent_device: Annotated[str | None, "the hardware's device, as 0000:00:03.0"] = None
+    tx_queues: Annotated[int | None, "transmit queues"] = None
+    rx_queues: Annotated[int | None, "receive queues"] = None
+    gso_max_size: Annotated[int | None, "largest packet handed to the driver for segmentation (GSO), bytes"] = None
+    gso_max_segs: Annotated[int | None, "maximum number of segments in such a packet"] = None
+    gro_max_size: Annotated[int | None, "largest packet that received ones are merged into (GRO), bytes"] = None
+    tso_max_size: Annotated[int | None, "largest packet that the driver can segment (TSO), bytes"] = None
+    tso_max_segs: Annotated[int | None, "maximum number of segments in such a packet"] = None
+    parent_device: Annotated[str | None, "the hardware's device, such as 0000:00:03.0"] = None
     parent_bus: Annotated[str | None, "the bus of that device: pci, virtio, usb …"] = None
-    port_kind: Annotated[str | None, "what the link is to its master: bridge, bond, vrf …"] = None
+    port_kind: Annotated[str | None, "kind of its master: bridge, bond, vrf …"] = None
     vlan_id: Annotated[int | None, "vlan: VLAN identifier"] = None
     vni: Annotated[int | None, "vxlan: network identifier"] = None
     mode: Annotated[str | None, "macvlan, macvtap, ipvlan, bond: mode; tun: tun or tap"] = None
     bridge: Annotated[Bridge | None, "bridge: its settings"] = None
     bridge_port: Annotated[BridgePort | None, "ports of bridges: their state and settings"] = None
     vxlan: Annotated[Vxlan | None, "vxlan: the tunnel"] = None
-    tun: Annotated[Tun | None, "tun: who may open it, and how"] = None
+    tun: Annotated[Tun | None, "tun, tap: owner and settings"] = None
     macvlan: Annotated[Macvlan | None, "macvlan, macvtap: settings"] = None
-    xdp: Annotated[tuple[XdpProgram, ...] | None, "XDP programs that are attached"] = None
+    xdp: Annotated[tuple[XdpProgram, ...] | None, "attached XDP programs"] = None
     statistics: Annotated[LinkStatistics | None, "counters"] = None
-    rates: Annotated[LinkRates | None, "what was carried a second, where asked for"] = None
-    netns: Annotated[str | None, "network namespace, where more than the current one was asked for"] = None
+    rates: Annotated[LinkRates | None, "traffic per second, if requested"] = None
+    netns: Annotated[str | None, "network namespace; None unless namespaces were selected"] = None
     unknown_attributes: Annotated[tuple[UnknownAttribute, ...], "attributes that this release does not know"] = ()

@@ -12,14 +12,14 @@ else:
 
 
 class Translation(NamedTuple):
-    """One translated flow: who is inside, whom it talks to, and what stands for it outside.
+    """One translated flow: who is inside, its destination, and what stands for it outside.
 
     Of a flow whose source is translated, inside is its source. Of one whose destination is translated (DNAT, redirect),
     inside is who really answers, and destination the other end, which knows only the outside address.
     """
 
     family: Annotated[str, "inet or inet6"]
-    protocol: Annotated[str, "transport protocol; its number where unknown"]
+    protocol: Annotated[str, "transport protocol; its number if unknown"]
     protocol_number: Annotated[int, "IP protocol number"]
     kind: Annotated[
         str,
@@ -28,24 +28,24 @@ class Translation(NamedTuple):
     ]
     inside_address: Annotated[str | None, "inside host"]
     inside_port: Annotated[int | None, "its port, or ICMP identifier"]
-    destination_address: Annotated[str | None, "whom it talks to"]
+    destination_address: Annotated[str | None, "its destination"]
     destination_port: Annotated[int | None, "its port, or ICMP identifier"]
-    outside_address: Annotated[str | None, "address that stands for the inside host"]
-    outside_port: Annotated[int | None, "port, or ICMP identifier, that stands for its own"]
-    answering_address: Annotated[str | None, "who really answers the first packet: not the destination after DNAT"]
+    outside_address: Annotated[str | None, "outside address of the inside host"]
+    outside_port: Annotated[int | None, "outside port, or ICMP identifier"]
+    answering_address: Annotated[str | None, "the real responder: not the destination after DNAT"]
     answering_port: Annotated[int | None, "its port, or ICMP identifier"]
     double_nat: Annotated[
         bool,
-        "the outside address is private or shared (RFC 1918, RFC 6598, RFC 4193) and who answers is not: another "
+        "the outside address is private or shared (RFC 1918, RFC 6598, RFC 4193) and the responder's is not: another "
         "translation must follow",
     ]
     hairpin: Annotated[
         bool,
-        "who answers is reached by the interface of who asks: an inside host by the outside address of another, or of "
-        "itself",
+        "initiator and responder are behind the same interface: an inside host uses the outside address of another, "
+        "or its own",
     ]
-    state: Annotated[str | None, "TCP's, SCTP's or DCCP's state as connection tracking sees it"]
-    timeout: Annotated[int | None, "seconds until the entry expires if nothing more is seen"]
+    state: Annotated[str | None, "state of TCP, SCTP or DCCP as connection tracking sees it"]
+    timeout: Annotated[int | None, "seconds until the entry expires if no packet is seen"]
     status: Annotated[tuple[str, ...], "status bits that are set (nf_conntrack_common.h: IPS_*)"]
     sent_packets: Annotated[int | None, "packets from inside to the destination; None while accounting is off"]
     sent_bytes: Annotated[int | None, "bytes from inside to the destination"]
@@ -53,7 +53,7 @@ class Translation(NamedTuple):
     received_bytes: Annotated[int | None, "bytes from the destination to inside"]
     mark: Annotated[int | None, "connection mark"]
     zone: Annotated[int | None, "conntrack zone; None is the default zone, 0"]
-    processes: Annotated[tuple[Process, ...], "processes that hold the socket, where an end is on this machine"] = ()
+    processes: Annotated[tuple[Process, ...], "processes that hold the socket, if an end is on this machine"] = ()
     id: Annotated[int | None, "the kernel's identifier of the entry"] = None
     netns: Annotated[str | None, "network namespace, where several are listed"] = None
 
@@ -63,9 +63,9 @@ class InsideHost(NamedTuple):
 
     inside_address: Annotated[str | None, "inside host"]
     flows: Annotated[int, "translated flows"]
-    outside_addresses: Annotated[tuple[str, ...], "addresses that stand for it"]
+    outside_addresses: Annotated[tuple[str, ...], "its outside addresses"]
     destinations: Annotated[int, "different destination addresses"]
-    unreplied: Annotated[int, "flows that no reply has been seen of"]
+    unreplied: Annotated[int, "flows without a reply"]
     sent_bytes: Annotated[int | None, "bytes from it; None while accounting is off"]
     received_bytes: Annotated[int | None, "bytes to it; None while accounting is off"]
     netns: Annotated[str | None, "network namespace, where several are listed"] = None
@@ -77,15 +77,15 @@ class OutsideAddress(NamedTuple):
     A port can be used once for each destination address and port: only flows to the same destination compete.
     """
 
-    outside_address: Annotated[str | None, "address that stands for inside hosts"]
+    outside_address: Annotated[str | None, "outside address"]
     protocol: Annotated[str, "transport protocol"]
     flows: Annotated[int, "flows whose source is translated to it"]
     inside_hosts: Annotated[int, "different inside hosts"]
-    destination_address: Annotated[str | None, "destination to which most of its ports are in use"]
+    destination_address: Annotated[str | None, "destination with most ports in use"]
     destination_port: Annotated[int | None, "its port"]
     ports_used: Annotated[int, "ports in use towards that destination"]
-    ports: Annotated[int, "ports that there are for it: those of the rule, or 1024 to 65535"]
-    percent: Annotated[float, "part of them that is in use: at 100 further flows to that destination fail"]
+    ports: Annotated[int, "available ports: those of the rule, or 1024 to 65535"]
+    percent: Annotated[float, "percent of them in use: at 100 further flows to that destination fail"]
     netns: Annotated[str | None, "network namespace, where several are listed"] = None
 
 
@@ -94,9 +94,9 @@ class Finding(NamedTuple):
 
     check: Annotated[str, "name of the check"]
     severity: Annotated[str, "error: it breaks flows now; warning: it will, or may; note: worth knowing"]
-    subject: Annotated[str, "what it is about: an interface, an address, a rule, the table"]
-    evidence: Annotated[tuple[str, ...], "what was seen, one fact each, with where it comes from"]
+    subject: Annotated[str, "what it concerns: an interface, an address, a rule, the table"]
+    evidence: Annotated[tuple[str, ...], "observed facts, each with its source"]
     why: Annotated[str, "why it matters"]
-    fix: Annotated[str, "a command that puts it right; empty where none is safe to name"]
-    advice: Annotated[str, "what to do or to know before running the command; prose, not a command to paste"] = ""
-    netns: Annotated[str | None, "network namespace, where several are looked at"] = None
+    fix: Annotated[str, "a command that fixes it; empty if none is safe"]
+    advice: Annotated[str, "what to do, or what to know before running the command: prose, not a command"] = ""
+    netns: Annotated[str | None, "network namespace, if several are checked"] = None

@@ -13,11 +13,11 @@ class PathPacket(NamedTuple):
     """A packet as it is at one step of its way."""
 
     family: Annotated[str, "inet or inet6"]
-    protocol: Annotated[str, "transport protocol; its number where unknown"]
-    source_address: Annotated[str, "source address in the packet"]
+    protocol: Annotated[str, "transport protocol; its number if unknown"]
+    source_address: Annotated[str, "source address of the packet"]
     source_port: Annotated[int | None, "source port, or ICMP identifier; None: any"]
-    destination_address: Annotated[str, "where it goes"]
-    destination_port: Annotated[int | None, "destination port; None: none, or any"]
+    destination_address: Annotated[str, "destination address"]
+    destination_port: Annotated[int | None, "destination port; None: none or any"]
     mark: Annotated[int, "firewall mark"] = 0
 
 
@@ -26,7 +26,7 @@ class PathStep(NamedTuple):
 
     number: Annotated[int, "steps are numbered from 1"]
     direction: Annotated[str, "there: the packet; back: the answer to it"]
-    netns: Annotated[str, "network namespace that it is in; here: the one that was asked"]
+    netns: Annotated[str, "network namespace; here: the selected one"]
     stage: Annotated[
         str,
         "link, rp_filter, prerouting, route, forward, input, output, postrouting, ingress, egress, bridge, conntrack, "
@@ -38,24 +38,24 @@ class PathStep(NamedTuple):
         "passes, dropped, delivered, leaves (this machine) or unknown; the end: arrives, leaves, fails or unknown",
     ]
     packet: Annotated[PathPacket, "the packet after this step"]
-    evidence: Annotated[tuple[str, ...], "facts read from the kernel, one each, with their source"]
+    evidence: Annotated[tuple[str, ...], "facts read from the kernel, each with its source"]
     cause: Annotated[str | None, "short name of what stops it: forwarding, rp-filter, rule, no-route …"] = None
-    why: Annotated[str | None, "why it stops, or what to know"] = None
-    fix: Annotated[str, "a command that puts it right; empty where none is safe to name"] = ""
-    advice: Annotated[str, "what to do, if that is not a command to paste"] = ""
+    why: Annotated[str | None, "why it stops, or a remark"] = None
+    fix: Annotated[str, "a command that fixes it; empty if none is safe"] = ""
+    advice: Annotated[str, "what to do, if it is not a command to paste"] = ""
 
 
 class PathEvent(NamedTuple):
     """What happened to a packet on its way, held against what was predicted (`netinspect path --probe`, `--watch`)."""
 
-    time: Annotated[float, "seconds since the watching began; for what did not happen, that of the end"]
+    time: Annotated[float, "seconds since the start; for a prediction that did not occur, the time of the end"]
     direction: Annotated[str, "there: the packet; back: the answer to it"]
     source: Annotated[
         str,
-        "source: probe (this command), nftrace, conntrack, drop (the kernel's reason), socket, or prediction, for "
-        "what did not happen",
+        "source: probe (this command), nftrace, conntrack, drop (the kernel's reason), socket, or prediction, if it "
+        "did not occur",
     ]
     subject: Annotated[str, "a rule, a chain, an entry, a reason"]
-    verdict: Annotated[str | None, "what came of it: accept, drop, jump …"]
+    verdict: Annotated[str | None, "result: accept, drop, jump …"]
     evidence: Annotated[tuple[str, ...], "further facts"]
-    predicted: Annotated[bool | None, "whether it was predicted so; None: nothing was predicted of it"] = None
+    predicted: Annotated[bool | None, "whether it was as predicted; None: not predicted"] = None

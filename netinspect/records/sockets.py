@@ -15,7 +15,7 @@ class Process(NamedTuple):
     """One file descriptor that holds a socket (proc(5): /proc/PID/fd)."""
 
     pid: Annotated[int, "process id, in the pid namespace of this /proc"]
-    name: Annotated[str, "the process's name (comm), at most 15 bytes; set by the process itself, so not to be trusted"]
+    name: Annotated[str, "the process's name (comm), at most 15 bytes; set by the process itself, do not trust it"]
     fd: Annotated[int, "file descriptor number in that process"]
     unit: Annotated[str | None, "systemd unit, from the process's cgroup path"] = None
     container: Annotated[str | None, "container id, from the process's cgroup path"] = None
@@ -49,7 +49,7 @@ class Memory(NamedTuple):
 
 
 class CongestionInfo(NamedTuple):
-    """What the congestion control tells of itself (linux/inet_diag.h: tcp_bbr_info, tcpvegas_info, tcp_dctcp_info)."""
+    """Figures of the congestion control algorithm (linux/inet_diag.h: tcp_bbr_info, tcpvegas_info, tcp_dctcp_info)."""
 
     bandwidth: Annotated[int | None, "BBR: estimated bottleneck bandwidth, bytes/s"] = None
     min_rtt: Annotated[int | None, "BBR, Vegas: smallest round-trip time seen, microseconds"] = None
@@ -57,7 +57,7 @@ class CongestionInfo(NamedTuple):
     cwnd_gain: Annotated[float | None, "BBR: congestion window gain, a factor"] = None
     rtt: Annotated[int | None, "Vegas: round-trip time, microseconds"] = None
     rtt_count: Annotated[int | None, "Vegas: round trips measured in this window"] = None
-    enabled: Annotated[bool | None, "Vegas, DCTCP: whether the algorithm is in force on this connection"] = None
+    enabled: Annotated[bool | None, "Vegas, DCTCP: whether the algorithm is active on this connection"] = None
     ce_state: Annotated[int | None, "DCTCP: whether the last segment carried Congestion Experienced"] = None
     alpha: Annotated[int | None, "DCTCP: estimate of the fraction of marked packets, of 1024"] = None
     ecn_bytes: Annotated[int | None, "DCTCP: bytes acknowledged with ECN-Echo"] = None
@@ -181,44 +181,44 @@ class Socket(NamedTuple):
         str | None, "address, numeric; unix: path, '@' before an abstract name; netlink: its protocol's name"
     ]
     local_port: Annotated[int | None, "port; netlink: port id; xdp: device queue; None for families without ports"]
-    remote_address: Annotated[str | None, "the other end's address; unix: the peer's name, where it has one"]
-    remote_port: Annotated[int | None, "the other end's port"]
+    remote_address: Annotated[str | None, "the peer's address; unix: its name, if it has one"]
+    remote_port: Annotated[int | None, "the peer's port"]
     interface: Annotated[str | None, "interface that the socket is bound to, or the scope of a link-local address"]
     uid: Annotated[int | None, "user id of the owner"]
-    inode: Annotated[int, "inode number in sockfs; 0 where no file refers to the socket any more"]
+    inode: Annotated[int, "inode number in sockfs; 0 if no file refers to the socket any more"]
     cookie: Annotated[int | None, "the kernel's unique number for this socket; None from procfs"]
     timer: Annotated[Timer | None, "the TCP timer that is running"] = None
-    mark: Annotated[int | None, "firewall mark; seen only with CAP_NET_ADMIN"] = None
-    cgroup_id: Annotated[int | None, "id of the cgroup in which the socket was made (cgroup v2)"] = None
-    cgroup: Annotated[str | None, "that cgroup's path; '(deleted)' where it is gone"] = None
+    mark: Annotated[int | None, "firewall mark; visible only with CAP_NET_ADMIN"] = None
+    cgroup_id: Annotated[int | None, "id of the cgroup in which the socket was created (cgroup v2)"] = None
+    cgroup: Annotated[str | None, "that cgroup's path; '(deleted)' if it is gone"] = None
     shutdown: Annotated[str | None, "which directions are shut down: none, receive, send or both"] = None
     v6only: Annotated[bool | None, "whether an IPv6 listener refuses IPv4 (IPV6_V6ONLY)"] = None
     peer_inode: Annotated[int | None, "unix: inode of the connected peer"] = None
-    tcp_info: Annotated[TcpInfo | None, "TCP's own state, where asked for"] = None
-    mptcp_info: Annotated[MptcpInfo | None, "MPTCP's own state, where asked for"] = None
+    tcp_info: Annotated[TcpInfo | None, "TCP information, if requested"] = None
+    mptcp_info: Annotated[MptcpInfo | None, "MPTCP information, if requested"] = None
     upper_layer_protocol: Annotated[str | None, "protocol attached to the TCP socket: tls, mptcp, espintcp, smc"] = None
     options: Annotated[
-        tuple[str, ...] | None, "socket options that are on: freebind, transparent, bind_address_no_port, recverr …"
+        tuple[str, ...] | None, "enabled socket options: freebind, transparent, bind_address_no_port, recverr …"
     ] = None
     groups: Annotated[tuple[int, ...] | None, "netlink: numbers of the multicast groups it has joined"] = None
-    memory: Annotated[Memory | None, "socket memory, where asked for"] = None
+    memory: Annotated[Memory | None, "socket memory, if requested"] = None
     drops: Annotated[
         int | None,
-        "packets dropped at this socket, by a full queue or by its filter (SK_MEMINFO_DROPS), if requested",
+        "packets dropped at this socket, because its queue was full or by its filter (SK_MEMINFO_DROPS), if requested",
     ] = None
-    netns: Annotated[str | None, "network namespace, where more than the current one was asked for"] = None
-    source: Annotated[str, "sock_diag, or procfs where the kernel has no sock_diag for this protocol"] = "sock_diag"
-    user: Annotated[str | None, "name of the owning user, where asked for"] = None
-    processes: Annotated[tuple[Process, ...] | None, "every process and descriptor that holds it, where asked for"] = (
-        None
+    netns: Annotated[str | None, "network namespace; None unless namespaces were selected"] = None
+    source: Annotated[str, "source: sock_diag, or procfs if the kernel has no sock_diag for this protocol"] = (
+        "sock_diag"
     )
+    user: Annotated[str | None, "name of the owning user, if requested"] = None
+    processes: Annotated[tuple[Process, ...] | None, "every process and descriptor that holds it, if requested"] = None
     owner_reason: Annotated[
         str | None,
         "why no process is listed: kernel, in flight or kernel, orphaned, not accepted, no permission, unreadable, "
         "other pid namespace or gone",
     ] = None
     peers: Annotated[
-        tuple[Process, ...] | None, "holders of the other end, where asked for and found on this machine; may be none"
+        tuple[Process, ...] | None, "holders of the other end, if requested and on this machine; may be empty"
     ] = None
     unknown_attributes: Annotated[tuple[UnknownAttribute, ...], "attributes that this release does not know"] = ()
 
@@ -230,4 +230,4 @@ class SocketCount(NamedTuple):
     family: Annotated[str, "as in Socket"]
     state: Annotated[str, "as in Socket"]
     sockets: Annotated[int, "how many"]
-    netns: Annotated[str | None, "network namespace, where more than the current one was asked for"] = None
+    netns: Annotated[str | None, "network namespace; None unless namespaces were selected"] = None

@@ -12,6 +12,6 @@ else:
 class UnknownAttribute(NamedTuple):
     """An attribute of a netlink message that this release does not know (linux/netlink.h: struct nlattr)."""
 
-    number: Annotated[int, "its number, as in the kernel's header of that family"]
-    length: Annotated[int, "size of its value, bytes"]
-    inside: Annotated[tuple[int, ...], "numbers of the attributes that it is inside of, the outermost first"] = ()
+    number: Annotated[int, "attribute number, as in the kernel header of that family"]
+    length: Annotated[int, "size of the value, bytes"]
+    inside: Annotated[tuple[int, ...], "numbers of the enclosing attributes, outermost first"] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,10 @@ MANUAL = Path(__file__).parents[2] / "docs" / "netinspect.1"
 
 def test_the_manual_in_docs_is_current() -> None:
     assert MANUAL.read_text() == man_page(), "run `make man`"
+
+
+def test_no_placeholder_is_left_in_a_help_text() -> None:
+    assert re.findall(r"\{\w+[^}]*\}", man_page()) == []
 
 
 def test_the_manual_is_clean_roff(need: Callable[[str], None]) -> None:

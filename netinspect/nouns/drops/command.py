@@ -75,7 +75,7 @@ class Drops(ListingCommand):
                 "",
                 "interval",
                 "count: repeat the counts every SECONDS; account: seconds between the two readings, default "
-                "{_ACCOUNT_INTERVAL:g}",
+                f"{_ACCOUNT_INTERVAL:g}",
                 "SECONDS",
                 to=interval.value(seconds(0.01, 1e6)),
                 views=("count", "account"),
