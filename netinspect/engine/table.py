@@ -197,7 +197,7 @@ class Endpoint(Column):
         if protocol == "packet":
             return f"{address}:{interface or '*'}" if self._side == "local" else "*"
         if protocol == "xdp":
-            return interface or "*" if self._side == "local" else "*"
+            return _queue(interface, port) if self._side == "local" else "*"
         if protocol == "netlink":
             if self._side == "local":
                 return f"{address}:{port or 'kernel'}"
@@ -208,6 +208,11 @@ class Endpoint(Column):
         if not port:
             return f"{host}:*"
         return f"{host}:{self._show_port(protocol, port) if self._show_port else port}"
+
+
+def _queue(interface: str | None, number: int | None) -> str:
+    """A queue of an interface, counted from 0; ``*`` where the socket is not bound."""
+    return "*" if interface is None else f"{interface}:q{number}"
 
 
 def _host(address: str) -> str:

@@ -21,11 +21,13 @@ class Encapsulation(NamedTuple):
         int | None, "mpls, ip, ip6: time to live, or hop limit; None or 0: inherited from the inner packet"
     ] = None
     tunnel_id: Annotated[int | None, "ip, ip6: tunnel id"] = None
-    source: Annotated[str | None, "ip, ip6: outer source address"] = None
-    destination: Annotated[str | None, "ip, ip6: outer destination address"] = None
+    source: Annotated[str | None, "ip, ip6, ioam6: outer source address"] = None
+    destination: Annotated[str | None, "ip, ip6, ioam6: outer destination address"] = None
     tos: Annotated[int | None, "ip, ip6: outer type of service, or traffic class"] = None
     tunnel_flags: Annotated[tuple[str, ...] | None, "ip, ip6: key, csum, seq … (linux/if_tunnel.h)"] = None
-    mode: Annotated[str | None, "seg6: inline, encap, l2encap, encap.red or l2encap.red"] = None
+    mode: Annotated[
+        str | None, "seg6: inline, encap, l2encap, encap.red or l2encap.red; ioam6: inline, encap or auto"
+    ] = None
     segments: Annotated[tuple[str, ...] | None, "seg6, seg6local, rpl: segments in the order of travel"] = None
     action: Annotated[str | None, "seg6local: action on arriving packets, such as End.X"] = None
     table: Annotated[int | None, "seg6local: routing table of the action"] = None
@@ -34,6 +36,10 @@ class Encapsulation(NamedTuple):
     interface_id: Annotated[int | None, "xfrm: interface id"] = None
     raw: Annotated[str | None, "the attributes in hexadecimal, if the other fields do not show all of them"] = None
     vrf_table: Annotated[int | None, "seg6local: table of the VRF of the action"] = None
+    frequency: Annotated[tuple[int, int] | None, "ioam6: K and N: K of N packets get a trace"] = None
+    trace_type: Annotated[int | None, "ioam6: what each node writes into the trace: 24 bits (RFC 9197)"] = None
+    trace_namespace: Annotated[int | None, "ioam6: IOAM namespace of the trace"] = None
+    trace_size: Annotated[int | None, "ioam6: room for the trace, bytes"] = None
 
 
 class NextHop(NamedTuple):

@@ -1,7 +1,8 @@
 """Inside a route's attributes: metrics, next hops and encapsulation, from bytes to records.
 
 Sources: linux/rtnetlink.h (RTAX_*, struct rtnexthop, struct rtvia), linux/lwtunnel.h, linux/mpls_iptunnel.h,
-linux/seg6_iptunnel.h, linux/seg6_local.h, linux/rpl_iptunnel.h, linux/ip_tunnels.h.
+linux/seg6_iptunnel.h, linux/seg6_local.h, linux/rpl_iptunnel.h, linux/ioam6_iptunnel.h, linux/ioam6.h,
+linux/ip_tunnels.h.
 """
 
 from __future__ import annotations
@@ -85,6 +86,7 @@ _ROUTE_FLAGS = {
 _TYPES = ("none", "mpls", "ip", "ila", "ip6", "seg6", "bpf", "seg6local", "rpl", "ioam6", "xfrm")
 """enum lwtunnel_encap_types."""
 _SEG6_MODES = ("inline", "encap", "l2encap", "encap.red", "l2encap.red")
+_IOAM6_MODES = ("", "inline", "encap", "auto")
 _SEG6_ACTIONS = (
     "unspec",
     "End",
@@ -274,6 +276,23 @@ def _rpl(inside: Attributes, _: Mapping[int, str]) -> dict[str, Any]:
     return {"segments": tuple(address_text(raw[at : at + 16]) for at in range(8, len(raw) - 15, 16))}
 
 
+def _ioam6(inside: Attributes, _: Mapping[int, str]) -> dict[str, Any]:
+    """IOAM6_IPTUNNEL_*, with a struct ioam6_trace_hdr. In Linux 5.15 that is attribute 1, which is the mode since."""
+    mode, trace = inside.raw(1) or b"", inside.raw(3) or b""
+    if len(mode) != 1 or len(trace) < 8:
+        return {"whole": False}
+    number, first, of = mode[0], inside.number(4), inside.number(5)
+    return {
+        "mode": _IOAM6_MODES[number] if 0 < number < len(_IOAM6_MODES) else str(number),
+        "source": inside.address(6),
+        "destination": inside.address(2),
+        "frequency": None if first is None or of is None else (first, of),
+        "trace_type": int.from_bytes(trace[4:7], "big"),
+        "trace_namespace": int.from_bytes(trace[:2], "big"),
+        "trace_size": 4 * (trace[3] & 0x7F),
+    }
+
+
 def _xfrm(inside: Attributes, interfaces: Mapping[int, str]) -> dict[str, Any]:
     """LWT_XFRM_IF_ID, LWT_XFRM_LINK."""
     link = inside.number(2)
@@ -289,5 +308,6 @@ _READERS: dict[str, tuple[Callable[[Attributes, Mapping[int, str]], dict[str, An
     "seg6": (_seg6, Shape({1: ANY})),
     "seg6local": (_seg6local, Shape({1: (4,), 2: ANY, 3: (4,), 4: (4,), 5: (16,), 6: (4,), 7: (4,), 9: (4,)})),
     "rpl": (_rpl, Shape({1: ANY})),
+    "ioam6": (_ioam6, Shape({1: ANY, 2: (16,), 3: ANY, 4: (4,), 5: (4,), 6: (16,)})),
     "xfrm": (_xfrm, Shape({1: (4,), 2: (4,)})),
 }

@@ -26,6 +26,7 @@ def encapsulation_text(found: Encapsulation) -> str:
     if found.labels is not None:
         words.append(_stack(found.labels))
     for name, value in (
+        ("freq", None if found.frequency is None else "/".join(map(str, found.frequency))),
         ("mode", found.mode),
         ("action", found.action),
         ("id", found.tunnel_id),
@@ -38,6 +39,9 @@ def encapsulation_text(found: Encapsulation) -> str:
         ("vrftable", found.vrf_table),
         ("nh", found.next_hop),
         ("if_id", found.interface_id),
+        ("trace prealloc type", None if found.trace_type is None else f"{found.trace_type:#08x}"),
+        ("ns", found.trace_namespace),
+        ("size", found.trace_size),
         ("dev", found.interface),
         ("data", found.raw or None),
     ):

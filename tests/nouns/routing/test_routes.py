@@ -422,3 +422,16 @@ def test_the_table_of_a_vrf_behind_an_action_of_seg6_is_no_plain_table() -> None
 )
 def test_whether_the_time_to_live_goes_on_is_among_the_details(told: bool | None, text: str) -> None:
     assert details_text({"ttl_propagate": told}) == text
+
+
+def test_a_trace_of_ioam6_is_shown_as_ip_shows_it() -> None:
+    trace = bytes.fromhex("007b 2803 800000 00")
+    head = attribute(1, b"\x02") + attribute(3, trace) + attribute(4, struct.pack("=I", 1))
+    raw = head + attribute(5, struct.pack("=I", 5)) + attribute(2, bytes(15) + b"\x09")
+    found = encapsulation_of(9, raw, {})
+    assert found.raw is None
+    text = "encap ioam6 freq 1/5 mode encap dst ::9 trace prealloc type 0x800000 ns 123 size 12"
+    assert encapsulation_text(found) == text
+    # Linux 5.15 has the trace where the mode is since.
+    old = encapsulation_of(9, attribute(1, trace), {})
+    assert encapsulation_text(old) == f"encap ioam6 data {attribute(1, trace).hex()}"

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tcp_states import every_socket
 from throwaway import Namespace
 
+from netinspect.engine.table import Endpoint, Table
 from netinspect.errors import NetlinkError
 from netinspect.nouns.sockets.decode_other import FAMILIES, Decoder, request
 from netinspect.records import Memory, Socket
@@ -289,6 +290,18 @@ def test_an_xdp_socket_is_decoded() -> None:
 def test_an_xdp_socket_without_a_device_is_decoded() -> None:
     (record,) = decoded("xdp", [xdp()])
     assert (record.interface, record.local_port, record.memory, record.uid) == (None, None, None, None)
+
+
+@pytest.mark.parametrize(("device", "text"), [((4, 0), "if4:q0"), ((4, 7), "if4:q7"), (None, "*")])
+def test_an_xdp_socket_is_shown_at_its_queue_also_the_first(device: tuple[int, int] | None, text: str) -> None:
+    message = xdp(*([(1, struct.pack("=II", *device))] if device else []))
+    output = bytearray()
+    table = Table([Endpoint("LOCAL", "local"), Endpoint("REMOTE", "remote")], output.extend, heading=False)
+    for run in runs_of([message]):
+        for batch in Decoder("xdp", "if{}".format).batches(run):
+            table.add(batch)
+    table.end()
+    assert output.decode().split() == [text, "*"]
 
 
 @pytest.mark.parametrize(
