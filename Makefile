@@ -6,7 +6,7 @@ CODE := netinspect tests netns-lab benchmarks examples
 # Without compiled files every start of the program would compile it anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run test check man bench fuzz traced churn signals examples test-kernels clean
+.PHONY: run test check man bench fuzz traced churn signals examples test-kernels kernel clean
 
 $(VENV)/made: pyproject.toml
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "netinspect needs Python 3.11 or later" >&2; exit 1; }
@@ -48,6 +48,10 @@ signals: $(VENV)/made-for-tests
 # The suite on another kernel, or on each: KERNEL=6.12 PART="tests/nouns/links tests/netstat" (default: all of it).
 test-kernels: $(VENV)/made-for-tests
 	$(PYTHON) tests/kernels/run.py $(foreach kernel,$(KERNEL),--kernel $(kernel)) $(if $(GUESTS),--guests $(GUESTS)) $(PART)
+
+# The kernel 6.1-net, with nearly all of networking: some 20 minutes, once.
+kernel: $(VENV)/made-for-tests
+	$(PYTHON) tests/kernels/build.py
 
 # Tries many examples of each property of what is read and written: EXAMPLES for each, where the suite has a few dozen.
 examples: $(VENV)/made-for-tests

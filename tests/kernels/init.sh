@@ -26,7 +26,7 @@ case $version in
     chmod 1777 tmp
     ;;
 *)
-    tool insmod "$NI_KERNEL/modules/lib/modules/$version/kernel/fs/overlayfs/overlay.ko" || off
+    grep -q overlay /proc/filesystems || tool insmod "$NI_KERNEL/modules/lib/modules/$version/kernel/fs/overlayfs/overlay.ko" || off
     mount -t overlay -o lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work overlay /mnt/root || off
     cd /mnt/root || off
     mkdir -p out old
