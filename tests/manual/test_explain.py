@@ -14,7 +14,7 @@ from throwaway import Namespace
 
 from netinspect.environment import Environment
 from netinspect.errors import ExitStatus, UsageError
-from netinspect.main import run
+from netinspect.main import COMMANDS, command_of, run
 from netinspect.manual.explanations import explanations, lookup
 from netinspect.nouns.sockets.decode_common import STATES, UNCONNECTED_STATES
 from netinspect.records import Explanation, PathStep, Process, Socket
@@ -274,3 +274,20 @@ def test_every_word_of_nat_conntrack_diagnose_and_path_is_explained() -> None:
     words = words_of_gateways()
     assert {"rp-filter", "no-rule", "ASSURED", "insert_failed", "prerouting", "no-carrier"} <= words
     assert sorted(filter(unknown, words)) == []
+
+
+def test_every_command_that_an_explanation_names_takes_the_options_given() -> None:
+    wrong = []
+    for explanation in explanations():
+        for name, words in re.findall(
+            r"netinspect ([a-z]+)((?: -[-\w]+)*)", f"{explanation.look} {explanation.meaning}"
+        ):
+            if name not in COMMANDS:
+                continue
+            options = command_of(name).options()
+            known = {option.short for option in options} | {option.long for option in options}
+            for word in words.split():
+                given = {word[2:]} if word.startswith("--") else set(word[1:]) if word.startswith("-") else set()
+                if given - known:
+                    wrong.append((explanation.name, f"netinspect {name}{words}"))
+    assert wrong == []
