@@ -145,7 +145,7 @@ def _path(
     there.choices, there.home_only = choices, home_only
     start = sender or home
     if iif is not None and _only_bridged(start, iif, packet):
-        there.bridged(start, iif, packet)
+        there.bridge(start, iif, packet)
     elif iif is not None:
         there.arrive(start, iif, packet)
     else:

@@ -7,22 +7,15 @@ from __future__ import annotations
 
 from ...errors import NetinspectError
 from .listing_stack import Stacks
-from .walk import Passed, Walk
+from .walk import Walk
+from .walk_decision import decided
 from .walk_packet import Packet
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ...engine.places import Place
     from ..routing.listing_matching import Flow
-    from .listing_stack import Interface, Stack
-
-
-class _Decision(Walk):
-    """The routing decision alone."""
-
-    def of(self, stack: Stack, packet: Packet, iif: Interface) -> None:
-        """Decides for a packet that came in by that interface."""
-        self._route_in(stack, iif, packet, Passed(stack, iif))
+    from .listing_stack import Stack
 
 
 def why_refused(place: Place, flow: Flow) -> str | None:
@@ -61,9 +54,8 @@ def _why(stacks: Stacks, place: Place, flow: Flow) -> str | None:
     martian = _martian_source(stack, flow.source)
     if martian is not None:
         return martian
-    walk = _Decision(stacks, stack)
-    walk.home_only = True
-    walk.of(stack, Packet(flow.ip_protocol, flow.source, flow.destination, *ports, flow.mark), iif)
+    walk = Walk(stacks, stack)
+    decided(walk, stack, iif, Packet(flow.ip_protocol, flow.source, flow.destination, *ports, flow.mark))
     failure = walk.failure
     if failure is None or failure.why is None:
         return None

@@ -18,6 +18,7 @@ from ...netfilter.text import rule_text as words
 from ...uapi.nf_tables import NFTA_CT_DIRECTION
 from .walk_packet import ICMP, ICMPV6, TCP
 from .walk_steps import pasted
+from .walk_tracking import track
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -244,7 +245,7 @@ class Rules:
         try:
             on = self.early(walk, stack, "prerouting", on, part.bridge, None)
             if on is not None:
-                tracked = walk.track(stack, on)
+                tracked = track(walk, stack, on)
                 on = self.late(walk, stack, "prerouting", on, part.bridge, None, tracked)
             if on is not None:
                 on = self.late(walk, stack, "forward", on, part.bridge, part.bridge, tracked)

@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from random import Random
-from time import sleep
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -49,6 +49,13 @@ class Gateway:
 
     def run(self, *words: str) -> Any:
         return self.gateway.run(*NETINSPECT, "path", *words, check=False, stdin=subprocess.DEVNULL)
+
+    def traces(self) -> None:
+        """Waits until the command traces here."""
+        deadline = monotonic() + 60
+        while "netinspect" not in self.gateway.run("nft", "list", "ruleset").stdout:
+            assert monotonic() < deadline
+            sleep(0.05)
 
     def leaves_nothing(self) -> None:
         """Nothing traces here any more."""
@@ -135,13 +142,17 @@ def test_real_packets_of_a_flow_are_watched_and_nothing_is_sent(gateway: Gateway
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    for _ in range(12):
-        sleep(0.3)
-        with gateway.inside.call(lambda: socket.create_connection((OUTSIDE, 80), 2)):
-            pass
+    assert watching.stdout is not None
+    gateway.traces()
+    with gateway.inside.call(lambda: socket.create_connection((OUTSIDE, 80), 20)):
+        output = ""
+        for wanted in ("masquerade", "established"):  # a rule on the way there, and one on the way back
+            while wanted not in output:
+                line = watching.stdout.readline()
+                assert line, output
+                output += line
     watching.send_signal(signal.SIGINT)
-    output, _ = watching.communicate(timeout=20)
-    assert "masquerade" in output
+    output += watching.communicate(timeout=60)[0]
     assert "it was answered" in output
     gateway.leaves_nothing()
 

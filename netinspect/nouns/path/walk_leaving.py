@@ -1,0 +1,137 @@
+"""What leaves a namespace: forwarded (forward), or sent by a program there (output); then both by postrouting."""
+
+from __future__ import annotations
+
+from .walk_routes import hop_of, refused, route_text
+from .walk_steps import UNKNOWN
+from .walk_tracking import track
+from .walk_translation import translated
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ...records import Route
+    from .listing_stack import Answer, Interface, Stack
+    from .walk import Passed, Walk
+    from .walk_packet import Packet
+
+_TOO_LARGE = (
+    "larger packets that may not be fragmented are dropped here, and the sender is notified by ICMP: where that is "
+    "filtered, connections hang once they send much"
+)
+
+
+class Leaving:
+    """A packet that has a route, perhaps to an own address."""
+
+    __slots__ = ("answer", "next_hop", "oif", "packet", "route")
+
+    def __init__(self, stack: Stack, packet: Packet, answer: Answer) -> None:
+        assert answer.route is not None
+        self.packet = packet
+        self.answer = answer
+        self.route: Route = answer.route
+        self.oif, self.next_hop = hop_of(stack, answer.route, packet)
+
+
+def forwarded(walk: Walk, passed: Passed, packet: Packet, answer: Answer) -> Leaving | None:
+    """A packet for somebody else, behind the forward hook."""
+    leaving = _routed(walk, passed.stack, packet, answer)
+    if not _has_interface(walk, passed.stack, leaving):
+        return None
+    rules = walk.rules_of(passed.stack)
+    on = rules.late(walk, passed.stack, "forward", packet, passed.iif, leaving.oif, passed.tracked)
+    if on is None:
+        return None
+    leaving.packet = on
+    return leaving
+
+
+def sent(walk: Walk, passed: Passed, packet: Packet) -> Leaving | None:
+    """A packet that a program, or the kernel, sends, behind the output hook."""
+    stack, rules = passed.stack, walk.rules_of(passed.stack)
+    answer = _look_up(stack, packet)
+    if answer.route is None:
+        refused(walk, stack, packet, answer, None)
+        return None
+    if not packet.source and answer.route.preferred_source:
+        packet = packet.but(source=answer.route.preferred_source)
+    leaving = _routed(walk, stack, packet, answer)
+    on = rules.early(walk, stack, "output", packet, None, leaving.oif)
+    if on is None:
+        return None
+    passed.tracked = track(walk, stack, on)
+    on = rules.late(walk, stack, "output", on, None, leaving.oif, passed.tracked)
+    if on is None:
+        return None
+    on = translated(walk, stack, on, passed.tracked, "destination", None, leaving.oif)
+    if on is None:
+        return None
+    if on.destination != packet.destination or on.mark != packet.mark:
+        again = _look_up(stack, on)  # net/netfilter: ip_route_me_harder
+        if again.route is None:
+            refused(walk, stack, on, again, None)
+            return None
+        leaving = Leaving(stack, on, again)
+        walk.passes(stack, "route", f"again: dev {leaving.oif}", on, route_text(again))
+    leaving.packet = on
+    return leaving
+
+
+def may_leave(walk: Walk, passed: Passed, leaving: Leaving) -> bool:
+    """Whether it is known by what it leaves; notes that and the MTU there."""
+    if not _has_interface(walk, passed.stack, leaving):
+        return False
+    assert leaving.oif is not None
+    _note_mtu(walk, passed.stack, leaving.oif, leaving.route, leaving.packet)
+    passed.oif = leaving.oif
+    return True
+
+
+def postrouted(walk: Walk, passed: Passed, leaving: Leaving) -> Packet | None:
+    """The packet behind the postrouting hook."""
+    stack, oif, packet = passed.stack, leaving.oif, leaving.packet
+    walk.next_hop = passed.next_hop = leaving.next_hop
+    passed.leaving = packet
+    on = walk.rules_of(stack).late(walk, stack, "postrouting", packet, passed.iif, oif, passed.tracked)
+    if on is None:
+        return None
+    return translated(walk, stack, on, passed.tracked, "source", passed.iif, oif)
+
+
+def _look_up(stack: Stack, packet: Packet) -> Answer:
+    return stack.route(
+        packet.destination,
+        source=packet.source if stack.is_local(packet.source) else None,
+        mark=packet.mark,
+        protocol=packet.protocol,
+        ports=packet.ports,
+        matched=True,
+    )
+
+
+def _routed(walk: Walk, stack: Stack, packet: Packet, answer: Answer) -> Leaving:
+    leaving = Leaving(stack, packet, answer)
+    via = f"via {leaving.next_hop} " if leaving.next_hop != packet.destination else ""
+    walk.passes(stack, "route", f"{via}dev {leaving.oif}", packet, route_text(answer))
+    return leaving
+
+
+def _has_interface(walk: Walk, stack: Stack, leaving: Leaving) -> bool:
+    if leaving.oif is not None:
+        return True
+    why = "the interface of the route is not known"
+    walk.ends(stack, "route", route_text(leaving.answer), UNKNOWN, leaving.packet, why=why)
+    walk.unknown.append("the interface of the route")
+    return False
+
+
+def _note_mtu(walk: Walk, stack: Stack, oif: Interface, route: Route, packet: Packet) -> None:
+    learned = route.pmtu or (route.metrics.mtu if route.metrics else None)
+    mtu = min(oif.mtu, learned) if learned else oif.mtu
+    if walk.narrow is not None and mtu >= walk.narrow[0]:
+        return
+    iif = walk.passed[-1].iif if walk.passed else None
+    if walk.narrow is not None or (iif is not None and iif.mtu > mtu):
+        evidence = f"mtu of {oif}: {oif.mtu}" + (f", learned: {learned}" if learned else "")
+        walk.passes(stack, "mtu", f"{mtu} bytes on {oif}", packet, evidence, why=_TOO_LARGE)
+    walk.narrow = (mtu, stack, oif)

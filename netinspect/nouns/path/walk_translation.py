@@ -1,0 +1,168 @@
+"""NAT of a packet on its way: what rules decided for its flow, and the answer translated back."""
+
+from __future__ import annotations
+
+from .listing_stack import WITH_PORTS, inside_of
+from .walk_packet import endpoint
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .listing_stack import Interface, Stack
+    from .walk import Walk
+    from .walk_packet import Packet, Tracked
+    from .walk_rules import Translation
+
+
+def translated(
+    walk: Walk,
+    stack: Stack,
+    packet: Packet,
+    tracked: Tracked | None,
+    what: str,
+    iif: Interface | None,
+    oif: Interface | None,
+) -> Packet | None:
+    """The packet behind a hook that translates its ``what`` (source or destination).
+
+    The first packet of a flow decides: by what the rules that have just been passed want, or that nothing is changed.
+    None where it is dropped, since no port is free.
+    """
+    if tracked is None or tracked.state in ("untracked", "invalid"):
+        return packet
+    if tracked.direction == "reply":
+        return restored(walk, stack, packet, tracked, what)
+    if what not in tracked.nat_done:
+        wanted = walk.rules_of(stack).translation
+        if wanted is not None:
+            _decide(walk, stack, iif, oif, tracked, wanted, packet)
+            if what == "source" and not _has_free_port(walk, stack, tracked, wanted, packet):
+                return None
+        tracked.nat_done.add(what)
+    return _changed(walk, stack, packet, tracked, what)
+
+
+def restored(walk: Walk, stack: Stack, packet: Packet, tracked: Tracked, what: str) -> Packet:
+    """An answer gets back what its flow had changed."""
+    if what == "destination":
+        to = packet.but(
+            destination=tracked.original.source,
+            destination_port=tracked.original.source_port or packet.destination_port,
+        )
+        changed = to.destination != packet.destination or (to.destination_port != packet.destination_port)
+    else:
+        to = packet.but(
+            source=tracked.original.destination, source_port=tracked.original.destination_port or packet.source_port
+        )
+        changed = to.source != packet.source or to.source_port != packet.source_port
+    if changed:
+        walk.passes(stack, "nat", f"{what} translated back", to, f"conntrack: {packet} becomes {to}")
+    return to
+
+
+def _changed(walk: Walk, stack: Stack, packet: Packet, tracked: Tracked, what: str) -> Packet:
+    """A packet of the flow's first direction is translated as was decided."""
+    made = tracked.translated
+    if what == "destination":
+        to = packet.but(destination=made.destination, destination_port=made.destination_port or packet.destination_port)
+    else:
+        to = packet.but(source=made.source, source_port=made.source_port or packet.source_port)
+    if (to.source, to.source_port, to.destination, to.destination_port) != (
+        packet.source,
+        packet.source_port,
+        packet.destination,
+        packet.destination_port,
+    ):
+        said = f"conntrack: {packet} becomes {to}"
+        walk.passes(stack, "nat", f"{what} translated", to, said)
+    return to
+
+
+def _decide(
+    walk: Walk,
+    stack: Stack,
+    iif: Interface | None,
+    oif: Interface | None,
+    tracked: Tracked,
+    wanted: Translation,
+    packet: Packet,
+) -> None:
+    """Takes a translation that rules decided on into the flow."""
+    made = tracked.translated
+    if wanted.destination:
+        address = wanted.address
+        if address is None:  # redirect: to the interface's own address, or loopback for what is sent here
+            address = (
+                own_address(stack, iif, packet.family) if iif else ("::1" if packet.family == "inet6" else "127.0.0.1")
+            )
+        tracked.translated = made.but(
+            destination=address or made.destination, destination_port=wanted.port or made.destination_port
+        )
+        tracked.status.add("dnat")
+        return
+    address = wanted.address
+    if address is None and oif is not None:
+        address = masquerade_address(stack, oif, packet, walk.next_hop)
+    tracked.translated = made.but(source=address or made.source, source_port=wanted.source_port(made.source_port))
+    tracked.status.add("snat")
+
+
+def _has_free_port(walk: Walk, stack: Stack, tracked: Tracked, wanted: Translation, packet: Packet) -> bool:
+    """Whether there is a port left among those that a rule allows."""
+    if wanted.ports is None or packet.protocol not in WITH_PORTS or not packet.destination_port:
+        return True
+    from .listing_entries import ports_in_use
+
+    first, last = wanted.ports
+    outside = tracked.translated.source
+    used = ports_in_use(stack.place, packet.protocol, packet.destination, packet.destination_port, outside, first, last)
+    total = last - first + 1
+    text = (
+        f"conntrack: {len(used)} of {total} ports {first}-{last} of {outside} in use towards "
+        f"{endpoint(packet.destination, packet.destination_port)}"
+    )
+    if len(used) < total:
+        walk.passes(stack, "nat", f"{total - len(used)} of {total} ports free", packet, text)
+        return True
+    walk.dropped(
+        stack,
+        "nat",
+        f"no free port of {outside}",
+        packet,
+        "ports",
+        [text, f"rule: {walk.rules_of(stack).text(wanted.rule)}"],
+        f"the snat rule allows {total} port{'s' if total > 1 else ''}, and each is taken by a flow to the same "
+        "destination: the first packet of a further one finds no free port and is dropped (insert_failed)",
+        advice="a wider range of ports in the rule, or more outside addresses",
+        outside=outside,
+        used=len(used),
+        total=total,
+        rule=wanted.rule,
+    )
+    return False
+
+
+def own_address(stack: Stack, interface: Interface | None, family: str) -> str | None:
+    """The first address of an interface in a family."""
+    if interface is None:
+        return None
+    return next(
+        (
+            text
+            for text, _ in stack.networks(interface)
+            if (":" in text) == (family == "inet6") and not text.startswith("fe80:")
+        ),
+        None,
+    )
+
+
+def masquerade_address(stack: Stack, oif: Interface, packet: Packet, next_hop: str | None) -> str | None:
+    """What masquerade takes (net/ipv4/devinet.c: inet_select_addr; net/ipv6/addrconf.c: ipv6_dev_get_saddr)."""
+    if packet.family == "inet6":
+        answer = stack.route(packet.destination, oif=oif)
+        return answer.route.preferred_source if answer.route else own_address(stack, oif, "inet6")
+    networks = [(text, length) for text, length in stack.networks(oif) if ":" not in text]
+    hop = next_hop or packet.destination
+    for text, length in networks:
+        if ":" not in hop and inside_of(hop, f"{text}/{length}"):
+            return text
+    return networks[0][0] if networks else None

@@ -1,0 +1,244 @@
+"""From one interface to the next: the state of links, neighbours, and the wires, veth pairs and bridges between."""
+
+from __future__ import annotations
+
+from .listing_segment import Crossing, Segment, Wire, state_of
+from .walk_steps import LEAVES, UNKNOWN
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ...records import Neighbour
+    from .listing_segment import End
+    from .listing_stack import Interface, Stack
+    from .walk import Walk
+    from .walk_packet import Packet
+
+    Arrival = tuple[Stack, Interface, Packet]
+    """Where a packet comes in: a namespace, an interface that has addresses (no port of a bridge), and the packet."""
+
+_NO_ADDRESSES = frozenset(("tun", "wireguard", "ipip", "gre", "sit", "ip6tnl", "ppp", "vti", "xfrm"))
+"""Kinds of links on which there is nobody to ask for a link-layer address."""
+
+
+def link_works(walk: Walk, stack: Stack, interface: Interface, packet: Packet, how: str) -> bool:
+    """Whether a link lets a packet in or out."""
+    evidence = f"link: {interface} is {'up' if interface.works else state_of(interface)}, mtu {interface.mtu}"
+    if interface.works:
+        walk.passes(stack, "link", f"{how} {interface}", packet, evidence)
+        return True
+    if interface.up:
+        why = f"{interface} has no carrier: the other end is down, or the cable is out"
+        walk.dropped(
+            stack,
+            "link",
+            f"{interface} is {state_of(interface)}",
+            packet,
+            "no-carrier",
+            [evidence],
+            why,
+            advice=f"look at the other end of {interface}",
+            interface=interface,
+        )
+    else:
+        why = f"{interface} is switched off"
+        walk.dropped(
+            stack,
+            "link",
+            f"{interface} is {state_of(interface)}",
+            packet,
+            "link-down",
+            [evidence],
+            why,
+            ["ip", "link", "set", "dev", interface.name, "up"],
+            interface=interface,
+        )
+    return False
+
+
+def transmitted(walk: Walk, stack: Stack, oif: Interface, next_hop: str, packet: Packet) -> Arrival | None:
+    """From an interface to the next machine; None where the packet's way ends, or leaves what can be looked at."""
+    walk.last, walk.end = packet, (stack, oif)
+    if walk.home_only and stack is walk.home:
+        if walk.before is not None or not _known_dead(walk, stack, oif, next_hop, packet):
+            walk.ends(stack, "wire", f"leaves by {oif}", LEAVES, packet)
+        return None
+    segment = Segment(walk.stacks, stack, oif)
+    neighbour = stack.neighbour(oif, next_hop) if _asks(oif) else None
+    evidence = [_neighbour_text(oif, next_hop, neighbour)]
+    known = _known(neighbour)
+    end = _receiver(walk, segment, oif, next_hop, known)
+    if end is None and (
+        not segment.beyond or (known is None and neighbour is not None and neighbour.state == "failed")
+    ):
+        _nobody(walk, segment, stack, oif, next_hop, packet, known, evidence)
+        return None
+    if not _asks(oif):
+        evidence = []
+    if end is None:
+        if neighbour is not None and neighbour.state == "incomplete":
+            walk.unknown.append(f"{next_hop} has not answered on {oif} yet")
+        beyond = f"beyond: {'; '.join(segment.beyond)}"
+        walk.ends(stack, "wire", f"leaves by {oif}", LEAVES, packet, *evidence, beyond)
+        return None
+    taken = f"link: {end.interface} of {end.stack.label} takes it"
+    if end.interface.address:
+        taken += f" ({end.interface.address})"
+    walk.passes(stack, "neighbour", next_hop, packet, *evidence, taken)
+    return _along(walk, end, known or end.interface.address, packet)
+
+
+def _asks(oif: Interface) -> bool:
+    """Whether neighbours are asked for their link-layer addresses on it."""
+    return not ("noarp" in oif.flags or "pointopoint" in oif.flags or oif.kind in _NO_ADDRESSES or oif.loopback)
+
+
+def _known(neighbour: Neighbour | None) -> str | None:
+    return neighbour.link_address if neighbour and neighbour.state not in ("failed", "incomplete") else None
+
+
+def _neighbour_text(oif: Interface, next_hop: str, neighbour: Neighbour | None) -> str:
+    if neighbour is None:
+        return f"neighbour: {next_hop} dev {oif} is not known yet"
+    return f"neighbour: {next_hop} dev {oif} {_known(neighbour) or ''} {neighbour.state}".replace("  ", " ")
+
+
+def _receiver(walk: Walk, segment: Segment, oif: Interface, next_hop: str, known: str | None) -> End | None:
+    """Who takes it on the link: by the MAC address where that is known, else who has the address of the next hop."""
+    owners = list(segment.with_address(next_hop))
+    if len(owners) > 1:
+        walk.duplicates.append((next_hop, owners))
+    if known is not None:
+        return segment.with_link_address(known)
+    if owners:
+        return owners[0]
+    if not segment.beyond and not _asks(oif) and segment.ends:
+        return segment.ends[0]
+    return None
+
+
+def _nobody(
+    walk: Walk,
+    segment: Segment,
+    stack: Stack,
+    oif: Interface,
+    next_hop: str,
+    packet: Packet,
+    known: str | None,
+    evidence: list[str],
+) -> None:
+    """Dropped, since nobody on the link takes it."""
+    subject = f"{next_hop} on {oif}"
+    if known is not None:
+        walk.dropped(
+            stack,
+            "neighbour",
+            subject,
+            packet,
+            "neighbour-wrong",
+            [*evidence, *segment.dead],
+            f"nobody on that link has the MAC address {known}: the entry is wrong, or the machine is gone",
+            ["ip", "neigh", "del", next_hop, "dev", oif.name],
+            next_hop=next_hop,
+            interface=oif,
+        )
+        return
+    others = {
+        f"{text} on {found.interface} of {found.stack.label}"
+        for found in segment.ends
+        for text, _ in found.stack.networks(found.interface)
+    }
+    walk.dropped(
+        stack,
+        "neighbour",
+        subject,
+        packet,
+        "neighbour",
+        [*evidence, *segment.dead, f"on the link of {oif}: {', '.join(sorted(others)) or 'nobody'}"],
+        f"nobody on the link of {oif} answers for {next_hop}: the machine is down or gone, or has another address",
+        advice=f"look whether {next_hop} is up, and whether it is on the link of {oif}",
+        next_hop=next_hop,
+        interface=oif,
+    )
+
+
+def _known_dead(walk: Walk, stack: Stack, oif: Interface, next_hop: str, packet: Packet) -> bool:
+    """Whether it is known already that the next hop does not answer."""
+    neighbour = stack.neighbour(oif, next_hop)
+    if neighbour is None or neighbour.state != "failed":
+        return False
+    walk.dropped(
+        stack,
+        "neighbour",
+        f"{next_hop} on {oif}",
+        packet,
+        "neighbour",
+        [f"neighbour: {next_hop} dev {oif} failed"],
+        f"{next_hop} does not answer on {oif}: the machine is down or gone, or has another address",
+        advice=f"look whether {next_hop} is up, and whether it is on the link of {oif}",
+        next_hop=next_hop,
+        interface=oif,
+    )
+    return True
+
+
+def bridged(walk: Walk, stack: Stack, interface: Interface, packet: Packet) -> Arrival | None:
+    """From one neighbour on a wire to another: by a bridge here, or past this machine."""
+    walk.last, walk.end = packet, (stack, interface)
+    segment = Segment(walk.stacks, stack, interface)
+    first, end = (next(iter(segment.with_address(text)), None) for text in (packet.source, packet.destination))
+    neighbour = stack.neighbour(interface, packet.destination)
+    if end is None:
+        walk.unknown.append(f"where {packet.destination} is on the wire of {interface}")
+        why = (
+            f"{packet.source} and {packet.destination} are on one wire: they talk to each other directly, past the "
+            "routing of this machine"
+        )
+        walk.ends(stack, "wire", f"on the wire of {interface}", UNKNOWN, packet, why=why)
+        return None
+    why = "they talk to each other directly: nothing is routed here"
+    walk.passes(stack, "wire", f"both are on the wire of {interface}", packet, why=why)
+    entry, exit_ = _port(first), _port(end)
+    if exit_ is None:
+        return end.stack, end.interface, packet
+    crossing = Crossing(stack, interface, entry, exit_)
+    rest = type(end)(end.stack, end.interface, (crossing, *end.via[1:]))
+    known = neighbour.link_address if neighbour else None
+    return _along(walk, rest, known or end.interface.address, packet)
+
+
+def _port(end: End | None) -> Interface | None:
+    """The port of the first bridge on the way to an end."""
+    return end.via[0].exit if end and end.via and isinstance(end.via[0], Crossing) else None
+
+
+def _along(walk: Walk, end: End, link_address: str | None, packet: Packet) -> Arrival | None:
+    """Through bridges and veth pairs to the interface at the end."""
+    for part in end.via:
+        if isinstance(part, Wire):
+            walk.passes(
+                part.peer_stack,
+                "wire",
+                f"{part.interface} of {part.stack.label} > {part.peer} of {part.peer_stack.label}",
+                packet,
+            )
+        elif isinstance(part, Crossing):
+            on = _over_bridge(walk, part, link_address, packet)
+            if on is None:
+                return None
+            packet = on
+    return end.stack, end.interface, packet
+
+
+def _over_bridge(walk: Walk, part: Crossing, link_address: str | None, packet: Packet) -> Packet | None:
+    """Over a bridge: its own rules, and those of IP where br_netfilter has frames pass them."""
+    stack = part.stack
+    evidence = []
+    if part.exit is not None and link_address:
+        port = stack.port_for(part.bridge, link_address)
+        if port is None:
+            evidence.append(f"fdb: {link_address} is not known on {part.bridge}: it goes out by every port")
+        else:
+            evidence.append(f"fdb: {link_address} is behind {port}")
+    subject = f"{part.bridge}: {part.entry or part.bridge} > {part.exit or part.bridge}"
+    walk.passes(stack, "bridge", subject, packet, *evidence)
+    return walk.rules_of(stack).bridged(walk, part, packet)
