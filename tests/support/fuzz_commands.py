@@ -98,7 +98,7 @@ _FAMILIES = {1: "unix", 16: "netlink", 17: "packet", 40: "vsock", 44: "xdp"}
 _PROTOCOLS = {6: "tcp", 17: "udp", 255: "raw", 132: "sctp", 6 | 0x100: "mptcp"}
 
 
-class _Kernel(FakeKernel):
+class Kernel(FakeKernel):
     """Also for who listens for changes: there are none."""
 
     def bind(self, address: tuple[int, int]) -> None:
@@ -114,7 +114,7 @@ class _Kernel(FakeKernel):
         raise BlockingIOError(11, "")
 
 
-def _asked(protocol: int, request: bytes) -> str | None:
+def asked(protocol: int, request: bytes) -> str | None:
     """The target whose corpus answers a request."""
     (kind,) = struct.unpack_from("=H", request, 4)
     family = request[16] if len(request) > 16 else 0
@@ -133,7 +133,7 @@ _KNOWN: dict[str, list[bytes]] = {}
 
 
 def _answer(random: Random, protocol: int, request: bytes) -> Iterator[bytes]:
-    name = _asked(protocol, request)
+    name = asked(protocol, request)
     if name is not None:
         known = _KNOWN.get(name)
         if known is None:
@@ -155,8 +155,8 @@ def commands(data: bytes) -> list[int]:
     random = Random(data)
     line = random.choice(LINES)
 
-    def connect(protocol: int) -> _Kernel:
-        return _Kernel(lambda request: _answer(random, protocol, request))
+    def connect(protocol: int) -> Kernel:
+        return Kernel(lambda request: _answer(random, protocol, request))
 
     written: list[bytes] = []
     with (

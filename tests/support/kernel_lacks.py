@@ -10,7 +10,7 @@ _RULES = {
     "masquerading of nftables (CONFIG_NFT_MASQ)": "masquerade",
     "expressions of connection tracking in nftables (CONFIG_NFT_CT)": "ct state new",
 }
-_REFUSALS = ("nftables", "Could not process rule", "RULE_APPEND failed", "CHAIN_ADD failed")
+_REFUSALS = ("nftables", "Could not process rule", "TABLE_ADD failed", "RULE_APPEND failed", "CHAIN_ADD failed")
 
 
 def lacking(failure: str) -> str | None:
