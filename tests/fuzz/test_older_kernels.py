@@ -129,3 +129,16 @@ def test_a_request_that_an_older_kernel_refuses_is_said_in_clear_lines(line: str
     status_of(None)
     for number, one in enumerate(sorted(asked_for, key=str)):
         assert status_of(one, _REFUSALS[number % len(_REFUSALS)]) in (0, 1, 3)
+
+
+def test_what_the_reverse_path_filter_drops_has_an_errno_of_its_own_on_older_kernels() -> None:
+    def answer(request: bytes) -> Iterator[bytes]:
+        (kind,) = struct.unpack_from("=H", request, 4)
+        yield refusal(errno.EXDEV, request=request) if kind == 26 else done()
+
+    errors: list[bytes] = []
+    words = ["routes", "get", "10.0.0.9", "from", "10.0.0.2"]
+    with mock.patch("netinspect.engine.places.connect", return_value=Kernel(answer)):
+        assert run(words, Environment(lambda _: None, errors.append, False, 80)) == 1
+    assert len(errors) == 1
+    assert b"reverse path filter" in errors[0] or b"rp_filter" in errors[0]

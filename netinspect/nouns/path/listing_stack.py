@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from _functools import partial
-from errno import EACCES, EHOSTUNREACH, EINVAL, ENETUNREACH, ENOENT
+from errno import EACCES, EHOSTUNREACH, EINVAL, ENETUNREACH, ENOENT, EXDEV
 
 from ...engine.namespaces import every_namespace, inside
 from ...engine.netlink import nsid
@@ -42,7 +42,7 @@ NUMBERS = {number: name for name, number in PROTOCOLS.items()}
 WITH_PORTS = frozenset((6, 17, 132, 33, 136))
 _ROUTED_BY_PROTOCOL = frozenset((6, 17, 1, 58))
 """What RTM_GETROUTE takes as RTA_IP_PROTO (net/ipv4/route.c: rtm_getroute_parse_ip_proto)."""
-REFUSALS = frozenset((EACCES, EHOSTUNREACH, EINVAL, ENETUNREACH))
+REFUSALS = frozenset((EACCES, EHOSTUNREACH, EINVAL, ENETUNREACH, EXDEV))
 _REFUSING = {"blackhole": 6, "unreachable": 7, "prohibit": 8, "throw": 9}
 """linux/rtnetlink.h: RTN_*"""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from _socket import getprotobyname, inet_pton
-from errno import EACCES, EHOSTUNREACH, EINVAL, ENETUNREACH
+from errno import EACCES, EHOSTUNREACH, EINVAL, ENETUNREACH, EXDEV
 from os import geteuid
 
 from ...engine.columns import Constant
@@ -45,6 +45,8 @@ _NO_ROUTE = {
     EHOSTUNREACH: "a route of type unreachable, or no route, is for it",
     EACCES: "a route or rule of type prohibit is for it",
     EINVAL: "a route or rule of type blackhole is for it, or the kernel would drop a packet with this source as wrong",
+    # Newer kernels answer EINVAL for this as well.
+    EXDEV: "the reverse path filter would drop a packet with this source",
 }
 
 
