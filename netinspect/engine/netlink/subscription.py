@@ -15,7 +15,7 @@ from .messages import HEADER, HEADER_SIZE, malformed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
 _SOL_SOCKET = 1
@@ -29,6 +29,8 @@ _MSG_TRUNC = 0x20
 _RECEIVE_SIZE = 1 << 18
 _AT_ONCE = 2000
 """Messages received before they are handed over."""
+_MOST_PARTS = 10
+"""Parts handed over before the caller looks at the clock again, where messages come as fast as they are taken."""
 
 
 class Subscription:
@@ -67,24 +69,37 @@ class Subscription:
         self._socket.close()
 
     def pending(self) -> Iterator[list[bytes]]:
-        """What has been received and not yet been taken, in parts; ends when there is nothing more.
+        """What has been received and not yet been taken, in parts. Raises NetlinkError.
 
-        ``lost`` is right when it has ended. Raises NetlinkError.
+        It ends when there is nothing more, or after many parts. ``lost`` is brought up to date when there is nothing
+        more: what was lost came after all that was taken.
         """
-        overrun = True
-        while overrun:
-            overrun = False
-            messages: list[bytes] = []
-            for message in self._receive():
-                if message is None:
-                    overrun = True
-                    continue
-                messages.append(message)
-                if len(messages) >= _AT_ONCE:
-                    yield messages
-                    messages = []
-            if messages:
+        receive: Callable[..., tuple[int, tuple[int, int]]] = self._socket.recvfrom_into
+        buffer, view = self._buffer, memoryview(self._buffer)
+        messages: list[bytes] = []
+        parts = 0
+        while True:
+            try:
+                size, sender = receive(buffer, 0, _MSG_DONTWAIT | _MSG_TRUNC)
+            except OSError as error:
+                if error.errno == EAGAIN:
+                    break
+                if error.errno not in (ENOBUFS, EINTR):  # ENOBUFS: some were dropped, what came before is still there
+                    raise NetlinkError(self._operation, error.errno or 0) from None
+                continue
+            if size > len(buffer):
+                raise TruncatedError(self._operation, 0, f"a message of {size} bytes was truncated")
+            if sender[0] != 0:
+                continue  # only the kernel has port id 0: nobody else may tell us anything
+            messages += split(bytes(view[:size]), self._operation)
+            if len(messages) >= _AT_ONCE:
                 yield messages
+                messages = []
+                parts += 1
+                if parts == _MOST_PARTS:
+                    return
+        if messages:
+            yield messages
         self.lost = self._drops()
 
     def newly_lost(self) -> int:
@@ -93,35 +108,19 @@ class Subscription:
         self._reported = self.lost
         return new
 
-    def _receive(self) -> Iterator[bytes | None]:
-        """Messages until there are no more; None where the kernel says that some were dropped."""
-        receive: Callable[..., tuple[int, tuple[int, int]]] = self._socket.recvfrom_into
-        while True:
-            try:
-                size, sender = receive(self._buffer, 0, _MSG_DONTWAIT | _MSG_TRUNC)
-            except OSError as error:
-                if error.errno == EAGAIN:
-                    return
-                if error.errno == ENOBUFS:
-                    yield None
-                elif error.errno != EINTR:
-                    raise NetlinkError(self._operation, error.errno or 0) from None
-                continue
-            if size > len(self._buffer):
-                raise TruncatedError(self._operation, 0, f"a message of {size} bytes was truncated")
-            if sender[0] != 0:
-                continue  # only the kernel has port id 0: nobody else may tell us anything
-            yield from split(bytes(self._buffer[:size]), self._operation)
-
     def _drops(self) -> int:
         figures = self._socket.getsockopt(_SOL_SOCKET, _SO_MEMINFO, 4 * (_SK_MEMINFO_DROPS + 1))
         drops: int = unpack(f"={_SK_MEMINFO_DROPS + 1}I", figures)[_SK_MEMINFO_DROPS]
         return drops
 
 
-def split(data: bytes, operation: str) -> Iterator[bytes]:
+def split(data: bytes, operation: str) -> Sequence[bytes]:
     """The messages of a datagram, without those about the subscription itself. Raises MalformedError."""
-    at = 0
+    if len(data) >= HEADER_SIZE:
+        length, kind, _, _, _ = HEADER.unpack_from(data)
+        if length == len(data) and kind > NLMSG_OVERRUN:
+            return (data,)  # as with nearly all events: one in each datagram
+    found, at = [], 0
     while at < len(data):
         if len(data) - at < HEADER_SIZE:
             raise malformed(f"{len(data) - at} bytes left over, less than a header", operation)
@@ -129,5 +128,6 @@ def split(data: bytes, operation: str) -> Iterator[bytes]:
         if length < HEADER_SIZE or at + length > len(data):
             raise malformed(f"a length of {length} with {len(data) - at} bytes left", operation)
         if kind > NLMSG_OVERRUN:
-            yield data[at : at + length]
+            found.append(data[at : at + length])
         at += length + 3 & ~3
+    return found

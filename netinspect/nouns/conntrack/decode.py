@@ -61,7 +61,7 @@ from .decode_names import PROTOCOLS, STATES, STATUS_BITS, BitNames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from ...engine.columns import Batch, Values
     from ...engine.netlink.messages import Paths
@@ -133,18 +133,13 @@ class Decoder:
 
     def batches(self, run: Run) -> Iterator[Batch]:
         """The entries of a run. Raises NetlinkError where messages are malformed."""
+        return (batch for batch, _ in self.placed(run))
+
+    def placed(self, run: Run) -> Iterator[tuple[Batch, Sequence[int]]]:
+        """The same, each batch with the positions of its messages, which ``run`` must know if they are asked for."""
         for part, paths in run.by_paths(_BODY, _SHAPE):
             for _, same in part.by_value(_FAMILY):
-                yield FLOW.batch(same.count, self, same, paths)
-
-    def in_order(self, run: Run) -> Iterator[Batch]:
-        """The same in the order of the messages, whatever their layout."""
-        batches = list(self.batches(run))
-        if len(batches) < 2:
-            yield from batches
-            return
-        for at in range(0, len(run.data), run.length):
-            yield from self.batches(Run(run.data[at : at + run.length], run.kind, run.length, 1, run.operation))
+                yield FLOW.batch(same.count, self, same, paths), same.positions or ()
 
     def address(self, run: Run, paths: Paths, direction: int, side: int) -> Column:
         """Address text. ``side`` is 0 for the source and 1 for the destination."""

@@ -35,7 +35,7 @@ from .decode_names import BitNames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from ...engine.columns import Batch, Column
     from ...engine.netlink.messages import Paths, Run
@@ -65,10 +65,15 @@ def request(family: int = 0) -> bytes:
 
 def batches(run: Run) -> Iterator[Batch]:
     """The expectations of a run. Raises NetlinkError where messages are malformed."""
+    return (batch for batch, _ in placed(run))
+
+
+def placed(run: Run) -> Iterator[tuple[Batch, Sequence[int]]]:
+    """The same, each batch with the positions of its messages, which ``run`` must know if they are asked for."""
     decoder = Decoder()
     for part, paths in run.by_paths(_BODY, _SHAPE):
         for _, same in part.by_value(_FAMILY):
-            yield _EXPECTATION.batch(same.count, decoder, same, paths)
+            yield _EXPECTATION.batch(same.count, decoder, same, paths), same.positions or ()
 
 
 def _flags(run: Run, paths: Paths) -> Column:

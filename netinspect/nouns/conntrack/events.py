@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from time import time
 
-from ...engine.columns import NONE, Constant
+from ...engine.columns import NONE, Constant, interleaved
 from ...engine.dumps import Faults, sound
 from ...engine.netlink.subscription import Subscription
 from ...errors import NetlinkError
 from ...uapi.netlink import NETLINK_NETFILTER
 from .decode import Decoder
 from .decode_events import ENTRY_EVENTS, EVENT_GROUPS, FLOW_EVENT, event_runs
-from .decode_expectations import batches as expectations
+from .decode_expectations import placed as expectations
 from .listing import FlowListing
 from .request import explained
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Sequence
 
     from ...engine.columns import Batch, Values
-    from ...engine.netlink.messages import Run
     from ...engine.places import Place
     from .filter import FlowFilter
 
@@ -61,26 +60,27 @@ class Watch:
         return self._subscription.lost + self._faults.count
 
     def events(self) -> Iterator[Batch]:
-        """The events that are there, in order. Raises NetlinkError."""
+        """The events that are there, in order: those of a batch are of several kinds. Raises NetlinkError."""
         for messages in self._subscription.pending():
             now = Constant(time())
+            parts: list[tuple[Batch, Sequence[int]]] = []
             for event, run in event_runs(messages, OPERATION):
-                if event not in ENTRY_EVENTS:
-                    yield from self._expectations(run, event, now)
-                    continue
-                for batch in sound(run, self._decoder.in_order, self._faults):
-                    found = self.wanted.checked(batch)
-                    if found.count:
-                        yield self._of(found, event, now)
+                if event in ENTRY_EVENTS:
+                    for batch, where in sound(run, self._decoder.placed, self._faults):
+                        parts.append((self._of(batch, event, now), where))
+                else:
+                    for batch, where in sound(run, expectations, self._faults):
+                        parts.append((self._expected(batch, event, now), where))
+            if parts:
+                found = self.wanted.checked(interleaved(parts))
+                if found.count:
+                    yield found
 
-    def _expectations(self, run: Run, event: str, now: Constant) -> Iterator[Batch]:
+    def _expected(self, batch: Batch, event: str, now: Constant) -> Batch:
         """What a helper expects, with the columns of an entry that it has: its answers are not known yet."""
-        for batch in sound(run, expectations, self._faults):
-            same = {name: batch.column(name) for name in _EXPECTED}
-            columns: dict[str, Values] = {**same, "event": Constant(event), "time": now, "status": Constant(())}
-            found = self.wanted.checked(FLOW_EVENT.given(batch.count, {**columns, **self._labelled()}))
-            if found.count:
-                yield found
+        same = {name: batch.column(name) for name in _EXPECTED}
+        columns: dict[str, Values] = {**same, "event": Constant(event), "time": now, "status": Constant(())}
+        return FLOW_EVENT.given(batch.count, {**columns, **self._labelled()})
 
     def newly_lost(self) -> int:
         """How many events were lost since this was last asked: after ``events`` has ended."""

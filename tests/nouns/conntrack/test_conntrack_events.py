@@ -105,7 +105,7 @@ def test_every_event_is_told_or_counted_as_lost_and_the_table_read_again(namespa
     large.close()
 
 
-def test_runs_of_events_keep_their_order() -> None:
+def test_runs_of_events_know_their_order() -> None:
     def single(kind: int, flags: int, payload: bytes) -> bytes:
         return message(kind, flags, flow_body(2) + payload)
 
@@ -118,8 +118,28 @@ def test_runs_of_events_keep_their_order() -> None:
         single(IPCTNL_MSG_CT_NEW, 0x600, b""),
         single(0x900, 0, b""),
     ]
-    runs = [(event, run.count) for event, run in event_runs(sent, "testing")]
-    assert runs == [("new", 2), ("update", 1), ("destroy", 1), ("new", 1), ("new", 1)]
+    runs = [(event, run.count, run.positions) for event, run in event_runs(sent, "testing")]
+    assert runs == [("new", 3, [0, 1, 5]), ("update", 1, [2]), ("destroy", 1, [3]), ("new", 1, [4])]
+
+
+def test_events_of_several_kinds_come_in_the_order_of_the_kernel(namespace: Namespace, place: Place) -> None:
+    watch = Watch(place, FlowFilter(), ALL, BUFFER)
+    expected = []
+    for number, entry in enumerate([*entries(3), Entry("fd00::1", "fd00::2", 6, state=1), *entries(2, 3)]):
+        assert not add(namespace, [entry])
+        expected.append(("new", entry.source))
+        if number % 2:
+            flush(namespace)
+            known = [source for event, source in expected if event == "new"]
+            gone = [source for event, source in expected if event == "destroy"]
+            expected += [("destroy", source) for source in known if source not in gone]
+    (batch,) = watch.events()
+    events = [(event.event, event.source_address) for event in batch]
+    # A flush deletes in the order of the kernel's table.
+    assert [event for event, _ in events] == [event for event, _ in expected]
+    assert sorted(events) == sorted(expected)
+    assert [event for event in events if event[0] == "new"] == [event for event in expected if event[0] == "new"]
+    watch.close()
 
 
 def started(namespace: Namespace, *arguments: str) -> subprocess.Popen[str]:
