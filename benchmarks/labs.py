@@ -37,6 +37,37 @@ def table(kind: str, rows: int) -> Iterator[Host]:
         yield host
 
 
+def inside(kind: str, rows: int) -> list[str]:
+    """What a command runs behind where the table is not of the host alone.
+
+    Network namespaces are named in a mount namespace of their own, so that they end with it, and beside no other
+    processes, which might have further ones.
+    """
+    if kind != "namespaces":
+        return []
+    make = f"mount -t tmpfs none /run && for number in $(seq {rows}); do ip netns add ns$number || exit; done"
+    return [
+        "unshare",
+        "--mount",
+        "--propagation",
+        "private",
+        "--pid",
+        "--fork",
+        "--mount-proc",
+        "sh",
+        "-c",
+        f'{make}; exec "$@"',
+        "sh",
+    ]
+
+
+def one_port(host: Host) -> str:
+    """The local port of one connection of the table, or 1."""
+    for line in host.run("ss", "-Htan", "state", "established").stdout.splitlines():
+        return line.split()[2].rpartition(":")[2]
+    return "1"
+
+
 def _ipv6_routes(host: Host, count: int) -> None:
     lines = [f"route add 2001:db8:{number >> 16:x}:{number & 0xFFFF:x}::/64 via fd00::2\n" for number in range(count)]
     host.run("ip", "-6", "-batch", "-", input="".join(lines), timeout=600)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -15,6 +17,7 @@ from netinspect.lab import Host
 LAUNCHER = Path(__file__).with_name("launcher.py")
 
 FEWEST_PAIRS, MOST_PAIRS = 3, 31
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class Cost(NamedTuple):
@@ -73,13 +76,31 @@ class Failed(Exception):
     """A command that ended with an error."""
 
 
-class Bench:
-    """Runs commands in a host's network namespace."""
+class Busy:
+    """While in it, every processor is kept busy by a process of ours, which ends with this one (prctl(2))."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self) -> None:
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> None:
+        spin = f"import ctypes\nctypes.CDLL(None).prctl({_PR_SET_PDEATHSIG}, {signal.SIGKILL:d})\nwhile True: pass"
+        for _ in os.sched_getaffinity(0):
+            self._processes.append(subprocess.Popen([sys.executable, "-I", "-S", "-c", spin]))
+
+    def __exit__(self, *_: object) -> None:
+        for process in self._processes:
+            process.kill()
+            process.wait()
+
+
+class Bench:
+    """Runs commands in a host's network namespace, and behind ``inside``, a command that begins with that."""
+
+    def __init__(self, host: Host, inside: Sequence[str] = ()) -> None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
         environment["LC_ALL"] = "C.UTF-8"
-        self._launcher = host.popen([sys.executable, "-I", "-S", str(LAUNCHER)], stdin=-1, stdout=-1, env=environment)
+        command = [*inside, sys.executable, "-I", "-S", str(LAUNCHER)]
+        self._launcher = host.popen(command, stdin=-1, stdout=-1, env=environment)
 
     def run(self, command: Sequence[str], output: str = os.devnull) -> Cost:
         """Runs a command once. Raises Failed."""

@@ -13,9 +13,9 @@ import pytest
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 
-from cases import CASES, GROWTH, SCALES, Case, Series, words  # noqa: E402
+from cases import CASES, GROWTH, SCALES, Case, Goals, Series, words  # noqa: E402
 from measure import Comparison, Cost, Typical  # noqa: E402
-from report import Compared, Point, Report  # noqa: E402
+from report import Compared, Events, Point, Report  # noqa: E402
 
 ROWS = SCALES["tiny"].rows["sockets"]
 
@@ -28,7 +28,9 @@ def test_it_measures_both_sides_and_writes_tables_for_people_and_programs(tmp_pa
     document = json.loads((tmp_path / "results-tiny.json").read_text())
     (comparison,) = document["comparisons"]
     assert comparison["lines"] == [ROWS + 1, 2 * ROWS]  # one with a heading, the other with two lines for a socket
-    assert all(run["wall"] > 0 for runs in comparison["runs"].values() for run in runs)
+    assert comparison["busy_ratio"] > 0
+    runs = [*comparison["runs"].values(), *comparison["busy_runs"].values()]
+    assert all(run["wall"] > 0 for same in runs for run in same)
     assert [point["rows"] for point in document["growth"]] == list(SCALES["tiny"].growth["sockets"])
     text = (tmp_path / "results-tiny.md").read_text()
     assert "`netinspect sockets -tani`" in text
@@ -58,10 +60,26 @@ def test_ratios_are_medians_over_pairs() -> None:
 def test_a_missed_goal_is_marked(tmp_path: Path) -> None:
     cost = Cost(1.0, 0.5, 0.25, 2048)
     report = Report("default", {"kernel": "Linux 1"})
-    report.compared.append(Compared(Case("sockets", "netinspect a", "b", 0.9), 5, Comparison([cost], [cost]), (5, 5)))
+    quiet, busy = Comparison([cost], [cost]), Comparison([cost], [cost._replace(wall=2.0)])
+    case = Case("sockets", "netinspect a", "b", Goals(0.9, 0.6, None))
+    report.compared.append(Compared(case, 5, quiet, busy, (5, 5)))
     report.points.append(Point(Series("sockets", "netinspect a"), 1000, Typical(1, 1, 1, 1), 3))
     report.write(tmp_path)
-    assert "| **1.00** | 0.9 (missed) |" in (tmp_path / "results.md").read_text()
+    assert "| 1.00 (goal 0.9, missed) | 0.50 (goal 0.6) | 1.00 |" in (tmp_path / "results.md").read_text()
+
+
+def test_the_same_events_reach_both_listeners(need: Callable) -> None:
+    import run
+
+    need("conntrack")
+    report = Report("tiny", {})
+    run.hear(report)
+    assert report.left_out == []
+    events = report.events
+    assert events is not None
+    rate, seconds = SCALES["tiny"].events
+    assert events == Events(rate, seconds, events.ours, events.peer)
+    assert {(heard.events, heard.lost) for heard in (events.ours, events.peer)} == {(int(rate * seconds), 0)}
 
 
 def test_every_table_that_is_measured_is_made() -> None:
