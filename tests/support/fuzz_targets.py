@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from fuzz_commands import commands
 
-from netinspect.engine.columns import Batch
+from netinspect.engine.columns import Batch, interleaved
 from netinspect.engine.netlink import interfaces, nsid
 from netinspect.engine.netlink.messages import Answer, Run
 from netinspect.engine.rtnetlink import Names
@@ -111,8 +111,8 @@ def _events(data: bytes) -> list[Any]:
 
     messages = list(split(data, "fuzzing"))
     decoder = conntrack.Decoder()
-    runs = conntrack_events.event_runs(messages, "fuzzing")
-    return _taken(batch for _, run in runs for batch in decoder.in_order(run))
+    parts = [part for _, run in conntrack_events.event_runs(messages, "fuzzing") for part in decoder.placed(run)]
+    return _taken([interleaved(parts)] if parts else [])
 
 
 def _sockets(protocol: str) -> Callable[[bytes], list[Any]]:
