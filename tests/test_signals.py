@@ -11,7 +11,9 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -48,7 +50,17 @@ COMMANDS = (
     "wait listening :9 --timeout 0.3",
     "assert not listening :9",
     "snapshot -",
+    "nat diagnose udp 127.0.0.1:9 127.0.0.1:10",
+    "path 127.0.0.1 127.0.0.1:9",
+    "path udp 127.0.0.1 127.0.0.1:9 -j",
+    "path udp 127.0.0.1 127.0.0.1:9 --probe --yes --for 0.3",
+    "path udp 127.0.0.1 127.0.0.1:9 --watch --for 0.3",
+    "drops --for 0.3",
+    "drops count --for 0.3 --interval 0.1 -j",
+    "drops account --interval 0.1",
     "lab list",
+    "lab status",
+    "lab sweep",
     "schema sockets",
     "help --man",
 )
@@ -130,6 +142,64 @@ def test_a_file_is_the_old_one_or_the_new_one_whole(namespace: Namespace, tmp_pa
             json.loads(lines[-1])
 
 
+def test_a_comparison_ends_quietly(namespace: Namespace, tmp_path: Path) -> None:
+    environment, file = dict(os.environ), tmp_path / "before"
+    namespace.netinspect("snapshot", str(file))
+    arguments = ["diff", str(file)]
+    for at, delay in enumerate(moments(namespace, arguments, environment)):
+        status, _, errors = interrupted(namespace, arguments, SIGNALS[at % 3], delay, environment)
+        check(status, errors, SIGNALS[at % 3], {0, 1})
+
+
+@pytest.mark.parametrize("command", ["--probe --yes --for 0.5", "--watch --for 0.5"])
+def test_a_traced_packet_leaves_no_rule(namespace: Namespace, need: Callable[[str], None], command: str) -> None:
+    need("nft")
+    environment = dict(os.environ)
+    namespace.run("nft", "add table ip kept; add chain ip kept c { type filter hook output priority 0; }")
+    before = namespace.run("nft", "list", "ruleset").stdout
+    arguments = ["path", "udp", "127.0.0.1", "127.0.0.1:9", *command.split()]
+    for at, delay in enumerate(moments(namespace, arguments, environment)):
+        number = SIGNALS[at % 3]
+        status, _, errors = interrupted(namespace, arguments, number, delay, environment)
+        check(status, errors, number, {0, 1, 3, 4})
+        assert namespace.run("nft", "list", "ruleset").stdout == before
+
+
+LAB_COMMANDS = {
+    "lab exec pair client -- sleep 0.2": {0},
+    "lab traffic pair udp": {0},
+    "lab down pair": {0},
+}
+"""What is done with a lab that is up, and the statuses it ends with where the signal came too late."""
+
+
+@pytest.mark.parametrize("command", LAB_COMMANDS)
+def test_what_is_done_with_a_lab_leaves_it_whole(namespace: Namespace, tmp_path: Path, command: str) -> None:
+    environment = {**os.environ, DIRECTORY: str(tmp_path)}
+
+    def lab(*arguments: str) -> str:
+        return namespace.run(*NETINSPECT, "lab", *arguments, check=False, env=environment).stdout
+
+    def up() -> list[str]:
+        return [state["name"] for state in json.loads(lab("status", "--json"))]
+
+    arguments = command.split()
+    lab("up", "pair")
+    try:
+        for at, delay in enumerate(moments(namespace, arguments, environment)):
+            if not up():
+                lab("up", "pair")
+            number = SIGNALS[at % 3]
+            status, _, errors = interrupted(namespace, arguments, number, delay, environment)
+            check(status, errors, number, LAB_COMMANDS[command])
+            assert up() == ["pair"] or "down" in command
+            if up():
+                assert lab("exec", "pair", "client", "--", "echo", "here") == "here\n"
+    finally:
+        lab("down", "--all")
+    assert lab("sweep") == "nothing to remove\n"
+
+
 @pytest.mark.parametrize("command", ["lab run pair idle -- sleep 0.3", "lab up pair"])
 def test_a_lab_is_up_whole_or_not_at_all(namespace: Namespace, tmp_path: Path, command: str) -> None:
     environment = {**os.environ, DIRECTORY: str(tmp_path)}
@@ -151,6 +221,37 @@ def test_a_lab_is_up_whole_or_not_at_all(namespace: Namespace, tmp_path: Path, c
             assert name in lab("exec", name, "client", "--", "echo", name)
         lab("down", "--all")
         assert lab("sweep") == "nothing to remove\n"
+
+
+SCRIPT = Path(__file__).parents[1] / "scripts" / "netinspect"
+_INTERRUPTED = """import os, signal, sys
+sys.stdout.write("loading ")
+sys.stdout.flush()
+os.kill(os.getpid(), signal.SIGINT)
+def main(): print("loaded")
+"""
+
+
+@pytest.mark.parametrize("arguments", [["netinspect"], ["-m", "netinspect"]], ids=["script", "module"])
+@pytest.mark.parametrize("ignored", [False, True])
+def test_an_interrupt_while_the_program_is_loaded(tmp_path: Path, arguments: list[str], ignored: bool) -> None:
+    """As a C program ends, without a word, before the handlers stand; where it is ignored the program goes on."""
+    package = tmp_path / "in" / "netinspect"
+    package.mkdir(parents=True)
+    (tmp_path / "netinspect").write_text(SCRIPT.read_text())
+    (package / "__init__.py").touch()
+    (package / "__main__.py").write_text((SCRIPT.parents[1] / "netinspect" / "__main__.py").read_text())
+    (package / "main.py").write_text(_INTERRUPTED)
+    result = subprocess.run(
+        ["sh", "-c", "trap '' INT; exec \"$@\"" if ignored else 'exec "$@"', "sh", sys.executable, *arguments],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(package.parent)},
+        capture_output=True,
+        text=True,
+    )
+    assert result.stderr == ""
+    assert result.returncode == (0 if ignored else -signal.SIGINT)
+    assert result.stdout == ("loading loaded\n" if ignored else "loading ")
 
 
 def test_an_ignored_signal_stays_ignored(namespace: Namespace) -> None:
