@@ -22,12 +22,17 @@ from netinspect.engine.netlink.messages import attribute, message
 AT_ONCE = 0.005
 """Seconds between two bursts: many small ones, so that changes fall into every dump."""
 _EXCLUSIVE_CREATE = 0x600
-_NEW_ADDRESS, _DELETE_ADDRESS, _NEW_ROUTE, _DELETE_ROUTE = 20, 21, 24, 25
+_NEW_LINK, _DELETE_LINK, _NEW_ADDRESS, _DELETE_ADDRESS, _NEW_ROUTE, _DELETE_ROUTE = 16, 17, 20, 21, 24, 25
+_NEW_NEIGHBOUR, _DELETE_NEIGHBOUR, _NEW_RULE, _DELETE_RULE = 28, 29, 32, 33
+_DELETING = (_DELETE_LINK, _DELETE_ADDRESS, _DELETE_ROUTE, _DELETE_NEIGHBOUR, _DELETE_RULE)
+INTERFACE = "stays"
+"""Where neighbours and groups come and go."""
+_LINK_GROUP = 77
 
 
 def _request(kind: int, payload: bytes) -> bytes:
     # To a request that removes something, the same bits mean something else (linux/netlink.h: NLM_F_BULK).
-    return message(kind, 0 if kind in (_DELETE_ROUTE, _DELETE_ADDRESS) else _EXCLUSIVE_CREATE, payload)
+    return message(kind, 0 if kind in _DELETING else _EXCLUSIVE_CREATE, payload)
 
 
 def _route(kind: int, number: int) -> bytes:
@@ -41,11 +46,23 @@ def _address(kind: int, number: int) -> bytes:
     return _request(kind, struct.pack("=BBBBI", socket.AF_INET, 32, 0, 0, 1) + attribute(2, address))
 
 
-def _sent(protocol: int, make: Callable[[bool, int], bytes], held: int = 200) -> Iterator[None]:
-    """Makes entries and removes the oldest, a netlink request each; nobody asks for answers."""
+def _rule(kind: int, number: int) -> bytes:
+    """In the places between those that stay (linux/fib_rules.h: FRA_PRIORITY, FRA_TABLE)."""
+    header = struct.pack("=8BI", socket.AF_INET, 0, 0, 0, 0, 0, 0, 1, 0)
+    priority = 1000 + number * 7919 % 3000 // 2 * 2 + 1
+    return _request(kind, header + attribute(6, struct.pack("=I", priority)) + attribute(15, struct.pack("=I", 254)))
+
+
+def _neighbour(kind: int, number: int) -> bytes:
+    header = struct.pack("=BxxxiHBB", socket.AF_INET, socket.if_nametoindex(INTERFACE), 0x80, 0, 0)  # NUD_PERMANENT
+    address = struct.pack(">I", (10 << 24 | 200 << 16) + number)
+    return _request(kind, header + attribute(1, address) + attribute(2, bytes((2, 0, 0, 0, 0, 1))))
+
+
+def _sender(protocol: int) -> Callable[[bytes], None]:
+    """Sends requests; nobody asks for answers."""
     opened = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)
     opened.setblocking(False)
-    number = 0
 
     def send(request: bytes) -> None:
         opened.send(request)
@@ -54,6 +71,48 @@ def _sent(protocol: int, make: Callable[[bool, int], bytes], held: int = 200) ->
         except BlockingIOError:
             pass
 
+    return send
+
+
+def _links() -> Iterator[None]:
+    """Pairs of veth, removed fifty at a time: removing one waits until nobody can be looking at it."""
+    send = _sender(socket.NETLINK_ROUTE)
+    header = struct.pack("=BxHiII", 0, 0, 0, 0, 0)
+    group = attribute(27, struct.pack("=I", _LINK_GROUP))  # IFLA_GROUP
+    number = 0
+    while True:
+        name = attribute(3, f"d{number}".encode() + b"\0")
+        send(_request(_NEW_LINK, header + name + group + attribute(18, attribute(1, b"veth"))))
+        number += 1
+        yield
+        if number % 50 == 0:
+            send(_request(_DELETE_LINK, header + group))
+            for _ in range(50):
+                yield
+
+
+def _memberships() -> Iterator[None]:
+    index = socket.if_nametoindex(INTERFACE)
+    members: list[tuple[socket.socket, bytes]] = []
+    number = 0
+    while True:
+        if number % 10 == 0:
+            opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        request = struct.pack(">I4xI", (239 << 24 | 200 << 16) + number % 50_000, socket.htonl(index))
+        opened.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, request)
+        members.append((opened, request))
+        number += 1
+        yield
+        if len(members) > 200:
+            member, request = members.pop(0)
+            member.setsockopt(socket.IPPROTO_IP, socket.IP_DROP_MEMBERSHIP, request)
+            yield
+
+
+def _sent(protocol: int, make: Callable[[bool, int], bytes], held: int = 200) -> Iterator[None]:
+    """Makes entries and removes the oldest, a netlink request each."""
+    send = _sender(protocol)
+    number = 0
     while True:
         send(make(True, number % 50_000))
         yield
@@ -96,6 +155,14 @@ CHURNS: dict[str, Callable[[], Iterator[None]]] = {
         socket.NETLINK_ROUTE, lambda is_new, number: _address(_NEW_ADDRESS if is_new else _DELETE_ADDRESS, number)
     ),
     "flows": lambda: _sent(12, _flow),
+    "rules": lambda: _sent(
+        socket.NETLINK_ROUTE, lambda is_new, number: _rule(_NEW_RULE if is_new else _DELETE_RULE, number)
+    ),
+    "neighbours": lambda: _sent(
+        socket.NETLINK_ROUTE, lambda is_new, number: _neighbour(_NEW_NEIGHBOUR if is_new else _DELETE_NEIGHBOUR, number)
+    ),
+    "links": _links,
+    "groups": _memberships,
 }
 
 
@@ -105,11 +172,14 @@ def main(noun: str, rate: int) -> None:
     done = 0
     print("begun", flush=True)
     while not select.select([0], (), (), AT_ONCE)[0]:
-        due = int((time.monotonic() - began) * rate)
+        burst = time.monotonic()
+        due = int((burst - began) * rate)
         # What was missed while others had the processor is not made up for in one go.
         for _ in range(min(due - done, rate // 20)):
             next(changes)
             done += 1
+            if time.monotonic() > burst + 0.1:
+                break  # each takes long, as making an interface does
         if due - done > rate // 10:
             began += (due - done) / rate
     print(done, flush=True)
