@@ -128,27 +128,58 @@ def whole_dump(
     faults.report(operation, problem)
 
 
+class _Watched:
+    """A dump, and whether its table changed meanwhile without the kernel's saying so in the dump."""
+
+    __slots__ = ("_changes", "_dump", "changed")
+
+    def __init__(self, dump: Dump, changes: Changes | None) -> None:
+        self._dump = dump
+        self._changes = changes
+        self.changed = False
+
+    def answers(self) -> Iterator[list[Run]]:
+        for number, runs in enumerate(self._dump.answers()):
+            # The first buffer is made in one go, and no change before it matters.
+            if number and self._changes is not None and not self.changed:
+                self.changed = self._changes.heard()
+            yield runs
+
+    @property
+    def whole(self) -> bool:
+        return not (self._dump.interrupted or self.changed)
+
+    def close(self) -> None:
+        if self._changes is not None:
+            self._changes.close()
+
+
 def whole_list(
     operation: str,
     dump: Callable[[], Dump],
     rows: Callable[[Run], Iterable[Row]],
     problem: Callable[[str], object],
+    watch: Callable[[], Changes | None] | None = None,
 ) -> list[Row]:
     """The rows of a small table, all in memory. A dump that was interrupted is thrown away, and made anew.
 
-    If the table stays in motion, ``problem`` is called with the ``operation``. Raises NetlinkError.
+    If the table stays in motion, ``problem`` is called with the ``operation``. ``watch`` as for `whole_table`. Raises
+    NetlinkError.
     """
     found: list[Row] = []
     for _ in range(ATTEMPTS):
-        current, faults = dump(), Faults()
+        changes = watch() if watch else None
+        current, faults = _Watched(dump(), changes), Faults()
         try:
-            found = list(chain.from_iterable([sound(run, rows, faults) for run in current]))
+            found = [row for runs in current.answers() for run in runs for row in sound(run, rows, faults)]
         except NetlinkError as error:
             if error.errno != ENOBUFS:
                 raise
         else:
-            if not current.interrupted:
+            if current.whole:
                 break
+        finally:
+            current.close()
     else:
         problem(f"{operation}: the table changed during each of {ATTEMPTS} reads: rows may be missing")
     faults.report(operation, problem)
@@ -160,7 +191,7 @@ def whole_table(
     dump: Callable[[], Dump],
     decode: Callable[[list[Run]], Batch | None],
     problem: Callable[[str], object],
-    watch: Callable[[], Changes] | None = None,
+    watch: Callable[[], Changes | None] | None = None,
 ) -> Iterator[Batch]:
     """The same for tables whose rows come in the kernel's order: ``decode`` takes several received buffers at once.
 
@@ -169,24 +200,13 @@ def whole_table(
     dump is whole; from then on no row is given twice. Raises NetlinkError.
     """
     given: list[array[int]] = []
-    changed = False
-
-    def watched(answers: Iterable[list[Run]], changes: Changes) -> Iterator[list[Run]]:
-        nonlocal changed
-        for number, runs in enumerate(answers):
-            # The first buffer is made in one go, and no change before it matters.
-            changed = changed or bool(number and changes.heard())
-            yield runs
-
     for attempt in range(ATTEMPTS):
         changes = watch() if watch else None
         known = set(chain.from_iterable(given)) if attempt else None
-        current, faults = dump(), Faults()
-        changed = False
+        current, faults = _Watched(dump(), changes), Faults()
         try:
-            answers = current.answers() if changes is None else watched(current.answers(), changes)
-            for runs in collected(answers):
-                if changed and known is None:
+            for runs in collected(current.answers()):
+                if current.changed and known is None:
                     known = set(chain.from_iterable(given))
                 batch = _sound_table(runs, decode, faults)
                 if batch is None:
@@ -200,11 +220,10 @@ def whole_table(
             if error.errno != ENOBUFS:
                 raise
         else:
-            if not current.interrupted and not changed:
+            if current.whole:
                 break
         finally:
-            if changes is not None:
-                changes.close()
+            current.close()
     else:
         problem(f"{operation}: the table changed during each of {ATTEMPTS} reads: rows may be missing")
     faults.report(operation, problem)

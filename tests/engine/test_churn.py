@@ -29,6 +29,7 @@ RATE = 2000
 LINK_RATE = 200
 """Changes a second. The kernel takes milliseconds for each interface that it makes or removes."""
 STABLE = 300
+GROUPS = 900
 """Rows that never change: more than fill one answer of the kernel."""
 
 
@@ -72,9 +73,9 @@ def _members(namespace: Namespace) -> list[socket.socket]:
     """Twenty groups for each socket: the kernel allows no more (net.ipv4.igmp_max_memberships)."""
 
     def join() -> list[socket.socket]:
-        opened = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(STABLE // 20)]
+        opened = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(GROUPS // 20)]
         index = socket.if_nametoindex(churn.INTERFACE)
-        for at in range(STABLE):
+        for at in range(GROUPS):
             request = struct.pack("=4s4xi", bytes((239, 1, at >> 8, at & 255)), index)
             opened[at // 20].setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, request)
         return opened
@@ -83,8 +84,8 @@ def _members(namespace: Namespace) -> list[socket.socket]:
     return namespace.call(join)
 
 
-def _texts(before: str, behind: str = "") -> list[str]:
-    return [f"{before}{at >> 8}.{at & 255}{behind}" for at in range(STABLE)]
+def _texts(before: str, behind: str = "", count: int = STABLE) -> list[str]:
+    return [f"{before}{at >> 8}.{at & 255}{behind}" for at in range(count)]
 
 
 NOUNS = {
@@ -131,7 +132,7 @@ NOUNS = {
         _members,
         lambda: Listed(MembershipListing(Query(("inet",), filters=False))),
         lambda row: row.group,
-        _texts("239.1."),
+        _texts("239.1.", count=GROUPS),
     ),
     "flows": Churned(_flows, netinspect.flows, lambda row: row.source_address, _texts("10.1.")),
 }

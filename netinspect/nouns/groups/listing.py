@@ -8,9 +8,11 @@ from itertools import chain
 from time import CLOCK_MONOTONIC, clock_gettime
 
 from ...engine.columns import Batch
-from ...engine.dumps import whole_list
+from ...engine.dumps import ATTEMPTS, whole_list
 from ...engine.listing import BaseListing
 from ...engine.namespaces import inside
+from ...engine.netlink.changes import Changes
+from ...engine.netlink.groups import MEMBERSHIP_EVENTS
 from ...engine.netlink.transport import Dump
 from ...engine.places import InterfaceNames, Place
 from ...engine.schema import rows_of
@@ -200,8 +202,15 @@ def from_kernel(family: str, place: Place, problems: list[str]) -> list[Group] |
     def dump() -> Dump:
         return Dump(place.connect(NETLINK_ROUTE), multicast.request(family), operation)
 
+    def watch() -> Changes | None:
+        try:
+            return Changes(place.connect(NETLINK_ROUTE), MEMBERSHIP_EVENTS[family])
+        except NetlinkError:
+            return None  # before Linux 6.14
+
     try:
-        return whole_list(operation, dump, multicast.groups, problems.append)
+        # The kernel counts the groups that it has told of: one that is left before them hides another.
+        return whole_list(operation, dump, multicast.groups, problems.append, watch)
     except NetlinkError as error:
         if error.errno == EOPNOTSUPP:
             return None
@@ -212,6 +221,18 @@ def from_procfs(family: str, place: Place, problems: list[str]) -> dict[Key, Tol
     """The groups of a family, link among them, in procfs. Where it cannot be read, ``problems`` is reported."""
     text = _text(place, _FILES[family], problems)
     return {} if text is None else _READERS[family](text, problems.append)
+
+
+def _from_procfs_alone(family: str, place: Place, problems: list[str]) -> dict[Key, Told]:
+    """The same, read until it has the same groups twice: the kernel writes a page at a time, and counts lines."""
+    told = from_procfs(family, place, problems)
+    for _ in range(ATTEMPTS - 1):
+        before, told = told, from_procfs(family, place, problems)
+        if told.keys() == before.keys():
+            break
+    else:
+        problems.append(f"/proc/net/{_FILES[family]}: it changed during each of {ATTEMPTS} reads: rows may be missing")
+    return told
 
 
 def _text(place: Place, file: str, problems: list[str]) -> str | None:
@@ -251,7 +272,7 @@ def _internet(
     unfiltered: set[tuple[str, int, str]] | None,
 ) -> Iterator[Membership]:
     groups = from_kernel(family, place, problems)
-    details = from_procfs(family, place, problems)
+    details = (from_procfs if groups is not None else _from_procfs_alone)(family, place, problems)
     text = _text(place, _FILTER_FILES[family], problems)
     filters = {} if text is None else multicast_text.source_filters(text, family, problems.append)
     if unfiltered is not None:

@@ -9,6 +9,8 @@ from ...engine.columns import Batch
 from ...engine.dumps import whole_list
 from ...engine.listing import BaseListing
 from ...engine.namespaces import inside
+from ...engine.netlink.changes import Changes
+from ...engine.netlink.groups import BRIDGE_GROUP_CHANGES, MULTICAST_ROUTE_CHANGES
 from ...engine.netlink.transport import Dump
 from ...engine.places import InterfaceNames, Place
 from ...engine.schema import rows_of
@@ -72,7 +74,8 @@ class MulticastListing(BaseListing):
             def decode(run: Run) -> Iterable[Any]:
                 return multicast_route.routes(run, names.__getitem__)
 
-            for row in self._dump(place, request, f"listing the {_NAMES[family]} multicast routes", decode):
+            operation = f"listing the {_NAMES[family]} multicast routes"
+            for row in self._dump(place, request, operation, decode, MULTICAST_ROUTE_CHANGES[family]):
                 shown = {row.interface, *(hop.interface for hop in row.outgoing)}
                 if self._wants(row.group, shown):
                     yield row
@@ -109,7 +112,8 @@ class MulticastListing(BaseListing):
             return bridge_mdb.groups(run, names.__getitem__)
 
         try:
-            rows = self._dump(place, bridge_mdb.request(), "listing the multicast groups of bridges", decode)
+            operation = "listing the multicast groups of bridges"
+            rows = self._dump(place, bridge_mdb.request(), operation, decode, BRIDGE_GROUP_CHANGES)
         except NetlinkError as error:
             if error.errno != EOPNOTSUPP:
                 raise
@@ -126,11 +130,18 @@ class MulticastListing(BaseListing):
             return False
         return not query.interfaces or not query.interfaces.isdisjoint(interfaces)
 
-    def _dump(self, place: Place, request: bytes, operation: str, decode: Callable[[Run], Iterable[Any]]) -> list[Any]:
+    def _dump(
+        self, place: Place, request: bytes, operation: str, decode: Callable[[Run], Iterable[Any]], group: int = 0
+    ) -> list[Any]:
+        """``group`` tells of changes that the kernel does not tell of in the dump."""
+
         def dump() -> Dump:
             return Dump(place.connect(NETLINK_ROUTE), request, operation)
 
-        return whole_list(operation, dump, decode, self.problems.append)
+        def watch() -> Changes:
+            return Changes(place.connect(NETLINK_ROUTE), group)
+
+        return whole_list(operation, dump, decode, self.problems.append, watch if group else None)
 
 
 def queriers(place: Place, problems: list[str]) -> dict[tuple[int, str], str]:

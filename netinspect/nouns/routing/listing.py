@@ -9,6 +9,7 @@ from ...engine.columns import NONE
 from ...engine.dumps import whole_list, whole_table
 from ...engine.listing import BaseListing
 from ...engine.netlink.changes import Changes
+from ...engine.netlink.groups import IPV6_ROUTE_CHANGES
 from ...engine.netlink.transport import Dump
 from ...engine.places import InterfaceNames, Place
 from ...engine.rtnetlink import FAMILY_NUMBERS, ROUTE_TYPES, Names, of_family
@@ -32,8 +33,6 @@ _LAZY_TABLES = frozenset((253, 254, 255))
 """Tables that IPv4 makes when the first route comes: where they do not exist yet they are empty."""
 _MADE_TYPES = ("blackhole",)
 """A route to a next-hop object that drops packets is asked to be of this type, but not found by it."""
-_IPV6_ROUTE_CHANGES = 11
-"""linux/rtnetlink.h: RTNLGRP_IPV6_ROUTE."""
 
 
 class Prefix:
@@ -208,7 +207,7 @@ class RouteListing(BaseListing):
             return chosen if chosen.count else None
 
         def watch() -> Changes:
-            return Changes(place.connect(NETLINK_ROUTE), _IPV6_ROUTE_CHANGES)
+            return Changes(place.connect(NETLINK_ROUTE), IPV6_ROUTE_CHANGES)
 
         # IPv6 walks its tree from the root again when a route was added, and skips as many routes as it had told.
         # IPv4 goes on behind the last prefix it had told: nothing is lost, and nothing told twice.

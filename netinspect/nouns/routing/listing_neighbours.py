@@ -7,6 +7,8 @@ from errno import EAFNOSUPPORT, EOPNOTSUPP
 from ...engine.columns import Batch
 from ...engine.dumps import whole_list, whole_table
 from ...engine.listing import BaseListing
+from ...engine.netlink.changes import Changes
+from ...engine.netlink.groups import NEIGHBOUR_CHANGES
 from ...engine.netlink.transport import Dump
 from ...engine.places import Place
 from ...engine.rtnetlink import FAMILY_NUMBERS, of_family
@@ -96,7 +98,14 @@ class NeighbourListing(BaseListing):
         def dump() -> Dump:
             return Dump(place.connect(NETLINK_ROUTE), request, operation)
 
-        return whole_table(operation, dump, of_family(FAMILY_NUMBERS[family], decoder.batch), self.problems.append)
+        def watch() -> Changes:
+            return Changes(place.connect(NETLINK_ROUTE), NEIGHBOUR_CHANGES)
+
+        # The kernel counts the entries that it has told of in a chain of its hash table: one that is removed before
+        # them hides another (net/core/neighbour.c: neigh_dump_table).
+        return whole_table(
+            operation, dump, of_family(FAMILY_NUMBERS[family], decoder.batch), self.problems.append, watch
+        )
 
 
 class TableListing(BaseListing):

@@ -433,6 +433,17 @@ def test_a_kernel_that_does_not_dump_groups_is_read_from_procfs_and_that_is_said
     )
 
 
+def test_a_file_that_changes_while_it_is_read_is_said_to_be_incomplete(
+    wired: Namespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = iter(range(100))
+    monkeypatch.setattr(collected, "from_kernel", lambda *_: None)
+    monkeypatch.setattr(collected, "from_procfs", lambda *_: dict.fromkeys([(1, f"239.1.1.{next(told)}")]))
+    problems: list[str] = []
+    assert collected._from_procfs_alone("inet", None, problems)
+    assert problems == ["/proc/net/igmp: it changed during each of 3 reads: rows may be missing"]
+
+
 def test_ages_are_those_of_the_join(wired: Namespace) -> None:
     with wired.call(lambda: member(GROUPS["inet"], "veth0")), wired.call(lambda: member(GROUPS["inet6"], "veth0")):
         for group, oldest in ((GROUPS["inet"], "224.0.0.1"), (GROUPS["inet6"], "ff02::1")):
