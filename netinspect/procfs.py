@@ -27,7 +27,8 @@ _BUSY_RING = 5
 """How often a busy io_uring is asked again."""
 _ENDED = (FileNotFoundError, ProcessLookupError)
 """A process or thread that is no more."""
-_UNREAD = "?"
+UNREAD = "?"
+"""In the place of a name that may not be read."""
 _SEES_ALL = 1 << 19
 """linux/capability.h: CAP_SYS_PTRACE"""
 _MOUNT_POINT = 4
@@ -112,7 +113,7 @@ def command_name(pid: int) -> str | None:
     except _ENDED:
         return None
     except OSError:
-        return _UNREAD
+        return UNREAD
 
 
 def program_name(pid: int) -> str | None:
@@ -125,7 +126,7 @@ def program_name(pid: int) -> str | None:
     except _ENDED:
         return None
     except OSError:
-        return _UNREAD
+        return UNREAD
     argument = line.split(b"\0", 1)[0]
     return _text(argument.rpartition(b"/")[2] if argument.startswith(b"/") else argument)
 

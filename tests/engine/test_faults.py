@@ -5,12 +5,15 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shlex
 import signal
 import socket
 import struct
 import subprocess
+import sys
 import termios
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from throwaway import NETINSPECT, Namespace
@@ -142,6 +145,64 @@ def test_a_proc_that_hides_processes_is_told_of(crowd: Namespace, monkeypatch: p
         environment = Environment(lambda _: None, complaints.append, False, 80)
         crowd.call(lambda: main.run(command.split(), environment))  # noqa: B023
         assert said in b"".join(complaints).decode()
+
+
+_HOLDER = """
+import socket, time
+held = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+held.bind(("127.0.0.1", 9000))
+group = socket.inet_aton("239.1.1.1") + socket.inet_aton("127.0.0.1")
+held.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, group)
+print("ready", flush=True)
+time.sleep(100)
+"""
+_HIDDEN = """mount -t proc -o hidepid=$0 proc /proc || exit
+"$1" -c "$2" > "$3" &
+until [ -s "$3" ]; do sleep 0.02; done
+pid=$!
+shift 3
+for command; do
+    eval "$command" > /dev/null
+    echo "status $?" >&2
+done
+"""
+_UNPRIVILEGED = ("setpriv", "--inh-caps=-all", "--bounding-set=-all")
+_NOT_OF_ROOTS_GROUP = ("setpriv", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all")
+"""Root's group may see all (proc(5): gid=)."""
+
+
+@pytest.mark.parametrize("mode", [1, 2, 4])
+def test_under_a_proc_that_hides_processes_nothing_is_said_to_be_whole(
+    namespace: Namespace, need: Callable[[str], None], tmp_path: Path, mode: int
+) -> None:
+    """Mode 1 hides what processes have open, 2 and 4 (ptraceable) that they are there."""
+    need("setpriv")
+    unseen = "may not be seen" if mode == 1 else "/proc hides processes of others (proc(5): hidepid)"
+    said = {
+        "sockets -uanp": (3, "owners may be missing", unseen),
+        "sockets -uan --columns local_port,processes": (3, "owners may be missing", unseen),
+        "sockets -ua --process 'pyth*'": (3, "some of their sockets may be missing", unseen),
+        "sockets -ua --process no-such-name": (3, "some of their sockets may be missing", unseen),
+        "sockets -ua --peers": (3, "owners may be missing", unseen),
+        "groups -4 -g 239.1.1.1 -s": (3, "the members of 1 group are not known completely", unseen),
+        "links --all-netns": (3, "the network namespaces of", "may not be seen"),
+        "snapshot -": (3, "owners may be missing", unseen),
+        "assert listening --udp :9000 --process 'pyth*'": (3, "could not be checked", unseen),
+        "assert not listening --udp :9000 --process 'pyth*'": (3, "could not be checked", unseen),
+        "sockets -ua --pid $pid": (3, unseen, "") if mode == 1 else (2, "or /proc hides it", ""),
+    }
+    may = subprocess.run([*_NOT_OF_ROOTS_GROUP, "true"], capture_output=True).returncode == 0
+    become = shlex.join([*(_NOT_OF_ROOTS_GROUP if may else _UNPRIVILEGED), *NETINSPECT])
+    result = namespace.run(
+        *("unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", _HIDDEN, str(mode), sys.executable),
+        *(_HOLDER, str(tmp_path / "ready"), *(f"{become} {command}" for command in said)),
+        check=False,
+    )
+    answers = result.stderr.split("status ")
+    assert len(answers) == len(said) + 1, result.stderr
+    for (command, (status, *words)), answer, after in zip(said.items(), answers, answers[1:], strict=False):
+        assert int(after.split()[0]) == status, (command, answer)
+        assert all(text in answer for text in words), (command, answer)
 
 
 @pytest.mark.parametrize("limit", [25_000, 30_000, 40_000])

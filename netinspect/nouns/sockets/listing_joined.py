@@ -28,11 +28,12 @@ class Selection:
         Raises UsageError for a user or a process id that does not exist.
         """
         if pids:
-            from ...procfs import process_ids
+            from ...procfs import process_ids, processes_hidden
 
             missing = set(pids).difference(process_ids())
             if missing:
-                raise UsageError(f"no process {min(missing)}")
+                hidden = ", or /proc hides it (proc(5): hidepid)" if processes_hidden() else ""
+                raise UsageError(f"no process {min(missing)}{hidden}")
         self.pids = frozenset(pids)
         self._names: list[Callable[[str], object]] = []
         if processes:
@@ -45,9 +46,13 @@ class Selection:
 
     def missed(self, owners: Owners) -> str:
         """Why sockets may be missing that processes of these hold; empty where none can be."""
-        from ...procfs import command_name
+        from ...procfs import UNREAD, command_name
 
-        return owners.not_seen_of(lambda pid: self._selects(pid, command_name(pid) or ""), hidden=bool(self._names))
+        def may_select(pid: int) -> object:
+            name = command_name(pid) or ""
+            return self._selects(pid, name) or (bool(self._names) and name == UNREAD)
+
+        return owners.not_seen_of(may_select, hidden=bool(self._names))
 
     def _selects(self, pid: int, name: str) -> bool:
         return pid in self.pids or any(matches(name) for matches in self._names)
