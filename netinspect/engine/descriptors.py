@@ -177,7 +177,8 @@ class _Search:
             for thread in threads:
                 if self.tables:
                     break  # the others share it
-                self._read_thread(tasks, thread)
+                if thread != self.pid:  # that one has ended, and whoever is not root may not even look
+                    self._read_thread(tasks, thread)
             return
         compare = _comparison()
         known = [self.pid] if self.tables else []
