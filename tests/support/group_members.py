@@ -8,8 +8,9 @@ import struct
 import subprocess
 import sys
 from contextlib import contextmanager
-from time import sleep
 from typing import TYPE_CHECKING, Any
+
+from patience import until
 
 from netinspect.engine.places import Place
 from netinspect.nouns.groups.listing import MembershipListing, Query
@@ -96,8 +97,12 @@ def another_process(namespace: Namespace, **arguments: Any) -> Iterator[subproce
         process.communicate()
 
 
-def with_interfaces(namespace: Namespace) -> None:
-    """Puts two interfaces that are connected into a namespace; ``veth0`` has addresses."""
+def with_interfaces(namespace: Namespace, *, ipv6: bool = True) -> None:
+    """Puts two interfaces that are connected into a namespace; ``veth0`` has addresses.
+
+    Without IPv6 nothing is sent that a test has not sent: else the kernel reports its memberships by and by, the first
+    of which may come before the other end has a route for it.
+    """
 
     def make() -> None:
         from pyroute2 import IPRoute
@@ -105,17 +110,19 @@ def with_interfaces(namespace: Namespace) -> None:
         with IPRoute() as netlink:
             netlink.link("add", ifname="veth0", kind="veth", peer={"ifname": "veth1"})
             for name in ("veth0", "veth1"):
-                for setting in ("accept_dad", "accept_ra"):
+                settings = {"accept_dad": 0, "accept_ra": 0, "disable_ipv6": int(not ipv6)}
+                for setting, value in settings.items():
                     with open(f"/proc/sys/net/ipv6/conf/{name}/{setting}", "w") as file:
-                        file.write("0")
+                        file.write(str(value))
                 index = netlink.link_lookup(ifname=name)[0]
                 netlink.link("set", index=index, state="up")
             index = netlink.link_lookup(ifname="veth0")[0]
             netlink.addr("add", index=index, address="10.0.0.1", prefixlen=24)
-            netlink.addr("add", index=index, address="fd00::1", prefixlen=64)
+            if ipv6:
+                netlink.addr("add", index=index, address="fd00::1", prefixlen=64)
         # Link-local addresses come when the carrier has been noticed, and the groups that go with addresses by and by.
-        while not settled():
-            sleep(0.01)
+        if ipv6:
+            until(settled, "address with its groups")
 
     def settled() -> bool:
         """Whether each of the three addresses has its group, and the link layer that of the group."""

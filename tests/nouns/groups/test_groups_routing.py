@@ -168,7 +168,7 @@ def test_members_behind_the_ports_of_the_lab_as_bridge_mdb_shows_them(
     need("bridge")
     net = lab("multicast")
     bridge = net.hosts["bridge"]
-    deadline = monotonic() + 15
+    deadline = monotonic() + 30
     wanted = {(port, group) for port in ("m1", "m2") for group in GROUPS.values()}
     joined = [
         net.hosts[name].call(lambda group=group: member(group, "eth0"))
@@ -222,7 +222,7 @@ def test_a_bridge_that_follows_members_by_igmpv3_knows_their_sources(
     for command in ("set veth1 master br0", "set br0 up"):
         namespace.run("ip", "link", *command.split())
     group, sender = GROUPS["inet"], SENDERS["inet"]
-    deadline = monotonic() + 15
+    deadline = monotonic() + 30
     found: list[Any] = []
     with namespace.call(lambda: member(group, "veth0", include=[sender])):
         while monotonic() < deadline and not any(row.sources for row in found):
