@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from availability import unavailable
-from owning import await_
+from patience import until
 from throwaway import Namespace
 
 from netinspect import procfs
@@ -29,7 +29,7 @@ from netinspect.errors import NetinspectError
 )
 def test_a_program_is_named_by_argument_0_as_netstat_does(argument: str, name: str) -> None:
     with subprocess.Popen([argument, "-c", "read line"], executable="/bin/sh", stdin=subprocess.PIPE) as child:
-        await_(lambda: (procfs.program_name(child.pid), procfs.command_name(child.pid)) == (name, "sh"))
+        until(lambda: (procfs.program_name(child.pid), procfs.command_name(child.pid)) == (name, "sh"))
 
 
 def test_kernel_threads_are_told_from_programs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from availability import unavailable
-from owning import await_
+from patience import until
 from throwaway import unshare
 
 from netinspect import procfs
@@ -188,7 +188,7 @@ def test_a_process_lives_on_when_its_first_thread_ends(monkeypatch: pytest.Monke
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen(["python3", "-c", code], **pipes) as child:  # type: ignore[call-overload]
         inode = int(child.stdout.readline())
-        await_(lambda: Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z")
+        until(lambda: Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z")
         program = procfs.program_name(child.pid)
         found = []
         for counted in (True, False):  # Linux before 6.2 does not count descriptors

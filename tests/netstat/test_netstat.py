@@ -7,14 +7,14 @@ import re
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from availability import unavailable
 from held_sockets import Sockets
-from tcp_states import deafen, every_socket
+from patience import until
+from tcp_states import Young, deafen, young
 from throwaway import NETINSPECT, Namespace
 
 from netinspect.environment import Environment
@@ -22,19 +22,25 @@ from netinspect.main import run
 from netinspect.netstat import command as netstat
 
 LONG = "fd12:3456:789a:bcde:f012:3456:789a:bcde"
+CHANCES = 10
 ODD_NAMES = ("newline", "escape", "right to left", "space")
 """Names of unix sockets that net-tools prints raw, or in parts."""
 
 
 @pytest.fixture(scope="module")
-def zoo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sockets]:
-    """A namespace with a socket of every kind and state, long addresses, known ports, and many a reference."""
-    namespace = Namespace()
-    with every_socket(namespace, tmp_path_factory.mktemp("zoo")) as made:
-        namespace.run("ip", "address", "add", f"{LONG}/128", "dev", "lo", "nodad")
-        namespace.call(lambda: make_more(made))
+def worlds() -> Iterator[Young]:
+    def more(made: Sockets) -> None:
+        made.namespace.run("ip", "address", "add", f"{LONG}/128", "dev", "lo", "nodad")
+        made.namespace.call(lambda: make_more(made))
+
+    with young("zoo", more) as made:
         yield made
-    namespace.close()
+
+
+@pytest.fixture
+def zoo(worlds: Young) -> Sockets:
+    """A namespace with a socket of every kind and state, long addresses, known ports, and many a reference."""
+    return worlds.get()
 
 
 def make_more(made: Sockets) -> None:
@@ -96,13 +102,8 @@ def make_more(made: Sockets) -> None:
 
 def await_route(address: str) -> None:
     """Waits for the route to an address of our own: a kernel thread adds it, moments after the address."""
-    deadline = time.monotonic() + 10
-    while True:
-        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as opened:
-            if opened.connect_ex((address, 9)) == 0:
-                return
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as opened:
+        until(lambda: opened.connect_ex((address, 9)) == 0, "route")
 
 
 def lines(namespace: Namespace, argv: Sequence[str]) -> list[str]:
@@ -143,7 +144,7 @@ def without_times(line: str) -> str:
 
 def assert_same_lines(zoo: Sockets, *options: str) -> None:
     """Both print the same. A socket may change its state between the two, so they get several chances."""
-    for _ in range(4):
+    for _ in range(CHANCES):
         expected = lines(zoo.namespace, ("netstat", *options))
         ours = sorted(zoo.namespace.call(lambda: called(*options))[1].splitlines())
         odd = odd_inodes(zoo)
@@ -174,7 +175,7 @@ def test_every_option_gives_the_lines_of_netstat(zoo: Sockets, need: Callable[[s
 
 def test_the_program_prints_the_same_lines(zoo: Sockets, need: Callable[[str], None]) -> None:
     need("netstat")
-    for _ in range(4):
+    for _ in range(CHANCES):
         expected = lines(zoo.namespace, ("netstat", "-tuwan"))
         ours = lines(zoo.namespace, (*NETINSPECT, "netstat", "-tuwan"))
         if ours == expected:
@@ -243,7 +244,7 @@ def test_names_are_those_that_netstat_finds_and_cut_in_the_same_places(
     zoo: Sockets, names: list[str], need: Callable[[str], None], options: str
 ) -> None:
     need("netstat")
-    for _ in range(3):
+    for _ in range(CHANCES):
         expected = lines(zoo.namespace, (*names, "netstat", *options.split()))
         ours = lines(zoo.namespace, (*names, *NETINSPECT, "netstat", *options.split()))
         if ours == expected:

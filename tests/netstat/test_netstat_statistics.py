@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from patience import standing_still
 from throwaway import Namespace
 
 from netinspect.netstat.render_statistics import TABLES, text
@@ -37,8 +38,11 @@ def test_the_counters_of_a_namespace_line_for_line(
                 opened.sendto(b"nobody", (address, 9))
 
     namespace.call(traffic)
-    theirs = namespace.run("netstat", *options.split()).stdout
-    assert namespace.netinspect("netstat", *options.split()).stdout == theirs
+    theirs, ours = standing_still(
+        lambda: namespace.run("netstat", *options.split()).stdout,
+        lambda: namespace.netinspect("netstat", *options.split()).stdout,
+    )
+    assert ours == theirs
 
 
 def test_families_without_counters_are_refused_as_net_tools_does(namespace: Namespace) -> None:
@@ -99,7 +103,7 @@ def net_tools(directory: Path) -> list[str]:
     return result.stdout.split("====\n")
 
 
-def ours(directory: Path) -> list[str]:
+def of_ours(directory: Path) -> list[str]:
     def read(name: str) -> str:
         return (directory / name).read_text()
 
@@ -129,7 +133,7 @@ def test_whatever_the_kernel_may_count_line_for_line(
     (tmp_path / "netstat").write_text(pairs(NETSTAT, values))
     (tmp_path / "snmp6").write_text(columns(SNMP6, values))
     (tmp_path / "sctp_snmp").write_text(columns(("Sctp",), values))
-    for found, expected in zip(ours(tmp_path), net_tools(tmp_path), strict=True):
+    for found, expected in zip(of_ours(tmp_path), net_tools(tmp_path), strict=True):
         assert found == expected
 
 

@@ -83,12 +83,3 @@ def answer_of_child(action: Callable[[], object]) -> Any:
     if "errno" in told:
         raise OSError(told["errno"], os.strerror(told["errno"]))
     return told["answer"]
-
-
-def await_(condition: Callable[[], bool]) -> None:
-    import time
-
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)

@@ -2,7 +2,8 @@
 
 No state needs a packet made by hand, a firewall rule or a privilege: a socket that shall not hear its peer gets a
 filter that drops every segment sent to it (socket(7): SO_ATTACH_FILTER). So the handshake, or the closing, stops where
-it should, and stays there for a minute and more, which is as long as the kernel keeps sending again.
+it should, and stays there for a minute, which is as long as the kernel keeps sending again: ``young`` gives worlds that
+are not that old.
 
 ``every_socket(namespace, directory)`` is all of it, as a context manager. What is in it:
 
@@ -29,12 +30,14 @@ import errno
 import os
 import socket
 import struct
-import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from tempfile import TemporaryDirectory
+from time import monotonic
 
 from held_sockets import Held, Sockets, described
 from other_sockets import across, connect_namespaces, make_others
+from patience import until
 from throwaway import Namespace
 
 STATE_NUMBERS = {
@@ -52,6 +55,7 @@ STATE_NUMBERS = {
 }
 """net/tcp_states.h"""
 
+_AGE = 25.0
 _SO_MARK = 36
 _SO_ATTACH_FILTER = 26
 
@@ -68,6 +72,51 @@ def every_socket(namespace: Namespace, directory: str | os.PathLike[str]) -> Ite
         namespace.call(lambda: _make_all(made, os.fspath(directory)))
         across(made)
         yield made
+
+
+class Young:
+    """Such a world whenever one is asked for, and another one before TIME_WAIT, which is a minute, is over in it."""
+
+    def __init__(self, make: Callable[[], AbstractContextManager[Sockets]]) -> None:
+        self._make = make
+        self._stack = ExitStack()
+        self._made: Sockets | None = None
+        self._since = 0.0
+
+    def get(self) -> Sockets:
+        """The world, of less than half that age."""
+        if self._made is None or monotonic() - self._since > _AGE:
+            self.close()
+            self._since = monotonic()
+            self._made = self._stack.enter_context(self._make())
+        return self._made
+
+    def close(self) -> None:
+        """Lets go of it."""
+        self._made = None
+        self._stack.close()
+
+
+@contextmanager
+def young(name: str, make: Callable[[Sockets], object] | None = None) -> Iterator[Young]:
+    """Worlds in namespaces and directories of their own, with what ``make`` adds to them inside."""
+
+    @contextmanager
+    def world() -> Iterator[Sockets]:
+        namespace = Namespace()
+        try:
+            with TemporaryDirectory(prefix=name) as directory, every_socket(namespace, directory) as made:
+                if make is not None:
+                    make(made)
+                yield made
+        finally:
+            namespace.close()
+
+    worlds = Young(world)
+    try:
+        yield worlds
+    finally:
+        worlds.close()
 
 
 def _make_all(made: Sockets, directory: str) -> None:
@@ -264,17 +313,17 @@ def connected(listener: socket.socket) -> tuple[socket.socket, socket.socket]:
 def await_states(*expected: tuple[socket.socket, str]) -> None:
     """Waits until each TCP socket is in its state (TCP_INFO's first byte)."""
     for opened, state in expected:
-        _await(lambda: opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == STATE_NUMBERS[state], state)  # noqa: B023
+        until(lambda: opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == STATE_NUMBERS[state], state)  # noqa: B023
 
 
 def await_in_table(held: Held) -> None:
     """Waits until procfs has a TCP socket with these ports in this state: for those that no descriptor leads to."""
     wanted = f"{STATE_NUMBERS[held.state]:02X}"
-    _await(lambda: wanted in [row[3] for row in _table_rows(held)], held.label)
+    until(lambda: wanted in [row[3] for row in _table_rows(held)], held.label)
 
 
 def _await_timer(held: Held, number: int) -> None:
-    _await(lambda: any(row[5].startswith(f"{number:02X}:") for row in _table_rows(held)), f"timer of {held.label}")
+    until(lambda: any(row[5].startswith(f"{number:02X}:") for row in _table_rows(held)), f"timer of {held.label}")
 
 
 def _table_rows(held: Held) -> list[list[str]]:
@@ -283,14 +332,6 @@ def _table_rows(held: Held) -> list[list[str]]:
     with open(f"/proc/thread-self/net/{'tcp' if held.family == 'inet' else 'tcp6'}") as table:
         rows = [line.split() for line in table]
     return [row for row in rows if [row[1][-4:], row[2][-4:]] == ports]
-
-
-def _await(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"no {what} within 10 s")
-        time.sleep(0.002)
 
 
 def _listening(family: int, address: tuple[object, ...]) -> socket.socket:

@@ -21,7 +21,7 @@ from held_sockets import Held, Sockets
 from hypothesis import given
 from hypothesis import strategies as st
 from ss_text import COMMAND, compared
-from tcp_states import every_socket
+from tcp_states import Young, young
 from throwaway import Namespace
 
 from netinspect.engine.netlink.messages import Run
@@ -50,11 +50,14 @@ HELD_PROTOCOLS = ("tcp", "udp", "udplite", "mptcp")
 
 
 @pytest.fixture(scope="module")
-def held(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sockets]:
-    namespace = Namespace()
-    with every_socket(namespace, tmp_path_factory.mktemp("sockets")) as made:
+def worlds() -> Iterator[Young]:
+    with young("sockets") as made:
         yield made
-    namespace.close()
+
+
+@pytest.fixture
+def held(worlds: Young) -> Sockets:
+    return worlds.get()
 
 
 def messages(held: Sockets, family: int, protocol: str, states: int = ALL) -> list[bytes]:

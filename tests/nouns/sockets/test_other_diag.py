@@ -13,6 +13,7 @@ from fake_kernel import attribute, message, recorded, runs_of
 from held_sockets import Held, Sockets
 from hypothesis import given
 from hypothesis import strategies as st
+from patience import standing_still
 from tcp_states import every_socket
 from throwaway import Namespace
 
@@ -130,12 +131,10 @@ def test_procfs_has_the_same_packet_sockets(held: Sockets) -> None:
 
 def test_ss_shows_the_same_packet_sockets(held: Sockets, need: Callable[[str], None]) -> None:
     need("ss")
-    # Packets arrive meanwhile (the kernel reports its memberships): only what stands still can be compared.
-    for _ in range(20):
-        before = listed(held, "packet")
-        result = held.namespace.run("ss", "-H", "-O", "-n", "-a", "-0", "-e", "-m")
-        if listed(held, "packet") == before:
-            break
+    # Packets arrive meanwhile: the kernel reports its memberships.
+    before, result = standing_still(
+        lambda: listed(held, "packet"), lambda: held.namespace.run("ss", "-H", "-O", "-n", "-a", "-0", "-e", "-m")
+    )
     pattern = r"(p_\w+) +UNCONN +(\d+) +(\d+) +(\S+):(\S+) +\* +(?:uid:(\d+) )?ino:(\d+) sk:(\w+) .*(skmem:\S+)"
     rows = [re.match(pattern, line) for line in result.stdout.splitlines()]
     records = {record.inode: record for record in before}
@@ -157,7 +156,11 @@ def test_ss_shows_the_same_packet_sockets(held: Sockets, need: Callable[[str], N
 
 def test_ss_shows_the_same_netlink_sockets(held: Sockets, need: Callable[[str], None]) -> None:
     need("ss")
-    result = held.namespace.run("ss", "-H", "-O", "-n", "-a", "-e", "-m", "-f", "netlink")
+    # Members of groups are told of neighbours, and of devices of the machine.
+    records, result = standing_still(
+        lambda: [record for record in listed(held, "netlink") if record.local_port],
+        lambda: held.namespace.run("ss", "-H", "-O", "-n", "-a", "-e", "-m", "-f", "netlink"),
+    )
     pattern = r"(?:nl +)?UNCONN +(\d+) +(\d+) +(\w+):(\S+) +(\S+) .*groups=0x(\w+)\s+(skmem:\S+)"
     shown: set[tuple[object, ...]] = set()
     for line in result.stdout.splitlines():
@@ -177,8 +180,8 @@ def test_ss_shows_the_same_netlink_sockets(held: Sockets, need: Callable[[str], 
             sum(1 << number - 1 for number in record.groups or () if number <= 32),
             tuple(record.memory or ()),
         )
-        for record in listed(held, "netlink")
-        if record.local_address in ("route", "kobject_uevent", "generic") and record.local_port
+        for record in records
+        if record.local_address in ("route", "kobject_uevent", "generic")
     }
     assert found == shown
 

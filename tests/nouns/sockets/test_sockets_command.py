@@ -10,7 +10,6 @@ import re
 import signal
 import socket
 import subprocess
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,7 +18,8 @@ from typing import Any
 import pytest
 from held_sockets import Sockets
 from jsonschema import Draft202012Validator
-from tcp_states import every_socket
+from patience import until
+from tcp_states import Young, young
 from throwaway import NETINSPECT, Namespace
 
 from netinspect import main
@@ -42,12 +42,15 @@ SS_STATES = {
 
 
 @pytest.fixture(scope="module")
-def zoo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sockets]:
-    """A namespace with a socket of every kind and state."""
-    namespace = Namespace()
-    with every_socket(namespace, tmp_path_factory.mktemp("zoo")) as made:
+def worlds() -> Iterator[Young]:
+    with young("zoo") as made:
         yield made
-    namespace.close()
+
+
+@pytest.fixture
+def zoo(worlds: Young) -> Sockets:
+    """A namespace with a socket of every kind and state."""
+    return worlds.get()
 
 
 def listed(namespace: Namespace, *arguments: str) -> list[dict[str, Any]]:
@@ -231,9 +234,8 @@ def test_several_and_all_namespaces_are_told_apart(zoo: Sockets, namespace: Name
     both = ("--netns", zoo.namespace.path, "--netns", zoo.other.path)
     rows = listed(namespace, "-t", *both)
     assert {row["netns"] for row in rows} == set(both[1::2])
-    with zoo.other.popen(["sleep", "20"]) as sleeper:
-        while b"sleep" not in Path(f"/proc/{sleeper.pid}/cmdline").read_bytes():
-            time.sleep(0.01)
+    with zoo.other.popen(["sleep", "120"]) as sleeper:
+        until(lambda: b"sleep" in Path(f"/proc/{sleeper.pid}/cmdline").read_bytes())
         result = namespace.netinspect("sockets", "-tan", "--all-netns", check=False)
         sleeper.kill()
     assert result.stdout.split()[0] == "Namespace"

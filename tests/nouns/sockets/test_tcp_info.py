@@ -12,8 +12,8 @@ from fake_kernel import attribute, message, recorded, runs_of
 from held_sockets import Sockets
 from hypothesis import given
 from hypothesis import strategies as st
-from tcp_states import every_socket
-from throwaway import Namespace
+from patience import standing_still
+from tcp_states import Young, young
 
 from netinspect.errors import NetlinkError
 from netinspect.nouns.sockets.decode_inet import Decoder
@@ -125,11 +125,14 @@ def with_field(offset: int, layout: str, value: int, size: int = NEWEST) -> byte
 
 
 @pytest.fixture(scope="module")
-def held(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sockets]:
-    namespace = Namespace()
-    with every_socket(namespace, tmp_path_factory.mktemp("sockets")) as made:
+def worlds() -> Iterator[Young]:
+    with young("sockets") as made:
         yield made
-    namespace.close()
+
+
+@pytest.fixture
+def held(worlds: Young) -> Sockets:
+    return worlds.get()
 
 
 @pytest.mark.parametrize("name", FIELDS)
@@ -245,9 +248,17 @@ def test_the_congestion_control_tells_of_itself(kind: int, raw: bytes, expected:
 @pytest.mark.parametrize("label", ["inet ESTABLISHED client", "inet6 ESTABLISHED server", "congestion reno"])
 def test_getsockopt_tells_the_same(held: Sockets, label: str) -> None:
     one = held[label]
-    raw = held.opened[label].getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 512)
     family = AF_INET if one.family == "inet" else AF_INET6
-    records = [record for record in _records(held, family) if record.inode == one.inode]
+    raw = b""
+
+    def told() -> tuple[bytes, bytes]:
+        """But for how long ago it was that something happened: the offsets 44 to 59."""
+        nonlocal raw
+        raw = held.opened[label].getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 512)
+        return raw[:44], raw[60:]
+
+    # The last answer may be delayed.
+    _, records = standing_still(told, lambda: [one_ for one_ in _records(held, family) if one_.inode == one.inode])
     assert len(records) == 1
     info = records[0].tcp_info
     for name, (offset, layout) in FIELDS.items():
