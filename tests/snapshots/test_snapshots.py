@@ -19,7 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from tcp_states import every_socket
+from tcp_states import await_states, every_socket
 from throwaway import NETINSPECT, Namespace
 
 from netinspect import records
@@ -109,7 +109,7 @@ def test_a_connection_that_is_being_closed_has_changed(namespace: Namespace, tmp
         accepted = listener.accept()[0]
         namespace.netinspect("snapshot", path)
         client.shutdown(socket.SHUT_WR)
-        accepted.recv(1)  # returns when it has come
+        await_states((client, "FIN_WAIT2"), (accepted, "CLOSE_WAIT"))  # the answer to its end is delayed by 40 ms
         _, found = diff(namespace, path)
         table = namespace.netinspect("diff", path, check=False).stdout
         client.close()

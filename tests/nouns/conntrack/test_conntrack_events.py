@@ -147,7 +147,7 @@ def started(namespace: Namespace, *arguments: str) -> subprocess.Popen[str]:
     process = namespace.popen(
         [*NETINSPECT, "conntrack", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=1
     )
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         # Protocol 12 with a group: our command has subscribed.
         lines = namespace.run("cat", "/proc/thread-self/net/netlink").stdout.splitlines()[1:]

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
 from nat_lab import SERVER, lab_with_traffic, netinspect
+from patience import eventually, until
 from throwaway import NETINSPECT
 
 from netinspect.engine.netlink.messages import Answer, attribute, message
@@ -92,13 +93,19 @@ def test_the_expectation_is_told_with_its_master(gateway: Any) -> None:
 def test_events_have_the_time_and_what_a_helper_expects(nft: None) -> None:
     with with_helper() as (made, announce):
         watching = [
-            made.popen([*NETINSPECT, "conntrack", "events", "--for", "4", *more], stdout=subprocess.PIPE)
+            made.popen([*NETINSPECT, "conntrack", "events", *more], stdout=subprocess.PIPE, bufsize=1)
             for more in (("--format", "ndjson"), ("-n", "--event", "expect"), ("-s", "192.0.2.77"))
         ]
         # A flow has events where somebody listened as it began (net.netfilter.nf_conntrack_events = 2).
-        time.sleep(1.5)
+        until(lambda: subscribed(made) == len(watching), "subscription of each")
         announce()
-        records, table, others = (process.communicate(timeout=20)[0] for process in watching)
+        records = up_to(watching[0].stdout, '"expect"')
+        table = up_to(watching[1].stdout, "expect ")
+        for process in watching:
+            process.send_signal(signal.SIGINT)
+        records += watching[0].communicate(timeout=30)[0]
+        table += watching[1].communicate(timeout=30)[0]
+        others = watching[2].communicate(timeout=30)[0]
     (expected,) = [row for row in map(json.loads, records.splitlines()) if row["event"] == "expect"]
     assert (expected["destination_address"], expected["destination_port"]) == ("203.0.113.1", 51210)
     assert (expected["helper"], expected["status"], expected["reply_source_address"]) == ("ftp", [], None)
@@ -106,6 +113,22 @@ def test_events_have_the_time_and_what_a_helper_expects(nft: None) -> None:
     assert heading.split()[:2] == ["Time", "Event"]
     assert re.match(r"[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6} +expect .* 203\.0\.113\.1:51210 .* - *$", first)
     assert "expect" not in others
+
+
+def subscribed(host: Any) -> int:
+    """How many sockets there hear of connection tracking: those of protocol 12 with a group."""
+    rows = map(str.split, host.run("cat", "/proc/thread-self/net/netlink").stdout.splitlines()[1:])
+    return sum(words[1] == "12" and int(words[3], 16) > 0 for words in rows)
+
+
+def up_to(lines: Any, word: str) -> str:
+    """The lines up to the first that has the word."""
+    text = ""
+    for line in lines:
+        text += line
+        if word in line:
+            return text
+    raise AssertionError(f"no {word} in {text}")
 
 
 def test_conntrack_lists_the_same_expectation(gateway: Any, need: Callable[[str], None]) -> None:
@@ -129,12 +152,14 @@ def test_the_flow_names_its_helper_and_can_be_selected_by_it(gateway: Any) -> No
 
 
 def test_netstat_tells_how_sequence_numbers_are_shifted(gateway: Any) -> None:
-    time.sleep(0.1)
-    lines = netinspect(gateway, "netstat", "-Mne").stdout.splitlines()
-    (row,) = [line.split() for line in lines if f"{gateway.port} -> 21" in line]
-    # 203,0,113,1 is shorter than 192,168,1,11 by one character.
-    assert int(row[2]) > 0
-    assert (row[3], row[4]) == ("-1", "0")
+    def check() -> None:
+        lines = netinspect(gateway, "netstat", "-Mne").stdout.splitlines()
+        (row,) = [line.split() for line in lines if f"{gateway.port} -> 21" in line]
+        # 203,0,113,1 is shorter than 192,168,1,11 by one character.
+        assert int(row[2]) > 0
+        assert (row[3], row[4]) == ("-1", "0")
+
+    eventually(check)
 
 
 def test_malformed_expectations_are_one_clear_error() -> None:

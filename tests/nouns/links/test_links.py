@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from patience import standing_still
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 from routing_state import raw_messages
 from throwaway import Namespace
@@ -71,12 +72,8 @@ def by_ip(namespace: Namespace, *arguments: str) -> list[dict[str, Any]]:
 
 def test_every_link_is_as_ip_tells_it(zoo: Namespace, need: Callable[[str], None]) -> None:
     need("ip")
-    for _ in range(10):  # now and then the kernel sends something of its own
-        before, ours, theirs = by_ip(zoo, "link"), listed(zoo), by_ip(zoo, "link")
-        if [(row["stats64"], row["operstate"]) for row in before] == [
-            (row["stats64"], row["operstate"]) for row in theirs
-        ]:
-            break
+    # Now and then the kernel sends something of its own.
+    theirs, ours = standing_still(lambda: by_ip(zoo, "link"), lambda: listed(zoo))
     assert [one.name for one in ours] == [row["ifname"] for row in theirs]
     for one, row in zip(ours, theirs, strict=True):
         assert one.index == row["ifindex"]

@@ -85,11 +85,11 @@ def gateway(**options: Any) -> Iterator[World]:
 
 @contextmanager
 def meanwhile(action: Callable[[], object]) -> Iterator[None]:
-    """Does it again and again, at most 200 times in 10 s, while something else runs."""
+    """Does it again and again, for a minute at most, while something else runs."""
     ended = threading.Event()
 
     def work() -> None:
-        for _ in range(200):
+        for _ in range(1200):
             if ended.wait(0.05):
                 return
             action()
@@ -346,7 +346,6 @@ def test_replies_are_tracked_in_another_zone(need: Need) -> None:
         )
         echo = world.traffic.datagram("outside", "203.0.113.1", 7, 4321)
         sent = world.traffic.datagram("inside", SERVER, 4321, 1234)
-        time.sleep(0.1)
         echo.settimeout(5)
         data, sender = echo.recvfrom(10)
         echo.sendto(data, sender)
@@ -386,7 +385,7 @@ def test_a_path_is_smaller_than_the_way_out() -> None:
         error = error[:2] + struct.pack(">H", checksum(error)) + error[4:]
         world.traffic.raw("outside", "203.0.113.1", 1, error)
         # The kernel reports of an exception only once a packet has been sent by it.
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 30
         found: list[dict[str, Any]] = []
         while not found and time.monotonic() < deadline:
             try:

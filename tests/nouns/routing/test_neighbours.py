@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from fake_kernel import attribute, message, runs_of
 from jsonschema import Draft202012Validator
+from patience import standing_still
 from pyroute2.netlink.rtnl.ndmsg import ndmsg
 from routing_state import SETUP, raw_messages
 from throwaway import Namespace
@@ -58,9 +59,20 @@ def test_every_neighbour_is_as_ip_tells_it(
     family: str, option: str, zoo: Namespace, need: Callable[[str], None]
 ) -> None:
     need("ip")
-    rows: list[dict[str, Any]] = json.loads(zoo.run("ip", "-j", "-s", option, "neigh", "show", "nud", "all").stdout)
-    proxies: list[dict[str, Any]] = json.loads(zoo.run("ip", "-j", option, "neigh", "show", "proxy").stdout)
-    found = listed(zoo, Query((family,), everything=True))
+
+    def ours_now() -> list[Neighbour]:
+        return [
+            one._replace(used=None, confirmed=None, updated=None)
+            for one in listed(zoo, Query((family,), everything=True))
+        ]
+
+    def theirs_now() -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[Neighbour]]:
+        rows = json.loads(zoo.run("ip", "-j", "-s", option, "neigh", "show", "nud", "all").stdout)
+        proxies = json.loads(zoo.run("ip", "-j", option, "neigh", "show", "proxy").stdout)
+        return rows, proxies, listed(zoo, Query((family,), everything=True))
+
+    # One that is looked for fails after three seconds; one that is reachable is stale some time later.
+    _, (rows, proxies, found) = standing_still(ours_now, theirs_now)
     ours = {(one.address, one.interface): one for one in found if "proxy" not in one.flags}
     theirs = {(row["dst"], row["dev"]): row for row in rows}
     assert ours.keys() == theirs.keys()
