@@ -140,7 +140,7 @@ def test_real_packets_of_a_flow_are_watched_and_nothing_is_sent(gateway: Gateway
     watching = gateway.gateway.popen(
         [*NETINSPECT, "path", INSIDE, f"{OUTSIDE}:80", "--watch", "--for", "60"],
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
     )
     assert watching.stdout is not None
     gateway.traces()
@@ -152,7 +152,8 @@ def test_real_packets_of_a_flow_are_watched_and_nothing_is_sent(gateway: Gateway
                 assert line, output
                 output += line
     watching.send_signal(signal.SIGINT)
-    output += watching.communicate(timeout=60)[0]
+    output += watching.stdout.read()
+    watching.wait(timeout=60)
     assert "it was answered" in output
     gateway.leaves_nothing()
 
@@ -164,5 +165,5 @@ def test_killed_at_any_moment_it_leaves_nothing_behind(gateway: Gateway) -> None
         process = gateway.gateway.popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         sleep(random.uniform(0.05, 1.6))
         process.send_signal(signal.SIGKILL if number % 3 else signal.SIGTERM)
-        process.wait(timeout=10)
+        process.wait(timeout=30)
         gateway.leaves_nothing()
