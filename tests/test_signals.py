@@ -269,8 +269,14 @@ def test_an_ignored_signal_stays_ignored(namespace: Namespace) -> None:
 
 
 def test_a_document_is_closed(namespace: Namespace) -> None:
-    status, output, _ = interrupted(
-        namespace, ["conntrack", "monitor", "--interval", "0.1", "-j"], signal.SIGTERM, 0.8, dict(os.environ)
-    )
-    assert status == 128 + signal.SIGTERM
-    assert json.loads(output)
+    with namespace.popen(
+        [*NETINSPECT, "conntrack", "monitor", "--interval", "0.1", "-j"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        output = process.stdout.readline()
+        while "}" not in output:
+            output += process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        rest, _ = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert json.loads(output + rest)

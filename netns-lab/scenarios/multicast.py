@@ -1,5 +1,6 @@
 """Multicast: ten datagrams in each family to the group that the members have joined; who wants them reads them."""
 
+import itertools
 import socket
 
 NEEDS = ("sender", "members")
@@ -22,9 +23,10 @@ def play(traffic):
             for number in range(DATAGRAMS):
                 opened.sendto(b"to all %d" % number, (group, PORT))
                 traffic.count("datagrams")
-        for reader in readers:
+        for member, reader in zip(traffic.hosts("members"), readers, strict=True):
             with reader:
-                traffic.count("datagrams received", sum(1 for _ in received(reader)))
+                wanted = DATAGRAMS if wants(traffic, member, group, sender.address(family)) else 0
+                traffic.count("datagrams received", sum(1 for _ in received(traffic, reader, wanted)))
 
 
 def open_reader(family, group):
@@ -33,7 +35,6 @@ def open_reader(family, group):
     reader = socket.socket(socket.AF_INET if family == 4 else socket.AF_INET6, socket.SOCK_DGRAM)
     reader.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     reader.bind((group, PORT))
-    reader.setblocking(False)
     return reader
 
 
@@ -49,9 +50,18 @@ def open_sender(family):
     return opened
 
 
-def received(reader):
-    while True:
+def wants(traffic, member, group, source):
+    """Whether a membership of the topology lets in what comes from that source."""
+    spec = traffic.lab.topology.hosts.get(member.name)
+    joins = [join for join in spec.joins if join.group == group] if spec else []
+    return any((source in join.sources) == (join.mode == "include") for join in joins)
+
+
+def received(traffic, reader, wanted):
+    """What has come. As many as are wanted are waited for: the kernel may take its time to deliver them."""
+    for number in itertools.count(1):
+        reader.settimeout(min(1.0, traffic.remaining) if number <= wanted else 0)
         try:
             yield reader.recv(2048)
-        except BlockingIOError:
+        except (BlockingIOError, TimeoutError):
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 from pathlib import Path
@@ -33,6 +34,7 @@ def test_sockets_yields_frozen_records_with_their_owners(namespace: Namespace) -
 
 def test_a_listing_that_is_closed_early_leaves_no_descriptor_open(namespace: Namespace) -> None:
     kept = [listener(namespace) for _ in range(2)]
+    gc.collect()
     before = os.listdir("/proc/self/fd")
     found = netinspect.sockets(["tcp", "udp"], netns=namespace.path)
     next(found)

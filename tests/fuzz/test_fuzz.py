@@ -61,8 +61,8 @@ def test_wrong_inputs_are_read_or_refused_and_nothing_else(name: str) -> None:
     make = mutated_message if name in MESSAGES else mutated_text
     read = TARGETS[name].read
     slowest = 0.0
-    for _ in range(_INPUTS // 8 if name == "snapshot" else _INPUTS):
-        data = make(random, known)
+
+    def took(data: bytes) -> float:
         began = time.process_time()
         try:
             read(data)
@@ -70,7 +70,14 @@ def test_wrong_inputs_are_read_or_refused_and_nothing_else(name: str) -> None:
             pass
         except Exception as error:
             raise AssertionError(f"{name}: {data[:300]!r}") from error
-        slowest = max(slowest, time.process_time() - began)
+        return time.process_time() - began
+
+    for _ in range(_INPUTS // 8 if name == "snapshot" else _INPUTS):
+        data = make(random, known)
+        seconds = took(data)
+        if seconds > _SLOWEST:  # by itself, or for what else this machine does?
+            seconds = min(took(data) for _ in range(3))
+        slowest = max(slowest, seconds)
     assert slowest < 5 * _SLOWEST  # the machine is busy, and some modules are loaded by the first input
 
 

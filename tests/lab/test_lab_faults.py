@@ -228,7 +228,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
 
     def call(*arguments: str) -> tuple[int, str, str]:
         words = [sys.executable, "-m", "netinspect", "lab", *arguments]
-        done = subprocess.run(words, capture_output=True, text=True, timeout=30)
+        done = subprocess.run(words, capture_output=True, text=True, timeout=60)
         return done.returncode, done.stdout, done.stderr
 
     yield call
@@ -269,7 +269,7 @@ def test_faults_on_the_command_line(
         assert message in errors
         assert errors.count("\n") == 1
     # Without a scenario, and on the broken host: traffic that shows the fault goes on meanwhile.
-    words = ("wait", "flow", "dst 203.0.113.100", "--timeout", "5")
+    words = ("wait", "flow", "dst 203.0.113.100", "--timeout", "20")
     done = command("run", "gateway+no-nat-rule", "--", sys.executable, "-m", "netinspect", *words)
     assert (done[0], done[2]) == (0, "Requests leave with private addresses and get no answer.\n")
     assert command("run", "gateway+forwarding-off", "--", "cat", "/proc/sys/net/ipv4/ip_forward")[:2] == (0, "0\n")

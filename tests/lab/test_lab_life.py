@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 import random
@@ -69,7 +70,7 @@ class Witness:
 
     def forked_are_gone(self) -> bool:
         """Whether every process that was forked without an exec has ended, within some seconds."""
-        gone = bool(select.select([self.reading], [], [], 5)[0])
+        gone = bool(select.select([self.reading], [], [], 30)[0])
         os.close(self.reading)
         return gone
 
@@ -91,7 +92,7 @@ def witness(monkeypatch: pytest.MonkeyPatch) -> Witness:
     return Witness(monkeypatch)
 
 
-def until(condition: Callable[[], bool], patience: float = 5) -> bool:
+def until(condition: Callable[[], bool], patience: float = 30) -> bool:
     """Whether that comes true."""
     deadline = time.monotonic() + patience
     while not condition():
@@ -191,7 +192,7 @@ def test_a_killed_holder_is_swept_with_its_file_and_its_orphans(place: Path, wit
         assert files(place) == ["pair.json"]
         assert registry.labs() == []
         assert registry.sweep() >= 2
-        inside.wait(5)
+        inside.wait(30)
         assert files(place) == []
         assert until(lambda: not witness.others())
         assert registry.sweep() == 0
@@ -202,7 +203,7 @@ def test_down_kills_what_runs_inside_and_may_be_done_twice(place: Path, witness:
     process = subprocess.Popen(["sh", "-c", DETACHED], preexec_fn=lambda: registry.enter(state, "lan1"))
     registry.down(state)
     registry.down(state)
-    assert process.wait(5) == -signal.SIGKILL
+    assert process.wait(30) == -signal.SIGKILL
     assert until(lambda: not witness.others())
     assert files(place) == []
 
@@ -246,7 +247,7 @@ def test_a_closed_lab_leaves_no_namespace_and_no_veth(lab: LabFactory, user_name
         requests.send()
         assert name in [interface for _, interface in socket.if_nameindex()]
         net.close()
-        assert until(lambda: name not in [interface for _, interface in socket.if_nameindex()], 10)
+        assert until(lambda: name not in [interface for _, interface in socket.if_nameindex()], 60)
     finally:
         os.close(here)
 
@@ -274,6 +275,7 @@ def held(inodes: set[int]) -> list[str]:
 
 
 def descriptors() -> int:
+    gc.collect()
     return len(os.listdir("/proc/self/fd"))
 
 
