@@ -25,6 +25,8 @@ def pytest_configure(config: pytest.Config) -> None:
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, lambda *_: None)
+    # Where ip, nft and the like are, which is not in everybody's PATH.
+    os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
     # No test depends on how fast the machine is. ``make examples`` tries many more.
     examples = int(os.environ.get("NETINSPECT_EXAMPLES", 30))
     settings.register_profile("netinspect", deadline=None, max_examples=examples)
@@ -66,7 +68,7 @@ def need() -> Callable[[str], None]:
     """Skips the test, loudly, where a peer's program is not installed; with NETINSPECT_NO_SKIP=1 (CI) it fails."""
 
     def check(program: str) -> None:
-        if shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") is None:
+        if shutil.which(program) is None:
             unavailable(f"{program} is not installed")
 
     return check

@@ -113,15 +113,28 @@ def _is_host(host: Any) -> bool:
 
 
 def directory() -> Path:
-    """Where the files are: below /run for root, else in the user's runtime directory or, without one, below /tmp."""
+    """Where the files are: below /run for root, else in the user's runtime directory or, without one, below /tmp.
+
+    The root of a user namespace that an ordinary user made may not write to /run, and is that user here.
+    """
     chosen = os.environ.get(DIRECTORY)
-    uid = os.geteuid()
     if chosen:
         return Path(chosen, OWN)
-    if uid == 0:
+    if os.geteuid() == 0 and os.access("/run", os.W_OK):
         return Path("/run/netinspect/labs")
     runtime = os.environ.get("XDG_RUNTIME_DIR")
-    return Path(runtime, OWN) if runtime else Path(f"/tmp/{OWN}-{uid}")
+    return Path(runtime, OWN) if runtime else Path(f"/tmp/{OWN}-{_outer_uid()}")
+
+
+def _outer_uid() -> int:
+    """This user's id as the user namespace around this one has it (user_namespaces(7)): the same in the initial one."""
+    uid = os.geteuid()
+    with open("/proc/self/uid_map") as lines:
+        for line in lines:
+            inside, outside, count = map(int, line.split())
+            if inside <= uid < inside + count:
+                return outside + uid - inside
+    return uid
 
 
 class Registry:

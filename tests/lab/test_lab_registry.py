@@ -214,6 +214,17 @@ def test_where_proc_shows_another_pid_namespace_nobody_is_killed(place: Path, ne
     registry.down(state)
 
 
+def test_the_root_of_a_users_own_namespace_has_its_labs_where_that_user_has_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv(registry.DIRECTORY, raising=False)
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # as where the suite is an ordinary user's
+    (line,) = Path("/proc/self/uid_map").read_text().splitlines()
+    inside, outside, _ = map(int, line.split())
+    assert str(registry.directory()) == f"/tmp/{registry.OWN}-{os.geteuid() - inside + outside}"
+
+
 def test_a_registry_that_no_lab_came_of_goes(place: Path) -> None:
     assert registry.labs() == []
     assert not list(place.iterdir())

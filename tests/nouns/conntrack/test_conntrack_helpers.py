@@ -22,13 +22,8 @@ from netinspect.nouns.conntrack import decode_expectations as expectations
 
 
 @pytest.fixture
-def nft() -> None:
-    from shutil import which
-
-    from availability import unavailable
-
-    if which("nft", path="/usr/sbin:/sbin:/usr/bin:/bin") is None:
-        unavailable("nft is not installed")
+def nft(need: Callable[[str], None]) -> None:
+    need("nft")
 
 
 @contextmanager

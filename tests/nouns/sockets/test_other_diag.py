@@ -158,7 +158,11 @@ def test_ss_shows_the_same_netlink_sockets(held: Sockets, need: Callable[[str], 
     need("ss")
     # Members of groups are told of neighbours, and of devices of the machine.
     records, result = standing_still(
-        lambda: [record for record in listed(held, "netlink") if record.local_port],
+        lambda: [
+            record
+            for record in listed(held, "netlink")
+            if record.local_address in ("route", "kobject_uevent", "generic") and record.local_port
+        ],
         lambda: held.namespace.run("ss", "-H", "-O", "-n", "-a", "-e", "-m", "-f", "netlink"),
     )
     pattern = r"(?:nl +)?UNCONN +(\d+) +(\d+) +(\w+):(\S+) +(\S+) .*groups=0x(\w+)\s+(skmem:\S+)"
@@ -181,7 +185,6 @@ def test_ss_shows_the_same_netlink_sockets(held: Sockets, need: Callable[[str], 
             tuple(record.memory or ()),
         )
         for record in records
-        if record.local_address in ("route", "kobject_uevent", "generic")
     }
     assert found == shown
 
