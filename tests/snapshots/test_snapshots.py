@@ -12,6 +12,7 @@ import subprocess
 import types
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
@@ -372,15 +373,20 @@ class Given:
         return End("end", sum(map(len, self._rows.values())), ("flows: \x1b",), ("flows",), ())
 
 
+@cache
+def fields_of(name: str) -> st.SearchStrategy[dict[str, Any]]:
+    """Fields of a noun's record."""
+    noun = NOUNS[name]
+    hints = get_type_hints(getattr(records, noun.record), include_extras=True)
+    return st.fixed_dictionaries({field: values(hint) for field, hint in hints.items() if field in noun.fields})
+
+
 @settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @pytest.mark.parametrize("name", NOUNS)
 @given(data=st.data())
 def test_every_record_is_read_as_it_was_written(name: str, data: st.DataObject) -> None:
-    noun = NOUNS[name]
-    record = getattr(records, noun.record)
-    hints = get_type_hints(record, include_extras=True)
-    fields = {field: values(hint) for field, hint in hints.items() if field in noun.fields}
-    rows = [record(**data.draw(st.fixed_dictionaries(fields))) for _ in range(data.draw(st.integers(1, 2)))]
+    record = getattr(records, NOUNS[name].record)
+    rows = [record(**data.draw(fields_of(name))) for _ in range(data.draw(st.integers(1, 2)))]
     # A batch's column has values of one kind, as the decoders make them: JSON's writer counts on it.
     written: list[bytes] = []
     head = HEADER._replace(nouns=(name,))

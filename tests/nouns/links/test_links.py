@@ -73,7 +73,10 @@ def by_ip(namespace: Namespace, *arguments: str) -> list[dict[str, Any]]:
 def test_every_link_is_as_ip_tells_it(zoo: Namespace, need: Callable[[str], None]) -> None:
     need("ip")
     # Now and then the kernel sends something of its own.
-    theirs, ours = standing_still(lambda: by_ip(zoo, "link"), lambda: listed(zoo))
+    _, (ours, theirs) = standing_still(
+        lambda: [(row["stats64"], row["operstate"]) for row in by_ip(zoo, "link")],
+        lambda: (listed(zoo), by_ip(zoo, "link")),
+    )
     assert [one.name for one in ours] == [row["ifname"] for row in theirs]
     for one, row in zip(ours, theirs, strict=True):
         assert one.index == row["ifindex"]
