@@ -14,39 +14,47 @@ if TYPE_CHECKING:
 class Environment:
     """The streams of a run.
 
-    ``write`` takes the bytes of standard output, ``complain`` one line of text for standard error, ``terminal`` shows
-    whether standard output is one, and ``columns`` how wide it is.
+    ``write`` takes the bytes of standard output, ``complain`` one line of text for standard error, which ``error``
+    takes as bytes; ``terminal`` shows whether standard output is one, ``columns`` and ``lines`` how large it is.
+    ``forced`` says that colours are wanted wherever the output goes, and ``doing`` what is waited for.
     """
 
-    __slots__ = ("_complained", "_error", "columns", "terminal", "write")
+    __slots__ = ("columns", "complained", "doing", "error", "forced", "lines", "terminal", "write")
 
     def __init__(
-        self, write: Callable[[bytes], object], error: Callable[[bytes], object], terminal: bool, columns: int
+        self,
+        write: Callable[[bytes], object],
+        error: Callable[[bytes], object],
+        terminal: bool,
+        columns: int,
     ) -> None:
         self.write = write
-        self._error = error
-        self._complained: set[tuple[str, ...]] = set()
+        self.error = error
+        self.complained: set[tuple[str, ...]] = set()
         self.terminal = terminal
         self.columns = columns
+        self.lines = 24
+        self.forced = False
+        self.doing = "waiting for the kernel"
 
     def progress(self, text: str) -> None:
         """One line on standard error that is no complaint: what is going on."""
         from .engine.text import printable
 
-        self._error(f"{printable(text)}\n".encode("utf-8", "backslashreplace"))
+        self.error(f"{printable(text)}\n".encode("utf-8", "backslashreplace"))
 
     def complain(self, text: str, *details: str) -> None:
         """One line on standard error, and one for each detail; the same is not written twice.
 
         Whatever names the texts hold, they make no further lines, and no control character is written.
         """
-        if (text, *details) in self._complained:
+        if (text, *details) in self.complained:
             return
-        self._complained.add((text, *details))
+        self.complained.add((text, *details))
         from .engine.text import printable
 
         lines = "\n".join(map(printable, (text, *details)))
-        self._error(f"netinspect: {lines}\n".encode("utf-8", "backslashreplace"))
+        self.error(f"netinspect: {lines}\n".encode("utf-8", "backslashreplace"))
 
 
 _USUAL_COLUMNS = 80
@@ -55,13 +63,13 @@ _USUAL_COLUMNS = 80
 def of_process() -> Environment:
     """The environment of this process: file descriptors 1 and 2."""
     _keep_numbers()
-    try:
-        terminal = os.isatty(1)
-        columns = os.get_terminal_size(1).columns if terminal else 0
-    except OSError:
-        terminal, columns = False, 0
-    # A serial line, or a container's terminal, does not know its size.
-    return Environment(_write_output, _write_error, terminal, columns or _USUAL_COLUMNS)
+    environment = Environment(_write_output, _write_error, os.isatty(1), _USUAL_COLUMNS)
+    environment.forced = "CLICOLOR_FORCE" in os.environ
+    if environment.terminal:
+        from .engine.terminal import size
+
+        environment.columns, environment.lines = size()
+    return environment
 
 
 def _keep_numbers() -> None:

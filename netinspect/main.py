@@ -143,8 +143,9 @@ def _trouble(arguments: Sequence[str]) -> int:
 def _dispatch(arguments: Sequence[str], environment: Environment) -> int:
     name = arguments[0] if arguments else "--help"
     if name in ("--help", "-h"):
-        environment.write(overview().encode())
-        return ExitStatus.OK
+        from .engine.help import show
+
+        return show(overview(), environment)
     if name in ("--version", "-V"):
         from . import __version__
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from _functools import partial
 
 from ..errors import ExitStatus, UsageError
-from .options import HELP, Group, converted, parse
+from .options import HELP, Flag, Group, One, Option, choice, converted, parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from typing import Self
 
     from ..environment import Environment
-    from .options import Option
 
 _HELP = Group("Help", HELP)
+_COLOURS = ("auto", "always", "never")
 
 
 class Command:
@@ -36,6 +36,11 @@ class Command:
     trouble: int = ExitStatus.FAILED
     """What it ends with where it fails: a few say something else with 1, as diff(1) does."""
 
+    terminal: Sequence[Option] = ()
+    """Those of its options that say how its output looks on a terminal: the last group of the help text."""
+
+    color = One[str]("auto")
+    no_pager = Flag()
     view = ""
     """Which part of the command is meant, where it has several."""
 
@@ -51,8 +56,11 @@ class Command:
         """Runs a command line, and returns the exit status. Raises NetinspectError."""
         command = cls.read(arguments, environment)
         if command is None:
-            environment.write(cls.help().encode())
-            return ExitStatus.OK
+            return cls.show_help(environment)
+        if environment.terminal:
+            from .screen import shown
+
+            return shown(command)
         return command.run()
 
     @classmethod
@@ -92,10 +100,24 @@ class Command:
         """Does what the command line asks for, and returns the exit status. Raises NetinspectError."""
         raise NotImplementedError
 
+    def screen(self) -> str:
+        """What happens to its output on a terminal: ``paged``, ``live`` (shown at once), or nothing at all."""
+        return "paged" if self.terminal else ""
+
+    @property
+    def coloured(self) -> bool:
+        """Whether its output has colours."""
+        terminal = self.environment.terminal
+        if not terminal and self.color != "always" and not self.environment.forced:
+            return False
+        from .terminal import wants_colour
+
+        return wants_colour(self.color, terminal)
+
     @classmethod
     def all_groups(cls) -> Sequence[Group]:
         """Its options, --help among them."""
-        return (*cls.groups, _HELP)
+        return (*cls.groups, Group("Terminal", *cls.terminal), _HELP) if cls.terminal else (*cls.groups, _HELP)
 
     @classmethod
     def options(cls) -> Iterable[Option]:
@@ -103,8 +125,34 @@ class Command:
         return [option for group in cls.all_groups() for option in group.options]
 
     @classmethod
-    def help(cls) -> str:
-        """The text of ``--help``."""
+    def help(cls, width: int = 100) -> str:
+        """The text of ``--help``, in lines of at most so many columns."""
         from .help import help_text
 
-        return help_text(cls)
+        return help_text(cls, width)
+
+    @classmethod
+    def show_help(cls, environment: Environment) -> int:
+        """Shows that text, on a terminal in its width and through the pager where it is too long."""
+        from .help import show_help
+
+        return show_help(cls, environment)
+
+
+REPORT = (
+    Option(
+        "",
+        "color",
+        "auto (the default: on a terminal), always or never; NO_COLOR and CLICOLOR_FORCE are respected",
+        "WHEN",
+        to=Command.color.value(choice("colour setting", _COLOURS)),
+        choices=_COLOURS,
+    ),
+    Option(
+        "",
+        "no-pager",
+        "on a terminal, do not show long output through $NETINSPECT_PAGER, $PAGER or less -FRX",
+        to=Command.no_pager.on,
+    ),
+)
+"""The options of commands that show something that may be long."""

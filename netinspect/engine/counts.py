@@ -40,21 +40,21 @@ def write_counts(records: Sequence[Any], record: Any, command: ListingCommand) -
     """Writes counts, whose type is ``record``, in the chosen format; a table with their total."""
     fields = [field for field in record._fields if field != "netns"]
     number = fields[-1]
-    write, heading = command.environment.write, not command.no_header
     if command.format != "table":
         from .structured import writer_of
 
-        writer = writer_of(command.format, ["netns", *fields] if command.labelled else fields, write, heading=heading)
+        shown = ["netns", *fields] if command.labelled else fields
+        writer = writer_of(command.format, shown, command.environment.write, heading=not command.no_header)
         writer.add(rows_of(records, record.__name__))
         writer.end()
         return
-    from .table import Field, Table
+    from .table import Field
 
     columns = [Field(field.capitalize(), field, number=field == number) for field in fields]
     if command.labelled:
         columns.insert(0, Field("Namespace", "netns"))
     words = dict.fromkeys(record._fields, "") | {"netns" if command.labelled else fields[0]: "total"}
     total = record(**words | {number: sum(getattr(one, number) for one in records)})
-    table = Table(columns, write, heading=heading)
+    table = command.table_of(columns)
     table.add(rows_of([*records, total]))
     table.end()

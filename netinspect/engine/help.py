@@ -5,31 +5,35 @@ No listing loads it.
 
 from __future__ import annotations
 
-from ..errors import UsageError
+from ..errors import ExitStatus, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from ..environment import Environment
     from .command import Command
 
+WIDEST = 100
+"""Columns of running text: longer lines are hard to read."""
 
-def help_text(command: type[Command]) -> str:
-    """The text of ``--help``."""
+
+def help_text(command: type[Command], width: int = WIDEST) -> str:
+    """The text of ``--help``, in lines of at most so many columns."""
     lines = [
         f"Usage: netinspect {command.name} [options] {command.operands}".rstrip(),
         "",
-        *wrapped(command.summary, ""),
+        *wrapped(command.summary, "", width),
     ]
     if command.commands:
         lines += ["", "Commands:"]
     for below in command.commands:
         lines.append(f"  {below.name} {below.operands}".rstrip())
-        lines += wrapped(below.summary, " " * 6)
+        lines += wrapped(below.summary, " " * 6, width)
     for group in command.all_groups():
         lines += ["", f"{group.title}:"]
         for option in group.options:
-            help = wrapped(option.help, " " * 30)
+            help = wrapped(option.help, " " * 30, width)
             head = f"  {option.spelling}"
             if len(head) < 29:
                 help[0] = head.ljust(30) + help[0].lstrip()
@@ -37,8 +41,24 @@ def help_text(command: type[Command]) -> str:
                 lines.append(head)
             lines += help
     if command.notes:
-        lines += ["", *(line for part in command.notes.split("\n") for line in wrapped(part, ""))]
+        lines += ["", *(line for part in command.notes.split("\n") for line in wrapped(part, "", width))]
     return "\n".join(lines) + "\n"
+
+
+def show_help(command: type[Command], environment: Environment) -> int:
+    """Shows the text of ``--help``, on a terminal in its width."""
+    return show(command.help(min(environment.columns, WIDEST) if environment.terminal else WIDEST), environment)
+
+
+def show(text: str, environment: Environment) -> int:
+    """Shows a text: on a terminal folded to its width, and through the pager where it is longer than the screen."""
+    if not environment.terminal:
+        environment.write(text.encode("utf-8", "backslashreplace"))
+        return ExitStatus.OK
+    from .screen import page
+    from .terminal import folded
+
+    return page(environment, folded(text, environment.columns))
 
 
 def unknown(noun: str, name: str, known: Iterable[str], more: str = "") -> UsageError:
@@ -56,7 +76,7 @@ def alike(name: str, known: Iterable[str]) -> str:
     return " or ".join(get_close_matches(name, known, n=3, cutoff=0.7))
 
 
-def wrapped(text: str, indent: str, width: int = 100) -> list[str]:
+def wrapped(text: str, indent: str, width: int = WIDEST) -> list[str]:
     """The text in lines of at most ``width`` columns; its own leading blanks are kept."""
     own = text[: len(text) - len(text.lstrip(" "))]
     lines, line = [], indent + own

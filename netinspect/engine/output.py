@@ -7,7 +7,7 @@ import sys
 from itertools import chain, islice
 
 from ..errors import ExitStatus, UsageError
-from .command import Command
+from .command import REPORT, Command
 from .options import Flag, Group, Many, One, Option, choice, seconds
 from .places import EveryPlace, Place
 from .text import marked
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from ..records import UnknownAttribute
     from .columns import Batch
     from .names import HostNames, Services
-    from .table import Column
+    from .table import Column, Table
+    from .watched import Watched
 
     class Writer(Protocol):
         """Tables and the structured formats: what writes batches."""
@@ -111,6 +112,11 @@ class ListingCommand(InNamespaces):
     in_order = False
     """Whether rows that wait for names of hosts hold up those behind them."""
 
+    essential: Sequence[str] = ()
+    """Titles of the columns that say what a row is: on a narrow terminal they stay."""
+    spare: Sequence[str] = ()
+    """Titles of the columns that are left out there, in this order."""
+
     format = One[str]("table")
     chosen = One[list[str] | None](None)
     """Exactly these fields."""
@@ -118,12 +124,15 @@ class ListingCommand(InNamespaces):
     """Fields, each with a - before it where its order is reversed."""
     no_header = Flag()
     watch = One[float | None](None)
+    wide = Flag()
     numeric_hosts = Flag()
     numeric_ports = Flag()
     numeric_users = Flag()
 
     _hosts: HostNames | None = None
     _services: Services | None = None
+    watched: Watched | None = None
+    """The other screen of the terminal, with --watch."""
 
     def listing(self, places: Sequence[Place]) -> Listed:
         """What is listed. Raises NetinspectError."""
@@ -153,9 +162,17 @@ class ListingCommand(InNamespaces):
         """Lists once, or again and again with --watch."""
         if self.watch is None:
             return self.once()
+        if self.environment.terminal:
+            from .watched import watch
+
+            return watch(self)
         from .watching import repeat
 
-        return repeat(self.once, self.watch, self.environment)
+        return repeat(self.once, self.watch, self.environment, dated=self.format == "table" and not self.no_header)
+
+    def screen(self) -> str:
+        """On a terminal long listings are paged; one that is repeated has a screen of its own."""
+        return "" if self.watch is not None else "paged"
 
     def once(self) -> int:
         """Lists once, and returns the exit status."""
@@ -203,12 +220,20 @@ class ListingCommand(InNamespaces):
     def writer(self) -> Writer:
         """The writer of the chosen format."""
         if self.format == "table":
-            from .table import Table
-
-            return Table(self.columns(), self.environment.write, heading=not self.no_header)
+            return self.table_of(self.columns())
         from .structured import writer_of
 
         return writer_of(self.format, self.fields, self.environment.write, heading=not self.no_header)
+
+    def table_of(self, columns: Sequence[Column]) -> Table:
+        """What writes a table of these columns: on a terminal one that fits."""
+        if not self.environment.terminal and not self.coloured:
+            from .table import Table
+
+            return Table(columns, self.environment.write, heading=not self.no_header)
+        from .fitted import fitted
+
+        return fitted(self, columns)
 
     def sorted(self, batches: Iterable[Batch], shown: Iterable[str] = (), *, order: str = "") -> Iterator[Batch]:
         """The batches as they are, or anew with all rows in order. Rows without a value come first.
@@ -403,6 +428,17 @@ def output_group(noun: str, *, listed: Sequence[str] = ()) -> Group:
             views=listed,
         ),
     )
+
+
+ListingCommand.terminal = (
+    *REPORT,
+    Option(
+        "",
+        "wide",
+        "on a terminal, show every column and whole cells, in lines that may be longer than it is wide",
+        to=ListingCommand.wide.on,
+    ),
+)
 
 
 def _numeric(command: ListingCommand, text: str) -> None:

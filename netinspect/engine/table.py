@@ -22,26 +22,29 @@ if TYPE_CHECKING:
 _MEASURED_ROWS = 500
 """Rows whose cells decide the widths. What comes later and is wider pushes its row to the right, as in ss."""
 
-_WIDEST = 64
+WIDEST = 64
 """What a single cell can make of its column: a name of a hundred characters would push the rest off the screen."""
 
 
 class Column:
     """One column of a table. ``texts`` gives the cells of a batch; they need not be printable yet."""
 
+    field = ""
+    """The field of the record that it shows, where it shows one."""
+
     def __init__(self, title: str, texts: Callable[[Batch], Iterable[str]], *, right: bool = False) -> None:
         self.title = title
         self.width = len(title)
         self.last = False
         """Whether it ends the row: then it is not padded."""
-        self._texts = texts
-        self._right = right
+        self.texts = texts
+        self.right = right
         self._padded = Texts(self._pad)
 
     def measure(self, batch: Batch) -> None:
         """Widens the column to what this batch needs."""
-        widths = map(len, printable_column(list(self._texts(batch))))
-        self.width = max(self.width, min(max(widths, default=0), _WIDEST))
+        widths = map(len, printable_column(list(self.texts(batch))))
+        self.width = max(self.width, min(max(widths, default=0), WIDEST))
 
     def heading(self) -> str:
         """The title, padded like a cell."""
@@ -53,7 +56,7 @@ class Column:
 
     def cell(self, batch: Batch) -> Cell:
         """The cell of each row of a batch."""
-        texts = list(self._texts(batch))
+        texts = list(self.texts(batch))
         if diverse(texts):
             return Cell(self._directive(), printable_column(texts))
         return Cell(map(self._padded.__getitem__, texts))
@@ -61,7 +64,7 @@ class Column:
     def _directive(self) -> str:
         """What aligns a text as a cell, in a format string."""
         end = "\n" if self.last else " "
-        if self._right:
+        if self.right:
             return f"%{self.width}s{end}"
         return f"%s{end}" if self.last else f"%-{self.width}s{end}"
 
@@ -69,7 +72,7 @@ class Column:
         return literal(self._aligned(printable(text)))
 
     def _aligned(self, text: str) -> str:
-        if self._right:
+        if self.right:
             text = text.rjust(self.width)
         elif not self.last:
             text = text.ljust(self.width)
@@ -95,7 +98,7 @@ class Field(Column):
         shown so; ``kept`` that equal values are frequent, so that their text is worth keeping.
         """
         super().__init__(title, self._values, right=number)
-        self._field = field
+        self.field = field
         self._number = number
         self._hexadecimal = hexadecimal
         self._kept = kept
@@ -108,7 +111,7 @@ class Field(Column):
         return "-" if value is None else self._show(value)
 
     def _values(self, batch: Batch) -> Iterable[str]:
-        column = batch.column(self._field)
+        column = batch.column(self.field)
         values = column.values(batch.count)
         if column.constant:
             return repeat(self._shown[column.value], batch.count)
@@ -119,7 +122,7 @@ class Field(Column):
         return map(self._shown.__getitem__ if self._kept else self._text, values)
 
     def cell(self, batch: Batch) -> Cell:
-        column = batch.column(self._field)
+        column = batch.column(self.field)
         if column.constant:
             return Cell(self._pad(self._shown[column.value]))
         if self._number and None not in column:
@@ -244,6 +247,11 @@ class Table:
         """Writes what is held back, in columns that are wide enough for the rows to come as well."""
         if self._held:
             self._start(to_come)
+
+    def start(self) -> None:
+        """Writes what is held back, at least the heading: rows come one by one from now on."""
+        if self._held is not None:
+            self._start()
 
     def end(self) -> None:
         """Writes what is held back, at least the heading."""

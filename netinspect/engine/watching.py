@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import monotonic, sleep
+from time import localtime, monotonic, sleep, strftime
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,18 +11,16 @@ if TYPE_CHECKING:
 
     from ..environment import Environment
 
-_CLEAR_SCREEN = b"\x1b[H\x1b[2J"
 
-
-def repeat(action: Callable[[], int], seconds: float, environment: Environment) -> NoReturn:
-    """Runs ``action`` every few seconds, until KeyboardInterrupt or an error. A terminal is cleared before each.
+def repeat(action: Callable[[], int], seconds: float, environment: Environment, *, dated: bool = False) -> NoReturn:
+    """Runs ``action`` every few seconds, until KeyboardInterrupt or an error; ``dated``: a line before tells when.
 
     A run that takes longer than that is followed by the next at once, never by two.
     """
     due = monotonic()
     while True:
-        if environment.terminal:
-            environment.write(_CLEAR_SCREEN)
+        if dated:
+            environment.write(strftime("%Y-%m-%dT%H:%M:%S%z\n", localtime()).encode())
         action()
         due = max(due + seconds, monotonic())
         sleep(max(due - monotonic(), 0))

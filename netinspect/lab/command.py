@@ -269,7 +269,7 @@ class LabCommands(Command):
     def main(cls, arguments: Sequence[str], environment: Environment) -> int:
         """Runs a command line, and returns the exit status. Raises NetinspectError."""
         if not arguments or arguments[0] in ("-h", "--help"):
-            environment.write(cls.help().encode())
+            cls.show_help(environment)
             return ExitStatus.OK if arguments else ExitStatus.USAGE
         name, *rest = arguments
         if name not in _COMMANDS:

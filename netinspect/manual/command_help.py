@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..engine.command import Command
-from ..engine.help import unknown
+from ..engine.help import show, unknown
 from ..engine.options import Flag, Group, Option
 from ..errors import ExitStatus, UsageError
 
@@ -28,15 +28,13 @@ class Help(Command):
         from ..main import COMMANDS, overview
 
         if self.man:
-            text = man_page()
-        elif not self.words:
-            text = overview()
-        elif self.words[0] in COMMANDS:
-            text = _described(self.words).help()
-        else:
-            raise unknown("command", " ".join(self.words), COMMANDS)
-        self.environment.write(text.encode())
-        return ExitStatus.OK
+            self.environment.write(man_page().encode())
+            return ExitStatus.OK
+        if not self.words:
+            return show(overview(), self.environment)
+        if self.words[0] in COMMANDS:
+            return _described(self.words).show_help(self.environment)
+        raise unknown("command", " ".join(self.words), COMMANDS)
 
 
 def man_page() -> str:

@@ -49,6 +49,24 @@ class Conntrack(FlowCommand):
         "monitor": "FlowRates",
     }
     netns_first = False
+    essential = ("Source", "Destination", "Event", "Counter", "CPU", "Group")
+    spare = (
+        "Use",
+        "Secctx",
+        "Id",
+        "Start",
+        "Labels",
+        "Helper",
+        "Zone-Dir",
+        "Zone",
+        "Master-Source",
+        "Master-Destination",
+        "Reply-Source",
+        "Reply-Destination",
+        "Timeout",
+        "Mark",
+        "Lost",
+    )
 
     show = Many[str]()
     by = One[str]("source")
@@ -140,6 +158,10 @@ class Conntrack(FlowCommand):
         self.take_view()
         if self.view == "list":
             self.host_fields = _HOST_FIELDS
+
+    def screen(self) -> str:
+        """What happens is shown as it does."""
+        return "live" if self.view in _WATCHED else super().screen()
 
     def run(self) -> int:
         """Lists, or watches, and returns the exit status. Raises NetinspectError."""

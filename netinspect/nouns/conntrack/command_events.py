@@ -135,7 +135,7 @@ class _Events:
             self._left -= batch.count
         self._writer.add(batch)
         if isinstance(self._writer, Table):
-            self._writer.end()  # it shows what it has, and does not wait for more to find the widths
+            self._writer.start()  # it shows what it has, and does not wait for more to find the widths
 
     def end(self) -> None:
         """Closes what is open in the output."""
@@ -174,7 +174,7 @@ class _Monitor:
             record = state.rates(now - self._began, state.watch.place)
             self._writer.add(rows_of([record]))
         if isinstance(self._writer, Table):
-            self._writer.end()
+            self._writer.start()
         self._began = now
         # After a line that was late, the next one has half an interval at least: rates of no time at all tell nothing.
         self.due = max(self.due + self._command.interval, now + self._command.interval / 2)
@@ -253,6 +253,14 @@ def _clock(seconds: float) -> str:
 
 class _EventStatus(FlowStatus):
     """The status of entries: what is only expected, and what is told of the events themselves, has none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        texts = self.texts
+        self.texts = lambda batch: [
+            text if event in _WITH_STATUS else "-"
+            for event, text in zip(batch.values("event"), texts(batch), strict=True)
+        ]
 
     def cell(self, batch: Batch) -> Cell:
         if _WITH_STATUS.issuperset(batch.column("event").distinct()):

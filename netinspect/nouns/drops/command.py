@@ -46,6 +46,8 @@ class Drops(ListingCommand):
     )
     views = {"live": "Drop", "count": "DropCount", "account": "DropCounter"}
     netns_first = False
+    essential = ("Reason", "Destination", "Counter", "Packets")
+    spare = ("Look at", "Place", "Last", "Rule", "Layer", "Interface", "Proto")
 
     times = One[int | None](None)
     duration = One[float | None](None)
@@ -102,6 +104,10 @@ class Drops(ListingCommand):
             parse(self.words, texts())
         if self.view == "count" and self.duration is None and self.interval is None:
             self.duration = _COUNT_TIME
+
+    def screen(self) -> str:
+        """What happens is shown as it does."""
+        return super().screen() if self.view == "account" else "live"
 
     def run(self) -> int:
         """Watches, or lists, and returns the exit status. Raises NetinspectError."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ...engine.places import unseen
 from ...engine.schema import rows_of
 from ...engine.signals import Holding
+from ...engine.table import Table
 from ...errors import ExitStatus, NamespaceError
 from .events import Namespaces, Unavailable, Watch
 from .filter import parse
@@ -80,8 +81,8 @@ def _said(command: Drops, watched: Watch | CounterWatch) -> bool:
 
 def _live(command: Drops, watched: Watch | CounterWatch) -> None:
     writer = command.writer()
-    if command.format == "table":
-        writer.end()  # the heading: rows come one by one from now on
+    if isinstance(writer, Table):
+        writer.start()  # the heading: rows come one by one from now on
     left = command.times
     lost = 0
     try:

@@ -71,6 +71,26 @@ class Groups(ListingCommand):
         "bridge": "BridgeGroup",
     }
     netns_first = False
+    essential = ("Interface", "Group", "In", "Out", "Bridge", "Port")
+    spare = (
+        "Version",
+        "Querier",
+        "Reporter",
+        "Age",
+        "Timer",
+        "Source",
+        "Origin",
+        "Flags",
+        "Number",
+        "Wrong-In",
+        "Idle",
+        "Protocol",
+        "Kind",
+        "Table",
+        "Family",
+        "Mode",
+        "Users",
+    )
 
     families = Many[str]()
     interfaces = Many[str]()
@@ -162,6 +182,10 @@ class Groups(ListingCommand):
         if self.chosen is None and self.view == "list" and "sockets" not in self.show:
             fields.remove("sockets")
         return fields
+
+    def screen(self) -> str:
+        """What happens is shown as it does."""
+        return "live" if self.view == "watch" else super().screen()
 
     def run(self) -> int:
         """Lists, or watches, and returns the exit status. Raises NetinspectError."""

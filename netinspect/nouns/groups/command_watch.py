@@ -7,7 +7,7 @@ from time import localtime, strftime
 from ...engine.places import unseen
 from ...engine.schema import rows_of
 from ...engine.signals import Holding
-from ...engine.table import Field
+from ...engine.table import Field, Table
 from ...errors import ExitStatus, NamespaceError
 from .events import Watch, unreported
 
@@ -54,8 +54,8 @@ def _watch(command: Groups, places: list[Place]) -> None:
     if sampled and sampled != ["link"]:
         command.environment.complain(f"this kernel does not report changes of {', '.join(sampled)}: they are sampled")
     writer = command.writer()
-    if command.format == "table":
-        writer.end()  # the heading: rows come one by one from now on
+    if isinstance(writer, Table):
+        writer.start()  # the heading: rows come one by one from now on
     left = command.times
     try:
         for events in watched.events(command.duration):

@@ -40,6 +40,8 @@ class Links(ListingCommand):
     operands = "[NAME…]"
     summary = "Lists network interfaces. NAME may be an alternative name."
     record = "Link"
+    essential = ("Name", "State")
+    spare = ("Carrier Changes", "Queueing", "Index", "Flags", "Address", "Errors by Kind", "Multicast")
     shows_unknown_inside = False
     """Most kinds of links tell much that is not taken apart: the structured formats have the numbers."""
 
@@ -115,11 +117,12 @@ class Links(ListingCommand):
         """Lists, or draws, once, and returns the exit status."""
         if not self.tree:
             return super().once()
+        from ...engine.terminal import report
         from .render_tree import tree
 
         listing = self.listing(self.places())
         links = [link for batch in listing.batches() for link in batch]
-        self.environment.write(tree(links).encode("utf-8", "backslashreplace"))
+        report(self, tree(links))
         return self.ended(listing)
 
     def table_columns(self) -> list[Column]:

@@ -35,6 +35,8 @@ class Addresses(ListingCommand):
     operands = "[INTERFACE]"
     summary = "Lists the addresses of interfaces."
     record = "Address"
+    essential = ("Interface", "Address")
+    spare = ("Label", "Preferred", "Valid", "Broadcast", "Flags")
 
     families = Many[str]()
     scope = One[str | None](None)

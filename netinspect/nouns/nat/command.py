@@ -65,6 +65,8 @@ class Nat(FlowCommand):
     )
     views = {"list": "Translation", "hosts": "InsideHost", "outside": "OutsideAddress", "diagnose": "Finding"}
     netns_first = False
+    essential = ("Inside", "Destination", "Outside")
+    spare = ("Id", "Zone", "Mark", "Expires", "Status", "Kind", "Answers")
 
     show = Many[str]()
     sample = One[float](1.0)

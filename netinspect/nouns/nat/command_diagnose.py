@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...engine.terminal import report
 from ...engine.text import printable
 from ...errors import ExitStatus, NetinspectError
 from ...records import Finding
@@ -65,7 +66,7 @@ def _write(findings: Sequence[Finding], command: Nat) -> None:
         return
     blocks = [_block(finding, labelled=command.labelled) for finding in findings]
     text = "\n".join(blocks) or "nothing found that breaks address translation\n"
-    command.environment.write(text.encode("utf-8", "backslashreplace"))
+    report(command, text)
 
 
 def cell(value: object) -> str:

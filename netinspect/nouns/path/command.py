@@ -152,6 +152,10 @@ class PathCommand(ListingCommand):
 
         return records.PathEvent._fields if self.probe or self.follow else records.PathStep._fields
 
+    def screen(self) -> str:
+        """What happens is shown as it does; a packet that is sent is asked for."""
+        return "" if self.probe or self.follow else super().screen()
+
     def run(self) -> int:
         """Walks and, where asked to, watches. Raises NetinspectError."""
         if not self.probe and not self.follow:
@@ -174,10 +178,10 @@ class PathCommand(ListingCommand):
         finally:
             stacks.close()
         if self.format == "table" and self.chosen is None and not self.sort:
+            from ...engine.terminal import report
             from .render import lines
 
-            text = "".join(f"{line}\n" for line in lines(found.steps))
-            self.environment.write(text.encode("utf-8", "backslashreplace"))
+            report(self, "".join(f"{line}\n" for line in lines(found.steps)))
         else:
             self.write_records(found.steps)
         if found.verdict in (ARRIVES, LEAVES):

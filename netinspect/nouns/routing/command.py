@@ -101,6 +101,8 @@ class Routes(ListingCommand):
     operands = "[[exact|root|match] PREFIX | get ADDRESS [SELECTOR VALUE]… | cache | summary]"
     summary = "Lists the IPv4 and IPv6 routes of the main table, read from the kernel over rtnetlink."
     record = "Route"
+    essential = ("Destination", "Gateway", "Interface")
+    spare = ("Scope", "Protocol", "Source", "Metric")
     shows_unknown = True
     views = {"list": "Route", "show": "Route", "get": "Route", "cache": "Route", "summary": "RouteCount"}
     host_fields = ("gateway", "preferred_source")

@@ -52,6 +52,20 @@ class Neighbours(ListingCommand):
     operands = "[INTERFACE | tables]"
     summary = "Lists neighbours on the same links: the ARP and IPv6 neighbour discovery tables."
     record = "Neighbour"
+    essential = ("Address", "Interface", "State", "Table")
+    spare = (
+        "Probes",
+        "Updated",
+        "Confirmed",
+        "Used",
+        "Flags",
+        "Full",
+        "Forced GC",
+        "Hits",
+        "Lookups",
+        "Thresh1",
+        "Thresh2",
+    )
 
     families = Many[str]()
     states = Many[str]()

@@ -22,6 +22,8 @@ class Rules(ListingCommand):
     name = "rules"
     summary = "Lists the rules that choose a routing table, in the order in which the kernel tries them."
     record = "Rule"
+    essential = ("Priority", "Selector", "Action")
+    spare = ("Protocol", "Family")
     shows_unknown = True
 
     families = Many[str]()

@@ -117,6 +117,8 @@ class Sockets(ListingCommand):
     operands = "[FILTER]"
     summary = "Lists sockets, read from the kernel over sock_diag. Without -l or -a: connected sockets."
     record = "Socket"
+    essential = ("State", "Local Address:Port", "Peer Address:Port")
+    spare = ("Cookie", "Inode", "Mark", "Cgroup", "Send-Q", "Recv-Q", "User", "Protocol")
     host_fields = ("local_address", "remote_address")
     modules = ("netinspect.nouns.sockets.decode_inet",)
 

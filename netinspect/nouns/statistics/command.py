@@ -49,6 +49,8 @@ class Stats(ListingCommand):
     )
     views = {"list": "Statistic", "health": "HealthCheck", "explain": "CounterMeaning"}
     netns_first = False
+    essential = ("State", "Check", "Counter", "Value")
+    spare = ("Warning", "Critical", "Unit", "Of")
 
     protocols = Many[str]()
     families = Many[str]()
