@@ -31,11 +31,20 @@ if TYPE_CHECKING:
     from .groups import MulticastHop as MulticastHop
     from .groups import MulticastInterface as MulticastInterface
     from .groups import MulticastRoute as MulticastRoute
+    from .link_kinds import Bond as Bond
+    from .link_kinds import BondPort as BondPort
     from .link_kinds import Bridge as Bridge
     from .link_kinds import BridgePort as BridgePort
+    from .link_kinds import Hsr as Hsr
+    from .link_kinds import Ipvlan as Ipvlan
+    from .link_kinds import Macsec as Macsec
     from .link_kinds import Macvlan as Macvlan
     from .link_kinds import Tun as Tun
+    from .link_kinds import Tunnel as Tunnel
+    from .link_kinds import Vlan as Vlan
+    from .link_kinds import Vrf as Vrf
     from .link_kinds import Vxlan as Vxlan
+    from .link_kinds import Xfrm as Xfrm
     from .links import Link as Link
     from .links import LinkRates as LinkRates
     from .links import LinkStatistics as LinkStatistics
@@ -74,6 +83,8 @@ if TYPE_CHECKING:
 MODULES = {
     "Address": "addresses",
     "AffectedSocket": "routes",
+    "Bond": "link_kinds",
+    "BondPort": "link_kinds",
     "Bridge": "link_kinds",
     "BridgeGroup": "groups",
     "BridgePort": "link_kinds",
@@ -98,10 +109,13 @@ MODULES = {
     "GroupEvent": "groups",
     "GroupSocket": "groups",
     "HealthCheck": "statistics",
+    "Hsr": "link_kinds",
     "InsideHost": "nat",
+    "Ipvlan": "link_kinds",
     "Link": "links",
     "LinkRates": "links",
     "LinkStatistics": "links",
+    "Macsec": "link_kinds",
     "Macvlan": "link_kinds",
     "Membership": "groups",
     "Memory": "sockets",
@@ -130,9 +144,13 @@ MODULES = {
     "Timer": "sockets",
     "Translation": "nat",
     "Tun": "link_kinds",
+    "Tunnel": "link_kinds",
     "UnknownAttribute": "unknown",
+    "Vlan": "link_kinds",
+    "Vrf": "link_kinds",
     "Vxlan": "link_kinds",
     "XdpProgram": "links",
+    "Xfrm": "link_kinds",
 }
 """Every record and the module it is in."""
 

@@ -176,3 +176,178 @@ class Macvlan(NamedTuple):
     broadcast_queue_length_used: Annotated[int | None, "length of the broadcast queue in use, on the link below"] = None
     broadcast_cutoff: Annotated[int | None, "number of members above which a multicast group uses that queue"] = None
     unknown_attributes: Annotated[tuple[UnknownAttribute, ...], "attributes that this release does not know"] = ()
+
+
+class Vlan(NamedTuple):
+    """A VLAN interface (linux/if_link.h: IFLA_VLAN_*)."""
+
+    protocol: Annotated[str | None, "802.1Q, 802.1ad, or the Ethernet type"] = None
+    flags: Annotated[
+        tuple[str, ...] | None, "reorder_hdr, gvrp, loose_binding, mvrp, bridge_binding (ip-link(8): TYPE vlan)"
+    ] = None
+    ingress_priorities: Annotated[
+        tuple[tuple[int, int], ...] | None, "priority in the VLAN header, and of the packet inside the kernel"
+    ] = None
+    egress_priorities: Annotated[
+        tuple[tuple[int, int], ...] | None, "priority of the packet inside the kernel, and in the VLAN header"
+    ] = None
+    unknown_attributes: Annotated[tuple[UnknownAttribute, ...], "attributes that this release does not know"] = ()
+
+
+class Bond(NamedTuple):
+    """A bond of several links (linux/if_link.h: IFLA_BOND_*; the kernel's bonding.rst). The mode is the link's."""
+
+    active_index: Annotated[int | None, "index of the member that is in use; None where there is none, or several"] = (
+        None
+    )
+    primary_index: Annotated[int | None, "index of the preferred member"] = None
+    primary_reselect: Annotated[str | None, "when the preferred member takes over: always, better or failure"] = None
+    miimon: Annotated[int | None, "time between two looks at the carriers, milliseconds; 0: none"] = None
+    up_delay: Annotated[int | None, "time until a member with a carrier is used, milliseconds"] = None
+    down_delay: Annotated[int | None, "time until a member without a carrier is given up, milliseconds"] = None
+    peer_notification_delay: Annotated[int | None, "time between notifications of a new member, milliseconds"] = None
+    peer_notifications: Annotated[int | None, "notifications after the member in use has changed"] = None
+    use_carrier: Annotated[bool | None, "whether drivers report the carrier by themselves"] = None
+    arp_interval: Annotated[int | None, "time between two ARP requests, milliseconds; 0: none"] = None
+    arp_targets: Annotated[tuple[str, ...] | None, "addresses that are asked for by ARP"] = None
+    neighbour_targets: Annotated[tuple[str, ...] | None, "IPv6 addresses that are asked for"] = None
+    arp_validate: Annotated[str | None, "which members' answers are looked at: none, active, backup, all …"] = None
+    arp_all_targets: Annotated[str | None, "how many targets have to answer: any or all"] = None
+    missed_max: Annotated[int | None, "unanswered intervals after which a member is down"] = None
+    fail_over_address: Annotated[str | None, "whose address the bond has: none, active or follow"] = None
+    transmit_hash: Annotated[str | None, "what selects the member that sends: layer2, layer3+4 …"] = None
+    resend_igmp: Annotated[int | None, "IGMP reports after the member in use has changed"] = None
+    all_active: Annotated[bool | None, "whether what members not in use receive is delivered"] = None
+    minimum_links: Annotated[int | None, "members with a carrier without which the bond has none"] = None
+    learning_interval: Annotated[int | None, "balance-tlb, balance-alb: seconds between two learning packets"] = None
+    packets_per_member: Annotated[int | None, "balance-rr: packets after which it is the next one's turn"] = None
+    dynamic_balance: Annotated[bool | None, "balance-tlb: whether flows move with the load"] = None
+    lacp_rate: Annotated[str | None, "802.3ad: how often the partner is to send: slow or fast"] = None
+    lacp_active: Annotated[bool | None, "802.3ad: whether LACP is sent without being asked"] = None
+    lacp_select: Annotated[str | None, "802.3ad: how the aggregator is selected: stable, bandwidth, count …"] = None
+    coupled_control: Annotated[bool | None, "802.3ad: whether receiving and sending begin together"] = None
+    actor_priority: Annotated[int | None, "802.3ad: system priority"] = None
+    actor_address: Annotated[str | None, "802.3ad: system address"] = None
+    port_key: Annotated[int | None, "802.3ad: upper ten bits of the port key"] = None
+    aggregator: Annotated[int | None, "802.3ad: active aggregator"] = None
+    aggregator_ports: Annotated[int | None, "802.3ad: its ports"] = None
+    actor_key: Annotated[int | None, "802.3ad: its key"] = None
+    partner_key: Annotated[int | None, "802.3ad: its partner's key"] = None
+    partner_address: Annotated[str | None, "802.3ad: its partner's address"] = None
+    unknown_attributes: Annotated[tuple[UnknownAttribute, ...], "attributes that this release does not know"] = ()
+
+
+class BondPort(NamedTuple):
+    """A member of a bond (linux/if_link.h: IFLA_BOND_SLAVE_*)."""
+
+    state: Annotated[str | None, "active or backup"] = None
+    link: Annotated[str | None, "what the bond takes it for: up, going down, down or going up"] = None
+    failures: Annotated[int | None, "times the link went down"] = None
+    permanent_address: Annotated[str | None, "its address outside the bond"] = None
+    queue: Annotated[int | None, "queue of the bond that is sent through it"] = None
+    priority: Annotated[int | None, "priority when a new member is put in use"] = None
+    aggregator: Annotated[int | None, "802.3ad: aggregator"] = None
+    actor_state: Annotated[int | None, "802.3ad: bits of the actor's state (IEEE 802.1AX)"] = None
+    partner_state: Annotated[int | None, "802.3ad: bits of the partner's state"] = None
+    actor_priority: Annotated[int | None, "802.3ad: priority of the port"] = None
+    actor_churn: Annotated[str | None, "802.3ad: whether the actor fails to settle: monitoring, churned or none"] = None
+    partner_churn: Annotated[str | None, "802.3ad: whether the partner fails to settle"] = None
+    unknown_attributes: Annotated[tuple[UnknownAttribute, ...], "attributes that this release does not know"] = ()
+
+
+class Tunnel(NamedTuple):
+    """gre, gretap, erspan, ipip, sit, ip6tnl, vti, geneve … (linux/if_tunnel.h, linux/if_link.h: IFLA_GENEVE_*)."""
+
+    local: Annotated[str | None, "outer source address"] = None
+    remote: Annotated[str | None, "outer destination address"] = None
+    link_index: Annotated[int | None, "index of the link that it goes through"] = None
+    id: Annotated[int | None, "geneve: network identifier"] = None
+    input_key: Annotated[int | None, "gre, vti: key of what is received"] = None
+    output_key: Annotated[int | None, "gre, vti: key of what is sent"] = None
+    input_flags: Annotated[tuple[str, ...] | None, "gre: csum, key, seq: what is received has to have"] = None
+    output_flags: Annotated[tuple[str, ...] | None, "gre: csum, key, seq: what is sent has"] = None
+    ttl: Annotated[int | None, "outer time to live, or hop limit; 0: inherited from the inner packet"] = None
+    ttl_inherit: Annotated[bool | None, "geneve: whether the time to live is the inner packet's"] = None
+    tos: Annotated[int | None, "outer type of service; 1: inherited from the inner packet"] = None
+    path_mtu_discovery: Annotated[bool | None, "whether the path MTU is discovered"] = None
+    ignore_dont_fragment: Annotated[bool | None, "gre: whether packets that must not be fragmented are"] = None
+    dont_fragment: Annotated[str | None, "geneve: don't-fragment flag of the outer packet: unset, set or inherit"] = (
+        None
+    )
+    encapsulation_limit: Annotated[int | None, "IPv6: how many tunnels more may be inside each other"] = None
+    flow_info: Annotated[int | None, "IPv6: outer traffic class and flow label"] = None
+    flags: Annotated[int | None, "ip6tnl: IP6_TNL_F_* (linux/ip6_tunnel.h); sit: SIT_ISATAP"] = None
+    protocol: Annotated[int | None, "ipip, sit, ip6tnl: inner protocol; 0: any"] = None
+    port: Annotated[int | None, "geneve: UDP port"] = None
+    udp_checksum: Annotated[bool | None, "geneve: whether outer IPv4 packets have a UDP checksum"] = None
+    udp_zero_checksum6_transmit: Annotated[bool | None, "geneve: whether it sends IPv6 without a UDP checksum"] = None
+    udp_zero_checksum6_receive: Annotated[bool | None, "geneve: whether it receives IPv6 without a UDP checksum"] = None
+    external: Annotated[bool | None, "whether routes and programs give the addresses and ids"] = None
+    inner_protocol_inherit: Annotated[bool | None, "geneve: whether the inner protocol is the packet's own"] = None
+    mark: Annotated[int | None, "firewall mark of outer packets"] = None
+    encapsulation: Annotated[str | None, "UDP around it: none, fou, gue or mpls"] = None
+    encapsulation_flags: Annotated[int | None, "TUNNEL_ENCAP_FLAG_* of it (linux/if_tunnel.h)"] = None
+    encapsulation_source_port: Annotated[int | None, "UDP source port of it; 0: by flow"] = None
+    encapsulation_port: Annotated[int | None, "UDP destination port of it"] = None
+    erspan_index: Annotated[int | None, "erspan: index"] = None
+    erspan_version: Annotated[int | None, "erspan: version"] = None
+    erspan_direction: Annotated[int | None, "erspan, version 2: 0 ingress, 1 egress"] = None
+    erspan_hardware: Annotated[int | None, "erspan, version 2: hardware id"] = None
+    prefix_6rd: Annotated[str | None, "sit: prefix of 6rd"] = None
+    relay_prefix_6rd: Annotated[str | None, "sit: relay prefix of 6rd"] = None
+    unknown_attributes: Annotated[tuple[UnknownAttribute, ...], "attributes that this release does not know"] = ()
+
+
+class Macsec(NamedTuple):
+    """A MACsec interface (linux/if_link.h: IFLA_MACSEC_*; ip-macsec(8))."""
+
+    channel: Annotated[str | None, "identifier of the secure channel, in hexadecimal"] = None
+    port: Annotated[int | None, "port of it"] = None
+    check_length: Annotated[int | None, "integrity check value, bytes"] = None
+    cipher: Annotated[str | None, "cipher suite: GCM-AES-128, GCM-AES-256 …, or its number in hexadecimal"] = None
+    encoding_association: Annotated[int | None, "secure association that sends"] = None
+    window: Annotated[int | None, "replay window, packets"] = None
+    encrypt: Annotated[bool | None, "whether packets are encrypted"] = None
+    protect: Annotated[bool | None, "whether packets are protected"] = None
+    send_channel: Annotated[bool | None, "whether packets name the channel"] = None
+    end_station: Annotated[bool | None, "whether they have the bit of an end station"] = None
+    single_copy_broadcast: Annotated[bool | None, "whether they have the bit of a single copy broadcast"] = None
+    replay_protect: Annotated[bool | None, "whether packets that come again are dropped"] = None
+    validation: Annotated[str | None, "disabled, check or strict"] = None
+    offload: Annotated[str | None, "off, phy or mac"] = None
+    unknown_attributes: Annotated[tuple[UnknownAttribute, ...], "attributes that this release does not know"] = ()
+
+
+class Hsr(NamedTuple):
+    """A seamless redundancy interface (linux/if_link.h: IFLA_HSR_*)."""
+
+    first_index: Annotated[int | None, "index of the first link of the ring"] = None
+    second_index: Annotated[int | None, "index of the second one"] = None
+    interlink_index: Annotated[int | None, "index of the link to another ring"] = None
+    supervision: Annotated[str | None, "address of supervision frames"] = None
+    version: Annotated[int | None, "version of HSR"] = None
+    protocol: Annotated[str | None, "hsr or prp"] = None
+    unknown_attributes: Annotated[tuple[UnknownAttribute, ...], "attributes that this release does not know"] = ()
+
+
+class Xfrm(NamedTuple):
+    """An IPsec interface (linux/if_link.h: IFLA_XFRM_*)."""
+
+    interface_id: Annotated[int | None, "id that policies and states name"] = None
+    link_index: Annotated[int | None, "index of the link below"] = None
+    external: Annotated[bool | None, "whether routes and programs give the id"] = None
+    unknown_attributes: Annotated[tuple[UnknownAttribute, ...], "attributes that this release does not know"] = ()
+
+
+class Ipvlan(NamedTuple):
+    """An ipvlan or ipvtap interface (linux/if_link.h: IFLA_IPVLAN_*). The mode is the link's."""
+
+    sharing: Annotated[str | None, "how interfaces of one link see each other: bridge, private or vepa"] = None
+    unknown_attributes: Annotated[tuple[UnknownAttribute, ...], "attributes that this release does not know"] = ()
+
+
+class Vrf(NamedTuple):
+    """A VRF, or a member of one (linux/if_link.h: IFLA_VRF_TABLE, IFLA_VRF_PORT_TABLE)."""
+
+    table: Annotated[int | None, "number of its routing table"] = None
+    unknown_attributes: Annotated[tuple[UnknownAttribute, ...], "attributes that this release does not know"] = ()

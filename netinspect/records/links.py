@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
-from .link_kinds import Bridge, BridgePort, Macvlan, Tun, Vxlan
+from .link_kinds import (
+    Bond,
+    BondPort,
+    Bridge,
+    BridgePort,
+    Hsr,
+    Ipvlan,
+    Macsec,
+    Macvlan,
+    Tun,
+    Tunnel,
+    Vlan,
+    Vrf,
+    Vxlan,
+    Xfrm,
+)
 from .unknown import UnknownAttribute
 
 TYPE_CHECKING = False
@@ -117,6 +132,15 @@ class Link(NamedTuple):
     vxlan: Annotated[Vxlan | None, "vxlan: the tunnel"] = None
     tun: Annotated[Tun | None, "tun, tap: owner and settings"] = None
     macvlan: Annotated[Macvlan | None, "macvlan, macvtap: settings"] = None
+    vlan: Annotated[Vlan | None, "vlan: settings"] = None
+    bond: Annotated[Bond | None, "bond: settings"] = None
+    bond_port: Annotated[BondPort | None, "members of bonds: their state and settings"] = None
+    vrf: Annotated[Vrf | None, "vrf and its members: the routing table"] = None
+    ipvlan: Annotated[Ipvlan | None, "ipvlan, ipvtap: settings"] = None
+    tunnel: Annotated[Tunnel | None, "gre, ipip, sit, ip6tnl, vti, erspan, geneve …: the tunnel"] = None
+    macsec: Annotated[Macsec | None, "macsec: settings"] = None
+    hsr: Annotated[Hsr | None, "hsr: the ring"] = None
+    xfrm: Annotated[Xfrm | None, "xfrm: the IPsec interface"] = None
     xdp: Annotated[tuple[XdpProgram, ...] | None, "attached XDP programs"] = None
     statistics: Annotated[LinkStatistics | None, "counters"] = None
     rates: Annotated[LinkRates | None, "traffic per second, if requested"] = None

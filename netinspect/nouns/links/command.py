@@ -77,9 +77,9 @@ class Links(ListingCommand):
     notes = (
         "Kind is the kind of a virtual link, - for hardware. Parent is the link below (vlan, macvlan, vxlan) or the "
         "other end of a veth, with its network namespace if that is another one.\n"
-        "Settings of bridges, bridge ports, vxlan, tun and macvlan are in JSON and in the columns bridge, bridge_port, "
-        "vxlan, tun and macvlan. Not shown: spanning tree timers, IPv6 settings, virtual functions (SR-IOV), and "
-        "settings of other kinds except mode and VLAN identifier."
+        "Settings of links of one kind are in JSON and in the columns bridge, bridge_port, vxlan, tun, macvlan, vlan, "
+        "bond, bond_port, vrf, ipvlan, tunnel, macsec, hsr and xfrm. Not shown: spanning tree timers, IPv6 settings, "
+        "virtual functions (SR-IOV), and settings of other kinds."
     )
 
     def check(self) -> None:

@@ -71,14 +71,25 @@ if TYPE_CHECKING:
 
 _FIRST_OF_DATA = 1
 """IFLA_VLAN_ID, IFLA_VXLAN_ID, IFLA_MACVLAN_MODE, IFLA_IPVLAN_MODE and IFLA_BOND_MODE are the first of their kinds."""
-_OF_THEIR_OWN = frozenset(("bridge", "vxlan", "tun", "macvlan", "macvtap"))
+_OF_THEIR_OWN = frozenset(
+    (
+        *("bridge", "vxlan", "tun", "macvlan", "macvtap", "vlan", "bond", "vrf", "ipvlan", "ipvtap", "macsec", "hsr"),
+        *("gre", "gretap", "erspan", "ip6gre", "ip6gretap", "ip6erspan", "ipip", "sit", "ip6tnl", "vti", "vti6"),
+        *("geneve", "xfrm"),
+    )
+)
 """Kinds of which decode_kinds tells more, and what it does not know."""
+OTHER_KINDS = ("vlan", "bond", "bond_port", "vrf", "ipvlan", "tunnel", "macsec", "hsr", "xfrm")
+"""Fields that decode_kinds fills, beside those of bridges, vxlan, tun and macvlan."""
+_PORTS_OF_THEIR_OWN = frozenset(("bridge", "bond", "vrf"))
 _MACVLAN_MODES = {1: "private", 2: "vepa", 4: "bridge", 8: "passthru", 16: "source"}
+_IPVLAN_MODES = {0: "l2", 1: "l3", 2: "l3s"}
 _MODES = {
     "macvlan": _MACVLAN_MODES,
     "macvtap": _MACVLAN_MODES,
     "tun": {1: "tun", 2: "tap"},
-    "ipvlan": {0: "l2", 1: "l3", 2: "l3s"},
+    "ipvlan": _IPVLAN_MODES,
+    "ipvtap": _IPVLAN_MODES,
     "bond": dict(
         enumerate(("balance-rr", "active-backup", "balance-xor", "broadcast", "802.3ad", "balance-tlb", "balance-alb"))
     ),
@@ -218,10 +229,9 @@ def _details_of(raw: bytes) -> dict[str, Any]:
     read = IFLA_TUN_TYPE if kind == "tun" else _FIRST_OF_DATA
     unknown = [attribute._replace(inside=(IFLA_LINKINFO,)) for attribute in inside.unknown()]
     if kind not in _OF_THEIR_OWN:
-        known = (read,) if kind == "vlan" or kind in _MODES else ()
-        inner = present.unknown(known)
+        inner = present.unknown(())
         unknown += [attribute._replace(inside=(IFLA_LINKINFO, IFLA_INFO_DATA)) for attribute in inner]
-    if found["port_kind"] != "bridge":
+    if found["port_kind"] not in _PORTS_OF_THEIR_OWN:
         inner = port.unknown(())
         unknown += [attribute._replace(inside=(IFLA_LINKINFO, IFLA_INFO_SLAVE_DATA)) for attribute in inner]
     found["unknown"] = tuple(unknown)
@@ -441,7 +451,7 @@ LINK = Schema(
         "bridge_port": _kind_detail("bridge_port"),
         "vxlan": _kind_detail("vxlan"),
         "tun": _kind_detail("tun"),
-        "macvlan": _kind_detail("macvlan"),
+        **{field: _kind_detail(field) for field in ("macvlan", *OTHER_KINDS)},
         "parent_device": _texts(IFLA_PARENT_DEV_NAME),
         "parent_bus": _texts(IFLA_PARENT_DEV_BUS_NAME),
         "gro_max_size": _numbers(IFLA_GRO_MAX_SIZE),

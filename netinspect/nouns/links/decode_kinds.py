@@ -9,7 +9,22 @@ from ...engine.netlink.attributes import NUMBER, Attributes
 from ...engine.netlink.interfaces import DATA_SHAPE, INFO_SHAPE
 from ...engine.netlink.messages import each_attribute
 from ...engine.rtnetlink import address_text
-from ...records import Bridge, BridgePort, Macvlan, Tun, Vxlan
+from ...records import (
+    Bond,
+    BondPort,
+    Bridge,
+    BridgePort,
+    Hsr,
+    Ipvlan,
+    Macsec,
+    Macvlan,
+    Tun,
+    Tunnel,
+    Vlan,
+    Vrf,
+    Vxlan,
+    Xfrm,
+)
 from ...uapi.if_link import (
     IFLA_BR_FDB_N_LEARNED,
     IFLA_BR_MULTI_BOOLOPT,
@@ -22,7 +37,7 @@ from ...uapi.if_link import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
     Fields = dict[str, tuple[int, Callable[[bytes], Any]]]
@@ -71,6 +86,64 @@ def _ether_type(raw: bytes) -> str:
 def _dont_fragment(raw: bytes) -> str:
     number = _number(raw)
     return _DONT_FRAGMENT[number] if number < len(_DONT_FRAGMENT) else str(number)
+
+
+def _choice(*names: str) -> Callable[[bytes], str]:
+    """A number that stands for one of these; others are shown as they are."""
+
+    def read(raw: bytes) -> str:
+        number = _number(raw)
+        return names[number] if number < len(names) else str(number)
+
+    return read
+
+
+def _address(raw: bytes) -> str:
+    return raw.hex(":")
+
+
+def _members(raw: bytes) -> tuple[bytes, ...]:
+    """What attributes inside hold, whatever their numbers."""
+    return tuple(raw[at : at + size] for _, at, size in each_attribute(raw, 0, len(raw), "listing links"))
+
+
+def _targets(raw: bytes) -> tuple[str, ...]:
+    return tuple(address_text(member) for member in _members(raw))
+
+
+def _priorities(raw: bytes) -> tuple[tuple[int, int], ...]:
+    """struct ifla_vlan_qos_mapping."""
+    return tuple((_number(member[:4]), _number(member[4:8])) for member in _members(raw))
+
+
+def _vlan_flags(raw: bytes) -> tuple[str, ...]:
+    """struct ifla_vlan_flags: those that are on."""
+    return _bits(_number(raw[:4]), {1: "reorder_hdr", 2: "gvrp", 4: "loose_binding", 8: "mvrp", 16: "bridge_binding"})
+
+
+def _gre_flags(raw: bytes) -> tuple[str, ...]:
+    """linux/if_tunnel.h: GRE_*."""
+    return _bits(_big(raw), {0x8000: "csum", 0x4000: "routing", 0x2000: "key", 0x1000: "seq"})
+
+
+def _bits(word: int, names: Mapping[int, str]) -> tuple[str, ...]:
+    rest = word & ~sum(names)
+    return (*(name for bit, name in names.items() if word & bit), *((hex(rest),) if rest else ()))
+
+
+def _tunnel_flags(raw: bytes) -> int:
+    """Those of sit are in network order, those of ip6tnl in the machine's (net/ipv6/sit.c, ip6_tunnel.c)."""
+    return _big(raw) if len(raw) == 2 else _number(raw)
+
+
+def _cipher(raw: bytes) -> str:
+    number = _number(raw)
+    return _CIPHERS.get(number, hex(number))
+
+
+def _sharing(raw: bytes) -> str:
+    """linux/if_link.h: IPVLAN_F_PRIVATE, IPVLAN_F_VEPA."""
+    return _choice("bridge", "private", "vepa")(raw)
 
 
 def _ports(raw: bytes) -> tuple[int, int]:
@@ -236,11 +309,211 @@ _MACVLAN: Fields = {
 """IFLA_MACVLAN_*."""
 
 
+_CIPHERS = {
+    0x0080020001000001: "GCM-AES-128",
+    0x0080C20001000001: "GCM-AES-128",
+    0x0080C20001000002: "GCM-AES-256",
+    0x0080C20001000003: "GCM-AES-XPN-128",
+    0x0080C20001000004: "GCM-AES-XPN-256",
+}
+"""linux/if_macsec.h: MACSEC_CIPHER_ID_*, MACSEC_DEFAULT_CIPHER_ALT."""
+
+_VLAN: Fields = {
+    "flags": (2, _vlan_flags),
+    "egress_priorities": (3, _priorities),
+    "ingress_priorities": (4, _priorities),
+    "protocol": (5, _ether_type),
+}
+"""IFLA_VLAN_*."""
+
+_BOND: Fields = {
+    "active_index": (2, _number),
+    "miimon": (3, _number),
+    "up_delay": (4, _number),
+    "down_delay": (5, _number),
+    "use_carrier": (6, _switch),
+    "arp_interval": (7, _number),
+    "arp_targets": (8, _targets),
+    "arp_validate": (
+        9,
+        _choice("none", "active", "backup", "all", "filter", "filter_active", "filter_backup"),
+    ),
+    "arp_all_targets": (10, _choice("any", "all")),
+    "primary_index": (11, _number),
+    "primary_reselect": (12, _choice("always", "better", "failure")),
+    "fail_over_address": (13, _choice("none", "active", "follow")),
+    "transmit_hash": (14, _choice("layer2", "layer3+4", "layer2+3", "encap2+3", "encap3+4", "vlan+srcmac")),
+    "resend_igmp": (15, _number),
+    "peer_notifications": (16, _number),
+    "all_active": (17, _switch),
+    "minimum_links": (18, _number),
+    "learning_interval": (19, _number),
+    "packets_per_member": (20, _number),
+    "lacp_rate": (21, _choice("slow", "fast")),
+    "lacp_select": (22, _choice("stable", "bandwidth", "count", "prio")),
+    "actor_priority": (24, _number),
+    "port_key": (25, _number),
+    "actor_address": (26, _address),
+    "dynamic_balance": (27, _switch),
+    "peer_notification_delay": (28, _number),
+    "lacp_active": (29, _switch),
+    "missed_max": (30, _number),
+    "neighbour_targets": (31, _targets),
+    "coupled_control": (32, _switch),
+}
+"""IFLA_BOND_*."""
+_BOND_AGGREGATOR = 23
+_AGGREGATOR: Fields = {
+    "aggregator": (1, _number),
+    "aggregator_ports": (2, _number),
+    "actor_key": (3, _number),
+    "partner_key": (4, _number),
+    "partner_address": (5, _address),
+}
+"""IFLA_BOND_AD_INFO_*."""
+
+_CHURN = ("monitoring", "churned", "none")
+_BOND_PORT: Fields = {
+    "state": (1, _choice("active", "backup")),
+    "link": (2, _choice("up", "going down", "down", "going up")),
+    "failures": (3, _number),
+    "permanent_address": (4, _address),
+    "queue": (5, _number),
+    "aggregator": (6, _number),
+    "actor_state": (7, _number),
+    "partner_state": (8, _number),
+    "priority": (9, lambda raw: int.from_bytes(raw, byteorder, signed=True)),
+    "actor_priority": (10, _number),
+    "actor_churn": (11, _choice(*_CHURN)),
+    "partner_churn": (12, _choice(*_CHURN)),
+}
+"""IFLA_BOND_SLAVE_*."""
+
+_ENCAPSULATIONS = ("none", "fou", "gue", "mpls")
+_GRE: Fields = {
+    "link_index": (1, _number),
+    "input_flags": (2, _gre_flags),
+    "output_flags": (3, _gre_flags),
+    "input_key": (4, _big),
+    "output_key": (5, _big),
+    "local": (6, address_text),
+    "remote": (7, address_text),
+    "ttl": (8, _number),
+    "tos": (9, _number),
+    "path_mtu_discovery": (10, _switch),
+    "encapsulation_limit": (11, _number),
+    "flow_info": (12, _big),
+    "flags": (13, _number),
+    "encapsulation": (14, _choice(*_ENCAPSULATIONS)),
+    "encapsulation_flags": (15, _number),
+    "encapsulation_source_port": (16, _big),
+    "encapsulation_port": (17, _big),
+    "external": (18, _switch),
+    "ignore_dont_fragment": (19, _switch),
+    "mark": (20, _number),
+    "erspan_index": (21, _number),
+    "erspan_version": (22, _number),
+    "erspan_direction": (23, _number),
+    "erspan_hardware": (24, _number),
+}
+"""IFLA_GRE_*."""
+
+_IP_TUNNEL: Fields = {
+    "link_index": (1, _number),
+    "local": (2, address_text),
+    "remote": (3, address_text),
+    "ttl": (4, _number),
+    "tos": (5, _number),
+    "encapsulation_limit": (6, _number),
+    "flow_info": (7, _big),
+    "flags": (8, _tunnel_flags),
+    "protocol": (9, _number),
+    "path_mtu_discovery": (10, _switch),
+    "encapsulation": (15, _choice(*_ENCAPSULATIONS)),
+    "encapsulation_flags": (16, _number),
+    "encapsulation_source_port": (17, _big),
+    "encapsulation_port": (18, _big),
+    "external": (19, _switch),
+    "mark": (20, _number),
+}
+"""IFLA_IPTUN_*."""
+_6RD = {"prefix_6rd": (11, 13, 16), "relay_prefix_6rd": (12, 14, 4)}
+"""IFLA_IPTUN_6RD_*: prefix, its length, and how many bytes an address has."""
+
+_VTI: Fields = {
+    "link_index": (1, _number),
+    "input_key": (2, _big),
+    "output_key": (3, _big),
+    "local": (4, address_text),
+    "remote": (5, address_text),
+    "mark": (6, _number),
+}
+"""IFLA_VTI_*."""
+
+_GENEVE: Fields = {
+    "id": (1, _number),
+    "ttl": (3, _number),
+    "tos": (4, _number),
+    "port": (5, _big),
+    "external": (6, _switch),
+    "udp_checksum": (8, _switch),
+    "udp_zero_checksum6_transmit": (9, _switch),
+    "udp_zero_checksum6_receive": (10, _switch),
+    "flow_info": (11, _big),
+    "ttl_inherit": (12, _switch),
+    "dont_fragment": (13, _dont_fragment),
+    "inner_protocol_inherit": (14, _switch),
+}
+"""IFLA_GENEVE_*."""
+_GENEVE_REMOTES = (2, 7)
+
+_MACSEC: Fields = {
+    "channel": (1, lambda raw: raw.hex()),
+    "port": (2, _big),
+    "check_length": (3, _number),
+    "cipher": (4, _cipher),
+    "window": (5, _number),
+    "encoding_association": (6, _number),
+    "encrypt": (7, _switch),
+    "protect": (8, _switch),
+    "send_channel": (9, _switch),
+    "end_station": (10, _switch),
+    "single_copy_broadcast": (11, _switch),
+    "replay_protect": (12, _switch),
+    "validation": (13, _choice("disabled", "check", "strict")),
+    "offload": (15, _choice("off", "phy", "mac")),
+}
+"""IFLA_MACSEC_*."""
+
+_HSR: Fields = {
+    "first_index": (1, _number),
+    "second_index": (2, _number),
+    "supervision": (4, _address),
+    "version": (6, _number),
+    "protocol": (7, _choice("hsr", "prp")),
+    "interlink_index": (8, _number),
+}
+"""IFLA_HSR_*."""
+
+_XFRM: Fields = {"link_index": (1, _number), "interface_id": (2, _number), "external": (3, _switch)}
+"""IFLA_XFRM_*."""
+_IPVLAN: Fields = {"sharing": (2, _sharing)}
+_VRF: Fields = {"table": (1, _number)}
+"""IFLA_VRF_TABLE, and IFLA_VRF_PORT_TABLE of members, whose number is the same."""
+
+
 _SIZES: dict[Callable[[bytes], Any], tuple[int, ...]] = {
     **dict.fromkeys((_number, _big, _seconds, _state, _ether_type, _dont_fragment, _label_policy), NUMBER),
     _switch: (0, *NUMBER),
     _bridge_id: (8,),
     _ports: (4,),
+    _address: (6,),
+    _vlan_flags: (8,),
+    _gre_flags: (2,),
+    _tunnel_flags: (2, 4),
+    _cipher: (8,),
+    _sharing: (2,),
+    address_text: (4, 16),
 }
 """Sizes that an attribute may have; one of another size is not what we take it for, and so unknown."""
 
@@ -308,12 +581,66 @@ def _bridge_port(data: bytes) -> BridgePort:
     return BridgePort(**_values(_BRIDGE_PORT, _inside(data), (), _BRIDGE_PORT_SKIPPED))
 
 
+def _plain(make: Callable[..., Any], fields: Fields, skipped: Iterable[int] = ()) -> Callable[[bytes], Any]:
+    return lambda data: make(**_values(fields, _inside(data), (), skipped))
+
+
+def _bond(data: bytes) -> Bond:
+    found = _inside(data)
+    values = _values(_BOND, found, (), (1, _BOND_AGGREGATOR))  # the mode is a field of the link's own
+    aggregator = found.raw(_BOND_AGGREGATOR)
+    if aggregator is not None:
+        inner = _values(_AGGREGATOR, _inside(aggregator), (), ())
+        unknown = [one._replace(inside=(_BOND_AGGREGATOR,)) for one in inner.pop("unknown_attributes")]
+        values |= inner
+        values["unknown_attributes"] += tuple(unknown)
+    return Bond(**values)
+
+
+def _ip_tunnel(data: bytes) -> Tunnel:
+    found = _inside(data)
+    # What the rules that map addresses to tunnels (FMRS) are is told by nothing but their number.
+    values = _values(_IP_TUNNEL, found, (11, 12, 13, 14), ())
+    for name, (prefix, length, size) in _6RD.items():
+        raw, bits = found.raw(prefix), found.number(length)
+        if raw is not None and len(raw) == size and bits is not None:
+            values[name] = f"{address_text(raw)}/{bits}"
+    return Tunnel(**values)
+
+
+def _geneve(data: bytes) -> Tunnel:
+    found = _inside(data)
+    values = _values(_GENEVE, found, _GENEVE_REMOTES, ())
+    for kind in _GENEVE_REMOTES:
+        if kind in found:
+            values["remote"] = address_text(found.raw(kind) or b"")
+    return Tunnel(**values)
+
+
+_gre = _plain(Tunnel, _GRE)
+_vti = _plain(Tunnel, _VTI)
 _KINDS: dict[str, tuple[str, Callable[[bytes], Any]]] = {
     "bridge": ("bridge", _bridge),
     "vxlan": ("vxlan", _vxlan),
     "tun": ("tun", _tun),
     "macvlan": ("macvlan", _macvlan),
     "macvtap": ("macvlan", _macvlan),
+    "vlan": ("vlan", _plain(Vlan, _VLAN, (1,))),
+    "bond": ("bond", _bond),
+    "vrf": ("vrf", _plain(Vrf, _VRF)),
+    **dict.fromkeys(("ipvlan", "ipvtap"), ("ipvlan", _plain(Ipvlan, _IPVLAN, (1,)))),
+    **dict.fromkeys(("gre", "gretap", "erspan", "ip6gre", "ip6gretap", "ip6erspan"), ("tunnel", _gre)),
+    **dict.fromkeys(("ipip", "sit", "ip6tnl"), ("tunnel", _ip_tunnel)),
+    **dict.fromkeys(("vti", "vti6"), ("tunnel", _vti)),
+    "geneve": ("tunnel", _geneve),
+    "macsec": ("macsec", _plain(Macsec, _MACSEC, (14,))),  # PAD
+    "hsr": ("hsr", _plain(Hsr, _HSR, (3, 5))),  # for requests, and a number that goes on by itself
+    "xfrm": ("xfrm", _plain(Xfrm, _XFRM)),
+}
+_PORTS: dict[str, tuple[str, Callable[[bytes], Any]]] = {
+    "bridge": ("bridge_port", _bridge_port),
+    "bond": ("bond_port", _plain(BondPort, _BOND_PORT)),
+    "vrf": ("vrf", _plain(Vrf, _VRF)),
 }
 
 
@@ -329,6 +656,8 @@ def kinds_of(raw: bytes) -> dict[str, Any]:
     if known is not None and data is not None:
         field, read = known
         found[field] = read(data)
-    if inside.text(IFLA_INFO_SLAVE_KIND) == "bridge" and port is not None:
-        found["bridge_port"] = _bridge_port(port)
+    known = _PORTS.get(inside.text(IFLA_INFO_SLAVE_KIND) or "")
+    if known is not None and port is not None:
+        field, read = known
+        found[field] = read(port)
     return found

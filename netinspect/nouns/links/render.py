@@ -121,6 +121,12 @@ TEXTS: dict[str, Callable[[Any], str]] = {
     "statistics": statistics_text,
     "rates": rates_text,
     "xdp": xdp_text,
-    **dict.fromkeys(("bridge", "bridge_port", "vxlan", "tun", "macvlan"), settings_text),
+    **dict.fromkeys(
+        (
+            *("bridge", "bridge_port", "vxlan", "tun", "macvlan", "vlan", "bond", "bond_port", "vrf", "ipvlan"),
+            *("tunnel", "macsec", "hsr", "xfrm"),
+        ),
+        settings_text,
+    ),
 }
 """The text of a field that is not a plain one."""

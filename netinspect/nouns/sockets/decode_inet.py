@@ -147,6 +147,7 @@ class Decoder:
         if protocol == "dccp":
             self._states = _dccp_states()
         self._protocol = protocol
+        self._endpoints: set[int] = set()
         self.shape = _SHAPES[protocol]
         self._schemas: dict[int, Schema] = {
             number: _INET.made_by(
@@ -166,7 +167,17 @@ class Decoder:
                 batch = self._batch(family, same, layout)
                 if INET_DIAG_ULP_INFO in layout:
                     batch.column("upper_layer_protocol")  # what is wrong inside shows now, and not once rows are out
+                if self._protocol == "sctp" and INET_DIAG_PEERS not in layout:
+                    batch = self._once(batch)
                 yield batch
+
+    def _once(self, batch: Batch) -> Batch:
+        """Endpoints that were not there before: one that listens and has associations comes by itself and with them."""
+        new: list[bool] = []
+        for cookie in batch.values("cookie"):
+            new.append(cookie not in self._endpoints)
+            self._endpoints.add(cookie)
+        return batch if all(new) else batch.select(new)
 
     def _batch(self, family: int, run: Run, layout: Layout) -> Batch:
         schema = self._schemas.get(family)
