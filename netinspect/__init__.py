@@ -5,10 +5,9 @@
     with netinspect.sockets("tcp", states="listen", processes=True) as listeners:
         for socket in listeners:
             print(socket.local_address, socket.local_port, socket.processes)
-
-Each function lists one noun as typed records, which are in ``netinspect.records``. A listing is an iterator and a
-context manager; at its end ``problems`` has what could not be listed. Every error is a NetinspectError, in
-``netinspect.errors``. docs/api.md has an example for each function.
+ Each function lists one noun as typed records (``netinspect.records``). A listing is an iterator and a context manager;
+at its end ``problems`` lists what could not be read. Every error is a NetinspectError (``netinspect.errors``).
+docs/api.md has an example for each function.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ _MODULES = {
     "api.snapshots": ("take_snapshot", "load_snapshot", "compare"),
     "api.names": ("name_bytes", "socket_address"),
 }
-"""Loaded when one of their names is first asked for: the command line starts without them."""
+"""Loaded on first use of one of their names: the command line starts without them."""
 
 __all__ = [
     "addresses",

@@ -1,4 +1,4 @@
-"""What a command knows of the outside: where its output goes. Tests pass one of their own."""
+"""The environment of a command: its output streams. Tests pass their own."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 class Environment:
     """The streams of a run.
 
-    ``write`` takes the bytes of standard output, ``complain`` one line of text for standard error, which ``error``
-    takes as bytes; ``terminal`` shows whether standard output is one, ``columns`` and ``lines`` how large it is.
-    ``forced`` says that colours are wanted wherever the output goes, and ``doing`` what is waited for.
+    ``write`` writes bytes to standard output, ``complain`` one line to standard error and ``error`` bytes; ``terminal`` is
+    whether standard output is one, ``columns`` and ``lines`` its size. ``forced``: colours wherever the output goes;
+    ``doing``: what the command is waiting for.
     """
 
     __slots__ = ("columns", "complained", "doing", "error", "forced", "lines", "terminal", "write")
@@ -38,15 +38,15 @@ class Environment:
         self.doing = "waiting for the kernel"
 
     def progress(self, text: str) -> None:
-        """One line on standard error that is no complaint: what is going on."""
+        """A progress line on standard error, not an error."""
         from .engine.text import printable
 
         self.error(f"{printable(text)}\n".encode("utf-8", "backslashreplace"))
 
     def complain(self, text: str, *details: str) -> None:
-        """One line on standard error, and one for each detail; the same is not written twice.
+        """One line on standard error, and one for each detail; repeated lines are dropped.
 
-        Whatever names the texts hold, they make no further lines, and no control character is written.
+        Names in the texts cannot add lines or control characters.
         """
         if (text, *details) in self.complained:
             return
@@ -73,12 +73,12 @@ def of_process() -> Environment:
 
 
 def _keep_numbers() -> None:
-    """Sees to it that no socket gets the number of a standard stream that is closed, and the output with it."""
+    """Opens closed standard streams, so that no socket gets their numbers, and the output."""
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open("/", os.O_RDONLY)  # takes the lowest free number; writing to it fails as before
+            os.open("/", os.O_RDONLY)  # gets the lowest free number; writing to it fails as before
 
 
 def _write_output(data: bytes) -> None:
@@ -86,7 +86,7 @@ def _write_output(data: bytes) -> None:
     while data:
         try:
             written = os.write(1, data)
-        except BlockingIOError:  # whoever shares this pipe or terminal with us has made it so
+        except BlockingIOError:  # another user of this pipe or terminal made it non-blocking
             from select import select
 
             select((), (1,), ())
@@ -100,4 +100,4 @@ def _write_error(data: bytes) -> None:
     try:
         os.write(2, data)
     except OSError:
-        pass  # nobody left to tell
+        pass  # nobody is left to inform

@@ -1,4 +1,4 @@
-"""The errors that users see, and the exit statuses they lead to."""
+"""The errors that users see, and their exit statuses."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ class ExitStatus:
 
 
 class NetinspectError(Exception):
-    """Something the user can act on: its text is the line that goes to standard error."""
+    """An error the user can act on; its text is the line on standard error."""
 
     status = ExitStatus.FAILED
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """The text as lines for standard error: names in it make no further ones."""
+        """The text as lines for standard error; names in it cannot add lines."""
         return (str(self),)
 
 
 class UsageError(NetinspectError):
-    """The command line, or a value given to the API, makes no sense."""
+    """An invalid command line, or an invalid value given to the API."""
 
     status = ExitStatus.USAGE
 
 
 class FilterError(UsageError):
-    """A bad filter expression: ``column`` (from 1) is where it went wrong, counted in characters of ``expression``.
+    """A bad filter expression; ``column`` (from 1) is the position of the error in ``expression``, in characters.
 
-    Its text is the reason, the expression, and a line with a caret below that column; of a long expression, the part
-    around it. ``reason`` alone is one line.
+    The text has the reason, the expression (if long, the part around the error), and a caret below that column.
+    ``reason`` is one line.
     """
 
     def __init__(self, reason: str, expression: str, column: int, lines: tuple[str, ...]) -> None:
-        """``lines``: those of the text, printable already, since the caret stands below what is shown."""
+        """``lines`` of the text, already printable, so that the caret is in the right column."""
         self.reason = reason
         self.expression = expression
         self.column = column
@@ -56,7 +56,7 @@ class OutputError(NetinspectError):
 
 
 class FileError(NetinspectError):
-    """A file that cannot be read, or is of a kind or size that is not read. ``errno`` is 0 for the latter."""
+    """A file that cannot be read, or is of an unsupported kind or size (``errno`` is then 0)."""
 
     def __init__(self, text: str, errno: int = 0) -> None:
         super().__init__(text)
@@ -64,19 +64,19 @@ class FileError(NetinspectError):
 
 
 class NamespaceError(NetinspectError):
-    """A network namespace that does not exist or may not be entered."""
+    """A network namespace that does not exist or cannot be entered."""
 
 
 class NamespaceGoneError(NamespaceError):
-    """A network namespace that was there a moment ago is no more."""
+    """A network namespace that has just disappeared."""
 
 
 class NetlinkError(NetinspectError):
-    """The kernel refused, or its answer cannot be used: the only error that leaves the transport and the decoders.
+    """The kernel refused, or its answer is unusable: the only error raised by the transport and the decoders.
 
-    ``operation`` says what was being asked. ``errno`` is the kernel's answer; it is 0 where the kernel gave no error:
-    the class then says what went wrong. ``message`` and ``offset`` come from the extended acknowledgment
-    (linux/netlink.h: NLMSGERR_ATTR_*).
+    ``operation`` names the request. ``errno`` is the kernel's error; it is 0 if the kernel returned none, and the class
+    then shows what went wrong. ``message`` and ``offset`` come from the extended acknowledgment (linux/netlink.h:
+    NLMSGERR_ATTR_*).
     """
 
     def __init__(self, operation: str, errno: int, message: str = "", offset: int | None = None) -> None:
@@ -95,11 +95,11 @@ class NetlinkError(NetinspectError):
 
 
 class MalformedError(NetlinkError):
-    """A message breaks the protocol: lengths that make no sense, an attribute that is missing or of a wrong size."""
+    """A message breaks the protocol: an invalid length, or an attribute that is missing or has a wrong size."""
 
 
 class TruncatedError(NetlinkError):
-    """A message was longer than what can be received at once, and its end is lost."""
+    """A message was longer than the receive buffer and was truncated."""
 
 
 class NoAnswerError(NetlinkError):
@@ -107,12 +107,12 @@ class NoAnswerError(NetlinkError):
 
 
 class ConntrackError(NetinspectError):
-    """Connection tracking cannot be asked: no permission, or not in this kernel."""
+    """Connection tracking cannot be read: no permission, or not in this kernel."""
 
 
 class SnapshotError(NetinspectError):
-    """A file that is no snapshot, or not a whole one."""
+    """A file that is not a complete snapshot."""
 
 
 class IncomparableError(NetinspectError):
-    """Two snapshots of which nothing can be compared."""
+    """Two snapshots that cannot be compared."""

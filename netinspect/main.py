@@ -1,4 +1,4 @@
-"""The command line's entry: finds the command, runs it, and turns whatever goes wrong into one line and a status."""
+"""Entry point of the command line: runs the command, and turns any error into one line and an exit status."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ EXIT_STATUSES = {
     ExitStatus.FOUND: "a problem was found (`nat diagnose`, `path`)",
     ExitStatus.INTERRUPTED: "interrupted (Ctrl-C)",
 }
-"""Every command's exit statuses. A reader that closes the pipe early ends the program with SIGPIPE, silently."""
+"""The exit statuses of every command. A reader that closes the pipe early ends the program silently with SIGPIPE."""
 
 _OVERVIEW = """Usage: netinspect COMMAND [options]
 
@@ -104,14 +104,14 @@ def overview() -> str:
 def run(arguments: Sequence[str], environment: Environment) -> int:
     """Runs one command and returns its exit status.
 
-    Nothing but KeyboardInterrupt's twin, SystemExit, escapes, and a lack of memory while that is reported.
+    Raises only SystemExit, and MemoryError if memory is out even for the error message.
     """
     try:
         return _dispatch(arguments, environment)
     except NetinspectError as error:
         environment.complain(*error.lines)
         return _trouble(arguments) if error.status == ExitStatus.FAILED else error.status
-    except KeyboardInterrupt:  # where nobody handles signals: see main
+    except KeyboardInterrupt:  # if signals are not handled: see main
         environment.complain("interrupted")
         return ExitStatus.INTERRUPTED
     except Exception as error:
@@ -127,14 +127,14 @@ def run(arguments: Sequence[str], environment: Environment) -> int:
 
 
 def _is_lack_of_memory(error: Exception) -> bool:
-    """Whether memory was lacking, which shows in other ways where a module is loaded."""
+    """Whether memory ran out; when a module is being loaded, this raises other errors."""
     if isinstance(error, ImportError):
         return "failed to map segment" in str(error) or "annot allocate memory" in str(error)  # dlopen(3)'s words
     return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == 12)  # ENOMEM
 
 
 def _trouble(arguments: Sequence[str]) -> int:
-    """The exit status of a command that failed: a few say something else with 1, as diff(1) does."""
+    """The exit status of a failed command: for a few, 1 has another meaning, as in diff(1)."""
     module = sys.modules.get(f"netinspect.{_MODULES.get(arguments[0])}") if arguments else None
     command: type[Command] | None = getattr(module, "COMMAND", None)
     return ExitStatus.FAILED if command is None else command.trouble
@@ -162,7 +162,7 @@ def _dispatch(arguments: Sequence[str], environment: Environment) -> int:
 
 
 def _report_unread_files(environment: Environment) -> None:
-    """Tables of names are read where a number is met: what became of them is reported once, at the end."""
+    """Name tables are read on demand: problems with them are reported once, at the end."""
     files = sys.modules.get("netinspect.engine.files")
     for text in () if files is None else files.notes.values():
         environment.complain(text)
@@ -181,9 +181,9 @@ def main() -> None:
         from .startup import settle
 
         settle()
-        # A reader that has seen enough (`| head`) ends us quietly, as it ends every C tool.
+        # A reader that has seen enough (`| head`) ends the program quietly, like every C tool.
         signal(SIGPIPE, SIG_DFL)
-        # A number of thousands of digits is refused for its size, where it is used.
+        # A number with thousands of digits is refused where it is used.
         sys.set_int_max_str_digits(0)
         from .environment import of_process
 
@@ -201,5 +201,5 @@ def main() -> None:
 
         write(2, b"netinspect: out of memory\n")
         status = ExitStatus.FAILED
-    # Threads of the dump and of look-ups may still run: there is nothing to wait for, and nothing left to flush.
+    # Dump and lookup threads may still run: there is nothing to wait for, and nothing to flush.
     _exit(status)

@@ -1,7 +1,6 @@
-"""The one module that reads text procfs (proc(5)), for what no netlink family tells.
-
-That is a process's names and cgroups, what holds files beside descriptors (engine/descriptors.py), the mounts of cgroup
-v2, and where the kernel was built without the modules of sock_diag, raw sockets and the numbers of some others.
+"""The only module that reads text from procfs (proc(5)), for what has no netlink source.
+ That is names and cgroups of processes, holders of files other than descriptors (engine/descriptors.py), cgroup v2
+mounts and, on kernels without the sock_diag modules, raw sockets and the number of some others.
 """
 
 from __future__ import annotations
@@ -24,23 +23,23 @@ _KERNEL_THREAD = 0x00200000
 LONE_THREAD = 3
 """Links of a /proc/PID/task with one thread in it: a directory's usual two, and one for each thread."""
 _BUSY_RING = 5
-"""How often a busy io_uring is asked again."""
+"""How often a busy io_uring is read again."""
 _ENDED = (FileNotFoundError, ProcessLookupError)
-"""A process or thread that is no more."""
+"""A process or thread that has ended."""
 UNREAD = "?"
-"""In the place of a name that may not be read."""
+"""In place of a name that cannot be read."""
 _SEES_ALL = 1 << 19
 """linux/capability.h: CAP_SYS_PTRACE"""
 _MOUNT_POINT = 4
 """The field of a line of mountinfo, counted from 0."""
 _OF_OTHERS = (b"fuse", b"nfs", b"cifs", b"smb", b"9p", b"ceph", b"afs", b"autofs", b"virtiofs")
-"""Types of file systems that wait for a program or another machine."""
+"""File system types that depend on a program or another machine."""
 _HIDING = ("2", "invisible", "4", "ptraceable")
 """Values of /proc's option hidepid with which it leaves processes out."""
 
 
 def process_ids() -> list[int]:
-    """The processes of this /proc, in ascending order. Raises NetinspectError where it is not mounted, or not read."""
+    """The processes of this /proc, in ascending order. Raises NetinspectError if it is not mounted or unreadable."""
     try:
         pids = sorted(map(int, filter(str.isdecimal, os.listdir("/proc"))))
     except FileNotFoundError:
@@ -61,7 +60,7 @@ def counts_descriptors() -> bool:
 
 
 def may_have_files(pid: int) -> bool:
-    """Whether this may be neither a kernel thread nor a zombie: these have no descriptors to be kept from us."""
+    """Whether this may be an ordinary process: kernel threads and zombies have no descriptors."""
     try:
         if counts_descriptors():
             return os.stat(f"/proc/{pid}/fd").st_size > 0
@@ -69,7 +68,7 @@ def may_have_files(pid: int) -> bool:
     except _ENDED:
         return False
     except (OSError, ValueError, IndexError):
-        return True  # not even that may be seen (proc(5): hidepid=1)
+        return True  # not readable either (proc(5): hidepid=1)
 
 
 def is_alive_program(pid: int) -> bool:
@@ -88,16 +87,16 @@ def registered_files(path: str) -> list[int]:
         lines = [line.split() for line in _read(path).splitlines()]
         files = [words[1] for words in lines if len(words) == 2 and words[0].rstrip(b":").isdigit()]
         inodes = [int(file[8:-1]) for file in files if file.startswith(b"socket:[") and file[8:-1].isdigit()]
-        # While it works on the ring the kernel counts the files and does not name them (io_uring/fdinfo.c).
+        # While the ring is in use, the kernel counts the files but does not name them (io_uring/fdinfo.c).
         if files or not any(words[0] == b"UserFiles:" and words[-1] != b"0" for words in lines if words):
             break
     return inodes
 
 
 def descriptors_in_flight(pid: int, descriptor: int) -> int:
-    """How many descriptors wait in a unix socket to be received (unix(7): SCM_RIGHTS).
+    """Number of descriptors in the receive queue of a unix socket (unix(7): SCM_RIGHTS).
 
-    0 where that is not told: for other sockets, and before about Linux 5.10.
+    0 if not reported: other sockets, and before about Linux 5.10.
     """
     try:
         lines = _read(f"/proc/{pid}/fdinfo/{descriptor}").splitlines()
@@ -132,7 +131,7 @@ def program_name(pid: int) -> str | None:
 
 
 def _command_line_of_threads(pid: int) -> bytes:
-    """A first thread that has ended has no arguments any more; the other threads of the process still have them."""
+    """A main thread that has ended has no arguments; the other threads of the process still have them."""
     for thread in os.listdir(f"/proc/{pid}/task"):
         try:
             if line := _record(f"/proc/{pid}/task/{thread}/cmdline", 511):
@@ -160,7 +159,7 @@ def cgroups(lines: bytes) -> list[tuple[str, str]]:
 
 
 def security_context(pid: int) -> str | None:
-    """The process's context in the security module that is in force, SELinux say; None where it is not told."""
+    """The process's security context (such as SELinux); None if not reported."""
     try:
         return _text(_read(f"/proc/{pid}/attr/current").rstrip(b"\0\n")) or None
     except OSError:
@@ -168,7 +167,7 @@ def security_context(pid: int) -> str | None:
 
 
 def other_threads(pid: int) -> list[int]:
-    """The threads of a process except the first one; none where it has ended, or may not be seen."""
+    """The threads of a process except the first one; none if it has ended, or is not readable."""
     tasks = f"/proc/{pid}/task"
     try:
         if os.stat(tasks).st_nlink <= LONE_THREAD:
@@ -181,7 +180,7 @@ def other_threads(pid: int) -> list[int]:
 def network_namespace_mounts(pids: list[int]) -> list[str]:
     """Paths at which network namespaces are mounted, in our mount namespace and in those of these processes.
 
-    Those that may not be seen are left out.
+    Those that cannot be read are left out.
     """
     paths: list[str] = []
     seen: set[int] = set()
@@ -209,7 +208,7 @@ def network_namespace_mounts(pids: list[int]) -> list[str]:
 
 
 def _may_hang(lines: list[bytes]) -> tuple[bytes, ...]:
-    """Where file systems are mounted in which looking at a file may take for ever: it is up to somebody else."""
+    """Mount points where stat(2) may hang, because another program or machine must answer."""
     found = []
     for line in lines:
         before, _, after = line.partition(b" - ")
@@ -255,9 +254,9 @@ def in_initial_pid_namespace() -> bool:
 
 
 def processes_hidden() -> bool:
-    """Whether /proc hides other users' processes from us (proc(5): hidepid): process 1 is there for those who see.
+    """Whether /proc hides other users' processes from us (proc(5): hidepid): process 1 is then missing.
 
-    Process 1 may be one of our own (in a pid namespace); then it is a matter of /proc's options, and of our rights.
+    If process 1 is our own (in a pid namespace), /proc's options and our privileges decide.
     """
     if not os.path.exists("/proc/1"):
         return True
@@ -270,7 +269,7 @@ def _hides_processes() -> bool:
     except OSError:
         return False
     options = b""
-    for line in lines:  # the last one lies over the others
+    for line in lines:  # the last mount covers the others
         words = line.split()
         if len(words) > _MOUNT_POINT and words[_MOUNT_POINT] == b"/proc":
             options = words[-1]
@@ -289,7 +288,7 @@ def _is_privileged() -> bool:
 def has_protocol(protocol: str) -> bool:
     """Whether the kernel has this kind of sockets at all (``sctp``, ``raw`` …): built in or loaded.
 
-    True where it cannot be known, so that nobody is reported that there are none.
+    True if unknown, so that "there are none" is never reported by mistake.
     """
     name = {"udplite": "UDP-Lite", "vsock": "AF_VSOCK"}.get(protocol, protocol.upper())
     try:
@@ -299,11 +298,11 @@ def has_protocol(protocol: str) -> bool:
 
 
 _COUNTED = {"xdp": ("XDP",), "sctp": ("SCTP", "SCTPv6")}
-"""Protocols of which the kernel counts every socket; of vsock it counts none, of TCP not those in TIME_WAIT."""
+"""Protocols whose sockets the kernel counts completely; it counts no vsock, and no TCP sockets in TIME_WAIT."""
 
 
 def sockets_in_use(protocol: str) -> int | None:
-    """How many sockets of a protocol the calling thread's network namespace has; None where it cannot be known."""
+    """How many sockets of a protocol the calling thread's network namespace has; None if unknown."""
     names = _COUNTED.get(protocol, ())
     try:
         fields = [line.split() for line in _lines("protocols")]
@@ -316,7 +315,7 @@ def sockets_in_use(protocol: str) -> int | None:
 def sysctl(name: str) -> str | None:
     """The value of a sysctl, one of the calling thread's network namespace where it has its own.
 
-    None where there is none, or it may not be read.
+    None if it does not exist or cannot be read.
     """
     try:
         return _text(_read(f"/proc/sys/{name.replace('.', '/')}")).strip()
@@ -335,15 +334,15 @@ def kernel_configuration() -> str | None:
 
 
 def has_network_file(name: str) -> bool:
-    """Whether there is such a file in /proc/net, and it may be read."""
+    """Whether /proc/net has such a file, and it is readable."""
     return os.access(f"/proc/thread-self/net/{name}", os.R_OK)
 
 
 def raw_sockets(family: str) -> Batch:
     """The raw sockets of the calling thread's network namespace, ``family`` being inet or inet6.
 
-    The port of a raw socket is its IP protocol. What procfs does not report is None: cookie, interface, mark and the
-    like. None are listed where the kernel lacks the family. Raises NetinspectError where a line makes no sense.
+    The port of a raw socket is its IP protocol. Fields that procfs does not report are None: cookie, interface, mark
+    etc. Without the family in the kernel the list is empty. Raises NetinspectError for a malformed line.
     """
     from .engine.columns import Constant
     from .nouns.sockets.decode_common import SOCKET
@@ -396,7 +395,7 @@ def _endpoint(text: str) -> tuple[str, int]:
 
 
 def _lines(name: str) -> list[str]:
-    """The lines below the heading of a /proc/net file: that of this very thread, which may have changed namespaces."""
+    """The lines below the heading of a /proc/net file of this thread, which may have changed namespaces."""
     text = network_text(name)
     return [] if text is None else text.splitlines()[1:]
 
@@ -443,7 +442,7 @@ def legacy_tables() -> list[str]:
 def network_text(name: str) -> str | None:
     """A file of /proc/net of the calling thread's network namespace (``snmp``, ``igmp`` …); None where there is none.
 
-    Raises NetinspectError where it may not be read.
+    Raises NetinspectError if it is not readable.
     """
     try:
         return _text(_read(f"/proc/thread-self/net/{name}"))
@@ -456,7 +455,7 @@ def network_text(name: str) -> str | None:
 
 
 def interface_sysctl(family: str, interface: str, name: str) -> str | None:
-    """The value of a sysctl that each interface has its own of, ``family`` being ipv4 or ipv6; None: not to be had."""
+    """The value of a per-interface sysctl; ``family`` is ipv4 or ipv6. None: not available."""
     try:
         return _text(_read(f"/proc/sys/net/{family}/conf/{interface}/{name}")).strip()
     except OSError:
@@ -472,7 +471,7 @@ def socket_protocol(pid: int, descriptor: int) -> str | None:
 
 
 def sysctl_writable(name: str) -> bool:
-    """Whether a sysctl may be set in the calling thread's network namespace by its mode: some are read-only there."""
+    """Whether a sysctl is writable in the calling thread's network namespace, by its mode: some are read-only there."""
     try:
         return bool(os.stat(f"/proc/sys/{name.replace('.', '/')}").st_mode & 0o200)
     except OSError:
@@ -480,7 +479,7 @@ def sysctl_writable(name: str) -> bool:
 
 
 def has_module(name: str) -> bool:
-    """Whether a module is in the kernel, or beside it for loading."""
+    """Whether a module is loaded, built in, or available for loading."""
     if os.path.exists(f"/sys/module/{name}"):
         return True
     release = os.uname().release
@@ -494,9 +493,9 @@ def has_module(name: str) -> bool:
 
 
 def code_symbols() -> list[tuple[int, str]]:
-    """Where the kernel's functions are, in order; every address is 0 for who may not know (kernel.kptr_restrict).
+    """The addresses of kernel functions, in order; without permission all are 0 (kernel.kptr_restrict).
 
-    Empty where the kernel does not report. There are about 100,000, of which a reader wants a few: no name is checked.
+    Empty where the kernel does not report. There are about 100,000, of which callers need a few: names are not checked.
     """
     from re import MULTILINE, compile
 

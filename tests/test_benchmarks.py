@@ -37,7 +37,7 @@ def test_it_measures_both_sides_and_writes_tables_for_people_and_programs(tmp_pa
     assert document["machine"]["kernel"] in text
 
 
-def test_a_command_that_fails_is_left_out_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_that_fails_is_left_out_and_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import run
 
     monkeypatch.setattr(run, "CASES", (Case("idle", "netinspect sockets --nonsense", "python -c pass"),))

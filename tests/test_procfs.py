@@ -32,7 +32,7 @@ def test_a_program_is_named_by_argument_0_as_netstat_does(argument: str, name: s
         until(lambda: (procfs.program_name(child.pid), procfs.command_name(child.pid)) == (name, "sh"))
 
 
-def test_kernel_threads_are_told_from_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kernel_threads_are_distinguished_from_programs(monkeypatch: pytest.MonkeyPatch) -> None:
     for pid in procfs.process_ids():
         if procfs.command_name(pid) == "kthreadd":
             assert not procfs.is_alive_program(pid)
@@ -97,12 +97,15 @@ def test_sockets_that_cannot_be_listed_matter_where_there_are_any(namespace: Nam
         unavailable("this kernel has no AF_XDP, or xsk_diag for it")
     for options in ((), ("-a",), ("--xdp", "-a")):
         status, said = listed(*options)
-        assert (status, said.endswith("but by /proc/net/protocols there are none")) == (0, True), (options, said)
+        assert (status, said.endswith("but /proc/net/protocols counts none")) == (0, True), (options, said)
     with namespace.call(xdp_socket):
         assert listed("-t", "-a") == (0, "")
         for options, expected in (((), 0), (("-a",), 3), (("--xdp", "-a"), 3), (("--xdp",), 3)):
             status, said = listed(*options)
-            assert (status, "(1 by /proc/net/protocols) are not listed" in said) == (expected, True), (options, said)
+            assert (status, "(1 according to /proc/net/protocols) are not listed" in said) == (expected, True), (
+                options,
+                said,
+            )
 
 
 # --- raw sockets ------------------------------------------------------------------------------------------------------

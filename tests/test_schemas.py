@@ -40,7 +40,7 @@ def test_the_nouns_that_are_decoded_as_columns_have_a_schema() -> None:
     assert found >= expected | {"Address", "Flow", "FlowEvent", "Expectation", "Translation"}
 
 
-def test_what_the_kernel_must_be_asked_for_is_said_of_declared_columns() -> None:
+def test_only_declared_columns_have_request_needs() -> None:
     from netinspect.nouns.sockets.decode_common import SOCKET
     from netinspect.nouns.sockets.request import NEEDS, needed
 

@@ -60,7 +60,7 @@ def test_the_same_mistakes_are_refused_in_the_same_way(wrong: typing.Callable[[A
 
 
 @pytest.mark.parametrize("record", EVERY_RECORD, ids=lambda record: record.__name__)
-def test_every_record_tells_its_fields_and_types(record: Any) -> None:
+def test_every_record_has_its_fields_and_types(record: Any) -> None:
     hints = typing.get_type_hints(record, include_extras=True)
     assert tuple(hints) == record._fields == record.__match_args__
     assert all(typing.get_origin(hint) is typing.Annotated for hint in hints.values())

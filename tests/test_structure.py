@@ -99,12 +99,12 @@ def layer_of(name: str) -> str | None:
     return parts[-1].partition("_")[0] if parts[0] == "nouns" and len(parts) > 2 else None
 
 
-def test_every_room_is_known() -> None:
+def test_every_package_is_known() -> None:
     assert {name.partition(".")[0] for name in NAMES} - {"", "main", "__main__"} <= set(ROOMS)
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))
-def test_rooms_import_one_way(name: str) -> None:
+def test_packages_import_in_one_direction(name: str) -> None:
     room = name.partition(".")[0]
     if room in ROOMS:
         assert {other.partition(".")[0] for other in IMPORTS[name]} <= {room, *ROOMS[room]}

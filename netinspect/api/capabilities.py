@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 def capabilities(*, netns: str | None = None) -> list[Capability]:
     """What this kernel, its configuration and this user's privileges support, as Capability records.
 
-    Each feature is asked for; no version is compared. What cannot be found out is ``unknown``. Raises NamespaceError.
+    Each feature is probed; versions are not compared. If a probe is inconclusive, the state is ``unknown``. Raises
+    NamespaceError.
     """
     from ..nouns.capabilities.listing import capabilities
 

@@ -30,10 +30,9 @@ def drops(
 ) -> Iterator[Drop]:
     """Packets as the kernel drops them, as Drop records.
 
-    ``filter`` is what `netinspect drops` takes, such as ``tcp port 80 reason NO_SOCKET``. It goes on for ``seconds``,
-    None is for ever, until ``close`` of the iterator. What could not be kept up with is a NetinspectError at the end.
-    Raises UsageError at once, and while iterating NamespaceError, and NetinspectError where dropped packets cannot be
-    seen: that takes root.
+    ``filter`` is as in `netinspect drops`, such as ``tcp port 80 reason NO_SOCKET``. Runs for ``seconds`` (None: no
+    limit) or until the iterator is closed. If packets were lost, it ends with a NetinspectError. Raises UsageError at
+    once, and while iterating NamespaceError, and NetinspectError if drops cannot be traced (needs root).
     """
     return _drops(parse([filter], texts()), seconds, netns, all_netns)
 
@@ -45,25 +44,28 @@ def drop_counts(
     netns: str | None = None,
     all_netns: bool = False,
 ) -> list[DropCount]:
-    """How many packets are dropped in ``seconds``, by reason, place and interface, most first, as DropCount records.
+    """How many packets are dropped in ``seconds``, by reason, place and interface, largest count first, as DropCount
+    records.
 
-    What could not be kept up with is a row without a reason and a place. Selects and raises as ``drops`` does.
+    Lost packets are a row without reason and place. Filter and errors are as in ``drops``.
     """
     with _opened(netns, all_netns) as namespaces, Watch(namespaces, parse([filter], texts())) as watch:
         *_, counts = watch.counts(seconds)
         if watch.lost:
             rate = round(watch.lost / seconds, 3)
-            counts.append(DropCount(watch.lost, rate, None, "", meaning="not kept up with: nothing is known of them"))
+            counts.append(
+                DropCount(watch.lost, rate, None, "", meaning="lost: they arrived faster than they could be read")
+            )
     return counts
 
 
 def drop_account(
     *, seconds: float | None = 1.0, zeros: bool = False, netns: Texts | None = None, all_netns: bool = False
 ) -> Listed[DropCounter]:
-    """Every counter of drops from the card to the socket, as DropCounter records, largest rate first.
+    """Every drop counter from the card to the socket, as DropCounter records, largest rate first.
 
-    It is read twice, ``seconds`` apart; None is once, without rates. ``zeros``: also what is 0. Takes no privilege.
-    Raises NamespaceError while iterating; ``problems`` has what could not be read.
+    Reads twice, ``seconds`` apart; None reads once, without rates. ``zeros`` includes counters that are 0. Needs no
+    privilege. Raises NamespaceError while iterating; ``problems`` lists what could not be read.
     """
     return Listed(Account(places_of(netns, all_netns), seconds, zeros=zeros))
 
@@ -73,7 +75,9 @@ def _drops(wanted: Filter, seconds: float | None, netns: str | None, all_netns: 
         for found in watch.events(seconds):
             yield from found
         if watch.lost:
-            raise NetinspectError(f"{watch.lost} more packets were dropped than could be kept up with")
+            raise NetinspectError(
+                f"{watch.lost} dropped packets were lost: they arrived faster than they could be read"
+            )
 
 
 @contextmanager

@@ -46,16 +46,15 @@ def flows(
 ) -> Listed[Flow]:
     """The entries of the connection tracking table, as Flow records, over ctnetlink.
 
-    What to select: each is one value or several, of which any will do, as the options of `netinspect conntrack` take
-    them.
+    Selectors, as in `netinspect conntrack`; each takes one value or several, any of which matches.
 
     - ``families``: inet, inet6; ``protocols``: names or numbers; ``states``: of TCP, SCTP or DCCP
     - ``source``, ``destination``, ``reply_source``, ``reply_destination``: addresses or prefixes
-    - ``source_port`` and so on; ``port``: source or destination of the original direction
-    - ``status``: bits that must be set or, with ! before them, must not (all of them: ``["ASSURED", "!SRC_NAT"]``)
+    - ``source_port`` etc.; ``port``: source or destination of the original direction
+    - ``status``: bits that must all be set or, with ! before them, not set: ``["ASSURED", "!SRC_NAT"]``
     - ``marks``: ``"0x1/0xff"``; ``zones``; ``helpers``; ``minimum_bytes``
 
-    Raises UsageError for a value that makes no sense, and while iterating NamespaceError, ConntrackError (no
+    Raises UsageError for an invalid value, and while iterating NamespaceError, ConntrackError (no
     permission, or no connection tracking in this kernel) and NetlinkError. All of them are NetinspectErrors.
     """
     wanted = _filter(
@@ -102,7 +101,7 @@ def translations(
     netns: str | Iterable[str] | None = None,
     all_netns: bool = False,
 ) -> Listed[Translation]:
-    """The translated flows (NAT), as Translation records. Selects and raises as ``flows`` does."""
+    """The translated flows (NAT), as Translation records. Selectors and errors are as in ``flows``."""
     wanted = _filter(
         families=families,
         protocols=protocols,
@@ -149,11 +148,11 @@ def flow_events(
     seconds: float | None = None,
     netns: str | None = None,
 ) -> Iterator[FlowEvent]:
-    """What happens to the connection tracking table, as it happens, as FlowEvent records.
+    """Connection tracking events as they occur, as FlowEvent records.
 
-    ``events``: of new, update and destroy; what selects is as in ``flows``. It goes on for ``seconds``, None is for
-    ever, until ``close`` of the iterator. Where events come faster than they are taken and the kernel's ``buffer``
-    (bytes) overflows, an event ``overrun`` has how many were lost (``lost``).
+    ``events``: any of new, update and destroy; the selectors are those of ``flows``. Runs for ``seconds`` (None: no
+    limit) or until the iterator is closed. If the receive ``buffer`` (bytes) overflows, an event ``overrun`` has the
+    number of lost events (``lost``).
 
     Raises UsageError at once, and while iterating NamespaceError, ConntrackError and NetlinkError.
     """

@@ -29,10 +29,10 @@ def memberships(
 ) -> Listed[Membership]:
     """The multicast group memberships of interfaces, as Membership records.
 
-    ``families`` are of link, inet and inet6; ``groups`` and ``interfaces`` select where they are given; ``sockets``
-    finds out which sockets and processes joined each group, and which receive its datagrams.
+    ``families``: any of link, inet and inet6; ``groups`` and ``interfaces`` select; ``sockets`` adds which sockets and
+    processes joined each group, and which receive its datagrams.
 
-    Raises UsageError for a family that there is not, and while iterating NamespaceError and NetlinkError. All of them
+    Raises UsageError for an unknown family, and while iterating NamespaceError and NetlinkError. All of them
     are NetinspectErrors.
     """
     query = _query(families, groups, interfaces, sockets)
@@ -48,10 +48,10 @@ def membership_events(
     seconds: float | None = None,
     netns: str | None = None,
 ) -> Iterator[GroupEvent]:
-    """Joins and leaves of multicast groups as they happen, as GroupEvent records.
+    """Joins and leaves of multicast groups as they occur, as GroupEvent records.
 
-    Selects as ``memberships`` does. What the kernel does not report is sampled every ``interval`` seconds. It goes on
-    for ``seconds``, None is for ever, until ``close`` of the iterator. Raises UsageError at once, and while iterating
+    Selectors are as in ``memberships``. What the kernel does not report is sampled every ``interval`` seconds. Runs for
+    ``seconds`` (None: no limit) or until the iterator is closed. Raises UsageError at once, and while iterating
     NamespaceError and NetlinkError.
     """
     return _watched(_query(families, groups, interfaces), interval, seconds, netns)
@@ -77,7 +77,7 @@ def multicast_routes(
     netns: Texts | None = None,
     all_netns: bool = False,
 ) -> Listed[MulticastRoute]:
-    """The multicast routing tables, as MulticastRoute records. Selects and raises as ``memberships`` does."""
+    """The multicast routing tables, as MulticastRoute records. Selectors and errors are as in ``memberships``."""
     return _routing("routes", _query(families, groups, interfaces), netns, all_netns)
 
 
@@ -88,7 +88,7 @@ def multicast_interfaces(
     netns: Texts | None = None,
     all_netns: bool = False,
 ) -> Listed[MulticastInterface]:
-    """The multicast router's interfaces, as MulticastInterface records. Selects and raises as ``memberships`` does."""
+    """Interfaces of the multicast router, as MulticastInterface records. Selectors and errors: see ``memberships``."""
     return _routing("interfaces", _query(families, (), interfaces), netns, all_netns)
 
 
@@ -100,7 +100,7 @@ def bridge_groups(
     netns: Texts | None = None,
     all_netns: bool = False,
 ) -> Listed[BridgeGroup]:
-    """What bridges know of members behind their ports, as BridgeGroup records. Selects as ``memberships`` does."""
+    """Multicast groups behind bridge ports (MDB), as BridgeGroup records. Selectors are as in ``memberships``."""
     return _routing("bridge", _query(families, groups, interfaces), netns, all_netns)
 
 

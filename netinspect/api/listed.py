@@ -1,4 +1,4 @@
-"""What the functions of the Python API have in common: what they return, and where they look."""
+"""Shared by all functions of the Python API: the listing they return, and the selection of namespaces."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 else:
 
     class Generic:
-        """typing.Generic without typing, which takes as long to load as Python takes to start."""
+        """typing.Generic without importing typing, which takes as long as Python's start."""
 
         def __class_getitem__(cls, _):
             return cls
@@ -30,13 +30,13 @@ else:
 class Listed(Generic[Record]):
     """An iterator of records, all of one type, and a context manager.
 
-    ``close`` ends the listing early and closes what it opened; the end of the iteration and of a ``with`` block do so
-    too. ``problems`` has, at the end of the iteration, what could not be listed, and ``notes`` what else is worth
-    knowing, such as that nothing is tracked.
+    ``close`` ends the listing early and closes its sockets, as do the end of the iteration and of a ``with`` block. At
+    the end of the iteration ``problems`` lists what could not be read, and ``notes`` other remarks, such as that
+    nothing is tracked.
     """
 
     def __init__(self, listing: BaseListing, batches: Iterator[Batch] | None = None) -> None:
-        """``batches`` are the listing's own, unless joins have added something to them."""
+        """``batches``: those of the listing, or with added joins."""
         self._listing = listing
         self._records = self._iterate(listing.batches() if batches is None else batches)
 
@@ -51,7 +51,7 @@ class Listed(Generic[Record]):
 
     @property
     def notes(self) -> Sequence[str]:
-        """Things worth knowing that leave nothing out; one line each."""
+        """Remarks, when nothing is missing; one line each."""
         return self._listing.notes
 
     def close(self) -> None:
@@ -74,12 +74,12 @@ class Listed(Generic[Record]):
 
 
 def several(values: Any) -> tuple[Any, ...]:
-    """Values, of which a single one may stand alone."""
+    """One value or several as a list."""
     return (values,) if isinstance(values, str | int) else tuple(values)
 
 
 def places_of(netns: str | Iterable[str] | None, all_netns: bool) -> Sequence[Place]:
-    """Where to look. Raises UsageError."""
+    """The namespaces to list. Raises UsageError."""
     if all_netns:
         if netns is not None:
             raise UsageError("netns and all_netns exclude each other")

@@ -1,4 +1,4 @@
-"""Names as bytes: what the text of a record stands for, where it is not UTF-8 or an abstract socket's name."""
+"""Names as bytes, for records with names that are not UTF-8, or abstract socket names."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..nouns.sockets.decode_unix import socket_path
 def name_bytes(name: str) -> bytes:
     r"""The bytes of a name in a record: of a process, interface, path, alias, namespace …
 
-    A byte that is not UTF-8 is ``\xNN`` in a record; where the name itself has such a sequence, its backslashes are
+    A byte that is not UTF-8 is ``\xNN`` in a record; if the name itself contains such a sequence, its backslashes are
     doubled.
     """
     return raw(name)

@@ -1,4 +1,4 @@
-"""The Python API of routing, links and neighbours: what `netinspect routes` and its sisters list, as records."""
+"""The Python API of routing, links and neighbours: what `netinspect routes` and similar commands list, as records."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def routes(
     netns: Texts | None = None,
     all_netns: bool = False,
 ) -> Listed[Route]:
-    """Routes, as Route records, streamed in the kernel's order: a table of any size takes the same memory.
+    """Routes, as Route records, streamed in the kernel's order: memory use does not depend on the size of the table.
 
-    ``families`` are of inet, inet6 and mpls. ``table`` and ``protocol`` are names (rt_tables, rt_protos) or numbers,
-    None is all of them; with ``type`` and ``interface`` they are for the kernel to filter by. ``prefix`` selects
-    destinations: that very one (``match="exact"``), those within it (``"root"``) or those that cover it
-    (``"match"``). ``exceptions`` lists what was learned about single destinations (path MTUs, redirects) instead.
+    ``families``: any of inet, inet6 and mpls. ``table`` and ``protocol`` are names (rt_tables, rt_protos) or numbers,
+    None is all; the kernel filters by them, ``type`` and ``interface``. ``prefix`` selects destinations: this one
+    (``match="exact"``), those within it (``"root"``) or those that cover it (``"match"``). ``exceptions`` lists route
+    exceptions (path MTUs, redirects) instead.
 
-    Raises UsageError for what makes no sense, and while iterating NamespaceError and NetlinkError.
+    Raises UsageError for an invalid value, and while iterating NamespaceError and NetlinkError.
     """
     from ..nouns.routing.names import numbered
 
@@ -73,10 +73,10 @@ def route_to(
     dport: int | None = None,
     netns: str | None = None,
 ) -> Route:
-    """How the kernel would send to an address: the FIB's answer, with the rule and the table entry that gave it.
+    """The kernel's route to an address (FIB lookup), with the matching rule and table entry.
 
     The selectors are those of ip-route(8)'s ``route get``; ``source`` is its ``from``. Raises UsageError,
-    NamespaceError, and NetlinkError where no route leads there.
+    NamespaceError, and NetlinkError if there is no route.
     """
     from ..nouns.routing.listing_lookup import Lookup, Lookups
 
@@ -102,7 +102,7 @@ def route_to(
 
 
 def rules(*, families: Texts = (), netns: Texts | None = None, all_netns: bool = False) -> Listed[Rule]:
-    """The rules that choose a routing table, in their order, as Rule records. Raises as ``routes`` does."""
+    """The policy rules, in order of priority, as Rule records. Errors are as in ``routes``."""
     wanted = _known(families, collected_rules.FAMILIES)
     return Listed(collected_rules.RuleListing(wanted, places_of(netns, all_netns)))
 
@@ -116,9 +116,9 @@ def neighbours(
     netns: Texts | None = None,
     all_netns: bool = False,
 ) -> Listed[Neighbour]:
-    """Entries of ARP's table and IPv6's, as Neighbour records.
+    """ARP and IPv6 neighbour entries, as Neighbour records.
 
-    ``everything`` includes those that need no look-up, as multicast addresses. Raises as ``routes`` does.
+    ``everything`` includes entries that need no resolution, such as multicast. Errors are as in ``routes``.
     """
     query = collected_neighbours.Query(
         _known(families, collected_neighbours.FAMILIES),
@@ -130,7 +130,7 @@ def neighbours(
 
 
 def neighbour_tables(*, netns: Texts | None = None, all_netns: bool = False) -> Listed[NeighbourTable]:
-    """The tables of neighbours, their limits and counters, as NeighbourTable records. Raises as ``routes`` does."""
+    """The neighbour tables, their limits and counters, as NeighbourTable records. Errors are as in ``routes``."""
     return Listed(collected_neighbours.TableListing(places_of(netns, all_netns)))
 
 
@@ -142,7 +142,7 @@ def addresses(
     netns: Texts | None = None,
     all_netns: bool = False,
 ) -> Listed[Address]:
-    """The addresses of interfaces, as Address records. Raises as ``routes`` does."""
+    """The addresses of interfaces, as Address records. Errors are as in ``routes``."""
     wanted = _known(families, collected_addresses.FAMILIES)
     query = collected_addresses.Query(wanted, interface=interface, scope=scope)
     return Listed(collected_addresses.AddressListing(query, places_of(netns, all_netns)))
@@ -158,7 +158,9 @@ def links(
     netns: Texts | None = None,
     all_netns: bool = False,
 ) -> Listed[Link]:
-    """Network interfaces, as Link records. ``rates`` measures over so many seconds. Raises as ``routes`` does."""
+    """Network interfaces, as Link records. ``rates``: measure rates over this many seconds. Errors are as in
+    ``routes``.
+    """
     query = collected_links.Query(several(names), kind=kind, master=master, up=up)
     places = places_of(netns, all_netns)
     if rates is not None:

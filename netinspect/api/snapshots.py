@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 def take_snapshot(nouns: Texts | None = None, *, netns: Texts | None = None, all_netns: bool = False) -> Snapshot:
-    """What the kernel has now of several nouns, in memory.
+    """A snapshot of the current state, in memory.
 
     ``nouns``: of sockets, routes, rules, links, addresses, flows and groups as `netinspect snapshot --help` lists them;
-    None is all. ``records`` has the records by noun, ``end.problems`` what could not be listed. Raises UsageError and
-    NamespaceError.
+    None is all. ``records`` has the records by noun, ``end.problems`` lists what could not be read. Raises UsageError
+    and NamespaceError.
     """
     wanted = _known(tuple(NOUNS) if nouns is None else several(nouns))
     names = () if netns is None else several(netns)
@@ -34,7 +34,7 @@ def take_snapshot(nouns: Texts | None = None, *, netns: Texts | None = None, all
 
 
 def load_snapshot(path: str) -> Snapshot:
-    """The snapshot in a file of `netinspect snapshot`. Raises SnapshotError."""
+    """A snapshot from a file written by `netinspect snapshot`. Raises SnapshotError."""
     return read(path)
 
 
@@ -43,8 +43,8 @@ def compare(
 ) -> list[Difference]:
     """What was added, removed and changed between two snapshots, noun by noun.
 
-    ``nouns``: these alone; None is what both have. ``all_fields``: also fields that change by themselves, such as
-    counters. Raises UsageError, and IncomparableError where one snapshot is of one namespace and the other of several.
+    ``nouns``: only these; None is all that both have. ``all_fields``: also fields that change by themselves, such as
+    counters. Raises UsageError, and IncomparableError if one snapshot has one namespace and the other several.
     """
     common = [noun for noun in before.header.nouns if noun in after.header.nouns]
     wanted = common if nouns is None else _known(several(nouns))

@@ -32,24 +32,23 @@ def sockets(
     netns: str | Iterable[str] | None = None,
     all_netns: bool = False,
 ) -> Listed[Socket]:
-    """The sockets of this machine, or of the network namespaces named, over sock_diag(7).
+    """Sockets of the current or the selected network namespaces, read over sock_diag(7).
 
-    What to list, one or several of each:
+    Selectors, each with one value or several:
 
-    - ``protocols``: of tcp, mptcp, udp, udplite, sctp, dccp, raw, unix, packet, netlink, vsock and xdp; None is all.
-      One that is named and that the kernel cannot list is a problem, one that is not named a note at most.
-    - ``families``: of inet and inet6, for the protocols over IP; None is both.
+    - ``protocols``: any of tcp, mptcp, udp, udplite, sctp, dccp, raw, unix, packet, netlink, vsock and xdp; None is
+      all. A protocol that the kernel cannot list is a problem if it is named, otherwise a note.
+    - ``families``: inet, inet6, for the protocols over IP; None is both.
     - ``states``: names of states, see ``netinspect explain``; None is all of them.
-    - ``filter``: an expression as ss(8) has them; the kernel applies it (``dport = :ssh and dst 10.0.0.0/8``).
-    - ``pids``, ``process_names`` (patterns), ``users`` (names or ids): those sockets only.
-    - ``netns``: a network namespace or several, each by its name, a process id or a path; ``all_netns``: every one.
+    - ``filter``: an expression as in ss(8), applied by the kernel (``dport = :ssh and dst 10.0.0.0/8``).
+    - ``pids``, ``process_names`` (patterns), ``users`` (names or ids).
+    - ``netns``: network namespaces by name, process id or path; ``all_netns``: all of them.
 
-    What to find out beside what every record has: ``processes`` and ``owner_reason`` (``processes``), ``peers``,
-    ``user`` (``user_names``), ``cgroup`` (``cgroups``), ``tcp_info`` and ``memory``.
+    Additional fields: ``processes`` and ``owner_reason`` (``processes``), ``peers``, ``user`` (``user_names``),
+    ``cgroup`` (``cgroups``), ``tcp_info`` and ``memory``.
 
-    Raises UsageError for a value that makes no sense, NamespaceError for a namespace that is not there or may not be
-    entered, and while iterating NetlinkError where the kernel refuses or its answers are malformed. All of them are
-    NetinspectErrors.
+    Raises UsageError for an invalid value, NamespaceError for a namespace that does not exist or cannot be entered, and
+    while iterating NetlinkError if the kernel refuses or its answer is malformed. All of them are NetinspectErrors.
     """
     listed = PROTOCOLS if protocols is None else several(protocols)
     of_families = FAMILIES if families is None else several(families)

@@ -28,13 +28,13 @@ def statistics(
     """Every protocol counter with its unit and meaning, as Statistic records.
 
     - ``tables``: as the kernel names them (TcpExt, Ip6, sockstat …) or names of protocols (tcp, ip, links …)
-    - ``interfaces``: what is counted by interface, for these alone
-    - ``nonzero``: what is not 0; with ``seconds`` or ``since`` what has changed
-    - ``seconds``: read twice, ``seconds`` apart, and tell the change in a second (``rate``)
-    - ``since``: a file of ``save_sample``, for what has changed since (``change``, ``reset``)
+    - ``interfaces``: counters by interface, for these only
+    - ``nonzero``: counters that are not 0; with ``seconds`` or ``since`` those that changed
+    - ``seconds``: read twice, ``seconds`` apart, and compute the change per second (``rate``)
+    - ``since``: a file from ``save_sample``, to compute the change since then (``change``, ``reset``)
 
-    Raises UsageError for a table that there is not, NetinspectError for a sample that cannot be read, and while
-    iterating NamespaceError. ``problems`` has what could not be read.
+    Raises UsageError for an unknown table, NetinspectError for a sample that cannot be read, and while iterating
+    NamespaceError. ``problems`` lists what could not be read.
     """
     groups = [group for name in several(tables) for group in tables_of(name)]
     query = Query(groups, several(interfaces))
@@ -56,10 +56,10 @@ def health(
     netns: Texts | None = None,
     all_netns: bool = False,
 ) -> list[HealthCheck]:
-    """What an administrator should look at first: a verdict for each check, as HealthCheck records.
+    """A verdict for each health check, as HealthCheck records.
 
-    It is about all that was counted or, with ``seconds`` or ``since`` as for ``statistics``, what happened in that
-    time. Raises NamespaceError and NetinspectError. A check whose counters could not be read is ``unknown``.
+    It covers all counts so far or, with ``seconds`` or ``since`` as in ``statistics``, the changes in that time. Raises
+    NamespaceError and NetinspectError. A check whose counters could not be read is ``unknown``.
     """
     from ..nouns.statistics.listing_health import Health
 

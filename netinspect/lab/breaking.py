@@ -115,7 +115,7 @@ def _remove_route(requests: Requests, lost: LostRoute) -> None:
     message["attrs"] = [["RTA_TABLE", lost.table]]
     if to.prefixlen:
         message["attrs"].append(["RTA_DST", str(to.network_address)])
-    requests.add(message, RTM_DELROUTE, 0, f"taking away the route to {lost.to} in table {lost.table}")
+    requests.add(message, RTM_DELROUTE, 0, f"removing the route to {lost.to} in table {lost.table}")
 
 
 def _remove_rule(host: Host, priority: int) -> None:
@@ -130,7 +130,7 @@ def _without_rule(host: Host, family: int, priority: int) -> Refused | None:
     message["family"] = family
     message["attrs"] = [["FRA_PRIORITY", priority]]
     requests = Requests(host.namespace.route)
-    requests.add(message, RTM_DELRULE, 0, f"taking away the rule of priority {priority}")
+    requests.add(message, RTM_DELRULE, 0, f"removing the rule of priority {priority}")
     try:
         requests.send()
     except Refused as error:
@@ -151,7 +151,7 @@ def _change_address(requests: Requests, kind: int, name: str, index: int, text: 
         message["attrs"].append(["IFA_LOCAL", str(parsed.ip)])
     elif kind == RTM_NEWADDR:
         message["flags"] = IFA_F_NODAD
-    doing = "address" if kind == RTM_NEWADDR else "taking away address"
+    doing = "address" if kind == RTM_NEWADDR else "removing address"
     requests.add(message, kind, NLM_F_NEW if kind == RTM_NEWADDR else 0, f"{doing} {text} on {name}")
 
 
@@ -179,7 +179,7 @@ def forget_neighbours(host: Host) -> None:
             gone = ndmsg()
             gone["family"], gone["ifindex"] = family, found["ifindex"]
             gone["attrs"] = [["NDA_DST", address]]
-            requests.add(gone, RTM_DELNEIGH, 0, f"forgetting neighbour {address}")
+            requests.add(gone, RTM_DELNEIGH, 0, f"flushing neighbour {address}")
     with suppress(Refused):  # it may have been forgotten meanwhile
         requests.send()
 
@@ -189,5 +189,5 @@ def forget_flows(host: Host) -> None:
     message = nfct_msg()
     message["nfgen_family"] = socket.AF_UNSPEC
     requests = Requests(host.namespace.netfilter)
-    requests.add(message, NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE, 0, "forgetting all flows")
+    requests.add(message, NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE, 0, "flushing all flows")
     requests.send()

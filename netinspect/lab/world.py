@@ -219,8 +219,8 @@ def refusal(error: OSError, read: Callable[[str], str] | None = None) -> str:
             return f"a lab needs network namespaces, and {name}={value} forbids them: {remedy}, or run as root"
     if error.errno == errno.ENOSPC:
         return (
-            "a lab needs network namespaces, and there are as many as user.max_net_namespaces and "
-            "user.max_user_namespaces allow: raise them"
+            "a lab needs network namespaces, and the limits user.max_net_namespaces and user.max_user_namespaces are "
+            "reached: raise them"
         )
     return (
         f"a lab needs network namespaces: {os.strerror(error.errno or 0)}; no sysctl forbids them, so a container's "

@@ -72,7 +72,7 @@ def test_one_value_may_stand_alone_and_many_may_come_from_a_generator(namespace:
             assert len(list(netinspect.sockets(protocols, netns=path))) == 1
 
 
-def test_several_namespaces_are_told_apart(namespace: Namespace) -> None:
+def test_rows_of_several_namespaces_are_labelled(namespace: Namespace) -> None:
     other = Namespace()
     with listener(namespace), listener(other):
         found = list(netinspect.sockets(["tcp"], netns=[namespace.path, other.path]))

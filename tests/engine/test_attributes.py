@@ -145,7 +145,7 @@ def test_each_error_has_one_meaning_and_survives_a_pickle() -> None:
         list(Dump(FakeKernel([bytes((1 << 20) + 1)]), b"", "asking"))
 
 
-def test_a_table_says_what_its_columns_cannot_show() -> None:
+def test_a_table_notes_what_its_columns_cannot_show() -> None:
     from netinspect.environment import Environment
     from netinspect.nouns.routing.command_neighbours import Neighbours
     from netinspect.nouns.routing.decode_neighbours import Decoder

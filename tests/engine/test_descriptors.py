@@ -89,7 +89,7 @@ def test_a_failing_helper_loses_nothing(sockets: list[socket.socket], monkeypatc
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.EIO, errno.ELOOP, errno.ENOMEM, errno.EPERM, errno.EACCES])
 @pytest.mark.parametrize("call", ["open", "readlink", "stat", "fstat"])
-def test_what_cannot_be_read_of_one_process_costs_that_and_is_told(
+def test_what_cannot_be_read_of_one_process_is_left_out_and_reported(
     sockets: list[socket.socket], monkeypatch: pytest.MonkeyPatch, call: str, number: int
 ) -> None:
     failing = subprocess.Popen(["sleep", "60"])
@@ -130,7 +130,7 @@ def test_what_cannot_be_read_of_one_process_costs_that_and_is_told(
     assert ("may not be seen" if refused else os.strerror(number)) in unseen.texts({failing.pid})[0]
 
 
-def test_a_path_that_is_too_long_to_be_told_is_no_socket(tmp_path: Path) -> None:
+def test_a_path_that_is_too_long_is_not_a_socket(tmp_path: Path) -> None:
     home = os.open(".", os.O_RDONLY)
     try:
         os.chdir(tmp_path)
@@ -203,7 +203,7 @@ def test_a_process_lives_on_when_its_first_thread_ends(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("compared", [True, False])
-def test_a_thread_with_descriptors_of_its_own_is_looked_at_when_asked_for(
+def test_threads_with_their_own_descriptor_table_are_read_on_request(
     monkeypatch: pytest.MonkeyPatch, compared: bool
 ) -> None:
     if not compared:  # a kernel without kcmp(2), or another machine

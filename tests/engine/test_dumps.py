@@ -59,7 +59,7 @@ def test_an_overrun_dump_is_made_anew() -> None:
     assert collected([[answer(1), OVERRUN], [answer(2, 1), DONE]]) == ([1, 2], [])
 
 
-def test_a_dump_that_stays_interrupted_is_said_to_be_incomplete() -> None:
+def test_a_dump_that_stays_interrupted_is_reported_as_incomplete() -> None:
     restless: list[bytes | OSError] = [answer(1, flags=2 | DUMP_INTR), DONE]
     cookies, problems = collected([list(restless) for _ in range(ATTEMPTS)])
     assert cookies == [1]

@@ -122,7 +122,7 @@ def test_without_proc_there_is_what_needs_none_and_one_clear_line_else(
         assert (len(result.stdout.splitlines()) > _MANY) == (status != 1)
 
 
-def test_raw_sockets_that_only_procfs_tells_are_not_said_to_be_none_without_it(namespace: Namespace) -> None:
+def test_raw_sockets_are_unknown_without_sock_diag_and_procfs(namespace: Namespace) -> None:
     with namespace.call(lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)):
         result = without_proc(namespace, "sockets -wanj")
     if json.loads(result.stdout):
@@ -138,7 +138,7 @@ def without_proc(namespace: Namespace, command: str) -> subprocess.CompletedProc
     return namespace.run("unshare", "--mount", "sh", "-c", inside, check=False)
 
 
-def test_a_proc_that_hides_processes_is_told_of(crowd: Namespace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proc_that_hides_processes_is_reported(crowd: Namespace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("netinspect.nouns.sockets.owners.processes_hidden", lambda: True)
     for command, said in (("sockets -uanp", "hidepid"), ("netstat -uanp", "Not all processes could be identified")):
         complaints: list[bytes] = []

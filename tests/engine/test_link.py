@@ -45,7 +45,7 @@ def test_an_interface_that_is_not_there_is_an_error(namespace: Namespace) -> Non
     assert caught.value.errno == errno.ENODEV
 
 
-def test_a_name_that_is_not_utf_8_is_told_in_escapes() -> None:
+def test_a_name_that_is_not_utf_8_is_shown_with_escapes() -> None:
     runs = runs_of([message(16, bytes(16) + attribute(IFLA_IFNAME, b"\xffx\0"))])
     assert link.name(runs) == "\\xffx"
     assert link.name(runs_of([message(16, bytes(16))])) is None

@@ -218,13 +218,13 @@ def test_requests_are_headers_with_padded_attributes() -> None:
     assert made == struct.pack("=IHHII", 20, 20, 0x301, 1, 0) + b"\1\2\3\4"
 
 
-def test_a_run_says_what_it_answers() -> None:
+def test_a_run_names_its_request() -> None:
     run = Run(message(20, bytes(4)), 20, 20, 1, "listing tests")
     with pytest.raises(NetlinkError, match=r"^listing tests: malformed"):
         list(run.by_layout(BODY, ANYTHING))
 
 
-def test_acknowledgments_are_told_apart_by_their_sequence_numbers() -> None:
+def test_acknowledgments_are_matched_by_sequence_number() -> None:
     def answer(sequence: int, number: int, words: bytes = b"") -> bytes:
         echoed = struct.pack("=IHHII", 16, 0, 0, 0, 0)
         told = attribute(1, words + b"\0") if words else b""  # NLMSGERR_ATTR_MSG

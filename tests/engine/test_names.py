@@ -401,7 +401,7 @@ def test_rows_that_need_no_look_up_pass_by_those_that_wait(slow: Resolver) -> No
     assert hosts.get("192.0.2.2") == "host-192-0-2-2"
 
 
-def test_who_shows_rows_is_told_when_others_wait(slow: Resolver) -> None:
+def test_the_writer_is_notified_of_waiting_rows(slow: Resolver) -> None:
     told: list[list[str]] = []
 
     def waiting(held: Sequence[Batch]) -> None:

@@ -46,7 +46,7 @@ def test_a_namespace_is_opened_by_process_id_and_by_path(namespace: Namespace) -
         sleeper.kill()
 
 
-def test_a_namespace_is_opened_and_listed_by_its_name(namespace: Namespace, tmp_path: Path) -> None:
+def test_a_namespace_is_opened_and_listed_by_name(namespace: Namespace, tmp_path: Path) -> None:
     # The suite has a mount namespace of its own: what is mounted over /run/netns is seen here alone.
     os.makedirs("/run/netns", exist_ok=True) if os.access("/run", os.W_OK) else None
     if not os.path.isdir("/run/netns"):
@@ -191,7 +191,7 @@ UNSEEN = re.compile(r"the network namespaces of \d+ process(es)? may not be seen
     ],
     ids=" ".join,
 )
-def test_namespaces_that_may_not_be_seen_are_told_of_by_all_commands(
+def test_all_commands_report_namespaces_that_are_not_visible(
     words: list[str], namespace: Namespace, need: Callable[[str], None]
 ) -> None:
     need("setpriv")
@@ -199,7 +199,7 @@ def test_namespaces_that_may_not_be_seen_are_told_of_by_all_commands(
     assert (result.returncode, len(UNSEEN.findall(result.stderr))) == (3, 1), result.stderr
 
 
-def test_a_snapshot_tells_of_namespaces_that_may_not_be_seen(
+def test_a_snapshot_reports_namespaces_that_are_not_visible(
     namespace: Namespace, need: Callable[[str], None], tmp_path: Path
 ) -> None:
     need("setpriv")

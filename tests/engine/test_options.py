@@ -109,7 +109,7 @@ def test_a_command_line_reads_as(
         ("--all --period 1", "--period and --all exclude each other"),
     ],
 )
-def test_a_wrong_command_line_says_what_is_wrong(arguments: str, said: str) -> None:
+def test_a_usage_error_names_the_mistake(arguments: str, said: str) -> None:
     with pytest.raises(UsageError) as caught:
         read(*arguments.split(" "))
     assert said in str(caught.value)

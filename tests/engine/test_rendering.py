@@ -95,7 +95,7 @@ def test_csv_gives_the_fields_back_with_control_characters_as_escapes(batches: l
 
 
 @given(BATCHES)
-def test_a_table_is_aligned_and_says_what_the_records_say(batches: list[list[Socket]]) -> None:
+def test_a_table_is_aligned_and_matches_the_records(batches: list[list[Socket]]) -> None:
     output = bytearray()
     columns = [
         Field("Protocol", "protocol"),

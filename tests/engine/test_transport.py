@@ -57,7 +57,7 @@ def failure(*received: Received) -> NetlinkError:
     return caught.value
 
 
-def test_the_request_is_sent_as_it_is() -> None:
+def test_the_request_is_sent_unchanged() -> None:
     sent = []
 
     def kernel(data: bytes) -> list[Received]:
@@ -99,7 +99,7 @@ def test_messages_of_other_processes_are_passed_over() -> None:
 
 
 @pytest.mark.parametrize("place", [0, 1, 2, 3, 4, 5, 6])
-def test_an_interrupted_dump_is_read_whole_and_says_so(place: int) -> None:
+def test_an_interrupted_dump_is_read_completely_and_marked(place: int) -> None:
     flags = [2 | NLM_F_DUMP_INTR if number == place else 2 for number in range(7)]
     received = [row(0, flags[0]) + row(1, flags[1]) + row(2, flags[2]), row(3, flags[3]), row(4, flags[4])]
     found, dump, _ = dumped(*received, row(5, flags[5]), done(flags=flags[6]))
@@ -317,7 +317,7 @@ def test_a_large_dump_of_the_real_kernel_is_whole_and_leaves_nothing(namespace: 
             opened.close()
 
 
-def test_the_real_kernel_says_that_a_dump_was_interrupted(namespace: Namespace) -> None:
+def test_the_real_kernel_marks_an_interrupted_dump(namespace: Namespace) -> None:
     def add(numbers: range) -> None:
         # RTM_NEWADDR, in one go: struct ifaddrmsg and IFA_LOCAL.
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_ROUTE) as opened:

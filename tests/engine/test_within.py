@@ -15,7 +15,7 @@ ADDRESSES = st.ip_addresses(v=4) | st.ip_addresses(v=6)
 
 
 @given(ADDRESSES, ADDRESSES, st.data())
-def test_an_address_is_within_as_ipaddress_says(address: Any, other: Any, data: st.DataObject) -> None:
+def test_within_agrees_with_ipaddress(address: Any, other: Any, data: st.DataObject) -> None:
     near = data.draw(st.sampled_from([other, address, type(address)(int(address) ^ 1)]))
     length = data.draw(st.integers(0, near.max_prefixlen))
     network = ipaddress.ip_network(f"{near}/{length}", strict=False)

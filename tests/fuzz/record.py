@@ -175,7 +175,7 @@ def requests() -> Iterator[tuple[str, int, bytes]]:
     yield "interface-names", NETLINK_ROUTE, interfaces.dump_request()
     yield "link-statistics", NETLINK_ROUTE, link_statistics.links_request()
     yield "link-statistics", NETLINK_ROUTE, link_statistics.bridges_request()
-    yield "told-of-links", NETLINK_ROUTE, capabilities.loopback()
+    yield "probe-links", NETLINK_ROUTE, capabilities.loopback()
     with open("/proc/self/ns/net") as own:
         yield "nsid", NETLINK_ROUTE, nsid.request(own.fileno())
     for family in ("inet", "inet6"):
@@ -187,7 +187,7 @@ def requests() -> Iterator[tuple[str, int, bytes]]:
     yield "flows", NETLINK_NETFILTER, conntrack.request(socket.AF_UNSPEC)
     yield "expectations", NETLINK_NETFILTER, expectations.request()
     yield "conntrack-size", NETLINK_NETFILTER, conntrack_statistics.size_request()
-    yield "told-of-entries", NETLINK_NETFILTER, capabilities.conntrack_size()
+    yield "probe-entries", NETLINK_NETFILTER, capabilities.conntrack_size()
     yield "conntrack-counters", NETLINK_NETFILTER, conntrack_statistics.counters_request()
     yield "nftables", NETLINK_NETFILTER, nftables.chains_request()
     yield "nftables", NETLINK_NETFILTER, nftables.rules_request()
@@ -278,7 +278,7 @@ def main() -> None:
     for name, single in made_up():
         found.setdefault(name, []).append(single)
     found["flow-events"] = found["flows"]
-    found["told-of-sockets"], found["told-of-tables"] = found["tcp"], found["routes"]
+    found["probe-sockets"], found["probe-tables"] = found["tcp"], found["routes"]
     CORPUS.mkdir(exist_ok=True)
     for name, messages in found.items():
         few = kept(messages)

@@ -89,7 +89,7 @@ def test_any_bytes_are_read_or_refused(name: str, data: bytes) -> None:
         pass
 
 
-def test_the_fuzzer_runs_and_tells_what_it_did(tmp_path: Path) -> None:
+def test_the_fuzzer_runs_and_reports_what_it_did(tmp_path: Path) -> None:
     run = Path(__file__).parent / "run.py"
     done = subprocess.run(
         [sys.executable, run, "--plain", "--seconds=0.4", "--seed=1", f"--faults={tmp_path}", "rules", "cgroup"],

@@ -99,7 +99,7 @@ _REFUSALS = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOENT)
 
 
 @pytest.mark.parametrize("line", LINES)
-def test_a_request_that_an_older_kernel_refuses_is_said_in_clear_lines(line: str) -> None:
+def test_a_request_that_an_older_kernel_refuses_is_reported_clearly(line: str) -> None:
     asked_for: set[tuple[int, int, str | None]] = set()
 
     def status_of(refused: tuple[int, int, str | None] | None, error: int = 0) -> int:
@@ -131,7 +131,7 @@ def test_a_request_that_an_older_kernel_refuses_is_said_in_clear_lines(line: str
         assert status_of(one, _REFUSALS[number % len(_REFUSALS)]) in (0, 1, 3)
 
 
-def test_what_the_reverse_path_filter_drops_has_an_errno_of_its_own_on_older_kernels() -> None:
+def test_the_reverse_path_filter_has_another_errno_on_older_kernels() -> None:
     def answer(request: bytes) -> Iterator[bytes]:
         (kind,) = struct.unpack_from("=H", request, 4)
         yield refusal(errno.EXDEV, request=request) if kind == 26 else done()

@@ -26,7 +26,7 @@ NETEM = {"uplink-lossy", "uplink-slow"}
 CASES = [(name, topology) for name in fault.names() for topology in fault.load(name).fits if name not in NETEM]
 
 
-def test_every_fault_of_the_package_says_what_a_user_sees_and_fits_a_topology() -> None:
+def test_every_fault_of_the_package_has_a_symptom_and_a_topology() -> None:
     for name in fault.names():
         loaded = fault.load(name)
         assert loaded.name == name
@@ -127,7 +127,7 @@ port = 80
         ("[hosts]", 9, "a fault changes something on some host"),
     ],
 )
-def test_what_is_wrong_with_a_fault_is_told_with_its_line(text: str, line: int, message: str) -> None:
+def test_an_error_in_a_fault_names_its_line(text: str, line: int, message: str) -> None:
     with pytest.raises(TopologyError) as caught:
         fault.parse(f"{GOOD}{text}\n", "my.toml", "my")
     assert str(caught.value).startswith(f"my.toml:{line}: ")
@@ -154,7 +154,7 @@ def test_a_fault_of_ones_own_in_a_topology_of_ones_own(lab: LabFactory, tmp_path
     assert net.probe(loaded) is None
     net.break_with(str(tmp_path / "gone.toml"))
     assert net.probe(loaded)
-    with pytest.raises(LabError, match="host a: the kernel refused taking away the rule of priority 7"):
+    with pytest.raises(LabError, match="host a: the kernel refused removing the rule of priority 7"):
         net.break_with(str(tmp_path / "gone.toml"))
     missing = (tmp_path / "gone.toml").read_text().replace("eth0 =", "eth9 =")
     (tmp_path / "gone.toml").write_text(missing)
@@ -194,7 +194,7 @@ def test_impairments_are_encoded_as_the_kernel_wants_them() -> None:
     ]
 
 
-def test_a_link_is_impaired_or_it_is_said_that_the_kernel_cannot(lab: LabFactory, tmp_path: Path) -> None:
+def test_a_link_is_impaired_or_the_missing_kernel_support_reported(lab: LabFactory, tmp_path: Path) -> None:
     (tmp_path / "slow.toml").write_text(
         '[hosts.a.interfaces.eth0]\naddresses = ["10.0.0.1/24"]\n[hosts.b.interfaces.eth0]\n'
         'addresses = ["10.0.0.2/24"]\n[[links]]\nends = ["a:eth0", "b:eth0"]\ndelay = "50ms"\n'

@@ -202,7 +202,7 @@ def test_commands_run_inside_and_failures_say_what_they_printed(make: Make) -> N
         host.run("sleep", "60", timeout=0.1)
 
 
-def test_what_the_kernel_refuses_is_told_in_one_line(make: Make) -> None:
+def test_a_refusal_of_the_kernel_is_reported_in_one_line(make: Make) -> None:
     net = make("pair")
     with pytest.raises(LabError, match=r"host client: the kernel refused the route to 10\.9\.0\.0/16 in table 254: "):
         net.client.route("10.9.0.0/16", via="172.31.0.1")

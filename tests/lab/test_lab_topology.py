@@ -29,7 +29,7 @@ ends = ["a:eth0", "b:eth0"]
 
 
 @pytest.mark.parametrize("name", names())
-def test_every_topology_of_the_package_is_valid_and_says_what_it_is(name: str) -> None:
+def test_every_topology_of_the_package_is_valid_and_described(name: str) -> None:
     topology = load(name)
     assert topology.description
     assert topology.hosts
@@ -73,14 +73,14 @@ def test_the_package_has_the_topologies_that_it_promises() -> None:
         ("[planets]\nx = 1", 11, "planets: not known here"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_line(addition: str, line: int, message: str) -> None:
+def test_an_error_in_a_topology_names_its_line(addition: str, line: int, message: str) -> None:
     with pytest.raises(TopologyError) as caught:
         parse(f"{GOOD}\n{addition}\n", "my.toml", "my", {})
     assert str(caught.value).startswith(f"my.toml:{line}: ")
     assert message in str(caught.value)
 
 
-def test_a_syntax_error_is_told_with_its_line() -> None:
+def test_a_syntax_error_names_its_line() -> None:
     with pytest.raises(TopologyError, match=r"my\.toml: .*line 3, column"):
         parse("\n\n[hosts\n", "my.toml", "my", {})
 
@@ -93,7 +93,7 @@ def test_parameters_replace_numbers_and_unknown_ones_are_refused() -> None:
         parse(text, "my.toml", "my", {"few": 5})
 
 
-def test_an_unknown_topology_is_told_with_those_that_exist() -> None:
+def test_the_error_for_an_unknown_topology_lists_the_known_ones() -> None:
     with pytest.raises(TopologyError, match="no topology 'pear': give one of bridge-netfilter, cgnat"):
         load("pear")
 

@@ -176,7 +176,7 @@ def test_both_translations_of_cgnat_are_seen(lab: LabFactory) -> None:
     net.carrier.assert_natted("100.64.0.2", to="203.0.113.1")
 
 
-def test_a_scenario_that_does_not_fit_says_which_role_is_missing(lab: LabFactory) -> None:
+def test_the_error_for_a_scenario_names_the_missing_role(lab: LabFactory) -> None:
     with pytest.raises(LabError, match="scenario redirect needs a host in the role of router and neighbour"):
         lab("pair").traffic("redirect")
     with pytest.raises(LabError, match="no scenario 'nothing': give one of bulk"):

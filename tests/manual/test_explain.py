@@ -136,7 +136,7 @@ def test_a_sysctl_that_is_named_exists() -> None:
     assert missing <= {"net.ipv4.tcp_max_orphans", "net.ipv4.tcp_mem", *machine}
 
 
-def test_an_article_says_who_acts_next_what_to_look_at_and_where_it_stands() -> None:
+def test_an_article_has_next_step_advice_and_source() -> None:
     outcome = Outcome("close-wait")
     assert outcome.status == ExitStatus.OK
     lines = outcome.output.splitlines()

@@ -30,7 +30,7 @@ SNAT = struct.pack("=II4s4sHH", 1, 1, bytes([192, 0, 2, 1]), bytes([192, 0, 2, 9
 BEGINNINGS = {0: "PREROUTING"}
 
 
-def test_what_rules_do_is_told_with_their_chains() -> None:
+def test_what_rules_do_is_shown_with_their_chains() -> None:
     table = entry(b"MASQUERADE", bytes(20)) + entry(b"", bytes(4)) + entry(b"ERROR", b"mine".ljust(32, b"\0"))
     table += entry(b"SNAT", SNAT) + entry(b"WEIRD", b"12345678") + entry(b"ERROR", b"ERROR".ljust(32, b"\0"))
     rules = list(legacy._rules("ip", "nat", BEGINNINGS, table, "testing"))

@@ -255,7 +255,7 @@ def test_names_are_those_that_netstat_finds_and_cut_in_the_same_places(
         assert any(":last " in line for line in ours)
 
 
-def test_a_process_of_another_user_is_said_not_to_be_seen(zoo: Sockets) -> None:
+def test_processes_of_another_user_are_reported_as_unreadable(zoo: Sockets) -> None:
     # The same in a user namespace, where nobody but we are ours.
     result = zoo.namespace.run("unshare", "--user", *NETINSPECT, "netstat", "-tanp", check=False)
     if "Operation not permitted" in result.stderr:
@@ -305,7 +305,7 @@ def test_bad_options_are_one_line_and_status_2(arguments: list[str], complaint: 
     assert complaints.count("\n") == 1
 
 
-def test_a_family_that_the_kernel_lacks_is_said_while_the_rest_is_listed(need: Callable[[str], None]) -> None:
+def test_a_family_that_the_kernel_lacks_is_reported_and_the_rest_listed(need: Callable[[str], None]) -> None:
     for option, name in [("--ax25", "AX25"), ("--ipx", "IPX"), ("-A ddp", "DDP"), ("-2", "BLUETOOTH"), ("-f", "BLUE")]:
         status, output, complaint = called("-t", *option.split())
         assert status == 3
@@ -314,7 +314,7 @@ def test_a_family_that_the_kernel_lacks_is_said_while_the_rest_is_listed(need: C
         assert f"no support for `AF {name}" in complaint
 
 
-def test_verbose_says_which_families_the_kernel_lacks() -> None:
+def test_verbose_reports_families_that_the_kernel_lacks() -> None:
     assert "AF IPX" not in called()[2]
     status, _, complaint = called("-v")
     assert status == 0
@@ -322,7 +322,7 @@ def test_verbose_says_which_families_the_kernel_lacks() -> None:
     assert "AF IPX" not in called("-v", "-x")[2]
 
 
-def test_only_verbose_says_that_raw_sockets_come_from_procfs() -> None:
+def test_only_verbose_reports_that_raw_sockets_come_from_procfs() -> None:
     # Nothing is missing then, and net-tools writes nothing on standard error.
     assert called("-an")[::2] == called("-wan")[::2] == (0, "")
     status, _, complaint = called("-wanv")
@@ -330,7 +330,7 @@ def test_only_verbose_says_that_raw_sockets_come_from_procfs() -> None:
     assert complaint == "" or "raw_diag" in complaint
 
 
-def test_a_protocol_without_sock_diag_is_said_to_be_missing_even_unnamed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_protocol_without_sock_diag_is_reported_even_if_not_requested(monkeypatch: pytest.MonkeyPatch) -> None:
     from netinspect import procfs
 
     monkeypatch.setattr(procfs, "has_protocol", lambda _: True)
@@ -338,7 +338,7 @@ def test_a_protocol_without_sock_diag_is_said_to_be_missing_even_unnamed(monkeyp
     assert (status == 3) == ("sctp sockets are not listed" in complaint)
 
 
-def test_a_family_that_no_netlink_tells_is_not_called_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_family_without_a_netlink_source_is_not_shown_as_empty(monkeypatch: pytest.MonkeyPatch) -> None:
     from netinspect import procfs
 
     monkeypatch.setattr(procfs, "has_protocol", lambda name: name in ("ax25", "rfcomm"))

@@ -327,7 +327,7 @@ def test_no_bytes_break_the_reader(tmp_path_factory: pytest.TempPathFactory, dat
     "arguments",
     ["", "a b c", "a b --netns c", "- -", "a --only towns", "a --only routes --ignore flows", "no-such-file", "/"],
 )
-def test_trouble_has_a_status_of_its_own(namespace: Namespace, arguments: str) -> None:
+def test_errors_have_their_own_exit_status(namespace: Namespace, arguments: str) -> None:
     result = namespace.netinspect("diff", *arguments.split(), check=False, input="")
     assert result.returncode == 2
     assert result.stderr.count("\n") == 1

@@ -192,10 +192,10 @@ MESSAGES: dict[str, Target] = {
     "conntrack-size": Target(_whole(conntrack_statistics.size)),
     "conntrack-counters": Target(_whole(conntrack_statistics.counters)),
     "nftables": Target(_ruleset),
-    "told-of-sockets": Target(_first_run(capabilities.reported)),
-    "told-of-links": Target(_first_run(capabilities.has_ipv6_counters)),
-    "told-of-entries": Target(_first_run(capabilities.entries)),
-    "told-of-tables": Target(_first_run(capabilities.family_of)),
+    "probe-sockets": Target(_first_run(capabilities.reported)),
+    "probe-links": Target(_first_run(capabilities.has_ipv6_counters)),
+    "probe-entries": Target(_first_run(capabilities.entries)),
+    "probe-tables": Target(_first_run(capabilities.family_of)),
 }
 """Decoders of netlink messages, by what they read."""
 

@@ -28,7 +28,7 @@ def test_wait_listening_waits_for_a_listener_that_comes_later(lab: LabFactory) -
     opened[0].close()
 
 
-def test_wait_listening_says_what_does_listen(lab: LabFactory) -> None:
+def test_wait_listening_shows_other_listeners(lab: LabFactory) -> None:
     host = lab().host("a")
     with host.call(lambda: socket.create_server(("127.0.0.1", 81))):
         with pytest.raises(AssertionError) as caught:
@@ -103,7 +103,7 @@ def test_wait_established_counts_connections_and_lists_what_there_is(lab: LabFac
         net.server.wait_established(remote_port=9, timeout=0.05)
 
 
-def test_assert_natted_says_what_became_of_the_flow(lab: LabFactory) -> None:
+def test_assert_natted_shows_the_flow(lab: LabFactory) -> None:
     net = lab("gateway")
     net.traffic("idle")
     flow = net.gateway.assert_natted("192.168.1.11", to="203.0.113.1")
@@ -138,7 +138,7 @@ def test_endpoints_are_written_as_people_do(text: str, expected: tuple[str, int 
     assert FlowPattern.of(f"udp {text} -> {text}") == ("udp", expected, expected)
 
 
-def test_assert_route_tells_look_ups_from_tables(lab: LabFactory) -> None:
+def test_assert_route_distinguishes_lookups_from_tables(lab: LabFactory) -> None:
     net = lab("gateway")
     net.lan1.assert_route("203.0.113.100", via="192.168.1.1", interface="eth0", source="192.168.1.11")
     net.lan1.assert_route("default", via="192.168.1.1")

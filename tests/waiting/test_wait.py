@@ -151,7 +151,7 @@ def test_a_connection_that_comes_later_is_found(namespace: Namespace, opened: li
 
 @pytest.mark.usefixtures("only_events")
 @pytest.mark.parametrize("words", [("closed",), ("not", "listening")], ids=" ".join)
-def test_the_end_of_a_socket_is_told_by_the_kernel(namespace: Namespace, words: tuple[str, ...]) -> None:
+def test_the_kernel_reports_the_end_of_a_socket(namespace: Namespace, words: tuple[str, ...]) -> None:
     listener = server(namespace)
     outcome, looks = waited(namespace, (*words, f":{listener.getsockname()[1]}"), listener.close)
     assert outcome.holds
@@ -179,7 +179,7 @@ def test_the_end_of_a_socket_is_told_by_the_kernel(namespace: Namespace, words: 
         ("ip route add 10.9.0.0/16 dev lo table 9", "ip rule add to 10.9.0.1 lookup 9", "route 10.9.0.1 dev lo"),
     ],
 )
-def test_changes_of_routes_links_and_addresses_are_told_by_the_kernel(
+def test_the_kernel_reports_changes_of_routes_links_and_addresses(
     namespace: Namespace, need: Callable[[str], None], before: str, change: str, words: str
 ) -> None:
     need("ip")
@@ -203,9 +203,7 @@ def test_an_address_can_be_used_when_duplicate_address_detection_is_over(
     assert outcome.found[0].flags == ("permanent",)
 
 
-def test_links_and_addresses_that_are_not_so_are_told_as_they_are(
-    namespace: Namespace, need: Callable[[str], None]
-) -> None:
+def test_links_and_addresses_that_do_not_match_are_shown(namespace: Namespace, need: Callable[[str], None]) -> None:
     need("ip")
     namespace.run("ip", "link", "add", "v0", "type", "veth", "peer", "name", "v1")
     status, said = asserted(namespace, "link", "v0", "up")
@@ -219,7 +217,7 @@ def test_links_and_addresses_that_are_not_so_are_told_as_they_are(
 
 
 @pytest.mark.usefixtures("only_events")
-def test_a_membership_is_told_by_the_kernel(namespace: Namespace, opened: list[socket.socket]) -> None:
+def test_the_kernel_reports_a_membership(namespace: Namespace, opened: list[socket.socket]) -> None:
     member = namespace.call(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
     opened.append(member)
     request = socket.inet_aton("239.1.1.1") + struct.pack("@4si", bytes(4), 1)
@@ -233,7 +231,7 @@ def test_a_membership_is_told_by_the_kernel(namespace: Namespace, opened: list[s
 
 
 @pytest.mark.usefixtures("only_events")
-def test_a_flow_is_told_by_the_kernel(
+def test_the_kernel_reports_a_flow(
     namespace: Namespace, need: Callable[[str], None], opened: list[socket.socket]
 ) -> None:
     need("nft")
@@ -420,7 +418,7 @@ def asserted(namespace: Namespace, *arguments: str) -> tuple[int, str]:
     return result.returncode, result.stderr
 
 
-def test_the_exit_status_tells_true_from_false_from_usage_from_unknown(namespace: Namespace) -> None:
+def test_exit_statuses_of_true_false_usage_and_unknown(namespace: Namespace) -> None:
     with server(namespace) as listener:
         port = listener.getsockname()[1]
         assert asserted(namespace, "listening", f":{port}") == (0, "")
@@ -438,7 +436,7 @@ def test_a_wait_ends_with_1_when_time_is_up(namespace: Namespace) -> None:
     assert "listens on tcp port 1 (waited 0.0" in result.stderr
 
 
-def test_a_wait_is_woken_in_a_process_of_its_own(namespace: Namespace) -> None:
+def test_a_wait_in_another_process_is_woken(namespace: Namespace) -> None:
     port = free_port(namespace)
     command = [*NETINSPECT, "wait", "-v", "listening", f":{port}", "--timeout", LONG]
     with namespace.popen(command, stdout=-1) as process, server(namespace, port=port):
@@ -447,7 +445,7 @@ def test_a_wait_is_woken_in_a_process_of_its_own(namespace: Namespace) -> None:
     assert output == f"tcp LISTEN 127.0.0.1:{port}\n"
 
 
-def test_misses_that_come_near_are_told(namespace: Namespace) -> None:
+def test_near_misses_are_shown(namespace: Namespace) -> None:
     other = Namespace()
     with server(namespace) as listener, server(other, "0.0.0.0") as elsewhere:
         port = listener.getsockname()[1]
@@ -522,7 +520,7 @@ def test_time_wait_is_closed(namespace: Namespace) -> None:
     assert [(row["state"], row["local_port"]) for row in states] == [("TIME_WAIT", port)]
 
 
-def test_so_many_connections(namespace: Namespace, opened: list[socket.socket]) -> None:
+def test_the_number_of_connections(namespace: Namespace, opened: list[socket.socket]) -> None:
     listener = server(namespace)
     opened.append(listener)
     for _ in range(2):

@@ -69,7 +69,7 @@ class Btf:
         except StructError:
             raise _senseless("it is too short") from None
         if magic != BTF_MAGIC or version != BTF_VERSION or header < _HEADER_SIZE:
-            raise _senseless("it is of another version or byte order")
+            raise _senseless("it has another version or byte order")
         first, last = header + types, header + types + length
         if length % 4 or last > len(data) or header + strings + size > len(data):
             raise _senseless("it ends too early")
@@ -106,7 +106,7 @@ class Btf:
         except IndexError:
             at = end + 1
         if at != end:
-            raise _senseless("its last type is not whole")
+            raise _senseless("its last type is truncated")
 
     def _type(self, number: int) -> tuple[int, int, int, int]:
         """Kind, number of members with the kind's flag above it, the third word, and where the members begin."""
@@ -127,7 +127,7 @@ class Btf:
             if kind not in _TRANSPARENT:
                 return number
             number = third
-        raise _senseless("its typedefs go in a circle")
+        raise _senseless("its typedefs form a loop")
 
     def _members(self, number: int) -> Iterator[tuple[str, int, int]]:
         """The members of a structure or union: name, type, offset in bytes."""
@@ -145,7 +145,7 @@ class Btf:
 
     def _offset(self, number: int, path: str, depth: int) -> int | None:
         if depth > _DEEPEST:
-            raise _senseless("its structures go in a circle")
+            raise _senseless("its structures form a loop")
         first, _, rest = path.partition(".")
         for name, kind, offset in self._members(number):
             if name == first or not name:

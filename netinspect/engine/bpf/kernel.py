@@ -117,7 +117,7 @@ def recursion_misses(program: int) -> int:
     """How often the program was left out since it was running already on that processor (0 before Linux 5.12)."""
     information = create_string_buffer(PROG_INFO_SIZE)
     attributes = pack("=IIQ", program, PROG_INFO_SIZE, addressof(information))
-    _bpf("asking after a BPF program", BPF_OBJ_GET_INFO_BY_FD, attributes)
+    _bpf("querying a BPF program", BPF_OBJ_GET_INFO_BY_FD, attributes)
     missed: int
     (missed,) = unpack_from("=Q", information, PROG_INFO_RECURSION_MISSES)
     return missed

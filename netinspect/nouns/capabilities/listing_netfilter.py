@@ -20,15 +20,17 @@ if TYPE_CHECKING:
 _MODULE = ("nf_conntrack_netlink", "NF_CT_NETLINK")
 _CONNECTIONS = Feature("conntrack", "connections", "all connection tracking", *_MODULE)
 _FILTER = Feature("conntrack", "filter in the kernel", "speed: netinspect selects the flows itself", since="5.8")
-_EXPECTATIONS = Feature("conntrack", "expectations", "connections that are expected (FTP, SIP …)", *_MODULE)
+_EXPECTATIONS = Feature("conntrack", "expectations", "expected connections (FTP, SIP …)", *_MODULE)
 _STATISTICS = Feature("conntrack", "statistics", "conntrack stats: the counters of each processor", *_MODULE)
 _EVENTS = Feature(
-    "conntrack", "events", "conntrack events: flows as they begin and end", "nf_conntrack", "NF_CONNTRACK_EVENTS"
+    "conntrack", "events", "conntrack events: flows as they start and end", "nf_conntrack", "NF_CONNTRACK_EVENTS"
 )
 _ACCOUNTING = Feature("conntrack", "accounting", "packets and bytes of flows", "nf_conntrack", "NF_CONNTRACK")
-_TIMESTAMPS = Feature("conntrack", "timestamps", "when flows began and ended", "nf_conntrack", "NF_CONNTRACK_TIMESTAMP")
-_TRANSLATIONS = Feature("nat", "translations", "the table of translations (masquerade)", *_MODULE)
-_RULES = Feature("nat", "nftables rules", "nat diagnose: the rules that translate", "nf_tables", "NF_TABLES")
+_TIMESTAMPS = Feature(
+    "conntrack", "timestamps", "start and end times of flows", "nf_conntrack", "NF_CONNTRACK_TIMESTAMP"
+)
+_TRANSLATIONS = Feature("nat", "translations", "the translation table (masquerade)", *_MODULE)
+_RULES = Feature("nat", "nftables rules", "nat diagnose: NAT rules", "nf_tables", "NF_TABLES")
 
 
 def probe(prober: Prober) -> Iterator[Capability]:
@@ -57,7 +59,7 @@ def _size(prober: Prober) -> str:
     if now is None:
         return ""
     limit = f" of {most}" if most else ""
-    return f", {now}{limit} entries" + ("" if now else " (nothing is tracked until a rule asks for it)")
+    return f", {now}{limit} entries" + ("" if now else " (nothing is tracked until a rule needs it)")
 
 
 def _filter(prober: Prober, table: Answer) -> Capability:
@@ -66,9 +68,9 @@ def _filter(prober: Prober, table: Answer) -> Capability:
         return prober.judge(_FILTER, table, "ctnetlink dump")
     answer = prober.ask(NETLINK_NETFILTER, probes.wrongly_filtered_conntrack())
     if answer.errno == EINVAL:
-        return _FILTER.has(YES, "CTA_FILTER: one that makes no sense was refused")
+        return _FILTER.has(YES, "CTA_FILTER: an invalid one was refused")
     if answer.errno == 0:
-        return prober.lacks(_FILTER, "CTA_FILTER", "one that makes no sense was not refused")
+        return prober.lacks(_FILTER, "CTA_FILTER", "an invalid one was not refused")
     return prober.judge(_FILTER, answer, "CTA_FILTER")
 
 
@@ -81,5 +83,5 @@ def _setting(prober: Prober, feature: Feature, sysctl: str) -> Capability:
         return prober.lacks(feature, sysctl, "there is none")
     if value != "0":
         return feature.has(YES, f"{sysctl} = {value}")
-    remedy = f"sysctl -w {sysctl}=1 (for flows that begin from then on)"
+    remedy = f"sysctl -w {sysctl}=1 (for new flows)"
     return feature.has(NO, f"{sysctl} = {value}", feature.lost, remedy)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _IPV6 = ("ipv6", "IPV6")
 _UNSPEC = AF_UNSPEC
-_EXCEPTIONS = "routes cache: redirects and path MTUs that were learned"
+_EXCEPTIONS = "routes cache: redirects and learned path MTUs"
 _SAMPLED = "groups watch: joins and leaves at once; memberships are sampled instead"
 
 _TABLES = {
@@ -69,7 +69,7 @@ _OTHER_TABLES = (
     (Feature("rules", "IPv4 rules", "IPv4 rules", option="IP_MULTIPLE_TABLES"), "RTM_GETRULE", AF_INET),
     (Feature("rules", "IPv6 rules", "IPv6 rules", option="IPV6_MULTIPLE_TABLES"), "RTM_GETRULE", AF_INET6),
     (Feature("neighbours", "IPv4 neighbours", "the ARP table"), "RTM_GETNEIGH", AF_INET),
-    (Feature("neighbours", "IPv6 neighbours", "the neighbour table of IPv6", *_IPV6), "RTM_GETNEIGH", AF_INET6),
+    (Feature("neighbours", "IPv6 neighbours", "the IPv6 neighbour table", *_IPV6), "RTM_GETNEIGH", AF_INET6),
     (Feature("neighbours", "neighbour tables", "limits and statistics of the tables"), "RTM_GETNEIGHTBL", _UNSPEC),
     (Feature("addresses", "IPv4 addresses", "IPv4 addresses"), "RTM_GETADDR", AF_INET),
     (Feature("addresses", "IPv6 addresses", "IPv6 addresses", *_IPV6), "RTM_GETADDR", AF_INET6),
@@ -95,7 +95,7 @@ _MULTICAST = (
         RTNL_FAMILY_IP6MR,
     ),
     (
-        Feature("groups", "bridge multicast groups", "groups behind the ports of bridges", "bridge", "BRIDGE"),
+        Feature("groups", "bridge multicast groups", "groups behind bridge ports", "bridge", "BRIDGE"),
         "RTM_GETMDB",
         AF_BRIDGE,
     ),
@@ -117,7 +117,7 @@ def probe(prober: Prober) -> Iterator[Capability]:
     for feature, family, file in _GROUPS:
         found = _table(prober, feature, "RTM_GETMULTICAST", family)
         if found.state == NO and procfs.has_network_file(file):
-            lost = f"nothing: memberships are listed from /proc/net/{file}, and marked so"
+            lost = f"nothing: memberships are listed from /proc/net/{file}, and marked as such"
             found = found._replace(state=PARTIAL, lost=lost)
         yield found
     for feature, group in _NOTIFICATIONS:
@@ -158,7 +158,7 @@ def _route_exceptions(prober: Prober, feature: Feature, family: int) -> Capabili
     """Exceptions are dumped under strict checking only, and since the release that brought next-hop objects."""
     strict = prober.ask(NETLINK_ROUTE, probes.strictly_wrong())
     if strict.errno == 0:
-        return prober.lacks(feature, "NETLINK_GET_STRICT_CHK", "a request that makes no sense was not refused")
+        return prober.lacks(feature, "NETLINK_GET_STRICT_CHK", "an invalid request was not refused")
     if strict.errno != EINVAL:
         return prober.judge(feature, strict, "strict RTM_GETROUTE dump")
     answer = prober.ask(NETLINK_ROUTE, probes.route_exceptions(family))

@@ -89,7 +89,7 @@ def _without_diag(found: Capability, protocol: str, name: str) -> Capability:
     if name.endswith(FAMILY_NAMES["inet6"]) and not procfs.has_network_file("if_inet6"):
         return found._replace(lost="nothing: this kernel has no IPv6", remedy=None)
     if protocol == "raw":
-        lost = "interface, cookie, mark, cgroup and memory of raw sockets: they are listed from procfs"
+        lost = "interface, cookie, mark, cgroup and memory of raw sockets: listed from procfs"
         return found._replace(state=PARTIAL, lost=lost)
     return found
 

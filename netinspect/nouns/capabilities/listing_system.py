@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
     from ...records import Capability
 
-_CGROUPS = Feature("sockets", "cgroup paths", "paths of cgroups: their ids are shown")
+_CGROUPS = Feature("sockets", "cgroup paths", "cgroup paths: ids are shown")
 _OWNERS = Feature("sockets", "owners", "-p: who holds a socket")
-_NAMESPACE = Feature("sockets", "another network namespace", "--netns: only the current one can be looked into")
+_NAMESPACE = Feature("sockets", "another network namespace", "--netns: only the current namespace is accessible")
 _NAMESPACES = Feature("sockets", "all network namespaces", "--all-netns")
 _COUNTERS = Feature("stats", "counters of protocols", "counters of")
-_SERVICES = Feature("names", "services", "names of ports: they are shown as numbers")
-_USERS = Feature("names", "users", "names of users that this system does not know: their ids are shown")
-_HOSTS = Feature("names", "hosts", "names of hosts: addresses are shown in digits")
+_SERVICES = Feature("names", "services", "service names: ports are shown as numbers")
+_USERS = Feature("names", "users", "names of users unknown to this system: ids are shown")
+_HOSTS = Feature("names", "hosts", "host names: addresses are shown")
 
 _COUNTER_FILES = {"snmp": "IP, ICMP, TCP and UDP", "netstat": "the extensions of IP and TCP", "snmp6": "IPv6"}
 _LOOPBACK = "127.0.0.1"
@@ -59,21 +59,21 @@ def _owners() -> Capability:
         holders, unseen = descriptors.socket_holders()
     except NetinspectError as error:
         return _OWNERS.has(NO, str(error), _OWNERS.lost, "mount -t proc proc /proc")
-    evidence = f"/proc: {len(holders)} processes hold sockets, {len(unseen.refused)} may not be read"
+    evidence = f"/proc: {len(holders)} processes hold sockets, {len(unseen.refused)} cannot be read"
     lost, remedies = [], []
     if unseen.failed:
         lost.append(f"{len(unseen.failed)} processes could not be read: {next(iter(unseen.failed.values()))}")
         remedies.append("try again")
     if unseen.refused:
-        lost.append("owners among processes that may not be read")
+        lost.append("owners among processes that cannot be read")
         remedies.append(_more_privilege())
     if procfs.processes_hidden():
         evidence += "; process 1 is hidden"
-        lost.append("owners among the processes of others, which /proc hides")
+        lost.append("owners among other users' processes, which /proc hides")
         remedies.append("run as root, or in the group that /proc's gid= option names (proc(5): hidepid)")
     if not procfs.in_initial_pid_namespace():
         evidence += "; this is not the initial pid namespace"
-        lost.append("owners outside of this pid namespace")
+        lost.append("owners outside this pid namespace")
         remedies.append("run on the machine itself, not in a container (docker run --pid=host)")
     if lost:
         return _OWNERS.has(PARTIAL, evidence, "; ".join(lost), "; ".join(remedies))
@@ -98,9 +98,9 @@ def _namespaces() -> Capability:
         found, hidden = every_namespace()
     except OSError as error:
         return _NAMESPACES.has(NO, f"/proc: {error.strerror}", _NAMESPACES.lost, "mount -t proc proc /proc")
-    evidence = f"/proc: {len(found)} namespaces; those of {hidden} processes may not be seen"
+    evidence = f"/proc: {len(found)} namespaces; those of {hidden} processes are not visible"
     if hidden:
-        lost = "--all-netns: namespaces that nobody is in but such processes"
+        lost = "--all-netns: namespaces that only such processes are in"
         return _NAMESPACES.has(PARTIAL, evidence, lost, _more_privilege())
     return _NAMESPACES.has(YES, evidence)
 
@@ -109,7 +109,7 @@ def _more_privilege() -> str:
     """What lets us look into all processes."""
     if os.geteuid():
         return "run as root (CAP_SYS_PTRACE)"
-    return "none for root here: a security module, or another user namespace, keeps them"
+    return "none for root here: a security module, or another user namespace, denies access"
 
 
 def _protocol_counters() -> Capability:
@@ -144,7 +144,7 @@ def _hosts() -> Capability:
     hosts.settle()
     if hosts.incomplete:
         evidence = f"no answer for {_LOOPBACK} in {_HOST_DEADLINE:g} s"
-        return _HOSTS.has(UNKNOWN, evidence, _HOSTS.lost, "see resolv.conf(5); -n does without names")
+        return _HOSTS.has(UNKNOWN, evidence, _HOSTS.lost, "see resolv.conf(5); -n shows addresses")
     if hosts.get(_LOOPBACK) == _LOOPBACK:
         remedy = "name it in /etc/hosts; nsswitch.conf(5) says where names are looked up: hosts"
         return _HOSTS.has(PARTIAL, f"{_LOOPBACK} has no name", _HOSTS.lost, remedy)

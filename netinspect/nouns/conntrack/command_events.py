@@ -61,7 +61,7 @@ def run_view(command: Conntrack) -> int:
     lost = sum(watch.lost for watch in watches)
     if lost:
         command.environment.complain(
-            f"{lost} events were lost: they arrived faster than they were received (try a larger --buffer)"
+            f"{lost} events were lost: they arrived faster than netinspect received them (try a larger --buffer)"
         )
     return ExitStatus.INCOMPLETE if lost else ExitStatus.OK
 

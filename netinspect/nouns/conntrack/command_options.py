@@ -71,7 +71,7 @@ def _ports(field: str) -> Selector:
 def _status(wanted: FlowFilter, name: str, on: bool) -> None:
     (wanted.with_status if on else wanted.without_status).add(name)
     if wanted.with_status & wanted.without_status:
-        raise UsageError(f"status {name} cannot be set and not set")
+        raise UsageError(f"status {name} cannot be both set and not set")
 
 
 def _bit(name: str, on: bool = True) -> Selector:

@@ -26,37 +26,40 @@ if TYPE_CHECKING:
 
 
 COUNTERS = {
-    2: ("found", "packets whose entry was found where it had to be looked up again, which is rare: no sign of trouble"),
+    2: ("found", "packets whose entry was found by a second lookup, which is rare: not a problem"),
     4: (
         "invalid",
-        "packets that belong to no connection and may not begin one: out of window, wrong checksum, a reset too late; "
-        "a steady rise is asymmetric routing, broken offloading, or a scan (nf_conntrack_log_invalid shows which)",
+        "packets that belong to no connection and cannot start one: out of window, wrong checksum, late reset; a "
+        "steady rise means asymmetric routing, broken offloading, or a scan (nf_conntrack_log_invalid shows which)",
     ),
-    8: ("insert", "entries put in over netlink, by conntrackd or `conntrack -I`; those of packets are not counted"),
+    8: (
+        "insert",
+        "entries added over netlink, by conntrackd or `conntrack -I`; entries created by packets are not counted",
+    ),
     9: (
         "insert_failed",
-        "entries that could not be put in, their packet dropped: another with the same tuple was faster, which with "
-        "NAT means a source port taken twice (NAT port exhaustion, or parallel DNS queries from one socket)",
+        "entries that could not be inserted, with the packet dropped: another with the same tuple was faster; with "
+        "NAT, two flows took the same source port (NAT port exhaustion, or parallel DNS queries from one socket)",
     ),
-    10: ("drop", "packets dropped because no entry could be made: the table is full, or memory was short"),
+    10: ("drop", "packets dropped because no entry could be created: table full, or out of memory"),
     11: (
         "early_drop",
-        "entries that were not yet assured and were thrown out to make room: the table is or was full",
+        "entries not yet assured that were dropped early for new ones: the table is or was full",
     ),
-    12: ("error", "packets that a protocol's own check refused: ICMP errors for unknown connections, bad headers"),
-    13: ("search_restart", "look-ups begun anew because the table was changed or resized meanwhile: no loss"),
-    14: ("clash_resolve", "insertions that met an entry for the same connection, and made do with that: no loss"),
+    12: ("error", "packets refused by the protocol's check: ICMP errors for unknown connections, bad headers"),
+    13: ("search_restart", "lookups restarted because the table was changed or resized meanwhile: no loss"),
+    14: ("clash_resolve", "insertions that found an entry for the same connection and used it: no loss"),
     15: (
         "chain_toolong",
-        "entries that were not put in because their hash chain was too long: more buckets are needed",
+        "entries not inserted because their hash chain was too long: more buckets are needed",
     ),
 }
 """Attribute: name, as conntrack(8) -S has it, and what it counts. Those no longer used by kernels are left out."""
 
 EXPECTATION_COUNTERS = {
-    1: ("expect_new", "connections that came as a helper had expected"),
-    2: ("expect_create", "expectations made by helpers"),
-    3: ("expect_delete", "expectations taken away, fulfilled ones among them"),
+    1: ("expect_new", "connections that arrived as expected by a helper"),
+    2: ("expect_create", "expectations created by helpers"),
+    3: ("expect_delete", "expectations removed, including fulfilled ones"),
 }
 
 _BODY = 4

@@ -59,7 +59,7 @@ class FlowFilter:
     def check(self) -> None:
         """Raises UsageError where there can be no such flow: all addresses of a flow are of one family."""
         if not self._possible_families():
-            raise UsageError("addresses of IPv4 and IPv6: no flow has both")
+            raise UsageError("IPv4 and IPv6 addresses: no flow has both")
 
     def checked(self, batch: Batch) -> Batch:
         """The rows of a batch that are wanted."""
@@ -239,9 +239,7 @@ def status_of(text: str) -> tuple[str, bool]:
     """A status bit, and whether it must be set: ``!ASSURED`` must not. Raises UsageError."""
     name = text.lstrip("!").upper().replace("-", "_")
     if name not in STATUS_BITS:
-        raise UsageError(
-            f"no status {text!r}: {', '.join(STATUS_BITS)}, each with ! before it where it must not be set"
-        )
+        raise UsageError(f"no status {text!r}: {', '.join(STATUS_BITS)}, or with ! before it: not set")
     return name, not text.startswith("!")
 
 

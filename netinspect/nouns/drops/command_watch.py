@@ -62,7 +62,7 @@ def _watch(command: Drops, places: list[Place], wanted: Filter) -> Watch | Count
             raise  # more privileges would do, or no counter knows what the filter asks for
         from .events_counters import CounterWatch
 
-        command.environment.complain(f"{error}: shown instead are the counters of drops that rise")
+        command.environment.complain(f"{error}: showing rising drop counters instead")
         return CounterWatch(command.places())
 
 
@@ -70,11 +70,11 @@ def _said(command: Drops, watched: Watch | CounterWatch) -> bool:
     """Says what was not seen; whether that leaves something out."""
     if watched.unplaced:
         command.environment.complain(
-            f"left out: {watched.unplaced} packets whose network namespace is not known (--all-netns shows them)"
+            f"left out: {watched.unplaced} packets of unknown network namespaces (--all-netns shows them)"
         )
     if watched.lost:
         command.environment.complain(
-            f"{watched.lost} more dropped packets were lost: they came faster than they could be read"
+            f"{watched.lost} more dropped packets were lost: they arrived faster than they could be read"
         )
     return bool(watched.lost)
 

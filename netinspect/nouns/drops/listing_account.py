@@ -46,19 +46,24 @@ LAYERS = ("card", "link", "qdisc", "softnet", "ip", "netfilter", "conntrack", "t
 
 _SOCKETS = ("tcp", "udp", "udplite", "raw", "unix", "packet", "netlink", "mptcp", "sctp")
 _SOFTNET = (
-    ("dropped", 1, "packets for which the queue of the processor was full", "net.core.netdev_max_backlog"),
+    ("dropped", 1, "packets dropped because the processor's queue was full", "net.core.netdev_max_backlog"),
     (
         "flow_limit_count",
         10,
-        "packets of large flows, dropped before the queue of the processor was full",
+        "packets of large flows, dropped before the processor's queue was full (flow limit)",
         "net.core.flow_limit_cpu_bitmap",
     ),
 )
 """Columns of softnet_stat (net/core/net-procfs.c: softnet_seq_show)."""
 _SOFTNET_CPU = 12
 _QUEUES = (
-    ("queue_dropped", 5, "packets for which the queue to the program was full", "the program that takes the queue"),
-    ("user_dropped", 6, "packets that could not be given to the program", "the program's receive buffer"),
+    (
+        "queue_dropped",
+        5,
+        "packets dropped because the queue to the program was full",
+        "the program that reads the queue",
+    ),
+    ("user_dropped", 6, "packets that could not be delivered to the program", "the program's receive buffer"),
 )
 """Columns of nfnetlink_queue (net/netfilter/nfnetlink_queue.c: seq_show)."""
 
@@ -182,7 +187,7 @@ class Account(BaseListing):
     def _drivers(self, place: Place) -> dict[Key, _Figure]:
         names = [str(name) for _, name in _named(place)]
         told = inside(place.descriptor, partial(listing_driver.counters, names))
-        said = "a counter of the driver, by its own name"
+        said = "a driver counter, by the driver's name"
         return {
             ("card", name, interface, None): _Figure(value, "ethtool", said, "the driver's documentation; ethtool -S")
             for (interface, name), value in told.items()
@@ -197,7 +202,7 @@ class Account(BaseListing):
         names = InterfaceNames(place)
         said, look = (
             "packets that the queueing discipline dropped",
-            "tc -s qdisc show dev IF: limits; a link that is full",
+            "tc -s qdisc show dev IF: limits; a saturated link",
         )
         return {
             ("qdisc", f"{row.kind}.drops", f"{names[row.interface]} {row.handle} {row.parent}", None): _Figure(
@@ -259,7 +264,7 @@ class Account(BaseListing):
                 if drops and packets is None:
                     uncounted += 1
                 elif drops and packets is not None:
-                    said = f"packets that met the rule: {rules.text(rule)}"
+                    said = f"packets that matched the rule: {rules.text(rule)}"
                     key = "netfilter", "rule", str(rule), None
                     found[key] = _Figure(
                         packets, "nf_tables", said, "nft list ruleset; netinspect drops reason NETFILTER_DROP"

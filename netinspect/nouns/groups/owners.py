@@ -364,7 +364,7 @@ class GroupSockets:
 
     @staticmethod
     def _joined_by_packet_sockets(place: Place, problems: list[str]) -> dict[tuple[int, str], list[int]]:
-        operation = "listing what packet sockets joined"
+        operation = "listing memberships of packet sockets"
 
         def dump() -> Dump:
             return Dump(place.connect(NETLINK_SOCK_DIAG), packet_memberships.request(), operation)

@@ -88,7 +88,7 @@ def _ask(command: PathCommand, home: Stack, packet: Packet, iif: Interface | Non
         return
     what = f"one packet, {packet}, {f'as received on {iif}' if iif else 'sent from here'}, in namespace {home.label}"
     if sys.stdin is None or not sys.stdin.isatty():
-        raise UsageError(f"--probe sends {what}, and asks first: with --yes it does not")
+        raise UsageError(f"--probe sends {what}: confirm with --yes")
     sys.stderr.write(f"Send {printable(what)}? [y/N] ")
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
@@ -108,7 +108,7 @@ def _send(home: Stack, packet: Packet, iif: Interface | None) -> str:
     from ...engine.bpf.kernel import receive
 
     if iif.type_number != _ETHERNET:
-        raise NetinspectError(f"{iif} has no frames of Ethernet: --probe can put none in there")
+        raise NetinspectError(f"{iif} is not an Ethernet interface: --probe cannot inject a frame there")
     link = bytes.fromhex((iif.address or "").replace(":", "")) or bytes(6)
     home.place.call(partial(receive, frame(data, link), iif.index))
     return f"injected on {iif}"

@@ -35,7 +35,7 @@ class Seen(NamedTuple):
     """One thing that was told of the flow."""
 
     time: Annotated[float, "seconds since 1970"]
-    back: Annotated[bool, "whether it is of an answer"]
+    back: Annotated[bool, "whether it belongs to a reply"]
     trace: Annotated[Event | None, "a rule, or the end of a chain"] = None
     entry: Annotated[FlowEvent | None, "a change of its entry"] = None
     drop: Annotated[Drop | None, "that the kernel dropped a packet of it"] = None

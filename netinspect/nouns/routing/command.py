@@ -85,7 +85,7 @@ def _scope(text: str) -> str:
 
 _NOTES = (
     "exact (the default) selects the route to PREFIX, root the routes within it, match the routes that cover it. The "
-    "kernel filters by table, protocol, type and interface: listing a small table is quick beside a large one.\n"
+    "kernel filters by table, protocol, type and interface: listing a small table is fast even if others are large.\n"
     "get asks the kernel which route it would use to ADDRESS. Selectors: from ADDRESS, iif NAME, oif NAME, mark "
     "NUMBER, uid NUMBER, tos NUMBER, ipproto PROTOCOL, sport PORT, dport PORT. The output includes the matching rule "
     "and table entry.\n"

@@ -42,9 +42,9 @@ _LARGEST = {"mark": 0xFFFFFFFF, "uid": 0xFFFFFFFE, "tos": 0xFF, "ipproto": 0xFF,
 
 _NO_ROUTE = {
     ENETUNREACH: "no route leads there",
-    EHOSTUNREACH: "a route of type unreachable, or no route, is for it",
-    EACCES: "a route or rule of type prohibit is for it",
-    EINVAL: "a route or rule of type blackhole is for it, or the kernel would drop a packet with this source as wrong",
+    EHOSTUNREACH: "no route, or a route of type unreachable",
+    EACCES: "a route or rule of type prohibit applies",
+    EINVAL: "a route or rule of type blackhole applies, or the kernel drops packets with this source address",
     # Newer kernels answer EINVAL for this as well.
     EXDEV: "the reverse path filter would drop a packet with this source",
 }
@@ -63,7 +63,7 @@ class Lookup:
             raise UsageError(f"routes get takes an address, then selectors with values: {', '.join(SELECTORS)}")
         self.family = "inet6" if ":" in words[0] else "inet"
         if families and self.family not in families:
-            raise UsageError(f"{words[0]!r} is of another address family than asked for")
+            raise UsageError(f"{words[0]!r} is of another address family than requested")
         self.destination = self._address(words[0])
         self.flow = Flow(words[0])
         self.flow.uid = geteuid()

@@ -78,7 +78,7 @@ class Lookups:
         """
         from ...procfs import cgroup2_mounts
 
-        failure = OSError(0, "no file system of cgroup version 2 is mounted, or not with this cgroup in it")
+        failure = OSError(0, "no cgroup v2 file system with this cgroup is mounted")
         for root, directory in cgroup2_mounts():
             inside = _within(directory, path) or _within(root, path if path.startswith("/") else f"/{path}")
             if inside is None:
@@ -88,7 +88,7 @@ class Lookups:
                 found = os.stat(f"{directory}/{inside}/.")
                 if found.st_dev == os.stat(directory).st_dev:
                     return found.st_ino
-                failure = OSError(0, f"it is outside of {directory}")
+                failure = OSError(0, f"it is outside {directory}")
             except (OSError, ValueError) as error:
                 failure = error if isinstance(error, OSError) else OSError(0, "it is not a file name")
         raise failure

@@ -67,7 +67,7 @@ class _Parser:
         selected: int | None = None
         while (token := self._scanner.peek()).text in _STATE_WORDS:
             self._scanner.take()
-            value = self._value(token, "the name of a state")
+            value = self._value(token, "a state name")
             named = state_bits(value.text)
             if named is None:
                 raise self._scanner.error(
@@ -117,7 +117,7 @@ class _Parser:
         opening = self._scanner.take()
         self._depth += 1
         if self._depth > _DEPTH:
-            raise self._scanner.error(f"more than {_DEPTH} parentheses within each other", opening.start)
+            raise self._scanner.error(f"more than {_DEPTH} nested parentheses", opening.start)
         condition = self._some()
         token = self._scanner.peek()
         if token.text != ")":
@@ -150,7 +150,7 @@ class _Parser:
         elif word == "fwmark":
             condition = self._read(self._value(subject, "a mark"), values.mark)
         else:
-            condition = self._cgroup(self._value(subject, "the path of a cgroup"))
+            condition = self._cgroup(self._value(subject, "a cgroup path"))
         return Not(condition) if sign in _OPPOSITES else condition
 
     def _port(self, side: str, comparison: str, text: str) -> Condition:

@@ -62,7 +62,7 @@ def port(side: str, comparison: str, text: str, family: str | None, lookups: Loo
     rest = text[start:]
     if rest in ("", "*"):
         if comparison != "=" or not rest:
-            raise BadValueError("expected a port number or the name of a service", start)
+            raise BadValueError("expected a port number or a service name", start)
         condition: Condition = EVERY
     elif named == "netlink" and rest == "kernel":
         condition = Port(side, comparison, 0)
@@ -79,7 +79,7 @@ def mark(text: str) -> Mark:
     for number, index in numbers:
         read = _number(number)
         if read is None or read > _MAXIMUM:
-            raise BadValueError("expected a mark of 32 bits, decimal or hexadecimal after 0x, as in 0x1/0xff", index)
+            raise BadValueError("expected a 32-bit mark, decimal or hexadecimal, as in 0x1/0xff", index)
         parsed.append(read)
     return Mark(parsed[0], parsed[1] if slash else _MAXIMUM)
 
@@ -170,7 +170,7 @@ def _host_name(side: str, text: str, at: int, family: str | None, lookups: Looku
     if digits and len(labels) == 1:
         raise BadValueError(f"{quoted(text)} is not an address; for a port write {quoted(':' + text)}", at)
     if digits or not known or not all(labels) or len(text) > _HOST_NAME_SIZE:
-        raise BadValueError(f"{quoted(text)} is neither an address nor the name of a host", at)
+        raise BadValueError(f"{quoted(text)} is neither an address nor a host name", at)
     families = {"inet": (AF_INET,), "inet6": (AF_INET6,)}.get(family or "", (AF_INET, AF_INET6))
     try:
         found = lookups.addresses(text, families)
@@ -209,7 +209,7 @@ def _port(text: str, at: int, family: str | None, lookups: Lookups) -> int:
         return number
     found = lookups.ports(text)
     if not found:
-        raise BadValueError(f"{quoted(text)} is neither a port number nor the name of a service", at)
+        raise BadValueError(f"{quoted(text)} is neither a port number nor a service name", at)
     if len(set(found.values())) > 1:
         ports = " and ".join(f"{port} in {protocol}" for protocol, port in found.items())
         raise BadValueError(f"the service {quoted(text)} is port {ports}: give the number", at)

@@ -291,7 +291,7 @@ class SocketListing(BaseListing):
             except NetinspectError as error:
                 self.problems.append(f"{lacking}, and procfs does not list them either: {error}")
             else:
-                self.notes.append(f"{lacking}: listed from procfs instead; `modprobe {module}` may bring it")
+                self.notes.append(f"{lacking}: listed from procfs instead; `modprobe {module}` may help")
         elif procfs.has_protocol(protocol):
             self._report_unlisted(protocol, f"this kernel has no {module} (CONFIG_{option})", module, place)
         elif self.query.explicit:
@@ -303,12 +303,14 @@ class SocketListing(BaseListing):
 
         count = place.call(partial(sockets_in_use, protocol))
         if count == 0:
-            self.notes.append(f"{protocol} sockets: {lacking}, but by /proc/net/protocols there are none")
+            self.notes.append(f"{protocol} sockets: {lacking}, but /proc/net/protocols counts none")
             return
         # AF_XDP knows no other state.
         shown = protocol != "xdp" or self.query.states & _CLOSE or protocol in self.query.any_state
         missing = self.query.explicit or (count and shown)
-        sockets = f"{protocol} sockets" if count is None else f"{protocol} sockets ({count} by /proc/net/protocols)"
+        sockets = (
+            f"{protocol} sockets" if count is None else f"{protocol} sockets ({count} according to /proc/net/protocols)"
+        )
         (self.problems if missing else self.notes).append(
             f"{sockets} are not listed: {lacking}; try `modprobe {module}`"
         )

@@ -17,12 +17,12 @@ def pairs(text: str, name: str) -> list[Table]:
     lines = [line for line in text.splitlines() if line]
     tables: list[Table] = []
     if len(lines) % 2:
-        raise _senseless(name, "a line of names without values")
+        raise _senseless(name, "a line with names but no values")
     for names, values in zip(lines[::2], lines[1::2], strict=True):
         title, _, words = names.partition(":")
         same, _, numbers = values.partition(":")
         if title != same or len(words.split()) != len(numbers.split()):
-            raise _senseless(name, f"names and values of {title} do not belong together")
+            raise _senseless(name, f"names and values of {title} do not match")
         tables.append((title, _numbers(name, words.split(), numbers.split())))
     return tables
 

@@ -276,7 +276,7 @@ def _of_bridges(query: Query, place: Place, problems: list[str], notes: list[str
         return {}
     from ...engine.places import InterfaceNames
 
-    operation = "reading what bridges count of multicast"
+    operation = "reading multicast counters of bridges"
 
     def dump() -> Dump:
         return Dump(place.connect(NETLINK_ROUTE), link_statistics.bridges_request(), operation)
@@ -284,7 +284,7 @@ def _of_bridges(query: Query, place: Place, problems: list[str], notes: list[str
     try:
         bridges = whole_list(operation, dump, link_statistics.bridges, problems.append)
     except NetlinkError as error:
-        notes.append(f"{error}: kernels before 4.7 have no such counters")
+        notes.append(f"{error}: kernels before 4.7 lack these counters")
         return {}
     names = InterfaceNames(place)
     return {

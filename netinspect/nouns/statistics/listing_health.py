@@ -240,7 +240,8 @@ CHECKS = (
         "percent",
         1,
         5,
-        "Segments are lost on the way, or come too late. `netinspect sockets -ti` shows for which peers; look at the "
+        "Segments are lost on the path, or arrive too late. `netinspect sockets -ti` shows for which peers; look at "
+        "the "
         "interfaces' errors, at full queues, and at the path.",
         "Standard TCP's congestion window settles at 1.2/sqrt(p) segments for a loss of p (RFC 3649, section 3): 12 at "
         "1 %, 5 at 5 %, which is slow on any path that is not very short.",
@@ -311,7 +312,7 @@ CHECKS = (
         75,
         90,
         "When it is full, new connections are dropped. `netinspect conntrack top` shows whose they are: raise "
-        "net.netfilter.nf_conntrack_max, shorten time-outs, or do not track what needs no tracking (notrack).",
+        "net.netfilter.nf_conntrack_max, shorten timeouts, or do not track what needs no tracking (notrack).",
         "75 %: the Prometheus node-exporter mixin (NodeHighNumberConntrackEntriesUsed); 90 %: OpenStack's rpc-maas "
         "(conntrack_count).",
         _conntrack_use,

@@ -89,7 +89,7 @@ def load(path: str) -> Sample:
             raise ValueError("it has another format")
         return Sample(typed.maker(Saved)(found))
     except FileError as error:
-        raise NetinspectError(f"{error}: `netinspect stats --save {path}` makes a sample") from None
+        raise NetinspectError(f"{error}: `netinspect stats --save {path}` creates a sample") from None
     except ValueError as error:
         reason = "not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error
         raise NetinspectError(f"{path}: not a sample of `netinspect stats --save`: {reason}") from None

@@ -83,7 +83,7 @@ NAMES = list(over_netlink(lambda protocol: Kernel([DONE])))
 
 
 @pytest.mark.parametrize("number", [errno.EPERM, errno.EACCES])
-def test_a_kernel_that_refuses_is_told_with_the_privilege_that_it_wants(number: int) -> None:
+def test_a_refusal_names_the_missing_privilege(number: int) -> None:
     found = over_netlink(lambda protocol: Kernel([error_message(number)], number))
     for name, item in found.items():
         assert os.strerror(number) in item.evidence
@@ -94,7 +94,7 @@ def test_a_kernel_that_refuses_is_told_with_the_privilege_that_it_wants(number: 
 
 
 @pytest.mark.parametrize("number", [errno.ENOENT, errno.EOPNOTSUPP, errno.EINVAL, errno.EPROTONOSUPPORT])
-def test_a_kernel_that_lacks_everything_is_never_said_to_have_it(number: int) -> None:
+def test_a_kernel_that_lacks_everything_is_reported_so(number: int) -> None:
     found = over_netlink(lambda protocol: Kernel([error_message(number)], number))
     for name, item in found.items():
         assert item.lost
@@ -115,7 +115,7 @@ def test_any_other_error_is_unknown(number: int) -> None:
 
 
 @pytest.mark.parametrize("number", [errno.EPROTONOSUPPORT, errno.EACCES, errno.EMFILE])
-def test_a_netlink_socket_that_cannot_be_opened_is_told(number: int) -> None:
+def test_a_netlink_socket_that_cannot_be_opened_is_reported(number: int) -> None:
     def refuse(protocol: int) -> FakeKernel:
         raise NetlinkError("opening a netlink socket", number)
 
@@ -129,7 +129,7 @@ def test_a_kernel_that_is_silent_is_unknown() -> None:
     assert {item.state for item in found.values()} == {"unknown"}
 
 
-def test_an_empty_table_is_supported_and_no_more_is_claimed_than_an_empty_answer_tells() -> None:
+def test_an_empty_table_is_supported_and_nothing_more_is_claimed() -> None:
     found = over_netlink(lambda protocol: Kernel([DONE]))
     if not Path("/proc/sys/net/netfilter/nf_conntrack_events").exists():
         del found["conntrack: events"]  # connection tracking is not loaded
@@ -162,7 +162,7 @@ def test_an_old_kernel_without_strict_checking_has_no_route_exceptions() -> None
     assert found["routes: IPv4 route exceptions"].remedy == "Linux 5.3 or later"
 
 
-def test_strict_checking_without_next_hop_objects_does_not_tell_of_exceptions() -> None:
+def test_strict_checking_without_next_hop_objects_proves_no_exceptions() -> None:
     """Linux 4.20 to 5.2 accepts the request and never answers with an exception."""
 
     def answer(request: bytes) -> list[Received]:
@@ -217,7 +217,7 @@ def found_in(namespace: Namespace, *prefix: str) -> dict[str, Capability]:
     return {f"{item['view']}: {item['name']}": Capability(**item) for item in json.loads(text)}
 
 
-def test_every_view_is_there_and_what_is_missing_says_what_is_lost(namespace: Namespace) -> None:
+def test_every_view_is_covered_and_missing_features_name_their_loss(namespace: Namespace) -> None:
     found = found_in(namespace)
     views = ["sockets", "routes", "rules", "neighbours", "addresses", "links", "groups", "conntrack", "nat", "stats"]
     assert list(dict.fromkeys(item.view for item in found.values())) == [*views, "names"]
@@ -228,7 +228,7 @@ def test_every_view_is_there_and_what_is_missing_says_what_is_lost(namespace: Na
         assert item.remedy or item.state == "yes" or (item.lost or "").startswith("nothing")
 
 
-def test_what_is_said_of_sock_diag_is_what_its_dump_does(namespace: Namespace) -> None:
+def test_sock_diag_features_agree_with_dumps(namespace: Namespace) -> None:
     def refused(protocol: str, family: int) -> bool:
         request = inet_request.request(family, inet_request.PROTOCOLS[protocol][0], 0xFFFFFFFF)
         try:
@@ -253,9 +253,7 @@ def test_raw_sockets_without_raw_diag_are_partial_with_a_remedy(namespace: Names
     assert "raw_diag" in f"{item.remedy}" or "CONFIG_INET_RAW_DIAG" in f"{item.remedy}"
 
 
-def test_without_privileges_what_needs_them_is_no_and_says_so(
-    namespace: Namespace, need: Callable[[str], None]
-) -> None:
+def test_privileged_features_are_no_without_privileges(namespace: Namespace, need: Callable[[str], None]) -> None:
     need("setpriv")
     found = found_in(namespace, "setpriv", "--bounding-set=-all", "--inh-caps=-all")
     for name in ("sockets: filter by mark", "conntrack: connections", "nat: translations", "nat: nftables rules"):
@@ -273,7 +271,7 @@ def test_with_privileges_the_same_is_yes(namespace: Namespace) -> None:
         assert found[name].state == "yes", name
 
 
-def test_accounting_is_what_the_sysctl_says_now(namespace: Namespace) -> None:
+def test_accounting_follows_the_sysctl(namespace: Namespace) -> None:
     path = "/proc/sys/net/netfilter/nf_conntrack_acct"
     if namespace.run("test", "-w", path, check=False).returncode:
         unavailable("no connection tracking, or its sysctls may not be set")
@@ -321,7 +319,7 @@ def test_in_a_pid_namespace_of_ones_own_owners_are_partial(namespace: Namespace,
         unavailable("no pid namespace with a /proc of its own can be made here")
     item = found_in(namespace, *prefix)["sockets: owners"]
     assert item.state == "partial"
-    assert "outside of this pid namespace" in (item.lost or "")
+    assert "outside this pid namespace" in (item.lost or "")
     assert "not the initial pid namespace" in item.evidence
 
 
@@ -348,7 +346,7 @@ class Outcome:
         self.errors = b"".join(errors).decode()
 
 
-def test_the_table_has_every_capability_and_says_what_is_lost(namespace: Namespace) -> None:
+def test_the_table_has_every_capability_and_its_loss(namespace: Namespace) -> None:
     outcome = namespace.call(Outcome)
     assert outcome.status == ExitStatus.OK
     assert outcome.errors == ""

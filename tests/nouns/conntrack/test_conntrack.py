@@ -113,7 +113,7 @@ def test_each_protocol_has_the_name_that_is_known_or_its_number(tracked: Namespa
     }
 
 
-def test_labels_are_told_by_number(namespace: Namespace, need: Callable[[str], None]) -> None:
+def test_labels_are_shown_by_number(namespace: Namespace, need: Callable[[str], None]) -> None:
     need("nft")
     # The kernel keeps labels only where a rule of the namespace uses them.
     namespace.run("nft", "add table ip t; add chain ip t c; add rule ip t c ct label set 3")
@@ -283,7 +283,7 @@ def selects(wanted: FlowFilter, flow: Flow) -> bool:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(wanted=filters())
-def test_a_filter_selects_what_it_says(tracked: Namespace, wanted: FlowFilter) -> None:
+def test_a_filter_selects_matching_entries(tracked: Namespace, wanted: FlowFilter) -> None:
     everything = {flow.id: flow for flow in flows(tracked)}
     found = [flow.id for flow in flows(tracked, wanted)]
     assert sorted(found) == sorted(number for number, flow in everything.items() if selects(wanted, flow))
@@ -332,7 +332,7 @@ def test_a_kernel_that_lacks_a_filter_is_asked_for_all() -> None:
 @pytest.mark.parametrize(
     ("number", "text"), [(1, "CAP_NET_ADMIN"), (93, "no ctnetlink"), (95, "no ctnetlink"), (22, "no ctnetlink")]
 )
-def test_a_refusal_says_what_it_means(number: int, text: str) -> None:
+def test_a_refusal_explains_itself(number: int, text: str) -> None:
     class Refusing(Place):
         def connect(self, protocol: int) -> Any:
             return FakeKernel(lambda sent: [message(2, 0, struct.pack("=i", -number) + sent[:16])])
@@ -354,7 +354,7 @@ def test_without_privileges_it_is_one_line(namespace: Namespace, need: Callable[
         assert "CAP_NET_ADMIN" in result.stderr
 
 
-def test_a_namespace_that_tracks_nothing_says_so(namespace: Namespace, need: Callable[[str], None]) -> None:
+def test_a_namespace_that_tracks_nothing_has_a_note(namespace: Namespace, need: Callable[[str], None]) -> None:
     result = namespace.netinspect("conntrack")
     assert "nothing is tracked here" in result.stderr
     assert result.stdout.startswith("Protocol")
@@ -475,7 +475,7 @@ def test_bad_usage_is_one_line_and_status_2(namespace: Namespace, arguments: lis
     assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1)
 
 
-def test_several_namespaces_are_told_apart(namespace: Namespace, tracked: Namespace) -> None:
+def test_rows_of_several_namespaces_are_labelled(namespace: Namespace, tracked: Namespace) -> None:
     assert not add(namespace, [Entry("10.9.9.9", "10.0.0.2")])
     result = namespace.netinspect("conntrack", "-j", "--netns", namespace.path, "--netns", tracked.path)
     by_namespace: dict[str, int] = {}
@@ -484,7 +484,7 @@ def test_several_namespaces_are_told_apart(namespace: Namespace, tracked: Namesp
     assert by_namespace == {namespace.path: 1, tracked.path: len(OF_EVERY_KIND)}
 
 
-def test_idle_namespaces_are_told_in_one_line(namespace: Namespace) -> None:
+def test_idle_namespaces_are_reported_in_one_line(namespace: Namespace) -> None:
     other = Namespace()
     result = namespace.netinspect("conntrack", "--netns", namespace.path, "--netns", other.path)
     assert result.stderr.startswith(f"netinspect: in 2 namespaces ({namespace.path}, {other.path}) nothing is tracked")

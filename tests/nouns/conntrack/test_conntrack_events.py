@@ -47,7 +47,7 @@ def received(watch: Watch) -> list[Any]:
     return [event for batch in watch.events() for event in batch]
 
 
-def test_new_and_destroyed_entries_are_told_in_order(namespace: Namespace, place: Place) -> None:
+def test_new_and_destroyed_entries_are_reported_in_order(namespace: Namespace, place: Place) -> None:
     watch = Watch(place, FlowFilter(), ALL, BUFFER)
     assert not add(namespace, [*entries(3), Entry("fd00::1", "fd00::2", 6, state=1), *entries(2, 3)])
     events = received(watch)
@@ -68,7 +68,7 @@ def test_new_and_destroyed_entries_are_told_in_order(namespace: Namespace, place
     watch.close()
 
 
-def test_only_the_events_asked_for_are_told(namespace: Namespace, place: Place) -> None:
+def test_only_requested_events_are_reported(namespace: Namespace, place: Place) -> None:
     wanted = FlowFilter()
     wanted.addresses["source_address"] = [prefix_of("10.0.0.2")]
     destroyed = Watch(place, FlowFilter(), ("destroy",), BUFFER)
@@ -82,7 +82,9 @@ def test_only_the_events_asked_for_are_told(namespace: Namespace, place: Place) 
     one.close()
 
 
-def test_every_event_is_told_or_counted_as_lost_and_the_table_read_again(namespace: Namespace, place: Place) -> None:
+def test_every_event_is_reported_or_counted_as_lost_and_the_table_read_again(
+    namespace: Namespace, place: Place
+) -> None:
     made = 3000
     small, large = Watch(place, FlowFilter(), ALL, 20_000), Watch(place, FlowFilter(), ALL, BUFFER)
     add(namespace, entries(made))
@@ -158,7 +160,7 @@ def started(namespace: Namespace, *arguments: str) -> subprocess.Popen[str]:
     raise AssertionError("it did not subscribe")
 
 
-def test_the_command_shows_events_at_once_and_ends_when_told(namespace: Namespace) -> None:
+def test_the_command_shows_events_at_once_and_ends_when_asked(namespace: Namespace) -> None:
     process = started(namespace, "events", "-n", "--times", "3")
     add(namespace, entries(1))
     assert process.stdout is not None
@@ -171,7 +173,7 @@ def test_the_command_shows_events_at_once_and_ends_when_told(namespace: Namespac
     assert (process.returncode, errors) == (0, "")
 
 
-def test_a_loss_is_said_and_the_exit_status_tells(namespace: Namespace) -> None:
+def test_a_loss_is_reported_and_changes_the_exit_status(namespace: Namespace) -> None:
     made, shown = 3000, 3300
     process = started(namespace, "events", "--times", str(shown), "--buffer", "5000", "--format", "ndjson")
     process.send_signal(signal.SIGSTOP)

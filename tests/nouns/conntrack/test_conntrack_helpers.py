@@ -72,7 +72,7 @@ def gateway(nft: None, request: pytest.FixtureRequest) -> Any:
     return request.getfixturevalue("world")
 
 
-def test_the_expectation_is_told_with_its_master(gateway: Any) -> None:
+def test_the_expectation_is_listed_with_its_master(gateway: Any) -> None:
     assert gateway.announced == b"PORT 203,0,113,1,200,10\r\n"
     (found,) = json.loads(netinspect(gateway, "conntrack", "expectations", "-j").stdout)
     assert (found["family"], found["protocol"]) == ("inet", "tcp")
@@ -146,7 +146,7 @@ def test_the_flow_names_its_helper_and_can_be_selected_by_it(gateway: Any) -> No
     assert "HELPER" in flow["status"]
 
 
-def test_netstat_tells_how_sequence_numbers_are_shifted(gateway: Any) -> None:
+def test_netstat_shows_shifted_sequence_numbers(gateway: Any) -> None:
     def check() -> None:
         lines = netinspect(gateway, "netstat", "-Mne").stdout.splitlines()
         (row,) = [line.split() for line in lines if f"{gateway.port} -> 21" in line]

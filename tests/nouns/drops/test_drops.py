@@ -214,7 +214,7 @@ def test_counts_filters_and_ends(gateway: Gateway) -> None:
             time.sleep(0.02)
         out, said = program.communicate(timeout=30)
         # Fragments that other namespaces waited for in vain are of no namespace.
-        said = "".join([line for line in said.splitlines(True) if "whose network namespace is not known" not in line])
+        said = "".join([line for line in said.splitlines(True) if "of unknown network namespaces" not in line])
         return subprocess.CompletedProcess(command, program.returncode, out, said)
 
     ended = while_dropping("--times", "3", "-j", "10.1.0.2 -> 10.1.0.1:2001")
@@ -239,7 +239,7 @@ def test_counts_filters_and_ends(gateway: Gateway) -> None:
     assert all("10.1.0.1:2002" in line for line in ended.stdout.splitlines()[1:])
 
 
-def test_counts_tell_rules_apart(gateway: Gateway) -> None:
+def test_counts_distinguish_rules(gateway: Gateway) -> None:
     rules = """table inet f {
         set blocked { type ipv4_addr; elements = { 10.2.0.7 } }
         chain f {
@@ -290,7 +290,7 @@ def test_what_is_not_kept_up_with_is_counted(gateway: Gateway, monkeypatch: pyte
             assert 0.9 * sent <= seen + watch.lost <= sent + 10
 
 
-def test_counters_stand_in_where_no_packets_are_told(gateway: Gateway, capfd: pytest.CaptureFixture[str]) -> None:
+def test_counters_replace_packets_that_are_not_reported(gateway: Gateway, capfd: pytest.CaptureFixture[str]) -> None:
     program = f"""
 import sys
 from netinspect.engine.bpf import btf
@@ -307,13 +307,13 @@ main()
         out, said = running.communicate(timeout=30)
     assert running.returncode == 0
     assert said.decode().startswith("netinspect: this kernel does not describe its types")
-    assert b"shown instead are the counters of drops that rise" in said
+    assert b"showing rising drop counters instead" in said
     counts = {row["place"]: row for row in json.loads(out)}
     assert counts["transport: Udp.NoPorts"]["packets"] > 3
     assert counts["transport: Udp.NoPorts"]["source"] == "procfs: /proc/net/snmp"
 
 
-def test_who_may_not_see_is_told_so_in_one_line() -> None:
+def test_missing_permission_is_reported_in_one_line() -> None:
     command = ["setpriv", "--reuid", "65534", "--clear-groups", "--bounding-set", "-all", *NETINSPECT, "drops"]
     if os.geteuid() != 0:
         command = [*NETINSPECT, "drops"]

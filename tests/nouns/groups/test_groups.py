@@ -173,7 +173,7 @@ def test_a_member_in_another_process_is_found_with_its_sources(wired: Namespace,
 
 
 @FAMILIES
-def test_a_socket_that_only_joined_and_one_that_only_listens_are_told_apart(wired: Namespace, family: str) -> None:
+def test_a_socket_that_only_joined_and_one_that_only_listens_differ(wired: Namespace, family: str) -> None:
     group, wildcard = GROUPS[family], {"inet": "0.0.0.0", "inet6": "::"}[family]
     with (
         wired.call(lambda: member(group, "veth0")) as joined,
@@ -232,7 +232,7 @@ def test_what_the_kernel_would_not_deliver_is_not_shown_as_receiving(wired: Name
     assert names == delivered == {"wildcard", "this interface"}
 
 
-def test_more_sources_than_there_is_room_for_at_first(wired: Namespace) -> None:
+def test_more_sources_than_fit_at_first(wired: Namespace) -> None:
     sources = [f"10.0.{number // 200}.{number % 200 + 1}" for number in range(150)]
 
     def allow() -> None:
@@ -267,7 +267,7 @@ def test_a_member_in_another_namespace_is_not_one_here(wired: Namespace) -> None
     other.close()
 
 
-def test_sockets_that_may_not_be_asked_are_shown_with_what_is_known_and_that_is_said(
+def test_sockets_that_cannot_be_queried_are_shown_and_reported(
     wired: Namespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     group = GROUPS["inet"]
@@ -369,7 +369,7 @@ def test_any_name_of_an_interface_is_read_and_a_line_without_sense_costs_that_li
     assert {problem.rpartition(":")[2] for problem in told[-1]} == {" 1 malformed lines are left out"}
 
 
-def test_several_namespaces_are_told_apart(wired: Namespace) -> None:
+def test_rows_of_several_namespaces_are_labelled(wired: Namespace) -> None:
     other = Namespace()
     with_interfaces(other)
     group = GROUPS["inet6"]
@@ -425,7 +425,7 @@ def test_pyroute2_reads_the_same_groups(wired: Namespace) -> None:
             assert {(row.interface_index, row.group) for row in rows} == {*answered(number)}
 
 
-def test_a_kernel_that_does_not_dump_groups_is_read_from_procfs_and_that_is_said(
+def test_groups_come_from_procfs_with_a_note_if_the_kernel_does_not_dump_them(
     wired: Namespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = listed(wired.path)
@@ -506,7 +506,7 @@ def test_what_goes_with_an_interface_is_a_leave(wired: Namespace, watch: Watch, 
     assert {event.interface for event in events.values()} == {"veth0"}
 
 
-def test_a_storm_of_joins_that_overruns_the_socket_is_said_and_nothing_is_missed(wired: Namespace) -> None:
+def test_a_storm_of_joins_that_overruns_the_socket_is_reported_and_nothing_missed(wired: Namespace) -> None:
     place = Place(wired.path)
     place.open()
     watched = Watch(Query(("inet6",), interfaces=["veth0"]), [place], 30)
@@ -523,7 +523,7 @@ def test_a_storm_of_joins_that_overruns_the_socket_is_said_and_nothing_is_missed
     place.close()
 
 
-def test_the_command_prints_what_its_schema_says(wired: Namespace) -> None:
+def test_the_output_matches_its_schema(wired: Namespace) -> None:
     schema = json.loads(wired.netinspect("schema", "groups").stdout)
     with wired.call(lambda: member(GROUPS["inet"], "veth0", bind=GROUPS["inet"], port=5000)):
         rows = json.loads(wired.netinspect("groups", "--sockets", "--json", "-4", "-i", "veth0").stdout)
@@ -533,7 +533,7 @@ def test_the_command_prints_what_its_schema_says(wired: Namespace) -> None:
     assert [holder["pid"] for holder in found[GROUPS["inet"]]["sockets"][0]["processes"]] == [os.getpid()]
 
 
-def test_the_command_watches_until_so_many_events(wired: Namespace) -> None:
+def test_the_command_watches_until_a_number_of_events(wired: Namespace) -> None:
     command = [*NETINSPECT, "groups", "watch", "-4", "--times", "1", "--for", "60", "--format", "ndjson"]
     process = wired.popen(command, stdout=subprocess.PIPE)
     # Nothing tells from outside when it has begun to watch: so it joins and leaves until that is seen; where the kernel
@@ -577,7 +577,7 @@ WITHOUT_PROC = "mount -t tmpfs none /proc && exec "
         ("stats health", 3),
     ],
 )
-def test_without_proc_it_is_said_what_is_missing(wired: Namespace, arguments: str, status: int) -> None:
+def test_without_proc_the_missing_parts_are_reported(wired: Namespace, arguments: str, status: int) -> None:
     script = WITHOUT_PROC + " ".join([*NETINSPECT, arguments])
     result = wired.run("unshare", "--mount", "sh", "-c", script, check=False)
     assert result.returncode == status, result.stderr

@@ -75,7 +75,7 @@ users = st.lists(
 
 
 @given(users)
-def test_the_mode_that_counts_tell_is_the_true_one_or_none(users: list[tuple[str, set[str]]]) -> None:
+def test_the_mode_from_counts_is_the_true_one_or_none(users: list[tuple[str, set[str]]]) -> None:
     filters = multicast_text.SourceFilter()
     for mode, counts in (("include", filters.included), ("exclude", filters.excluded)):
         counts.update(Counter(source for which, sources in users if which == mode for source in sources))
@@ -116,7 +116,7 @@ def test_packet_sockets_with_senseless_attributes_raise_nothing_else(body: bytes
 
 
 @given(st.sampled_from(["inet", "inet6"]), st.integers(0, 1), st.integers(0, 8))
-def test_a_filter_is_read_as_it_is_written(family: str, mode: int, count: int) -> None:
+def test_a_filter_is_read_as_written(family: str, mode: int, count: int) -> None:
     group = {"inet": "239.1.1.1", "inet6": "ff15::1"}[family]
     request = multicast_filter.filter_request(family, 3, group, 8)
     head = len(request) - 8 * 128

@@ -150,9 +150,7 @@ def test_the_interfaces_of_the_router(namespace: Namespace, router: Callable[[st
         assert found[0].flags == ("by_index",)
 
 
-def test_a_kernel_without_multicast_routing_is_said_to_have_none(
-    namespace: Namespace, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_kernel_without_multicast_routing_is_reported(namespace: Namespace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(multicast_routing, "network_text", lambda name: None)
     listing = MulticastListing("routes", Query(), [Place(namespace.path)])
     assert list(listing.batches()) == []
@@ -256,7 +254,7 @@ def test_permanent_entries_and_router_ports(namespace: Namespace, need: Callable
 
 
 @pytest.mark.parametrize("view", ["routes", "interfaces", "bridge"])
-def test_the_command_prints_what_its_schema_says(
+def test_the_output_matches_its_schema(
     namespace: Namespace, router: Callable[[str], Router], need: Callable[[str], None], view: str
 ) -> None:
     need("bridge")

@@ -48,7 +48,7 @@ def listed(namespace: Namespace, query: Query | None = None) -> list[Address]:
 
 
 @pytest.mark.parametrize(("family", "option"), [("inet", "-4"), ("inet6", "-6")])
-def test_every_address_is_as_ip_tells_it(family: str, option: str, zoo: Namespace, need: Callable[[str], None]) -> None:
+def test_every_address_is_as_ip_shows_it(family: str, option: str, zoo: Namespace, need: Callable[[str], None]) -> None:
     need("ip")
     rows: list[dict[str, Any]] = json.loads(zoo.run("ip", "-j", option, "address").stdout)
     theirs = {
@@ -111,7 +111,7 @@ def test_selections(zoo: Namespace) -> None:
     assert "no scope" in zoo.netinspect("addresses", "--scope", "nonsense", check=False).stderr
 
 
-def test_json_is_as_the_schema_says(zoo: Namespace) -> None:
+def test_json_matches_the_schema(zoo: Namespace) -> None:
     rows = json.loads(zoo.netinspect("addresses", "-j").stdout)
     Draft202012Validator(array_schema(records.Address)).validate(rows)
     assert len(rows) == len(listed(zoo))

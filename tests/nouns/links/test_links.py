@@ -70,7 +70,7 @@ def by_ip(namespace: Namespace, *arguments: str) -> list[dict[str, Any]]:
     return [row for row in found if row]
 
 
-def test_every_link_is_as_ip_tells_it(zoo: Namespace, need: Callable[[str], None]) -> None:
+def test_every_link_is_as_ip_shows_it(zoo: Namespace, need: Callable[[str], None]) -> None:
     need("ip")
     # Now and then the kernel sends something of its own.
     _, (ours, theirs) = standing_still(
@@ -272,7 +272,7 @@ def in_our_words(name: str, value: Any) -> Any:
     return int(value, 16) if name in ("id", "no", "group_fwd_mask") else value
 
 
-def test_what_only_some_kinds_have_is_as_ip_tells_it(kinds: Namespace, need: Callable[[str], None]) -> None:
+def test_fields_of_some_kinds_are_as_ip_shows_them(kinds: Namespace, need: Callable[[str], None]) -> None:
     need("ip")
     ours = {one.name: one for one in listed(kinds)}
     seen = set()
@@ -344,7 +344,7 @@ def test_each_field_is_as_pyroute2_decodes_it(zoo: Namespace) -> None:
                 assert getattr(one.statistics, name) == count, name
 
 
-def test_details_of_kinds_are_told(zoo: Namespace) -> None:
+def test_details_of_kinds_are_shown(zoo: Namespace) -> None:
     found = {one.name: one for one in listed(zoo)}
     assert found["vx0"].vni == 5
     assert (found["mv0"].mode, found["mv0"].parent) == ("bridge", "v0")
@@ -369,7 +369,7 @@ def test_selections(query: Query, names: set[str], zoo: Namespace) -> None:
     assert {one.name for one in listed(zoo, query)} == names
 
 
-def test_json_is_as_the_schema_says(zoo: Namespace) -> None:
+def test_json_matches_the_schema(zoo: Namespace) -> None:
     rows = json.loads(zoo.netinspect("links", "-j").stdout)
     Draft202012Validator(array_schema(records.Link)).validate(rows)
     rated = json.loads(zoo.netinspect("links", "--rates", "0.01", "-j", "lo").stdout)
@@ -377,7 +377,7 @@ def test_json_is_as_the_schema_says(zoo: Namespace) -> None:
     assert rated[0]["rates"]["rx_bits"] == 0
 
 
-def test_rates_tell_what_was_sent_meanwhile(zoo: Namespace) -> None:
+def test_rates_show_what_was_sent_meanwhile(zoo: Namespace) -> None:
     sender = zoo.call(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
     before = {one.name: one for one in listed(zoo)}["lo"].statistics
     with sender:
@@ -446,7 +446,7 @@ def test_control_characters_in_names_do_not_reach_the_terminal(namespace: Namesp
     json.loads(namespace.netinspect("links", "-j").stdout)
 
 
-def test_what_a_kind_tells_that_is_not_taken_apart_is_in_the_record_and_not_beside_the_table() -> None:
+def test_undecoded_details_of_a_kind_are_in_the_record_but_not_noted() -> None:
     from fake_kernel import attribute, message, runs_of
 
     from netinspect.environment import Environment

@@ -255,7 +255,7 @@ def test_both_gateways_of_a_carrier_show_what_conntrack_shows(need: Callable[[st
             assert_same(theirs, ours)
 
 
-def test_two_translations_in_a_row_are_told() -> None:
+def test_double_nat_is_detected() -> None:
     with lab_with_traffic("cgnat") as (lab, traffic):
         traffic.listen("server", SERVER, 443)
         client = traffic.connect("home", SERVER, 443)

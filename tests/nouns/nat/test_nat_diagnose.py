@@ -438,7 +438,7 @@ def test_accounting_off_is_a_note_and_no_failure() -> None:
         assert world.raw().returncode == 0
 
 
-def test_a_host_that_is_no_gateway_is_told_so() -> None:
+def test_a_host_that_is_not_a_gateway_is_reported_as_such() -> None:
     with gateway() as world:
         result = netinspect(world.inside, "nat", "diagnose", "-j", "--sample", "0", check=False)
         assert result.returncode == 0
@@ -480,7 +480,7 @@ def test_one_flow_is_looked_at() -> None:
         assert "without a reply" in " ".join(found[0]["evidence"]) or "203.0.113.200" in found[0]["subject"]
 
 
-def test_the_json_follows_its_schema_and_the_text_says_the_same() -> None:
+def test_the_json_matches_its_schema_and_the_text() -> None:
     with gateway(forwarding=False) as world:
         found = world.diagnose()
         Draft202012Validator(array_schema(Finding)).validate(found)

@@ -57,6 +57,6 @@ def test_what_is_meant(text: str, meant: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["a b", "10.0.0.2 198.51.100.1:99999", "10.0.0.2 nonsense", "10.0.0.256 1.1.1.1"])
-def test_what_means_nothing_is_said_to(text: str) -> None:
+def test_meaningless_words_are_refused(text: str) -> None:
     with pytest.raises(UsageError):
         flow_words(text.split())

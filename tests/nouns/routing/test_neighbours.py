@@ -55,7 +55,7 @@ def listed(namespace: Namespace, query: Query | None = None) -> list[Neighbour]:
 
 
 @pytest.mark.parametrize(("family", "option"), [("inet", "-4"), ("inet6", "-6")])
-def test_every_neighbour_is_as_ip_tells_it(
+def test_every_neighbour_is_as_ip_shows_it(
     family: str, option: str, zoo: Namespace, need: Callable[[str], None]
 ) -> None:
     need("ip")
@@ -127,13 +127,13 @@ def test_selections(zoo: Namespace) -> None:
     assert zoo.netinspect("neighbours", "nonsense", check=False).returncode == 2
 
 
-def test_json_is_as_the_schema_says(zoo: Namespace) -> None:
+def test_json_matches_the_schema(zoo: Namespace) -> None:
     rows = json.loads(zoo.netinspect("neighbours", "-a", "-j").stdout)
     Draft202012Validator(array_schema(records.Neighbour)).validate(rows)
     assert len(zoo.netinspect("neighbours", "-a").stdout.splitlines()) == len(rows) + 1
 
 
-def test_the_tables_tell_how_near_their_limits_they_are(zoo: Namespace) -> None:
+def test_the_tables_show_how_full_they_are(zoo: Namespace) -> None:
     rows = json.loads(zoo.netinspect("neighbours", "tables", "-j").stdout)
     Draft202012Validator(array_schema(records.NeighbourTable)).validate(rows)
     tables = {row["name"]: row for row in rows}

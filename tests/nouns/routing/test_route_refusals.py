@@ -66,7 +66,7 @@ def test_martians_are_named(gateway: Namespace, source: str, destination: str) -
 
 
 @pytest.mark.parametrize("kind", ["blackhole", "prohibit", "unreachable"])
-def test_routes_and_rules_that_refuse_are_told_apart(gateway: Namespace, kind: str) -> None:
+def test_routes_and_rules_that_refuse_are_distinguished(gateway: Namespace, kind: str) -> None:
     gateway.run("ip", "route", "add", kind, "198.18.1.0/24")
     for words in (COMING, ()):
         assert f"{kind} 198.18.1.0/24" in refusal(gateway, "198.18.1.1", *words)

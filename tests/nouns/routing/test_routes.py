@@ -57,7 +57,7 @@ def steady(found: Route) -> Route:
 
 
 @pytest.mark.parametrize(("family", "option"), [("inet", "-4"), ("inet6", "-6")])
-def test_every_route_of_every_table_is_as_ip_tells_it(
+def test_every_route_of_every_table_is_as_ip_shows_it(
     family: str, option: str, zoo: Namespace, need: Callable[[str], None]
 ) -> None:
     need("ip")
@@ -227,7 +227,7 @@ def test_prefixes_select_as_in_ip(mode: str, prefix: str, zoo: Namespace, need: 
     assert [as_ip_has_it(one)["dst"] for one in ours] == [row["dst"] for row in theirs]
 
 
-def test_a_route_to_a_group_of_next_hops_tells_its_members(zoo: Namespace) -> None:
+def test_a_route_to_a_next_hop_group_shows_its_members(zoo: Namespace) -> None:
     found = {one.destination: one for one in routes(zoo, Query(("inet",)))}
     group = found["10.12.0.0/16"]
     assert group.next_hop_object is not None
@@ -238,7 +238,7 @@ def test_a_route_to_a_group_of_next_hops_tells_its_members(zoo: Namespace) -> No
     )
 
 
-def test_next_hops_come_from_their_objects_where_the_kernel_tells_only_these(zoo: Namespace) -> None:
+def test_next_hops_come_from_their_objects_if_routes_have_only_ids(zoo: Namespace) -> None:
     def compatible(on: str) -> None:
         with open("/proc/sys/net/ipv4/nexthop_compat_mode", "w") as file:
             file.write(on)
@@ -286,7 +286,7 @@ def test_a_look_up_gives_the_answer_of_ip_with_its_rule_and_entry(
     assert ours["entry"].removesuffix("/32").removesuffix("/128").replace("0.0.0.0/0", "default") == matched
 
 
-def test_a_look_up_without_a_route_says_why(zoo: Namespace) -> None:
+def test_a_lookup_without_a_route_names_the_reason(zoo: Namespace) -> None:
     for address, why in (("10.31.0.1", "unreachable"), ("10.32.0.1", "prohibit"), ("10.30.0.1", "blackhole")):
         result = zoo.netinspect("routes", "get", address, check=False)
         assert result.returncode == 1
@@ -305,7 +305,7 @@ def test_the_summary_counts_what_is_listed(zoo: Namespace) -> None:
     assert {row["netns"] for row in rows} == {zoo.path, other.path}
 
 
-def test_json_is_as_the_schema_says_and_as_the_records_are(zoo: Namespace) -> None:
+def test_json_matches_the_schema_and_the_records(zoo: Namespace) -> None:
     rows = json.loads(zoo.netinspect("routes", "-t", "all", "-j").stdout)
     Draft202012Validator(array_schema(records.Route)).validate(rows)
     assert [row["destination"] for row in rows] == [one.destination for one in routes(zoo, Query(table=None))]
@@ -340,7 +340,7 @@ def test_bad_usage_is_one_clear_line(arguments: list[str], complaint: str, zoo: 
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_a_table_that_there_is_not_is_said(namespace: Namespace) -> None:
+def test_an_unknown_table_is_reported(namespace: Namespace) -> None:
     result = namespace.netinspect("routes", "-t", "4711", "-n")
     assert "no table 4711" in result.stderr
     assert namespace.netinspect("routes", "-n").stderr == ""

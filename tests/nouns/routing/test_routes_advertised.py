@@ -95,7 +95,7 @@ def test_flags_are_those_of_netstat(host: Any, need: Callable[[str], None]) -> N
     assert {row[4] for row in ours[2:]} == {"1"}
 
 
-def test_the_kernel_tells_which_prefixes_were_advertised(host: Any) -> None:
+def test_the_kernel_marks_advertised_prefixes(host: Any) -> None:
     listing = RouteListing(Query(("inet6",), table=None, advertised=True), (Place(host.path),))
     found = [record for batch in listing.batches() for record in batch]
     assert [one.destination for one in found] == [f"2001:db8:{number}::/64" for number in (1, 2, 3, 4)]

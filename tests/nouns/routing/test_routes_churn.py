@@ -58,7 +58,7 @@ def churn(namespace: Namespace, family: str) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize(("option", "family"), [("-4", "inet"), ("-6", "inet6")])
-def test_no_route_is_told_twice_and_none_lost_in_silence(
+def test_no_route_is_listed_twice_and_none_lost_silently(
     option: str, family: str, busy: Namespace, need: Callable[[str], None]
 ) -> None:
     need("ip")
@@ -110,7 +110,7 @@ def test_an_interrupted_dump_is_made_anew_and_adds_only_what_is_new() -> None:
     assert problems == []
 
 
-def test_a_dump_that_stays_interrupted_is_said_to_be_incomplete() -> None:
+def test_a_dump_that_stays_interrupted_is_reported_as_incomplete() -> None:
     problems: list[str] = []
     assert listing([dump_of([1], interrupted=True) for _ in range(ATTEMPTS)], problems) == [1]
     (problem,) = problems

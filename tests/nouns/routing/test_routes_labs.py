@@ -41,7 +41,7 @@ def ours(host: Any, *arguments: str) -> Any:
 
 @of_each_family
 @on_every_host
-def test_every_route_of_every_table_is_as_ip_tells_it(
+def test_every_route_of_every_table_is_as_ip_shows_it(
     topology: str, name: str, family: str, option: str, labs: dict[str, AssertingLab], need: Callable[[str], None]
 ) -> None:
     need("ip")
@@ -125,7 +125,7 @@ LOOKUPS = [
 
 
 @pytest.mark.parametrize(("topology", "name", "words", "rule"), LOOKUPS, ids=lambda value: str(value))
-def test_a_look_up_is_answered_as_by_ip_and_tells_the_rule(
+def test_a_lookup_agrees_with_ip_and_names_the_rule(
     topology: str, name: str, words: str, rule: int, labs: dict[str, AssertingLab], need: Callable[[str], None]
 ) -> None:
     need("ip")

@@ -53,7 +53,7 @@ def shape(number: int, prefix: str, host: str) -> str:
 
 
 @pytest.mark.parametrize(("option", "family"), [("-4", "inet"), ("-6", "inet6")])
-def test_all_of_them_are_as_ip_tells_them_and_in_the_same_order(
+def test_all_routes_are_as_ip_shows_them_in_the_same_order(
     option: str, family: str, mixed: Namespace, need: Callable[[str], None]
 ) -> None:
     need("ip")
@@ -90,7 +90,7 @@ class _Changes:
 
 
 @pytest.mark.parametrize("when", range(1, 4))
-def test_what_a_changing_table_tells_twice_is_given_once_though_several_answers_are_decoded_as_one(when: int) -> None:
+def test_duplicates_of_a_changing_table_are_dropped_across_merged_answers(when: int) -> None:
     def single(value: int) -> bytes:
         return message(24, 0, value.to_bytes(4, "little") + bytes(4 * (value % 3)))
 

@@ -57,9 +57,7 @@ def test_routes_are_line_for_line_those_of_netstat(options: str, zoo: Namespace,
 
 
 @pytest.mark.parametrize("options", ["-6rn", "-rn6F", "-rnA inet6", "-46rn", "-64rn", "-6rnC"])
-def test_ipv6_routes_too_but_for_the_references_that_netlink_does_not_tell(
-    options: str, zoo: Namespace, need: Callable[[str], None]
-) -> None:
+def test_ipv6_routes_except_the_reference_count(options: str, zoo: Namespace, need: Callable[[str], None]) -> None:
     need("netstat")
     ours, theirs = (list(map(without_references, found)) for found in both(zoo, *options.split(" ")))
     assert ours == theirs

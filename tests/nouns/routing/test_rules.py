@@ -107,7 +107,7 @@ def test_each_field_is_as_pyroute2_decodes_it(zoo: Namespace) -> None:
             assert one.source_ports == (tuple(map(int, ports.split(":"))) if ports else None)
 
 
-def test_json_is_as_the_schema_says(zoo: Namespace) -> None:
+def test_json_matches_the_schema(zoo: Namespace) -> None:
     rows = json.loads(zoo.netinspect("rules", "-j").stdout)
     Draft202012Validator(array_schema(records.Rule)).validate(rows)
     assert len(zoo.netinspect("rules").stdout.splitlines()) == len(rows) + 1

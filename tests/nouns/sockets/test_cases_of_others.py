@@ -283,7 +283,7 @@ def test_mptcp_connections_and_listeners_are_counted(namespace: Namespace) -> No
         assert until(lambda: counted(namespace, lambda one: one.state == "ESTABLISHED") == 0)
 
 
-def test_a_peer_without_mptcp_is_told_as_a_fallback(namespace: Namespace) -> None:
+def test_a_peer_without_mptcp_is_shown_as_fallback(namespace: Namespace) -> None:
     with (
         namespace.call(lambda: socket.create_server(("127.0.0.1", 10_001))) as listener,
         mptcp(namespace) as client,

@@ -102,7 +102,7 @@ PATHS = [
 
 
 @pytest.mark.parametrize(("path", "expected_unit", "expected_container"), PATHS)
-def test_a_path_tells_unit_and_container(path: str, expected_unit: str | None, expected_container: str | None) -> None:
+def test_a_path_gives_unit_and_container(path: str, expected_unit: str | None, expected_container: str | None) -> None:
     assert (unit(path), container(path)) == (expected_unit, expected_container)
 
 

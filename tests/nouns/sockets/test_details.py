@@ -155,7 +155,7 @@ def shown(field: str, nested: Any, *, last: bool) -> list[str]:
 
 
 @given(tables())
-def test_tcp_info_is_told_word_for_word(infos: list[TcpInfo]) -> None:
+def test_tcp_info_text_matches_ss(infos: list[TcpInfo]) -> None:
     lines = [expected(info) for info in infos]
     assert [tcp_info_text(info) for info in infos] == lines
     for last in (True, False):
@@ -164,7 +164,7 @@ def test_tcp_info_is_told_word_for_word(infos: list[TcpInfo]) -> None:
 
 
 @given(st.lists(MEMORY, min_size=1, max_size=5))
-def test_memory_is_told_letter_for_letter(memories: list[Memory]) -> None:
+def test_memory_text_matches_ss(memories: list[Memory]) -> None:
     lines = ["skmem:(r{},rb{},t{},tb{},f{},w{},o{},bl{},d{})".format(*memory) for memory in memories]
     assert [memory_text(memory) for memory in memories] == lines
     for last in (True, False):

@@ -237,7 +237,7 @@ def test_states_come_first_and_add_up(text: str, states: set[str] | None) -> Non
         assert names_of_states(found.states) == states
 
 
-def test_an_expression_without_states_says_nothing_of_states() -> None:
+def test_an_expression_without_states_selects_no_states() -> None:
     assert read("sport :22").states is None
 
 
@@ -274,7 +274,7 @@ BAD: list[tuple[str, int, str]] = [
     ("sport >= *", 10, "expected a port number"),
     ("sport = :", 10, "expected a port number"),
     ("sport = 022", 9, "'022' is neither a port number"),
-    ("sport = :nonsense", 10, "'nonsense' is neither a port number nor the name of a service"),
+    ("sport = :nonsense", 10, "'nonsense' is neither a port number nor a service name"),
     ("sport = -1", 9, "'-1' is neither a port number"),
     ("sport = 1_0", 9, "'1_0' is neither"),
     ("sport = 22.5", 9, "'22.5' is neither"),
@@ -294,7 +294,7 @@ BAD: list[tuple[str, int, str]] = [
     ("dst >= 10.0.0.1", 5, "'dst' is compared with = and != only"),
     ("dev < lo", 5, "'dev' is compared with = and != only"),
     ("dst 22", 5, "'22' is not an address; for a port write ':22'"),
-    ("dst 10.1", 5, "'10.1' is neither an address nor the name of a host"),
+    ("dst 10.1", 5, "'10.1' is neither an address nor a host name"),
     ("dst 10.1.2.3.4", 5, "'10.1.2.3.4' is neither"),
     ("dst 10.1.2.256", 5, "'10.1.2.256' is neither"),
     ("dst 0x7f000001", 5, "'0x7f000001' is not an address"),
@@ -323,15 +323,15 @@ BAD: list[tuple[str, int, str]] = [
     ("dev", 4, "expected an interface after 'dev'"),
     ("dev eth7", 5, "no interface 'eth7'"),
     ("fwmark", 7, "expected a mark after 'fwmark'"),
-    ("fwmark x", 8, "expected a mark of 32 bits"),
-    ("fwmark 1/x", 10, "expected a mark of 32 bits"),
-    ("fwmark 1/", 10, "expected a mark of 32 bits"),
-    ("fwmark 0x100000000", 8, "expected a mark of 32 bits"),
-    ("cgroup", 7, "expected the path of a cgroup after 'cgroup'"),
+    ("fwmark x", 8, "expected a 32-bit mark"),
+    ("fwmark 1/x", 10, "expected a 32-bit mark"),
+    ("fwmark 1/", 10, "expected a 32-bit mark"),
+    ("fwmark 0x100000000", 8, "expected a 32-bit mark"),
+    ("cgroup", 7, "expected a cgroup path after 'cgroup'"),
     ("cgroup /absent", 8, "cgroup '/absent': No such file or directory"),
-    ("state", 6, "expected the name of a state after 'state'"),
+    ("state", 6, "expected a state name after 'state'"),
     ("state nonsense", 7, "no state 'nonsense'; states are established,"),
-    ("exclude state", 9, "expected the name of a state after 'exclude'"),
+    ("exclude state", 9, "expected a state name after 'exclude'"),
     ("sport :22 state established", 11, "'state' must come before all conditions"),
     ("sport :22 and state established", 15, "'state' must come before all conditions"),
     ("nonsense", 1, "expected a condition (sport, dport,"),

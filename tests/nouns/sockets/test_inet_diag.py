@@ -486,7 +486,7 @@ def made_up(family: int = AF_INET, state: int = 1, attributes: bytes = b"", **fi
     return message(20, body + attributes)
 
 
-def test_an_association_of_sctp_has_states_of_its_own() -> None:
+def test_an_sctp_association_has_its_own_states() -> None:
     peers = attribute(13, struct.pack("=H126x", AF_INET))
     locals_ = attribute(12, struct.pack("=H126x", AF_INET))
     data = [
@@ -572,7 +572,7 @@ def test_a_timer_that_is_overdue_has_no_time_left() -> None:
     assert record.timer == Timer("retransmit", 0, 0)
 
 
-def test_a_state_or_timer_of_a_newer_kernel_is_told_by_its_number() -> None:
+def test_an_unknown_state_or_timer_is_shown_by_number() -> None:
     (record,) = decoded("tcp", [made_up(state=14, timer=9)])
     assert (record.state, record.timer) == ("UNKNOWN_14", Timer("unknown-9", 0, 0))
 

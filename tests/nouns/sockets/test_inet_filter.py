@@ -199,7 +199,7 @@ def world() -> Iterator[World]:
     made.close()
 
 
-def test_the_namespace_has_sockets_of_every_kind_that_the_filters_tell_apart(world: World) -> None:
+def test_the_namespace_has_every_kind_of_socket_that_filters_distinguish(world: World) -> None:
     records = world.records
     assert len(records) > 300
     assert len({cookie(record) for record in records}) == len(records)
@@ -430,7 +430,7 @@ def test_ss_selects_the_same_states(world: World, selection: str, text: str, nee
     world.agree(partial(world.kernel, expression), partial(ss, world, *selection.split(), text))
 
 
-def test_and_binds_closer_than_or_as_the_manual_of_ss_says(world: World) -> None:
+def test_and_binds_closer_than_or_as_in_ss(world: World) -> None:
     loose = world.kernel(parse("sport = :22 or sport = :80 and src 10.0.0.0/8"))
     assert loose == world.kernel(parse("sport = :22 or ( sport = :80 and src 10.0.0.0/8 )"))
     assert loose != world.kernel(parse("( sport = :22 or sport = :80 ) and src 10.0.0.0/8"))
@@ -522,7 +522,7 @@ def test_a_refusal_that_records_cannot_answer_is_one_clear_error(text: str, numb
 
 
 @pytest.mark.parametrize("text", ["dev lo", "fwmark 1", "sport 22 or not dev 2"])
-def test_a_refusal_by_an_older_kernel_is_made_good_by_the_predicate_where_records_tell(text: str) -> None:
+def test_the_predicate_replaces_filters_that_an_older_kernel_refuses(text: str) -> None:
     check_refusal(parse(text), refusal(errno.EINVAL))
 
 

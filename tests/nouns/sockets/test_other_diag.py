@@ -89,7 +89,7 @@ def test_the_kernels_own_netlink_sockets_have_port_0(held: Sockets) -> None:
     assert {(record.state, record.remote_port) for record in kernels} == {("UNCONNECTED", None)}
 
 
-def test_members_of_groups_are_listed_once_though_the_kernel_tells_them_twice(held: Sockets) -> None:
+def test_group_members_are_listed_once_though_the_kernel_reports_them_twice(held: Sockets) -> None:
     data = held.namespace.call(lambda: recorded(request("netlink")))
     told = Counter(struct.unpack_from("=I", single, 32)[0] for single in data)
     listed_once = Counter(record.inode for record in decoded("netlink", data))
@@ -332,7 +332,7 @@ def test_netlink_groups_are_the_bits_of_a_map(raw: bytes, groups: tuple[int, ...
     assert [record.groups for record in decoded("netlink", [netlink(0, (1, raw))])] == [groups]
 
 
-def test_an_unknown_netlink_protocol_is_told_by_its_number() -> None:
+def test_an_unknown_netlink_protocol_is_shown_by_number() -> None:
     data = [netlink(0, protocol=number, cookie=number) for number in (16, 22, 23, 31)]
     records = decoded("netlink", data)
     assert [record.local_address for record in records] == ["generic", "smc", "23", "31"]

@@ -284,7 +284,7 @@ def test_processes_that_may_not_be_read_are_counted_and_named_as_the_reason(
     listener.close()
 
 
-def test_a_holder_in_another_pid_namespace_is_said_to_be_there(namespace: Namespace) -> None:
+def test_a_holder_in_another_pid_namespace_is_reported(namespace: Namespace) -> None:
     listener = namespace.call(lambda: socket.create_server(("127.0.0.1", 0)))
 
     def look() -> object:

@@ -196,7 +196,7 @@ def test_an_ipv6_only_server_is_no_other_end_of_an_ipv4_client(namespace: Namesp
     assert Found(namespace).of(calling) is None
 
 
-def test_unix_sockets_tell_their_peers(namespace: Namespace, stack: ExitStack) -> None:
+def test_unix_sockets_have_their_peers(namespace: Namespace, stack: ExitStack) -> None:
     def make() -> list[socket.socket]:
         left, right = socket.socketpair()
         listener = stack.enter_context(socket.socket(socket.AF_UNIX))
@@ -298,7 +298,7 @@ def test_loopback_connections_of_other_namespaces_are_no_other_ends(stack: ExitS
     assert Found(*namespaces).of(lone) is None
 
 
-def test_link_local_ends_are_told_apart_by_interface(namespace: Namespace, stack: ExitStack) -> None:
+def test_link_local_ends_are_distinguished_by_interface(namespace: Namespace, stack: ExitStack) -> None:
     # The same address on two interfaces, each with a connection to itself, and all ports the same.
     for name in ("left", "right"):
         namespace.run("ip", "link", "add", name, "type", "ifb")

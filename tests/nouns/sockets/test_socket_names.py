@@ -55,7 +55,7 @@ def test_each_row_of_a_table_and_of_csv_is_one_line(named: Namespace) -> None:
     assert not [cell for cell in cells if cell[0] in "=+-@"]
 
 
-def test_each_name_is_found_as_it_is_and_as_it_is_listed(named: Namespace) -> None:
+def test_each_name_is_found_raw_and_as_listed(named: Namespace) -> None:
     listed = json.loads(named.netinspect("sockets", "-xl", "--json").stdout)
     for row in listed:
         name = row["local_address"]

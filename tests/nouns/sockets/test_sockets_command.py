@@ -135,7 +135,7 @@ def test_json_follows_the_schema_and_ndjson_and_csv_have_the_same_fields(
     assert set(schema["items"]["properties"]) == set(Socket._fields)
 
 
-def test_owners_are_told_for_every_socket_or_why_not(zoo: Sockets) -> None:
+def test_every_socket_has_owners_or_a_reason(zoo: Sockets) -> None:
     for row in listed(zoo.namespace, "-ap"):
         assert bool(row["processes"]) == (row["owner_reason"] is None), row
     mine = [row for row in listed(zoo.namespace, "-tap") if row["processes"]]
@@ -158,7 +158,7 @@ def test_the_summary_counts_what_is_listed(zoo: Sockets) -> None:
     assert "total" in zoo.namespace.netinspect("sockets", "-as").stdout
 
 
-def test_the_summary_of_several_namespaces_tells_them_apart(zoo: Sockets) -> None:
+def test_the_summary_has_a_row_for_each_namespace(zoo: Sockets) -> None:
     empty = Namespace()
     with empty.call(lambda: socket.create_server(("127.0.0.1", 0))):
         both = ("--netns", zoo.namespace.path, "--netns", empty.path)
@@ -230,7 +230,7 @@ def test_extended_and_internal_information_is_shown(zoo: Sockets) -> None:
         assert word in text
 
 
-def test_several_and_all_namespaces_are_told_apart(zoo: Sockets, namespace: Namespace) -> None:
+def test_rows_of_several_and_of_all_namespaces_are_labelled(zoo: Sockets, namespace: Namespace) -> None:
     both = ("--netns", zoo.namespace.path, "--netns", zoo.other.path)
     rows = listed(namespace, "-t", *both)
     assert {row["netns"] for row in rows} == set(both[1::2])
@@ -299,7 +299,7 @@ def test_a_reader_that_has_seen_enough_ends_it_silently(zoo: Sockets) -> None:
     assert result.returncode == 128 + signal.SIGPIPE
 
 
-def test_an_interrupted_watch_says_so_and_ends_with_130(namespace: Namespace) -> None:
+def test_an_interrupted_watch_ends_with_130(namespace: Namespace) -> None:
     with namespace.popen(
         [*NETINSPECT, "sockets", "-ta", "--watch", "0.1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as watch:
@@ -311,7 +311,7 @@ def test_an_interrupted_watch_says_so_and_ends_with_130(namespace: Namespace) ->
     assert (watch.returncode, error) == (130, "netinspect: interrupted\n")
 
 
-def test_a_missing_diag_module_is_said_once_and_the_others_are_listed(namespace: Namespace) -> None:
+def test_a_missing_diag_module_is_reported_once_and_the_rest_listed(namespace: Namespace) -> None:
     with namespace.call(lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)):
         result = namespace.netinspect("sockets", "-a", "-w", "-t", "-u", "--json")
         [row] = [row for row in json.loads(result.stdout) if row["protocol"] == "raw"]

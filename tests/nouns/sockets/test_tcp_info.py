@@ -187,12 +187,12 @@ def test_a_struct_shorter_than_the_oldest_is_malformed(size: int) -> None:
         (148, "I", 5, "min_rtt", 0.005),
     ],
 )
-def test_a_value_is_told_with_its_meaning(offset: int, layout: str, value: int, field: str, expected: object) -> None:
+def test_a_value_is_shown_with_its_meaning(offset: int, layout: str, value: int, field: str, expected: object) -> None:
     (info,) = decoded(with_field(offset, layout, value))
     assert getattr(info, field) == expected
 
 
-def test_window_scales_are_told_where_they_were_negotiated() -> None:
+def test_window_scales_are_shown_if_negotiated() -> None:
     negotiated, not_negotiated = bytearray(NEWEST), bytearray(NEWEST)
     negotiated[5], negotiated[6] = 0x04, 0x7A
     not_negotiated[6] = 0x7A
@@ -201,13 +201,13 @@ def test_window_scales_are_told_where_they_were_negotiated() -> None:
     assert (two.send_window_scale, two.receive_window_scale) == (None, None)
 
 
-def test_the_accept_backlog_of_a_listener_is_not_told_as_segments() -> None:
+def test_the_accept_backlog_of_a_listener_is_not_shown_as_segments() -> None:
     raw = with_field(24, "I", 3)
     assert decoded(raw, state=LISTEN)[0].unacknowledged == 0
     assert decoded(raw, state=ESTABLISHED)[0].unacknowledged == 3
 
 
-def test_a_closed_connection_tells_no_more_than_its_struct() -> None:
+def test_a_closed_connection_shows_only_its_struct() -> None:
     (info,) = decoded(bytes(NEWEST))
     assert info.congestion_control is None
     assert info.congestion_info is None
@@ -236,7 +236,7 @@ def test_the_congestion_control_has_its_name(name: bytes) -> None:
         (VEGAS, struct.pack("=4I", 0, 0, 0, 0), CongestionInfo(enabled=False, rtt_count=0, rtt=0, min_rtt=0)),
     ],
 )
-def test_the_congestion_control_tells_of_itself(kind: int, raw: bytes, expected: CongestionInfo) -> None:
+def test_congestion_control_figures(kind: int, raw: bytes, expected: CongestionInfo) -> None:
     assert [info.congestion_info for info in decoded(bytes(NEWEST), bytes(NEWEST), more=attribute(kind, raw))] == [
         expected,
         expected,
@@ -246,7 +246,7 @@ def test_the_congestion_control_tells_of_itself(kind: int, raw: bytes, expected:
 
 
 @pytest.mark.parametrize("label", ["inet ESTABLISHED client", "inet6 ESTABLISHED server", "congestion reno"])
-def test_getsockopt_tells_the_same(held: Sockets, label: str) -> None:
+def test_getsockopt_agrees(held: Sockets, label: str) -> None:
     one = held[label]
     family = AF_INET if one.family == "inet" else AF_INET6
     raw = b""

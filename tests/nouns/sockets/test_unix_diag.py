@@ -85,7 +85,7 @@ def test_only_the_states_that_are_asked_for_come(held: Sockets) -> None:
     assert {record.state for record in decoded(messages(held, 1 << 7))} == {"UNCONNECTED"}
 
 
-def test_memory_is_told_only_where_it_is_asked_for(held: Sockets) -> None:
+def test_memory_is_reported_only_on_request(held: Sockets) -> None:
     data = held.namespace.call(lambda: recorded(unix_diag.request(ALL)))
     assert {record.memory for record in decoded(data)} == {None}
     assert all(record.memory for record in decoded(messages(held)))

@@ -283,14 +283,14 @@ def test_a_sample_that_somebody_has_changed_is_none(wired: Namespace, tmp_path: 
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", "null", '{"netinspect_sample": 2}', '{"netinspect_sample": 1}'])
-def test_a_file_that_is_no_sample_is_said_to_be_none(tmp_path: Path, content: str) -> None:
+def test_a_file_that_is_not_a_sample_is_refused(tmp_path: Path, content: str) -> None:
     path = tmp_path / "sample"
     path.write_text(content)
     with pytest.raises(NetinspectError, match="not a sample of"):
         samples.load(str(path))
 
 
-def test_a_sample_that_is_not_there_says_how_to_make_one(tmp_path: Path) -> None:
+def test_the_error_for_a_missing_sample_shows_how_to_create_one(tmp_path: Path) -> None:
     with pytest.raises(NetinspectError, match="--save"):
         samples.load(str(tmp_path / "none"))
     with pytest.raises(NetinspectError, match="saving the sample"):

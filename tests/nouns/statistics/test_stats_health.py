@@ -243,7 +243,7 @@ def test_segments_that_are_lost_on_the_way(wired: Namespace, need: Callable[[str
 TCP_REPAIR, TCP_REPAIR_QUEUE, TCP_QUEUE_SEQ = 19, 20, 21
 
 
-def test_a_receive_queue_that_has_no_more_room(wired: Namespace, raw: Callable[[str, bytes], int]) -> None:
+def test_a_full_receive_queue(wired: Namespace, raw: Callable[[str, bytes], int]) -> None:
     fault = Fault(wired)
     write(wired, "net.ipv4.tcp_timestamps", "0")
 
@@ -379,7 +379,7 @@ def test_a_loss_that_two_counters_have_counts_once(name: str, values: dict[str, 
     assert verdicts[name].value == value
 
 
-def test_that_this_host_forwards_nothing_is_said_of_packets_for_others() -> None:
+def test_packets_for_others_show_that_forwarding_is_off() -> None:
     verdicts = {
         check.name: check.record(counted(WELL | {"Ip.InAddrErrors": 9, "Ip.Forwarding": 2}), None) for check in CHECKS
     }
@@ -394,7 +394,7 @@ def test_thresholds(name: str, values: dict[str, int], state: str) -> None:
     assert {check.name for check in CHECKS} == {line for line, _, _ in VERDICTS}
 
 
-def test_what_the_kernel_does_not_tell_is_unknown_and_never_ok() -> None:
+def test_what_the_kernel_does_not_report_is_unknown_and_never_ok() -> None:
     assert {check.record(counted({}), None).state for check in CHECKS} == {"unknown"}
 
 
@@ -417,7 +417,7 @@ def test_only_what_happens_in_the_time_counts(wired: Namespace, monkeypatch: pyt
     assert loud["UDP receive buffers"].value * 2 == checked(wired)["UDP receive buffers"].value  # type: ignore[operator]
 
 
-def test_the_command_says_what_to_do(wired: Namespace, tmp_path: Any) -> None:
+def test_the_command_shows_advice(wired: Namespace, tmp_path: Any) -> None:
     sample = str(tmp_path / "sample")
     wired.netinspect("stats", "--save", sample)
     with wired.call(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as reader:
