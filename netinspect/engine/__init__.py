@@ -1,1 +1,1 @@
-"""What every noun uses: netlink, columns, listings, options, output. Nothing here knows a noun."""
+"""What every noun uses: netlink, columns, listings, options, output. Nothing here depends on a noun."""

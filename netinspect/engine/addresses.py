@@ -1,4 +1,4 @@
-"""Addresses as text: whole columns of them, each made once while it keeps coming."""
+"""Addresses as text: whole columns, with a cache for repeated ones."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from ..startup import array
 
 _SAMPLE = 64
-"""Addresses of a column that are looked at to see whether most of them are known."""
+"""Number of addresses sampled to see whether most of a column is cached."""
 
 
 _ADDRESS_TEXTS = 20_000
-"""Addresses of which a cache keeps the text: about 4 MiB, so that memory stays flat whatever the table holds."""
+"""Size of the cache: about 4 MiB, so memory does not grow with the table."""
 
 
 _LEARNT_TEXTS = 4_000
-"""Addresses that are kept of columns in which nearly all are new: of so many at most it may be that they come again."""
+"""Cached addresses of columns in which nearly all are new: this many at most may repeat."""
 
 
 class AddressTexts(dict["Any", str]):
@@ -37,7 +37,7 @@ class AddressTexts(dict["Any", str]):
         return text
 
     def column(self, addresses: Any) -> Plain:
-        """The texts of a column: quick also where most addresses are met for the first time."""
+        """The texts of a column; fast even if most addresses are new."""
         sample = addresses[:_SAMPLE]
         distinct = set(sample)
         if 4 * (len(distinct) - sum(map(self.__contains__, distinct))) <= len(sample):
@@ -79,7 +79,7 @@ class IPv6Texts(AddressTexts):
 
 
 def endpoint(address: str | None, port: int | None) -> str:
-    """``10.0.0.1:80``, ``[2001:db8::1]:80``, or the address alone where there is not a port; empty without either."""
+    """``10.0.0.1:80``, ``[2001:db8::1]:80``, or the address alone without a port; empty without either."""
     if port is None:
         return address or ""
     return f"[{address}]:{port}" if address and ":" in address else f"{address or '*'}:{port}"

@@ -1,11 +1,8 @@
-"""Batches of rows as columns: what the decoders make and the renderers take.
-
-A dump answers with tens of thousands of equal messages. Held as columns, each field of a whole run is taken from
-the buffer by one C-level operation, and only the fields somebody asks for are taken at all. Iterating over a batch
-gives the typed records.
-
-There are five kinds of column (`Constant`, `Array`, `Plain`, `Coded`, `Nested`). They answer the same questions, so
-that no caller needs to know which kind it has; which names a batch has is declared in its schema (schema.py).
+"""Batches of rows as columns, from the decoders to the renderers.
+ A dump returns tens of thousands of messages of one shape. As columns, one C-level operation reads a field of a whole
+run from the buffer, and only requested fields are read. Iterating over a batch yields typed records.
+ There are five kinds of column (`Constant`, `Array`, `Plain`, `Coded`, `Nested`). They share one interface, so callers
+need not know the kind; the schema declares the names of a batch (schema.py).
 """
 
 from __future__ import annotations
@@ -34,9 +31,9 @@ class Column:
     value: Any
     """The value of every row: constant columns alone have it."""
     coded = False
-    """Whether the values are known to be few, so that `map` and `text` make each once for all rows that have it."""
+    """Whether few distinct values are known, so that `map` and `text` compute each once."""
     plain = False
-    """Whether these are texts that nothing needs to escape: letters, digits, dots, colons and slashes alone."""
+    """Whether these are texts that need no escaping: only letters, digits, dots, colons and slashes."""
     nested: Batch | None = None
     """The batch of records within records that this column is made of."""
 
@@ -61,7 +58,7 @@ class Column:
         raise NotImplementedError
 
     def convert(self, convert: Callable[[Sequence[Any]], Sequence[Any]]) -> Column:
-        """What ``convert`` makes of the values: of each once where values repeat, as far as the first ones tell."""
+        """The values converted by ``convert``, each distinct one once if the first ones suggest that values repeat."""
         raise NotImplementedError
 
     def text(self, show: Callable[[Any], str]) -> str | Iterable[str]:
@@ -73,7 +70,7 @@ class Column:
         raise NotImplementedError
 
     def diverse(self, share: int = 2) -> bool:
-        """Whether more than one in ``share`` values is met for the first time, as far as the first ones tell."""
+        """Whether more than one in ``share`` values is new, judging by the first ones."""
         return False
 
     def __contains__(self, value: object) -> bool:
@@ -164,7 +161,7 @@ class Array(Column):
 
 
 class Plain(Array):
-    """A column of plain texts. Addresses are, and there are as many as rows, so that it pays to know."""
+    """A column of plain texts. Addresses are plain, and as many as rows, so it pays to know."""
 
     __slots__ = ()
 
@@ -172,7 +169,7 @@ class Plain(Array):
 
 
 class Coded(Column):
-    """A column of values that repeat, each by its code: what is made of a value is made once for all rows that have it.
+    """A column of repeated values, stored as codes: each value is converted once for all its rows.
 
     ``table`` has the values by their codes.
     """
@@ -212,7 +209,7 @@ class Coded(Column):
 
 
 class Nested(Column):
-    """A column of records within records: a batch of its own, of whose fields only those are taken that are asked for.
+    """A column of nested records: a batch of which only requested fields are read.
 
     Its rows all have a record: None is not among them.
     """
@@ -263,7 +260,7 @@ def picker(rows: Sequence[int]) -> Callable[[Sequence[Any]], Sequence[Any]]:
 
 
 def diverse(values: Sequence[Any], share: int = 2) -> bool:
-    """Whether more than one in ``share`` values is met for the first time, as far as the first ones tell.
+    """Whether more than one in ``share`` values is new, judging by the first ones.
 
     Then it does not pay to keep what is made of them.
     """
@@ -355,7 +352,7 @@ def concatenated(batches: Sequence[Batch]) -> Batch:
 
 
 def interleaved(parts: Sequence[tuple[Batch, Sequence[int]]]) -> Batch:
-    """Batches of one noun as one, in the order of their rows' positions, which each comes with."""
+    """Batches of one noun as one, in the order of their rows' positions, which accompany each."""
     if len(parts) == 1:
         return parts[0][0]
     positions = list(chain.from_iterable(where for _, where in parts))

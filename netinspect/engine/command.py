@@ -1,4 +1,4 @@
-"""A command: its tables, and the one way in which all are run."""
+"""A command: its option tables, and how every command runs."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ class Command:
     """A command. An instance is one command line of it: the options fill the attributes that the class declares."""
 
     name = ""
-    """As it is called; that of a command of a command begins with the other's name."""
+    """Its name; that of a subcommand begins with the parent's name."""
     operands = ""
-    """What stands beside the options, as the first line of the help text shows it."""
+    """The operands, as in the first line of the help text."""
     summary = ""
     """What it does."""
     groups: Sequence[Group] = ()
-    """Its options, in the order of the help text; --help goes without saying."""
+    """Its options, in the order of the help text, without --help."""
     notes = ""
-    """What follows the options in the help text: a paragraph a line."""
+    """Text after the options in the help text: one paragraph per line."""
     commands: Sequence[type[Command]] = ()
-    """Commands of its own, each with a help text and a place in the man page."""
+    """Subcommands, each with a help text and a section of the man page."""
     trouble: int = ExitStatus.FAILED
-    """What it ends with where it fails: a few say something else with 1, as diff(1) does."""
+    """Exit status on failure: for a few commands, 1 has another meaning, as in diff(1)."""
 
     terminal: Sequence[Option] = ()
     """Those of its options that say how its output looks on a terminal: the last group of the help text."""
@@ -42,14 +42,14 @@ class Command:
     color = One[str]("auto")
     no_pager = Flag()
     view = ""
-    """Which part of the command is meant, where it has several."""
+    """The view of the command, if it has several."""
 
     def __init__(self, environment: Environment) -> None:
         self.environment = environment
         self.words: list[str] = []
         """The operands of this command line."""
         self.ahead: int | None = None
-        """How many of them stood before ``--``; None where there was no such word."""
+        """Number of operands before ``--``; None without that word."""
 
     @classmethod
     def main(cls, arguments: Sequence[str], environment: Environment) -> int:
@@ -65,7 +65,7 @@ class Command:
 
     @classmethod
     def read(cls, arguments: Sequence[str], environment: Environment) -> Self | None:
-        """A command line, converted; None where its help text is wanted. Raises UsageError."""
+        """A parsed command line; None if --help was given. Raises UsageError."""
         found, words, ahead = parse(cls.name, cls.all_groups(), arguments)
         if any(option is HELP for option, _ in found):
             return None
@@ -94,10 +94,10 @@ class Command:
         """Takes ``words``, before the options. Raises UsageError."""
 
     def check(self) -> None:
-        """Sees whether all that was given makes sense together. Raises UsageError."""
+        """Checks the options and operands against each other. Raises UsageError."""
 
     def run(self) -> int:
-        """Does what the command line asks for, and returns the exit status. Raises NetinspectError."""
+        """Executes the command line, and returns the exit status. Raises NetinspectError."""
         raise NotImplementedError
 
     def screen(self) -> str:

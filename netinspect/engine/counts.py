@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def tally(batches: Iterable[Batch], fields: Sequence[str], kind: int) -> list[tuple[Key, int]]:
     """How many rows there are of each combination of values of these fields.
 
-    What has the same first ``kind`` values comes together, in the order in which it was met, the most frequent first.
+    Rows with the same first ``kind`` values are grouped, in order of appearance, the most frequent first.
     """
     found: dict[Key, int] = {}
     for batch in batches:

@@ -1,7 +1,6 @@
-"""Which process holds which socket: the descriptors of all processes (proc(5): /proc/PID/fd), and what else holds it.
-
-Anybody can make a descriptor, a process or a thread that cannot be read. That costs the one thing, and ``Unseen`` has
-it: never the rest.
+"""Which process holds which socket: the descriptors of all processes (proc(5): /proc/PID/fd), and other holders.
+ Any user can create a descriptor, process or thread that cannot be read. Only that is left out, and ``Unseen`` records
+it.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ else:
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _ENDED = (FileNotFoundError, ProcessLookupError)
-"""A process, thread or descriptor that is no more."""
+"""A process, thread or descriptor that is gone."""
 _LINK = "socket:["
 _NAMESPACE = "net:["
 _RING = "anon_inode:[io_uring]"
@@ -70,9 +69,9 @@ class Unseen:
 
     def __init__(self) -> None:
         self.refused: set[int] = set()
-        """Those that we have no right to look into."""
+        """Those that we have no permission to read."""
         self.failed: dict[int, str] = {}
-        """Those that could not be read for another reason, and the reason."""
+        """Those that could not be read for another reason, with the reason."""
 
     def add(self, pid: int, errors: list[OSError]) -> None:
         """Takes in why something of a process could not be read."""
@@ -95,7 +94,7 @@ class Unseen:
         return f"Unseen(refused={self.refused}, failed={self.failed})"
 
     def texts(self, pids: set[int] | None = None) -> list[str]:
-        """What to say of them, or of those of them that are among ``pids``."""
+        """Messages about them, or about those among ``pids``."""
         texts = []
         refused = len(self.refused if pids is None else self.refused & pids)
         if refused:
@@ -139,7 +138,7 @@ def socket_holders(pids: Iterable[int] | None = None, *, deep: bool = False) -> 
 
 
 class _Search:
-    """The search for sockets in the descriptor tables of a process, which has one as a rule."""
+    """Finds the sockets in the descriptor tables of a process, which usually has one."""
 
     __slots__ = ("counted", "deep", "errors", "pid", "tables")
 
@@ -333,7 +332,7 @@ class _Part:
 
 
 def network_namespace_files(pids: Iterable[int]) -> Iterator[str]:
-    """Paths of the open files of these processes that are network namespaces. What may not be read is left out."""
+    """Paths of the open files of these processes that are network namespaces. Unreadable ones are left out."""
     counted = counts_descriptors()
     for pid in pids:
         path = f"/proc/{pid}/fd"

@@ -1,6 +1,6 @@
-"""Dumps that are whole: made anew where the kernel says that the table changed while it was being read.
+"""Complete dumps: repeated if the kernel reports that the table changed while it was read.
 
-A message that is malformed costs itself: it is left out, counted and reported, and the rest is listed.
+A malformed message is left out, counted and reported; the rest is listed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Row = TypeVar("Row")
 
 ATTEMPTS = 3
-"""How often a dump is made before the listing is called incomplete."""
+"""Attempts before the listing is reported as incomplete."""
 
 
 class Faults:
@@ -43,7 +43,7 @@ class Faults:
         self._kinds[error.message.removeprefix("malformed netlink message: ")] = None
 
     def report(self, operation: str, problem: Callable[[str], object]) -> None:
-        """Says how many there were, and what is wrong with the first."""
+        """Reports how many there were, and what is wrong with the first."""
         if self.count:
             left_out = "1 malformed message is" if self.count == 1 else f"{self.count} malformed messages are"
             others = " (and others)" if len(self._kinds) > 1 else ""
@@ -92,12 +92,12 @@ def whole_dump(
     *,
     gather: bool = False,
 ) -> Iterator[Batch]:
-    """The batches of a dump. One that was interrupted is made anew, and then gives only the rows that are new.
+    """The batches of a dump. An interrupted dump is repeated, and then yields only new rows.
 
-    ``identities`` takes from a run what tells its rows apart, 32 bits for each: they are kept in case the dump is
-    interrupted, which shows only later. They are the low bits of the field ``identity``, and taken from that where
-    ``identities`` is None. If the table stays in motion, ``problem`` is called with the ``operation``. ``gather`` makes
-    longer runs of a table whose messages have several shapes. Raises NetlinkError.
+    ``identities`` returns 32 bits that identify each row of a run; they are kept in case the dump is interrupted, which
+    is known only later. They are the low bits of the field ``identity``, which is used if ``identities`` is None. If
+    the table keeps changing, ``problem`` is called with the ``operation``. ``gather`` builds longer runs for tables
+    whose messages have several shapes. Raises NetlinkError.
     """
     given: list[array[int]] = []
     for attempt in range(ATTEMPTS):
@@ -112,7 +112,7 @@ def whole_dump(
                     if identities is None:
                         given.append(array("I", [(value or 0) & 0xFFFFFFFF for value in batch.values(identity)]))
                     if known is not None:
-                        # What has no identity cannot be known again: better twice than not at all.
+                        # A row without an identity cannot be recognized: better twice than not at all.
                         batch = batch.select(
                             [value is None or value & 0xFFFFFFFF not in known for value in batch.values(identity)]
                         )
@@ -161,7 +161,7 @@ def whole_list(
     problem: Callable[[str], object],
     watch: Callable[[], Changes | None] | None = None,
 ) -> list[Row]:
-    """The rows of a small table, all in memory. A dump that was interrupted is thrown away, and made anew.
+    """The rows of a small table, all in memory. An interrupted dump is discarded and repeated.
 
     If the table stays in motion, ``problem`` is called with the ``operation``. ``watch`` as for `whole_table`. Raises
     NetlinkError.
@@ -196,8 +196,8 @@ def whole_table(
     """The same for tables whose rows come in the kernel's order: ``decode`` takes several received buffers at once.
 
     Its batches have a column ``identity`` of 64-bit numbers, kept in case the dump is interrupted. ``watch`` is for
-    tables that change without the kernel's saying so in the dump: as long as what it returns has heard nothing, the
-    dump is whole; from then on no row is given twice. Raises NetlinkError.
+    tables whose changes the dump does not show: as long as the watcher it returns reports no change, the dump is
+    complete; after a change no row is listed twice. Raises NetlinkError.
     """
     given: list[array[int]] = []
     for attempt in range(ATTEMPTS):

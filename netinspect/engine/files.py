@@ -1,12 +1,9 @@
-"""Files that people name, or that the machine's owner keeps: the one way to read them and the one way to write them.
-
-Reading never waits for ever and never reads without end. A path is looked at (O_PATH) before it is opened, since
-opening is enough to make some devices act; only regular files are read, and pipes where the user may name one.
-
-Writing gives the whole file or nothing: a temporary file in the same directory takes the name when it is complete, and
-is removed on every other way out. What is no regular file is never replaced. In a directory where everybody may write
-and nobody may remove what belongs to others (sticky, as /tmp), files and links of other users are left alone, as the
-kernel does it with fs.protected_symlinks, protected_fifos and protected_regular: those settings may be off.
+"""Reading and writing of files that users name or that the system provides.
+ Reading is bounded in time and size. A path is checked (O_PATH) before it is opened, since opening alone triggers some
+devices; only regular files are read, and pipes where allowed.
+ Writing is atomic: a temporary file in the same directory is renamed when complete, and removed on failure. Only
+regular files are replaced. In a sticky world-writable directory such as /tmp, files and links of other users are
+refused, as with fs.protected_symlinks, protected_fifos and protected_regular, which may be off.
 """
 
 from __future__ import annotations
@@ -50,7 +47,7 @@ _KINDS = (
 )
 
 notes: dict[str, str] = {}
-"""Tables of names that are there and were not read, by path, with the line that says so. Numbers are shown instead."""
+"""Name tables that exist but could not be read, by path, with the message. Numbers are shown instead."""
 
 
 def kind_of(mode: int) -> str:
@@ -128,9 +125,9 @@ def package_text(module: str, name: str) -> str:
 
 
 def table_lines(path: str) -> list[str]:
-    """The lines of a table of names, which need not be there. Bytes that are no UTF-8 are escapes.
+    """The lines of a name table, which may be missing. Bytes that are not UTF-8 become escapes.
 
-    One that is there and cannot be read gives no lines, and a note.
+    An unreadable table gives no lines, and a note.
     """
     try:
         return read(path).decode("utf-8", "backslashreplace").split("\n")
@@ -151,9 +148,9 @@ _CONSULTED = {"hosts": ("hosts", "host.conf", "resolv.conf", "gai.conf")}
 
 
 def check_database(database: str) -> None:
-    """Sees to it that the C library will not hang in a file of ``database`` (nsswitch.conf(5)). Raises FileError.
+    """Checks that the C library will not hang in a file of ``database`` (nsswitch.conf(5)). Raises FileError.
 
-    It opens what is there: a FIFO keeps it waiting for ever, a huge file for as long as it takes.
+    It opens whatever is there: a FIFO blocks it forever, a huge file for long.
     """
     for name in ("nsswitch.conf", *_CONSULTED.get(database, (database,))):
         path = f"/etc/{name}"
@@ -167,7 +164,7 @@ def check_database(database: str) -> None:
 
 
 def has_database(database: str) -> bool:
-    """Whether ``database`` can be asked: see check_database. Where not, that is noted."""
+    """Whether ``database`` is safe to query (see check_database); if not, with a note."""
     try:
         check_database(database)
     except FileError as error:
@@ -200,7 +197,7 @@ def _blocks(path: str, descriptor: int, wait: int | None) -> Iterator[bytes]:
     try:
         while True:
             if wait and not _readable(descriptor, wait):
-                # Until there was a writer, a read tells the end; from then on, that there is nothing yet.
+                # Before a writer opens, a read returns end of file; after that, EAGAIN.
                 try:
                     if not os.read(descriptor, 1):
                         raise FileError(f"{path}: is a FIFO without a writer")
@@ -252,7 +249,7 @@ def _split(path: str, blocks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def write_file(path: str, fill: Callable[[Callable[[bytes], object]], Result]) -> Result:
-    """What ``fill`` returns: it is called with a function that takes the file's bytes.
+    """Calls ``fill`` with a function that writes bytes, and returns its result.
 
     A regular file is replaced when ``fill`` has returned, and keeps its owner, mode and access list; a FIFO and a
     character device are written to as they are. Raises OutputError, and what ``fill`` raises.
@@ -329,7 +326,7 @@ def _is_open_file(name: str, status: os.stat_result) -> bool:
 
 
 def _check_owner(path: str, directory: int, status: os.stat_result, what: str) -> None:
-    """Raises OutputError where somebody else may have put this where everybody may put something."""
+    """Raises OutputError for another user's file in a world-writable directory."""
     around = os.fstat(directory)
     shared = S_ISVTX | S_IWOTH
     if around.st_mode & shared == shared and status.st_uid not in (os.geteuid(), around.st_uid):
@@ -410,7 +407,7 @@ def _replace(
         try:
             if status is not None:
                 _keep_rights(descriptor, status, f"/proc/self/fd/{directory}/{name}")
-            os.fsync(descriptor)  # some file systems tell only now that there is no room
+            os.fsync(descriptor)  # some file systems report only now that they are full
             with _Uninterrupted():
                 os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
                 temporary = None
@@ -429,7 +426,7 @@ def _replace(
 
 
 def _temporary(directory: int, mode: int) -> tuple[str, int]:
-    """Name and descriptor of a new file: nobody can have put one there before, since nobody knows the name."""
+    """Name and descriptor of a new file: its random name cannot have been taken in advance."""
     for left in range(_NAME_TRIES, 0, -1):
         name = f".netinspect-{os.urandom(8).hex()}.part"
         try:
@@ -445,7 +442,7 @@ _ACCESS_LIST = "system.posix_acl_access"
 
 
 def _keep_rights(descriptor: int, status: os.stat_result, path: str) -> None:
-    """Gives a new file the owner, mode and access list (acl(5)) of the old one; nobody is given more than before.
+    """Gives a new file the owner, mode and access list (acl(5)) of the old one; nobody gets more access than before.
 
     Raises OSError.
     """
@@ -469,7 +466,7 @@ def _keep_rights(descriptor: int, status: os.stat_result, path: str) -> None:
 
 
 class _Uninterrupted:
-    """Signals wait while a file is made or given its name, so that it is known what there is to be removed."""
+    """Signals are blocked while a file is created or renamed, so that the cleanup knows what to remove."""
 
     __slots__ = ("_mask",)
 

@@ -1,4 +1,4 @@
-"""What people are reported options: help texts, and which name a misspelt one may have been meant for.
+"""Help texts, and suggestions for misspelt names.
 
 No listing loads it.
 """
@@ -62,7 +62,7 @@ def show(text: str, environment: Environment) -> int:
 
 
 def unknown(noun: str, name: str, known: Iterable[str], more: str = "") -> UsageError:
-    """The error for a name that is none of the known ones: with those that are spelled alike, or all of them."""
+    """The error for an unknown name: suggests similar names, or lists all."""
     known = list(known)
     names = alike(name, known)
     hint = f"did you mean {names}?" if names else ", ".join(known)

@@ -1,4 +1,4 @@
-"""What all listings have in common: where they look, and what they say beside their rows."""
+"""What all listings share: their namespaces, problems and notes."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class BaseListing:
     """One listing of one noun: ``batches()`` streams it.
 
-    At its end ``problems`` has what could not be listed, and why, and ``notes`` has things worth knowing that leave
-    nothing out, such as a fallback that was taken; a line each. A noun says in ``_place`` what there is in one place.
+    At its end ``problems`` lists what could not be read, and why, and ``notes`` remarks such as a fallback; one line
+    each. A noun implements ``_place`` to list one namespace.
     """
 
     def __init__(self, places: Sequence[Place] = ()) -> None:
@@ -25,7 +25,7 @@ class BaseListing:
         self.notes: list[str] = []
         self._places = places or (Place(),)
         self._interfaces: dict[str, bool] = {}
-        """The interfaces that were asked for by name, and whether some place has them."""
+        """The interfaces requested by name, and whether some place has them."""
 
     def batches(self) -> Iterator[Batch]:
         """The rows, as they come. Raises NetlinkError where the kernel refuses altogether, and NamespaceError.
@@ -41,7 +41,7 @@ class BaseListing:
                 text = f"no interface {name!r} in any of these network namespaces"
                 if not self.problems:
                     raise UsageError(text)
-                self.problems.append(text)  # there may be one where nobody could look
+                self.problems.append(text)  # an unreadable namespace may have it
 
     def _interface(self, place: Place, name: str) -> tuple[int, str] | None:
         """The index and the name of an interface inside a place, ``name`` being that or an alternative one.

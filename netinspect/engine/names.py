@@ -1,8 +1,7 @@
 """Names for numbers in the tables that people read: services, users and hosts.
-
-Services and users are dictionaries that fill themselves, so a column of names is one ``map`` over a column of numbers.
-Host names take the network: they are looked up side by side, all of them together have one deadline, and
-``as_named`` lets the rows that need none pass by those that wait.
+ Services and users are dictionaries that fill themselves, so a column of names is one ``map`` over a column of numbers.
+Host names need the network: they are looked up in parallel with a common deadline, and ``as_named`` lets rows that need
+no lookup overtake those that wait.
 """
 
 from __future__ import annotations
@@ -39,13 +38,13 @@ _LONGEST_HOST_NAME = 253
 """RFC 1035 section 2.3.4, as text."""
 
 _MOST_PENDING = 20_000
-"""Look-ups on their way at once: more could not be answered before any deadline, and memory stays bounded."""
+"""Concurrent lookups: more could not be answered before any deadline, and memory stays bounded."""
 _MOST_KEPT = 50_000
 """Answers kept from one listing to the next."""
 _MOST_HELD = 50_000
 """Rows held back for their names, so that memory stays bounded."""
 _UNNOTICED = 0.2
-"""Seconds that nobody minds to wait for a table."""
+"""Seconds that are acceptable to wait for a table."""
 _GRACE = 0.02
 """Seconds in which /etc/hosts or a near cache answers: waiting so long keeps most listings in the kernel's order."""
 
@@ -201,7 +200,7 @@ class HostNames:
     ) -> None:
         """``deadline`` is in seconds. ``resolve`` is called in many threads; whatever it raises means: no name."""
         self.incomplete = False
-        """Whether an address of this listing is shown in digits because its name did not come in time."""
+        """Whether an address of this listing is shown numerically because its lookup timed out."""
         self.pending: set[str] = set()
         """Addresses of this listing whose answer is still out."""
         self._deadline = deadline

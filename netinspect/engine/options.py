@@ -1,4 +1,4 @@
-"""Command line options as data: what each is called, what it does to the command, and what it goes with.
+"""Command line options as data: names, effect on the command, and the views they apply to.
 
 A command is a class, an option fills one of its typed attributes: parsing, ``--help``, the man page and the shell's
 completion are made from the same table.

@@ -1,4 +1,4 @@
-"""What all nouns that list something have in common: formats, columns, sorting, watching, namespaces and names."""
+"""What all listing commands share: formats, columns, sorting, watching, namespaces and names."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         def end(self) -> None: ...
 
     class Ended(Protocol):
-        """A listing that has ended: what it has to say."""
+        """The problems and notes of an ended listing."""
 
         problems: list[str]
         notes: list[str]
@@ -49,14 +49,14 @@ FORMATS = ("table", "json", "ndjson", "csv")
 
 
 class InNamespaces(Command):
-    """A command that looks into network namespaces."""
+    """A command with options for network namespaces."""
 
     netns = Many[str]()
     all_netns = Flag()
 
     @property
     def labelled(self) -> bool:
-        """Whether the rows must say which namespace they are of."""
+        """Whether rows need the column of the namespace."""
         return self.all_netns or len(self.netns) > 1
 
     def places(self) -> list[Place]:
@@ -181,7 +181,7 @@ class ListingCommand(InNamespaces):
         return self.ended(listing)
 
     def ended(self, listing: Ended) -> int:
-        """Says what a listing has to say at its end, and returns the exit status."""
+        """Prints the problems and notes of a listing, and returns the exit status."""
         for text in listing.notes + listing.problems:
             self.environment.complain(text)
         return ExitStatus.INCOMPLETE if listing.problems else ExitStatus.OK
@@ -387,7 +387,7 @@ def _checked(command: ListingCommand, names: Sequence[str]) -> list[str]:
 
 
 def output_group(noun: str, *, listed: Sequence[str] = ()) -> Group:
-    """The options of the output, for the noun whose fields `netinspect schema` tells.
+    """The output options, for the noun whose fields `netinspect schema` lists.
 
     ``listed`` are the views that list, and end: others are neither sorted nor listed again. Empty is all.
     """

@@ -1,4 +1,4 @@
-"""Where to look: network namespaces, and what is named inside them."""
+"""Network namespaces to list, and names inside them."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ def _identity(path: str) -> tuple[int, int] | None:
 
 
 class EveryPlace(list[Place]):
-    """All network namespaces that may be seen. Raises NetinspectError where /proc is not mounted."""
+    """All visible network namespaces. Raises NetinspectError if /proc is not mounted."""
 
     def __init__(self) -> None:
         from ..procfs import processes_hidden
@@ -219,11 +219,11 @@ class EveryPlace(list[Place]):
             if processes
             else ""
         )
-        """What to say of those that may not be seen; empty where there are none."""
+        """The message about namespaces that are not visible; empty if there are none."""
 
 
 def unseen(places: Sequence[Place]) -> str:
-    """What to say of namespaces that may not be seen, where all were to be looked into; empty otherwise."""
+    """The message about namespaces that are not visible, if all were requested; empty otherwise."""
     return places.problem if isinstance(places, EveryPlace) else ""
 
 

@@ -1,8 +1,7 @@
-"""What ends the program from outside: SIGINT, SIGTERM and SIGHUP.
-
-A command that holds nothing ends at once, wherever it is: an exception could come up in a finalizer or in a module that
-is half loaded, where Python would tell of it. One that holds something, as a file that is not yet whole, or a lab, says
-so with ``Holding``: there the signal is the exception ``Ended``, and what is held is let go on its way out.
+"""Signals that end the program: SIGINT, SIGTERM and SIGHUP.
+ A command that holds nothing ends at once, wherever it is: an exception could occur in a finalizer or in a half-loaded
+module, where Python would print it. A command that holds something, such as an incomplete file or a lab, uses
+``Holding``: there the signal raises ``Ended``, and cleanup code releases it.
 
 A signal that was ignored when the program began stays ignored (nohup(1), commands that a shell runs in the background).
 """
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 _ENDING = (SIGINT, SIGTERM, SIGHUP)
 _BASE = 128
-"""What shells add to the number of a signal to tell of it in an exit status."""
+"""Shells report a signal as this plus its number in the exit status."""
 
 _held: list[bool] = []
 """For each part of the program that holds something: whether letting go of it must not be cut short."""
@@ -34,7 +33,7 @@ class Ended(BaseException):
 
 
 class Holding:
-    """While the program is in it, it holds something that has to be let go.
+    """A context in which the program holds something that must be released.
 
     A second signal ends the program at once, unless letting go is ``vital``: it is to be known to take a short time.
     """
@@ -68,7 +67,7 @@ def status_of(ended: Ended) -> int:
         try:
             write(2, b"netinspect: interrupted\n")
         except OSError:
-            pass  # nobody left to tell
+            pass  # nobody is left to inform
     return _BASE + ended.number
 
 

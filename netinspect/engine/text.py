@@ -1,4 +1,5 @@
-r"""The gate for untrusted text: names as the kernel has them, bytes, made text, and text made safe for a terminal.
+r"""Untrusted text: conversion of the kernel's names, which are bytes, to text, and of text to a form safe for a
+terminal.
 
 Process names, unix paths, interface names, aliases, comments and host names are chosen by others. They pass two steps:
 
@@ -8,7 +9,7 @@ records and JSON hold; ``raw`` gives the bytes back.
 
 ``printable`` makes a ``str`` one line without control characters, for tables and messages. A control character could
 move the cursor, change colours or retitle the window; a bidirectional control could make a row read as another.
-``str.isprintable`` is the judge: it refuses the Unicode categories Cc, Cf, Cs, Co, Cn, Zl, Zp, and Zs except the space.
+``str.isprintable`` decides: it refuses the Unicode categories Cc, Cf, Cs, Co, Cn, Zl, Zp, and Zs except the space.
 Here too an escape stands for one thing only: a text that has such a sequence of its own gets its backslashes doubled.
 """
 

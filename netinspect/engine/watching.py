@@ -1,4 +1,4 @@
-"""``--watch``: a listing again and again."""
+"""``--watch``: repeats a listing."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """The kernel's own types (BTF): where a member of a structure is, and what the values of an enumeration are called.
-
-linux/btf.h, Documentation/bpf/btf.rst. The types of a kernel are about 150,000, of which a handful is wanted: one pass
-notes where each is, and only what is asked for is read.
+ linux/btf.h, Documentation/bpf/btf.rst. A kernel has about 150,000 types, of which a handful is needed: one pass finds
+their offsets, and only requested types are read.
 """
 
 from __future__ import annotations
@@ -54,13 +53,13 @@ _EACH = {
 _LAST_KIND = BTF_KIND_ENUM64
 _TRANSPARENT = frozenset((BTF_KIND_TYPEDEF, BTF_KIND_VOLATILE, BTF_KIND_CONST, BTF_KIND_RESTRICT, BTF_KIND_TYPE_TAG))
 _DEEPEST = 32
-"""Types within types that are followed: a malformed table may go in a circle."""
+"""Limit on nested types: a malformed table may contain a loop."""
 
 
 class Btf:
-    """A table of types. ``wanted`` are the names of structures, enumerations and typedefs that will be asked for.
+    """A table of types. ``wanted`` are the names of structures, enumerations and typedefs that callers will request.
 
-    Raises NetinspectError where it makes no sense.
+    Raises NetinspectError if it is invalid.
     """
 
     def __init__(self, data: bytes, wanted: Collection[str]) -> None:

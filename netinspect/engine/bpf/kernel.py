@@ -1,4 +1,4 @@
-"""bpf(2): maps and programs. Each is a descriptor, and nothing is pinned: all of it is gone with the process."""
+"""bpf(2): maps and programs. Each is a descriptor, and nothing is pinned: all of it ends with the process."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from ...uapi.bpf import (
 )
 
 _ATTRIBUTES = 72
-"""Bytes of union bpf_attr that are given; what is behind them is 0 to the kernel."""
+"""Bytes of union bpf_attr that are passed; the kernel takes the rest as 0."""
 _LOG = 1 << 16
 
 
@@ -114,7 +114,7 @@ def attach(program: int, tracepoint: str) -> int:
 
 
 def recursion_misses(program: int) -> int:
-    """How often the program was left out since it was running already on that processor (0 before Linux 5.12)."""
+    """How often the program did not run because it was already running on that processor (0 before Linux 5.12)."""
     information = create_string_buffer(PROG_INFO_SIZE)
     attributes = pack("=IIQ", program, PROG_INFO_SIZE, addressof(information))
     _bpf("querying a BPF program", BPF_OBJ_GET_INFO_BY_FD, attributes)
@@ -139,8 +139,8 @@ class Counters:
 def receive(frame: bytes, interface: int) -> None:
     """Lets an interface of the current namespace receive one frame: a program that passes is run on it (Linux 5.18).
 
-    The frame takes the way of any other that comes in there. Raises BpfError; EOPNOTSUPP or EINVAL where the kernel or
-    the driver has no such thing.
+    The frame is processed like any received frame. Raises BpfError; EOPNOTSUPP or EINVAL if the kernel or the driver
+    does not support it.
     """
     passes = pack("=BBhi", 0xB7, 0, 0, XDP_PASS) + pack("=BBhi", 0x95, 0, 0, 0)  # r0 = XDP_PASS; exit
     instructions, licence = create_string_buffer(passes, len(passes)), create_string_buffer(b"GPL")

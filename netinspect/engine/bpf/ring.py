@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     Memory = mmap | bytearray
 
 _POSITION = Struct("Q")
-"""In native mode it is written at once: the kernel must never see half of it."""
+"""Native byte order and size, so that it is written atomically."""
 
 
 class Ring:
     """The reader's side. Each record has ``record`` bytes, a multiple of 8, and its length in 8 bytes before it.
 
     ``consumer`` begins with the reader's position. ``producer`` begins with the writer's, and from ``data`` on it has
-    the records, twice in a row, so that one that goes over the end can be read in one piece.
+    the records, mapped twice in a row, so that a record across the end can be read in one piece.
     """
 
     def __init__(self, consumer: Memory, producer: Memory, size: int, record: int, data: int = PAGESIZE) -> None:
@@ -41,9 +41,9 @@ class Ring:
         return cls(consumer, producer, size, record)
 
     def take(self, most: int) -> bytes:
-        """The next whole records, each with its 8 bytes, and no more than ``most``; their room is free from now on.
+        """The next complete records, each with its 8-byte header, at most ``most``; their space becomes free.
 
-        One that a processor still writes ends them: those behind it come when it is whole.
+        Stops at a record that is still being written; those behind it follow when it is complete.
         """
         written: int
         (written,) = _POSITION.unpack_from(self._producer)

@@ -1,1 +1,1 @@
-"""Netlink itself: message framing and the dump transport. Knows no attribute number and nothing of ours above it."""
+"""Netlink: message framing and the dump transport, independent of attribute numbers and of all other packages."""

@@ -1,4 +1,4 @@
-"""Hearing of changes: netlink's multicast groups (netlink(7))."""
+"""Change detection with netlink multicast groups (netlink(7))."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _MSG_DONTWAIT, _MSG_TRUNC = 0x40, 0x20
 
 
 class Changes:
-    """Tells whether a table changed meanwhile, by a socket in one of the groups (RTNLGRP_*, NFNLGRP_*)."""
+    """Detects changes of a table, with a socket in one of the groups (RTNLGRP_*, NFNLGRP_*)."""
 
     def __init__(self, opened: Any, group: int) -> None:
-        """Raises NetlinkError where the group may not be joined."""
+        """Raises NetlinkError if the group cannot be joined."""
         self._socket = opened
         try:
             # Without a port id of its own a socket counts as the kernel's, and receives no events.

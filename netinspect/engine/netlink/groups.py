@@ -23,11 +23,12 @@ ROUTE_CHANGES = (*ADDRESS_CHANGES, _IPV4_ROUTE, _IPV6_ROUTE, _IPV4_RULE, _IPV6_R
 """Routes go with a link or an address without a word of their own (net/ipv4/fib_frontend.c: fib_disable_ip)."""
 
 MEMBERSHIP_CHANGES = (_LINK, *MEMBERSHIP_EVENTS.values())
-"""Of memberships the kernel reports since about Linux 6.14."""
+"""Memberships, reported since about Linux 6.14."""
 
 FLOW_CHANGES = (1, 2, 3)
 """linux/netfilter/nfnetlink_compat.h: NFNLGRP_CONNTRACK_NEW, _UPDATE, _DESTROY."""
 
 SOCKET_ENDS = {"tcp": (1, 3), "udp": (2, 4)}
-"""linux/sock_diag.h: SKNLGRP_INET_TCP_DESTROY, SKNLGRP_INET6_TCP_DESTROY, and the same of UDP. Of sockets that are new
-the kernel reports nothing."""
+"""linux/sock_diag.h: SKNLGRP_INET_TCP_DESTROY, SKNLGRP_INET6_TCP_DESTROY, and the same of UDP. The kernel does not
+report new sockets.
+"""

@@ -290,7 +290,7 @@ def collected(answers: Iterable[list[Run]]) -> Iterator[list[Run]]:
     """The same answers, several as one of 256 KiB: for tables with much in each row, or with rows of many shapes, so
     few of a shape in an answer.
 
-    The positions of the messages still tell their order.
+    The positions of the messages preserve their order.
     """
     waiting: dict[tuple[int, int], list[Run]] = {}
     size = 0
@@ -320,7 +320,7 @@ def joined(runs: Sequence[Run]) -> Run:
 
 
 class Answer:
-    """One received buffer: its runs, whether the dump ended with it, and whether the kernel said it is inconsistent.
+    """One received buffer: its runs, whether the dump ended with it, and whether the kernel marked it as inconsistent.
 
     ``interrupted`` is true where any message has NLM_F_DUMP_INTR.
     """
@@ -471,7 +471,7 @@ def _raise_error(single: bytes, kind: int, flags: int, operation: str) -> None:
         try:
             found = attributes(single, start, len(single))
         except NetlinkError:
-            found = {}  # the error itself is worth more than what is reported of it
+            found = {}  # the error itself matters more than its extended acknowledgment
         if NLMSGERR_ATTR_MSG in found:
             at, size = found[NLMSGERR_ATTR_MSG]
             text = single[at : at + size].rstrip(b"\0").decode("utf-8", "backslashreplace")

@@ -1,7 +1,6 @@
 """Multicast groups of netlink: what the kernel reports unasked, and how many of its messages were lost.
-
-A message that finds the receive buffer full is dropped. The kernel says so once, with ENOBUFS, then drops all further
-ones until the buffer has been emptied, and counts every one (net/netlink/af_netlink.c: netlink_overrun).
+ A message that finds the receive buffer full is dropped. The kernel reports ENOBUFS once, then drops all further ones
+until the buffer has been emptied, and counts every one (net/netlink/af_netlink.c: netlink_overrun).
 """
 
 from __future__ import annotations

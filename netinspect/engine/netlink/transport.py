@@ -1,4 +1,4 @@
-"""The dump transport: asks, receives and hands over, while the next part is being received.
+"""The dump transport: sends the request, and receives the next buffer while the last one is decoded.
 
 The kernel builds a dump inside recv(2), which releases the interpreter lock. So a reader thread receives the next
 buffer while this one is decoded, and a large dump takes as long as the slower of the two, not their sum. The queue
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .messages import Run
 
     class NetlinkSocket(Protocol):
-        """What the transport needs of a socket: tests put a fake kernel behind it."""
+        """The socket interface the transport needs; tests substitute a fake kernel."""
 
         def send(self, data: bytes, /) -> int: ...
         def recvfrom(self, size: int, flags: int, /) -> tuple[bytes, tuple[int, int]]: ...
@@ -46,7 +46,7 @@ _SWITCH_INTERVAL = 50e-6
 """Seconds after which the thread that decodes lets the reader have the interpreter. With Python's own 5 ms the reader
 would stand still for most of the time: it needs the interpreter for a moment only, but after every buffer."""
 _PATIENCE = 30
-"""Seconds without a word from the kernel after which a dump counts as failed."""
+"""Seconds without data from the kernel after which a dump has failed."""
 
 
 def connect(protocol: int) -> NetlinkSocket:
@@ -112,7 +112,7 @@ class Dump:
             answers.close()
 
     def answers(self) -> Generator[list[Run], None, None]:
-        """The same by received buffer: together, the positions of its runs' messages tell the order of them all."""
+        """The same by received buffer: the positions of its runs' messages give their order."""
         buffers = self._buffers()
         try:
             for buffer in buffers:
@@ -143,7 +143,7 @@ class Dump:
         The kernel has the next part of a dump ready before it hands out one, so the reader never waits: it ends with
         the dump, or soon after this generator is closed.
         """
-        from _queue import SimpleQueue  # a library of its own, which short listings go without
+        from _queue import SimpleQueue  # an extra library, which short listings do not need
 
         received: SimpleQueue[bytes | BaseException] = SimpleQueue()
         permits: SimpleQueue[None] = SimpleQueue()
@@ -168,7 +168,7 @@ class Dump:
         try:
             _thread.start_new_thread(read, ())
         except RuntimeError:
-            return  # no more threads allowed: it goes without
+            return  # no more threads allowed: continue without one
         _readers.began()
         try:
             while True:
@@ -205,9 +205,9 @@ def receive(opened: NetlinkSocket, operation: str, flags: int = 0) -> bytes:
             raise NoAnswerError(operation, 0, f"no answer in {_PATIENCE} s") from None
         except OSError as error:
             raise _failure(error, operation) from None
-        if len(received) > _RECEIVE_SIZE:  # as MSG_TRUNC tells
+        if len(received) > _RECEIVE_SIZE:  # as MSG_TRUNC shows
             raise TruncatedError(operation, 0, f"an answer of {len(received)} bytes was truncated")
-        if sender[0] == 0:  # only the kernel has port id 0: nobody else may answer
+        if sender[0] == 0:  # only the kernel has port id 0: answers from others are ignored
             return received
 
 

@@ -141,7 +141,7 @@ def _put(found: Filter, words: list[str]) -> None:
 
 def _next(rest: list[str], word: str) -> str:
     if not rest:
-        raise UsageError(f"something must follow {word!r} in a filter of drops")
+        raise UsageError(f"{word!r} needs a value")
     return rest.pop()
 
 
