@@ -1,1 +1,1 @@
-"""What the kernel has, a package for each noun. The first word of a module's name tells its layer."""
+"""One package for each noun. The first word of a module's name is its layer."""

@@ -1,4 +1,4 @@
-"""What netfilter tells here: connection tracking, translations and the rules of nftables."""
+"""Probes of netfilter: connection tracking, translations and nftables rules."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _size(prober: Prober) -> str:
 
 
 def _filter(prober: Prober, table: Answer) -> Capability:
-    """A kernel that knows filters refuses one that makes no sense; an older one does not look at it."""
+    """A kernel with filter support refuses an invalid filter; an older one ignores it."""
     if table.errno:
         return prober.judge(_FILTER, table, "ctnetlink dump")
     answer = prober.ask(NETLINK_NETFILTER, probes.wrongly_filtered_conntrack())

@@ -34,9 +34,9 @@ YES, NO, PARTIAL, UNKNOWN = "yes", "no", "partial", "unknown"
 
 REFUSED = frozenset((EPERM, EACCES))
 LACKING = frozenset((ENOENT, EINVAL, EOPNOTSUPP, EPROTONOSUPPORT, EAFNOSUPPORT, EPFNOSUPPORT, ENOPROTOOPT))
-"""How netlink says that nobody is there to answer: sock_diag ENOENT, nfnetlink EINVAL, rtnetlink EOPNOTSUPP."""
+"""Errors of netlink for a missing handler: sock_diag ENOENT, nfnetlink EINVAL, rtnetlink EOPNOTSUPP."""
 UNCLEAR = -1
-"""In the place of an error number: something that tells neither way."""
+"""In place of an error number: the result is inconclusive."""
 
 PRIVILEGE = "run as root, or with CAP_NET_ADMIN in the user namespace that owns this network namespace"
 
@@ -93,7 +93,7 @@ class Prober:
             opened.close()
 
     def judge(self, feature: Feature, answer: Answer, asked: str) -> Capability:
-        """The capability that an answer stands for."""
+        """The capability that follows from an answer."""
         evidence = f"{asked}: {answer.text}"
         if answer.errno == 0:
             return feature.has(YES, evidence)

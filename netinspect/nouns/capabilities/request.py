@@ -1,4 +1,4 @@
-"""Requests that find out what a kernel can do, and what their answers tell. None of them changes anything.
+"""Requests that probe the kernel's features, and decoders of their answers. None of them changes anything.
 
 Sources: linux/inet_diag.h, linux/rtnetlink.h, linux/if_link.h, linux/if_addr.h, linux/neighbour.h, linux/fib_rules.h,
 linux/nexthop.h, linux/if_bridge.h, linux/netfilter/nfnetlink.h, nfnetlink_conntrack.h and nf_tables.h.
@@ -72,7 +72,7 @@ TOLD_OF_SOCKETS = {
     "mark": INET_DIAG_MARK,
     "cgroup_id": INET_DIAG_CGROUP_ID,
 }
-"""What a kernel may tell of a socket, and the attribute in which it does."""
+"""Optional facts about a socket, and their attributes."""
 
 
 def listener(address: bytes, port: int) -> bytes:
@@ -146,7 +146,7 @@ def route_exceptions(family: int) -> bytes:
 
 
 def strictly_wrong() -> bytes:
-    """A dump of routes with a source prefix, which makes no sense: refused by strict checking, ignored without it."""
+    """A dump of routes with a source prefix, which is invalid: refused by strict checking, ignored without it."""
     return message(RTM_GETROUTE, NLM_F_DUMP, pack("=BxB9x", AF_INET, 1))
 
 

@@ -76,7 +76,7 @@ def _follow(view: _Events | _Monitor, watches: Sequence[Watch], seconds: float |
         while not view.done:
             until = min(view.due, ends) if ends is not None else view.due
             ready = waiting.poll(max(0.0, min(until - monotonic(), 3600.0)) * 1000)
-            # An overrun is an error of the socket, which poll tells as well.
+            # An overrun is a socket error, which poll reports as well.
             numbers = {number for number, _ in ready}
             taken = sum(view.take(watch) for watch in watches if watch.fileno() in numbers)
             if monotonic() >= view.due:
@@ -176,7 +176,7 @@ class _Monitor:
         if isinstance(self._writer, Table):
             self._writer.start()
         self._began = now
-        # After a line that was late, the next one has half an interval at least: rates of no time at all tell nothing.
+        # After a late line, the next one gets at least half an interval: rates over too short a time mean nothing.
         self.due = max(self.due + self._command.interval, now + self._command.interval / 2)
         if self._left is not None:
             self._left -= 1
@@ -224,7 +224,7 @@ class _State:
         return taken
 
     def rates(self, seconds: float, place: Place) -> FlowRates:
-        """The line of an interval that took so long; counting begins anew."""
+        """The line of an interval of this length; counting restarts."""
         counts = self._counts
         record = FlowRates(
             time(),
@@ -252,7 +252,7 @@ def _clock(seconds: float) -> str:
 
 
 class _EventStatus(FlowStatus):
-    """The status of entries: what is only expected, and what is told of the events themselves, has none."""
+    """The status of entries; expectations and overruns have none."""
 
     def __init__(self) -> None:
         super().__init__()

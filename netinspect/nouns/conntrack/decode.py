@@ -1,7 +1,7 @@
-"""Entries of the connection tracking table, dumped or told as events.
+"""Entries of the connection tracking table, from dumps or events.
 
 linux/netfilter/nfnetlink_conntrack.h, nf_conntrack_common.h, nf_conntrack_tcp.h; net/netfilter/nf_conntrack_netlink.c.
-Numbers are in network order unless said otherwise.
+Numbers are in network order unless noted otherwise.
 """
 
 from __future__ import annotations

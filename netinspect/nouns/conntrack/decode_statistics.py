@@ -67,7 +67,7 @@ _SHAPE = Shape(dict.fromkeys((CTA_STATS_GLOBAL_ENTRIES, CTA_STATS_GLOBAL_MAX_ENT
 
 
 def size_request() -> bytes:
-    """How many entries there are, and may be (kernels since 5.9 tell the latter)."""
+    """The number of entries and, since Linux 5.9, the maximum."""
     return message(IPCTNL_MSG_CT_GET_STATS, NLM_F_ACK, flow_body(0))
 
 

@@ -100,7 +100,7 @@ class Watch:
         yield self._reported("resynced", None)
 
     def overrun(self, lost: int) -> Batch:
-        """An event of its own: so many events were lost."""
+        """An additional event with the number of lost events."""
         return self._reported("overrun", lost)
 
     def _of(self, batch: Batch, event: str, now: Constant) -> Batch:

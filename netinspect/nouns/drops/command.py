@@ -96,7 +96,7 @@ class Drops(ListingCommand):
             raise UsageError(f"drops account takes no filter, such as {self.words[0]!r}")
 
     def check(self) -> None:
-        """Raises UsageError for a filter that makes no sense."""
+        """Raises UsageError for an invalid filter."""
         if self.view != "account":
             from .filter import parse
             from .names import texts

@@ -54,7 +54,7 @@ def watch(command: Drops) -> int:
 
 
 def _watch(command: Drops, places: list[Place], wanted: Filter) -> Watch | CounterWatch:
-    """What tells of packets, or else of counters. Raises NetinspectError where neither will do."""
+    """The source of events: packets or, failing that, counters. Raises NetinspectError if neither works."""
     try:
         return Watch(Namespaces(places, every=command.all_netns), wanted)
     except Unavailable as error:

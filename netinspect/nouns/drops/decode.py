@@ -42,7 +42,7 @@ def records(taken: bytes) -> Iterator[Raw]:
 
 
 class Header:
-    """What a packet's network header and the one behind it tell; None where they do not."""
+    """The fields of a packet's network and transport headers; None if absent."""
 
     __slots__ = (
         *("destination", "destination_port", "family", "flags", "icmp_code", "icmp_type", "protocol", "source"),

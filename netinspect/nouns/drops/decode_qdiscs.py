@@ -49,7 +49,7 @@ def request() -> bytes:
 
 
 def qdiscs(run: Run) -> Iterator[Qdisc]:
-    """Those that tell of drops. Raises NetlinkError where a message makes no sense."""
+    """The qdiscs with drop counters. Raises NetlinkError for a malformed message."""
     for part, layout in run.by_layout(_BODY, _SHAPE):
         if TCA_KIND not in layout or TCA_STATS2 not in layout:
             continue

@@ -1,4 +1,4 @@
-"""Packets as they are dropped: a BPF program of ours on the tracepoint kfree_skb tells them, and nothing else is asked.
+"""Packets as they are dropped, reported by a BPF program on the tracepoint kfree_skb; no other source is used.
 
 A drop that the program could not hand over, since the ring buffer was full or the program was running already on that
 processor, is counted by the kernel: ``lost``. All of it is held by descriptors of this process, and gone with it.
@@ -192,7 +192,7 @@ def _flow_of(raw: Raw) -> tuple[object, ...] | None:
 
 
 def _told_apart(header: bytes) -> bytes:
-    """What rules mostly tell packets apart by: protocol, addresses and, without options, the destination's port."""
+    """The fields most rules match: protocol, addresses and, without options, the destination port."""
     if header[:1] < b"\x60":
         return header[9:10] + header[12:20] + header[22:24]
     return header[6:7] + header[8:40] + header[42:44]

@@ -1,4 +1,4 @@
-"""What counters of drops tell, where the kernel tells of no packets: which of them rise, and by how much."""
+"""Rising drop counters, if the kernel does not report packets: which rise, and by how much."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class CounterWatch:
             yield [(row, max(round((row.rate or 0) * each), 1)) for row in found]
 
     def events(self, seconds: float | None = None) -> Iterator[list[Drop]]:
-        """Counters that have risen, as a drop each, ``packets`` by how much; for so many seconds, None is for ever."""
+        """Risen counters as drops, with the increase in ``packets``; for this many seconds, None without limit."""
         for risen in self._risen(seconds):
             yield [
                 Drop(

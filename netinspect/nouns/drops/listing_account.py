@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from ...records import Socket
 
     Key = tuple[str, str, str | None, str | None]
-    """Layer, counter, what it is of, and what tells it from others of that name."""
+    """Layer, counter, object, and a key to distinguish counters of the same name."""
 
 LAYERS = ("card", "link", "qdisc", "softnet", "ip", "netfilter", "conntrack", "transport", "socket")
 """In the order of a packet's way in."""
@@ -137,7 +137,7 @@ class Account(BaseListing):
             rate = None
             if elapsed is not None:
                 earlier = before.get(key)
-                # What is new, or began anew, counts from 0: it is that new.
+                # A new or restarted counter counts from 0.
                 risen = figure.value - (earlier.value if earlier is not None else 0)
                 rate = round((risen if risen >= 0 else figure.value) / elapsed, 3)
             layer, counter, of, inode = key
@@ -242,7 +242,7 @@ class Account(BaseListing):
         return found
 
     def _rules(self, place: Place) -> dict[Key, _Figure]:
-        """Rules with a counter and a verdict that drops or rejects: without a counter nobody counts."""
+        """Rules with a counter that drop or reject."""
         try:
             rules = ruleset.read(place)
         except NetinspectError as error:

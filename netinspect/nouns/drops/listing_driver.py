@@ -1,4 +1,4 @@
-"""A driver's own counters, as `ethtool -S` shows them: those whose names tell of packets that were lost."""
+"""A driver's counters, as `ethtool -S` shows them: those whose names indicate lost packets."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ class Layout:
 
 
 def program(layout: Layout, ring: int, lost: int, namespaces: Collection[int]) -> bytes:
-    """The program: it writes a record of each packet to the ring buffer, and counts those for which it has no room.
+    """The program: it writes a record of each packet to the ring buffer, and counts those that do not fit.
 
     ``namespaces`` are the inodes of the network namespaces that are wanted, empty is all; packets of which the
     namespace cannot be known are written as well. ``lost`` is an array with one counter.

@@ -27,7 +27,7 @@ def watch(command: Groups) -> int:
     incomplete = False
     try:
         every = command.places()
-        incomplete = bool(unseen(every))  # it has been said
+        incomplete = bool(unseen(every))  # already reported
         for place in every:
             try:
                 place.open()

@@ -30,7 +30,7 @@ _NAMES = {number: name for name, number in FAMILIES.items()}
 
 _BODY = 8
 SHAPE = Shape({IFA_MULTICAST: ADDRESS, IFA_CACHEINFO: 16}, (1, 2, 3, 4, 5, 8, 9, 10, 11))
-"""What IFA_* there are for unicast addresses is not told of groups."""
+"""Attributes of unicast addresses that the kernel does not send for groups."""
 _TICKS = 100.0
 """struct ifa_cacheinfo counts hundredths of a second since the machine came up, modulo 2^32."""
 

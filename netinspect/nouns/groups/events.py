@@ -1,4 +1,4 @@
-"""Joins and leaves of multicast groups as they happen: told by the kernel where it does, else found by looking again.
+"""Joins and leaves of multicast groups as they occur: reported by the kernel if it does so, otherwise sampled.
 
 The kernel reports joins and leaves of IPv4 and IPv6 groups since about Linux 6.14 (RTNLGRP_IPV4_MCADDR,
 RTNLGRP_IPV6_MCADDR), and those of the link layer never. So all are also sampled, and what sampling finds first is
@@ -109,7 +109,7 @@ class _Watched:
         self._known = self._now()
 
     def received(self) -> Iterator[GroupEvent]:
-        """What the kernel has told meanwhile."""
+        """The kernel's reports since the last call."""
         while True:
             try:
                 buffer = self.socket.recv(_SIZE)
@@ -137,7 +137,7 @@ class _Watched:
         now = self._now()
         news = list(self.received())
         if news:
-            # What was read may be older than what was told: the next sample will do.
+            # The sample may be older than the kernel's reports: wait for the next one.
             yield from news
         else:
             yield from self._differences(now)

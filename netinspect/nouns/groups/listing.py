@@ -41,7 +41,7 @@ _READERS = {"link": multicast_text.link_layer, "inet": multicast_text.igmp, "ine
 _FILTER_FILES = {"inet": "mcfilter", "inet6": "mcfilter6"}
 _WHAT = {"inet": "IPv4", "inet6": "IPv6"}
 _WRAPPED = 2**32 / 100
-"""Seconds after which the kernel's time of joining starts anew from 0."""
+"""Seconds after which the kernel's join time wraps to 0."""
 
 
 class Query:
@@ -246,7 +246,7 @@ def _text(place: Place, file: str, problems: list[str]) -> str | None:
 
 
 def _link_layer(place: Place, problems: list[str]) -> list[Membership]:
-    """No netlink family tells the link layer's groups."""
+    """Link-layer groups have no netlink source."""
     return [
         Membership(
             reported.interface,

@@ -113,7 +113,7 @@ class _KernelUsers:
 
 
 def with_other_users(place: Place, memberships: Collection[Membership]) -> set[Key]:
-    """The memberships that somebody but the kernel itself may be a user of."""
+    """The memberships that may have users other than the kernel itself."""
     kernels = _KernelUsers(place)
     return {
         _key(row)
@@ -374,5 +374,5 @@ class GroupSockets:
             for inode, index, group in whole_list(operation, dump, packet_memberships.memberships, problems.append):
                 found.setdefault((index, group), []).append(inode)
         except NetlinkError:
-            pass  # no packet_diag: the listing of sockets says so
+            pass  # no packet_diag: the listing of sockets reports it
         return found

@@ -24,7 +24,7 @@ _MODES = ("exclude", "include")
 
 
 def filter_request(family: str, index: int, group: str, room: int) -> bytes:
-    """What getsockopt(2) is given: the group on an interface, with room for so many sources."""
+    """The argument of getsockopt(2): the group on an interface, with space for that many sources."""
     if family == "inet":
         address = pack("=HH4s", AF_INET, 0, inet_pton(AF_INET, group))
     else:
@@ -34,7 +34,7 @@ def filter_request(family: str, index: int, group: str, room: int) -> bytes:
 
 
 def filter_answer(answer: bytes, family: str) -> tuple[str, int, tuple[str, ...]]:
-    """The mode, how many sources there are in all, and those for which there was room."""
+    """The mode, the total number of sources, and those that fit."""
     mode, count = unpack_from("=II", answer, _FIXED - 8)
     at, size = (4, 4) if family == "inet" else (8, 16)
     starts = range(_FIXED, min(len(answer), _FIXED + count * _STORAGE), _STORAGE)

@@ -43,7 +43,7 @@ class Links(ListingCommand):
     essential = ("Name", "State")
     spare = ("Carrier Changes", "Queueing", "Index", "Flags", "Address", "Errors by Kind", "Multicast")
     shows_unknown_inside = False
-    """Most kinds of links tell much that is not taken apart: the structured formats have the numbers."""
+    """Most kinds of links report much that is not decoded: the structured formats have the numbers."""
 
     kind = One[str | None](None)
     master = One[str | None](None)

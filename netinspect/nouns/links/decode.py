@@ -316,7 +316,7 @@ _vxlan_parents = _detail("parent_index")
 
 
 def _parent_indexes(decoder: Decoder, run: Run, layout: Layout) -> Column:
-    """IFLA_LINK; vxlan tells the link below in its own data, and in another namespace itself as IFLA_LINK."""
+    """IFLA_LINK; vxlan has the lower link in its own data, and in another namespace itself as IFLA_LINK."""
     at = place(run, layout, IFLA_LINK, 4)
     below = _vxlan_parents(decoder, run, layout)
     if at is None or below is NONE:

@@ -80,7 +80,7 @@ def batch(runs: Sequence[Run], names: Names) -> Batch | None:
     messages = list(in_order(runs, RTM_NEWADDR, _BODY, _SHAPE))
     if not messages:
         return None
-    # Lifetimes change while a dump is made anew.
+    # Lifetimes change while a dump is repeated.
     identities = [hash((single.body, single.attributes.raw(IFA_ADDRESS))) for single in messages]
     indices = [unpack_from("=I", single.body, 4)[0] for single in messages]
     return _ADDRESS.rows(

@@ -1,4 +1,4 @@
-"""What links of one kind tell beside what all tell (linux/if_link.h; net/bridge, drivers/net: fill_info)."""
+"""Settings of links of one kind (linux/if_link.h; net/bridge, drivers/net: fill_info)."""
 
 from __future__ import annotations
 

@@ -166,7 +166,7 @@ _WRAP_32, _WRAP_64 = 1 << 32, 1 << 64
 
 
 def difference(now: int, before: int) -> int:
-    """How much a counter went on. One that became smaller began anew at 32 bits, as some drivers count, or at 64."""
+    """The increase of a counter. One that became smaller has wrapped at 32 bits, as in some drivers, or at 64."""
     if now >= before:
         return now - before
     return (now - before) % (_WRAP_32 if before < _WRAP_32 else _WRAP_64)

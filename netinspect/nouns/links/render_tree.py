@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def tree(links: Sequence[Link]) -> str:
-    """The drawing, a line for each link and relation. Each network namespace has a tree of its own."""
+    """The drawing, a line for each link and relation, with a separate tree for each network namespace."""
     namespaces = dict.fromkeys(link.netns for link in links)
     lines: list[str] = []
     for namespace in namespaces:

@@ -36,11 +36,11 @@ _UNTRANSLATED = frozenset(
         *("condition", "notrack", "mark-late"),
     )
 )
-"""Checks that tell why flows are not translated: of one way out the first is enough, and flows that lie so are it."""
+"""Checks that explain untranslated flows: the first of each outgoing interface is enough, also for its flows."""
 
 
 def once(findings: list[Finding]) -> list[Finding]:
-    """The findings without those that say again what another one said: of one check and subject, or with one fix."""
+    """The findings without duplicates: those of the same check and subject, or with the same fix."""
     kept: list[Finding] = []
     for found in findings:
         explained = [other for other in kept if other.check in _UNTRANSLATED]

@@ -1,4 +1,4 @@
-"""Entries that outlive what made them, and ports that two want: what only the state of the table tells."""
+"""Stale entries and conflicting ports: faults that only the state of the table shows."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def _source(
     if oif is None or owner is oif or (owner is None and has[0] in situation.local):
         return None
     if owner is None:
-        return None  # another check tells of addresses that are gone
+        return None  # another check reports addresses that are gone
     return finding(
         situation,
         "stale",
@@ -126,7 +126,7 @@ def _source(
 
 
 def delete_fix(flow: Flow) -> str:
-    """The command that has one flow begin anew."""
+    """The command that restarts one flow."""
     words = [
         "conntrack",
         "-D",

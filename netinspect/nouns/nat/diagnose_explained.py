@@ -268,12 +268,12 @@ def destination_rules(rules: Rules) -> list[Rule]:
 
 
 def not_redirected(situation: Situation, path: Path, evidence: Sequence[str], *, asked: bool) -> Finding | None:
-    """It comes to this machine, where nobody takes it: was a rule to send it on?"""
+    """It arrives at this machine and no socket takes it: should a rule have forwarded it?"""
     passed = _home(situation, path)
     if passed is None or path.failed is not path.there:
         return None
     if passed.tracked is not None and "dnat" in passed.tracked.status:
-        return None  # a rule did apply: its target is here, and nobody takes it
+        return None  # a rule did apply: its target is here, and no socket takes it
     rules = path.there.rules_of(situation.home)
     seen = rules.packet_of(path.packet, passed.iif, None, passed.tracked)
     if isinstance(seen.tracking, Tracking):
@@ -313,7 +313,7 @@ def not_redirected(situation: Situation, path: Path, evidence: Sequence[str], *,
 
 
 def _moved(rules: Rules, rule: Rule) -> str:
-    """The rule once more, where packets from outside pass."""
+    """The same rule in the hook that packets from outside pass."""
     words = rules.text(rule).partition(": ")[2]
     if "dnat" not in words and "redirect" not in words:
         return ""

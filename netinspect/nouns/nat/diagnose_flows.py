@@ -1,4 +1,4 @@
-"""Checks of the table and its flows: is there room, do answers come back, do large packets get through?"""
+"""Checks of the table and its flows: is it full, do replies come back, do large packets get through?"""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def port_exhaustion(situation: Situation) -> Iterator[Finding]:
 def reverse_path(situation: Situation) -> Iterator[Finding]:
     """rp_filter drops what comes in by another interface than answers would leave by.
 
-    A forged source is dropped too, as it should be: what was heard meanwhile tells the one from the other.
+    Forged sources are dropped too, correctly: the captured packets distinguish the two.
     """
     if situation.reverse_path_drops <= 0:
         return
@@ -212,7 +212,7 @@ def unanswered(situation: Situation) -> Iterator[Finding]:
 
 
 def path_mtu(situation: Situation) -> Iterator[Finding]:
-    """Large packets get lost on the way where a path is smaller and nothing tells the senders."""
+    """Large packets are lost if the path MTU is smaller and senders are not notified."""
     if any(rule.kind == "clamp" for rule in situation.rules):
         return
     clamp = (
@@ -273,7 +273,7 @@ def _still_made(situation: Situation, flow: Flow) -> bool:
 
 
 def accounting(situation: Situation) -> Iterator[Finding]:
-    """Without it nobody can tell who uses the line."""
+    """Without accounting, traffic per host is unknown."""
     if situation.accounting == 0 and (situation.rules or situation.flows):
         yield finding(
             situation,

@@ -1,4 +1,4 @@
-"""Policies of legacy iptables: they drop beside nftables, where nobody looks any more.
+"""Policies of legacy iptables, which drop packets in addition to nftables and are easily overlooked.
 
 linux/netfilter_ipv4/ip_tables.h, linux/netfilter_ipv6/ip6_tables.h: getsockopt(2) of a raw socket has the tables.
 """

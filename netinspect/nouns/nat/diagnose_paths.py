@@ -55,7 +55,7 @@ _CHECKS = {
     "other-uplink": "other-uplink",
 }
 _OUTSIDE = {"inet": "192.0.2.1", "inet6": "2001:db8:ffff::1"}
-"""Somebody in the world (RFC 5737, RFC 3849), where no flow tells of anybody."""
+"""An example host on the Internet (RFC 5737, RFC 3849), if no flow shows one."""
 
 
 def walk_flow(
@@ -205,7 +205,7 @@ def of_networks(situation: Situation) -> Iterator[Finding]:
 
 
 def _to_the_world(situation: Situation, network: Network, exits: Sequence[Interface]) -> Iterator[Packet]:
-    """Packets from a network to whom it talks to, as far as flows tell, else to somebody beyond each way out."""
+    """Packets from a network to its destinations, as flows show them, else to a host beyond each outgoing interface."""
     from ..path.walk_path import host_of
 
     family = network.family
@@ -251,7 +251,7 @@ def _home(situation: Situation, path: Path) -> Passed | None:
 
 
 def private_leak(situation: Situation, path: Path) -> Passed | None:
-    """The passage by this machine in which a private source leaves for the world as it is."""
+    """The hop at which a packet leaves for the Internet with an untranslated private source."""
     passed = _home(situation, path)
     if passed is None or passed.oif is None or passed.iif is None or passed.leaving is None:
         return None

@@ -109,7 +109,7 @@ def tables(situation: Situation) -> Iterator[Finding]:
 
 
 def addresses(situation: Situation) -> Iterator[Finding]:
-    """Addresses that rules translate to and that nobody answers for on their link."""
+    """Addresses that rules translate to and that no host on their link answers for."""
     from _socket import inet_ntop
 
     reported = set()

@@ -323,7 +323,7 @@ class Situation:
         self.flows = 0
         self.matching = Tally()
         self.untranslated = Tally()
-        """From an address that is not routed outside, to one that is, as it is."""
+        """From an address that is not routed outside to one that is, untranslated."""
         self.stale = Tally()
         """Translated to an address that is neither of this machine nor named by a rule."""
         self.unanswered: dict[str, Tally] = {}

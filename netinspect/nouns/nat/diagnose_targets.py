@@ -101,7 +101,7 @@ def let_through(situation: Situation) -> Iterator[Finding]:
             if any("dnat" in passed.tracked.status for passed in path.there.passed if passed.tracked is not None)
         ]
         for found in judged(situation, translated, f"a packet as the {rule} wants it: {packet}", asked=False):
-            # That a program does not run is no fault as long as nobody asks for it.
+            # A program that is not running is not a fault until a client connects.
             yield found._replace(severity=NOTE) if found.check == "dnat-target" and _closed(translated) else found
 
 

@@ -278,7 +278,7 @@ def network_text(address: str, length: int) -> str:
 
 
 def _free_table(ruleset: object, family: str) -> str:
-    """A table that is nobody's, so that nothing of others is touched."""
+    """An unused table name, so that no other program's table is changed."""
     from ...netfilter.ruleset import Ruleset
 
     assert isinstance(ruleset, Ruleset)

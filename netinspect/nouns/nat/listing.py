@@ -111,7 +111,7 @@ class Kinds:
         return "redirect" if answering in self.local else "dnat"
 
     def hairpin(self, source: str, answering: str) -> bool:
-        """Whether the packet goes back out of the interface by which it came, as far as routes tell."""
+        """Whether, by the routes, the packet leaves by the interface it came in on."""
         if is_global(source) != is_global(answering):
             return False
         out = self._ways.interface(answering)
@@ -166,7 +166,7 @@ _REPLY_ENDS = ("reply_source", "reply_destination")
 def translations(batch: Batch, kinds: Kinds) -> Iterator[Batch]:
     """The translated flows of a batch of entries: those whose source, destination or both are."""
     if any(batch.column(f"{end}_address") is NONE for end in ("source", "destination", *_REPLY_ENDS)):
-        return  # an entry without its addresses tells of no translation
+        return  # an entry without addresses shows no translation
     source = _differ(batch, "source", "reply_destination")
     destination = _differ(batch, "destination", "reply_source")
     if batch.column("icmp_id") is not NONE:

@@ -38,7 +38,7 @@ def port_ranges(places: Sequence[Place]) -> dict[str | None, dict[str, tuple[int
                     packed = rule.addresses[0]
                     ranges[inet_ntop(2 if len(packed) == 4 else 10, packed)] = rule.ports
         except NetinspectError:
-            continue  # the listing itself says so
+            continue  # the listing itself reports it
         finally:
             again.close()
         found[place.label] = ranges

@@ -218,7 +218,7 @@ class PathCommand(ListingCommand):
 
     @property
     def fields(self) -> list[str]:
-        """The fields that the structured formats show: a step always tells its namespace."""
+        """The fields of the structured formats: a step always has its namespace."""
         return self.chosen if self.chosen is not None else list(self.known_fields)
 
     def column(self, field: str, title: str) -> Column:

@@ -35,7 +35,7 @@ _STOPS = ("drop", "reject")
 
 
 def run_observed(command: PathCommand) -> int:
-    """Predicts, watches, and tells both. Raises NetinspectError."""
+    """Predicts, watches, and prints both. Raises NetinspectError."""
     from .listing_stack import Stacks
 
     stacks = Stacks()
@@ -49,7 +49,7 @@ def run_observed(command: PathCommand) -> int:
 
 def _observed(command: PathCommand, stacks: Stacks, home: Stack) -> int:
     if command.probe and not command.flow.source_port and command.flow.protocol in (None, *WITH_PORTS, 1, 58):
-        # A flow that nobody has: what is told of it is of our packet alone.
+        # An unused flow: all reports about it are of our packet.
         command.flow.source_port = randrange(*_PORTS)
     found = command.walked(stacks, home)
     packet, iif = found.packet, found.iif
@@ -83,7 +83,7 @@ def _observed(command: PathCommand, stacks: Stacks, home: Stack) -> int:
 
 
 def _ask(command: PathCommand, home: Stack, packet: Packet, iif: Interface | None) -> None:
-    """Raises UsageError where the answer is no, or nobody is there to be asked."""
+    """Raises UsageError if the answer is no, or there is no terminal to ask."""
     if command.yes:
         return
     what = f"one packet, {packet}, {f'as received on {iif}' if iif else 'sent from here'}, in namespace {home.label}"
@@ -96,7 +96,7 @@ def _ask(command: PathCommand, home: Stack, packet: Packet, iif: Interface | Non
 
 
 def _send(home: Stack, packet: Packet, iif: Interface | None) -> str:
-    """Puts the packet in as received on that interface, or sends it from here; tells how. Raises NetinspectError."""
+    """Injects the packet as received on that interface, or sends it; returns which. Raises NetinspectError."""
     from .request_frame import frame
     from .request_frame import packet as bytes_of
 
@@ -178,7 +178,7 @@ class _Timeline:
         self._command.environment.write((_line(row) + "\n").encode("utf-8", "backslashreplace"))
 
     def take(self, seen: Seen) -> None:
-        """Adds what was told."""
+        """Adds an event."""
         self._anything = True
         direction = "back" if seen.back else "there"
         if seen.trace is not None:
@@ -265,7 +265,7 @@ class _Timeline:
                 if back and not self._answered:
                     continue
                 for key, text in due.items():
-                    # What stopped it before is told: rules behind that are not met.
+                    # The drop has been reported: later rules are not reached.
                     if (back, key) not in self._met and self._stopped is None and found.verdict != "unknown":
                         self.add("back" if back else "there", "prediction", text, "not seen", (), False)
             for step in (*found.there.list, *(found.back.list if found.back else ())):

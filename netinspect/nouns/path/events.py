@@ -32,7 +32,7 @@ _EVENTS = ("new", "update", "destroy")
 
 
 class Seen(NamedTuple):
-    """One thing that was told of the flow."""
+    """One event of the flow."""
 
     time: Annotated[float, "seconds since 1970"]
     back: Annotated[bool, "whether it belongs to a reply"]
@@ -100,7 +100,7 @@ class FlowWatch:
         self._closing.append(self._tracking)
 
     def seen(self, seconds: float) -> Iterator[Seen]:
-        """What happens in so many seconds, as it is told."""
+        """The events of this many seconds, as they arrive."""
         ends = monotonic() + seconds
         waiting = poll()
         waiting.register(self._trace.fileno(), POLLIN)

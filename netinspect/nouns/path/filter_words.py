@@ -111,7 +111,7 @@ class _Reader:
         self._ends = 0
         self._given: set[str] = set()
         self._line = any(word.startswith(("src=", "[ASSURED]", "[UNREPLIED]")) for word in words)
-        """A line of conntrack(8): words without = tell nothing but the protocol."""
+        """A line of conntrack(8): of the words without =, only the protocol matters."""
 
     def read(self) -> FlowWords:
         words = list(reversed(self._words))

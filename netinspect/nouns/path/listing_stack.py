@@ -488,7 +488,7 @@ class Stacks:
         return self._stacks[identity]
 
     def peer(self, stack: Stack, interface: Interface) -> tuple[Stack, Interface] | str | None:
-        """The other end of a veth pair; what to say where it may not be seen; None where it has none."""
+        """The other end of a veth pair; a message if it is not visible; None if there is none."""
         if interface.kind != "veth" or not interface.parent_index:
             return None
         if interface.parent_nsid is None:

@@ -16,7 +16,7 @@ PROTOCOLS = (_ICMP, _TCP, _UDP, _ICMPV6)
 _PAYLOAD = b"netinspect path --probe\n"
 _TTL = 64
 _SENDER = b"\x02\0\0\0\0\1"
-"""A link address that is nobody's: locally administered."""
+"""An unused link-layer address: locally administered."""
 
 
 def _checksum(data: bytes) -> int:

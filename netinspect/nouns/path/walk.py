@@ -110,7 +110,7 @@ class Walk(Steps):
             self.unknown += [found.reason for found in outcome.doubts if found.kind == "unknown"]
         return outcome
 
-    # The way. Each stage gives the packet as it is behind it, or None where it goes no further.
+    # Each stage returns the packet after it, or None if it ends there.
 
     def arrive(self, stack: Stack, interface: Interface, packet: Packet) -> None:
         """The packet comes in by an interface that has addresses: no port of a bridge."""

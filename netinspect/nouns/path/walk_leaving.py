@@ -34,7 +34,7 @@ class Leaving:
 
 
 def forwarded(walk: Walk, passed: Passed, packet: Packet, answer: Answer) -> Leaving | None:
-    """A packet for somebody else, behind the forward hook."""
+    """A forwarded packet, after the forward hook."""
     leaving = _routed(walk, passed.stack, packet, answer)
     if not _has_interface(walk, passed.stack, leaving):
         return None

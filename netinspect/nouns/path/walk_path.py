@@ -105,7 +105,7 @@ def _only_bridged(stack: Stack, iif: Interface, packet: Packet) -> bool:
 
 
 def worst(paths: list[Path]) -> Path:
-    """Of several ways the one to tell of: that which fails by more than a limit or chance in a rule."""
+    """Of several paths the one to report: one that fails for a reason other than a limit or chance in a rule."""
     for path in paths:
         if path.verdict == FAILS and path.cause not in ("rule", "policy"):
             if len(paths) > 1:
@@ -186,7 +186,7 @@ def _answer(found: Path, stacks: Stacks, start: Stack, invented: bool) -> None:
 
 
 def _judge(found: Path, start: Stack) -> None:
-    """The answer has come to somebody: to who asked, as the answer to what was asked?"""
+    """The reply has arrived: at the initiator, and as the reply to its packet?"""
     there, back = found.there, found.back
     assert back is not None
     assert back.last is not None
@@ -255,7 +255,7 @@ def _reaches(found: Path, stack: Stack, interface: Interface | None) -> bool:
 
 
 def _explain_stray(found: Path, got: Packet, expected: Packet) -> None:
-    """The answer comes to somebody else, or as another's answer: why?"""
+    """The reply arrives elsewhere, or with another source: why?"""
     there, back = found.there, found.back
     assert back is not None
     stack = back.end[0] if back.end else found.home
@@ -363,7 +363,7 @@ def host_of(home: Stack, prefix: str) -> str:
 
 
 def _somebody(home: Stack, destination: str, iif: Interface | None) -> tuple[str, Interface | None]:
-    """Anybody's packet: from outside where the destination is ours or inside, else from an inside network."""
+    """A packet from any source: from outside if the destination is here or inside, else from an inside network."""
     from ...errors import UsageError
 
     version6 = ":" in destination

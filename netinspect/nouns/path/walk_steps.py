@@ -75,7 +75,7 @@ class Steps:
         advice: str = "",
         **facts: Any,
     ) -> None:
-        """The step at which it ends. ``fix`` is a command by words, or as it is to be pasted."""
+        """The step at which it ends. ``fix`` is a command as words, or ready to paste."""
         command = fix if isinstance(fix, str) else pasted(fix)
         if command and stack is not self.home:
             # What is pasted runs here, not there.

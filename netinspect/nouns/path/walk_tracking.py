@@ -126,7 +126,7 @@ def _entry(walk: Walk, stack: Stack, packet: Packet, zone: int) -> Any:
     try:
         return stack.tracked(packet.protocol, packet.source, packet.destination, packet.ports, zone)
     except NetlinkError:
-        return None  # no privilege, or no ctnetlink: the walk says so with the rules
+        return None  # no privilege, or no ctnetlink: the walk reports it with the rules
 
 
 def _unexpected(walk: Walk, stack: Stack, packet: Packet, cause: str, evidence: tuple[str, ...]) -> None:

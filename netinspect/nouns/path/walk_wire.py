@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     """Where a packet comes in: a namespace, an interface that has addresses (no port of a bridge), and the packet."""
 
 _NO_ADDRESSES = frozenset(("tun", "wireguard", "ipip", "gre", "sit", "ip6tnl", "ppp", "vti", "xfrm"))
-"""Kinds of links on which there is nobody to ask for a link-layer address."""
+"""Kinds of links without link-layer address resolution."""
 
 
 def link_works(walk: Walk, stack: Stack, interface: Interface, packet: Packet, how: str) -> bool:
@@ -126,7 +126,7 @@ def _nobody(
     known: str | None,
     evidence: list[str],
 ) -> None:
-    """Dropped, since nobody on the link takes it."""
+    """Dropped, because no host on the link accepts it."""
     subject = f"{next_hop} on {oif}"
     if known is not None:
         walk.dropped(

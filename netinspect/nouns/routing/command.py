@@ -106,7 +106,7 @@ class Routes(ListingCommand):
     shows_unknown = True
     views = {"list": "Route", "show": "Route", "get": "Route", "cache": "Route", "summary": "RouteCount"}
     host_fields = ("gateway", "preferred_source")
-    in_order = True  # that of prefixes tells something
+    in_order = True  # the order of prefixes is meaningful
 
     families = Many[str]()
     table = One[str | None](None)

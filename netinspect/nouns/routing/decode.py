@@ -102,7 +102,7 @@ def request(
     """A dump of one family's routes; what is not 0 is for the kernel to filter by (strict checking).
 
     ``exceptions`` asks for those instead of the routes (commit ee28906fd7a1 and others, Linux 5.3); ``advertised`` for
-    the prefixes of links of which routers told (net/ipv6/route.c: RTF_PREFIX_RT).
+    the on-link prefixes that routers advertised (net/ipv6/route.c: RTF_PREFIX_RT).
     """
     flags = RTM_F_CLONED if exceptions else RTM_F_PREFIX if advertised else 0
     payload = pack("=BBBBBBBBI", family, 0, 0, 0, table if table < 256 else 0, protocol, 0, kind, flags)
@@ -196,7 +196,7 @@ class Decoder:
 
 
 def _identities(_: Decoder, run: Run, layout: Layout) -> Values:
-    """A hash of all but counters and clocks, and the little behind them: only what is before tells routes apart."""
+    """A hash of all but counters and clocks, and the little behind them: only what precedes it distinguishes routes."""
     end = layout.get(RTA_CACHEINFO, (run.length, 0))[0]
     return list(map(hash, run.rows(HEADER_SIZE, f"{end - HEADER_SIZE}s")))
 
@@ -359,7 +359,7 @@ ROUTE = Schema(
         "uid": lambda _, run, layout: _numbers(run, layout, RTA_UID),
         "pmtu": _path_mtus,
         "unknown_attributes": lambda _, run, layout: Constant(_SHAPE.unknown(layout)),
-        # What other requests tell, and joins:
+        # From other requests, and joins:
         **dict.fromkeys(("next_hop_object", "sockets", "rule", "entry", "netns"), NONE),
     },
     extra={
@@ -372,4 +372,4 @@ ROUTE = Schema(
         "identity": _identities,
     },
 )
-"""The columns of routes; ``identity`` tells a route from any other."""
+"""The columns of routes; ``identity`` identifies a route."""

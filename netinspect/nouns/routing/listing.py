@@ -41,7 +41,7 @@ class Prefix:
     __slots__ = ("_first", "_last", "_uppers", "bits", "family", "length", "mode")
 
     def __init__(self, text: str, mode: str = "exact") -> None:
-        """Raises UsageError for what is no prefix; an address alone stands for itself, ``default`` for all."""
+        """Raises UsageError for an invalid prefix; an address alone means itself, ``default`` all."""
         self.mode = mode
         self.family, self.bits, self.length = _parsed(text)
         width = 128 if self.family == "inet6" else 32
@@ -209,8 +209,8 @@ class RouteListing(BaseListing):
         def watch() -> Changes:
             return Changes(place.connect(NETLINK_ROUTE), IPV6_ROUTE_CHANGES)
 
-        # IPv6 walks its tree from the root again when a route was added, and skips as many routes as it had told.
-        # IPv4 goes on behind the last prefix it had told: nothing is lost, and nothing told twice.
+        # When a route was added, IPv6 walks its tree from the root again, and skips as many routes as it had sent.
+        # IPv4 continues after the last prefix it had sent: nothing is lost or repeated.
         return whole_table(
             operation, dump, of_family(number, decode), self.problems.append, watch if number == AF_INET6 else None
         )
@@ -243,7 +243,7 @@ class RouteListing(BaseListing):
     def _by_hops(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         """The routes of which a next hop has that gateway, and that interface where one is asked for.
 
-        That is a route's own next hop or one of several, told with the route or by a next-hop object.
+        That is the route's next hop or one of several, in the route or in a next-hop object.
         """
         gateway, interface = self.query.equal.get("gateway"), self._hop_interface
         for batch in batches:
@@ -307,7 +307,7 @@ class NextHopObjects:
         self._found: dict[int, NextHopObject] | None = None
 
     def resolved(self, batch: Batch) -> Batch:
-        """The routes with their objects, and with gateway and interface where only the object tells them."""
+        """The routes with their objects, and with gateway and interface if only the object has them."""
         if batch.column("next_hop_id") is NONE:
             return batch
         return batch.joined(

@@ -82,7 +82,7 @@ class _Interfaces:
 
 
 def look_at_interfaces(place: Place, flow: Flow, *routes: Route | None) -> None:
-    """Tells ``flow`` what rules ask of interfaces: of its own, and of that of the first route that names one.
+    """Adds to ``flow`` what rules match on interfaces: its own, and that of the first route that names one.
 
     Raises NetlinkError.
     """

@@ -126,7 +126,7 @@ class Lookups(BaseListing):
         places: Sequence[Place] = (),
         explain: Callable[[Place, Flow], str | None] | None = None,
     ) -> None:
-        """Without ``places``: the current namespace. ``explain`` tells why there is no route, where it can."""
+        """Without ``places``: the current namespace. ``explain`` adds why there is no route, if known."""
         super().__init__(places)
         self._lookup = lookup
         self._explain = explain
@@ -205,7 +205,7 @@ def _answer(
             return decoder.batch(runs)
         return None
 
-    # IPv6 always tells the table, and does not take the flag.
+    # IPv6 always sends the table, and does not support the flag.
     table_flag = RTM_F_LOOKUP_TABLE if lookup.family == "inet" else 0
     try:
         answer = ask(table_flag)

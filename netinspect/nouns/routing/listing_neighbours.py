@@ -115,7 +115,7 @@ class TableListing(BaseListing):
         """All tables in one batch."""
         from ...records import NeighbourTable
 
-        # The kernel may tell a table again where its parameters did not fit into one buffer.
+        # The kernel may send a table again if its parameters did not fit into one buffer.
         found = {}
         operation = "listing tables of neighbours"
 

@@ -162,7 +162,7 @@ def _has_content(column: Any) -> bool:
 
 
 def details_text(route: dict[str, Any]) -> str:
-    """What the fields given say, as far as it is not what most routes say."""
+    """The text of the given fields, without the usual values."""
     words = []
     if route.get("type") not in (None, "unicast"):
         words.append(route["type"])

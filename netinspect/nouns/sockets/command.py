@@ -107,7 +107,7 @@ def _may_have(place: Place, interface: str) -> bool:
     try:
         return place.interface_index(interface) is not None
     except NamespaceError:
-        return True  # nobody could look
+        return True  # not readable
 
 
 class Sockets(ListingCommand):
@@ -327,7 +327,7 @@ class Sockets(ListingCommand):
         if field in ("memory", "tcp_info", "mptcp_info"):
             from .render_details import Details
 
-            # One column for what TCP tells of itself, and MPTCP.
+            # One column for TCP and MPTCP information.
             other = "mptcp_info" if title == _TCP_INFO else None
             return Details(title, field, other)
         if field == "timer":

@@ -109,7 +109,7 @@ _MEMORY = Schema(
 
 
 def memory(run: Run, layout: Layout, kind: int) -> Column:
-    """SK_MEMINFO_* (linux/sock_diag.h); kernels before 4.6 or so tell fewer than nine figures: the others are 0."""
+    """SK_MEMINFO_* (linux/sock_diag.h); kernels before about 4.6 report fewer than nine figures: the others are 0."""
     at = place(run, layout, kind, 4)
     return NONE if at is None else Nested(_MEMORY.batch(run.count, run, at, layout[kind][1]))
 

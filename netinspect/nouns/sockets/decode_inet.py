@@ -113,7 +113,7 @@ _SIZES = {
     INET_DIAG_SOCKOPT: 2,
 }
 _SKIPPED = (
-    1,  # MEMINFO, of which SKMEMINFO tells more
+    1,  # MEMINFO, a part of SKMEMINFO
     *(5, 6, 10, 14),  # TOS, TCLASS, PROTOCOL, PAD
     *(17, 18, 20),  # CLASS_ID, MD5SIG, SK_BPF_STORAGES
 )

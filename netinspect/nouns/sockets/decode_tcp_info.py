@@ -32,7 +32,7 @@ _OPTIONS = ("timestamps", "sack", "wscale", "ecn", "ecn_seen", "syn_data", "usec
 """TCPI_OPT_*, from the lowest bit on."""
 _WINDOW_SCALE = 0x04
 _FASTOPEN_FAILURES = (None, "cookie_unavailable", "data_not_acked", "syn_retransmitted")
-"""enum tcp_fastopen_client_fail; the first means that there is nothing to tell."""
+"""enum tcp_fastopen_client_fail; the first means no failure."""
 
 # Bit-fields begin with the lowest bit on little-endian machines, and with the highest on others.
 if byteorder == "little":
@@ -65,7 +65,7 @@ _STRUCT = GrowingStruct(
     ("retransmitted", "I"),
     ("", "4x"),  # tcpi_fackets: 0 since 4.15
     ("last_data_sent", "I"),
-    ("", "4x"),  # tcpi_last_ack_sent: never told
+    ("", "4x"),  # tcpi_last_ack_sent: never set
     ("last_data_received", "I"),
     ("last_ack_received", "I"),
     ("path_mtu", "I"),
@@ -120,14 +120,14 @@ class _Source:
         self.listening = listening
 
     def raw(self, member: str) -> Column:
-        """A member of the struct as it is; None where this kernel's ends before it."""
+        """A member of the struct; None if this kernel's struct ends before it."""
         if member not in self.places:
             return NONE
         offset, code = self.places[member]
         return figures(self.run, self.at + offset, code)
 
     def scales(self, shift: int) -> Column:
-        """A window scale: both share a byte, and there are none unless an option says so."""
+        """A window scale: both share a byte, and are valid only if an option is set."""
         both, options = self.raw("window_scales"), self.raw("options")
         if both.constant and options.constant:
             return Constant(both.value >> shift & 15 if options.value & _WINDOW_SCALE else None)
@@ -181,7 +181,7 @@ _OPTION_NAMES = tuple(map(_option_names, range(256)))
 
 
 def _reported(member: str) -> Callable[[_Source], Column]:
-    """A member of the struct as it is."""
+    """A member of the struct, unchanged."""
     return lambda source: source.raw(member)
 
 

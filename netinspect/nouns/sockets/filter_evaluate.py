@@ -59,7 +59,7 @@ def predicate(
 ) -> Test:
     """Whether a socket is selected, states included. The record must have its addresses and ports in numbers.
 
-    ``interface_index`` and ``local_ports`` tell about the socket's network namespace; as they are, about the current
+    ``interface_index`` and ``local_ports`` are of the socket's network namespace; by default, of the current
     one. Both are asked right here, and only if there is a need.
     """
     test = _Tests(interface_index, local_ports).test(expression.condition)

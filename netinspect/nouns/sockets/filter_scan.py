@@ -30,7 +30,7 @@ def filter_error(reason: str, expression: str, column: int) -> FilterError:
 
 
 class BadValueError(Exception):
-    """A value that makes no sense, from its character number ``index`` on; the parser makes a FilterError of it."""
+    """An invalid value; ``index`` is the position of the error. The parser converts it to a FilterError."""
 
     def __init__(self, reason: str, index: int = 0) -> None:
         self.reason = reason

@@ -45,7 +45,7 @@ STATE_NAMES = (
 
 
 def state_bits(name: str) -> int | None:
-    """The bits of the states that ``name`` stands for; None where it is no name of states.
+    """The bits of the states called ``name``; None if unknown.
 
     Names are ss's (``fin-wait-1``, ``connected``) or the kernel's (``FIN_WAIT1``): upper and lower case, hyphens and
     underscores make no difference.
@@ -54,7 +54,7 @@ def state_bits(name: str) -> int | None:
 
 
 _OWN_STATES: dict[str, tuple[tuple[str, int], ...]] = {
-    # An association is set up with cookies and shut down in steps of its own (RFC 9260, section 4).
+    # An association is set up with cookies and shut down in other steps than TCP (RFC 9260, section 4).
     "sctp": (
         ("COOKIE_WAIT", _bit("SYN_SENT")),
         ("COOKIE_ECHOED", _bit("SYN_SENT")),

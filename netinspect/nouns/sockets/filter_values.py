@@ -72,7 +72,7 @@ def port(side: str, comparison: str, text: str, family: str | None, lookups: Loo
 
 
 def mark(text: str) -> Mark:
-    """What MARK says. Raises BadValueError where it makes no sense."""
+    """The value of MARK. Raises BadValueError if it is invalid."""
     value, slash, mask = text.partition("/")
     numbers = [(value, 0), (mask, len(value) + 1)] if slash else [(value, 0)]
     parsed = []

@@ -54,7 +54,7 @@ CONNECTED_STATES = ALL_STATES & ~(_LISTEN | _CLOSE | _BOUND_INACTIVE)
 
 _OWN_STATES = frozenset(("raw", "sctp", "dccp"))
 """Protocols whose answers are looked at again: the kernel does not heed the states for raw sockets
-(net/ipv4/raw_diag.c) and for SCTP's endpoints with associations (net/sctp/diag.c), and DCCP has states of its own."""
+(net/ipv4/raw_diag.c) and for SCTP's endpoints with associations (net/sctp/diag.c), and DCCP has other states."""
 _LATER_STATE = 1 << 14
 """The bit of the states that are not among the usual ones: set where all that is connected is wanted."""
 
@@ -138,7 +138,7 @@ class SocketListing(BaseListing):
         super().__init__(places)
 
     def again(self) -> Iterator[Batch]:
-        """The same sockets once more."""
+        """The same sockets, dumped again."""
         return SocketListing(self.query, self._places).batches()
 
     def everything(self) -> SocketListing:
@@ -273,7 +273,7 @@ class SocketListing(BaseListing):
         def dump() -> Dump:
             return Dump(place.connect(NETLINK_SOCK_DIAG), request, operation)
 
-        # The text of TCP's state has so many parts that short batches would not pay.
+        # The text of TCP information has many parts: short batches would not pay.
         gather = self.query.tcp_info
         return whole_dump(operation, dump, decode, identities, "cookie", self.problems.append, gather=gather)
 

@@ -129,9 +129,10 @@ class Owners:
     def joined(self, batches: Iterable[Batch], again: Callable[[], Iterable[Batch]]) -> Iterator[Batch]:
         """The same rows with their owners.
 
-        Rows whose holders are known, or never will be, come as they come in. The others come last: their sockets may
-        be younger than the scan, so all processes are looked at once more. ``again`` makes the same dump anew; it is
-        called only where there still are sockets that nobody holds, to tell those that are gone from the kernel's own.
+        Rows whose holders are known, or never will be, come as they come in. The others come last: their sockets may be
+        younger than the scan, so all processes are looked at once more. ``again`` makes the same dump anew; it is
+        called only where there still are sockets that nobody holds, to distinguish those that are gone from the
+        kernel's own.
         """
         waiting: list[Batch] = []
         for batch in batches:
@@ -253,7 +254,7 @@ class Owners:
             settled = [row or not port for row, port in zip(settled, batch.values("local_port"), strict=True)]
         me = os.geteuid()
         if self.unseen.refused and me != 0:
-            # Nobody but root finds the holder of another user's socket by looking again.
+            # Only root can find the holder of another user's socket by looking again.
             theirs = [uid not in (None, me) for uid in batch.values("uid")]
             self.lacking += sum(other and not row for row, other in zip(settled, theirs, strict=True))
             settled = list(map(or_, settled, theirs))
@@ -317,7 +318,7 @@ class Owners:
         return NONE if reasons is None else reasons
 
     def _reason_texts(self, batch: Batch) -> list[str | None] | None:
-        """Why nobody is known to hold a socket; None where all have holders."""
+        """Why a socket has no known holder; None if all have holders."""
         inodes = list(batch.values("inode"))
         known = self._first
         if all(map(known.__contains__, inodes)):

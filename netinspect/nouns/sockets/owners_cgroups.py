@@ -1,6 +1,6 @@
 """What a control group says of a process or socket: its systemd unit, its container, and the path behind an id.
 
-A container runtime or systemd names the group of what it starts; nothing but these names tells the two apart. Sources:
+A container runtime or systemd names the cgroup of what it starts; only these names distinguish the two. Sources:
 cgroups(7), systemd.unit(5), systemd's "Control Group APIs and Delegation", the Kubernetes kubelet's cgroup drivers.
 """
 
@@ -101,7 +101,7 @@ _POD_PARENTS = ("kubepods", "burstable", "besteffort", "guaranteed")
 
 
 def _unescaped(name: str) -> str:
-    r"""systemd.unit(5): ``\x2d`` in a unit's name is a "-" in what it stands for."""
+    r"""systemd.unit(5): ``\x2d`` in a unit's name stands for a "-"."""
     first, *rest = name.split("\\x")
     try:
         return first + "".join(chr(int(part[:2], 16)) + part[2:] for part in rest)

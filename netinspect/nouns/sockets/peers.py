@@ -1,9 +1,8 @@
 """The other end of a connection, where it is on this machine, and who holds it.
-
-The two ends of a connection have each other's addresses and ports: what is local to one is remote to the other. That is
-so on loopback, and between network namespaces joined by veth, bridges and routers, as long as nobody translates
-addresses in between. A datagram socket without a peer of its own is the other end of those in its namespace that are
-connected to it. Unix sockets tell the inode of their peer.
+ The two ends of a connection have each other's addresses and ports: what is local to one is remote to the other. That
+is so on loopback, and between network namespaces joined by veth, bridges and routers, unless NAT is in between. A
+datagram socket without a peer is the other end of those in its namespace that are connected to it. Unix sockets report
+the inode of their peer.
 
 Within a namespace every socket that shares the other end is given (SO_REUSEPORT). Where the same addresses and ports
 are found in several other namespaces nothing shows which of them belong together, and no peer is given.
@@ -61,7 +60,7 @@ class Peers:
         self.columns: dict[str, Callable[[Batch], Values]] = {"peers": self._peers, "peer_owners": self._texts}
 
     def learn(self, batch: Batch) -> None:
-        """Takes in sockets that have the columns which Owners adds. A socket left out is nobody's other end."""
+        """Takes in sockets that have the columns which Owners adds. A socket left out is no other socket's peer."""
         fields = ("inode", "owner_reason", "netns", "interface", "v6only")
         sockets = map(_Socket, *map(batch.values, fields))
         for ends, socket in zip(_ends(batch), sockets, strict=True):

@@ -1,4 +1,4 @@
-"""What is asked of inet_diag (linux/inet_diag.h): a module of its own, so that asking need not wait for the decoder."""
+"""Requests to inet_diag (linux/inet_diag.h); a separate module, so that the request does not wait for the decoder."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
 
 
 def needed(columns: Iterable[str]) -> set[str]:
-    """What the kernel must be asked for, so that it tells these columns."""
+    """The extensions to request for these columns."""
     return {need for column in columns if column in NEEDS for need in NEEDS[column]}
 
 

@@ -1,4 +1,4 @@
-"""A copy of another process's socket, to ask it what no dump tells (pidfd_getfd(2), getsockopt(2)).
+"""Copies of another process's socket, to query what dumps do not show (pidfd_getfd(2), getsockopt(2)).
 
 While there is a copy the socket is not closed, though its process closes it: its port stays taken. So a copy lives for
 a few questions, and there is never more than one.
@@ -80,7 +80,7 @@ class Copy:
         return answer is None or any(answer)
 
     def namespace_cookie(self) -> bytes | None:
-        """What tells its network namespace from others (SO_NETNS_COOKIE, since Linux 5.14)."""
+        """The cookie of its network namespace (SO_NETNS_COOKIE, since Linux 5.14)."""
         return self._option(_socket.SOL_SOCKET, multicast_filter.SO_NETNS_COOKIE, bytes(8))
 
     def _option(self, level: int, option: int, value: bytes) -> bytes | None:

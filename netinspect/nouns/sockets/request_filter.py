@@ -78,7 +78,7 @@ def compile_filter(
 ) -> bytes:
     """The bytecode for what the expression says, except its states, which have their own place in a request.
 
-    Empty where every socket is selected: a request without bytecode. ``interface_index`` and ``local_ports`` tell about
+    Empty where every socket is selected: a request without bytecode. ``interface_index`` and ``local_ports`` are about
     the network namespace that is asked, as for ``filters.predicate``; an interface that it does not have selects
     nothing. Conditions of families that inet_diag does not list hold for none of its sockets. Raises UsageError where
     the code is longer than the kernel takes.

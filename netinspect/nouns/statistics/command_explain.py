@@ -117,7 +117,7 @@ def _words(text: str) -> str:
 
 
 def _name(entry: CounterMeaning) -> str:
-    """``TcpExt.ListenDrops``; the table is not said twice."""
+    """``TcpExt.ListenDrops``; the table is not repeated."""
     return entry.counter if entry.counter.startswith(entry.group) else f"{entry.group}.{entry.counter}"
 
 

@@ -41,7 +41,7 @@ def health_columns() -> list[Column]:
 
 
 def _advice(found: Iterable[HealthCheck], width: int) -> str:
-    """What to do about all that is not well, and why that is judged so."""
+    """Advice for all checks that are not ok, with the reason for the thresholds."""
     from textwrap import fill
 
     lines: list[str] = []

@@ -1,7 +1,6 @@
 """The SNMP MIBs as procfs has them: /proc/net/snmp, netstat, snmp6, sockstat and their like (proc_pid_net(5)).
-
-No netlink family tells these counters of a whole namespace. Each function takes the text of a file, keeps the
-kernel's order, and raises NetinspectError where a line makes no sense.
+ These counters of a whole namespace have no netlink source. Each function takes the text of a file, keeps the kernel's
+order, and raises NetinspectError for a malformed line.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Protocol statistics: netlink where it tells them, and the SNMP MIBs from procfs, which alone has them."""
+"""Protocol statistics, over netlink where possible; the SNMP MIBs come from procfs, their only source."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ SHORT = {
 
 
 def tables_of(name: str) -> Sequence[str]:
-    """The tables that a name stands for: a table's own, in any case, or a protocol's. Raises UsageError."""
+    """The tables of a name: a table (case does not matter) or a protocol. Raises UsageError."""
     by_name = {group.lower(): (group,) for group in GROUPS} | SHORT
     tables = (name,) if name in GROUPS else by_name.get(name.lower())
     if tables is None:
@@ -112,7 +112,7 @@ class StatisticListing(BaseListing):
         since: Sample | None = None,
         nonzero: bool = False,
     ) -> None:
-        """``seconds``: read twice, ``seconds`` apart, and tell rates. ``since``: tell the change since a sample.
+        """``seconds``: read twice, ``seconds`` apart, and compute rates. ``since``: compute the change since a sample.
 
         ``nonzero``: leave out what is 0; with rates or changes, what did not change. Without ``places``: the current
         namespace.
@@ -140,7 +140,7 @@ class StatisticListing(BaseListing):
         return bool(row.rate or row.change)
 
     def figures(self) -> list[tuple[str | None, str | None, dict[Key, Figure]]]:
-        """The bare figures of each place, with its label and what tells it from all others."""
+        """The figures of each place, with its label and its identity."""
         from .listing_samples import identity
 
         found: list[tuple[str | None, str | None, dict[Key, Figure]]] = []
@@ -175,7 +175,7 @@ class StatisticListing(BaseListing):
                 earlier = first.get(key)
                 risen = figure.value - (earlier.value if earlier is not None else 0)
                 if row.kind == "counter" and risen < 0:
-                    risen = figure.value  # it began anew meanwhile
+                    risen = figure.value  # it restarted meanwhile
                 row = row._replace(rate=round(risen / elapsed, 3) if row.kind != "setting" else None)
             if self._since is not None:
                 change, reset = self._since.change(place, key, figure.value, row.kind)

@@ -1,6 +1,6 @@
 """What an administrator should look at first: a handful of checks over the counters, with thresholds and their sources.
-
-Most look for what must not happen at all, a packet or a connection dropped for lack of room. The others are ratios.
+ Most look for events that must not happen, such as packets or connections dropped by a full queue. The others are
+ratios.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Counted:
         return found[None] if None in found else sum(found.values())
 
     def level(self, name: str, interface: str | None = None) -> int | None:
-        """What is so now; None where it is not told."""
+        """A current value; None if not reported."""
         group, _, counter = name.partition(".")
         return self.levels.get((group, counter, interface))
 
@@ -70,7 +70,7 @@ class Check:
         reason: str,
         judge: Callable[[Check, Counted], tuple[float, str] | None] | None = None,
     ) -> None:
-        """Without ``judge``: the sum of the counters."""
+        """Without ``judge``, the value is the sum of the counters."""
         self.name = name
         self.counters = counters
         self.unit = unit
@@ -111,7 +111,7 @@ def _sum(check: Check, counted: Counted) -> tuple[float, str] | None:
 
 
 def _ratio(parts: Sequence[str], wholes: Sequence[str]) -> Callable[[Check, Counted], tuple[float, str] | None]:
-    """Percent of the whole; 0 where the whole is too small to tell anything."""
+    """Percent of the whole; 0 if the whole is too small to be meaningful."""
 
     def judge(check: Check, counted: Counted) -> tuple[float, str] | None:
         part = [value for value in map(counted.total, parts) if value is not None]
@@ -146,7 +146,7 @@ def _conntrack_failures(check: Check, counted: Counted) -> tuple[float, str] | N
     failed, dropped, early, chain = (value or 0 for value in values.values())
     found = _counts_text(counted, check.counters)
     if failed and dropped:
-        # nf_ct_resolve_clash counts each of them in `drop` too: one packet, and not for lack of room.
+        # nf_ct_resolve_clash counts each of them in `drop` too: one packet, not dropped because of a full table.
         found += f" ({min(failed, dropped)} of them the same packets)"
     return float(max(failed, dropped) + early + chain), found
 
@@ -155,7 +155,7 @@ def _tcp_buffers(check: Check, counted: Counted) -> tuple[float, str] | None:
     values = {name: counted.total(name) for name in check.counters}
     if all(value is None for value in values.values()):
         return None
-    # A segment that found no room is counted in RcvPruned, and then by what was done with it.
+    # A segment without space is counted in RcvPruned, and again by what was done with it.
     pruned, out_of_order, queue, backlog, ahead = (value or 0 for value in values.values())
     return float(max(pruned, queue + ahead) + out_of_order + backlog), _counts_text(counted, check.counters)
 
@@ -413,7 +413,7 @@ CHECKS = (
 
 
 class Health:
-    """Looks at places once, or twice so many ``seconds`` apart, or at what has changed since a sample."""
+    """Reads the places once, or twice ``seconds`` apart, or computes the change since a sample."""
 
     def __init__(
         self, places: Sequence[Place] = (), *, seconds: float | None = None, since: Sample | None = None

@@ -1,4 +1,4 @@
-"""The SNMP MIBs of the current thread's network namespace, from procfs: no netlink family tells them."""
+"""The SNMP MIBs of the current thread's network namespace, from procfs: they have no netlink source."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Saved samples of statistics: what `stats --save` writes, and what has changed since.
 
-A sample survives that counters begin anew: with the machine, with the network namespace, with an interface or a module.
+A sample handles restarted counters: after a reboot, or with a new network namespace, interface or module.
 What is counted from then on is all that is known, so it is given as the change, and marked.
 """
 
@@ -32,7 +32,7 @@ class SavedNamespace(NamedTuple):
     name: str | None
     """Its label; None where there is only one."""
     identity: str | None
-    """What tells it from all others of one start of the machine; None where the kernel does not report."""
+    """Its identity until the next reboot; None if the kernel does not report one."""
     figures: tuple[tuple[str, str, str | None, int], ...]
     """Table, counter, interface, value."""
 
@@ -59,7 +59,7 @@ class Sample:
             self._namespaces[name] = known_by, {(row[0], row[1], row[2]): row[3] for row in figures}
 
     def change(self, place: Place, key: Key, value: int, kind: str) -> tuple[int | None, bool | None]:
-        """How much a figure has changed, and whether it began anew since, so that this is the least it can be.
+        """The change of a figure, and whether it restarted since: the change is then a lower bound.
 
         A setting has no change, and neither has a namespace that is not in the sample.
         """
@@ -123,12 +123,12 @@ def save(path: str, found: Iterable[tuple[str | None, str | None, dict[Key, Figu
 
 
 def _boot() -> str | None:
-    """What tells this start of the machine from others."""
+    """The identity of this boot."""
     return sysctl("kernel.random.boot_id")
 
 
 def identity(place: Place) -> str | None:
-    """What tells a network namespace from all others of this start of the machine."""
+    """The identity of a network namespace until the next reboot."""
     from ..sockets.request_copies import namespace_cookie
 
     cookie = inside(place.descriptor, namespace_cookie)
