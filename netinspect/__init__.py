@@ -5,7 +5,8 @@
     with netinspect.sockets("tcp", states="listen", processes=True) as listeners:
         for socket in listeners:
             print(socket.local_address, socket.local_port, socket.processes)
- Each function lists one noun as typed records (``netinspect.records``). A listing is an iterator and a context manager;
+
+Each function lists one noun as typed records (``netinspect.records``). A listing is an iterator and a context manager;
 at its end ``problems`` lists what could not be read. Every error is a NetinspectError (``netinspect.errors``).
 docs/api.md has an example for each function.
 """

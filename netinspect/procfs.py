@@ -1,5 +1,6 @@
 """The only module that reads text from procfs (proc(5)), for what has no netlink source.
- That is names and cgroups of processes, holders of files other than descriptors (engine/descriptors.py), cgroup v2
+
+That is names and cgroups of processes, holders of files other than descriptors (engine/descriptors.py), cgroup v2
 mounts and, on kernels without the sock_diag modules, raw sockets and the number of some others.
 """
 

@@ -1,7 +1,9 @@
 """Batches of rows as columns, from the decoders to the renderers.
- A dump returns tens of thousands of messages of one shape. As columns, one C-level operation reads a field of a whole
+
+A dump returns tens of thousands of messages of one shape. As columns, one C-level operation reads a field of a whole
 run from the buffer, and only requested fields are read. Iterating over a batch yields typed records.
- There are five kinds of column (`Constant`, `Array`, `Plain`, `Coded`, `Nested`). They share one interface, so callers
+
+There are five kinds of column (`Constant`, `Array`, `Plain`, `Coded`, `Nested`). They share one interface, so callers
 need not know the kind; the schema declares the names of a batch (schema.py).
 """
 

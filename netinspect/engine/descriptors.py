@@ -1,5 +1,6 @@
 """Which process holds which socket: the descriptors of all processes (proc(5): /proc/PID/fd), and other holders.
- Any user can create a descriptor, process or thread that cannot be read. Only that is left out, and ``Unseen`` records
+
+Any user can create a descriptor, process or thread that cannot be read. Only that is left out, and ``Unseen`` records
 it.
 """
 

@@ -1,9 +1,11 @@
 """Reading and writing of files that users name or that the system provides.
- Reading is bounded in time and size. A path is checked (O_PATH) before it is opened, since opening alone triggers some
+
+Reading is bounded in time and size. A path is checked (O_PATH) before it is opened, since opening alone triggers some
 devices; only regular files are read, and pipes where allowed.
- Writing is atomic: a temporary file in the same directory is renamed when complete, and removed on failure. Only
-regular files are replaced. In a sticky world-writable directory such as /tmp, files and links of other users are
-refused, as with fs.protected_symlinks, protected_fifos and protected_regular, which may be off.
+
+Writing is atomic: a temporary file in the same directory is renamed when complete, and removed on failure. Only regular
+files are replaced. In a sticky world-writable directory such as /tmp, files and links of other users are refused, as
+with fs.protected_symlinks, protected_fifos and protected_regular, which may be off.
 """
 
 from __future__ import annotations

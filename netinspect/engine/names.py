@@ -1,5 +1,6 @@
 """Names for numbers in the tables that people read: services, users and hosts.
- Services and users are dictionaries that fill themselves, so a column of names is one ``map`` over a column of numbers.
+
+Services and users are dictionaries that fill themselves, so a column of names is one ``map`` over a column of numbers.
 Host names need the network: they are looked up in parallel with a common deadline, and ``as_named`` lets rows that need
 no lookup overtake those that wait.
 """

@@ -1,5 +1,6 @@
 """Signals that end the program: SIGINT, SIGTERM and SIGHUP.
- A command that holds nothing ends at once, wherever it is: an exception could occur in a finalizer or in a half-loaded
+
+A command that holds nothing ends at once, wherever it is: an exception could occur in a finalizer or in a half-loaded
 module, where Python would print it. A command that holds something, such as an incomplete file or a lab, uses
 ``Holding``: there the signal raises ``Ended``, and cleanup code releases it.
 

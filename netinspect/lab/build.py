@@ -137,7 +137,7 @@ def _is_local(host: Host, address: str) -> bool:
 
 
 def _new_index(lab: Lab[Any], host: str, name: str) -> int:
-    """An index that no other interface of the lab has, so that numbers tell interfaces apart on all hosts."""
+    """An index that no other interface of the lab has: unique across hosts."""
     taken = (index for known in lab.hosts.values() for index in known.interfaces.values())
     index: int = max(FIRST_INDEX - 1, *taken) + 1
     lab.hosts[host].interfaces[name] = index

@@ -1,4 +1,4 @@
-"""The errors of the lab. Their text is one line, whatever the names in it, which may be anybody's, are made of."""
+"""The errors of the lab. Their text is one line, whatever untrusted names it contains."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class LabError(NetinspectError):
 
 
 class TopologyError(UsageError):
-    """A topology file, or a part of a lab described in Python, makes no sense; for a file it names the line."""
+    """An invalid topology file, or part of a lab described in Python; for a file it names the line."""
 
     def __str__(self) -> str:
         return printable(super().__str__())

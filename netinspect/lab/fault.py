@@ -79,7 +79,7 @@ class Probe:
     connections: int = 1
     """How many are held at the same time: all must be answered."""
     pause: int = 0
-    """Milliseconds of silence after the answer, before the server speaks once more."""
+    """Milliseconds of silence after the answer, before the server sends again."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,8 @@ class Fault:
     hosts: dict[str, Change]
     probe: Probe
     flush: bool = True
-    """Whether flows are forgotten, so that what goes on is translated and tracked anew. Neighbours always are."""
+    """Whether to flush flows, so that ongoing traffic is translated and tracked again. Neighbours always are flushed.
+    """
 
     @property
     def host(self) -> str:

@@ -37,7 +37,7 @@ _SYSCTLS = {
     "net.ipv6.conf.default.disable_ipv6": "0",
 }
 _BRIDGE_SYSCTLS = {"net.bridge.bridge-nf-call-iptables": "0", "net.bridge.bridge-nf-call-ip6tables": "0"}
-"""Where br_netfilter is loaded, which has the frames of bridges pass the IP rules unless told otherwise."""
+"""With br_netfilter loaded, bridged frames pass the IP rules unless these are 0."""
 _FORWARDING = {"net.ipv4.ip_forward": "1", "net.ipv6.conf.all.forwarding": "1"}
 
 _numbers = itertools.count(1)

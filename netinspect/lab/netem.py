@@ -43,7 +43,7 @@ def impair(host: Host, interface: str, impairment: Impairment) -> None:
 
 
 def options(impairment: Impairment) -> bytes:
-    """struct tc_netem_qopt, and behind it the attributes for what it has no room for."""
+    """struct tc_netem_qopt, followed by attributes for values that do not fit into it."""
     delay = amount("delay", impairment.delay or "0us") or 0
     loss = amount("loss", impairment.loss or "0%") or 0
     rate = amount("rate", impairment.rate) if impairment.rate is not None else None

@@ -29,7 +29,7 @@ _AT_ONCE = 200
 
 
 class Holder(NamedTuple):
-    """The process that keeps a lab alive. Its start time tells it from a later process with the same id."""
+    """The process that keeps a lab alive. Its start time distinguishes it from a later process with the same id."""
 
     pid: int
     start: int
@@ -192,7 +192,7 @@ def kill_until_gone(is_meant: Callable[[int], bool], patience: float = 5.0) -> i
     pause = 0.001
     while found := list(islice(filter(is_meant, _pids()), _AT_ONCE)):
         with ExitStack() as opened:
-            # All are held before the first is killed: whoever waits for it might end by itself meanwhile.
+            # All are held before the first is killed: a process that waits for it might end meanwhile.
             held = {pid: descriptor for pid in found if (descriptor := _hold(pid, opened)) is not None}
             for pid, descriptor in held.items():
                 if is_meant(pid):

@@ -197,7 +197,7 @@ class Registry:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Nobody else writes or removes files meanwhile: a name stays with its lab."""
+        """No other process writes or removes files meanwhile: a name stays with its lab."""
         again = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self.descriptor)
         try:
             fcntl.flock(again, fcntl.LOCK_EX)
@@ -290,7 +290,7 @@ class Entry(NamedTuple):
 
     state: State
     locked: bool
-    """Whether somebody keeps it locked: its holder."""
+    """Whether it is locked, by its holder."""
 
     @property
     def alive(self) -> bool:
@@ -379,7 +379,9 @@ def up(topology: Topology, name: str | None = None, faults: Sequence[Fault] = ()
                 answer.readline()  # the holder no longer depends on this process
         except Ended:
             if not permitted:
-                os.waitpid(child, 0)  # it takes down what it has made by now; nobody would if this process were gone
+                os.waitpid(
+                    child, 0
+                )  # it takes down what it has created so far; nothing would if this process were gone
             raise
     return find(result["name"])
 
@@ -407,7 +409,7 @@ def _leave_the_caller(*kept: int) -> None:
 def _hold(
     topology: Topology, name: str | None, faults: Sequence[Fault], registry: Registry, writer: int, go: int
 ) -> None:
-    """The holder: builds, says so, and waits to be killed. Dies with the command that started it until told to stay."""
+    """The holder: builds the lab, reports it, and waits to be killed. Until detached, it ends with its parent."""
     registered = None
     try:
         with open(writer, "w", encoding="utf-8") as answer:

@@ -60,7 +60,7 @@ class _Scanner:
         return path
 
     def _resolve(self, key: list[str], new: bool) -> Path:
-        """The path of a header: its parts that are arrays of tables stand for the last table of theirs."""
+        """The path of a header: an array of tables in it means the last table of the array."""
         path: Path = ()
         for number, part in enumerate(key):
             path += (part,)

@@ -1,7 +1,7 @@
 """What a lab consists of: hosts, links between them, routes, rules, address translation and memberships.
 
 A topology is plain data, either read from a TOML file (``topology_file.py``) or put together in a test. Nothing here
-touches the kernel; ``check`` says what makes no sense.
+touches the kernel; ``check`` reports errors.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Rule:
     iif: str | None = None
     action: str = "lookup"
     family: int = 4
-    """4 or 6, where no prefix tells."""
+    """4 or 6, if no prefix determines it."""
 
 
 @dataclass(frozen=True)
@@ -185,13 +185,13 @@ class Topology:
 
 
 def check(topology: Topology, known: dict[str, set[str]] | None = None) -> None:
-    """Raises TopologyError for the first thing that makes no sense; ``known`` are interfaces made before, by host."""
+    """Raises TopologyError for the first error; ``known`` are interfaces created before, by host."""
     for place, complaint in complaints(topology, known):
         raise TopologyError(f"{describe(place)}: {complaint}")
 
 
 def complaints(topology: Topology, known: dict[str, set[str]] | None = None) -> Iterator[tuple[Place, str]]:
-    """Where and what makes no sense."""
+    """Place and description of the error."""
     interfaces = {host: set(names) for host, names in (known or {}).items()}
     for host, spec in topology.hosts.items():
         if not 0 < len(host) <= _LONGEST_NAME or not host.isprintable() or any(c in host for c in " /:"):

@@ -48,7 +48,7 @@ def load(name: str, parameters: Mapping[str, int] | None = None) -> Topology:
 
 
 def read(path: Path) -> str:
-    """The text of a file that somebody named. Raises TopologyError, also for one that is no file or has no end."""
+    """The text of a file. Raises TopologyError, also if it is not a regular file or too large."""
     try:
         return files.read(str(path), _LARGEST).decode("utf-8").replace("\r\n", "\n")
     except FileError as error:
@@ -86,7 +86,7 @@ def parsed(text: str, source: str, make: Callable[[dict[str, Any]], Result]) -> 
 
 
 class Wrong(Exception):
-    """Something in a TOML document makes no sense."""
+    """An error in a TOML document."""
 
     def __init__(self, place: Place, complaint: str) -> None:
         self.place = place

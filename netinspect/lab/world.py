@@ -5,7 +5,7 @@ to a user namespace of their own (user_namespaces(7)). A process cannot visit th
 what must be done inside, and sends back the result: sockets too, which stay in the namespace where they were opened.
 This process owns the user namespace, so it has every capability over those sockets (net/netlink: netlink_ns_capable).
 
-Nothing has a name in a file system: a namespace lives for as long as somebody holds a descriptor of it, so none
+Nothing has a name in a file system: a namespace lives as long as a descriptor of it is open, so none
 outlives its holder, whatever becomes of that.
 """
 
@@ -158,7 +158,7 @@ def _setns(descriptor: int, kind: int) -> None:
 
 
 def _may_unshare() -> bool:
-    """Whether this process may make network namespaces as it is."""
+    """Whether this process may create network namespaces."""
     home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:
         unshare(CLONE_NEWNET)
@@ -204,7 +204,7 @@ _SETTINGS: tuple[tuple[str, Callable[[int], bool], str], ...] = (
 
 
 def refusal(error: OSError, read: Callable[[str], str] | None = None) -> str:
-    """One line that says which setting forbids namespaces, as far as settings tell."""
+    """One line that names the setting that forbids namespaces, if it is a setting."""
 
     def from_proc(name: str) -> str:
         with open("/proc/sys/" + name.replace(".", "/")) as file:

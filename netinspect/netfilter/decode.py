@@ -373,7 +373,7 @@ def rules_by_chain(messages: Iterable[bytes]) -> dict[Key, list[Rule]]:
     """The rules of each chain in order. Raises NetlinkError where a message is malformed.
 
     Table and chain are the first two attributes of each message (net/netfilter/nf_tables_api.c:
-    nf_tables_fill_rule_info); their bytes tell the chain, so that most rules are not decoded here.
+    nf_tables_fill_rule_info); their bytes identify the chain, so most rules need not be decoded here.
     """
     groups: dict[bytes, tuple[list[Rule], Key]] = {}
     unpack = _HEADER.unpack_from

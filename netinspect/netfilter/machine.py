@@ -1,6 +1,6 @@
 """The machine that rules run on: registers of which not every bit need be known, and decisions that are open.
 
-A rule is run again for each way in which an open decision can fall: ``Machine.choose`` answers as it was told to, and
+A rule is run again for each way in which an open decision can fall: ``Machine.choose`` returns the given answers, and
 the driver in evaluate.py goes through all the ways.
 """
 

@@ -153,7 +153,7 @@ def rule_text(ruleset: Ruleset, rule: Rule) -> str:
     try:
         return _Writer(ruleset, rule).text()
     except (LookupError, ValueError, OSError):
-        # Registers and values that do not fit together, which the kernel lets nobody make.
+        # Registers and values that do not match, which the kernel does not allow.
         names = " ".join([expression.name for expression in rule.expressions])
         return printable(f"({names})")
 
@@ -620,7 +620,7 @@ def _log(writer: _Writer, expression: Expression) -> None:
 def _reject(writer: _Writer, expression: Expression) -> None:
     kind = expression.number(nft.NFTA_REJECT_TYPE) or 0
     code = expression.number(nft.NFTA_REJECT_ICMP_CODE) or 0
-    # Not said where it is what nft(8) takes by itself.
+    # Left out if it is nft(8)'s default.
     if (kind, code) == (nft.NFT_REJECT_ICMPX_UNREACH, 1):
         writer.words.append("reject")
         return

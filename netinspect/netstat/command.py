@@ -253,7 +253,7 @@ class Netstat(Command):
             environment.write(f"netinspect {__version__}\nnetstat as in net-tools 2.10\n".encode())
             return ExitStatus.OK
         if self.words:
-            # net-tools does not even say so.
+            # net-tools does not even report it.
             environment.complain(f"netstat takes options only: {' '.join(self.words)!r} is ignored")
         if self.table == "statistics":
             from .command_statistics import statistics
@@ -445,7 +445,7 @@ class _Sockets:
             self._problems += listing.notes
 
     def _report_fallbacks(self, notes: Sequence[str]) -> None:
-        """Says what was taken from procfs, as net-tools takes everything: nothing is missing, so -v alone tells."""
+        """Reports what was read from procfs; nothing is missing, so only with -v."""
         if self._command.verbose:
             for text in notes:
                 self._environment.complain(text)

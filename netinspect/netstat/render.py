@@ -24,7 +24,7 @@ _ENDPOINT = 23
 _LEAST_ADDRESS = 4
 """Characters of an address that are shown however long the name of its port is."""
 _CUTS = [slice(_ENDPOINT - 1 - digits) for digits in range(6)]
-"""What is shown of an address beside a port of so many digits."""
+"""The shown part of an address, by the number of digits of the port."""
 _MAPPED = "::ffff:"
 """What the IPv4 address of an IPv6 socket begins with: netstat leaves it away."""
 _CONTEXT = 49
@@ -150,7 +150,7 @@ class InternetRows:
         addresses = batch.column(address)
         if not batch.column("family").is_all("inet"):
             addresses = Array(self._hosts(list(batch.values(address)), ports))
-        # There is room for every IPv4 address.
+        # Every IPv4 address fits.
         return self._numeric_cells.cells(addresses, batch.count, ports)
 
     def _hosts(self, addresses: Sequence[str], ports: Sequence[int]) -> list[str]:
@@ -192,7 +192,7 @@ class InternetRows:
 def _timer(timer: Any, retransmits: int | None, probes: int | None) -> str:
     """The timer with the time left in seconds, and how often was sent again and probed.
 
-    The two numbers are None for what has no tcp_info: connection requests, of which the timer itself tells the first,
+    The two numbers are None without tcp_info: for connection requests, whose timer has the first,
     and TIME_WAIT.
     """
     if timer is None:
@@ -268,7 +268,7 @@ class UnixRows:
 
 
 def _unix_path(name: str) -> str:
-    """The name as /proc/net/unix has it: each NUL is a ``@``, and nothing tells a path that begins so."""
+    """The name as /proc/net/unix has it: each NUL is a ``@``; a path that begins with ``@`` looks the same."""
     if "\0" in name or name[:2] == "./":
         from ..nouns.sockets.decode_unix import socket_path
 

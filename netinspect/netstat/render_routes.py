@@ -180,7 +180,7 @@ def _figures(metrics: RouteMetrics | None) -> tuple[int, int, int]:
 def ipv4_cache_row(route: Route, level: int, host: Name | None) -> str:
     """An exception in the layout of the routing cache, which Linux had until 3.6.
 
-    MSS is the path MTU that was learned. Flags: G is a gateway, D one that a redirect told of, M a path MTU.
+    MSS is the learned path MTU. Flags: G a gateway, D one from a redirect, M a path MTU.
     """
     name = host or str
     destination = route.destination.partition("/")[0]
@@ -210,7 +210,7 @@ def _any(address: str | None, name: Name) -> str:
 
 
 ADVERTISED = ("table", "destination", "interface", "metric")
-"""The fields that tell an advertised prefix from other routes."""
+"""The fields that distinguish an advertised prefix from other routes."""
 
 
 def _link_local(address: str) -> bool:

@@ -10,7 +10,7 @@ else:
 
 
 class PathPacket(NamedTuple):
-    """A packet as it is at one step of its way."""
+    """A packet at one step of its path."""
 
     family: Annotated[str, "inet or inet6"]
     protocol: Annotated[str, "transport protocol; its number if unknown"]

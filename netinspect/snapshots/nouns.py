@@ -1,4 +1,4 @@
-"""What a snapshot holds of each noun, and which fields tell its records apart, or change by themselves."""
+"""The contents of a snapshot by noun, the fields that identify records, and those that change by themselves."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Noun(NamedTuple):
     record: str
     """The type of its records, in netinspect.records."""
     identity: tuple[str, ...]
-    """Fields that tell records apart; netns does so in any case."""
+    """Fields that identify a record, in addition to netns."""
     volatile: frozenset[str]
     """Fields that change by themselves, or with every restart, and are compared only when asked for."""
     left_out: frozenset[str]

@@ -77,7 +77,7 @@ def header(nouns: Sequence[str], netns: Sequence[str], all_netns: bool, places: 
         except NetinspectError:
             if len(places) == 1:
                 raise
-            inode = None  # the listings say so
+            inode = None  # the listings report it
         except OSError:
             inode = None  # no /proc
         namespaces.append(SnapshotNamespace(place.label, inode))
@@ -141,7 +141,7 @@ class Taking:
                 self._incomplete.append(name)
 
     def end(self) -> End:
-        """What there is to say at the end."""
+        """The messages at the end."""
         return End("end", self._records, tuple(self._problems), tuple(self._incomplete), tuple(self._notes))
 
 

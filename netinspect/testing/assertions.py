@@ -1,4 +1,4 @@
-"""Waiting for what the kernel says, and explaining what it said instead."""
+"""Assertions that wait for a state of the kernel, and show the actual state if they fail."""
 
 from __future__ import annotations
 

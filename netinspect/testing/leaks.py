@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .labs import AssertingLab
 
 Inventory = dict[tuple[Any, ...], str]
-"""What is there: a key that tells one from another, and how to call it."""
+"""Objects found: an identifying key, and a description."""
 
 _CLOSED = frozenset(("TIME_WAIT", "CLOSE", "LAST_ACK", "FIN_WAIT", "CLOSE_WAIT"))
 """Conntrack's states of a connection that at least one end has closed: a timeout of minutes at most is running."""

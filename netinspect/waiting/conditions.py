@@ -37,14 +37,14 @@ def named(interface: str | None, places: Sequence[Place]) -> dict[str | None, st
         try:
             there = None if interface is None else place.interface(interface)
         except NamespaceError:
-            continue  # the listing says so
+            continue  # the listing reports it
         if there is not None:
             found[place.label] = there[1]
     return found
 
 
 class Condition(Protocol):
-    """A condition. ``str`` says it in words: "somebody listens on tcp port 80"."""
+    """A condition. ``str`` is its description: "somebody listens on tcp port 80"."""
 
     @property
     def events(self) -> Mapping[int, Sequence[int]]:

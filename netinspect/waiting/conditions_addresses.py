@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..records import Address
 
 _UNUSABLE = frozenset(("tentative", "dadfailed"))
-"""Flags of an address that may be somebody else's: duplicate address detection (RFC 4862, 5.4) runs, or found one."""
+"""Flags of an address that is not usable: duplicate address detection (RFC 4862, 5.4) is running or has failed."""
 
 
 class AddressIsUsable(NamedTuple):
@@ -65,7 +65,7 @@ class AddressIsUsable(NamedTuple):
         return rows, Observation((), tuple(listing.problems), tuple(listing.notes))
 
     def nearest(self, places: Sequence[Place]) -> list[str]:
-        """The address as it is, and else all addresses of its family."""
+        """The address, or else all addresses of its family."""
         rows, _ = self._rows(places)
         near = [row for row in rows if row.address == self.address]
         return shown("it is:", near) or shown("addresses there:", rows) or ["no addresses of that family"]

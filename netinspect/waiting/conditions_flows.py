@@ -70,7 +70,7 @@ class FlowExists(NamedTuple):
         return rows, listing
 
     def nearest(self, places: Sequence[Place]) -> list[str]:
-        """The flow as it is translated, if at all, and else all flows."""
+        """The flow with its translation, or else all flows."""
         rows, _ = self._rows(self.wanted, places)
         if rows:
             return shown("flows that match except for translation or count:", rows)

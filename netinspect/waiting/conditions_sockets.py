@@ -57,7 +57,7 @@ def _rows(query: Query, places: Sequence[Place], *, owners: bool = False) -> tup
 
 
 def _held(rows: Sequence[Socket], seen: Observation, holders: Holders) -> Observation:
-    """Those that the holders hold; where some of the others have owners that may not be seen, that is a problem."""
+    """Those that the holders hold; if owners of others are unknown, that is a problem."""
     selection = holders.selection
     found = tuple(row for row in rows if selection.holds(row.processes or ()))
     hidden = any(not row.processes for row in rows)

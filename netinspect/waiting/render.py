@@ -1,4 +1,4 @@
-"""A record in one line, for messages and for differences: what tells it apart, in the words of the usual tools."""
+"""A record's identity in one line, for messages and differences, in the words of the usual tools."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 FIRST_PAUSE = 0.001
 LONGEST_PAUSE = 0.05
 _REST = 3
-"""A pause is at least so many times as long as the look before it took: looking at a large table is not all we do."""
+"""A pause is at least this many times as long as the poll before it, so that polling a large table leaves time."""
 
 
 def nap(seconds: float) -> bool:

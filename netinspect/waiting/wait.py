@@ -1,4 +1,4 @@
-"""Waiting for a condition: by the kernel's events, and by looking again where it tells of none."""
+"""Waiting for a condition: by kernel events, and by polling where there are none."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ class _Watch:
         self._gone = False
         self._poll = poll()
         self.listening = False
-        """Whether the kernel reports all that it has to tell."""
+        """Whether the kernel reports all relevant changes."""
 
     def begin(self) -> None:
         """Begins to listen, as far as that is permitted: else there is only looking."""
@@ -168,7 +168,7 @@ class _Watch:
             for _ in self._subscriptions[descriptor].pending():
                 pass  # what it was does not matter: the table is looked at
         except NetlinkError:
-            # It tells nothing more: look often instead.
+            # No more events: poll often instead.
             self._poll.unregister(descriptor)
             self._subscriptions.pop(descriptor).close()
 

@@ -1,5 +1,6 @@
 """The kernel's own types (BTF): where a member of a structure is, and what the values of an enumeration are called.
- linux/btf.h, Documentation/bpf/btf.rst. A kernel has about 150,000 types, of which a handful is needed: one pass finds
+
+linux/btf.h, Documentation/bpf/btf.rst. A kernel has about 150,000 types, of which a handful is needed: one pass finds
 their offsets, and only requested types are read.
 """
 

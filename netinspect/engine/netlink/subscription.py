@@ -1,5 +1,6 @@
 """Multicast groups of netlink: what the kernel reports unasked, and how many of its messages were lost.
- A message that finds the receive buffer full is dropped. The kernel reports ENOBUFS once, then drops all further ones
+
+A message that finds the receive buffer full is dropped. The kernel reports ENOBUFS once, then drops all further ones
 until the buffer has been emptied, and counts every one (net/netlink/af_netlink.c: netlink_overrun).
 """
 

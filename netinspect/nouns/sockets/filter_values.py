@@ -31,7 +31,7 @@ _HOST_NAME_SIZE = 253
 def host(side: str, text: str, family: str | None, lookups: Lookups) -> Condition:
     """What HOST says of one end. ``family`` is that of a value that names none.
 
-    Raises BadValueError where it makes no sense.
+    Raises BadValueError if it is invalid.
     """
     named, start = _family(text)
     rest = text[start:]
@@ -55,7 +55,7 @@ def _pattern(text: str) -> str:
 def port(side: str, comparison: str, text: str, family: str | None, lookups: Lookups) -> Condition:
     """What PORT says of one end: ``comparison`` is that of ``Port``, ``family`` that of a value that names none.
 
-    Raises BadValueError where it makes no sense.
+    Raises BadValueError if it is invalid.
     """
     named, start = _family(text)
     start += text.startswith(":", start)

@@ -1,5 +1,6 @@
 """How often unix sockets are referred to: what procfs shows as RefCount, and sock_diag does not.
- A socket in the kernel's table has two references, and one more from each socket that is connected to it
+
+A socket in the kernel's table has two references, and one more from each socket that is connected to it
 (net/unix/af_unix.c). Both ends of a connection count, also where it waits to be accepted: the other end is then a
 socket without an inode, which sock_diag leaves out and procfs lists. Not reported by sock_diag, and so not counted:
 peers in other network namespaces, and system calls that wait in connect(2) or sendto(2) for a full queue.

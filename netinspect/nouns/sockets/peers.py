@@ -1,8 +1,9 @@
 """The other end of a connection, where it is on this machine, and who holds it.
- The two ends of a connection have each other's addresses and ports: what is local to one is remote to the other. That
-is so on loopback, and between network namespaces joined by veth, bridges and routers, unless NAT is in between. A
-datagram socket without a peer is the other end of those in its namespace that are connected to it. Unix sockets report
-the inode of their peer.
+
+The two ends of a connection have each other's addresses and ports: what is local to one is remote to the other. That is
+so on loopback, and between network namespaces joined by veth, bridges and routers, unless NAT is in between. A datagram
+socket without a peer is the other end of those in its namespace that are connected to it. Unix sockets report the inode
+of their peer.
 
 Within a namespace every socket that shares the other end is given (SO_REUSEPORT). Where the same addresses and ports
 are found in several other namespaces nothing shows which of them belong together, and no peer is given.

@@ -1,5 +1,6 @@
 """The SNMP MIBs as procfs has them: /proc/net/snmp, netstat, snmp6, sockstat and their like (proc_pid_net(5)).
- These counters of a whole namespace have no netlink source. Each function takes the text of a file, keeps the kernel's
+
+These counters of a whole namespace have no netlink source. Each function takes the text of a file, keeps the kernel's
 order, and raises NetinspectError for a malformed line.
 """
 

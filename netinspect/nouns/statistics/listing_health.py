@@ -1,5 +1,6 @@
 """What an administrator should look at first: a handful of checks over the counters, with thresholds and their sources.
- Most look for events that must not happen, such as packets or connections dropped by a full queue. The others are
+
+Most look for events that must not happen, such as packets or connections dropped by a full queue. The others are
 ratios.
 """
 
