@@ -347,7 +347,7 @@ BAD: list[tuple[str, int, str]] = [
     ("( sport :22", 12, "expected 'and', 'or', another condition or ')'"),
     ("( sport :22 nonsense )", 13, "expected 'and', 'or', another condition or ')'"),
     ("not", 4, "expected a condition"),
-    ("(" * 101 + "sport :22" + ")" * 101, 101, "more than 100 parentheses"),
+    ("(" * 101 + "sport :22" + ")" * 101, 101, "more than 100 nested parentheses"),
 ]
 
 
