@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 class Environment:
     """The streams of a run.
 
-    ``write`` writes bytes to standard output, ``complain`` one line to standard error and ``error`` bytes; ``terminal`` is
-    whether standard output is one, ``columns`` and ``lines`` its size. ``forced``: colours wherever the output goes;
-    ``doing``: what the command is waiting for.
+    ``write`` writes bytes to standard output, ``complain`` one line to standard error and ``error`` bytes.
+    ``terminal`` is whether standard output is one, ``columns`` and ``lines`` its size. ``forced``: colours wherever the
+    output goes; ``doing``: what the command is waiting for.
     """
 
     __slots__ = ("columns", "complained", "doing", "error", "forced", "lines", "terminal", "write")
