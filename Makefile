@@ -24,7 +24,7 @@ run: $(VENV)/made
 	$(VENV)/bin/netinspect sockets --tcp --udp --all --processes || [ $$? -eq 3 ]
 
 test: $(VENV)/made-for-tests
-	$(PYTHON) -m pytest -q
+	$(PYTHON) tests/in_parts.py -q
 
 check: $(VENV)/made-for-tests
 	$(PYTHON) -m ruff check $(wildcard $(CODE))

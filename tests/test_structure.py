@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import marshal
 import re
+import runpy
 import socket
 import subprocess
 import sys
@@ -245,3 +246,13 @@ def test_each_number_of_the_kernel_is_written_once_in_uapi() -> None:
 def test_only_the_engine_asks_which_kind_a_column_is() -> None:
     kinds = re.compile(r"isinstance\([^)]*\b(?:Constant|Array|Plain|Coded|Nested)\b")
     assert [name_of(path) for path in MODULES if kinds.search(path.read_text())] == []
+
+
+def test_each_test_is_in_one_of_the_two_parts_of_the_suite() -> None:
+    tests = PACKAGE.parent / "tests"
+    parts = runpy.run_path(str(tests / "in_parts.py"))
+    every = set(parts["entries"]())
+    assert parts["FIRST"] < every
+    for file in tests.rglob("test_*.py"):
+        path = file.relative_to(tests)
+        assert sum(str(at) in every for at in (path, *path.parents)) == 1, path

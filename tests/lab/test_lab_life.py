@@ -295,8 +295,9 @@ def test_up_traffic_and_down_twenty_times_in_a_row_leave_nothing(
     parsed = load(topology, {"sockets": 20, "routes": 20, "flows": 20} if topology == "scale" else {})
     fitting = [name for name in traffic.scenario_names() if traffic.fits(traffic.scenario(name), parsed)]
     before = None
-    # Where nft runs in each round, which takes long, they are fewer: what it leaves is the same as without.
-    rounds = ROUNDS // 4 if any(host.nft for host in parsed.hosts.values()) else ROUNDS
+    # Where nft runs in each round, or a user namespace is made, which take long, they are fewer.
+    slow = user_namespace or any(host.nft for host in parsed.hosts.values())
+    rounds = ROUNDS // 4 if slow else ROUNDS
     for scenario in fitting * ROUNDS if EVERY else itertools.islice(itertools.cycle(fitting), rounds):
         with Lab(parsed, user_namespace=user_namespace) as lab:
             inodes = {host.inode for host in lab.hosts.values()}

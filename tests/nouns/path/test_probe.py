@@ -161,9 +161,9 @@ def test_real_packets_of_a_flow_are_watched_and_nothing_is_sent(gateway: Gateway
 def test_killed_at_any_moment_it_leaves_nothing_behind(gateway: Gateway) -> None:
     random = Random(7)
     for number in range(12):
-        command = [*NETINSPECT, "path", INSIDE, f"{OUTSIDE}:80", "--probe", "--yes"]
+        command = [*NETINSPECT, "path", INSIDE, f"{OUTSIDE}:80", "--probe", "--yes", "--for", "0.4"]
         process = gateway.gateway.popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        sleep(random.uniform(0.05, 1.6))
+        sleep(random.uniform(0.05, 1))
         process.send_signal(signal.SIGKILL if number % 3 else signal.SIGTERM)
         process.wait(timeout=30)
         gateway.leaves_nothing()
