@@ -35,6 +35,7 @@ COMMANDS = {
     "diff": "what changed between two snapshots, or since one was taken",
     "lab": "throwaway networks of network namespaces, with real traffic",
     "schema": "the JSON schema of a command's output",
+    "completion": "completion of commands, options and values in bash, zsh and fish",
     "help": "help for a command; `help --man` prints the man page",
 }
 """Command names and what they do."""
@@ -61,6 +62,7 @@ _MODULES = {
     "diff": "snapshots.command_diff",
     "lab": "lab.command",
     "schema": "manual.command_schema",
+    "completion": "completion.command",
     "help": "manual.command_help",
 }
 """Where the commands are: each module has ``COMMAND``."""

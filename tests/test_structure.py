@@ -38,6 +38,7 @@ ROOMS = {
     "snapshots": {"errors", "environment", "records", "uapi", "engine", "nouns", "waiting", ""},
     "testing": {"errors", "records", "engine", "nouns", "lab", "waiting"},
     "api": {"errors", "records", "engine", "nouns", "waiting", "snapshots"},
+    "completion": {"errors", "records", "engine", "main", "", "nouns", "manual", "lab", "waiting"},
     "manual": {"errors", "environment", "records", "engine", "main", "", "nouns"},
 }
 """Which rooms a room may import from beside itself. The root, "", has the version.

@@ -423,3 +423,7 @@ SHOW = Group(
     Option("v", "verbose", "report what was found", to=_OF.verbose.on),
     Option("j", "json", "the result as JSON (`netinspect schema wait`)", to=_OF.json.on),
 )
+
+
+WORDS = tuple(_MAKERS)
+"""What a condition may be about."""

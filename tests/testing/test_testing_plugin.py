@@ -126,6 +126,16 @@ def test_the_installed_program_loads_nothing_heavy_either(site: Path) -> None:
     assert HEAVY.isdisjoint(loaded), HEAVY & loaded
 
 
+def test_the_wheel_installs_the_man_page_and_what_shells_load(site: Path) -> None:
+    for name in (
+        "man/man1/netinspect.1",
+        "bash-completion/completions/netinspect",
+        "zsh/site-functions/_netinspect",
+        "fish/vendor_completions.d/netinspect.fish",
+    ):
+        assert "netinspect" in (site / "share" / name).read_text()
+
+
 @pytest.fixture
 def outside(site: Path, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs pytest on a file with that text, in a directory of its own, with the installed wheel only."""

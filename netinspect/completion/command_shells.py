@@ -1,0 +1,213 @@
+"""The scripts: each command's words stand in them, and what is live is asked for when Tab is pressed."""
+
+from __future__ import annotations
+
+from .command_tables import completed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from .command_tables import Completed, Taken
+
+_BASH = """\
+# Completion of netinspect for bash: `netinspect completion bash`.
+_netinspect() {{
+    local cur=${{COMP_WORDS[COMP_CWORD]}} prev=${{COMP_WORDS[COMP_CWORD-1]}}
+    local command=${{COMP_WORDS[1]}} options= words= live= values= asked= listed= files= before=
+    # Readline takes = and : for words of their own.
+    if [[ $cur == = ]]; then cur=; elif [[ $prev == = ]]; then prev=${{COMP_WORDS[COMP_CWORD-2]}}; fi
+    COMPREPLY=()
+    if (( COMP_CWORD == 1 )); then
+        COMPREPLY=($(compgen -W '{commands} --help --version' -- "$cur"))
+        return
+    fi
+    if [[ $command == lab ]] && (( COMP_CWORD > 2 )); then command="lab ${{COMP_WORDS[2]}}"; fi
+    case $command in
+{cases}
+    *) return ;;
+    esac
+    if [[ -n $asked ]]; then
+        values="$values $(netinspect completion --values $asked 2>/dev/null)"
+    elif [[ -z $values && -z $files && $cur != -* ]]; then
+        values=$words
+        if [[ -n $live ]]; then values="$values $(netinspect completion --values $live 2>/dev/null)"; fi
+    elif [[ -z $values && -z $files ]]; then
+        values=$options
+    fi
+    if [[ $files == all ]]; then
+        compopt -o filenames
+        COMPREPLY=($(compgen -f -- "$cur"))
+        return
+    fi
+    if [[ $files == none ]]; then return; fi
+    if [[ -n $listed && $cur == *,* ]]; then before=${{cur%,*}}, cur=${{cur##*,}}; fi
+    local IFS=$' \\t\\n'
+    COMPREPLY=($(compgen -P "$before" -W "$values" -- "$cur"))
+}}
+complete -F _netinspect netinspect
+"""
+
+_ZSH = """\
+#compdef netinspect
+# Completion of netinspect for zsh: `netinspect completion zsh`.
+_netinspect() {{
+    local cur=$words[CURRENT] prev=$words[CURRENT-1] command=$words[2] live= asked= listed= files=
+    local -a options operands values commands
+    if (( CURRENT == 2 )); then
+        commands=({commands})
+        _describe command commands
+        return
+    fi
+    if [[ $command == lab ]] && (( CURRENT > 3 )); then command="lab $words[3]"; fi
+    if [[ $cur == --*=* ]]; then prev=${{cur%%=*}}; compset -P '*='; fi
+    case $command in
+{cases}
+    (*) return 1 ;;
+    esac
+    if [[ $files == all ]]; then _files; return; fi
+    if [[ $files == none ]]; then return 1; fi
+    if [[ -n $asked ]]; then values+=(${{(f)"$(netinspect completion --values ${{=asked}} 2>/dev/null)"}}); fi
+    if (( $#values )); then
+        if [[ -n $listed ]]; then compset -P '*,'; fi
+        compadd -a values
+    elif [[ $cur == -* ]]; then
+        _describe option options
+    else
+        if [[ -n $live ]]; then operands+=(${{(f)"$(netinspect completion --values ${{=live}} 2>/dev/null)"}}); fi
+        compadd -a operands
+    fi
+}}
+if [[ $funcstack[1] == _netinspect ]]; then _netinspect "$@"; else compdef _netinspect netinspect; fi
+"""
+
+_FISH = """\
+# Completion of netinspect for fish: `netinspect completion fish`.
+function __netinspect_is
+    set -l words (commandline -opc)
+    set -l command $words[2]
+    if test "$command" = lab; and test (count $words) -gt 2
+        set command "lab $words[3]"
+    end
+    test "$command" = "$argv[1]"
+end
+complete -c netinspect -f
+complete -c netinspect -n '__netinspect_is ""' -l help -s h -d 'help text'
+complete -c netinspect -n '__netinspect_is ""' -l version -s V -d 'version'
+"""
+
+
+def bash() -> str:
+    """For bash, without the package bash-completion as well."""
+    found = completed()
+    cases = "\n".join(line for one in found for line in _bash_case(one))
+    return _BASH.format(commands=" ".join(_top(found)), cases=cases)
+
+
+def _bash_case(one: Completed) -> Iterator[str]:
+    yield f"    '{one.name}')"
+    options = " ".join(spelling for option in one.options for spelling in _spellings(option))
+    yield f"        options='{options}' words='{' '.join(one.words)}' live='{one.live}'"
+    values = list(_value_cases(one, bash=True))
+    if values:
+        yield "        case $prev in"
+        yield from values
+        yield "        esac"
+    if one.files:
+        yield "        if [[ -z $files$values$asked && $cur != -* ]]; then files=all; fi"
+    yield "        ;;"
+
+
+def _value_cases(one: Completed, *, bash: bool) -> Iterator[str]:
+    for option in one.options:
+        value = option.value
+        if value is None:
+            continue
+        does = ["listed=1"] if value.listed else []
+        if value.words:
+            words = " ".join(value.words)
+            does.append(f"values='{words}'" if bash else f"values=({words})")
+        elif value.live:
+            does.append(f"asked='{value.live}'")
+        else:
+            does.append("files=all" if value.file else "files=none")
+        opening = "" if bash else "("
+        yield f"        {opening}{'|'.join(_spellings(option))}) {' '.join(does)} ;;"
+
+
+def zsh() -> str:
+    """For zsh, loaded by compinit or by hand."""
+    found = completed()
+    commands = " ".join(_described(name, help) for name, help in _top(found).items())
+    return _ZSH.format(commands=commands, cases="\n".join(line for one in found for line in _zsh_case(one)))
+
+
+def _zsh_case(one: Completed) -> Iterator[str]:
+    yield f"    ('{one.name}')"
+    described = [_described(spelling, option.help) for option in one.options for spelling in _spellings(option)]
+    yield f"        options=({' '.join(described)})"
+    yield f"        operands=({' '.join(one.words)}) live='{one.live}'"
+    values = list(_value_cases(one, bash=False))
+    if values:
+        yield "        case $prev in"
+        yield from values
+        yield "        esac"
+    if one.files:
+        yield "        if [[ -z $files$asked && $#values -eq 0 && $cur != -* ]]; then files=all; fi"
+    yield "        ;;"
+
+
+def fish() -> str:
+    """For fish."""
+    found = completed()
+    lines = [
+        f"complete -c netinspect -n '__netinspect_is \"\"' -a {name} -d {_quoted(help)}"
+        for name, help in _top(found).items()
+    ]
+    for one in found:
+        head = f"complete -c netinspect -n '__netinspect_is \"{one.name}\"'"
+        words = " ".join(one.words)
+        if words:
+            lines.append(f"{head} -a '{words}'")
+        if one.live:
+            lines.append(f"{head} -a '(netinspect completion --values {one.live})'")
+        if one.files:
+            lines.append(f"{head} -F")
+        for option in one.options:
+            names = (f" -l {option.long}" if option.long else "") + (f" -s {option.short}" if option.short else "")
+            lines.append(f"{head}{names}{_fish_value(option)} -d {_quoted(option.help)}")
+    return _FISH + "\n".join(lines) + "\n"
+
+
+def _fish_value(option: Taken) -> str:
+    value = option.value
+    if value is None:
+        return ""
+    if value.words:
+        return f" -x -a '{' '.join(value.words)}'"
+    if value.live:
+        asked = f"netinspect completion --values {value.live}"
+        return f" -x -a '(__fish_append , ({asked}))'" if value.listed else f" -x -a '({asked})'"
+    return " -r -F" if value.file else " -x"
+
+
+def _top(found: Sequence[Completed]) -> dict[str, str]:
+    return {one.name: one.help for one in found if " " not in one.name}
+
+
+def _spellings(option: Taken) -> list[str]:
+    return [*([f"-{option.short}"] if option.short else []), *([f"--{option.long}"] if option.long else [])]
+
+
+def _described(word: str, help: str) -> str:
+    """As zsh's _describe takes it: ``word:what it does``."""
+    return _quoted(f"{word}:{help}")
+
+
+def _quoted(text: str) -> str:
+    """In single quotes, for zsh and fish."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "'\\''") + "'"
+
+
+SCRIPTS = {"bash": bash, "zsh": zsh, "fish": fish}
+"""By the name of the shell."""

@@ -1,0 +1,79 @@
+"""Values that a shell asks for when Tab is pressed: each kind in a few milliseconds, without what lists a noun."""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+_NAMED_NAMESPACES = "/run/netns"
+
+
+def interfaces(of: Sequence[str]) -> Iterable[str]:
+    """The interfaces of this network namespace."""
+    from _socket import if_nameindex  # the module socket takes milliseconds to load
+
+    return [name for _, name in if_nameindex()]
+
+
+def namespaces(of: Sequence[str]) -> Iterable[str]:
+    """The network namespaces that have a name (ip-netns(8))."""
+    try:
+        return os.listdir(_NAMED_NAMESPACES)
+    except OSError:
+        return ()
+
+
+def states(of: Sequence[str]) -> Iterable[str]:
+    """The states that ``--state`` of a command takes; without one, those of sockets."""
+    if of == ["neighbours"]:
+        from ..nouns.routing.decode_neighbours import STATES
+
+        return [name for name in STATES.values() if name]
+    if of in (["conntrack"], ["nat"]):
+        from ..nouns.conntrack.decode_names import STATES as TRACKED
+
+        return {name for names in TRACKED.values() for name in names}
+    from ..nouns.sockets.filter_states import STATE_NAMES
+
+    return STATE_NAMES
+
+
+def fields(of: Sequence[str]) -> Iterable[str]:
+    """The fields of a command's records; without one, those of sockets."""
+    from .. import records
+    from ..manual.command_schema import RECORDS
+
+    names: tuple[str, ...] = getattr(records, RECORDS.get("-".join(of), "Socket"))._fields
+    return names
+
+
+def topologies(of: Sequence[str]) -> Iterable[str]:
+    """The topologies that come with the package."""
+    here = os.path.dirname(os.path.dirname(__file__))
+    for directory in (f"{here}/lab/netns-lab/topologies", f"{os.path.dirname(here)}/netns-lab/topologies"):
+        try:
+            return [name.removesuffix(".toml") for name in os.listdir(directory) if name.endswith(".toml")]
+        except OSError:
+            continue
+    return ()
+
+
+def labs(of: Sequence[str]) -> Iterable[str]:
+    """The labs that are up."""
+    from ..lab.registry import labs as registered
+
+    return [state.name for state in registered()]
+
+
+KINDS: dict[str, Callable[[Sequence[str]], Iterable[str]]] = {
+    "interfaces": interfaces,
+    "namespaces": namespaces,
+    "states": states,
+    "fields": fields,
+    "topologies": topologies,
+    "labs": labs,
+}
+"""What makes the values of each kind; it is given what stands behind the kind, such as the command."""

@@ -1,0 +1,2 @@
+# bash-completion loads this when netinspect is first completed: the script itself is of the release that is installed.
+eval "$(netinspect completion bash)"

@@ -1,0 +1,116 @@
+"""Completion in real shells, each on a terminal, and the values that they ask for."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from terminals import Terminal
+from throwaway import NETINSPECT, Namespace
+
+from netinspect.completion.command_tables import completed
+from netinspect.completion.command_values import KINDS
+from netinspect.main import COMMANDS
+
+SHELLS = {
+    "bash": (["bash", "--norc", "--noprofile", "-i"], "source <(netinspect completion bash)"),
+    "zsh": (["zsh", "-f", "-i"], "autoload -U compinit; compinit -u -D; source <(netinspect completion zsh)"),
+    "fish": (["fish", "--no-config", "-i"], "netinspect completion fish | source"),
+}
+
+
+COMPLETED = (
+    ("netinspect capab", "netinspect capabilities"),
+    ("netinspect sockets --listen", "netinspect sockets --listening"),
+    ("netinspect links --format nd", "netinspect links --format ndjson"),
+    ("netinspect conntrack exp", "netinspect conntrack expectations"),
+    ("netinspect links unc", "netinspect links uncommon"),
+    ("netinspect routes -i unc", "netinspect routes -i uncommon"),
+    ("netinspect sockets --state=fin-wait-2,estab", "netinspect sockets --state=fin-wait-2,established"),
+    ("netinspect neighbours --columns address,link_addr", "netinspect neighbours --columns address,link_address"),
+    ("netinspect lab up dualst", "netinspect lab up dualstack"),
+    ("netinspect completion fi", "netinspect completion fish"),
+)
+"""What is typed before Tab, and what the line becomes: commands, options, fixed values, views, live values."""
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    """A directory with the program ``netinspect``."""
+    path = tmp_path / "netinspect"
+    path.write_text(f'#!/bin/sh\nexec {sys.executable} -m netinspect "$@"\n')
+    path.chmod(0o755)
+    return tmp_path
+
+
+@pytest.fixture(params=SHELLS)
+def shell(
+    request: pytest.FixtureRequest, program: Path, need: Callable[[str], None], namespace: Namespace
+) -> Iterator[Terminal]:
+    need(request.param)
+    words, source = SHELLS[request.param]
+    namespace.run("ip", "link", "add", "uncommon", "type", "bridge")
+    environment = {"PATH": f"{program}:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(program), "PS1": "ready> "}
+    with Terminal(words, 120, 40, start=namespace.popen, environment=environment) as terminal:
+        terminal.type(f"{source}; echo load''ed\n")
+        terminal.until(lambda: "\nloaded" in terminal.text, "the script to be loaded")
+        yield terminal
+        terminal.type("\x03\x04")
+
+
+def test_a_shell_completes(shell: Terminal) -> None:
+    for typed, wanted in COMPLETED:
+        shell.type(f"{typed}\t")
+        shell.until(lambda wanted=wanted: wanted in shell.text, wanted)
+        shell.type("\x15")  # the line is emptied
+
+
+def test_every_command_and_option_is_in_the_scripts() -> None:
+    found = completed()
+    assert {one.name for one in found if " " not in one.name} == set(COMMANDS)
+    for name in SHELLS:
+        script = subprocess.run([*NETINSPECT, "completion", name], check=True, capture_output=True, text=True).stdout
+        for one in found:
+            assert one.name in script
+            for option in one.options:
+                assert option.long in script
+                if option.value is not None and option.value.live:
+                    assert option.value.live.split()[0] in KINDS
+
+
+@pytest.mark.parametrize(
+    ("arguments", "value"),
+    [
+        ("interfaces", "lo"),
+        ("states", "time-wait"),
+        ("states neighbours", "reachable"),
+        ("states conntrack", "SYN_SENT2"),
+        ("fields", "cookie"),
+        ("fields links", "carrier_changes"),
+        ("topologies", "gateway"),
+    ],
+)
+def test_values_are_printed_one_a_line(arguments: str, value: str) -> None:
+    words = [*NETINSPECT, "completion", "--values", *arguments.split()]
+    assert value in subprocess.run(words, check=True, capture_output=True, text=True).stdout.split("\n")
+
+
+@pytest.mark.parametrize("kind", ["interfaces", "namespaces", "states", "fields", "topologies"])
+def test_values_load_nothing_heavy(kind: str) -> None:
+    """Within 40 ms: what a listing loads would take them already."""
+    program = (
+        f"import sys; sys.argv[1:] = ['completion', '--values', {kind!r}]; from netinspect.main import main; main()"
+    )
+    command = [sys.executable, "-I", "-X", "importtime", "-c", program]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    loaded = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines() if line.startswith("import time:")}
+    assert loaded.isdisjoint({"typing", "re", "socket", "pathlib", "tomllib", "json", "subprocess", "dataclasses"})
+
+
+def test_what_is_asked_for_without_sense_is_refused() -> None:
+    for arguments in ("", "tcsh", "--values nothing", "bash zsh"):
+        words = [*NETINSPECT, "completion", *arguments.split()]
+        assert subprocess.run(words, check=False, capture_output=True).returncode == 2
