@@ -9,6 +9,7 @@ from ...engine.netlink.attributes import NUMBER, Attributes
 from ...engine.netlink.interfaces import DATA_SHAPE, INFO_SHAPE
 from ...engine.netlink.messages import each_attribute
 from ...engine.rtnetlink import address_text
+from ...errors import MalformedError
 from ...records import (
     Bond,
     BondPort,
@@ -20,6 +21,7 @@ from ...records import (
     Macvlan,
     Tun,
     Tunnel,
+    UnknownAttribute,
     Vlan,
     Vrf,
     Vxlan,
@@ -105,6 +107,10 @@ def _address(raw: bytes) -> str:
 def _members(raw: bytes) -> tuple[bytes, ...]:
     """What attributes inside hold, whatever their numbers."""
     return tuple(raw[at : at + size] for _, at, size in each_attribute(raw, 0, len(raw), "listing links"))
+
+
+def _link_addresses(raw: bytes) -> tuple[str, ...]:
+    return tuple(map(_address, _members(raw)))
 
 
 def _targets(raw: bytes) -> tuple[str, ...]:
@@ -305,6 +311,7 @@ _MACVLAN: Fields = {
     "broadcast_queue_length": (7, _number),
     "broadcast_queue_length_used": (8, _number),
     "broadcast_cutoff": (9, _number),
+    "sources": (IFLA_MACVLAN_MACADDR_DATA, _link_addresses),
 }
 """IFLA_MACVLAN_*."""
 
@@ -529,7 +536,10 @@ def _values(fields: Fields, found: Attributes, read: Iterable[int], skipped: Ite
     for name, (kind, reader) in fields.items():
         raw = found.raw(kind)
         if raw is not None and len(raw) in _SIZES.get(reader, (len(raw),)):
-            values[name] = reader(raw)
+            try:
+                values[name] = reader(raw)
+            except MalformedError:  # attributes inside that make no sense: it is shown as unknown
+                continue
             known.add(kind)
     values["unknown_attributes"] = found.unknown(known)
     return values
@@ -548,12 +558,7 @@ def _vxlan(data: bytes) -> Vxlan:
 def _macvlan(data: bytes) -> Macvlan:
     found = _inside(data)
     # The mode is a field of the link's own; MACADDR and MACADDR_MODE are for requests, COUNT that of the entries.
-    values = _values(_MACVLAN, found, (IFLA_MACVLAN_MACADDR_DATA,), (1, 3, 4, 6))
-    raw = found.raw(IFLA_MACVLAN_MACADDR_DATA)
-    if raw is not None:
-        entries = each_attribute(raw, 0, len(raw), "listing links")
-        values["sources"] = tuple(raw[at : at + size].hex(":") for _, at, size in entries)
-    return Macvlan(**values)
+    return Macvlan(**_values(_MACVLAN, found, (), (1, 3, 4, 6)))
 
 
 def _bridge(data: bytes) -> Bridge:
@@ -590,10 +595,14 @@ def _bond(data: bytes) -> Bond:
     values = _values(_BOND, found, (), (1, _BOND_AGGREGATOR))  # the mode is a field of the link's own
     aggregator = found.raw(_BOND_AGGREGATOR)
     if aggregator is not None:
-        inner = _values(_AGGREGATOR, _inside(aggregator), (), ())
-        unknown = [one._replace(inside=(_BOND_AGGREGATOR,)) for one in inner.pop("unknown_attributes")]
-        values |= inner
-        values["unknown_attributes"] += tuple(unknown)
+        try:
+            inner = _values(_AGGREGATOR, _inside(aggregator), (), ())
+        except MalformedError:
+            inner = {"unknown_attributes": (UnknownAttribute(_BOND_AGGREGATOR, len(aggregator), ()),)}
+        else:
+            unknown = [one._replace(inside=(_BOND_AGGREGATOR,)) for one in inner["unknown_attributes"]]
+            inner["unknown_attributes"] = tuple(unknown)
+        values |= inner | {"unknown_attributes": values["unknown_attributes"] + inner["unknown_attributes"]}
     return Bond(**values)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -59,3 +60,13 @@ def test_an_ipsec_interface_is_read_from_bytes_as_in_the_header() -> None:
 
 def test_each_field_of_a_kind_is_a_column_that_can_be_shown() -> None:
     assert {"bridge", "bridge_port", "vxlan", "tun", "macvlan", *OTHER_KINDS} <= TEXTS.keys()
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "number"),
+    [("macvlan", "macvlan", 5), ("bond", "bond", 8), ("bond", "bond", 23), ("vlan", "vlan", 3)],
+)
+def test_a_list_inside_that_makes_no_sense_is_unknown(kind: str, field: str, number: int) -> None:
+    broken = attribute(number, struct.pack("=HH", 1000, 1) + bytes(4))
+    found = kinds_of(attribute(1, kind.encode() + b"\0") + attribute(2, broken))[field]
+    assert [(one.number, one.length) for one in found.unknown_attributes] == [(number, 8)]
