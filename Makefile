@@ -6,7 +6,7 @@ CODE := netinspect tests netns-lab benchmarks examples
 # Without compiled files every start of the program would compile it anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run test check man bench fuzz traced churn signals examples test-kernels kernel clean
+.PHONY: run test check man bench fuzz traced churn signals examples test-containers test-kernels kernel clean
 
 $(VENV)/made: pyproject.toml
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "netinspect needs Python 3.11 or later" >&2; exit 1; }
@@ -44,6 +44,10 @@ churn: $(VENV)/made-for-tests
 signals: $(VENV)/made-for-tests
 	NETINSPECT_SIGNAL_MOMENTS=$$(( ($(or $(MOMENTS),1000) + 29) / 30 )) NETINSPECT_SIGNAL_SEED=$(or $(SEED),1) \
 		$(PYTHON) -m pytest -q tests/test_signals.py
+
+# Names of containers with real ones: needs root, podman, a runtime and a static busybox; no registry is asked.
+test-containers: $(VENV)/made-for-tests
+	$(PYTHON) -m pytest -q tests/engine/containers/real_podman.py
 
 # The suite on another kernel, or on each: KERNEL=6.12 PART="tests/nouns/links tests/netstat" (default: all of it).
 test-kernels: $(VENV)/made-for-tests

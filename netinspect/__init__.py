@@ -89,13 +89,28 @@ if TYPE_CHECKING:
     from .api.statistics import health as health
     from .api.statistics import save_sample as save_sample
     from .api.statistics import statistics as statistics
+    from .lab_places import Labs
 else:  # a type checker would take any name for an entry
 
     def __getattr__(name):
         for module, names in _MODULES.items():
             if name in names:
+                know_kinds()
                 return getattr(__import__(f"{__name__}.{module}", fromlist=(name,)), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def know_kinds() -> None:
+    """Lets labs name network namespaces."""
+    from .environment import KINDS
+
+    KINDS["lab"] = _labs
+
+
+def _labs() -> Labs:
+    from .lab_places import Labs
+
+    return Labs()
 
 
 def __dir__() -> list[str]:

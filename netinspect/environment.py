@@ -9,6 +9,10 @@ from .errors import OutputError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
+
+KINDS: dict[str, Callable[[], Any]] = {}
+"""What finds namespaces of a kind, by the word before the colon, and labels them: as Labs of lab_places does."""
 
 
 class Environment:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from . import know_kinds
 from .errors import ExitStatus, NetinspectError
 
 TYPE_CHECKING = False
@@ -157,6 +158,7 @@ def _dispatch(arguments: Sequence[str], environment: Environment) -> int:
         from .engine.help import unknown
 
         raise unknown("command", name, COMMANDS, " (see `netinspect --help`)")
+    know_kinds()
     try:
         return command_of(name).main(list(arguments[1:]), environment)
     finally:

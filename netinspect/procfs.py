@@ -142,6 +142,14 @@ def _command_line_of_threads(pid: int) -> bytes:
     return b""
 
 
+def arguments(pid: int) -> list[str]:
+    """The process's command line, the first 64 KiB of it; empty where it has ended or cannot be read."""
+    try:
+        return [_text(word) for word in _read(f"/proc/{pid}/cmdline", 1 << 16).split(b"\0")]
+    except OSError:
+        return []
+
+
 def cgroup_lines(pid: int) -> bytes:
     """The cgroups that a process is in, as /proc/PID/cgroup has them; none where it has ended."""
     try:

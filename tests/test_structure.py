@@ -19,7 +19,7 @@ PACKAGE = Path(__file__).parent.parent / "netinspect"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 MOST_MODULES = 35
-MOST_BYTES = 393_000
+MOST_BYTES = 397_000
 """Modules of ours that listing a few TCP sockets loads, and their bytecode in Python 3.11."""
 
 ROOMS = {
@@ -33,7 +33,9 @@ ROOMS = {
     "netfilter": {"startup", "errors", "records", "uapi", "engine", "procfs"},
     "nouns": {"startup", "errors", "environment", "records", "uapi", "engine", "procfs", "netfilter", "", "netstat"},
     "netstat": {"errors", "environment", "records", "uapi", "engine", "procfs", "nouns", ""},
-    "lab": {"errors", "environment", "uapi", "engine"},
+    "lab": {"errors", "environment", "uapi", "engine", "lab_directory"},
+    "lab_directory": set(),
+    "lab_places": {"errors", "lab", "lab_directory"},
     "waiting": {"errors", "environment", "records", "uapi", "engine", "nouns"},
     "snapshots": {"errors", "environment", "records", "uapi", "engine", "nouns", "waiting", ""},
     "testing": {"errors", "records", "engine", "nouns", "lab", "waiting"},
@@ -163,7 +165,7 @@ def test_text_procfs_is_read_in_one_module() -> None:
     reads = r"""(?:open|listdir|scandir|stat|readlink|exists|read_text|read_bytes)\([^)\n]*["']/proc/"""
     pattern = re.compile(reads + r"(?!(?:self|thread-self|\{pid\})/ns/)")
     for path in MODULES:
-        if path.relative_to(PACKAGE).parts[0] not in ("procfs.py", "lab", "testing"):
+        if path.relative_to(PACKAGE).parts[0] not in ("procfs.py", "lab", "lab_directory.py", "testing"):
             assert not pattern.search(path.read_text()), path
 
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 from errno import EACCES, ENOENT, EPERM
 
+from ..environment import KINDS
 from ..errors import FileError, NamespaceError
 from .files import open_regular
 from .text import raw, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import TypeVar
+
+    Identity = tuple[int, int]
 
     Result = TypeVar("Result")
 
@@ -25,14 +28,34 @@ _NS_GET_NSTYPE = 0xB703
 def open_namespace(name: str) -> int:
     """A file descriptor of the network namespace with that name (ip-netns(8)), of that process id, or at that path.
 
-    Raises NamespaceError where there is none, or it may not be opened.
+    Or, where there is none, of the container, pod or systemd unit that is called so: see containers/namespaces.py. What
+    has a kind before a colon, as ``lab:gateway/lan1``, is looked for among that kind alone. Raises NamespaceError where
+    there is none, or it may not be opened.
     """
-    if "/" in name:
+    of_kind = name.partition(":")[0] in (*KINDS, *_KINDS) and ":" in name
+    is_path = "/" in name and not of_kind
+    if is_path:
         candidates = [name]
+    elif of_kind:
+        candidates = [_found(name)]
     else:
         # Listings label a namespace whose name is not UTF-8 by a text that stands for it.
         names = dict.fromkeys((name, os.fsdecode(raw(name))))
         candidates = [f"{NAMED}/{each}" for each in names] + ([f"/proc/{name}/ns/net"] if name.isdecimal() else [])
+    descriptor = _open(name, candidates)
+    if descriptor is None and not (is_path or of_kind or name.isdecimal()):
+        descriptor = _open(name, [_found(name)])
+    if descriptor is None:
+        raise NamespaceError(_NOT_FOUND.format(repr(name), "or a path"))
+    return descriptor
+
+
+_KINDS = ("container", "pod", "unit")
+_NOT_FOUND = "no network namespace {}: give a name listed by `ip netns`, the id of a running process, {}"
+
+
+def _open(name: str, candidates: Iterable[str]) -> int | None:
+    """A descriptor of the first of these paths that is there. Raises NamespaceError."""
     failure = 0
     for path in candidates:
         try:
@@ -49,9 +72,24 @@ def open_namespace(name: str) -> int:
         raise NamespaceError(f"{name!r} is not a network namespace")
     if failure in (EACCES, EPERM):
         raise NamespaceError(f"network namespace {name!r}: permission denied (run as root, or as its owner)")
-    raise NamespaceError(
-        f"no network namespace {name!r}: give a name listed by `ip netns`, the id of a running process, or a path"
-    )
+    return None
+
+
+def _found(name: str) -> str:
+    """The path of a namespace that is called by what is inside. Raises NamespaceError, and errors of KINDS."""
+    kind, colon, rest = name.partition(":")
+    if colon and kind in KINDS:
+        path: str = KINDS[kind]().find(rest)
+        return path
+    from .containers.names import known
+    from .containers.namespaces import find
+
+    found = find(name)
+    if found is None:
+        unreachable = known().unreachable()
+        why = f" ({unreachable})" if unreachable else ""
+        raise NamespaceError(_NOT_FOUND.format(repr(name), f"a path, a container, pod or unit, or lab:LAB/HOST{why}"))
+    return found
 
 
 def every_namespace(*, closely: bool = False) -> tuple[list[tuple[str, str, tuple[int, int]]], int]:
@@ -61,7 +99,8 @@ def every_namespace(*, closely: bool = False) -> tuple[list[tuple[str, str, tupl
     outside of /run/netns, an open file. That is a look at every descriptor of the machine. Nobody can find one that
     only sockets keep, or the kernel.
 
-    The label is the name (ip-netns(8)), the lowest id of a process or thread inside, or a path: `--netns` takes each.
+    The label is the name (ip-netns(8)), that of a lab's host, container, pod or unit, the lowest id of a process or
+    thread inside, or a path: `--netns` takes each.
     The identity (st_dev, st_ino) shows whether the path still leads there: processes end, or go elsewhere. Also
     returned is the number of processes whose namespace may not be seen: there may be namespaces that only they are in.
     Raises NetinspectError where /proc is not mounted.
@@ -70,6 +109,7 @@ def every_namespace(*, closely: bool = False) -> tuple[list[tuple[str, str, tupl
 
     pids = process_ids()
     found: dict[tuple[int, int], tuple[str, str]] = {}
+    inside: dict[tuple[int, int], list[int]] = {}
     try:
         current = os.stat("/proc/thread-self/ns/net")
     except OSError as error:
@@ -90,7 +130,9 @@ def every_namespace(*, closely: bool = False) -> tuple[list[tuple[str, str, tupl
         except OSError:
             continue  # ended just now
         else:
-            found.setdefault((status.st_dev, status.st_ino), (str(pid), path))
+            identity = status.st_dev, status.st_ino
+            found.setdefault(identity, (str(pid), path))
+            inside.setdefault(identity, []).append(pid)
     if closely:
         from ..procfs import network_namespace_mounts, other_threads
         from .descriptors import network_namespace_files
@@ -100,10 +142,48 @@ def every_namespace(*, closely: bool = False) -> tuple[list[tuple[str, str, tupl
                 _take(found, f"/proc/{thread}/ns/net", str(thread), current.st_dev)
         for path in (*network_namespace_mounts(pids), *network_namespace_files(pids)):
             _take(found, path, text(os.fsencode(path)), current.st_dev)
+    _label(found, inside, pids, (current.st_dev, current.st_ino))
     first = found.pop((current.st_dev, current.st_ino), None)
     if first:
         found = {(current.st_dev, current.st_ino): first} | found
     return [(*named, identity) for identity, named in found.items()], hidden
+
+
+def _label(
+    found: dict[Identity, tuple[str, str]], inside: dict[Identity, list[int]], pids: list[int], current: Identity
+) -> None:
+    """Calls namespaces that have no name, or one that a program made up, by what is known of those inside."""
+    unnamed = [
+        identity
+        for identity, (label, _) in found.items()
+        if identity != current and (label.isdecimal() or label[:1] == "/" or _is_made_up(label))
+    ]
+    # The machine's own has containers inside as well: those that share it.
+    of_init = inside.get(identity := next((one for one, held in inside.items() if held[0] == 1), current))
+    if of_init and identity in unnamed:
+        unnamed.remove(identity)
+    if not unnamed:
+        return
+    labels: dict[Identity, str] = {}
+    if any(identity in inside for identity in unnamed):
+        from .containers.namespaces import labels as by_process
+
+        labels |= by_process({identity: inside.get(identity, []) for identity in unnamed}, pids)
+    for kind, knows in KINDS.items():
+        labels |= {identity: f"{kind}:{name}" for identity, name in knows().labels().items()}
+    for identity in unnamed:
+        if identity in labels:
+            found[identity] = labels[identity], found[identity][1]
+
+
+def _is_made_up(name: str) -> bool:
+    """Whether a name is one that container engines make up: ``netns-`` or ``cni-`` and a UUID (RFC 9562)."""
+    prefix, _, rest = name.partition("-")
+    return prefix in ("netns", "cni") and len(rest) == _UUID_LENGTH and rest.count("-") == 4 and _UUID.issuperset(rest)
+
+
+_UUID_LENGTH = 36
+_UUID = frozenset("0123456789abcdef-")
 
 
 def _take(found: dict[tuple[int, int], tuple[str, str]], path: str, label: str, device: int) -> None:

@@ -59,6 +59,11 @@ class InNamespaces(Command):
         """Whether rows need the column of the namespace."""
         return self.all_netns or len(self.netns) > 1
 
+    @property
+    def names_wanted(self) -> bool:
+        """Whether to say that names of containers are unknown."""
+        return self.all_netns
+
     def places(self) -> list[Place]:
         """Where to look."""
         if not self.all_netns:
@@ -74,7 +79,8 @@ NAMESPACES = Group(
     Option(
         "N",
         "netns",
-        "use this network namespace; may be given more than once",
+        "use this network namespace: its name, a process id, a path, a container, a pod, a systemd unit, or "
+        "lab:LAB/HOST; may be given more than once",
         "NAME|PID|PATH",
         to=InNamespaces.netns.value(str),
         excludes=("all-netns",),
@@ -184,6 +190,8 @@ class ListingCommand(InNamespaces):
         """Prints the problems and notes of a listing, and returns the exit status."""
         for text in listing.notes + listing.problems:
             self.environment.complain(text)
+        if self.names_wanted and (names := sys.modules.get("netinspect.engine.containers.names")):
+            names.complain(self.environment)
         return ExitStatus.INCOMPLETE if listing.problems else ExitStatus.OK
 
     @property

@@ -24,7 +24,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+from .. import lab_directory
 from ..engine.signals import Ended
+from ..lab_directory import DIRECTORY as DIRECTORY
+from ..lab_directory import OWN as OWN
 from .child import fork, outlive_parent
 from .errors import LabError
 from .fault import Fault
@@ -33,10 +36,6 @@ from .processes import Holder, kill, kill_until_gone, orphaned, process_inside
 from .topology import Topology
 from .world import World
 
-DIRECTORY = "NETINSPECT_LAB_DIRECTORY"
-"""The environment variable that puts the files elsewhere: into a directory of their own below it."""
-OWN = "netinspect-labs"
-"""That directory's name."""
 MARKER = ".netinspect-labs"
 """The file that marks a directory as a registry's."""
 _MARK = b"The labs that are up, one file each. Made, and emptied, by `netinspect lab`.\n"
@@ -113,28 +112,8 @@ def _is_host(host: Any) -> bool:
 
 
 def directory() -> Path:
-    """Where the files are: below /run for root, else in the user's runtime directory or, without one, below /tmp.
-
-    The root of a user namespace that an ordinary user made may not write to /run, and is that user here.
-    """
-    chosen = os.environ.get(DIRECTORY)
-    if chosen:
-        return Path(chosen, OWN)
-    if os.geteuid() == 0 and os.access("/run", os.W_OK):
-        return Path("/run/netinspect/labs")
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    return Path(runtime, OWN) if runtime else Path(f"/tmp/{OWN}-{_outer_uid()}")
-
-
-def _outer_uid() -> int:
-    """This user's id as the user namespace around this one has it (user_namespaces(7)): the same in the initial one."""
-    uid = os.geteuid()
-    with open("/proc/self/uid_map") as lines:
-        for line in lines:
-            inside, outside, count = map(int, line.split())
-            if inside <= uid < inside + count:
-                return outside + uid - inside
-    return uid
+    """Where the files are."""
+    return Path(lab_directory.directory())
 
 
 class Registry:

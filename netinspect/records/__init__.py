@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from .addresses import Address as Address
     from .capabilities import Capability as Capability
     from .conditions import ConditionResult as ConditionResult
+    from .containers import Container as Container
+    from .containers import PublishedPort as PublishedPort
     from .differences import Difference as Difference
     from .drops import Drop as Drop
     from .drops import DropCount as DropCount
@@ -94,6 +96,7 @@ MODULES = {
     "ConntrackCount": "flows",
     "ConntrackStatistic": "flows",
     "CounterMeaning": "statistics",
+    "Container": "containers",
     "Difference": "differences",
     "Drop": "drops",
     "DropCount": "drops",
@@ -133,6 +136,7 @@ MODULES = {
     "PathPacket": "path",
     "PathStep": "path",
     "Process": "sockets",
+    "PublishedPort": "containers",
     "Route": "routes",
     "RouteCount": "routes",
     "RouteMetrics": "routes",

@@ -220,6 +220,13 @@ class Socket(NamedTuple):
     peers: Annotated[
         tuple[Process, ...] | None, "holders of the other end, if requested and on this machine; may be empty"
     ] = None
+    container: Annotated[
+        str | None, "container of the holder, or that a port is published for, by name or id; where asked for"
+    ] = None
+    behind: Annotated[
+        tuple[Process, ...] | None,
+        "processes that a published port leads to, where the holder is a container engine's; where asked for",
+    ] = None
     unknown_attributes: Annotated[tuple[UnknownAttribute, ...], "attributes that this release does not know"] = ()
 
 

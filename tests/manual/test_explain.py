@@ -45,7 +45,7 @@ def fields(record: Any, prefix: str = "") -> Iterator[str]:
     for name, hint in get_type_hints(record).items():
         yield prefix + name
         for inner in inside(hint):
-            if not (name == "peers" and inner is Process):  # explained once, as processes
+            if not (name in ("peers", "behind") and inner is Process):  # explained once, as processes
                 yield from fields(inner, f"{prefix}{name}.")
 
 

@@ -51,7 +51,7 @@ _BASE_FIELDS = (
 _SHOWN_FIELDS = {
     "timers": ("timer",),
     "extended": ("user", "mark", "cgroup", "shutdown", "v6only"),
-    "processes": ("processes", "owner_reason"),
+    "processes": ("processes", "owner_reason", "container", "behind"),
     "peers": ("peers",),
     "memory": ("memory", "drops"),
     "info": ("tcp_info",),
@@ -68,6 +68,9 @@ _TABLE_COLUMNS = {
     "info": {"tcp_info": _TCP_INFO},
 }
 """What they add to the table."""
+
+_NAMED = frozenset(("processes", "peers", "container", "behind"))
+"""Fields with names of containers."""
 
 _NUMBERS = frozenset(
     ("recv_queue", "send_queue", "local_port", "remote_port", "uid", "inode", "peer_inode", "cgroup_id")
@@ -128,6 +131,7 @@ class Sockets(ListingCommand):
     pids = Many[int]()
     processes = Many[str]()
     users = Many[str]()
+    containers = Many[str]()
     show = Many[str]()
     summarized = Flag()
 
@@ -173,6 +177,14 @@ class Sockets(ListingCommand):
                 to=processes.value(str),
             ),
             Option("", "user", "sockets of this user, by name or id", "NAME", to=users.value(str)),
+            Option(
+                "",
+                "container",
+                "sockets of this container or pod, in its network namespaces, and ports published for it; may be given "
+                "more than once",
+                "NAME|ID",
+                to=containers.value(str),
+            ),
         ),
         Group(
             "Show",
@@ -218,8 +230,8 @@ class Sockets(ListingCommand):
         if self.summarized and (self.chosen is not None or self.sort):
             raise UsageError("--summary has its own columns and order: it goes with neither --columns nor --sort")
         self.filter = " ".join(self.words)
+        self._selection = Selection(self.pids, self.processes, self.users, self.containers)
         self._query = self._asked()
-        self._selection = Selection(self.pids, self.processes, self.users)
 
     def _asked(self) -> Query:
         expression = self._expression() if self.filter else None
@@ -237,6 +249,24 @@ class Sockets(ListingCommand):
             tcp_info="tcp_info" in needs,
             memory="memory" in needs,
         )
+
+    @property
+    def labelled(self) -> bool:
+        """A container's sockets are in its namespace, and in ours."""
+        return super().labelled or (bool(self.containers) and not self.netns)
+
+    @property
+    def names_wanted(self) -> bool:
+        """Wherever names are shown."""
+        return super().names_wanted or bool(self.containers) or not _NAMED.isdisjoint(self.wanted)
+
+    def places(self) -> list[Place]:
+        """With --container its namespaces, and the current one."""
+        if not self.containers or self.netns or self.all_netns:
+            return super().places()
+        from .listing_containers import places_of
+
+        return places_of(self._selection.containers)
 
     def _expression(self) -> Expression:
         from .filter import Lookups, parse

@@ -133,7 +133,8 @@ SOCKET = Schema(
             NONE,  # unless the family's decoder makes it
         ),
         "unknown_attributes": Constant(()),
-        **dict.fromkeys(("cgroup", "netns", "user", "processes", "owner_reason", "peers"), NONE),  # unless joined
+        # Unless joined:
+        **dict.fromkeys(("cgroup", "netns", "user", "processes", "owner_reason", "peers", "container", "behind"), NONE),
     },
     extra=dict.fromkeys(
         (

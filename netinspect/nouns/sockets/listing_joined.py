@@ -16,17 +16,26 @@ if TYPE_CHECKING:
 
 
 class Selection:
-    """Sockets of these users, and held by these processes: each empty where it does not matter."""
+    """Sockets of these users, processes and containers: each empty where it does not matter."""
 
-    __slots__ = ("_names", "pids", "uids")
+    __slots__ = ("_names", "containers", "pids", "uids")
 
     def __init__(
-        self, pids: Sequence[int] = (), processes: Sequence[str] = (), users: Sequence[str | int] = ()
+        self,
+        pids: Sequence[int] = (),
+        processes: Sequence[str] = (),
+        users: Sequence[str | int] = (),
+        containers: Sequence[str] = (),
     ) -> None:
-        """``processes`` are patterns of names, ``users`` names or ids.
+        """``processes`` are patterns of names, ``users`` and ``containers`` names or ids.
 
-        Raises UsageError for a user or a process id that does not exist.
+        Raises UsageError for a user, a container or a process id that does not exist.
         """
+        self.containers: Collection[str] = ()
+        if containers:
+            from .listing_containers import ids_of
+
+            self.containers = ids_of(containers)
         if pids:
             from ...procfs import process_ids, processes_hidden
 
@@ -42,11 +51,14 @@ class Selection:
 
     def holds(self, processes: Sequence[Process]) -> bool:
         """Whether one of these processes is asked for."""
-        return any(self._selects(process.pid, process.name) for process in processes)
+        return not (self.pids or self._names) or any(self._selects(process.pid, process.name) for process in processes)
 
     def missed(self, owners: Owners) -> str:
         """Why sockets may be missing that processes of these hold; empty where none can be."""
         from ...procfs import UNREAD, command_name
+
+        if self.containers and not (self.pids or self._names):
+            return owners.not_seen()
 
         def may_select(pid: int) -> object:
             name = command_name(pid) or ""
@@ -60,7 +72,7 @@ class Selection:
     @property
     def by_owner(self) -> bool:
         """Whether it takes the owners to select."""
-        return bool(self.pids or self._names)
+        return bool(self.pids or self._names or self.containers)
 
 
 def _matching(pattern: str) -> Callable[[str], object]:
@@ -90,7 +102,7 @@ def _user_id(user: str | int) -> int:
         raise UsageError(f"no user {user!r}") from None
 
 
-OWNER_FIELDS = frozenset(("processes", "owner_reason", "owners", "program"))
+OWNER_FIELDS = frozenset(("processes", "owner_reason", "owners", "program", "container", "behind"))
 PEER_FIELDS = frozenset(("peers", "peer_owners"))
 
 
@@ -139,10 +151,16 @@ def _with_owners(
             other_ends.learn(batch)
         found = other_ends.columns
         owners.lacking = 0
+    from .listing_containers import named_columns
+
+    names, containers = named_columns(owners)
+    found |= names
     for batch in owners.joined(batches, listing.again):
         if selection.by_owner:
             batch = batch.select([selection.holds(processes) for processes in batch.values("processes")])
-        yield batch.joined(found) if found else batch
+        if selection.containers:
+            batch = batch.select(containers(batch, selection.containers))
+        yield batch.joined(found)
     if not selection.by_owner:
         if unseen := owners.not_seen():
             reported = listing.problems if owners.lacking else listing.notes

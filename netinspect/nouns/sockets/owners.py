@@ -58,6 +58,14 @@ _PROGRAM_WIDTH = 19
 _MOST_LOOKED_INTO = 20_000
 """Held sockets that are looked at for descriptors on their way, at 6 µs each."""
 
+HELPERS = frozenset(
+    ("docker-proxy", "conmon", "rootlessport", "rootlessport-ch", "exe", "slirp4netns", "pasta", "pasta.avx2")
+)
+"""Names (comm, cut to 15 bytes) of processes that hold the ports of containers: see owners_published."""
+
+_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-/@:")
+"""Characters that need no quotes."""
+
 _SHIFT = 32
 _DESCRIPTOR = (1 << _SHIFT) - 1
 _NOBODY = -1
@@ -186,6 +194,14 @@ class Owners:
                 self.look_closely()
                 programs = self.programs(inodes)
         return programs
+
+    def held_by(self, names: Container[str], batch: Batch) -> dict[int, tuple[int, str]]:
+        """The rows of sockets whose first holder is a process of one of these names, with its id and name."""
+        wanted = {number: about[:2] for number, about in self._abouts.items() if about and about[1] in names}
+        if not wanted:
+            return {}
+        holders = [holder >> _SHIFT for holder in map(self._first.get, batch.values("inode"), repeat(_NOBODY))]
+        return {row: wanted[number] for row, number in enumerate(holders) if number in wanted}
 
     def descriptors(self) -> Iterator[tuple[int, int, int]]:
         """Inode, process and descriptor of every socket that is held, once for each descriptor of a whole process."""
@@ -365,7 +381,7 @@ class Owners:
     def _text_ends(self, number: int) -> tuple[str, str]:
         """What ss writes before and after a descriptor of that process."""
         pid, name, unit, container = self._abouts[number]
-        where = f",container={container[:12]}" if container else f",unit={unit}" if unit else ""
+        where = f",container={_called(container)}" if container else f",unit={unit}" if unit else ""
         if way := self._ways[number]:
             where = f",via={way}{where}"
         # A quote in a name must not end it: what follows could read as another holder.
@@ -398,6 +414,14 @@ def merged(text: str, *further: str) -> str:
     return ",".join([text[:-1], *(other.removeprefix("users:(")[:-1] for other in further)]) + ")"
 
 
+def _called(container: str) -> str:
+    """A container's name as it stands in the text of a holder, where a comma or a bracket would end it."""
+    from ...engine.containers.names import known
+
+    name = known().name(container)
+    return name if _PLAIN.issuperset(name) else f'"{in_quotes(name)}"'
+
+
 def _sentence(problem: str | None, texts: list[str], *, hidden: bool) -> str:
     if problem is not None:
         return problem
@@ -407,6 +431,6 @@ def _sentence(problem: str | None, texts: list[str], *, hidden: bool) -> str:
 
 
 def _home(lines: bytes) -> tuple[str | None, str | None]:
-    from .owners_cgroups import unit_and_container
+    from ...engine.containers.cgroups import unit_and_container
 
     return unit_and_container(cgroups(lines))

@@ -12,8 +12,9 @@ from batches import batch_of
 from throwaway import Namespace
 
 from netinspect.engine.columns import Batch, Constant
+from netinspect.engine.containers.cgroups import container, unit, unit_and_container
 from netinspect.nouns.sockets.listing import ALL_STATES, Query, SocketListing
-from netinspect.nouns.sockets.owners_cgroups import CgroupPaths, container, unit, unit_and_container
+from netinspect.nouns.sockets.owners_cgroups import CgroupPaths
 from netinspect.procfs import cgroup_lines, cgroups
 
 ID = "3c8d4f0e" * 8

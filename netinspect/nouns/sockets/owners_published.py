@@ -1,0 +1,220 @@
+"""Who is behind a published port: the process in the container, where a container engine's helper holds the socket.
+
+The helper tells where it leads to: docker-proxy by its arguments (docker-proxy --help), and conmon, which keeps a port
+taken for which a rule of nftables translates the destination, which container it is for (conmon(8): --cid). The others,
+of rootless containers, are found by the ports that the engine tells of. What is behind is then the process that listens
+there in the container's network namespace.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from ...engine.containers.names import known
+from ...engine.containers.namespaces import processes
+from ...engine.places import Place
+from ...engine.text import in_quotes
+from ...errors import NetinspectError
+from ...procfs import arguments
+from .listing import LISTENING_STATES, Query, SocketListing
+from .owners import HELPERS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ...engine.columns import Batch, Values
+    from ...records import Container, Process
+    from .owners import Owners
+
+    End = tuple[str, str, int]
+    """Protocol, address and port."""
+
+_UNCONNECTED = frozenset(("LISTEN", "UNCONN"))
+_WILDCARDS = ("0.0.0.0", "::")
+
+
+class Behind:
+    """What a published port leads to."""
+
+    __slots__ = ("container", "port", "processes")
+
+    def __init__(self, container: str, port: int | None, processes: tuple[Process, ...]) -> None:
+        self.container = container
+        """The container's id."""
+        self.port = port
+        """The port inside; None where that is not known."""
+        self.processes = processes
+        """The processes that listen there; none where they cannot be found."""
+
+    @property
+    def text(self) -> str:
+        """In words: ``nginx in web``, or ``port 80 in web`` where no process is seen to listen."""
+        name = known().name(self.container)
+        names = dict.fromkeys(process.name for process in self.processes)
+        if names:
+            return f"{', '.join(names)} in {name}"
+        return name if self.port is None else f"port {self.port} in {name}"
+
+
+class Published:
+    """Finds what is behind the sockets of helpers, for one listing."""
+
+    def __init__(self, owners: Owners) -> None:
+        self._owners = owners
+        self._found: dict[tuple[int, End], Behind | None] = {}
+        self._listeners: dict[str, dict[tuple[str, int], list[int]]] = {}
+        """By container: the inodes of what listens in its namespace, by protocol and port."""
+        self._rules: dict[tuple[str, int], tuple[str, int]] | None = None
+
+    def of(self, batch: Batch) -> list[Behind | None] | None:
+        """What is behind each socket; None where no helper holds any."""
+        helpers = self._owners.held_by(HELPERS, batch)
+        if not helpers:
+            return None
+        found: list[Behind | None] = [None] * len(batch)
+        fields = ("protocol", "state", "local_address", "local_port")
+        rows = list(zip(*map(batch.values, fields), strict=True))
+        for row, (pid, name) in helpers.items():
+            protocol, state, address, port = rows[row]
+            if state in _UNCONNECTED and port and address is not None:
+                found[row] = self._behind(pid, name, (protocol, address, port))
+        return found
+
+    def texts(self, batch: Batch) -> Values:
+        """The holders as text, as Owners has them, with what is behind them: ``…fd=4,for="nginx in web"))``."""
+        texts = list(batch.values("owners"))
+        for row, behind in enumerate(self.of(batch) or ()):
+            if behind is not None:
+                texts[row] = f'{texts[row][:-2]},for="{in_quotes(behind.text)}"))'
+        return texts
+
+    def holders(self, batch: Batch) -> Values:
+        """The processes behind each socket; None where it is of no helper."""
+        found = self.of(batch)
+        return [None if behind is None else behind.processes for behind in found] if found else [None] * len(batch)
+
+    def containers(self, batch: Batch) -> list[tuple[str, ...]]:
+        """The ids of the containers that each socket's holders are in, or of the one that is behind it."""
+        held = [
+            tuple(dict.fromkeys(process.container for process in holders if process.container is not None))
+            for holders in batch.values("processes")
+        ]
+        for row, behind in enumerate(self.of(batch) or ()):
+            if behind is not None:
+                held[row] = (behind.container,)
+        return held
+
+    def names(self, batch: Batch) -> Values:
+        """The names of these containers; None where there are none."""
+        name = known().name
+        return [", ".join(map(name, ids)) or None for ids in self.containers(batch)]
+
+    def _behind(self, pid: int, name: str, end: End) -> Behind | None:
+        key = pid, end
+        if key not in self._found:
+            self._found[key] = self._look(pid, name, end)
+        return self._found[key]
+
+    def _look(self, pid: int, name: str, end: End) -> Behind | None:
+        options = _options(arguments(pid))
+        port: int | None = None
+        container: str | None = None
+        if name == "docker-proxy":
+            port = _number(options.get("container-port"))
+            container = _by_address(options.get("container-ip"))
+        elif name == "conmon":
+            container = options.get("c") or options.get("cid")
+        published = _published(end, container)
+        if published is not None:
+            container, port = published
+        if container is None:
+            return None
+        if port is None:
+            port = self._translated(end)
+        return Behind(container, port, self._holders(container, end[0], port))
+
+    def _translated(self, end: End) -> int | None:
+        """The port that a rule translates it to; None where there is none that is understood."""
+        if self._rules is None:
+            self._rules = {}
+            try:
+                with Place() as place:
+                    self._rules = dict(_translations(place))
+            except NetinspectError:
+                pass  # the port stays unknown
+        found = self._rules.get((end[0], end[2]))
+        return None if found is None else found[1]
+
+    def _holders(self, container: str, protocol: str, port: int | None) -> tuple[Process, ...]:
+        if port is None:
+            return ()
+        if container not in self._listeners:
+            self._listeners[container] = _listening(container)
+        inodes = self._listeners[container].get((protocol, port), [])
+        return tuple(process for inode in inodes for process in self._owners.processes(inode))
+
+
+def _listening(container: str) -> dict[tuple[str, int], list[int]]:
+    """The inodes of the sockets that wait for peers in a container's network namespace, by protocol and port."""
+    found: dict[tuple[str, int], list[int]] = {}
+    for pid in processes([container])[:1]:
+        place = Place(f"/proc/{pid}/ns/net")
+        try:
+            for batch in SocketListing(Query(("tcp", "udp"), states=LISTENING_STATES), [place]).batches():
+                for protocol, port, inode in zip(*map(batch.values, ("protocol", "local_port", "inode")), strict=True):
+                    found.setdefault((protocol, port), []).append(inode)
+        except NetinspectError:
+            continue  # it went just now, or may not be entered
+    return found
+
+
+def _published(end: End, container: str | None) -> tuple[str, int] | None:
+    """The container that an engine says a port is published for, and the port inside."""
+    protocol, address, port = end
+    for found in known().all():
+        if container is not None and found.id != container:
+            continue
+        for published in found.ports:
+            if (published.protocol, published.port) == (protocol, port) and (
+                published.address is None or published.address == address or address in _WILDCARDS
+            ):
+                return found.id, published.container_port
+    return None
+
+
+def _by_address(address: str | None) -> str | None:
+    found: Container | None = next((one for one in known().all() if address and address in one.addresses), None)
+    return None if found is None else found.id
+
+
+def _translations(place: Place) -> Iterator[tuple[tuple[str, int], tuple[str, int]]]:
+    """By protocol and port, the address and the port that a rule of this namespace translates the destination to."""
+    from socket import AF_INET, AF_INET6, inet_ntop
+
+    from ..conntrack.listing_state import ruleset
+    from ..nat.decode_rules import nat_rules
+
+    for rule in nat_rules(*ruleset(place)):
+        if rule.kind != "dnat" or rule.addresses is None:
+            continue
+        for match in rule.matches:
+            if match.what == "destination_port" and match.equal:
+                port = int.from_bytes(match.value, "big")
+                address = inet_ntop(AF_INET if len(rule.addresses[0]) == 4 else AF_INET6, rule.addresses[0])
+                for protocol in rule.protocols() or ("tcp", "udp"):
+                    yield (protocol, port), (address, rule.ports[0] if rule.ports else port)
+
+
+def _options(words: list[str]) -> dict[str, str]:
+    """The options of a command line that have a value in the next word, without their dashes; the first of each."""
+    found: dict[str, str] = {}
+    for word, value in pairwise([*words[1:], ""]):
+        if word.startswith("-"):
+            name, equals, given = word.lstrip("-").partition("=")
+            found.setdefault(name, given if equals else value)
+    return found
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 6 else None
