@@ -119,10 +119,13 @@ def _asdict(self: Any) -> dict[str, Any]:
 
 
 def _replace(self: Any, /, **values: Any) -> Any:
-    """The same with other values in some fields. Raises ValueError for a field that does not exist."""
+    """The same with other values in some fields.
+
+    Raises ValueError for a field that does not exist, TypeError since Python 3.13, as `collections.namedtuple` does."""
     made = tuple.__new__(type(self), map(values.pop, self._fields, self))
     if values:
-        raise ValueError(f"Got unexpected field names: {list(values)!r}")
+        refusal = TypeError if sys.version_info >= (3, 13) else ValueError
+        raise refusal(f"Got unexpected field names: {list(values)!r}")
     return made
 
 

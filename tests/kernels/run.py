@@ -101,7 +101,7 @@ def _kernel(version: str, files: list[str], options: argparse.Namespace) -> int:
     crept = _compare(version, {name for name in files if name not in broken}, skips, accept=options.accept)
     if options.accept and capabilities:
         release = next((packages.kernel(version) / "modules" / "lib" / "modules").iterdir()).name
-        table.keep(version, release, capabilities, _by_folder(files, tests, broken))
+        table.keep(version, release, capabilities, _by_file(files, tests, broken))
     print(
         f"{version}: {sum(line['outcome'] == 'passed' for line in tests)} passed, {len(failed)} failed, "
         f"{len(skips)} skipped in {len(files)} files, {time.monotonic() - began:.0f} s"
@@ -109,12 +109,10 @@ def _kernel(version: str, files: list[str], options: argparse.Namespace) -> int:
     return len(failed) + len(broken) + crept
 
 
-def _by_folder(files: list[str], tests: list[dict[str, Any]], broken: list[str]) -> dict[str, dict[str, int]]:
-    counts = {str(Path(name).parent): {"passed": 0, "skipped": 0, "failed": 0, "not ended": 0} for name in files}
+def _by_file(files: list[str], tests: list[dict[str, Any]], broken: list[str]) -> dict[str, dict[str, int]]:
+    counts = {name: {"passed": 0, "skipped": 0, "failed": 0, "not ended": int(name in broken)} for name in files}
     for line in tests:
-        counts[str(Path(line["test"].split("::")[0]).parent)][line["outcome"]] += 1
-    for name in broken:
-        counts[str(Path(name).parent)]["not ended"] += 1
+        counts[line["test"].split("::")[0]][line["outcome"]] += 1
     return counts
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import guest
@@ -29,7 +31,7 @@ Tests that passed, and those skipped because the kernel lacks the feature: `test
 
 
 def read() -> dict[str, Any]:
-    """By kernel: release, capabilities, and tests by folder."""
+    """By kernel: release, capabilities, and outcomes of tests by file."""
     found: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     return found
 
@@ -41,7 +43,7 @@ def keep(version: str, release: str, capabilities: list[dict[str, Any]], tests: 
     one["release"] = release
     one["capabilities"] = {f"{row['view']}: {row['name']}": _cell(row) for row in capabilities}
     one["tests"] |= tests
-    ordered = dict(sorted(results.items(), key=lambda item: [int(part) for part in item[0].split(".")]))
+    ordered = dict(sorted(results.items(), key=lambda item: [int(part) for part in re.findall(r"\d+", item[0])]))
     RESULTS.write_text(json.dumps(ordered, indent=1, sort_keys=False) + "\n")
     DOCUMENT.write_text(_page(ordered))
 
@@ -49,7 +51,7 @@ def keep(version: str, release: str, capabilities: list[dict[str, Any]], tests: 
 def _cell(row: dict[str, Any]) -> str:
     if row["state"] == "yes":
         return "works"
-    option = re.search(r"CONFIG_\w+", f"{row['evidence']} {row['remedy']}")
+    option = re.search(r"CONFIG_\w+|Linux [\d.]+", f"{row['evidence']} {row['remedy']} {row['lost']}")
     if row["state"] == "partial":
         return f"in part ({option[0]})" if option else "in part"
     return f"not in this kernel ({option[0]})" if option else f"{row['state']}: {row['evidence']}"
@@ -59,16 +61,22 @@ def _page(results: dict[str, Any]) -> str:
     features = dict.fromkeys(feature for one in results.values() for feature in one["capabilities"])
     rows = [[feature, *(one["capabilities"].get(feature, "-") for one in results.values())] for feature in features]
     page = HEAD + _table(["", *(one["release"] for one in results.values())], rows)
-    folders = sorted({folder for one in results.values() for folder in one["tests"]})
-    rows = [[folder, *(_counts(one["tests"].get(folder)) for one in results.values())] for folder in folders]
+    folders = sorted({str(Path(name).parent) for one in results.values() for name in one["tests"]})
+    rows = [[folder, *(_counts(folder, one["tests"]) for one in results.values())] for folder in folders]
     return page + TESTS + _table(["", *(one["release"] for one in results.values())], rows)
 
 
-def _counts(counts: dict[str, int] | None) -> str:
-    if counts is None:
-        return "not run"
+def _counts(folder: str, tests: dict[str, dict[str, int]]) -> str:
+    """The tests of a folder, of the files that have been run."""
+    files = [found for name, found in tests.items() if str(Path(name).parent) == folder]
+    counts = Counter[str]()
+    for found in files:
+        counts.update(found)
+    there = len(list((guest.TREE / folder).glob("test_*.py")))
     words = [f"{number} {outcome}" for outcome, number in counts.items() if number]
-    return ", ".join(words) or "no tests"
+    if len(files) < there:
+        words.append(f"{there - len(files)} of {there} files not run")
+    return ", ".join(words)
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:

@@ -35,10 +35,13 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from tempfile import TemporaryDirectory
 from time import monotonic
 
+from fake_kernel import recorded
 from held_sockets import Held, Sockets, described
 from other_sockets import across, connect_namespaces, make_others
 from patience import until
 from throwaway import Namespace
+
+from netinspect.nouns.sockets.request import request
 
 STATE_NUMBERS = {
     "ESTABLISHED": 1,
@@ -131,6 +134,18 @@ def _make_all(made: Sockets, directory: str) -> None:
     make_others(made, directory)
 
 
+_BOUND_INACTIVE = 13
+
+
+def _is_listed(bound: socket.socket) -> bool:
+    """Whether this kernel lists sockets that are bound and nothing else (since about Linux 6.8)."""
+    inode = struct.pack("=I", os.fstat(bound.fileno()).st_ino)
+    # struct inet_diag_msg: the inode is its last word.
+    return any(
+        single[16 + 68 : 16 + 72] == inode for single in recorded(request(bound.family, 6, 1 << _BOUND_INACTIVE))
+    )
+
+
 def tcp_states(made: Sockets, label: str, family: int, address: tuple[object, ...]) -> None:
     """Every TCP state in one family, at ``address``, which is one of this host's."""
     listener = _listening(family, address)
@@ -141,7 +156,8 @@ def tcp_states(made: Sockets, label: str, family: int, address: tuple[object, ..
 
     bound = socket.socket(family)
     bound.bind(address)
-    made.keep(f"{label} CLOSE", bound, state="CLOSE")
+    if _is_listed(bound):
+        made.keep(f"{label} CLOSE", bound, state="CLOSE")
 
     unheard = _calling(deaf_listener)
     made.keep(f"{label} SYN_SENT", unheard, **_to(deaf_listener), state="SYN_SENT")

@@ -82,10 +82,24 @@ def _known(protocol: str) -> bool:
         return True
 
 
+_OPTIONS = {
+    "mptcp": "MPTCP",
+    "sctp": "IP_SCTP",
+    "dccp": "IP_DCCP",
+    "unix": "UNIX",
+    "packet": "PACKET",
+    "vsock": "VSOCKETS",
+    "xdp": "XDP_SOCKETS",
+}
+"""Of the sockets themselves."""
+
+
 def _without_diag(found: Capability, protocol: str, name: str) -> Capability:
     """What it means that a protocol has no sock_diag: less is reported, or there is nothing to be known of."""
     if not _known(protocol):
-        return found._replace(lost=f"nothing: this kernel has no {protocol} sockets", remedy=None)
+        option = _OPTIONS.get(protocol)
+        words = f" (CONFIG_{option})" if option else ""
+        return found._replace(lost=f"nothing: this kernel has no {protocol} sockets{words}", remedy=None)
     if name.endswith(FAMILY_NAMES["inet6"]) and not procfs.has_network_file("if_inet6"):
         return found._replace(lost="nothing: this kernel has no IPv6", remedy=None)
     if protocol == "raw":

@@ -174,7 +174,7 @@ def test_memory_text_matches_ss(memories: list[Memory]) -> None:
 
 def test_a_socket_without_the_record_has_a_dash() -> None:
     batch = rows_of([Socket("udp", "inet", "dgram", "UNCONNECTED", 0, 0, "::", 1, None, None, None, 0, 1, 1)])
-    assert list(Details("TCP Info", "tcp_info")._texts(batch)) == ["-"]
+    assert list(Details("TCP Info", "tcp_info")._lines(batch)) == ["-"]
 
 
 @given(tables(), st.sampled_from(["ndjson", "json", "csv"]))
