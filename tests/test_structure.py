@@ -65,7 +65,7 @@ LAYERS = {
     "diagnose": {"request", "decode", "filter", "names", "owners", "listing", "walk", "diagnose"},
     "render": {"render"},
 }
-"""What the layers of nouns may import of nouns; the first word of a module's name tells its layer.
+"""What the layers of nouns may import of nouns; the first word of a module's name is its layer.
 
 ``command`` may import every layer.
 """

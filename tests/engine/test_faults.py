@@ -172,7 +172,7 @@ _NOT_OF_ROOTS_GROUP = ("setpriv", "--regid=65534", "--clear-groups", "--inh-caps
 
 
 @pytest.mark.parametrize("mode", [1, 2, 4])
-def test_under_a_proc_that_hides_processes_nothing_is_said_to_be_whole(
+def test_under_a_proc_that_hides_processes_nothing_is_reported_as_complete(
     namespace: Namespace, need: Callable[[str], None], tmp_path: Path, mode: int
 ) -> None:
     """Mode 1 hides what processes have open, 2 and 4 (ptraceable) that they are there."""

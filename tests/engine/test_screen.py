@@ -20,7 +20,7 @@ STATS = [*NETINSPECT, "stats"]
 
 @pytest.fixture
 def pager(tmp_path: Path) -> Callable[[str], str]:
-    """Makes a program that tells that it was run, and then does what the script says."""
+    """Creates a program that records that it ran, and then runs the script."""
 
     def make(script: str) -> str:
         path = tmp_path / "pager"
@@ -199,7 +199,7 @@ def test_watch_ends_with_an_error_in_order(namespace: Namespace) -> None:
         assert terminal.raw.rstrip().endswith(b"no interface 'first'")
 
 
-def test_watch_in_a_pipe_tells_the_time(namespace: Namespace) -> None:
+def test_watch_in_a_pipe_prints_the_time(namespace: Namespace) -> None:
     with namespace.popen([*NETINSPECT, "links", "--watch", "0.05"], stdout=subprocess.PIPE, text=True) as process:
         lines = [process.stdout.readline() for _ in range(6)]
         process.terminate()

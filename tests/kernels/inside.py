@@ -27,7 +27,7 @@ SETTINGS = ("nf_conntrack_acct", "nf_conntrack_timestamp")
 
 
 def capabilities() -> None:
-    """What `netinspect capabilities` tells of this kernel, in /out/capabilities."""
+    """The output of `netinspect capabilities` on this kernel, in /out/capabilities."""
     for module in MODULES:
         subprocess.run(["modprobe", "-q", module])
     for name in SETTINGS:

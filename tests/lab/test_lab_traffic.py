@@ -1,4 +1,4 @@
-"""Every scenario in every topology that it fits: bounded, said truly, and leaving behind what it promises."""
+"""Every scenario in every topology that it fits: bounded, counted correctly, and leaving behind what it promises."""
 
 from __future__ import annotations
 

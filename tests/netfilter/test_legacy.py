@@ -1,4 +1,4 @@
-"""Tables of legacy iptables, which only getsockopt(2) tells: as the program makes them, and made up."""
+"""Tables of legacy iptables, read with getsockopt(2): from the program, and constructed."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ _PACKETS = 25
 
 
 def traced(router: Router, pairs: int, load: Callable[[], list[str]]) -> None:
-    """Compares so many packets, a few to each ruleset."""
+    """Compares this many packets, a few for each ruleset."""
     wrong = []
     try:
         for _ in range(max(pairs // _PACKETS, 1)):

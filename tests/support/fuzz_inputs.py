@@ -43,7 +43,7 @@ def seeds(target: str) -> list[bytes]:
 
 
 def whole(message: bytes | bytearray) -> bytes:
-    """A message whose header tells its length, padded."""
+    """A message with its length in the header, padded."""
     made = bytearray(message)
     if len(made) >= 4:
         struct.pack_into("=I", made, 0, len(made))

@@ -29,7 +29,7 @@ def by_ip(host: Any, *arguments: str) -> list[dict[str, Any]]:
 
 
 def as_ip_has_it(found: Route) -> dict[str, Any]:
-    """A record in the words of `ip -j -d route`, as far as both tell it."""
+    """A record in the words of `ip -j -d route`, with the fields that both show."""
     address, _, length = found.destination.partition("/")
     whole = "128" if found.family == "inet6" else "32"
     if length == "0":
@@ -107,7 +107,7 @@ def in_the_same_words(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def shared(rows: list[dict[str, Any]], family: str) -> list[dict[str, Any]]:
-    """The rows without what the two tell differently."""
+    """The rows without what the two show differently."""
     found = []
     for row in map(dict, rows):
         # ip of iproute2 6.1 tells hop limits and similar by other names, and IPv6's scope never but as global.

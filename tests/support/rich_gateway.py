@@ -1,4 +1,4 @@
-"""A gateway of which every noun has much to tell: long names and addresses, translated flows, members of groups."""
+"""A gateway with something to list for every noun: long names and addresses, translated flows, members of groups."""
 
 from __future__ import annotations
 

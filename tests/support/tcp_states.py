@@ -369,7 +369,7 @@ def _calling(listener: socket.socket, *, deaf: bool = False) -> socket.socket:
 
 
 def _to(listener: socket.socket) -> dict[str, object]:
-    """The remote end of one that is not connected yet, so cannot tell."""
+    """The remote end of one that is not connected yet, so does not have it."""
     there = described(listener)
     return {"remote_address": there["local_address"], "remote_port": there["local_port"]}
 

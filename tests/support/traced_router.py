@@ -420,7 +420,7 @@ class Expectation:
         return packet.replace(**changed)
 
     def tracked(self, packet: Packet) -> Packet:
-        """What connection tracking makes of it, by the first event that tells."""
+        """What connection tracking makes of it, by the first event that shows it."""
         told = next((event for event in self.events if event.tracking_state is not None), None)
         if told is None:
             return packet

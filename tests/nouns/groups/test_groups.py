@@ -439,7 +439,7 @@ def test_groups_come_from_procfs_with_a_note_if_the_kernel_does_not_dump_them(
     )
 
 
-def test_a_file_that_changes_while_it_is_read_is_said_to_be_incomplete(
+def test_a_file_that_changes_while_it_is_read_is_reported_as_incomplete(
     wired: Namespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = iter(range(100))

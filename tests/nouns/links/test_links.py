@@ -129,7 +129,7 @@ tuntap add tun0 mode tun multi_queue
 
 @pytest.fixture(scope="module")
 def kinds() -> Iterator[Namespace]:
-    """Links of kinds that tell much."""
+    """Links of kinds with many settings."""
     namespace = Namespace()
     namespace.run("ip", "-force", "-batch", "-", input=KINDS, check=False)
     yield namespace

@@ -1,4 +1,4 @@
-"""Route exceptions: `routes cache` and `netstat -rC`, after a router said that packets are too big."""
+"""Route exceptions: `routes cache` and `netstat -rC`, after a router reported packets as too big."""
 
 from __future__ import annotations
 

@@ -202,7 +202,7 @@ def test_a_program_that_does_not_read_its_datagrams(wired: Namespace, family: in
 
 
 def stream(namespace: Namespace, size: int, segment: int) -> int:
-    """Sends so many bytes over loopback in segments of that size; how many were read."""
+    """Sends this many bytes over loopback in segments of that size; returns how many were read."""
 
     def action() -> int:
         listener = socket.socket()
