@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from patience import eventually
 
 from netinspect.lab.errors import LabError, TopologyError
 from netinspect.lab.world import refusal
@@ -136,7 +137,8 @@ def test_members_have_their_groups_and_source_filters(make: Make) -> None:
 def test_our_routes_are_those_that_ip_lists(make: Make, need: Need) -> None:
     need("ip")
     net = make("policy")
-    for family, version in (("-4", "inet"), ("-6", "inet6")):
+
+    def compare(family: str, version: str) -> None:
         theirs = {
             (route["dst"], str(route.get("table", "main")), route.get("dev"), route.get("metric"))
             for route in asked(net.client, "ip", "-j", family, "route", "show", "table", "all")
@@ -153,6 +155,10 @@ def test_our_routes_are_those_that_ip_lists(make: Make, need: Need) -> None:
             if route.family == version and route.type not in ("multicast", "anycast")
         }
         assert {row for row in ours if row[2]} == {row for row in theirs if row[2]}
+
+    for family, version in (("-4", "inet"), ("-6", "inet6")):
+        # Routes that go with addresses come by and by.
+        eventually(lambda family=family, version=version: compare(family, version))  # type: ignore[misc]
 
 
 def test_a_lab_is_built_by_hand_with_a_few_calls(make: Make) -> None:

@@ -68,7 +68,7 @@ def texts(host: Namespace, options: str) -> tuple[str, str]:
     """What net-tools prints, and what we print."""
     environment = {**os.environ, "LC_ALL": "C"}
     before = host.run("netstat", *options.split(), env=environment).stdout
-    for _ in range(20):
+    for _ in range(100):
         ours = host.run(*NETINSPECT, "netstat", *options.split(), env=environment).stdout
         theirs = host.run("netstat", *options.split(), env=environment).stdout
         if theirs == before:

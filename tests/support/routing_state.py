@@ -7,6 +7,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from patience import until
 from throwaway import Namespace
 
 from netinspect.engine.netlink.transport import connect
@@ -78,11 +79,26 @@ route add default via fd00::3 expires 1000 pref high
 """
 
 
+def await_carrier(namespace: Namespace, *names: str) -> None:
+    """Waits until the kernel has noticed that these interfaces have a carrier, which it does in a thread of its own.
+
+    Only then they have their IPv6 multicast route, and the routes through them are not "linkdown".
+    """
+
+    def noticed() -> bool:
+        with open("/proc/thread-self/net/ipv6_route") as table:
+            rows = [line.split() for line in table]
+        return {row[-1] for row in rows if (row[0][:4], row[1]) == ("ff00", "08")} >= set(names)
+
+    namespace.call(lambda: until(noticed, "carrier"))
+
+
 def build(namespace: Namespace) -> None:
     """Makes all of it. Lines that this kernel cannot do are left out by ip itself."""
     # A group of next hops has no family, so that -4 would make it fail.
     for family, lines in ([], SETUP + IPV4), (["-6"], IPV6):
         namespace.run("ip", "-force", *family, "-batch", "-", input=lines, check=False)
+    await_carrier(namespace, "v0", "v1")
 
 
 def many(namespace: Namespace, count: int) -> None:
@@ -93,6 +109,7 @@ def many(namespace: Namespace, count: int) -> None:
     six = "".join(f"route add fd20:{n:x}:{n * 7919 & 0xFFFF:x}::/48 via fd00::{2 + n % 7}\n" for n in range(count))
     namespace.run("ip", "-4", "-batch", "-", input=SETUP + four)
     namespace.run("ip", "-6", "-batch", "-", input="address add fd00::1/64 dev v0 nodad\n" + six)
+    await_carrier(namespace, "v0", "v1")
 
 
 def raw_messages(namespace: Namespace, request: bytes) -> list[bytes]:

@@ -98,9 +98,11 @@ def test_events_have_the_time_and_what_a_helper_expects(nft: None) -> None:
         table = up_to(watching[1].stdout, "expect ")
         for process in watching:
             process.send_signal(signal.SIGINT)
-        records += watching[0].communicate(timeout=30)[0]
-        table += watching[1].communicate(timeout=30)[0]
-        others = watching[2].communicate(timeout=30)[0]
+        # Not by communicate(), which knows nothing of what has been read ahead.
+        records += watching[0].stdout.read()
+        table += watching[1].stdout.read()
+        others = watching[2].stdout.read()
+        assert [process.wait(timeout=60) for process in watching] == [130] * 3
     (expected,) = [row for row in map(json.loads, records.splitlines()) if row["event"] == "expect"]
     assert (expected["destination_address"], expected["destination_port"]) == ("203.0.113.1", 51210)
     assert (expected["helper"], expected["status"], expected["reply_source_address"]) == ("ftp", [], None)

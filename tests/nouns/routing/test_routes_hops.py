@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 
 import pytest
+from routing_state import await_carrier
 from throwaway import Namespace
 
 SETUP = """
@@ -40,6 +41,7 @@ def routed(namespace: Namespace, need: Callable[[str], None]) -> Namespace:
     need("ip")
     for line in SETUP.strip().splitlines():
         namespace.run("ip", *line.split())
+    await_carrier(namespace, "v0", "v1")
     return namespace
 
 

@@ -9,6 +9,7 @@ import pytest
 from batches import batch_of
 from fake_kernel import FakeKernel
 from ip_routes import as_ip_has_it, by_ip, in_the_same_words, shared
+from routing_state import await_carrier
 from throwaway import Namespace
 
 from netinspect.engine.columns import Batch
@@ -31,6 +32,7 @@ def mixed() -> Iterator[Namespace]:
     for option, prefix, host in (("-4", "32.{}.{}.0/24", "10.0.0.{}"), ("-6", "2001:db8:{:x}:{:x}::/64", "fd00::{:x}")):
         lines = [shape(number, prefix.format(number >> 8, number & 255), host) for number in range(ROUTES)]
         namespace.run("ip", option, "-batch", "-", input="\n".join(lines) + "\n")
+    await_carrier(namespace, "a0", "b0")
     yield namespace
     namespace.close()
 

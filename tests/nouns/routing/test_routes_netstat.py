@@ -6,7 +6,8 @@ import os
 from collections.abc import Callable, Iterator
 
 import pytest
-from routing_state import build
+from patience import standing_still
+from routing_state import await_carrier, build
 from throwaway import Namespace
 
 from netinspect.engine.netlink.messages import Run
@@ -31,6 +32,7 @@ def zoo() -> Iterator[Namespace]:
     address add fec0::1/64 dev v10 nodad
     """
     namespace.run("ip", "-force", "-batch", "-", input=lines, check=False)
+    await_carrier(namespace, "v0", "v1")
     yield namespace
     namespace.close()
 
@@ -41,9 +43,12 @@ def lines(namespace: Namespace, *arguments: str) -> list[str]:
 
 
 def both(namespace: Namespace, *options: str) -> tuple[list[str], list[str]]:
-    """What our netstat prints, and net-tools'."""
-    ours = namespace.netinspect("netstat", *options).stdout.splitlines()
-    return ours, lines(namespace, "netstat", *options)
+    """What our netstat prints, and net-tools' before and after: the kernel sends a packet of its own now and then."""
+    theirs, ours = standing_still(
+        lambda: lines(namespace, "netstat", *options),
+        lambda: namespace.netinspect("netstat", *options).stdout.splitlines(),
+    )
+    return ours, theirs
 
 
 @pytest.mark.parametrize(
@@ -74,11 +79,7 @@ def test_interfaces_are_line_for_line_those_of_netstat(
     options: str, zoo: Namespace, need: Callable[[str], None]
 ) -> None:
     need("netstat")
-    for _ in range(5):  # the kernel still sends a packet of its own now and then
-        before = lines(zoo, "netstat", options)
-        ours, theirs = both(zoo, options)
-        if before == theirs:
-            break
+    ours, theirs = both(zoo, options)
     # The order of the IPv6 addresses of an interface is that of a hash table in procfs.
     assert (sorted(ours), ours[:3]) == (sorted(theirs), theirs[:3])
 
