@@ -6,6 +6,8 @@ from errno import EAFNOSUPPORT, EOPNOTSUPP
 
 from ...engine.dumps import whole_table
 from ...engine.listing import BaseListing
+from ...engine.netlink.changes import Changes
+from ...engine.netlink.groups import RULE_CHANGES
 from ...engine.netlink.transport import Dump
 from ...engine.places import Place
 from ...engine.rtnetlink import FAMILY_NUMBERS, of_family
@@ -51,6 +53,10 @@ def rules_of(place: Place, family: str, problem: Callable[[str], object] = str) 
     def dump() -> Dump:
         return Dump(place.connect(NETLINK_ROUTE), rule.request(FAMILY_NUMBERS[family]), operation)
 
+    def watch() -> Changes:
+        return Changes(place.connect(NETLINK_ROUTE), RULE_CHANGES[family])
+
+    # The kernel counts the rules that it has told of, and does not say that there are others now before that place.
     return whole_table(
-        operation, dump, of_family(FAMILY_NUMBERS[family], lambda runs: rule.batch(runs, names)), problem
+        operation, dump, of_family(FAMILY_NUMBERS[family], lambda runs: rule.batch(runs, names)), problem, watch
     )
