@@ -72,6 +72,7 @@ class _Writer:
             write = _WRITERS.get(expression.name)
             if write is None:
                 self.words.append(f"({expression.name})")
+                values.EXACTNESS.lost = True
             else:
                 write(self, expression)
         comment = self.rule.comment
@@ -155,6 +156,7 @@ def rule_text(ruleset: Ruleset, rule: Rule) -> str:
     except (LookupError, ValueError, OSError):
         # Registers and values that do not match, which the kernel does not allow.
         names = " ".join([expression.name for expression in rule.expressions])
+        values.EXACTNESS.lost = True
         return printable(f"({names})")
 
 
@@ -797,6 +799,13 @@ def _fwd(writer: _Writer, expression: Expression) -> None:
     writer.words.append(f"fwd to {writer.assigned(device, 'iface_index') if device is not None else '?'}")
 
 
+def exactly(ruleset: Ruleset, rule: Rule) -> str:
+    """The same as nft(8) can read it; empty where it would make another rule of it, or none."""
+    values.EXACTNESS.lost = False
+    text = rule_text(ruleset, rule)
+    return "" if values.EXACTNESS.lost else text
+
+
 def _fixed(words: str) -> Callable[[_Writer, Expression], None]:
     return lambda writer, expression: writer.words.append(words)
 
@@ -807,7 +816,12 @@ def _flow(writer: _Writer, expression: Expression) -> None:
 
 def _extension(word: str) -> Callable[[_Writer, Expression], None]:
     """Matches and targets of iptables, which have no words in nft(8)'s language."""
-    return lambda writer, expression: writer.words.append(f"xt {word} {quoted(expression.text(nft.NFTA_MATCH_NAME))}")
+
+    def write(writer: _Writer, expression: Expression) -> None:
+        writer.words.append(f"xt {word} {quoted(expression.text(nft.NFTA_MATCH_NAME))}")
+        values.EXACTNESS.lost = True
+
+    return write
 
 
 _WRITERS: dict[str, Callable[[_Writer, Expression], None]] = {

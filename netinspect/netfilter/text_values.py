@@ -5,6 +5,7 @@ from __future__ import annotations
 from _socket import inet_ntop
 from sys import byteorder
 
+from ..engine.quoting import nft_identifier
 from ..uapi import nf_tables as nft
 
 TYPE_CHECKING = False
@@ -162,14 +163,27 @@ def type_names(number: int) -> list[str]:
     return names or ["integer"]
 
 
+class _Exactness:
+    """Whether what is being written means to nft(8) what the rule says: see `exactly` in text.py."""
+
+    lost = False
+
+
+EXACTNESS = _Exactness()
+
+
 def quoted(text: str) -> str:
     """A string of nft(8)'s, whose language has no way to write a quotation mark in one."""
+    if '"' in text or not text.isprintable():
+        EXACTNESS.lost = True
     return '"' + text.replace('"', "'") + '"'
 
 
 def identifier(name: str) -> str:
     """The name of a chain, set or object: quoted where it would not be read as one."""
     plain = name.replace("_", "a").replace("-", "a").replace(".", "a").replace("/", "a")
+    if nft_identifier(name) is None:
+        EXACTNESS.lost = True
     return name if plain.isascii() and plain.isalnum() and not name[0].isdigit() else quoted(name)
 
 
@@ -184,7 +198,10 @@ def value_text(value: bytes, kind: str) -> str:
         return value.hex(":")
     if kind in ("ifname", "string"):
         name = value.split(b"\0", 1)[0].decode("utf-8", "backslashreplace")
-        return quoted(name if b"\0" in value or size == 16 else f"{name}*")
+        whole = b"\0" in value or size == 16
+        if whole and name.endswith("*"):
+            EXACTNESS.lost = True  # in what nft(8) lists, too, it looks like a wildcard
+        return quoted(name if whole else f"{name}*")
     number = int.from_bytes(value, byteorder if kind in HOST_ORDER else "big")
     if kind == "boolean":
         return "exists" if number else "missing"

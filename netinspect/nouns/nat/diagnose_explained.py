@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from itertools import chain as chained
+from itertools import count
+
 from ...netfilter.packet import Tracking
 from ..path.walk_packet import ICMP, ICMPV6, TCP, Packet, Tracked, endpoint
 from ..path.walk_reasons import why_not
 from ..path.walk_rules import Rules, uses_iptables
-from ..path.walk_steps import nft_interface, nft_name, pasted
+from ..path.walk_steps import iptables_interface, nft_interface, nft_name, pasted, sysctl_set
 from .diagnose_findings import ERROR, WARNING, finding
 from .diagnose_untranslated import network_text
 from .listing import is_global
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from typing import Any
 
     from ...netfilter.decode import Chain, Rule
@@ -88,7 +91,7 @@ def _no_route(situation: Situation, path: Path, evidence: Sequence[str]) -> Find
                 )
                 advice = (
                     "if the route comes from router advertisements: "
-                    f"{pasted(['sysctl', '-w', f'net/ipv6/conf/{found.name}/accept_ra=2'])}; else add it by hand"
+                    f"{sysctl_set(f'net/ipv6/conf/{found.name}/accept_ra', 2)}; else add it by hand"
                 )
     subject = path.failed.failure.subject if path.failed and path.failed.failure else "no route"
     return finding(situation, "route", ERROR, subject, more, path.why, path.fix, advice)
@@ -236,7 +239,7 @@ def _bridged(situation: Situation, path: Path, evidence: Sequence[str], chain: C
     step = walk.failure
     bridge = situation.home.on_link(path.packet.source)
     name = bridge.name if bridge is not None else "br0"
-    iptables = ("-i", name, "-o", name)
+    iptables = ("-i", iptables_interface(name), "-o", iptables_interface(name))
     return finding(
         situation,
         "br-netfilter",
@@ -314,22 +317,23 @@ def not_redirected(situation: Situation, path: Path, evidence: Sequence[str], *,
 
 def _moved(rules: Rules, rule: Rule) -> str:
     """The same rule in the hook that packets from outside pass."""
-    words = rules.text(rule).partition(": ")[2]
+    words = rules.exact(rule)
     if "dnat" not in words and "redirect" not in words:
         return ""
     family = rule.family
     table = nft_name(rule.table)
+    # What a rule names, such as sets, is of its own table.
     chains = [
         chain
         for chain in rules.ruleset.base_chains("ip6" if family == "ip6" else "ip", "prerouting")
-        if chain.kind == "nat" and chain.family == family
+        if chain.kind == "nat" and (chain.family, chain.table) == (family, rule.table)
     ]
     if chains:
         return pasted(["nft", f"add rule {family} {nft_name(chains[0].table)} {nft_name(chains[0].name)} {words}"])
     names = {
         chain.name for chain in rules.ruleset.chains.values() if (chain.family, chain.table) == (family, rule.table)
     }
-    name = next(name for name in ("prerouting", "dstnat", "netinspect_dstnat") if name not in names)
+    name = _free_name(names, "prerouting", "dstnat", "netinspect_dstnat")
     return pasted(
         [
             "nft",
@@ -337,6 +341,10 @@ def _moved(rules: Rules, rule: Rule) -> str:
             f"add rule {family} {table} {name} {words}",
         ]
     )
+
+
+def _free_name(taken: Collection[str], *names: str) -> str:
+    return next(name for name in chained(names, map(f"{names[-1]}_{{}}".format, count())) if name not in taken)
 
 
 # Answers that go astray.
@@ -479,10 +487,10 @@ def _earlier(rules: Rules, rule: Rule, passed: Passed, path: Path, mark: int) ->
     chain = rules.ruleset.chains.get((rule.family, rule.table, rule.chain))
     if chain is not None and uses_iptables(rules.ruleset, chain):
         program = "ip6tables" if rule.family == "ip6" else "iptables"
-        where = ["-i", passed.iif.name] if passed.iif is not None else []
+        where = ["-i", iptables_interface(passed.iif.name)] if passed.iif is not None else []
         words = ["-d", path.packet.destination, "-j", "MARK", "--set-mark", hex(mark)]
         return pasted([program, "-t", "mangle", "-A", "PREROUTING", *where, *words])
-    words_of = rules.text(rule).partition(": ")[2]
+    words_of = rules.exact(rule)
     if "mark set" not in words_of or "oif" in words_of:
         return ""
     family, table = rule.family, nft_name(rule.table)
@@ -496,7 +504,7 @@ def _earlier(rules: Rules, rule: Rule, passed: Passed, path: Path, mark: int) ->
     names = {
         other.name for other in rules.ruleset.chains.values() if (other.family, other.table) == (family, rule.table)
     }
-    name = next(name for name in ("prerouting", "mark_early", "netinspect_mark") if name not in names)
+    name = _free_name(names, "prerouting", "mark_early", "netinspect_mark")
     return pasted(
         [
             "nft",
@@ -598,7 +606,7 @@ def private_primary(situation: Situation, path: Path, known_by: str) -> Iterator
                 "-I",
                 chain.name,
                 "-o",
-                passed.oif.name,
+                iptables_interface(passed.oif.name),
                 "-j",
                 "SNAT",
                 "--to-source",
@@ -671,7 +679,16 @@ def one_way(situation: Situation, path: Path, known_by: str) -> Iterator[Finding
         accept_fix(
             rules,
             chain,
-            ("-i", passed.iif.name, "-o", passed.oif.name, "-m", "conntrack", "--ctstate", "INVALID"),
+            (
+                "-i",
+                iptables_interface(passed.iif.name),
+                "-o",
+                iptables_interface(passed.oif.name),
+                "-m",
+                "conntrack",
+                "--ctstate",
+                "INVALID",
+            ),
             f"iifname {nft_interface(passed.iif.name)} oifname {nft_interface(passed.oif.name)} ct state invalid",
         ),
         "it lets packets without a known connection pass from the one link to the other; better have both directions "

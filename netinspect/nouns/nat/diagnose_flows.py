@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...errors import UsageError
 from ..path.walk_path import incoming
-from ..path.walk_steps import pasted
+from ..path.walk_steps import pasted, sysctl_set
 from .diagnose_findings import ERROR, NOTE, WARNING, examples, families, finding
 from .diagnose_paths import packet_of, walk_flow
 from .diagnose_settings import writable
@@ -181,7 +181,7 @@ def reverse_path(situation: Situation) -> Iterator[Finding]:
             "packets come in by another interface than the one that answers to them would leave by, and the reverse "
             "path "
             "filter drops them: with several ways out, answers take another way than requests",
-            pasted(["sysctl", "-w", f"net/ipv4/conf/{packet.interface}/rp_filter=2"]),
+            sysctl_set(f"net/ipv4/conf/{packet.interface}/rp_filter", 2),
             "loose mode (2) still drops sources that no route leads to; it no longer drops forged sources of your "
             "other "
             "links",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...netfilter.packet import Tracking
 from ..path.walk_reasons import Reason, why_not
 from ..path.walk_rules import Rules, uses_iptables
-from ..path.walk_steps import nft_interface, nft_name, pasted
+from ..path.walk_steps import UNWRITABLE_ADVICE, iptables_interface, nft_interface, nft_name, pasted
 from .diagnose_findings import ERROR, VERSIONS, WARNING, finding
 from .listing import is_global
 
@@ -74,10 +74,11 @@ def untranslated(situation: Situation, path: Path, passed: Passed, text: str) ->
         return _notrack(situation, rules, str(tracked.entry), evidence)
     reasons = _reasons(situation, path, passed, rules)
     fix = masquerade_fix(situation, path, passed, reasons)
+    advice = "" if fix else f"translate the source of what leaves by {oif.name} (masquerade); {UNWRITABLE_ADVICE}"
     if not reasons:
         evidence.append("nftables: no masquerade or snat rule is reached from postrouting")
         why = "no rule translates the source of what leaves this way: answers cannot find back"
-        return finding(situation, "no-rule", severity, subject, evidence, why + doubt, fix)
+        return finding(situation, "no-rule", severity, subject, evidence, why + doubt, fix, advice)
     evidence += [f"nftables: {rules.text(reason.rule)}: {reason.text}" for reason in reasons[:5]]
     kinds = [reason.kind for reason in reasons]
     if all(kind in ("hook", "unreached") for kind in kinds):
@@ -85,7 +86,7 @@ def untranslated(situation: Situation, path: Path, passed: Passed, text: str) ->
             "no rule translates the source of what leaves this way: the rules that would are not reached from "
             "postrouting, so answers cannot find back"
         )
-        return finding(situation, "no-rule", severity, subject, evidence, why + doubt, fix)
+        return finding(situation, "no-rule", severity, subject, evidence, why + doubt, fix, advice)
     before = next((reason for reason in reasons if reason.kind == "before"), None)
     if before is not None:
         why = (
@@ -105,9 +106,9 @@ def untranslated(situation: Situation, path: Path, passed: Passed, text: str) ->
     for what, check, why in _CHECKS:
         if any(kind.startswith(what) for kind in kinds):
             more, by_mark = _marks(situation, path, passed, rules, reasons) if what == "mark" else ([], "")
-            return finding(situation, check, severity, subject, [*evidence, *more], why + doubt, by_mark or fix)
+            return finding(situation, check, severity, subject, [*evidence, *more], why + doubt, by_mark or fix, advice)
     why = f"the rules that translate have a condition that does not hold: {', '.join(dict.fromkeys(kinds))}"
-    return finding(situation, "condition", severity, subject, evidence, why + doubt, fix)
+    return finding(situation, "condition", severity, subject, evidence, why + doubt, fix, advice)
 
 
 def _reasons(situation: Situation, path: Path, passed: Passed, rules: Rules) -> list[Reason]:
@@ -180,6 +181,7 @@ def _notrack(situation: Situation, rules: Rules, notice: str, evidence: Sequence
         "packets that this rule applies to are not tracked: they are not translated, neither on the way out nor on the "
         "way back",
         fix,
+        "" if fix else f"take the rule away, or narrow it; {UNWRITABLE_ADVICE}",
     )
 
 
@@ -212,7 +214,9 @@ def masquerade_fix(situation: Situation, path: Path, passed: Passed, reasons: Se
     family = passed.tracked.original.family if passed.tracked is not None else "inet"
     if situation.legacy and any(table.endswith(" nat") for table in situation.legacy):
         program = "ip6tables-legacy" if family == "inet6" else "iptables-legacy"
-        return pasted([program, "-t", "nat", "-A", "POSTROUTING", "-o", oif.name, "-j", "MASQUERADE"])
+        return pasted(
+            [program, "-t", "nat", "-A", "POSTROUTING", "-o", iptables_interface(oif.name), "-j", "MASQUERADE"]
+        )
     before = next((reason for reason in reasons if reason.kind == "before"), None)
     ruleset = rules.ruleset
     usable = [chain for chain in ruleset.base_chains(_FAMILIES[family], "postrouting") if chain.kind == "nat"]
@@ -224,7 +228,18 @@ def masquerade_fix(situation: Situation, path: Path, passed: Passed, reasons: Se
             program = "ip6tables" if family == "inet6" else "iptables"
             words = ["-s", source] if source and first else []
             return pasted(
-                [program, "-t", "nat", "-I" if first else "-A", chain.name, *words, "-o", oif.name, "-j", "MASQUERADE"]
+                [
+                    program,
+                    "-t",
+                    "nat",
+                    "-I" if first else "-A",
+                    chain.name,
+                    *words,
+                    "-o",
+                    iptables_interface(oif.name),
+                    "-j",
+                    "MASQUERADE",
+                ]
             )
         version = "" if chain.family != "inet" else f"meta nfproto {'ipv6' if family == 'inet6' else 'ipv4'} "
         limit = f"{_FAMILIES[family]} saddr {source} " if source and first else ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from errno import EHOSTUNREACH, ENETUNREACH
 
 from .walk_routes import refused, route_interfaces, route_text
+from .walk_steps import sysctl_set
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def _is_no_martian(walk: Walk, stack: Stack, iif: Interface, packet: Packet) -> 
             [setting],
             f"packets that come in by {iif} may not go to 127.0.0.0/8 unless route_localnet is on: the destination "
             "is dropped as martian",
-            ["sysctl", "-w", f"net/ipv4/conf/{iif}/route_localnet=1"],
+            sysctl_set(f"net/ipv4/conf/{iif}/route_localnet", 1),
             advice=_LOCALNET,
             interface=iif,
         )
@@ -134,7 +135,7 @@ def _forwards(walk: Walk, stack: Stack, iif: Interface, packet: Packet) -> bool:
             return True
         evidence = [f"net.ipv4.conf.{iif}.forwarding = 0"] + ([] if everywhere else ["net.ipv4.ip_forward = 0"])
         # Switched on everywhere, it is on for each interface too.
-        fix = "net.ipv4.ip_forward=1" if not everywhere else f"net/ipv4/conf/{iif}/forwarding=1"
+        fix = "net.ipv4.ip_forward" if not everywhere else f"net/ipv4/conf/{iif}/forwarding"
     else:
         on = stack.setting("net.ipv6.conf.all.forwarding")
         forced = stack.own("ipv6", iif.name, "force_forwarding")
@@ -147,7 +148,7 @@ def _forwards(walk: Walk, stack: Stack, iif: Interface, packet: Packet) -> bool:
                 f"net.ipv6.conf.all.forwarding = {'?' if on is None else on}",
             )
             return True
-        evidence, fix = ["net.ipv6.conf.all.forwarding = 0"], "net.ipv6.conf.all.forwarding=1"
+        evidence, fix = ["net.ipv6.conf.all.forwarding = 0"], "net.ipv6.conf.all.forwarding"
         everywhere = on
     walk.dropped(
         stack,
@@ -157,7 +158,7 @@ def _forwards(walk: Walk, stack: Stack, iif: Interface, packet: Packet) -> bool:
         "forwarding",
         evidence,
         "packets that come in by this interface and are for somebody else are dropped",
-        ["sysctl", "-w", fix],
+        sysctl_set(fix, 1),
         interface=iif,
         everywhere=not everywhere,
     )
@@ -193,7 +194,7 @@ def _passes_reverse_path(walk: Walk, stack: Stack, iif: Interface, packet: Packe
         if others
         else f"the reverse path filter drops it: there is no route back to {packet.source}"
     )
-    loosen = "" if not others else ["sysctl", "-w", *([f"net/ipv4/conf/{iif}/rp_filter=2"])]
+    loosen = sysctl_set(f"net/ipv4/conf/{iif}/rp_filter", 2) if others else ""
     walk.dropped(
         stack,
         "rp_filter",

@@ -14,10 +14,11 @@ from ...netfilter.context import Context, Route
 from ...netfilter.decode import needs_tracking
 from ...netfilter.evaluate import run_hook
 from ...netfilter.ruleset import Ruleset, place_of, read
+from ...netfilter.text import exactly
 from ...netfilter.text import rule_text as words
 from ...uapi.nf_tables import NFTA_CT_DIRECTION
 from .walk_packet import ICMP, ICMPV6, TCP
-from .walk_steps import pasted
+from .walk_steps import nft_name, pasted
 from .walk_tracking import track
 
 TYPE_CHECKING = False
@@ -174,6 +175,10 @@ class Rules:
     def text(self, rule: Rule) -> str:
         """``ip nat postrouting handle 4: oifname "g1" masquerade``"""
         return f"{rule}: {words(self.ruleset, rule)}"
+
+    def exact(self, rule: Rule) -> str:
+        """The rule's words to be given to nft(8); empty where it would not make the same rule of them."""
+        return exactly(self.ruleset, rule)
 
     # The hooks.
 
@@ -380,6 +385,7 @@ class Rules:
             cause = "rule"
         for doubt in outcome.doubts:
             evidence.append(f"{doubt.kind}: {doubt.reason}")
+        opened = opening(chain, hook, packet, walk)
         walk.dropped(
             self.stack,
             hook,
@@ -388,7 +394,7 @@ class Rules:
             cause,
             evidence,
             why,
-            advice=f"if it should pass, a rule must accept it before: {opening(chain, hook, packet, walk)}",
+            advice=f"if it should pass, a rule must accept it before{opened and f': {opened}'}",
             step=last,
             chain=chain,
             hook=hook,
@@ -521,7 +527,8 @@ def opening(chain: Chain, hook: str, packet: Packet, walk: Walk) -> str:
         words.append(f"{protocol} sport {packet.source_port}")
     elif protocol and packet.destination_port and not packet.reply:
         words.append(f"{protocol} dport {packet.destination_port}")
-    return pasted(["nft", f"insert rule {chain} {' '.join(words)} accept"])
+    where = f"{chain.family} {nft_name(chain.table)} {nft_name(chain.name)}"
+    return pasted(["nft", f"insert rule {where} {' '.join(words)} accept"])
 
 
 def applied(outcome: Outcome) -> list[Step]:

@@ -17,6 +17,8 @@ PASSES, DROPPED, UNKNOWN, DELIVERED, LEAVES = "passes", "dropped", "unknown", "d
 ARRIVES, FAILS = "arrives", "fails"
 
 
+UNWRITABLE_ADVICE = "the command for it would have to name something that cannot be written in one"
+_SPECIAL = frozenset("*?[]{}=\\")
 _UNWRITABLE = "\0"
 """What no command line can have: one with it is none."""
 
@@ -34,6 +36,25 @@ def nft_name(name: str) -> str:
 def nft_interface(name: str) -> str:
     """The name of an interface, quoted, within a command that is given to ``pasted``."""
     return nft_string(name) or _UNWRITABLE
+
+
+def iptables_interface(name: str) -> str:
+    """The name of an interface, as a word of iptables within a command that is given to ``pasted``.
+
+    A plus sign at its end would stand for any text, and an exclamation mark for the opposite.
+    """
+    return _UNWRITABLE if name.endswith("+") or name == "!" else name
+
+
+def sysctl_set(setting: str, value: int) -> str:
+    """The command that sets it; ``setting`` has slashes where an interface is named in it.
+
+    sysctl(8) takes a setting for a pattern, and ends it at the first equals sign.
+    """
+    if _SPECIAL.isdisjoint(setting):
+        return pasted(["sysctl", "-w", f"{setting}={value}"])
+    path = pasted([f"/proc/sys/{setting}"])
+    return path and f"echo {value} > {path}"
 
 
 class Steps:
@@ -77,6 +98,8 @@ class Steps:
     ) -> None:
         """The step at which it ends. ``fix`` is a command as words, or ready to paste."""
         command = fix if isinstance(fix, str) else pasted(fix)
+        if fix and not command and not advice:
+            advice = UNWRITABLE_ADVICE
         if command and stack is not self.home:
             # What is pasted runs here, not there.
             advice = f"in namespace {stack.label}: {command}" + (f"; {advice}" if advice else "")
