@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .records import ConditionResult
+
 
 class ExitStatus:
     """Exit statuses of every netinspect command (documented in the man page)."""
@@ -63,6 +67,10 @@ class FileError(NetinspectError):
         self.errno = errno
 
 
+class MissingLibraryError(NetinspectError):
+    """A library that an extra of netinspect brings is not installed."""
+
+
 class NamespaceError(NetinspectError):
     """A network namespace that does not exist or cannot be entered."""
 
@@ -116,3 +124,33 @@ class SnapshotError(NetinspectError):
 
 class IncomparableError(NetinspectError):
     """Two snapshots that cannot be compared."""
+
+
+class ConditionError(NetinspectError):
+    """A condition that was waited for does not hold. ``result`` is a records.ConditionResult with what was seen."""
+
+    def __init__(self, text: str, result: ConditionResult) -> None:
+        """``text``: what does not hold, and below it, a line each, what is there."""
+        self.result = result
+        super().__init__(text, result)
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        return tuple(str(self).split("\n"))
+
+
+class ConditionTimeoutError(ConditionError):
+    """It did not come to hold in time."""
+
+
+class ProcessEndedError(ConditionError):
+    """The process that was to hold the socket has ended."""
+
+
+class ConditionUnknownError(ConditionError):
+    """Whether it holds is not known: something could not be looked at (``result.problems``)."""
+
+    status = ExitStatus.INCOMPLETE

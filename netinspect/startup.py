@@ -97,7 +97,9 @@ def named_tuple(name: str, annotations: Mapping[str, str], namespace: Mapping[st
 
 
 def _repr(self: Any) -> str:
-    values = ", ".join([f"{field}={value!r}" for field, value in zip(self._fields, self, strict=True)])
+    # What is None or empty is left out: of the 40 fields of a socket a few have something in them.
+    given = [(field, value) for field, value in zip(self._fields, self, strict=True) if value not in (None, "", ())]
+    values = ", ".join([f"{field}={value!r}" for field, value in given])
     return f"{type(self).__name__}({values})"
 
 

@@ -10,11 +10,11 @@ from ..nouns.drops.filter import Filter, parse
 from ..nouns.drops.listing_account import Account
 from ..nouns.drops.names import texts
 from ..records import DropCount
-from .listed import Listed, places_of
+from .listed import Events, Listed, places_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable, Iterator
 
     from ..records import Drop, DropCounter
 
@@ -27,14 +27,14 @@ def drops(
     seconds: float | None = None,
     netns: str | None = None,
     all_netns: bool = False,
-) -> Iterator[Drop]:
+) -> Events[Drop]:
     """Packets as the kernel drops them, as Drop records.
 
     ``filter`` is as in `netinspect drops`, such as ``tcp port 80 reason NO_SOCKET``. Runs for ``seconds`` (None: no
-    limit) or until the iterator is closed. If packets were lost, it ends with a NetinspectError. Raises UsageError at
+    limit) or until ``close``. If packets were lost, it ends with a NetinspectError. Raises UsageError at
     once, and while iterating NamespaceError, and NetinspectError if drops cannot be traced (needs root).
     """
-    return _drops(parse([filter], texts()), seconds, netns, all_netns)
+    return Events("Drop", _drops(parse([filter], texts()), seconds, netns, all_netns))
 
 
 def drop_counts(
@@ -67,10 +67,10 @@ def drop_account(
     Reads twice, ``seconds`` apart; None reads once, without rates. ``zeros`` includes counters that are 0. Needs no
     privilege. Raises NamespaceError while iterating; ``problems`` lists what could not be read.
     """
-    return Listed(Account(places_of(netns, all_netns), seconds, zeros=zeros))
+    return Listed("DropCounter", Account(places_of(netns, all_netns), seconds, zeros=zeros))
 
 
-def _drops(wanted: Filter, seconds: float | None, netns: str | None, all_netns: bool) -> Iterator[Drop]:
+def _drops(wanted: Filter, seconds: float | None, netns: str | None, all_netns: bool) -> Generator[Drop, None, None]:
     with _opened(netns, all_netns) as namespaces, Watch(namespaces, wanted) as watch:
         for found in watch.events(seconds):
             yield from found

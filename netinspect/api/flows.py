@@ -6,11 +6,11 @@ from ..errors import UsageError
 from ..nouns.conntrack import listing as entries
 from ..nouns.conntrack.filter import FlowFilter, mark_of, port_of, prefix_of, protocol_of, state_of, status_of, zone_of
 from ..nouns.nat import listing as nat
-from .listed import Listed, places_of, several
+from .listed import Events, Listed, places_of, several
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Sequence
 
     from ..records import Flow, FlowEvent, Translation
 
@@ -76,7 +76,7 @@ def flows(
         helpers=helpers,
         minimum_bytes=minimum_bytes,
     )
-    return Listed(entries.FlowListing(wanted, places_of(netns, all_netns)))
+    return Listed("Flow", entries.FlowListing(wanted, places_of(netns, all_netns)))
 
 
 def translations(
@@ -121,7 +121,7 @@ def translations(
         helpers=helpers,
         minimum_bytes=minimum_bytes,
     )
-    return Listed(nat.TranslationListing(wanted, places_of(netns, all_netns)))
+    return Listed("Translation", nat.TranslationListing(wanted, places_of(netns, all_netns)))
 
 
 def flow_events(
@@ -147,11 +147,11 @@ def flow_events(
     buffer: int = _BUFFER,
     seconds: float | None = None,
     netns: str | None = None,
-) -> Iterator[FlowEvent]:
+) -> Events[FlowEvent]:
     """Connection tracking events as they occur, as FlowEvent records.
 
     ``events``: any of new, update and destroy; the selectors are those of ``flows``. Runs for ``seconds`` (None: no
-    limit) or until the iterator is closed. If the receive ``buffer`` (bytes) overflows, an event ``overrun`` has the
+    limit) or until ``close``. If the receive ``buffer`` (bytes) overflows, an event ``overrun`` has the
     number of lost events (``lost``).
 
     Raises UsageError at once, and while iterating NamespaceError, ConntrackError and NetlinkError.
@@ -179,12 +179,12 @@ def flow_events(
         helpers=helpers,
         minimum_bytes=minimum_bytes,
     )
-    return _followed(kinds, wanted, buffer, seconds, netns)
+    return Events("FlowEvent", _followed(kinds, wanted, buffer, seconds, netns))
 
 
 def _followed(
     kinds: Sequence[str], wanted: FlowFilter, buffer: int, seconds: float | None, netns: str | None
-) -> Iterator[FlowEvent]:
+) -> Generator[FlowEvent, None, None]:
     from select import POLLIN, poll
     from time import monotonic
 

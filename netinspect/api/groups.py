@@ -6,11 +6,11 @@ from ..errors import UsageError
 from ..nouns.groups import listing as collected
 from ..nouns.groups import listing_routing as multicast_routing
 from ..nouns.groups.listing import FAMILIES, Query
-from .listed import Listed, places_of, several
+from .listed import Events, Listed, places_of, several
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable
     from typing import Any
 
     from ..records import BridgeGroup, GroupEvent, Membership, MulticastInterface, MulticastRoute
@@ -36,7 +36,7 @@ def memberships(
     are NetinspectErrors.
     """
     query = _query(families, groups, interfaces, sockets)
-    return Listed(collected.MembershipListing(query, places_of(netns, all_netns)))
+    return Listed("Membership", collected.MembershipListing(query, places_of(netns, all_netns)))
 
 
 def membership_events(
@@ -47,17 +47,19 @@ def membership_events(
     interval: float = 1.0,
     seconds: float | None = None,
     netns: str | None = None,
-) -> Iterator[GroupEvent]:
+) -> Events[GroupEvent]:
     """Joins and leaves of multicast groups as they occur, as GroupEvent records.
 
     Selectors are as in ``memberships``. What the kernel does not report is sampled every ``interval`` seconds. Runs for
-    ``seconds`` (None: no limit) or until the iterator is closed. Raises UsageError at once, and while iterating
+    ``seconds`` (None: no limit) or until ``close``. Raises UsageError at once, and while iterating
     NamespaceError and NetlinkError.
     """
-    return _watched(_query(families, groups, interfaces), interval, seconds, netns)
+    return Events("GroupEvent", _watched(_query(families, groups, interfaces), interval, seconds, netns))
 
 
-def _watched(query: Query, interval: float, seconds: float | None, netns: str | None) -> Iterator[GroupEvent]:
+def _watched(
+    query: Query, interval: float, seconds: float | None, netns: str | None
+) -> Generator[GroupEvent, None, None]:
     from ..nouns.groups.events import Watch
 
     with places_of(netns, False)[0] as place:
@@ -78,7 +80,7 @@ def multicast_routes(
     all_netns: bool = False,
 ) -> Listed[MulticastRoute]:
     """The multicast routing tables, as MulticastRoute records. Selectors and errors are as in ``memberships``."""
-    return _routing("routes", _query(families, groups, interfaces), netns, all_netns)
+    return _routing("routes", "MulticastRoute", _query(families, groups, interfaces), netns, all_netns)
 
 
 def multicast_interfaces(
@@ -89,7 +91,7 @@ def multicast_interfaces(
     all_netns: bool = False,
 ) -> Listed[MulticastInterface]:
     """Interfaces of the multicast router, as MulticastInterface records. Selectors and errors: see ``memberships``."""
-    return _routing("interfaces", _query(families, (), interfaces), netns, all_netns)
+    return _routing("interfaces", "MulticastInterface", _query(families, (), interfaces), netns, all_netns)
 
 
 def bridge_groups(
@@ -101,7 +103,7 @@ def bridge_groups(
     all_netns: bool = False,
 ) -> Listed[BridgeGroup]:
     """Multicast groups behind bridge ports (MDB), as BridgeGroup records. Selectors are as in ``memberships``."""
-    return _routing("bridge", _query(families, groups, interfaces), netns, all_netns)
+    return _routing("bridge", "BridgeGroup", _query(families, groups, interfaces), netns, all_netns)
 
 
 def _query(families: Texts, groups: Texts, interfaces: Texts, sockets: bool = False) -> Query:
@@ -112,5 +114,5 @@ def _query(families: Texts, groups: Texts, interfaces: Texts, sockets: bool = Fa
     return Query(wanted, groups=several(groups), interfaces=several(interfaces), sockets=sockets)
 
 
-def _routing(view: str, query: Query, netns: Texts | None, all_netns: bool) -> Listed[Any]:
-    return Listed(multicast_routing.MulticastListing(view, query, places_of(netns, all_netns)))
+def _routing(view: str, record: str, query: Query, netns: Texts | None, all_netns: bool) -> Listed[Any]:
+    return Listed(record, multicast_routing.MulticastListing(view, query, places_of(netns, all_netns)))

@@ -8,9 +8,12 @@ from ..errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Sequence
     from types import TracebackType
     from typing import Any, Generic, Self, TypeVar
+
+    import pandas
+    import pyarrow
 
     from ..engine.columns import Batch
     from ..engine.listing import BaseListing
@@ -32,17 +35,58 @@ class Listed(Generic[Record]):
 
     ``close`` ends the listing early and closes its sockets, as do the end of the iteration and of a ``with`` block. At
     the end of the iteration ``problems`` lists what could not be read, and ``notes`` other remarks, such as that
-    nothing is tracked.
+    nothing is tracked. Notebooks show the first rows, which stay in the iteration.
     """
 
-    def __init__(self, listing: BaseListing, batches: Iterator[Batch] | None = None) -> None:
-        """``batches``: those of the listing, or with added joins."""
+    def __init__(self, record: str, listing: BaseListing, batches: Iterator[Batch] | None = None) -> None:
+        """``record`` names the type of the rows. ``batches``: those of the listing, or with added joins."""
+        self._record = record
         self._listing = listing
-        self._records = self._iterate(listing.batches() if batches is None else batches)
+        self._batches = _generated(listing.batches() if batches is None else batches)
+        self._seen: list[Batch] = []
+        """Batches that were looked at, and are still to be given."""
+        self._records = self._iterate()
 
-    def _iterate(self, batches: Iterator[Batch]) -> Iterator[Record]:
-        for batch in batches:
+    def _iterate(self) -> Generator[Record, None, None]:
+        for batch in self._rest():
             yield from batch
+
+    def _rest(self) -> Iterator[Batch]:
+        while self._seen:
+            yield self._seen.pop(0)
+        yield from self._batches
+
+    def to_arrow(self) -> pyarrow.Table:
+        """The rows that are left, as a pyarrow.Table. Raises MissingLibraryError, and what iterating raises."""
+        from .tabular import arrow_table
+
+        return arrow_table(self._type(), self._rest())
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """The rows that are left, as a pandas.DataFrame. Raises MissingLibraryError, and what iterating raises."""
+        from .tabular import data_frame
+
+        return data_frame(self._type(), self._rest())
+
+    def _type(self) -> Any:
+        from .. import records
+
+        return getattr(records, self._record)
+
+    def _repr_html_(self) -> str:
+        from .tabular import SHOWN, html
+
+        more = False
+        while not more:
+            batch = next(self._batches, None)
+            if batch is None:
+                break
+            self._seen.append(batch)
+            more = sum(map(len, self._seen)) > SHOWN
+        return html(self._type(), self._seen)
+
+    def __repr__(self) -> str:
+        return f"<listing of {self._record} records>"
 
     @property
     def problems(self) -> Sequence[str]:
@@ -56,7 +100,9 @@ class Listed(Generic[Record]):
 
     def close(self) -> None:
         """Ends the listing and closes its sockets. May be called more than once."""
-        self._records.close()  # type: ignore[attr-defined]  # it is a generator
+        self._records.close()
+        self._seen.clear()
+        self._batches.close()
 
     def __iter__(self) -> Iterator[Record]:
         return self._records
@@ -71,6 +117,42 @@ class Listed(Generic[Record]):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _generated(batches: Iterator[Batch]) -> Generator[Batch, None, None]:
+    yield from batches
+
+
+class Events(Generic[Record]):
+    """An iterator of events as they happen, all of one type, and a context manager.
+
+    ``close`` ends it and closes what it opened, and so does the end of a ``with`` block.
+    """
+
+    def __init__(self, record: str, events: Generator[Record, None, None]) -> None:
+        self._record = record
+        self._events = events
+
+    def close(self) -> None:
+        """Ends it. May be called more than once."""
+        self._events.close()
+
+    def __iter__(self) -> Iterator[Record]:
+        return self
+
+    def __next__(self) -> Record:
+        return next(self._events)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<events: {self._record} records>"
 
 
 def several(values: Any) -> tuple[Any, ...]:

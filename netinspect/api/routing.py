@@ -56,7 +56,7 @@ def routes(
         exceptions=exceptions,
         explicit="mpls" in wanted,
     )
-    return Listed(collected_routes.RouteListing(query, places_of(netns, all_netns)))
+    return Listed("Route", collected_routes.RouteListing(query, places_of(netns, all_netns)))
 
 
 def route_to(
@@ -104,7 +104,7 @@ def route_to(
 def rules(*, families: Texts = (), netns: Texts | None = None, all_netns: bool = False) -> Listed[Rule]:
     """The policy rules, in order of priority, as Rule records. Errors are as in ``routes``."""
     wanted = _known(families, collected_rules.FAMILIES)
-    return Listed(collected_rules.RuleListing(wanted, places_of(netns, all_netns)))
+    return Listed("Rule", collected_rules.RuleListing(wanted, places_of(netns, all_netns)))
 
 
 def neighbours(
@@ -126,12 +126,12 @@ def neighbours(
         states=several(states),
         everything=everything,
     )
-    return Listed(collected_neighbours.NeighbourListing(query, places_of(netns, all_netns)))
+    return Listed("Neighbour", collected_neighbours.NeighbourListing(query, places_of(netns, all_netns)))
 
 
 def neighbour_tables(*, netns: Texts | None = None, all_netns: bool = False) -> Listed[NeighbourTable]:
     """The neighbour tables, their limits and counters, as NeighbourTable records. Errors are as in ``routes``."""
-    return Listed(collected_neighbours.TableListing(places_of(netns, all_netns)))
+    return Listed("NeighbourTable", collected_neighbours.TableListing(places_of(netns, all_netns)))
 
 
 def addresses(
@@ -145,7 +145,7 @@ def addresses(
     """The addresses of interfaces, as Address records. Errors are as in ``routes``."""
     wanted = _known(families, collected_addresses.FAMILIES)
     query = collected_addresses.Query(wanted, interface=interface, scope=scope)
-    return Listed(collected_addresses.AddressListing(query, places_of(netns, all_netns)))
+    return Listed("Address", collected_addresses.AddressListing(query, places_of(netns, all_netns)))
 
 
 def links(
@@ -166,8 +166,8 @@ def links(
     if rates is not None:
         from ..nouns.links.listing_rates import RatedListing
 
-        return Listed(RatedListing(query, places, rates))
-    return Listed(collected_links.LinkListing(query, places))
+        return Listed("Link", RatedListing(query, places, rates))
+    return Listed("Link", collected_links.LinkListing(query, places))
 
 
 def _known(families: Texts, known: tuple[str, ...]) -> tuple[str, ...]:

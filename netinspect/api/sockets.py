@@ -77,4 +77,4 @@ def sockets(
     fields = [field for field, asked in wanted.items() if asked]
     selection = Selection(several(pids), several(process_names), several(users))
     listing = SocketListing(query, places_of(netns, all_netns))
-    return Listed(listing, joined(listing, fields, selection))
+    return Listed("Socket", listing, joined(listing, fields, selection))

@@ -39,7 +39,7 @@ def statistics(
     groups = [group for name in several(tables) for group in tables_of(name)]
     query = Query(groups, several(interfaces))
     places = places_of(netns, all_netns)
-    return Listed(StatisticListing(query, places, seconds=seconds, since=_sample(since), nonzero=nonzero))
+    return Listed("Statistic", StatisticListing(query, places, seconds=seconds, since=_sample(since), nonzero=nonzero))
 
 
 def save_sample(path: str, *, netns: Texts | None = None, all_netns: bool = False) -> None:

@@ -80,7 +80,7 @@ def _each(command: type[Command], help: str) -> Iterator[Completed]:
     if issubclass(command, ListingCommand):
         words += command.views
     if command.name in ("wait", "assert"):
-        from ..waiting.command_words import WORDS
+        from ..waiting.words import WORDS
 
         words += ["not", *WORDS]
     yield Completed(

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from .nat import Translation as Translation
     from .neighbours import Neighbour as Neighbour
     from .neighbours import NeighbourTable as NeighbourTable
+    from .path import Path as Path
     from .path import PathEvent as PathEvent
     from .path import PathPacket as PathPacket
     from .path import PathStep as PathStep
@@ -132,6 +133,7 @@ MODULES = {
     "NextHopMember": "routes",
     "NextHopObject": "routes",
     "OutsideAddress": "nat",
+    "Path": "path",
     "PathEvent": "path",
     "PathPacket": "path",
     "PathStep": "path",

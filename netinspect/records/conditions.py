@@ -24,5 +24,5 @@ class ConditionResult(NamedTuple):
     holds: Annotated[bool, "whether it held at the end, negated or not"]
     waited: Annotated[float, "seconds waited"]
     found: Annotated[tuple[Socket | Route | Link | Address | Flow | Membership, ...], "the records that match"]
-    instead: Annotated[tuple[str, ...], "if the condition does not hold: the nearest matches, one line each"] = ()
+    nearest: Annotated[tuple[str, ...], "if the condition does not hold: the nearest matches, one line each"] = ()
     problems: Annotated[tuple[str, ...], "what could not be checked"] = ()

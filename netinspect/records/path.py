@@ -59,3 +59,18 @@ class PathEvent(NamedTuple):
     verdict: Annotated[str | None, "result: accept, drop, jump …"]
     evidence: Annotated[tuple[str, ...], "further facts"]
     predicted: Annotated[bool | None, "whether it was as predicted; None: not predicted"] = None
+
+
+class Path(NamedTuple):
+    """A packet's way through this machine, its answer's way back, and how that ends (`netinspect.path`)."""
+
+    verdict: Annotated[
+        str, "arrives; leaves: nothing here stops it, and the rest is beyond this machine; fails; or unknown"
+    ]
+    why: Annotated[str, "why it fails, is unknown, or gets through"]
+    cause: Annotated[str | None, "short name of what stops it: forwarding, rp-filter, rule, no-route …"]
+    evidence: Annotated[tuple[str, ...], "facts read from the kernel, each with its source"]
+    fix: Annotated[str, "a command that fixes it; empty if none is safe"]
+    advice: Annotated[str, "what to do, if it is not a command to paste"]
+    packet: Annotated[PathPacket, "the packet that is asked for"]
+    steps: Annotated[tuple[PathStep, ...], "every step there and back; the last one is the end"]

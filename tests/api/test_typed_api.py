@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import pydoc
 import re
@@ -33,10 +34,19 @@ reveal_type(next(netinspect.memberships()))
 reveal_type(next(netinspect.statistics()))
 reveal_type(next(netinspect.flow_events()))
 reveal_type(netinspect.capabilities())
+reveal_type(next(netinspect.diagnose()))
+reveal_type(netinspect.path("127.0.0.1", "127.0.0.1:80"))
+reveal_type(netinspect.path("127.0.0.1", "127.0.0.1:80").steps[0])
+reveal_type(netinspect.wait_for("listening :80", timeout=5))
+reveal_type(netinspect.check("listening :80"))
+reveal_type(next(netinspect.drops()))
+with netinspect.membership_events() as changes:
+    reveal_type([change for change in changes])
 with netinspect.addresses() as found:
     reveal_type(next(found))
 next(netinspect.sockets()).nope
 netinspect.flows(colour="red")
+netinspect.wait_for("listening :80", until=5)
 netinspect.nothing
 """
 
@@ -58,15 +68,24 @@ def test_a_type_checker_knows_the_record_of_each_row(tmp_path: Path) -> None:
     revealed = re.findall(r'Revealed type is "([^"]*)"', shown)
     assert [re.findall(r"\.(\w+)\]*$", name)[-1] for name in revealed] == [
         *("Socket", "Flow", "Translation", "Route", "Route", "Link", "Membership", "Statistic", "FlowEvent"),
-        *("Capability", "Address"),
+        *("Capability", "Finding", "Path", "PathStep", "ConditionResult", "ConditionResult", "Drop", "GroupEvent"),
+        *("Address",),
     ]
     wrong = [line for line in shown.splitlines() if ": error: " in line]
-    assert [re.findall('"(nope|colour|nothing)"', line) for line in wrong] == [["nope"], ["colour"], ["nothing"]]
+    assert [re.findall('"(nope|colour|until|nothing)"', line) for line in wrong] == [
+        ["nope"],
+        ["colour"],
+        ["until"],
+        ["nothing"],
+    ]
 
 
 def test_dir_and_help_have_every_entry_with_its_meaning() -> None:
     assert set(netinspect.__all__) <= set(dir(netinspect))
     assert sorted(netinspect.__all__) == netinspect.__all__
+    stub = ast.parse(Path(netinspect.__file__).with_suffix(".pyi").read_text())
+    (entries,) = [node.value for node in stub.body if isinstance(node, ast.Assign)]
+    assert ast.literal_eval(entries) == netinspect.__all__
     text = pydoc.plain(pydoc.render_doc(netinspect))
     for name in netinspect.__all__:
         entry = getattr(netinspect, name)
@@ -99,7 +118,7 @@ def test_events_of_flows_come_as_records(namespace: Namespace) -> None:
 
     threading.Timer(0.3, lambda: add(namespace, [Entry("10.1.0.1", "10.1.0.2")])).start()
     first = next(events)
-    events.close()  # type: ignore[attr-defined]
+    events.close()
     assert isinstance(first, records.FlowEvent)
     assert (first.event, first.source_address) == ("new", "10.1.0.1")
     with pytest.raises(errors.UsageError):

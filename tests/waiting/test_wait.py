@@ -572,7 +572,7 @@ def test_json_follows_the_schema(namespace: Namespace, words: tuple[str, ...]) -
     Draft202012Validator(array_schema(ConditionResult)).validate(document)
     assert found["holds"] is (result.returncode == 0)
     assert bool(found["found"]) is found["holds"]
-    assert bool(found["instead"]) is not found["holds"]
+    assert bool(found["nearest"]) is not found["holds"]
 
 
 @pytest.mark.parametrize(

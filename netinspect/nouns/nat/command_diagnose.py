@@ -6,11 +6,9 @@ from ...engine.terminal import report
 from ...engine.text import printable
 from ...errors import ExitStatus, NetinspectError
 from ...records import Finding
-from ..conntrack.filter import FlowFilter, prefix_of
-from ..path.filter_words import FlowWords, flow_words
-from .diagnose import diagnose
+from ..path.filter_words import flow_words
+from .diagnose import diagnosed
 from .diagnose_findings import NOTE
-from .diagnose_situation import Situation
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,12 +26,7 @@ def show_findings(command: Nat) -> int:
         try:
             place.open()
             words = flow_words(command.words) if command.words else None
-            wanted = command.wanted if words is None else narrowed(command.wanted, words)
-            situation = Situation(place, wanted, command.sample, asked=words is not None)
-            try:
-                findings += diagnose(situation, words)
-            finally:
-                situation.stacks.close()
+            findings += diagnosed(place, words, command.wanted, command.sample)
         except NetinspectError as error:
             if len(places) == 1:
                 raise
@@ -45,19 +38,6 @@ def show_findings(command: Nat) -> int:
     if incomplete:
         return ExitStatus.INCOMPLETE
     return ExitStatus.FOUND if any(finding.severity != NOTE for finding in findings) else ExitStatus.OK
-
-
-def narrowed(wanted: FlowFilter, words: FlowWords) -> FlowFilter:
-    """The filter with what was reported of one flow. Raises UsageError."""
-    if words.protocol is not None:
-        wanted.protocols.add(words.protocol)
-    for side in ("source", "destination"):
-        address, port = getattr(words, side), getattr(words, f"{side}_port")
-        if address is not None:
-            wanted.addresses.setdefault(f"{side}_address", []).append(prefix_of(address))
-        if port is not None:
-            wanted.ports.setdefault(f"{side}_port", set()).add(port)
-    return wanted
 
 
 def _write(findings: Sequence[Finding], command: Nat) -> None:

@@ -5,21 +5,24 @@ What they rest on: ip-sysctl and nf_conntrack-sysctl (Documentation/networking),
 
 from __future__ import annotations
 
+from ..conntrack.filter import prefix_of
 from .diagnose_entries import entries, local_ports
 from .diagnose_findings import NOTE, families, finding
 from .diagnose_flows import accounting, counters, path_mtu, port_exhaustion, reverse_path, stale, table_size, unanswered
 from .diagnose_paths import of_flow, of_live, of_networks
 from .diagnose_rules import addresses, forwarding, links, rules_read, tables, untranslated
 from .diagnose_settings import helpers, picked_up, timeouts
+from .diagnose_situation import Situation
 from .diagnose_targets import let_through, targets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from ...engine.places import Place
     from ...records import Finding
+    from ..conntrack.filter import FlowFilter
     from ..path.filter_words import FlowWords
-    from .diagnose_situation import Situation
 
 
 def diagnose(situation: Situation, words: FlowWords | None = None) -> list[Finding]:
@@ -28,6 +31,31 @@ def diagnose(situation: Situation, words: FlowWords | None = None) -> list[Findi
     for check in CHECKS:
         found += check(situation)
     return once(found)
+
+
+def diagnosed(place: Place, words: FlowWords | None, wanted: FlowFilter, sample: float) -> list[Finding]:
+    """What every check finds in a place, which is open; with ``words`` the way of that flow first.
+
+    ``wanted`` selects the flows that count. Raises NetinspectError.
+    """
+    situation = Situation(place, wanted if words is None else narrowed(wanted, words), sample, asked=words is not None)
+    try:
+        return diagnose(situation, words)
+    finally:
+        situation.stacks.close()
+
+
+def narrowed(wanted: FlowFilter, words: FlowWords) -> FlowFilter:
+    """The filter with what was reported of one flow. Raises UsageError."""
+    if words.protocol is not None:
+        wanted.protocols.add(words.protocol)
+    for side in ("source", "destination"):
+        address, port = getattr(words, side), getattr(words, f"{side}_port")
+        if address is not None:
+            wanted.addresses.setdefault(f"{side}_address", []).append(prefix_of(address))
+        if port is not None:
+            wanted.ports.setdefault(f"{side}_port", set()).add(port)
+    return wanted
 
 
 _UNTRANSLATED = frozenset(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from ...engine.options import Flag, Group, One, Option, Unfit, seconds, within
 from ...engine.output import NAMESPACES, ListingCommand, output_group
-from ...engine.places import Place
 from ...engine.table import Field
 from ...errors import ExitStatus, UsageError
 from .filter_words import FlowWords, flow_words
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ...engine.table import Column
-    from .listing_stack import Interface, Stack, Stacks
+    from .listing_stack import Stack, Stacks
     from .walk_path import Path
 
 _LARGEST_MARK = 0xFFFFFFFF
@@ -190,31 +189,9 @@ class PathCommand(ListingCommand):
 
     def walked(self, stacks: Stacks, home: Stack) -> Path:
         """The path of the packet that is asked for."""
-        from .walk_packet import TCP, Packet
-        from .walk_path import incoming, walked, worst
+        from .walk_path import asked
 
-        flow = self.flow
-        destination = flow.destination or ""
-        sender: Stack | None = None
-        if self.sender is not None:
-            place = Place(self.sender, self.sender)
-            place.open()
-            sender = stacks.of(place)
-        iif: Interface | None = None
-        if self.iif is not None:
-            iif = home.named(self.iif)
-            if iif is None:
-                raise UsageError(f"no interface {self.iif!r}")
-        source, iif = incoming(home, flow.source, destination, iif, sender)
-        packet = Packet(
-            TCP if flow.protocol is None else flow.protocol,
-            source,
-            destination,
-            flow.source_port or 0,
-            flow.destination_port or 0,
-            self.mark,
-        )
-        return worst(walked(stacks, home, packet, iif, sender=sender))
+        return asked(stacks, home, self.flow, iif=self.iif, mark=self.mark, sender=self.sender)
 
     @property
     def fields(self) -> list[str]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from ...engine.places import Place
+from ...errors import UsageError
 from .listing_stack import Stack, Stacks
 from .walk import Walk
-from .walk_packet import Packet
+from .walk_packet import TCP, Packet
 from .walk_steps import ARRIVES, DELIVERED, DROPPED, FAILS, LEAVES, UNKNOWN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ...records import PathStep
+    from .filter_words import FlowWords
     from .listing_stack import Interface
 
 
@@ -315,12 +318,40 @@ def _failed(found: Path, walk: Walk) -> None:
     found.why = f"{whose} stops{where} at {step.stage} ({step.subject}): {step.why}"
 
 
+def asked(
+    stacks: Stacks, home: Stack, flow: FlowWords, *, iif: str | None = None, mark: int = 0, sender: str | None = None
+) -> Path:
+    """The path of a packet that is asked for in words; ``iif`` and ``sender`` are names.
+
+    Raises UsageError and NamespaceError.
+    """
+    from_stack: Stack | None = None
+    if sender is not None:
+        place = Place(sender, sender)
+        place.open()
+        from_stack = stacks.of(place)
+    interface: Interface | None = None
+    if iif is not None:
+        interface = home.named(iif)
+        if interface is None:
+            raise UsageError(f"no interface {iif!r}")
+    destination = flow.destination or ""
+    source, interface = incoming(home, flow.source, destination, interface, from_stack)
+    packet = Packet(
+        TCP if flow.protocol is None else flow.protocol,
+        source,
+        destination,
+        flow.source_port or 0,
+        flow.destination_port or 0,
+        mark,
+    )
+    return worst(walked(stacks, home, packet, interface, sender=from_stack))
+
+
 def incoming(
     home: Stack, source: str | None, destination: str, iif: Interface | None, sender: Stack | None
 ) -> tuple[str, Interface | None]:
     """Source address and incoming interface of a packet, where they are not given. Raises UsageError."""
-    from ...errors import UsageError
-
     if source is not None and "/" in source:
         source = host_of(home, source)
     if sender is not None:
@@ -364,8 +395,6 @@ def host_of(home: Stack, prefix: str) -> str:
 
 def _somebody(home: Stack, destination: str, iif: Interface | None) -> tuple[str, Interface | None]:
     """A packet from any source: from outside if the destination is here or inside, else from an inside network."""
-    from ...errors import UsageError
-
     version6 = ":" in destination
     default = home.route("2001:db8::1" if version6 else "192.0.2.1").route
     outside = home.named(default.interface) if default is not None else None
