@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "sockets": "sockets of every family, with owners, TCP state and filters in the kernel",
+    "top": "what sockets carry: rates by socket, process, remote address, container or state",
     "routes": "routes of every table, the route cache, and the kernel's route to one address",
     "links": "interfaces: settings, counters, rates, and how they are stacked",
     "addresses": "addresses of interfaces",
@@ -43,6 +44,7 @@ COMMANDS = {
 
 _MODULES = {
     "sockets": "nouns.sockets.command",
+    "top": "top.command",
     "routes": "nouns.routing.command",
     "links": "nouns.links.command",
     "addresses": "nouns.links.command_addresses",

@@ -38,6 +38,7 @@ ROOMS = {
     "lab_places": {"errors", "lab", "lab_directory"},
     "waiting": {"errors", "environment", "records", "uapi", "engine", "nouns"},
     "snapshots": {"errors", "environment", "records", "uapi", "engine", "nouns", "waiting", ""},
+    "top": {"errors", "environment", "records", "engine", "nouns"},
     "testing": {"errors", "records", "engine", "nouns", "lab", "waiting"},
     "api": {"errors", "records", "engine", "nouns", "waiting", "snapshots"},
     "completion": {"errors", "records", "engine", "main", "", "nouns", "manual", "lab", "waiting"},

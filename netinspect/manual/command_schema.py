@@ -8,6 +8,7 @@ from ..errors import ExitStatus, UsageError
 
 RECORDS = {
     "sockets": "Socket",
+    "top": "SocketRates",
     "routes": "Route",
     "routes-summary": "RouteCount",
     "rules": "Rule",

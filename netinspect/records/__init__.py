@@ -81,6 +81,8 @@ if TYPE_CHECKING:
     from .statistics import CounterMeaning as CounterMeaning
     from .statistics import HealthCheck as HealthCheck
     from .statistics import Statistic as Statistic
+    from .top import GroupRates as GroupRates
+    from .top import SocketRates as SocketRates
     from .unknown import UnknownAttribute as UnknownAttribute
 
 MODULES = {
@@ -111,6 +113,7 @@ MODULES = {
     "FlowGroup": "flows",
     "FlowRates": "flows",
     "GroupEvent": "groups",
+    "GroupRates": "top",
     "GroupSocket": "groups",
     "HealthCheck": "statistics",
     "Hsr": "link_kinds",
@@ -145,6 +148,7 @@ MODULES = {
     "Rule": "rules",
     "Socket": "sockets",
     "SocketCount": "sockets",
+    "SocketRates": "top",
     "Statistic": "statistics",
     "TcpInfo": "sockets",
     "Timer": "sockets",

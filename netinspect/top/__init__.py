@@ -1,0 +1,1 @@
+"""``netinspect top``: what sockets carry, sampled."""
