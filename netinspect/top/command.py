@@ -10,7 +10,7 @@ from ..nouns.sockets.command import Sockets
 from ..nouns.sockets.listing import Query, SocketListing
 from ..nouns.sockets.listing_joined import joined
 from ..records import GroupRates, SocketRates
-from .rates import GROUPS, Sampler, grouped
+from .rates import GROUPS, SampledListing, Sampler, grouped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -135,10 +135,10 @@ class Top(Sockets):
         return self.ended(listing)
 
     def _sample(self) -> tuple[SocketListing, list]:  # type: ignore[type-arg]
-        listing = SocketListing(self._query, self.places())
+        listing = SampledListing(self._sampler, self._query, self.places())
         owners = self._with_owners
         batches = joined(listing, _OWNERS if owners else (), self._selection)
-        return listing, self._sampler.sample(batches, owners=owners)
+        return listing, self._sampler.rates(batches, owners=owners)
 
     def table_columns(self) -> list[Column]:
         """The columns of a table."""

@@ -6,91 +6,115 @@ socket's memory (linux/sock_diag.h: SK_MEMINFO_DROPS). The kernel counts no byte
 
 from __future__ import annotations
 
+from itertools import repeat
 from time import monotonic
 
+from ..nouns.sockets.listing import SocketListing
 from ..records import GroupRates, SocketRates
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
     from ..engine.columns import Batch
+    from ..engine.places import Place
+    from ..nouns.sockets.listing import Query
 
+    Key = tuple[str | None, int | None]
+    """Network namespace and cookie."""
     Counters = tuple[float, int | None, int | None, int | None, int | None]
     """Time, bytes acknowledged, bytes received, retransmissions and drops."""
 
-_INFO = ("bytes_acked", "bytes_received", "total_retransmits", "rtt", "congestion_window")
-_FIELDS = (
-    *("protocol", "family", "state", "local_address", "local_port", "remote_address", "remote_port", "interface"),
-    *("recv_queue", "send_queue", "drops", "cookie", "inode", "peer_inode", "netns"),
-)
-_NONE: Counters = (0.0, 0, 0, 0, 0)
+_COUNTERS = ("bytes_acked", "bytes_received", "total_retransmits")
+_ENDS = ("protocol", "family", "state", "local_address", "local_port", "remote_address", "remote_port", "interface")
+_SHOWN = ("rtt", "congestion_window")
+_IDENTITIES = ("recv_queue", "send_queue", "cookie", "inode", "peer_inode")
+_OWNERS = ("processes", "owner_reason", "container")
 
 
 class Sampler:
-    """Keeps the counters of one sample, and gives the rates since then when it takes the next."""
+    """Keeps the counters of one sample, and gives the rates since then when it has the next."""
 
     def __init__(self) -> None:
-        self._before: dict[tuple[str | None, int | None], Counters] = {}
+        self._before: dict[Key, Counters] = {}
+        self._now: dict[Key, Counters] = {}
+        self._began: float | None = None
         self._taken: float | None = None
 
-    def sample(self, batches: Iterable[Batch], *, owners: bool = False) -> list[SocketRates]:
-        """The sockets of a listing with their rates since the sample before; none in the first.
+    def counted(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """The same batches, all of a new sample, when their counters have been taken down.
 
-        A socket that the sample before did not have is new: all that it counted is of this interval. ``owners``: the
-        batches have the columns of the owners.
+        They are received before the first is looked at: so the time of each is that at which the kernel was asked, and
+        not that at which somebody had finished with those before it.
         """
-        first, began = self._taken is None, self._taken or 0.0
-        now: dict[tuple[str | None, int | None], Counters] = {}
-        rows: list[SocketRates] = []
-        self._taken = monotonic()
+        self._before, self._now = self._now, {}
+        self._began, self._taken = self._taken, monotonic()
+        for time, batch in [(monotonic(), batch) for batch in batches]:
+            acked, received, retransmits = _members(batch, _COUNTERS)
+            counters = zip(repeat(time), acked, received, retransmits, batch.values("drops"))
+            self._now.update(zip(_keys(batch), counters, strict=True))
+            yield batch
+
+    def rates(self, batches: Iterable[Batch], *, owners: bool = False) -> list[SocketRates]:
+        """The sockets of these batches, which were ``counted``, with their rates since the sample before.
+
+        In the first sample there are none. A socket that the sample before did not have is new: all that it counted is
+        of this interval. ``owners``: the batches have the columns of the owners.
+        """
+        found: list[SocketRates] = []
         for batch in batches:
-            time = monotonic()
-            nested = batch.column("tcp_info").nested
-            blank = [None] * len(batch)
-            infos = [blank if nested is None else list(nested.values(name)) for name in _INFO]
-            held = [
-                list(batch.values(name)) if owners else blank for name in ("processes", "owner_reason", "container")
+            if self._began is not None:
+                found += self._rates(batch, self._began, owners=owners)
+        return found
+
+    def _rates(self, batch: Batch, began: float, *, owners: bool) -> Iterator[SocketRates]:
+        blank = [None] * len(batch)
+        held = [batch.values(name) if owners else blank for name in _OWNERS]
+        rows = zip(
+            _keys(batch),
+            zip(*map(batch.values, _ENDS), strict=True),
+            zip(*_members(batch, _SHOWN), strict=True),
+            zip(*map(batch.values, _IDENTITIES), strict=True),
+            zip(*held, strict=True),
+            strict=True,
+        )
+        for key, ends, shown, identities, holders in rows:
+            now = self._now[key]
+            before = self._before.get(key, (began, 0, 0, 0, 0))
+            seconds = max(now[0] - before[0], 1e-9)
+            rates = [
+                None if value is None or old is None else round(max(value - old, 0) / seconds, 3)
+                for value, old in zip(now[1:], before[1:], strict=True)
             ]
-            ends_of, infos_of, held_of = (
-                zip(*columns, strict=True) for columns in (map(batch.values, _FIELDS), infos, held)
+            sent, received = rates[:2]
+            whole = None if sent is None or received is None else round(sent + received, 3)
+            begun = key not in self._before
+            yield SocketRates._make(
+                (*ends, round(seconds, 6), begun, whole, *rates, *shown, *identities, *holders, key[0])
             )
-            for fields, info, holders in zip(ends_of, infos_of, held_of, strict=True):
-                *ends, recv_queue, send_queue, drops, cookie, inode, peer_inode, netns = fields
-                acked, received, retransmits, rtt, window = info
-                counters = now[netns, cookie] = (time, acked, received, retransmits, drops)
-                if first:
-                    continue
-                known = self._before.get((netns, cookie))
-                before = (began, *_NONE[1:]) if known is None else known
-                seconds = max(time - before[0], 1e-9)
-                rates = [
-                    None if value is None or old is None else max(value - old, 0) / seconds
-                    for value, old in zip(counters[1:], before[1:], strict=True)
-                ]
-                whole = None if rates[0] is None or rates[1] is None else rates[0] + rates[1]
-                rows.append(
-                    SocketRates._make(
-                        (
-                            *ends,
-                            round(seconds, 6),
-                            known is None,
-                            *(None if rate is None else round(rate, 3) for rate in (whole, *rates)),
-                            rtt,
-                            window,
-                            recv_queue,
-                            send_queue,
-                            cookie,
-                            inode,
-                            peer_inode,
-                            *holders,
-                            netns,
-                        )
-                    )
-                )
-        self._before = now
-        return rows
+
+
+class SampledListing(SocketListing):
+    """A listing of sockets whose counters a sampler takes down."""
+
+    def __init__(self, sampler: Sampler, query: Query, places: Sequence[Place]) -> None:
+        super().__init__(query, places)
+        self._sampler = sampler
+
+    def batches(self) -> Iterator[Batch]:
+        """Raises what the listing raises."""
+        return self._sampler.counted(super().batches())
+
+
+def _keys(batch: Batch) -> Iterator[Key]:
+    return zip(batch.values("netns"), batch.values("cookie"), strict=True)
+
+
+def _members(batch: Batch, names: Iterable[str]) -> list[Iterable[Any]]:
+    """Members of tcp_info; None where a socket has none."""
+    nested = batch.column("tcp_info").nested
+    return [[None] * len(batch) if nested is None else nested.values(name) for name in names]
 
 
 def _process(row: SocketRates) -> str:

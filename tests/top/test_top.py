@@ -16,9 +16,9 @@ from netinspect import records
 from netinspect.engine.places import Place
 from netinspect.environment import Environment
 from netinspect.main import run
-from netinspect.nouns.sockets.listing import Query, SocketListing
+from netinspect.nouns.sockets.listing import Query
 from netinspect.records import SocketRates
-from netinspect.top.rates import Sampler, grouped
+from netinspect.top.rates import SampledListing, Sampler, grouped
 
 _SIOCOUTQ = 0x5411  # asm-generic/ioctls.h: TIOCOUTQ
 
@@ -66,7 +66,7 @@ def connection(namespace: Namespace) -> Iterator[Connection]:
 
 def sample(sampler: Sampler, namespace: Namespace) -> list[SocketRates]:
     query = Query(("tcp", "udp"), tcp_info=True, memory=True)
-    return sampler.sample(SocketListing(query, [Place(namespace.path)]).batches())
+    return sampler.rates(SampledListing(sampler, query, [Place(namespace.path)]).batches())
 
 
 def test_rates_are_what_was_sent(namespace: Namespace, connection: Connection) -> None:
