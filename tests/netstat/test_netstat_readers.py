@@ -183,3 +183,52 @@ def test_testinfra(host: Namespace, need: Callable[[str], None], tmp_path: Path)
     assert found[1] == found[0]
     assert found[1][1] == [True, True, True, True, False]
     assert len(found[1][2]) >= 1
+
+
+# what scripts in the wild do with it
+
+IDIOMS = (
+    "netstat -nat | awk '{print $6}' | sort | uniq -c | sort -rn",
+    "netstat -tlnp | awk '$4 ~ /:8080$/ {print $7}' | cut -d/ -f1 | sort -u",
+    "netstat -anp 2>/dev/null | grep :5353 | awk '{print $6}' | cut -d/ -f1 | sort -u",
+    "netstat -tln | awk 'NR>2 {n=split($4,a,\":\"); print a[n]}' | sort -nu",
+    "netstat -tuln | grep -E ':(22|8080)\\s' | wc -l",
+    "netstat -an | grep -c ESTABLISHED",
+    "netstat -ant | grep LISTEN | perl -lane 'print $1 if $F[3] =~ /:(\\d+)$/' | sort -n",
+    "netstat -ntu | awk '{print $5}' | cut -d: -f1 | sort | uniq -c | sort -n",
+    "netstat -l46n | awk '/^(tcp|udp)/ {print $1, $4}' | sort",
+    "netstat -rn | awk '$1==\"0.0.0.0\" {print $2, $8}'",
+    "netstat -r -n | grep '^default\\|^0.0.0.0' | tr -s ' '",
+    "netstat -rn | awk '/UG/ {print $2}' | sort -u",
+    "netstat -nr | sed -n 's/^198\\.51\\.100\\.0 *\\([0-9.]*\\).*/\\1/p'",
+    'netstat -6rn | awk \'$1=="::/0" || $1=="[::]/0" {print $2, $NF}\' | sort -u',
+    "netstat -i | awk 'NR>2 {print $1, $2}'",
+    "netstat -ni | tail -n +3 | awk '{print $1}' | sort",
+    "netstat -ie | grep -E '^[a-z]' | awk '{print $1, $4}'",
+    "netstat -gn | awk '$1==\"d0\" {print $3}' | sort",
+    "netstat -s | sed -n 's/^ *\\([0-9]*\\) passive connection openings$/\\1/p'",
+    "netstat -st | awk '/segments retransmitted/ {print $1}'",
+    "netstat -s | perl -ne 'print \"$1\\n\" if /^(\\w+):$/'",
+    "netstat -s --udp | grep 'packet receive errors' | awk '{print $1}'",
+    "netstat -xl | awk '/STREAM.*LISTENING/ {print $NF}'",
+    "netstat -xan | grep -c CONNECTED",
+    "netstat -tan | awk 'NR>2 && $2>0 {print $2, $4}'",
+    "netstat -tanW | awk 'NR>2 {print NF}' | sort -u",
+    "netstat -tane | awk 'NR>2 {print $7}' | sort -u",
+    "netstat -tano | awk '/ESTABLISHED/ {print $7}' | sort -u",
+    "netstat -A inet -an | awk '{print $1}' | sort | uniq -c",
+    "netstat --inet6 -an | awk '{print $1}' | sort | uniq -c",
+    "netstat -Mn 2>&1 | tail -n +2",
+)
+
+
+@pytest.mark.parametrize("idiom", IDIOMS)
+def test_idioms_of_scripts(host: Namespace, need: Callable[[str], None], idiom: str) -> None:
+    need("netstat")
+    if "perl" in idiom:
+        need("perl")
+    ours = f'netstat() {{ {shlex.join(NETINSPECT)} netstat "$@"; }}\n{idiom}'
+    environment = {**os.environ, "LC_ALL": "C"}
+    found = [host.run("sh", "-c", script, env=environment, check=False).stdout for script in (idiom, ours)]
+    assert found[1] == found[0]
+    assert found[0].strip() or "-M" in idiom
