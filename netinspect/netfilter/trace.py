@@ -122,7 +122,7 @@ def event(data: bytes) -> Event | None:
         found.number(nft.NFTA_TRACE_OIFTYPE),
         found.number(nft.NFTA_TRACE_MARK) or 0,
         found.number(nft.NFTA_TRACE_CT_ID),
-        None if direction is None else "reply" if direction[0] else "original",
+        None if not direction else "reply" if direction[0] else "original",
         found.number(nft.NFTA_TRACE_CT_STATUS),
         None if state is None else _STATES.get(state, str(state)),
     )

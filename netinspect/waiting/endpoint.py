@@ -55,7 +55,7 @@ def address_of(text: str) -> str:
     family = AF_INET6 if ":" in text else AF_INET
     try:
         return inet_ntop(family, inet_pton(family, text))
-    except OSError:
+    except (OSError, ValueError):
         raise ValueError(f"{text!r} is not an IPv4 or IPv6 address") from None
 
 

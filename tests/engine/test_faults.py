@@ -249,3 +249,14 @@ def test_the_time_for_the_next_listing_may_be_over_already(monkeypatch: pytest.M
     monkeypatch.setattr(watch, "sleep", sleep)
     with pytest.raises(KeyboardInterrupt):
         watch.repeat(lambda: 0, 1, Environment(lambda _: None, lambda _: None, False, 80))
+
+
+@pytest.mark.parametrize(
+    "command", ["path tcp 10.0.0.1 10.0.0.2 port", "drops --for 0.1 port", "conntrack --port", "assert listening"]
+)
+def test_words_that_are_not_utf8_are_bad_usage(command: str) -> None:
+    complaints: list[bytes] = []
+    environment = Environment(lambda _: None, complaints.append, False, 80)
+    assert main.run([*command.split(), "\udcff"], environment) == 2
+    assert b"\\udcff" in b"".join(complaints)
+    assert b"codec" not in b"".join(complaints)

@@ -25,6 +25,7 @@ from netinspect.nouns.conntrack import decode as conntrack
 from netinspect.nouns.conntrack import decode_events as conntrack_events
 from netinspect.nouns.conntrack import decode_expectations as expectations
 from netinspect.nouns.conntrack import decode_statistics as conntrack_statistics
+from netinspect.nouns.drops import decode_qdiscs
 from netinspect.nouns.groups import decode as memberships
 from netinspect.nouns.groups import decode_mdb as bridge_groups
 from netinspect.nouns.groups import decode_packet as packet_memberships
@@ -309,7 +310,43 @@ def _cgroups(data: bytes) -> list[Any]:
     return [*procfs.cgroups(data)]
 
 
+def _flow(data: bytes) -> list[Any]:
+    from netinspect.nouns.path.filter_words import flow_words
+
+    return [flow_words(_words(data))]
+
+
+def _drops(data: bytes) -> list[Any]:
+    from netinspect.nouns.drops.filter import parse
+
+    return [parse(_words(data), ("NO_SOCKET", "NOT_SPECIFIED"))]
+
+
+def _types(data: bytes) -> list[Any]:
+    from netinspect.engine.bpf.btf import Btf
+
+    return [Btf(data, ("sk_buff", "skb_drop_reason"))]
+
+
+def _dropped(data: bytes) -> list[Any]:
+    from netinspect.nouns.drops.decode import Header
+
+    return [Header(0, data), Header(0x0800, data), Header(0x86DD, data), Header(0x0806, data)]
+
+
+def _traced(data: bytes) -> list[Any]:
+    from netinspect.netfilter.trace import event
+
+    return [event(data)]
+
+
 TEXTS: dict[str, Target] = {
+    "qdiscs": Target(_by_run(decode_qdiscs.qdiscs)),
+    "traced": Target(_traced),
+    "flow-words": Target(_flow),
+    "drop-words": Target(_drops),
+    "btf": Target(_types),
+    "dropped-packet": Target(_dropped),
     "filter": Target(_filter),
     "options": Target(_options),
     "condition": Target(_condition),

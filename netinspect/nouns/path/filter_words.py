@@ -229,7 +229,7 @@ def _protocol(text: str) -> int:
 def _service(name: str) -> int | None:
     try:
         return getservbyname(name)
-    except OSError:
+    except (OSError, ValueError):  # a name that is not UTF-8 is none
         return None
 
 
