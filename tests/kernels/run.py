@@ -32,6 +32,18 @@ ELSEWHERE = (
     "tests/test_structure.py",
     "tests/test_startup.py",
 )
+# What `make test-kernels PART=smoke` runs: each noun's listing against other programs, in minutes.
+SMOKE = (
+    "tests/nouns/capabilities/test_capabilities.py",
+    "tests/nouns/links/test_links.py",
+    "tests/nouns/links/test_link_kinds.py",
+    "tests/nouns/routing/test_rules.py",
+    "tests/nouns/routing/test_neighbours.py",
+    "tests/nouns/routing/test_route_refusals.py",
+    "tests/nouns/sockets/test_inet_diag.py",
+    "tests/nouns/sockets/test_other_diag.py",
+    "tests/netstat/test_netstat_layout.py",
+)
 
 
 def main() -> int:
@@ -40,7 +52,7 @@ def main() -> int:
     parser.add_argument("--guests", type=int, default=2, help="how many at once (default: 2)")
     parser.add_argument("--accept", action="store_true", help="write the list of skips and docs/kernels.md anew")
     parser.add_argument("--out", type=Path, help="keep what each guest wrote in this directory")
-    parser.add_argument("parts", nargs="*", default=["tests"], help="files and directories of tests")
+    parser.add_argument("parts", nargs="*", default=["tests"], help="files and directories of tests, or smoke")
     options = parser.parse_args()
     # Guests end with us, whatever ends us.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -68,6 +80,8 @@ def _end(number: int, _: object) -> None:
 
 def _files(parts: list[str]) -> list[str]:
     found: list[Path] = []
+    if "smoke" in parts:
+        parts = [part for part in parts if part != "smoke"] + [str(guest.TREE / name) for name in SMOKE]
     for part in parts:
         path = Path(part).resolve()
         found += sorted(path.rglob("test_*.py")) if path.is_dir() else [path]
