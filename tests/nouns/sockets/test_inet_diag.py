@@ -81,7 +81,9 @@ def listed(held: Sockets, protocol: str, states: int = ALL) -> list[Socket]:
 
 def test_there_is_a_socket_in_every_tcp_state(held: Sockets) -> None:
     for family in ("inet", "inet6"):
-        assert {one.state for one in held if (one.protocol, one.family) == ("tcp", family)} == TCP_STATES
+        states = {one.state for one in held if (one.protocol, one.family) == ("tcp", family)}
+        # A socket that is only bound is not listed before Linux 6.8.
+        assert TCP_STATES - states <= {"CLOSE"}
 
 
 def probed(held: Sockets, protocol: str) -> Counter[Any]:
