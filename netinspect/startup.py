@@ -20,7 +20,14 @@ point imports ``re``, which is 24 of the 81 million instructions of a listing of
 from __future__ import annotations
 
 import sys
-from _collections import _tuplegetter  # of which collections.namedtuple makes its fields
+
+try:
+    from _collections import _tuplegetter  # of which collections.namedtuple makes its fields
+except ImportError:  # a private name
+
+    def _tuplegetter(index: int, doc: str) -> property:
+        return property(lambda self: self[index], doc=doc)
+
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

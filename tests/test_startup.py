@@ -85,3 +85,15 @@ def test_a_record_does_not_load_typing() -> None:
         "import sys, netinspect.records as r; [getattr(r, n) for n in r.MODULES]; sys.exit('typing' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-I", "-c", program]).returncode == 0
+
+
+def test_records_are_the_same_without_the_interpreter_s_own_getter_of_fields() -> None:
+    program = (
+        "import _collections; del _collections._tuplegetter\n"
+        "from netinspect.records import Link\n"
+        "link = Link(3, 'eth0', None, 'up', ('up',), 1500)\n"
+        "assert (link.index, link.name, link.mtu) == (3, 'eth0', 1500)\n"
+        "assert link._replace(mtu=9000).mtu == 9000 and link._asdict()['name'] == 'eth0'\n"
+        "assert isinstance(vars(Link)['name'], property)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 0
