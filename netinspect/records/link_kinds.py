@@ -226,6 +226,8 @@ class Bond(NamedTuple):
     lacp_active: Annotated[bool | None, "802.3ad: whether LACP is sent without being asked"] = None
     lacp_select: Annotated[str | None, "802.3ad: how the aggregator is selected: stable, bandwidth, count …"] = None
     coupled_control: Annotated[bool | None, "802.3ad: whether receiving and sending begin together"] = None
+    broadcast_neighbour: Annotated[bool | None, "802.3ad: whether ARP and ND are sent through every port"] = None
+    lacp_strict: Annotated[bool | None, "802.3ad: the option lacp_strict of the driver (Linux 7.2)"] = None
     actor_priority: Annotated[int | None, "802.3ad: system priority"] = None
     actor_address: Annotated[str | None, "802.3ad: system address"] = None
     port_key: Annotated[int | None, "802.3ad: upper ten bits of the port key"] = None

@@ -367,6 +367,8 @@ _BOND: Fields = {
     "missed_max": (30, _number),
     "neighbour_targets": (31, _targets),
     "coupled_control": (32, _switch),
+    "broadcast_neighbour": (33, _switch),
+    "lacp_strict": (34, _switch),
 }
 """IFLA_BOND_*."""
 _BOND_AGGREGATOR = 23
