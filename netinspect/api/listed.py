@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..engine.places import EveryPlace, Place
+from ..engine.schema import rows_of
 from ..engine.text import marked
 from ..errors import UsageError
 
@@ -30,7 +31,22 @@ else:
     Record = None
 
 
-class Listed(Generic[Record]):
+class Closing:
+    """What ends with a ``with`` block."""
+
+    def close(self) -> None:
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Listed(Closing, Generic[Record]):
     """An iterator of records, all of one type, and a context manager.
 
     ``close`` ends the listing early and closes its sockets, as do the end of the iteration and of a ``with`` block. At
@@ -45,13 +61,19 @@ class Listed(Generic[Record]):
         self._batches = _generated(listing.batches() if batches is None else batches)
         self._seen: list[Batch] = []
         """Batches that were looked at, and are still to be given."""
+        self._current: Iterator[Record] = iter(())
+        """What is still to be given of the batch that is being given."""
         self._records = self._iterate()
 
     def _iterate(self) -> Generator[Record, None, None]:
         for batch in self._rest():
-            yield from batch
+            self._current = iter(batch)
+            yield from self._current
 
     def _rest(self) -> Iterator[Batch]:
+        """The batches with all rows that were not given yet."""
+        if left := list(self._current):
+            yield rows_of(left)
         while self._seen:
             yield self._seen.pop(0)
         yield from self._batches
@@ -110,20 +132,12 @@ class Listed(Generic[Record]):
     def __next__(self) -> Record:
         return next(self._records)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
 
 def _generated(batches: Iterator[Batch]) -> Generator[Batch, None, None]:
     yield from batches
 
 
-class Events(Generic[Record]):
+class Events(Closing, Generic[Record]):
     """An iterator of events as they happen, all of one type, and a context manager.
 
     ``close`` ends it and closes what it opened, and so does the end of a ``with`` block.
@@ -142,14 +156,6 @@ class Events(Generic[Record]):
 
     def __next__(self) -> Record:
         return next(self._events)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"<events: {self._record} records>"

@@ -8,7 +8,7 @@ from ..errors import UsageError
 from ..nouns.conntrack.filter import FlowFilter
 from ..nouns.nat.diagnose import diagnosed
 from ..nouns.path.filter_words import FlowWords, flow_words
-from ..nouns.path.listing_stack import Stacks
+from ..nouns.path.listing_stacks import Stacks
 from ..nouns.path.walk_path import asked
 from ..records import Path
 from .listed import Listed, places_of, several

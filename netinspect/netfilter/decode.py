@@ -44,6 +44,7 @@ _TRACKING_COMPAT = frozenset(
     )
 )
 """iptables' matches and targets that do, in rules of iptables-nft."""
+_TRACKING_BYTES = tuple(name.encode() + b"\0" for name in (*sorted(_TRACKING), "target", "match"))
 
 Key = tuple[str, str, str]
 """Family, table, and the name of a chain, set, object or flowtable in it."""
@@ -295,16 +296,6 @@ def dump_request(kind: int, payload: bytes = b"") -> bytes:
     return message(NFNL_SUBSYS_NFTABLES << 8 | kind, NLM_F_DUMP, pack("=BBH", 0, 0, 0) + payload)
 
 
-def chains_request() -> bytes:
-    """A dump of the chains of all families."""
-    return dump_request(nft.NFT_MSG_GETCHAIN)
-
-
-def rules_request() -> bytes:
-    """A dump of the rules of all families."""
-    return dump_request(nft.NFT_MSG_GETRULE)
-
-
 def tables(messages: Iterable[bytes]) -> Iterator[Table]:
     """The tables in the answer. Raises NetlinkError where it is malformed."""
     for family, found in _found(messages):
@@ -318,12 +309,7 @@ def tables(messages: Iterable[bytes]) -> Iterator[Table]:
         )
 
 
-def chains(runs: Iterable[Run]) -> Iterator[Chain]:
-    """The chains in the answer. Raises NetlinkError where it is malformed."""
-    return chains_of(in_order(runs))
-
-
-def chains_of(messages: Iterable[bytes]) -> Iterator[Chain]:
+def chains(messages: Iterable[bytes]) -> Iterator[Chain]:
     """The chains in these messages. Raises NetlinkError where one is malformed."""
     for family, found in _found(messages):
         table, name = found.text(nft.NFTA_CHAIN_TABLE), found.text(nft.NFTA_CHAIN_NAME)
@@ -360,15 +346,6 @@ def _devices(hook: Expression, many: int, single: int | None = None) -> tuple[st
     return tuple(found)
 
 
-def rules(runs: Iterable[Run]) -> Iterator[Rule]:
-    """The rules in the answer, each chain's in order. Raises NetlinkError where it is malformed."""
-    for family, found in _found(in_order(runs)):
-        data = found.data
-        rule = Rule(family, found.text(nft.NFTA_RULE_TABLE), found.text(nft.NFTA_RULE_CHAIN), data)
-        _ = rule.expressions  # decoded here, so that what is malformed shows here
-        yield rule
-
-
 def rules_by_chain(messages: Iterable[bytes]) -> dict[Key, list[Rule]]:
     """The rules of each chain in order. Raises NetlinkError where a message is malformed.
 
@@ -387,7 +364,7 @@ def rules_by_chain(messages: Iterable[bytes]) -> dict[Key, list[Rule]]:
         try:
             found, key = groups[head]
         except KeyError:
-            (rule,) = rules_of((data,))
+            (rule,) = rules((data,))
             found, key = groups[head] = ([], (rule.family, rule.table, rule.chain))
         found.append(Rule(*key, data))
     result: dict[Key, list[Rule]] = {}
@@ -396,7 +373,7 @@ def rules_by_chain(messages: Iterable[bytes]) -> dict[Key, list[Rule]]:
     return result
 
 
-def rules_of(messages: Iterable[bytes]) -> Iterator[Rule]:
+def rules(messages: Iterable[bytes]) -> Iterator[Rule]:
     """The rules in these messages. Raises NetlinkError where one is malformed."""
     for family, found in _found(messages):
         yield Rule(family, found.text(nft.NFTA_RULE_TABLE), found.text(nft.NFTA_RULE_CHAIN), found.data)
@@ -480,12 +457,13 @@ def generation(messages: Iterable[bytes]) -> int:
     return 0
 
 
-def needs_tracking(chains: Iterable[Chain], rules: Iterable[Rule]) -> bool:
-    """Whether one of these makes the kernel track connections."""
-    return any(chain.kind == "nat" for chain in chains) or any(
+def needs_tracking(rule: Rule) -> bool:
+    """Whether a rule makes the kernel track connections. Raises NetlinkError where it is malformed."""
+    if not any(name in rule.data for name in _TRACKING_BYTES):
+        return False  # most rules need not be decoded
+    return any(
         expression.name in _TRACKING
         or (expression.name in ("target", "match") and expression.text(nft.NFTA_TARGET_NAME) in _TRACKING_COMPAT)
-        for rule in rules
         for expression in rule.expressions
     )
 

@@ -112,6 +112,21 @@ class Ruleset:
         self._names: InterfaceNames | None = None
         self.changed = False
 
+    def every_rule(self) -> Iterator[Rule]:
+        """The rules of all chains, each chain's in order."""
+        for rules in self.rules.values():
+            yield from rules
+
+    @property
+    def needs_tracking(self) -> bool:
+        """Whether connections are tracked: only where a rule needs it. Tables of legacy iptables may have such a rule.
+
+        Raises NetlinkError where a rule is malformed.
+        """
+        if any("ip" in table for table in self.unknown) or any(chain.kind == "nat" for chain in self.chains.values()):
+            return True
+        return any(map(decode.needs_tracking, self.every_rule()))
+
     def base_chains(self, family: str, hook: str, device: str | None = None) -> list[Chain]:
         """The base chains that packets of a family meet at a hook, in the order in which they are called.
 
@@ -317,7 +332,7 @@ def _read(ruleset: Ruleset, ask: Ask) -> bool:
     ruleset.tables = tuple(decode.tables(dump(nft.NFT_MSG_GETTABLE, "tables")))
     if not ruleset.tables:
         return _generation(ask) == begun
-    ruleset.chains = {chain.key: chain for chain in decode.chains_of(dump(nft.NFT_MSG_GETCHAIN, "chains"))}
+    ruleset.chains = {chain.key: chain for chain in decode.chains(dump(nft.NFT_MSG_GETCHAIN, "chains"))}
     ruleset.rules.update(decode.rules_by_chain(dump(nft.NFT_MSG_GETRULE, "rules")))
     ruleset.sets = {single.key: single for single in decode.sets(dump(nft.NFT_MSG_GETSET, "sets"))}
     for found in _where_known(decode.objects(dump(nft.NFT_MSG_GETOBJ, "objects"))):

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 def as_net_tools(batches: Iterable[Batch], states: int) -> Iterator[Batch]:
     """Of all that there is: what is listed where these states are asked for."""
     held = list(batches)
-    of_sockets: dict[int, str] = {}
+    socket_states: dict[int, str] = {}
     for batch in held:
         rows = zip(batch.values("cookie"), batch.values("state"), _associations(batch), strict=True)
-        of_sockets.update((cookie, state) for cookie, state, association in rows if not association)
+        socket_states.update((cookie, state) for cookie, state, association in rows if not association)
     if states & LISTENING_STATES:
         for batch in held:
             both = zip(batch.values("state"), _associations(batch), strict=True)
@@ -30,7 +30,7 @@ def as_net_tools(batches: Iterable[Batch], states: int) -> Iterator[Batch]:
 
         def state_of_socket(batch: Batch) -> Values:
             both = zip(batch.values("cookie"), batch.values("state"), strict=True)
-            return [of_sockets.get(cookie, state) for cookie, state in both]
+            return [socket_states.get(cookie, state) for cookie, state in both]
 
         for batch in held:
             yield batch.select(_associations(batch)).joined({"state": state_of_socket})

@@ -44,6 +44,7 @@ from netinspect.nouns.routing import decode_rules as rules
 from netinspect.nouns.sockets import decode_other as other_sockets
 from netinspect.nouns.sockets import decode_unix as unix_sockets
 from netinspect.nouns.sockets import request as inet_sockets
+from netinspect.uapi import nf_tables as nft
 from netinspect.uapi.netlink import NETLINK_NETFILTER, NETLINK_ROUTE, NETLINK_SOCK_DIAG, NLMSG_DONE, NLMSG_ERROR
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -189,8 +190,8 @@ def requests() -> Iterator[tuple[str, int, bytes]]:
     yield "conntrack-size", NETLINK_NETFILTER, conntrack_statistics.size_request()
     yield "probe-entries", NETLINK_NETFILTER, capabilities.conntrack_size()
     yield "conntrack-counters", NETLINK_NETFILTER, conntrack_statistics.counters_request()
-    yield "nftables", NETLINK_NETFILTER, nftables.chains_request()
-    yield "nftables", NETLINK_NETFILTER, nftables.rules_request()
+    yield "nftables", NETLINK_NETFILTER, nftables.dump_request(nft.NFT_MSG_GETCHAIN)
+    yield "nftables", NETLINK_NETFILTER, nftables.dump_request(nft.NFT_MSG_GETRULE)
 
 
 def layout(single: bytes) -> tuple[int, ...]:

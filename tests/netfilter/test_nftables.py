@@ -12,11 +12,14 @@ from throwaway import Namespace
 
 from netinspect.engine.netlink.messages import Answer, Run, attribute, message
 from netinspect.engine.netlink.transport import Dump, connect
+from netinspect.engine.places import Place
 from netinspect.errors import NetlinkError
 from netinspect.netfilter import decode as nftables
+from netinspect.netfilter.ruleset import read as ruleset_of
 from netinspect.nouns.conntrack import decode_statistics as conntrack_statistics
 from netinspect.nouns.nat.decode_rules import NatRule, nat_rules
 from netinspect.uapi.netlink import NETLINK_NETFILTER
+from netinspect.uapi.nf_tables import NFT_MSG_GETRULE
 
 Need = Callable[[str], None]
 
@@ -26,8 +29,14 @@ def ask(namespace: Namespace, request: bytes) -> list[Run]:
 
 
 def read(namespace: Namespace) -> tuple[list[nftables.Chain], list[nftables.Rule]]:
-    chains = list(nftables.chains(ask(namespace, nftables.chains_request())))
-    return chains, list(nftables.rules(ask(namespace, nftables.rules_request())))
+    with Place(namespace.path) as place:
+        ruleset = ruleset_of(place)
+    return list(ruleset.chains.values()), list(ruleset.every_rule())
+
+
+def tracks(namespace: Namespace) -> bool:
+    with Place(namespace.path) as place:
+        return ruleset_of(place).needs_tracking
 
 
 def rules_of(namespace: Namespace, *lines: str, family: str = "ip") -> list[NatRule]:
@@ -68,10 +77,10 @@ def test_pyroute2_reads_the_same_expressions(namespace: Namespace, need: Need) -
     need("nft")
     rules_of(namespace, "oifname wan ip saddr 10.0.0.0/8 counter masquerade", "meta l4proto tcp snat to 192.0.2.1:1-2")
     checked = 0
-    for run in ask(namespace, nftables.rules_request()):
+    for run in ask(namespace, nftables.dump_request(NFT_MSG_GETRULE)):
         for at in range(0, len(run.data), run.length):
             data = run.data[at : at + run.length]
-            (ours,) = nftables.rules([Run(data, run.kind, run.length, 1)])
+            (ours,) = nftables.rules([data])
             oracle = nft_rule_msg(data)
             oracle.decode()
             assert ours.table == oracle.get_attr("NFTA_RULE_TABLE")
@@ -162,11 +171,11 @@ def test_rules_behind_a_jump_have_the_hook_of_its_origin(namespace: Namespace, n
 
 def test_tracking_is_needed_by_what_uses_it(namespace: Namespace, need: Need) -> None:
     need("nft")
-    assert not nftables.needs_tracking(*read(namespace))
+    assert not tracks(namespace)
     namespace.run("nft", "add table ip t; add chain ip t c; add rule ip t c tcp dport 1 counter accept")
-    assert not nftables.needs_tracking(*read(namespace))
+    assert not tracks(namespace)
     namespace.run("nft", "add rule ip t c ct mark 1")
-    assert nftables.needs_tracking(*read(namespace))
+    assert tracks(namespace)
 
 
 @pytest.mark.parametrize(
@@ -194,4 +203,4 @@ def test_malformed_rules_are_one_clear_error() -> None:
     for content in (struct.pack("=HH", 40, 1), attribute(4, struct.pack("=HHHH", 8, 1, 40, 1))):
         (run,) = Answer(message(0xA06, 0, body + content), "testing").runs
         with pytest.raises(NetlinkError, match="malformed"):
-            list(nftables.rules([run]))
+            [rule.expressions for rule in nftables.rules(nftables.in_order([run]))]

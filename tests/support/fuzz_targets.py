@@ -138,9 +138,10 @@ _NEWCHAIN, _NEWRULE = (NFNL_SUBSYS_NFTABLES << 8 | kind for kind in (nft.NFT_MSG
 
 def _ruleset(data: bytes) -> list[Any]:
     runs = _runs(data)
-    found = list(nftables.rules(run for run in runs if run.kind == _NEWRULE))
-    chains = list(nftables.chains(run for run in runs if run.kind == _NEWCHAIN))
-    nftables.needs_tracking(chains, found)
+    found = list(nftables.rules(nftables.in_order(run for run in runs if run.kind == _NEWRULE)))
+    chains = list(nftables.chains(nftables.in_order(run for run in runs if run.kind == _NEWCHAIN)))
+    for rule in found:
+        nftables.needs_tracking(rule)
     return list(nat_rules.nat_rules(chains, found))
 
 

@@ -6,9 +6,8 @@ from _functools import partial
 
 from ...engine.namespaces import inside
 from ...engine.netlink.transport import Dump
-from ...errors import NetlinkError
-from ...netfilter import decode as nftables
-from ...procfs import legacy_tables, sysctl
+from ...errors import NetinspectError, NetlinkError
+from ...procfs import sysctl
 from ...records import ConntrackCount, ConntrackStatistic
 from ...uapi.netlink import NETLINK_NETFILTER
 from . import decode_statistics as conntrack_statistics
@@ -89,33 +88,19 @@ def why_nothing(place: Place) -> str | None:
 
     A namespace tracks nothing until a rule needs it: the hooks of connection tracking are registered with the first.
     """
+    from ...netfilter.ruleset import read
+
     try:
         entries, _ = conntrack_statistics.size(
             _ask(place, conntrack_statistics.size_request(), "counting conntrack entries")
         )
         if entries:
             return None
-        if nftables.needs_tracking(*ruleset(place)):
+        if read(place).needs_tracking:
             return None
-    except NetlinkError:
+    except NetinspectError:
         return None
-    if inside(place.descriptor, legacy_tables):
-        return None  # what rules of legacy iptables are in there is not known here
     return (
         "nothing is tracked here: no rule of this network namespace needs connection tracking "
         "(a NAT rule or one with `ct state` starts it)"
     )
-
-
-def ruleset(place: Place) -> tuple[list[nftables.Chain], list[nftables.Rule]]:
-    """The chains and rules of nftables. Raises NetlinkError; without nftables in the kernel both are empty."""
-    from errno import EINVAL, EOPNOTSUPP
-
-    try:
-        chains = nftables.chains(_ask(place, nftables.chains_request(), "listing the chains of nftables"))
-        rules = nftables.rules(_ask(place, nftables.rules_request(), "listing the rules of nftables"))
-        return list(chains), list(rules)
-    except NetlinkError as error:
-        if error.errno in (EINVAL, EOPNOTSUPP):
-            return [], []
-        raise

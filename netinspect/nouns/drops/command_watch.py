@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from ...engine.opened import Opened
 from ...engine.places import unseen
 from ...engine.schema import rows_of
 from ...engine.signals import Holding
 from ...engine.table import Table
-from ...errors import ExitStatus, NamespaceError
+from ...errors import ExitStatus
 from .events import Namespaces, Unavailable, Watch
 from .filter import parse
 from .names import texts
@@ -21,36 +22,25 @@ if TYPE_CHECKING:
 
 def watch(command: Drops) -> int:
     """Watches until it is time, or interrupted. Raises NetinspectError."""
-    places: list[Place] = []
-    incomplete = False
     wanted = parse(command.words, texts())
-    try:
-        if command.all_netns:
-            incomplete = bool(unseen(command.places()))
-        else:
-            for place in command.places():
-                try:
-                    place.open()
-                except NamespaceError as error:
-                    if not command.labelled:
-                        raise
-                    command.environment.complain(f"network namespace {place.label} is left out: {error}")
-                    incomplete = True
-                    continue
-                places.append(place)
-        if not places and not command.all_netns:
-            return ExitStatus.INCOMPLETE
-        watched = _watch(command, places, wanted)
-        try:
-            with Holding():  # the end of the document
-                (_count if command.view == "count" else _live)(command, watched)
-            incomplete |= _said(command, watched)
-        finally:
-            watched.close()
-    finally:
-        for place in places:
-            place.close()
+    if command.all_netns:
+        incomplete = bool(unseen(command.places()))
+        incomplete |= _run(command, [], wanted)
+    else:
+        with Opened(command) as opened:
+            incomplete = not opened.places or _run(command, opened.places, wanted) or opened.incomplete
     return ExitStatus.INCOMPLETE if incomplete else ExitStatus.OK
+
+
+def _run(command: Drops, places: list[Place], wanted: Filter) -> bool:
+    """Watches; whether something was left out."""
+    watched = _watch(command, places, wanted)
+    try:
+        with Holding():  # the end of the document
+            (_count if command.view == "count" else _live)(command, watched)
+        return _said(command, watched)
+    finally:
+        watched.close()
 
 
 def _watch(command: Drops, places: list[Place], wanted: Filter) -> Watch | CounterWatch:

@@ -191,7 +191,7 @@ def _flow_of(raw: Raw) -> tuple[object, ...] | None:
     return None
 
 
-def _told_apart(header: bytes) -> bytes:
+def _flow_key(header: bytes) -> bytes:
     """The fields most rules match: protocol, addresses and, without options, the destination port."""
     if header[:1] < b"\x60":
         return header[9:10] + header[12:20] + header[22:24]
@@ -325,7 +325,7 @@ class Watch:
                     # Which rule it was is worked out at the end, once for packets that rules treat alike.
                     few = len(totals) < _DISTINCT
                     keys = [
-                        (*key, _told_apart(raw[11])) if few and key[1] in self._source.by_rules else key
+                        (*key, _flow_key(raw[11])) if few and key[1] in self._source.by_rules else key
                         for key, raw in zip(keys, taken, strict=True)
                     ]
                 totals.update(keys)

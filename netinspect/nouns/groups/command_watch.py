@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from time import localtime, strftime
 
-from ...engine.places import unseen
+from ...engine.opened import Opened
 from ...engine.schema import rows_of
 from ...engine.signals import Holding
 from ...engine.table import Field, Table
-from ...errors import ExitStatus, NamespaceError
+from ...errors import ExitStatus
 from .events import Watch, unreported
 
 TYPE_CHECKING = False
@@ -23,28 +23,11 @@ _WIDTHS = {"interface": 15, "group": 22, "event": 5, "family": 6, "source": 9}
 
 def watch(command: Groups) -> int:
     """Watches until it is time, or interrupted. Raises NetinspectError."""
-    places: list[Place] = []
-    incomplete = False
-    try:
-        every = command.places()
-        incomplete = bool(unseen(every))  # already reported
-        for place in every:
-            try:
-                place.open()
-            except NamespaceError as error:
-                if not command.labelled:
-                    raise
-                command.environment.complain(f"network namespace {place.label} is left out: {error}")
-                incomplete = True
-                continue
-            places.append(place)
-        if places:
+    with Opened(command) as opened:
+        if opened.places:
             with Holding():  # the end of the document
-                _watch(command, places)
-    finally:
-        for place in places:
-            place.close()
-    return ExitStatus.INCOMPLETE if incomplete else ExitStatus.OK
+                _watch(command, opened.places)
+    return ExitStatus.INCOMPLETE if opened.incomplete else ExitStatus.OK
 
 
 def _watch(command: Groups, places: list[Place]) -> None:

@@ -6,9 +6,10 @@ from itertools import chain as chained
 from itertools import count
 
 from ...netfilter.packet import Tracking
+from ..path.walk_opening import uses_iptables
 from ..path.walk_packet import ICMP, ICMPV6, TCP, Packet, Tracked, endpoint
 from ..path.walk_reasons import why_not
-from ..path.walk_rules import Rules, uses_iptables
+from ..path.walk_rules import Rules
 from ..path.walk_steps import iptables_interface, nft_interface, nft_name, pasted, sysctl_set
 from .diagnose_findings import ERROR, WARNING, finding
 from .diagnose_untranslated import network_text

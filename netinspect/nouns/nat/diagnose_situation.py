@@ -10,18 +10,20 @@ from ...engine.columns import NONE
 from ...engine.namespaces import inside
 from ...engine.places import Place
 from ...engine.prefixes import packed
-from ...errors import NetlinkError
+from ...errors import NetinspectError, NetlinkError
 from ...procfs import interface_sysctl, legacy_tables, network_text
 from ..conntrack.listing import FlowListing
-from ..conntrack.listing_state import count, counters, ruleset, setting
-from ..path.listing_stack import Stacks, inside_of
+from ..conntrack.listing_state import count, counters, setting
+from ..path.listing_stack import inside_of
+from ..path.listing_stacks import Stacks
 from ..routing.listing import Query as RouteQuery
 from ..routing.listing import RouteListing
 from ..routing.names import numbered
-from .decode_rules import NatRule, nat_rules
+from .decode_rules import NatRule
 from .diagnose_capture import Heard, heard, wrong_checksums
 from .listing import SOURCE, Kinds, is_global, translations
 from .listing_groups import outside_addresses
+from .listing_rules import rules_of
 from .listing_state import port_ranges
 
 TYPE_CHECKING = False
@@ -259,8 +261,8 @@ class Situation:
     def _read_rules(self) -> None:
         self.rules_unread: str | None = None
         try:
-            self.rules = list(nat_rules(*ruleset(self.place)))
-        except NetlinkError as error:
+            self.rules = rules_of(self.place)
+        except NetinspectError as error:
             self.rules = []
             self.rules_unread = str(error)
         self.legacy = inside(self.place.descriptor, legacy_tables)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ...netfilter.packet import Tracking
+from ..path.walk_opening import uses_iptables
 from ..path.walk_reasons import Reason, why_not
-from ..path.walk_rules import Rules, uses_iptables
+from ..path.walk_rules import Rules
 from ..path.walk_steps import UNWRITABLE_ADVICE, iptables_interface, nft_interface, nft_name, pasted
 from .diagnose_findings import ERROR, VERSIONS, WARNING, finding
 from .listing import is_global

@@ -126,16 +126,16 @@ class Kinds:
         return "masquerade" if self._masquerades and outside in self.local else "snat"
 
     def _read_rules(self) -> None:
-        from ...errors import NetlinkError
+        from ...errors import NetinspectError, NetlinkError
         from ...procfs import legacy_tables
-        from ..conntrack.listing_state import ruleset
         from .decode_rules import nat_rules
+        from .listing_rules import rules_of
 
         self._masquerades = False
         rules: list[NatRule] = []
         try:
-            rules += nat_rules(*ruleset(self._place))
-        except NetlinkError:
+            rules += rules_of(self._place)
+        except NetinspectError:
             pass
         for table in self._place.call(legacy_tables):
             family, name = table.split()

@@ -22,9 +22,8 @@ _OWNED_PROTOCOLS = ("tcp", "udp", "udplite")
 
 def port_ranges(places: Sequence[Place]) -> dict[str | None, dict[str, tuple[int, int]]]:
     """By namespace and outside address: the first and last port of a rule that names some."""
-    from ..conntrack.listing_state import ruleset
-    from .decode_rules import nat_rules
     from .listing import local_addresses
+    from .listing_rules import rules_of
 
     found: dict[str | None, dict[str, tuple[int, int]]] = {}
     for place in places:
@@ -32,7 +31,7 @@ def port_ranges(places: Sequence[Place]) -> dict[str | None, dict[str, tuple[int
         again = Place(place.name, place.label)
         try:
             again.open()
-            for rule in nat_rules(*ruleset(again)):
+            for rule in rules_of(again):
                 if rule.ports is None or rule.kind not in ("snat", "masquerade"):
                     continue
                 if rule.addresses is None:

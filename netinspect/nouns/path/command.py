@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ...engine.table import Column
-    from .listing_stack import Stack, Stacks
+    from .listing_stack import Stack
+    from .listing_stacks import Stacks
     from .walk_path import Path
 
 _LARGEST_MARK = 0xFFFFFFFF
@@ -166,7 +167,7 @@ class PathCommand(ListingCommand):
 
     def once(self) -> int:
         """Walks once, and returns the exit status."""
-        from .listing_stack import Stacks
+        from .listing_stacks import Stacks
         from .walk_steps import ARRIVES, FAILS, LEAVES
 
         stacks = Stacks(closely=True)

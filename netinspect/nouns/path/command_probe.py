@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from ...netfilter.trace import Event
     from .command import PathCommand
     from .events import Seen
-    from .listing_stack import Interface, Stack, Stacks
+    from .listing_stack import Interface, Stack
+    from .listing_stacks import Stacks
     from .walk import Walk
     from .walk_packet import Packet
     from .walk_path import Path
@@ -36,7 +37,7 @@ _STOPS = ("drop", "reject")
 
 def run_observed(command: PathCommand) -> int:
     """Predicts, watches, and prints both. Raises NetinspectError."""
-    from .listing_stack import Stacks
+    from .listing_stacks import Stacks
 
     stacks = Stacks()
     try:

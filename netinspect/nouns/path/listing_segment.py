@@ -6,7 +6,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .listing_stack import Interface, Stack, Stacks
+    from .listing_stack import Interface, Stack
+    from .listing_stacks import Stacks
 
 _MOST = 512
 """Interfaces that are looked at: a bridge may have thousands of ports."""

@@ -6,17 +6,15 @@ one entry); links, addresses and settings are read once.
 
 from __future__ import annotations
 
-import os
 from _functools import partial
 from errno import EACCES, EHOSTUNREACH, EINVAL, ENETUNREACH, ENOENT, EXDEV
 
-from ...engine.namespaces import every_namespace, inside
-from ...engine.netlink import nsid
+from ...engine.namespaces import inside
 from ...engine.netlink.transport import Dump
 from ...engine.places import InterfaceNames, Place
 from ...engine.prefixes import packed, prefix, within
 from ...engine.rtnetlink import FAMILY_NUMBERS
-from ...errors import NamespaceError, NetlinkError
+from ...errors import NetlinkError
 from ...procfs import interface_sysctl, sysctl
 from ...uapi import rtnetlink as rt
 from ...uapi.netlink import AF_UNSPEC, NETLINK_NETFILTER, NETLINK_ROUTE, NETLINK_SOCK_DIAG
@@ -32,7 +30,6 @@ from . import request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Any
 
     from ...records import Flow, Neighbour, Route, Rule
@@ -460,109 +457,3 @@ class Stack:
             if error.errno != ENOENT:
                 raise
         return None
-
-
-class Stacks:
-    """The namespaces that packets pass, each read once however often they come by."""
-
-    def __init__(self, *, closely: bool = False) -> None:
-        """``closely``: also namespaces that a thread, a mount or an open file keeps, by a look at every descriptor."""
-        self._closely = closely
-        self.rules: dict[int, object] = {}
-        """What walks read of the rules of each."""
-        self._stacks: dict[tuple[int, int], Stack] = {}
-        self._every: list[tuple[str, str, tuple[int, int]]] | None = None
-        self._numbers: dict[tuple[int, int], dict[int, tuple[str, str, tuple[int, int]]]] = {}
-
-    def of(self, place: Place) -> Stack:
-        """The stack of a place, which is open and stays so."""
-        status = os.stat("/proc/thread-self/ns/net") if place.descriptor is None else os.fstat(place.descriptor)
-        identity = (status.st_dev, status.st_ino)
-        if identity not in self._stacks:
-            label = place.label or place.name
-            if label is None or "/" in label:
-                label = next(
-                    (name for name, path, found in self._seen() if found == identity and "/proc/" not in path), "here"
-                )
-            self._stacks[identity] = Stack(place, label)
-        return self._stacks[identity]
-
-    def peer(self, stack: Stack, interface: Interface) -> tuple[Stack, Interface] | str | None:
-        """The other end of a veth pair; a message if it is not visible; None if there is none."""
-        if interface.kind != "veth" or not interface.parent_index:
-            return None
-        if interface.parent_nsid is None:
-            found = stack.interfaces.get(interface.parent_index)
-            return (stack, found) if found is not None else None
-        other = self._numbered(stack, interface.parent_nsid)
-        if other is None:
-            return (
-                f"interface {interface.parent_index} of a network namespace that may not be seen (nsid "
-                f"{interface.parent_nsid})"
-            )
-        found = other.interfaces.get(interface.parent_index)
-        return (other, found) if found is not None else f"an interface of {other.label} that is gone"
-
-    def _seen(self) -> list[tuple[str, str, tuple[int, int]]]:
-        if self._every is None:
-            self._every = every_namespace()[0]
-        return self._every
-
-    def _numbered(self, stack: Stack, number: int) -> Stack | None:
-        identity = next(key for key, value in self._stacks.items() if value is stack)
-        known = self._numbers.setdefault(identity, {})
-        if number not in known:
-            self._learn(stack, number, known, self._seen())
-        if number not in known and self._closely:
-            self._every = every_namespace(closely=True)[0]
-            self._learn(stack, number, known, self._every)
-        if number not in known:
-            return None
-        label, path, found = known[number]
-        if found not in self._stacks:
-            place = Place(path, label, identity=found)
-            try:
-                place.open()
-            except NamespaceError:
-                return None
-            self._stacks[found] = Stack(place, label)
-        return self._stacks[found]
-
-    def _learn(
-        self,
-        stack: Stack,
-        number: int,
-        known: dict[int, tuple[str, str, tuple[int, int]]],
-        namespaces: list[tuple[str, str, tuple[int, int]]],
-    ) -> None:
-        """The numbers that a namespace has for others, until the one that is looked for."""
-        for namespace in namespaces:
-            if namespace in known.values():
-                continue
-            found = self._number_of(stack, namespace[1])
-            if found is not None:
-                known[found] = namespace
-            if found == number:
-                return
-
-    @staticmethod
-    def _number_of(stack: Stack, path: str) -> int | None:
-        try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            return None  # gone just now, or not ours to see
-        try:
-            asked = Dump(stack.place.connect(NETLINK_ROUTE), nsid.request(descriptor), "numbering a namespace")
-            return nsid.number(next(asked.answers(), []))
-        except NetlinkError:
-            return None
-        finally:
-            os.close(descriptor)
-
-    def close(self) -> None:
-        """Closes the places that were opened on the way."""
-        for stack in self._stacks.values():
-            stack.place.close()
-
-    def __iter__(self) -> Iterator[Stack]:
-        return iter(list(self._stacks.values()))

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from ...netfilter.evaluate import Outcome
     from .listing_segment import End
-    from .listing_stack import Interface, Stack, Stacks
+    from .listing_stack import Interface, Stack
+    from .listing_stacks import Stacks
     from .walk_leaving import Leaving
     from .walk_packet import Packet, Tracked
     from .walk_wire import Arrival

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ...engine.places import Place
 from ...errors import UsageError
-from .listing_stack import Stack, Stacks
+from .listing_stack import Stack
+from .listing_stacks import Stacks
 from .walk import Walk
 from .walk_packet import TCP, Packet
 from .walk_steps import ARRIVES, DELIVERED, DROPPED, FAILS, LEAVES, UNKNOWN

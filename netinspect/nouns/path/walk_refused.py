@@ -6,7 +6,7 @@ RTM_GETROUTE answers with an errno that stands for several of them (net/ipv4/rou
 from __future__ import annotations
 
 from ...errors import NetinspectError
-from .listing_stack import Stacks
+from .listing_stacks import Stacks
 from .walk import Walk
 from .walk_decision import decided
 from .walk_packet import Packet

@@ -10,21 +10,18 @@ from _socket import inet_ntop
 from ...engine.prefixes import packed
 from ...errors import NetinspectError, NetlinkError
 from ...netfilter import packet as nf
-from ...netfilter.context import Context, Route
-from ...netfilter.decode import needs_tracking
 from ...netfilter.evaluate import run_hook
 from ...netfilter.ruleset import Ruleset, place_of, read
 from ...netfilter.text import exactly
 from ...netfilter.text import rule_text as words
 from ...uapi.nf_tables import NFTA_CT_DIRECTION
-from .walk_packet import ICMP, ICMPV6, TCP
-from .walk_steps import nft_name, pasted
+from .walk_facts import Facts, packet_seen
+from .walk_opening import opening
 from .walk_tracking import track
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from typing import Any
 
     from ...netfilter.decode import Chain, Rule
     from ...netfilter.evaluate import Outcome
@@ -36,16 +33,7 @@ if TYPE_CHECKING:
 
 CONNTRACK = -200
 """linux/netfilter_ipv4.h: NF_IP_PRI_CONNTRACK"""
-_SYN, _SYN_ACK = 0x02, 0x12
-_ECHO = {ICMP: (8, 0), ICMPV6: (128, 129)}
-_DONE = {"source": 1 << 7, "destination": 1 << 8}
-_STATUS = {"SEEN_REPLY": 1 << 1, "ASSURED": 1 << 2, "CONFIRMED": 1 << 3, "snat": 1 << 4, "dnat": 1 << 5}
-"""linux/netfilter/nf_conntrack_common.h: IPS_*"""
 _FAMILIES = {"inet": "ip", "inet6": "ip6"}
-_CANDIDATES = tuple(
-    name + b"\0"
-    for name in (b"ct", b"nat", b"masq", b"redir", b"connlimit", b"flow_offload", b"synproxy", b"target", b"match")
-)
 
 
 class Translation:
@@ -84,63 +72,6 @@ def mapped(address: str, first: str, last: str) -> str:
     return inet_ntop(10 if size == 16 else 2, (low & ~host | raw & host).to_bytes(size, "big"))
 
 
-class Facts(Context):
-    """What rules ask of a namespace beside the packet."""
-
-    def __init__(self, stack: Stack) -> None:
-        self._stack = stack
-
-    def address_type(self, address: str, device: nf.Interface | None) -> int | nf.Unknown:
-        from ...engine.rtnetlink import ROUTE_TYPES
-
-        stack = self._stack
-        if stack.is_local(address) or address.startswith("127.") or address == "::1":
-            owner = stack.owner(address)
-            here = device is None or (owner is not None and owner.index == device.index)
-            return ROUTE_TYPES.index("local" if here else "unicast")
-        try:
-            answer = stack.route(address)
-        except NetlinkError:
-            return nf.UNKNOWN
-        kind = answer.type
-        return ROUTE_TYPES.index(kind if kind in ("broadcast", "multicast", "anycast") else "unicast")
-
-    def reverse_route(
-        self, address: str, source: str | None, mark: int, tos: int, device: nf.Interface | None
-    ) -> Route | nf.Unknown | None:
-        from ...engine.rtnetlink import ROUTE_TYPES
-
-        oif = self._stack.interfaces.get(device.index) if device is not None else None
-        try:
-            answer = self._stack.route(address, oif=oif, mark=mark, matched=True)
-        except NetlinkError:
-            return nf.UNKNOWN
-        # Where an interface is named and no route leads out of it, IPv4 answers as if the address were on its link.
-        if answer.route is None or (oif is not None and ":" not in address and answer.entry is None):
-            return None
-        found = self._stack.named(answer.route.interface)
-        return Route(
-            ROUTE_TYPES.index(answer.route.type),
-            interface_of(self._stack, found),
-            answer.route.gateway,
-        )
-
-
-def interface_of(stack: Stack, interface: Interface | None) -> nf.Interface | None:
-    """An interface as rules see it."""
-    if interface is None:
-        return None
-    bridge = stack.bridge_of(interface)
-    return nf.Interface(
-        interface.index,
-        interface.name,
-        interface.type_number,
-        interface.group_number,
-        interface.kind or "",
-        bridge.name if bridge else None,
-    )
-
-
 class Rules:
     """The rules of one namespace, and what the last hook made of a packet."""
 
@@ -153,24 +84,13 @@ class Rules:
             self.ruleset = read(stack.place)
         except NetinspectError as error:
             self.unread = str(error)
-        self.tracks = self._tracks()
+        self.tracks = self.ruleset.needs_tracking
         """Whether connections are tracked: only where a rule needs it."""
         self.template: tuple[int, str | None, str | None] = (0, None, None)
         """What the rules before connection tracking chose: zone, the direction it counts in, and the rule that turns
         tracking off."""
         self.translation: Translation | None = None
         """What the last hook wants of the flow's addresses."""
-
-    def _tracks(self) -> bool:
-        ruleset = self.ruleset
-        if any("ip" in table for table in ruleset.unknown):
-            return True
-        if any(chain.kind == "nat" for chain in ruleset.chains.values()):
-            return True
-        likely = (
-            rule for rules in ruleset.rules.values() for rule in rules if any(name in rule.data for name in _CANDIDATES)
-        )
-        return needs_tracking((), likely)
 
     def text(self, rule: Rule) -> str:
         """``ip nat postrouting handle 4: oifname "g1" masquerade``"""
@@ -179,6 +99,12 @@ class Rules:
     def exact(self, rule: Rule) -> str:
         """The rule's words to be given to nft(8); empty where it would not make the same rule of them."""
         return exactly(self.ruleset, rule)
+
+    def packet_of(
+        self, packet: Packet, iif: Interface | None, oif: Interface | None, tracked: Tracked | None
+    ) -> nf.Packet:
+        """The packet as rules see it."""
+        return packet_seen(self.stack, packet, iif, oif, tracked)
 
     # The hooks.
 
@@ -402,66 +328,6 @@ class Rules:
             doubts=outcome.doubts,
         )
 
-    # A packet as rules see it.
-
-    def packet_of(
-        self, packet: Packet, iif: Interface | None, oif: Interface | None, tracked: Tracked | None
-    ) -> nf.Packet:
-        """The packet with what is known of it."""
-        fields: dict[str, Any] = {}
-        if packet.protocol in _ECHO:
-            fields["icmp_type"] = packet.icmp if packet.icmp is not None else _ECHO[packet.protocol][packet.reply]
-            fields["icmp_code"] = 0
-            fields["source_port"] = fields["destination_port"] = None
-        else:
-            fields["source_port"] = packet.source_port or nf.UNKNOWN
-            fields["destination_port"] = packet.destination_port or nf.UNKNOWN
-        if packet.protocol == TCP:
-            fields["tcp_flags"] = _SYN_ACK if packet.reply else _SYN
-            fields["tcp_options"] = b"\x02\x04\x05\xb4"
-        return nf.Packet(
-            source=packet.source,
-            destination=packet.destination,
-            protocol=packet.protocol,
-            ethertype=nf.ETH_P_IPV6 if packet.family == "inet6" else nf.ETH_P_IP,
-            length=packet.size,
-            tos=0,
-            ttl=64,
-            fragment=0x4000,
-            mark=packet.mark,
-            type=nf.PACKET_HOST,
-            incoming=interface_of(self.stack, iif),
-            outgoing=interface_of(self.stack, oif),
-            ipsec=False,
-            tracking=self._tracking(tracked),
-            **fields,
-        )
-
-    @staticmethod
-    def _tracking(tracked: Tracked | None) -> nf.Tracking | None:
-        if tracked is None:
-            return None
-        if tracked.state == "untracked":
-            return nf.UNTRACKED
-        if tracked.state == "invalid":
-            return nf.Tracking("invalid", nf.UNKNOWN, 0, 0, 0, None, None, None, 0)
-        status = sum(_STATUS.get(bit, 0) for bit in tracked.status)
-        status |= sum(_DONE[what] for what in tracked.nat_done)
-        if tracked.direction == "reply" or tracked.state == "established":
-            status |= _DONE["source"] | _DONE["destination"] | _STATUS["SEEN_REPLY"] | _STATUS["CONFIRMED"]
-        original, reply = tracked.original, tracked.translated.answer()
-        return nf.Tracking(
-            tracked.state,
-            tracked.direction,
-            status,
-            tracked.mark,
-            tracked.zone,
-            nf.Ends(original.source, original.destination, original.protocol, *original.ports),
-            nf.Ends(reply.source, reply.destination, reply.protocol, *reply.ports),
-            tracked.helper,
-            0,
-        )
-
 
 def zone_direction(rule: Rule) -> str | None:
     """In which direction alone a rule's zone counts."""
@@ -490,45 +356,6 @@ def _distinct(outcomes: Iterable[Outcome]) -> list[Outcome]:
         )
         found.setdefault(key, outcome)
     return list(found.values())
-
-
-def uses_iptables(ruleset: Ruleset, chain: Chain) -> bool:
-    """Whether a chain is iptables-nft's: it must not be changed behind its back."""
-    names = {"PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"}
-    if chain.family not in ("ip", "ip6") or chain.table not in ("filter", "nat", "mangle", "raw", "security"):
-        return False
-    return any(
-        other.hook is not None and other.name in names
-        for other in ruleset.chains.values()
-        if (other.family, other.table) == (chain.family, chain.table)
-    )
-
-
-def opening(chain: Chain, hook: str, packet: Packet, walk: Walk) -> str:
-    """The command that lets exactly this packet pass a chain; of what is known of it."""
-    rules = walk.rules_of(walk.last_stack)
-    protocol = {6: "tcp", 17: "udp", 132: "sctp", 33: "dccp"}.get(packet.protocol)
-    six = packet.family == "inet6"
-    if uses_iptables(rules.ruleset, chain):
-        command = ["ip6tables" if six else "iptables"]
-        if chain.table != "filter":
-            command += ["-t", chain.table]
-        command += ["-I", chain.name, "-s", packet.source, "-d", packet.destination]
-        if protocol:
-            command += ["-p", protocol]
-            if packet.reply and packet.source_port:
-                command += ["--sport", str(packet.source_port)]
-            elif packet.destination_port and not packet.reply:
-                command += ["--dport", str(packet.destination_port)]
-        return pasted([*command, "-j", "ACCEPT"])
-    version = "ip6" if six else "ip"
-    words = [f"{version} saddr {packet.source} {version} daddr {packet.destination}"]
-    if protocol and packet.reply and packet.source_port:
-        words.append(f"{protocol} sport {packet.source_port}")
-    elif protocol and packet.destination_port and not packet.reply:
-        words.append(f"{protocol} dport {packet.destination_port}")
-    where = f"{chain.family} {nft_name(chain.table)} {nft_name(chain.name)}"
-    return pasted(["nft", f"insert rule {where} {' '.join(words)} accept"])
 
 
 def applied(outcome: Outcome) -> list[Step]:

@@ -192,10 +192,9 @@ def _translations(place: Place) -> Iterator[tuple[tuple[str, int], tuple[str, in
     """By protocol and port, the address and the port that a rule of this namespace translates the destination to."""
     from socket import AF_INET, AF_INET6, inet_ntop
 
-    from ..conntrack.listing_state import ruleset
-    from ..nat.decode_rules import nat_rules
+    from ..nat.listing_rules import rules_of
 
-    for rule in nat_rules(*ruleset(place)):
+    for rule in rules_of(place):
         if rule.kind != "dnat" or rule.addresses is None:
             continue
         for match in rule.matches:

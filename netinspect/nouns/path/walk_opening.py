@@ -1,0 +1,51 @@
+"""The command that has a chain accept a packet, in the language of whoever made the chain."""
+
+from __future__ import annotations
+
+from .walk_steps import nft_name, pasted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ...netfilter.decode import Chain
+    from ...netfilter.ruleset import Ruleset
+    from .walk import Walk
+    from .walk_packet import Packet
+
+
+def uses_iptables(ruleset: Ruleset, chain: Chain) -> bool:
+    """Whether a chain is iptables-nft's: it must not be changed behind its back."""
+    names = {"PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"}
+    if chain.family not in ("ip", "ip6") or chain.table not in ("filter", "nat", "mangle", "raw", "security"):
+        return False
+    return any(
+        other.hook is not None and other.name in names
+        for other in ruleset.chains.values()
+        if (other.family, other.table) == (chain.family, chain.table)
+    )
+
+
+def opening(chain: Chain, hook: str, packet: Packet, walk: Walk) -> str:
+    """The command that lets exactly this packet pass a chain; of what is known of it."""
+    rules = walk.rules_of(walk.last_stack)
+    protocol = {6: "tcp", 17: "udp", 132: "sctp", 33: "dccp"}.get(packet.protocol)
+    six = packet.family == "inet6"
+    if uses_iptables(rules.ruleset, chain):
+        command = ["ip6tables" if six else "iptables"]
+        if chain.table != "filter":
+            command += ["-t", chain.table]
+        command += ["-I", chain.name, "-s", packet.source, "-d", packet.destination]
+        if protocol:
+            command += ["-p", protocol]
+            if packet.reply and packet.source_port:
+                command += ["--sport", str(packet.source_port)]
+            elif packet.destination_port and not packet.reply:
+                command += ["--dport", str(packet.destination_port)]
+        return pasted([*command, "-j", "ACCEPT"])
+    version = "ip6" if six else "ip"
+    words = [f"{version} saddr {packet.source} {version} daddr {packet.destination}"]
+    if protocol and packet.reply and packet.source_port:
+        words.append(f"{protocol} sport {packet.source_port}")
+    elif protocol and packet.destination_port and not packet.reply:
+        words.append(f"{protocol} dport {packet.destination_port}")
+    where = f"{chain.family} {nft_name(chain.table)} {nft_name(chain.name)}"
+    return pasted(["nft", f"insert rule {where} {' '.join(words)} accept"])
