@@ -12,8 +12,7 @@ from nat_lab import SERVER, Traffic
 from netinspect.engine.places import Place
 from netinspect.lab import Lab
 from netinspect.nouns.conntrack.filter import FlowFilter
-from netinspect.nouns.nat.command_diagnose import narrowed
-from netinspect.nouns.nat.diagnose import diagnose
+from netinspect.nouns.nat.diagnose import diagnose, narrowed
 from netinspect.nouns.nat.diagnose_situation import Situation
 from netinspect.nouns.path.filter_words import flow_words
 

@@ -22,8 +22,7 @@ from netinspect.engine.places import Place
 from netinspect.engine.quoting import nft_identifier, nft_string
 from netinspect.lab import Lab
 from netinspect.nouns.conntrack.filter import FlowFilter
-from netinspect.nouns.nat.command_diagnose import narrowed
-from netinspect.nouns.nat.diagnose import diagnose
+from netinspect.nouns.nat.diagnose import diagnose, narrowed
 from netinspect.nouns.nat.diagnose_situation import Situation
 from netinspect.nouns.path.filter_words import flow_words
 
