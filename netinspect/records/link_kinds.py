@@ -281,6 +281,7 @@ class Tunnel(NamedTuple):
     flags: Annotated[int | None, "ip6tnl: IP6_TNL_F_* (linux/ip6_tunnel.h); sit: SIT_ISATAP"] = None
     protocol: Annotated[int | None, "ipip, sit, ip6tnl: inner protocol; 0: any"] = None
     port: Annotated[int | None, "geneve: UDP port"] = None
+    source_ports: Annotated[tuple[int, int] | None, "geneve: lowest and highest UDP source port"] = None
     udp_checksum: Annotated[bool | None, "geneve: whether outer IPv4 packets have a UDP checksum"] = None
     udp_zero_checksum6_transmit: Annotated[bool | None, "geneve: whether it sends IPv6 without a UDP checksum"] = None
     udp_zero_checksum6_receive: Annotated[bool | None, "geneve: whether it receives IPv6 without a UDP checksum"] = None

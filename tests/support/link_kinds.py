@@ -177,6 +177,8 @@ def _in_ip_words(name: str, record: Any, told: dict[str, Any], indexes: dict[str
             return told["info_data"][name] and known[name]
         case "ad_lacp_active":
             return "on" if known["lacp_active"] else "off"
+        case "port_range":
+            return dict(zip(("low", "high"), known["source_ports"], strict=True))
         case "arp_ip_target":
             return list(known["arp_targets"])
         case "ad_info":

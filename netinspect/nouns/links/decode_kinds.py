@@ -472,6 +472,7 @@ _GENEVE: Fields = {
     "ttl_inherit": (12, _switch),
     "dont_fragment": (13, _dont_fragment),
     "inner_protocol_inherit": (14, _switch),
+    "source_ports": (15, _ports),
 }
 """IFLA_GENEVE_*."""
 _GENEVE_REMOTES = (2, 7)
