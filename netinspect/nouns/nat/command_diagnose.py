@@ -34,7 +34,8 @@ def show_findings(command: Nat) -> int:
             incomplete = True
         finally:
             place.close()
-    _write(findings, command)
+    if findings or not incomplete or command.format != "table":
+        _write(findings, command)
     if incomplete:
         return ExitStatus.INCOMPLETE
     return ExitStatus.FOUND if any(finding.severity != NOTE for finding in findings) else ExitStatus.OK

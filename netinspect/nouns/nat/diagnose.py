@@ -9,7 +9,7 @@ from ..conntrack.filter import prefix_of
 from .diagnose_entries import entries, local_ports
 from .diagnose_findings import NOTE, families, finding
 from .diagnose_flows import accounting, counters, path_mtu, port_exhaustion, reverse_path, stale, table_size, unanswered
-from .diagnose_paths import of_flow, of_live, of_networks
+from .diagnose_paths import of_flow, of_live, of_networks, of_refused
 from .diagnose_rules import addresses, forwarding, links, rules_read, tables, untranslated
 from .diagnose_settings import helpers, picked_up, timeouts
 from .diagnose_situation import Situation
@@ -111,6 +111,7 @@ CHECKS: tuple[Callable[[Situation], Iterator[Finding]], ...] = (
     forwarding,
     of_live,
     of_networks,
+    of_refused,
     let_through,
     targets,
     links,

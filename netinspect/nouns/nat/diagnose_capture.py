@@ -40,6 +40,33 @@ class Heard:
         self.destination = _socket.inet_ntop(family, data[where[0] + where[1] : where[0] + 2 * where[1]])
         self.protocol = data[9] if family == 2 else data[6]
 
+    @property
+    def payload(self) -> bytes:
+        """What follows its IP header; empty for a fragment behind the first."""
+        if self.data[0] >> 4 == 4:
+            later = unpack_from(">H", self.data, 6)[0] & 0x1FFF
+            return b"" if later else self.data[(self.data[0] & 0xF) * 4 :]
+        return self.data[40:]
+
+    @property
+    def ports(self) -> tuple[int, int]:
+        """Source and destination port, of TCP and UDP; zeros where there are none."""
+        payload = self.payload
+        if self.protocol not in (6, 17) or len(payload) < 8:
+            return 0, 0
+        source, destination = unpack_from(">HH", payload)
+        return source, destination
+
+    @property
+    def begins(self) -> bool:
+        """Whether it may be the first of a flow: TCP's SYN, or a datagram that is not for many."""
+        payload = self.payload
+        if self.destination.startswith(("ff", "255.")) or (224 <= int(self.data[16]) < 240 and self.data[0] >> 4 == 4):
+            return False
+        if self.protocol == 6:
+            return len(payload) >= 20 and payload[13] & 0x12 == 0x02
+        return self.protocol == 17 and len(payload) >= 8
+
 
 def heard(place: Place, seconds: float) -> list[Heard]:
     """The packets that come in for some seconds; at most 4,000. Empty where that is not permitted."""

@@ -6,13 +6,14 @@ from itertools import chain as chained
 from itertools import count
 
 from ...netfilter.packet import Tracking
-from ..path.walk_opening import uses_iptables
+from ..path.walk_opening import opening, uses_iptables
 from ..path.walk_packet import ICMP, ICMPV6, TCP, Packet, Tracked, endpoint
-from ..path.walk_reasons import why_not
-from ..path.walk_rules import Rules
+from ..path.walk_reasons import holds, why_not
+from ..path.walk_rules import CONNTRACK, Rules
 from ..path.walk_steps import iptables_interface, nft_interface, nft_name, pasted, sysctl_set
 from .diagnose_findings import ERROR, WARNING, finding
-from .diagnose_untranslated import network_text
+from .diagnose_policy import missed
+from .diagnose_untranslated import delete_fix, network_text
 from .listing import is_global
 
 TYPE_CHECKING = False
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ...netfilter.decode import Chain, Rule
+    from ...netfilter.evaluate import Outcome
     from ...records import Finding
     from ..path.walk import Passed
     from ..path.walk_path import Path
@@ -34,12 +36,23 @@ def explained(situation: Situation, path: Path, evidence: Sequence[str], *, aske
     here = path.where is situation.home
     step = path.failed.failure if path.failed else None
     facts: dict[str, Any] = path.failed.facts if path.failed else {}
+    settled = here and path.cause in ("rule", "policy", "forwarding", "zones", "notrack")
+    if not settled and (by_policy := missed(situation, path, evidence)):
+        return by_policy
     if path.cause in ("rule", "policy") and here and step is not None and "chain" in facts:
-        return _dropped(situation, path, evidence, facts)
+        return _dropped(situation, path, evidence, facts, asked=asked)
     if path.cause == "no-socket" and here:
         return not_redirected(situation, path, evidence, asked=asked)
+    if path.cause == "ttl" and here:
+        return _ttl(situation, path, evidence, facts)
     if path.cause == "hairpin":
-        return _hairpin(situation, path, evidence)
+        return _hairpin(situation, path, path.where, evidence, path.why)
+    if path.cause == "martian-source" and not here and path.back is None and _sent_back(situation, path):
+        why = (
+            "a host asks for a service that is itself (hairpin): the packet comes back to it with its own address as "
+            "the source, and is dropped there as a martian"
+        )
+        return _hairpin(situation, path, situation.home, evidence, why)
     if path.cause == "forwarding" and here:
         return _forwarding(situation, path, evidence, facts)
     if path.cause == "rp-filter" and here:
@@ -65,6 +78,15 @@ def _forwarding(situation: Situation, path: Path, evidence: Sequence[str], facts
     version = "IPv6" if path.packet.family == "inet6" else "IPv4"
     subject = f"{version} on {facts['interface'].name}"
     return finding(situation, "forwarding", ERROR, subject, evidence, path.why, path.fix)
+
+
+def _ttl(situation: Situation, path: Path, evidence: Sequence[str], facts: dict[str, Any]) -> Finding:
+    """A rule makes the packet too short-lived to be forwarded."""
+    made: list[Rule] = facts["made"]
+    rules = path.failed.rules_of(situation.home) if path.failed else None
+    subject = f"{'IPv6' if path.packet.family == 'inet6' else 'IPv4'} on {facts['interface'].name}"
+    fix = delete_fix(rules, made[-1]) if made and rules is not None else ""
+    return finding(situation, "ttl", ERROR, subject, evidence, path.why, fix, "" if fix else path.advice)
 
 
 def _no_route(situation: Situation, path: Path, evidence: Sequence[str]) -> Finding:
@@ -150,7 +172,9 @@ def _no_way_back(situation: Situation, path: Path, evidence: Sequence[str]) -> F
 # Rules that drop.
 
 
-def _dropped(situation: Situation, path: Path, evidence: Sequence[str], facts: dict[str, Any]) -> Finding:
+def _dropped(
+    situation: Situation, path: Path, evidence: Sequence[str], facts: dict[str, Any], *, asked: bool
+) -> Finding:
     walk = path.failed
     assert walk is not None
     rules = walk.rules_of(situation.home)
@@ -192,24 +216,21 @@ def _dropped(situation: Situation, path: Path, evidence: Sequence[str], facts: d
             f"it opens {endpoint(packet.destination, packet.destination_port)} to whom the dnat rule is for, and "
             "nothing else",
         )
-    late = _set_too_late(situation, path, rules)
-    extra = [late] if late else []
     step = facts["step"]
     what = "rule" if step.rule is not None else "policy"
+    fix = opening(chain, hook, packet, walk) if asked else ""
     return finding(
         situation,
         "rule",
         ERROR,
         subject,
-        [*evidence, *extra],
+        evidence,
         f"{path.why} ({what} of {chain}, hook {hook}: dropped by it)",
-        "",
-        path.advice,
+        fix,
+        "it opens this chain for exactly such packets, and nothing else: paste it only if they are meant to pass"
+        if fix
+        else path.advice,
     )
-
-
-def _set_too_late(situation: Situation, path: Path, rules: Rules) -> str:
-    return ""
 
 
 def _selector(packet: Packet) -> str:
@@ -232,6 +253,22 @@ def accept_fix(rules: Rules, chain: Chain, iptables: Sequence[str], words: str) 
         table = [] if chain.table == "filter" else ["-t", chain.table]
         return pasted([program, *table, "-I", chain.name, *iptables, "-j", "ACCEPT"])
     return pasted(["nft", f"insert rule {chain.family} {nft_name(chain.table)} {nft_name(chain.name)} {words} accept"])
+
+
+def through_fix(situation: Situation, path: Path) -> tuple[str, str]:
+    """The command that lets pass a chain what comes from an inside interface and leaves by the way out."""
+    walk = path.failed
+    passed = _home(situation, path)
+    assert walk is not None
+    chain: Chain = walk.facts["chain"]
+    exits = situation.exits[path.packet.family]
+    if passed is None or passed.iif is None or not exits or walk.facts["hook"] != "forward":
+        return "", path.advice
+    oif = passed.oif or exits[0]
+    words = f"iifname {nft_interface(passed.iif.name)} oifname {nft_interface(oif.name)}"
+    iptables = ("-i", iptables_interface(passed.iif.name), "-o", iptables_interface(oif.name))
+    fix = accept_fix(walk.rules_of(situation.home), chain, iptables, words)
+    return fix, f"it opens the way from {passed.iif} to {oif}, which rules translate already, to all of {passed.iif}"
 
 
 def _bridged(situation: Situation, path: Path, evidence: Sequence[str], chain: Chain, rules: Rules) -> Finding:
@@ -271,8 +308,13 @@ def destination_rules(rules: Rules) -> list[Rule]:
     ]
 
 
-def not_redirected(situation: Situation, path: Path, evidence: Sequence[str], *, asked: bool) -> Finding | None:
-    """It arrives at this machine and no socket takes it: should a rule have forwarded it?"""
+def not_redirected(
+    situation: Situation, path: Path, evidence: Sequence[str], *, asked: bool, never: bool = False
+) -> Finding | None:
+    """It arrives at this machine and no socket takes it: should a rule have forwarded it?
+
+    ``never``: only rules count that can apply to no packet from outside.
+    """
     passed = _home(situation, path)
     if passed is None or path.failed is not path.there:
         return None
@@ -296,7 +338,14 @@ def not_redirected(situation: Situation, path: Path, evidence: Sequence[str], *,
         reasons.append(reason)
     hooks = [reason for reason in reasons if reason.kind in ("hook", "unreached")]
     near = [reason for reason in reasons if reason.kind not in ("destination port", "protocol", "destination")]
-    chosen = hooks or near or [reason for reason in reasons if asked and reason.kind == "destination"]
+    if never:
+        hooks = [reason for reason in hooks if holds(rules, "prerouting", seen, reason.rule)]
+        near = [
+            reason for reason in near if reason.kind == "incoming interface" and _names_none(situation, reason.rule)
+        ]
+    chosen = hooks or near
+    if asked and not chosen:
+        chosen = [reason for reason in reasons if reason.kind == "destination"] or reasons
     if not chosen:
         return None
     first = chosen[0]
@@ -314,6 +363,19 @@ def not_redirected(situation: Situation, path: Path, evidence: Sequence[str], *,
         fix,
         "" if fix else "put the condition right, or the rule before the one that has the last word",
     )
+
+
+def _names_none(situation: Situation, rule: Rule) -> bool:
+    """Whether the interface that packets must come in by for a rule is none of this machine."""
+    for found in situation.rules:
+        if (found.rule.family, found.rule.table, found.rule.handle) == (rule.family, rule.table, rule.handle):
+            names = [
+                match.value.rstrip(b"\0").decode("utf-8", "backslashreplace")
+                for match in found.interfaces("in")
+                if match.what == "in" and match.equal and match.value.endswith(b"\0")
+            ]
+            return bool(names) and not any(map(situation.home.named, names))
+    return False
 
 
 def _moved(rules: Rules, rule: Rule) -> str:
@@ -351,8 +413,16 @@ def _free_name(taken: Collection[str], *names: str) -> str:
 # Answers that go astray.
 
 
-def _hairpin(situation: Situation, path: Path, evidence: Sequence[str]) -> Finding | None:
-    passed = next((found for found in path.there.passed if found.stack is path.where), None)
+def _sent_back(situation: Situation, path: Path) -> bool:
+    """Whether a rule here translates the destination to who asks."""
+    passed = _home(situation, path)
+    if passed is None or passed.tracked is None or "dnat" not in passed.tracked.status:
+        return False
+    return passed.tracked.translated.destination == passed.tracked.translated.source
+
+
+def _hairpin(situation: Situation, path: Path, where: object, evidence: Sequence[str], why: str) -> Finding | None:
+    passed = next((found for found in path.there.passed if found.stack is where), None)
     if passed is None or passed.stack is not situation.home or passed.iif is None:
         return None
     rules = path.there.rules_of(situation.home)
@@ -397,7 +467,7 @@ def _hairpin(situation: Situation, path: Path, evidence: Sequence[str]) -> Findi
         ERROR,
         str(path.packet),
         evidence,
-        path.why,
+        why,
         fix,
         "" if fix else "translate the source of such flows as well (masquerade), so that the answer comes back here",
     )
@@ -438,6 +508,7 @@ def beside(situation: Situation, path: Path, known_by: str) -> Iterator[Finding]
     yield from marks_late(situation, path, known_by)
     yield from duplicates(situation, path, known_by)
     yield from private_primary(situation, path, known_by)
+    yield from other_uplinks_source(situation, path, known_by)
     yield from one_way(situation, path, known_by)
     yield from errors_dropped(situation, path, known_by)
 
@@ -642,6 +713,42 @@ def private_primary(situation: Situation, path: Path, known_by: str) -> Iterator
     )
 
 
+def other_uplinks_source(situation: Situation, path: Path, known_by: str) -> Iterator[Finding]:
+    """A rule translates to the address of another way out than the packet leaves by."""
+    passed = _home(situation, path)
+    if passed is None or passed.tracked is None or passed.oif is None or passed.tracked.direction == "reply":
+        return
+    made = passed.tracked.translated.source
+    owner = situation.home.owner(made)
+    exits = {found.index for found in situation.exits[path.packet.family]}
+    if made == passed.tracked.original.source or owner is None or owner.index == passed.oif.index or owner.loopback:
+        return
+    if made in situation.answered or passed.tracked.entry is not None:
+        return  # it works, or it is an old entry, of which another check tells
+    hops = [route.gateway for route in situation.defaults if route.interface == owner.name]
+    if passed.oif.index not in exits or not (owner.index in exits or hops or made in situation.unanswered):
+        return
+    rules = path.there.rules_of(situation.home)
+    outcome = path.there.outcome_of(situation.home, "postrouting")
+    action = outcome.translation if outcome is not None else None
+    yield finding(
+        situation,
+        "other-uplink",
+        ERROR,
+        f"{made} out of {passed.oif}",
+        [
+            known_by,
+            *([f"nftables: {rules.text(action.rule)}"] if action is not None else []),
+            f"address: {made} is on {owner}; the packet leaves by {passed.oif}",
+            f"no answer to {made} was seen",
+        ],
+        f"the source becomes {made}, an address of the other way out {owner}, and the packet leaves by {passed.oif}: "
+        "the provider there drops sources that are not its own, or answers come in by the other link",
+        "",
+        f"translate to the address of {passed.oif} there: masquerade, or a rule for each way out (oifname)",
+    )
+
+
 def one_way(situation: Situation, path: Path, known_by: str) -> Iterator[Finding]:
     """Only one direction passes here: connection tracking takes what follows for invalid, and a rule drops that."""
     passed = _home(situation, path)
@@ -705,9 +812,37 @@ def _tried(
 
     family = "ip6" if packet.family == "inet6" else "ip"
     seen = rules.packet_of(packet, passed.iif, passed.oif, tracked)
-    outcome = run_hook(rules.ruleset, family, "forward", seen, rules.facts).outcome
-    if outcome.verdict.name != "drop":
+    outcomes = run_hook(rules.ruleset, family, "forward", seen, rules.facts).outcomes
+    if not all(outcome.verdict.name == "drop" for outcome in outcomes):
         return None
+    return _last_drop(rules, outcomes[0])
+
+
+def _before_routing(rules: Rules, passed: Passed, tracked: Tracked, packet: Packet) -> tuple[Chain, list[str]] | None:
+    """The chain that drops a packet from outside before it is routed, and the rules that apply."""
+    from ...netfilter.evaluate import run_hook
+    from ...netfilter.ruleset import place_of
+
+    family = "ip6" if packet.family == "inet6" else "ip"
+    assert passed.iif is not None
+    chains = rules.ruleset.base_chains(family, "prerouting")
+    parts = (
+        ("netdev", "ingress", rules.ruleset.base_chains("netdev", "ingress", passed.iif.name), None),
+        (family, "prerouting", [chain for chain in chains if place_of(chain) <= CONNTRACK], None),
+        (family, "prerouting", [chain for chain in chains if place_of(chain) > CONNTRACK], tracked),
+    )
+    for of, hook, asked, known in parts:
+        if not asked:
+            continue
+        seen = rules.packet_of(packet, passed.iif, None, known)
+        device = passed.iif.name if of == "netdev" else None
+        outcomes = run_hook(rules.ruleset, of, hook, seen, rules.facts, device=device, chains=asked).outcomes
+        if all(outcome.verdict.name == "drop" for outcome in outcomes):
+            return _last_drop(rules, outcomes[0])
+    return None
+
+
+def _last_drop(rules: Rules, outcome: Outcome) -> tuple[Chain, list[str]] | None:
     last = next((step for step in reversed(outcome.steps) if step.verdict.name == "drop"), None)
     if last is None:
         return None
@@ -732,15 +867,19 @@ def errors_dropped(situation: Situation, path: Path, known_by: str) -> Iterator[
     tracked = Tracked(passed.tracked.original)
     tracked.translated = passed.tracked.translated
     tracked.state, tracked.direction = "related", "reply"
+    outside = error.but(destination=passed.tracked.translated.source)
     turned = type(passed)(passed.stack, passed.oif)
     turned.oif = passed.iif
-    stopped = _tried(situation, path, rules, turned, tracked, error)
+    stopped = _before_routing(rules, turned, tracked, outside) or _tried(situation, path, rules, turned, tracked, error)
     if stopped is None:
         return
     established = Tracked(passed.tracked.original)
     established.translated, established.state, established.direction = passed.tracked.translated, "established", "reply"
-    answer = passed.tracked.translated.answer().but(destination=original.source, destination_port=original.source_port)
-    if _tried(situation, path, rules, turned, established, answer) is not None:
+    answer = passed.tracked.translated.answer()
+    inward = answer.but(destination=original.source, destination_port=original.source_port)
+    if _before_routing(rules, turned, established, answer) or _tried(
+        situation, path, rules, turned, established, inward
+    ):
         return  # answers do not pass either: that is another finding
     chain, texts = stopped
     yield finding(
@@ -751,7 +890,35 @@ def errors_dropped(situation: Situation, path: Path, known_by: str) -> Iterator[
         [known_by, f"an ICMP error about it (ct state related) from {error.source}", *texts],
         "answers pass, and ICMP errors about the flow (host unreachable, packet too big) are dropped: senders wait in "
         "vain, and path MTU discovery fails",
+        *_related_fix(rules, chain, six),
+    )
+
+
+def _related_fix(rules: Rules, chain: Chain, six: bool) -> tuple[str, str]:
+    """The command that lets errors about flows pass a chain, and what it opens."""
+    if chain.hook in ("ingress", "prerouting") or _early(rules, chain):
+        kind, program = ("icmpv6", "ipv6-icmp") if six else ("icmp", "icmp")
+        words = (
+            f"{kind} type {{ destination-unreachable, packet-too-big, time-exceeded, parameter-problem }}"
+            if six
+            else f"{kind} type {{ destination-unreachable, time-exceeded, parameter-problem }}"
+        )
+        option = "--icmpv6-type" if six else "--icmp-type"
+        return (
+            accept_fix(rules, chain, ("-p", program, option, "destination-unreachable" if not six else "2"), words),
+            "it lets through ICMP errors, which are no requests; connection tracking sorts out those of no flow",
+        )
+    return (
         accept_fix(rules, chain, ("-m", "conntrack", "--ctstate", "RELATED"), "ct state related"),
         "it lets through what is about flows that were let through before (with helpers also the connections that they "
         "expect)",
+    )
+
+
+def _early(rules: Rules, chain: Chain) -> bool:
+    """Whether a chain that is jumped to is in a table with a chain before connection tracking."""
+    return chain.hook is None and any(
+        other.hook in ("ingress", "prerouting")
+        for other in rules.ruleset.chains.values()
+        if (other.family, other.table) == (chain.family, chain.table)
     )

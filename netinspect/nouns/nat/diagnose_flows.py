@@ -6,6 +6,7 @@ from ...errors import UsageError
 from ..path.walk_path import incoming
 from ..path.walk_steps import pasted, sysctl_set
 from .diagnose_findings import ERROR, NOTE, WARNING, examples, families, finding
+from .diagnose_invalid import invalid
 from .diagnose_paths import packet_of, walk_flow
 from .diagnose_settings import writable
 
@@ -101,7 +102,9 @@ def counters(situation: Situation) -> Iterator[Finding]:
     if situation.setting("net.netfilter.nf_conntrack_tcp_loose") == 0:
         rising["invalid"] = 0  # another check explains it
     for name, (severity, why, advice) in _RISING.items():
-        if rising.get(name, 0) > 0:
+        if name == "invalid" and rising.get(name, 0) > 0:
+            yield invalid(situation, rising[name], why, advice)
+        elif rising.get(name, 0) > 0:
             evidence = [f"ctnetlink counter {name}: {rising[name]} more in {situation.sample:g} s"]
             percent = situation.count.percent
             if name == "drop":
@@ -229,6 +232,18 @@ def path_mtu(situation: Situation) -> Iterator[Finding]:
             if larger and found.mtu:
                 evidence = [f"mtu of {found.name}: {found.mtu}"] + [f"mtu of {n}: {mtu}" for n, mtu in larger.items()]
                 yield finding(situation, "mtu", WARNING, f"way out {found.name}", evidence, why, clamp)
+    for route in situation.defaults:
+        mtu = route.metrics.mtu if route.metrics else None
+        wide = [n for n in situation.inside if n.family == route.family and mtu and n.interface.mtu > mtu]
+        if mtu and wide and route.type == "unicast":
+            name = wide[0].interface
+            evidence = [
+                f"route: {route.destination} dev {route.interface} table {route.table} has mtu {mtu}",
+                f"mtu of {name}: {name.mtu}",
+            ]
+            yield finding(
+                situation, "mtu", WARNING, f"route {route.destination} by {route.interface}", evidence, why, clamp
+            )
     smaller = [
         route
         for route in situation.exceptions

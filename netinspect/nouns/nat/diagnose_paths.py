@@ -12,7 +12,7 @@ from ..path.walk_packet import TCP, Packet
 from ..path.walk_path import Path, incoming, walked
 from ..path.walk_steps import ARRIVES, FAILS, LEAVES
 from .diagnose_findings import ERROR, NOTE, families, finding, flow_text
-from .diagnose_untranslated import untranslated
+from .diagnose_untranslated import source_rules, untranslated
 from .listing import is_global
 
 TYPE_CHECKING = False
@@ -39,6 +39,7 @@ _CHECKS = {
     "prohibit": "route",
     "unreachable": "route",
     "loop": "route",
+    "ttl": "ttl",
     "neighbour": "next-hop",
     "neighbour-wrong": "next-hop",
     "no-socket": "no-socket",
@@ -54,6 +55,8 @@ _CHECKS = {
     "duplicate": "duplicate",
     "other-uplink": "other-uplink",
 }
+_TRIED = 12
+"""Kinds of flows heard that are looked at."""
 _OUTSIDE = {"inet": "192.0.2.1", "inet6": "2001:db8:ffff::1"}
 """An example host on the Internet (RFC 5737, RFC 3849), if no flow shows one."""
 
@@ -176,7 +179,8 @@ def of_live(situation: Situation) -> Iterator[Finding]:
         except UsageError:
             continue
         paths = walk_flow(situation, packet.but(source=source), iif)
-        known_by = f"conntrack: {flow_text(flow)}, without a reply"
+        how = "never completed" if "SEEN_REPLY" in flow.status else "without a reply"
+        known_by = f"conntrack: {flow_text(flow)}, {how}"
         yield from judged(situation, paths, known_by, asked=False)
         yield from aside(situation, paths, known_by)
 
@@ -186,6 +190,8 @@ def of_networks(situation: Situation) -> Iterator[Finding]:
     for family, networks, exits in families(situation):
         if family == "inet6" and not situation.source_rules("inet6") and not situation.untranslated:
             continue  # IPv6 networks commonly have global addresses beside their private ones
+        kept: list[Finding] = []
+        passes = False
         for network in networks:
             if network.length >= (127 if family == "inet6" else 31):
                 continue
@@ -196,12 +202,108 @@ def of_networks(situation: Situation) -> Iterator[Finding]:
                 known_by = f"a packet as from the network {network}: {packet}"
                 if stopped is not None and stopped.cause in (*_OWN_POLICY, "no-route"):
                     # A network that is kept inside, or a machine that is not online: no fault, but worth knowing.
-                    kept = _finding(situation, paths[0], known_by, asked=False)
-                    if kept is not None and stopped.cause in ("rule", "policy"):
-                        yield kept._replace(severity=NOTE, fix="", advice="right, if this network is to stay inside")
+                    found = _finding(situation, paths[0], known_by, asked=False)
+                    if found is not None and stopped.cause in ("rule", "policy"):
+                        kept.append(
+                            found._replace(severity=NOTE, fix="", advice="right, if this network is to stay inside")
+                        )
                     continue
-                yield from judged(situation, paths, known_by, asked=False)
+                passes = True
+                leaks = private_leak(situation, paths[0]) is not None
+                for found in judged(situation, paths, known_by, asked=False):
+                    # A router that translates nothing at all, and of which nobody wants anything now.
+                    idle = (
+                        leaks
+                        and found.check == "no-rule"
+                        and not situation.home_tracks
+                        and situation.sample > 0
+                        and not situation.attempts()
+                    )
+                    yield found._replace(severity=NOTE) if idle else found
                 yield from aside(situation, paths, known_by)
+        shut = None if passes or not kept else _shut(situation, family)
+        yield from kept if shut is None else [shut]
+
+
+def _shut(situation: Situation, family: str) -> Finding | None:
+    """Nobody inside gets out, though rules translate for them, and hosts try right now: not meant to be so.
+
+    Decided by what is heard: each first packet must be dropped by rules here, and none may have got an entry; and what
+    got out before must be dropped today.
+    """
+    from .diagnose_explained import through_fix
+
+    for flow in situation.went_out:
+        if flow.family == family and not _stopped(situation, packet_of(flow)):
+            return None
+    found: Finding | None = None
+    stopped: list[Path] = []
+    tried: set[tuple[str, str, int, int]] = set()
+    for heard in situation.attempts():
+        if (":" in heard.source) != (family == "inet6") or len(tried) >= _TRIED:
+            continue
+        source_port, port = heard.ports
+        kind = heard.source, heard.destination, heard.protocol, port
+        if kind in tried:
+            continue
+        tried.add(kind)
+        if situation.home.tracked(heard.protocol, heard.source, heard.destination, (source_port, port)) is not None:
+            return None
+        packet = Packet(heard.protocol, heard.source, heard.destination, 0, port)
+        stopped = _stopped(situation, packet)
+        if not stopped or not _meant_out(situation, stopped[0], family):
+            return None
+        if found is None and is_global(heard.destination):
+            known_by = f"packet heard on {heard.interface}: {packet}"
+            found = _finding(situation, stopped[0], known_by, asked=False)
+    if found is None:
+        return None
+    fix, advice = "", found.advice
+    if stopped and stopped[0].failed is not None and "chain" in stopped[0].failed.facts:
+        fix, advice = through_fix(situation, stopped[0])
+    evidence = (*found.evidence, f"{len(tried)} kinds of flows from inside tried to get out meanwhile, and none did")
+    return found._replace(evidence=evidence, fix=fix, advice=advice)
+
+
+def _meant_out(situation: Situation, path: Path, family: str) -> bool:
+    """Whether there are rules that translate sources of a family."""
+    wanted = ("ip6", "inet") if family == "inet6" else ("ip", "inet")
+    return any(rule.family in wanted for rule in source_rules(path.there.rules_of(situation.home)))
+
+
+def _stopped(situation: Situation, packet: Packet) -> list[Path]:
+    """The ways of a packet from inside where rules here stop it on all of them; else none."""
+    try:
+        source, iif = incoming(situation.home, packet.source, packet.destination, None, None)
+    except UsageError:
+        return []
+    paths = walk_flow(situation, packet.but(source=source), iif, home_only=True)
+    for path in paths:
+        failure = path.there.failure
+        if failure is None or failure.cause not in ("rule", "policy") or path.where is not situation.home:
+            return []
+    return paths
+
+
+def of_refused(situation: Situation) -> Iterator[Finding]:
+    """Connections to this machine that were reset, and that a rule should have sent on but cannot.
+
+    Only what no packet at all could meet counts: others knock at every port.
+    """
+    from .diagnose_explained import not_redirected
+
+    for flow in situation.refused:
+        packet = packet_of(flow)
+        try:
+            source, iif = incoming(situation.home, packet.source, packet.destination, None, None)
+        except UsageError:
+            continue
+        for path in walk_flow(situation, packet.but(source=source), iif)[:1]:
+            if path.cause == "no-socket" and path.where is situation.home:
+                known_by = f"conntrack: {flow_text(flow)}, reset by this machine"
+                found = not_redirected(situation, path, [known_by, *path.evidence], asked=False, never=True)
+                if found is not None:
+                    yield found
 
 
 def _to_the_world(situation: Situation, network: Network, exits: Sequence[Interface]) -> Iterator[Packet]:
@@ -227,7 +329,18 @@ def judged(situation: Situation, paths: Sequence[Path], known_by: str, *, asked:
     chance = len(paths) > len(failing)
     for path in failing:
         if chance and path.cause in ("rule", "policy") and path.there.failure is not None:
-            continue  # limits and chance let others pass
+            # Limits and chance let others pass: only what is seen to be lost tells.
+            lost = situation.lost(path.packet) if asked and path.where is situation.home else 0
+            if lost:
+                found = _finding(situation, path, known_by, asked=asked)
+                if found is not None:
+                    seen = f"{lost} first packets of this flow heard meanwhile, and none got an entry"
+                    yield found._replace(
+                        evidence=(*found.evidence, seen),
+                        why=f"{found.why}. It is a limit, or chance, that decides: {_fork(path)}",
+                    )
+                return
+            continue
         found = _finding(situation, path, known_by, asked=asked)
         if found is not None:
             if chance:
@@ -277,6 +390,12 @@ def _leaves_private(situation: Situation, path: Path, known_by: str) -> Iterator
         not is_global(path.packet.destination)
         and path.verdict != FAILS
         and situation.inside_only(path.packet.destination)
+    ):
+        return
+    if path.verdict != FAILS and any(
+        network.interface is passed.iif and situation.routed_back(network)
+        for network in situation.inside
+        if network.family == path.packet.family
     ):
         return
     yield untranslated(situation, path, passed, known_by)

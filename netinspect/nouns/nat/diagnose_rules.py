@@ -5,12 +5,15 @@ from __future__ import annotations
 from ..path.walk_steps import pasted
 from .diagnose_findings import ERROR, FORWARDING, NOTE, VERSIONS, WARNING, examples, families, finding
 from .diagnose_legacy import policies
+from .diagnose_policy import never_asked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ...records import Finding
+    from ..path.listing_stack import Interface
+    from .decode_rules import NatRule
     from .diagnose_situation import Situation
 
 
@@ -88,6 +91,7 @@ def links(situation: Situation) -> Iterator[Finding]:
             [
                 f"link: {found.name} is {'up, without carrier' if carrier else 'down'}",
                 "nftables: a rule translates what leaves by it",
+                *_moved(situation, found),
             ],
             "nothing leaves by this interface, and the routes over it are not used: the way out that rules are made "
             "for "
@@ -99,6 +103,24 @@ def links(situation: Situation) -> Iterator[Finding]:
         )
 
 
+def _moved(situation: Situation, gone: Interface) -> Iterator[str]:
+    """What became of flows that were translated to the addresses of an interface that no longer carries anything.
+
+    net/netfilter/nf_nat_core.c: nf_nat_oif_changed kills masqueraded ones with the first packet by another interface.
+    """
+    for route in situation.defaults:
+        other = situation.home.named(route.interface)
+        if route.type != "unicast" or other is None or other is gone or not other.works:
+            continue
+        for network in situation.networks:
+            if network.interface is gone and network.family == route.family and "fe80:" not in network.address:
+                yield (
+                    f"address: flows translated to {network.address} leave by {other} now: masqueraded ones lose a "
+                    "packet and begin anew with its address, others keep theirs"
+                )
+        return
+
+
 def tables(situation: Situation) -> Iterator[Finding]:
     """Policy rules that lead to tables without routes."""
     from .diagnose_explained import empty_table
@@ -106,39 +128,77 @@ def tables(situation: Situation) -> Iterator[Finding]:
     for rule in situation.policy_rules:
         if rule.table in situation.empty_tables and rule.action == "lookup" and rule.suppress_prefix_length is None:
             yield empty_table(situation, rule, [], WARNING)
+    yield from never_asked(situation)
 
 
 def addresses(situation: Situation) -> Iterator[Finding]:
-    """Addresses that rules translate to and that no host on their link answers for."""
-    from _socket import inet_ntop
-
+    """Addresses that rules translate to, or from, and that nobody answers for on their link."""
     reported = set()
     for rule in situation.rules:
-        if rule.kind != "snat" or rule.addresses is None or "postrouting" not in rule.hooks:
-            continue
-        low, high = rule.addresses
-        text = inet_ntop(2 if len(low) == 4 else 10, low)
-        if low != high or text in situation.local or text in reported:
+        text = _single(rule)
+        if text is None or text in reported or text in situation.local:
             continue
         on = situation.home.on_link(text)
-        if on is None or (on.name, text) in situation.proxied or situation.proxy_arp(on.name):
+        if on is None or situation.answers_for(on, text):
             continue
         reported.add(text)
-        length = 32 if len(low) == 4 else 128
+        source = rule.kind == "snat"
+        if text in (situation.answered if source else situation.aimed):
+            continue  # they do come: somebody has a route to it
+        others = situation.shared(on, text)
+        evidence = [
+            f"nftables: {rule}",
+            f"address: {text} is not an address of this machine, and of the network on {on}",
+            *others,
+        ]
+        why = (
+            f"packets are sent with the source {text}, and nobody on {on} answers for it: answers are not delivered"
+            if source
+            else f"packets for {text} are to be sent on from here, and nobody on {on} answers for it (ARP, neighbour "
+            "discovery): they are not delivered here"
+        )
+        if others:
+            yield finding(
+                situation,
+                "snat-address" if source else "dnat-address",
+                NOTE,
+                f"{text}: no address of this machine",
+                evidence,
+                "somebody else has this address now: right, if this machine is to take it over from him",
+            )
+            continue
+        length = 128 if ":" in text else 32
         yield finding(
             situation,
-            "snat-address",
-            ERROR,
+            "snat-address" if source else "dnat-address",
+            ERROR if source or situation.asked else WARNING,
             f"{text}: no address of this machine",
-            [f"nftables: {rule}", f"address: {text} is not an address of this machine, and of the network on {on}"],
-            f"packets are sent with the source {text}, and nobody on {on} answers for it: answers are not delivered",
+            evidence,
+            why,
             pasted(["ip", "address", "add", f"{text}/{length}", "dev", on.name]),
+            "or route it to the target, and have proxy_arp answer for it" if not source and length == 32 else "",
         )
+
+
+def _single(rule: NatRule) -> str | None:
+    """The one address of the outside that a rule translates to, or from."""
+    from _socket import inet_ntop
+
+    if rule.kind == "snat" and rule.addresses is not None and "postrouting" in rule.hooks:
+        low, high = rule.addresses
+        return inet_ntop(2 if len(low) == 4 else 10, low) if low == high else None
+    if rule.kind != "dnat" or "prerouting" not in rule.hooks or rule.uncertain:
+        return None
+    wanted = [match.value for match in rule.matches if match.what == "destination" and match.equal]
+    if len(wanted) != 1 or len(wanted[0]) not in (4, 16):
+        return None
+    return inet_ntop(2 if len(wanted[0]) == 4 else 10, wanted[0])
 
 
 def untranslated(situation: Situation) -> Iterator[Finding]:
     """Flows that left as they are: begun before the rule, or passed over by it."""
-    if situation.untranslated:
+    answered = all("SEEN_REPLY" in flow.status for flow in situation.untranslated.examples)
+    if situation.untranslated and (not answered or any(map(situation.translated_now, situation.untranslated.examples))):
         yield finding(
             situation,
             "untranslated",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from _functools import partial
 from errno import ENOENT
+from sys import byteorder
 from time import monotonic, sleep
 
 from ...engine.columns import NONE
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from ...records import ConntrackCount, Flow, OutsideAddress, Route, Rule
     from ..conntrack.filter import FlowFilter
     from ..path.listing_stack import Interface
+    from ..path.walk_packet import Packet
 
 DEFAULTS = {"inet": "0.0.0.0/0", "inet6": "::/0"}
 _FAMILY = {False: "inet", True: "inet6"}
@@ -46,6 +48,10 @@ _OVER = frozenset(("TIME_WAIT", "CLOSE", "LAST_ACK", "CLOSE_WAIT"))
 _HELPED = frozenset(((6, 21), (6, 5060), (17, 5060), (17, 69), (6, 1723), (6, 6667), (17, 161)))
 """Protocol and port of what carries addresses or ports inside: FTP, SIP, TFTP, PPTP, IRC, SNMP."""
 _UDP = 17
+_VRRP = {"igmp": f"{int.from_bytes(bytes((224, 0, 0, 18)), byteorder):08X}", "igmp6": "ff02" + 26 * "0" + "12"}
+"""224.0.0.18 and ff02::12, as files of /proc/net have them."""
+_ARP = "0806"
+"""Protocol of a packet socket that hears ARP (/proc/net/packet)."""
 _REVERSE_PATH = "IPReversePathFilter"
 _HEARD = 1.5
 """Seconds for which packets are listened to, where counters say that something is wrong with them."""
@@ -112,14 +118,21 @@ class Situation:
         """Whether it is a default route that says so, and not an address."""
         self._read_interfaces()
         before, dropped = counters(place), self._reverse_path_drops()
+        waiting = self.home.unanswering() if sample else set()
         begun = monotonic()
         self._read_flows()
         sleep(max(0.0, sample - (monotonic() - begun)))
+        if waiting:
+            self.home.unresolved = waiting & self.home.unanswering()
         self.rising = _rising(before, counters(place))
         """What each counter grew by."""
         self.reverse_path_drops = self._reverse_path_drops() - dropped
         self.wrong_checksums: list[Heard] = []
         """Packets heard whose checksum is wrong; looked for only where there are invalid ones."""
+        self._begun: list[Heard] | None = None
+        self._coming: list[Heard] = []
+        self.heard: list[Heard] = []
+        """Packets heard, where something is wrong with some."""
         self.off_path: list[Heard] = []
         """Packets heard that the reverse path filter drops, except forged ones; looked for only where some are."""
         if sample and (self.rising.get("invalid", 0) > 0 or self.reverse_path_drops > 0):
@@ -276,10 +289,91 @@ class Situation:
                 return int(values[titles.index(_REVERSE_PATH)])
         return 0
 
+    def begun(self) -> list[Heard]:
+        """First packets of flows that are heard coming in; waits for them once."""
+        if self._begun is None:
+            self._coming = heard(self.place, min(self.sample, _HEARD)) if self.sample else []
+            self._begun = [packet for packet in self._coming if packet.begins]
+        return self._begun
+
+    def routed_back(self, network: Network) -> bool:
+        """Whether answers to a private network come in by a way out as they are: somebody beyond has a route to it."""
+
+        def within(address: str | None) -> bool:
+            return (
+                address is not None
+                and (":" in address) == (":" in network.address)
+                and inside_of(address, f"{network.address}/{network.length}")
+            )
+
+        if any(within(flow.source_address) for flow in self.untouched):
+            return True
+        if self.home_tracks:
+            return False  # then the table would have shown it
+        self.begun()
+        exits = {found.name for found in self.exits[network.family]}
+        return any(packet.interface in exits and within(packet.destination) for packet in self._coming)
+
+    @property
+    def home_tracks(self) -> bool:
+        """Whether rules have connections tracked here."""
+        from ..path.walk import Walk
+
+        return Walk(self.stacks, self.home).rules_of(self.home).tracks
+
+    def attempts(self) -> list[Heard]:
+        """Those from inside, for others than this machine."""
+        networks = [(network.address, network.length, network.interface.name) for network in self.inside]
+        return [
+            packet
+            for packet in self.begun()
+            if not self.home.is_local(packet.destination)
+            and any(
+                name == packet.interface
+                and (":" in text) == (":" in packet.source)
+                and inside_of(packet.source, f"{text}/{length}")
+                for text, length, name in networks
+            )
+        ]
+
+    def lost(self, wanted: Packet) -> int:
+        """How many first packets of a flow were heard, where none of them got an entry."""
+        number = 0
+        for packet in self.begun():
+            if (packet.protocol, packet.source, packet.destination, packet.ports[1]) != (
+                wanted.protocol,
+                wanted.source,
+                wanted.destination,
+                wanted.destination_port,
+            ):
+                continue
+            if self.home.tracked(packet.protocol, packet.source, packet.destination, packet.ports) is not None:
+                return 0
+            number += 1
+        return number
+
+    def translated_now(self, flow: Flow) -> bool:
+        """Whether rules would give a new flow like this one another source."""
+        from ..path.walk_packet import Packet
+        from ..path.walk_path import incoming, walked
+
+        source, destination = flow.source_address or "", flow.destination_address or ""
+        packet = Packet(flow.protocol_number, source, destination, 0, flow.destination_port or 0)
+        try:
+            _, iif = incoming(self.home, source, destination, None, None)
+        except NetinspectError:
+            return False
+        return any(
+            passed.tracked is not None and passed.tracked.translated.source != source
+            for path in walked(self.stacks, self.home, packet, iif, home_only=True)
+            for passed in path.there.passed[:1]
+        )
+
     def _hear(self, seconds: float) -> None:
         """Listens to what comes in."""
         packets = heard(self.place, seconds)
         self.wrong_checksums = list(wrong_checksums(packets))
+        self.heard = packets
         if self.reverse_path_drops <= 0:
             return
         inside_networks = [(network.address, network.length, network.interface.name) for network in self.inside]
@@ -304,9 +398,37 @@ class Situation:
         """Whether frames pass an interface."""
         return found.works
 
-    def proxy_arp(self, name: str) -> bool:
-        """Whether an interface answers ARP for others."""
-        return bool((self.home.own("ipv4", "all", "proxy_arp") or 0) or (self.home.own("ipv4", name, "proxy_arp") or 0))
+    def shared(self, on: Interface, address: str) -> list[str]:
+        """What shows that another machine, or a program here, has an address of a link by turns, or answers for it."""
+        found = []
+        neighbour = self.home.neighbour(on, address)
+        if neighbour is not None and neighbour.link_address and neighbour.state not in ("failed", "incomplete"):
+            found.append(f"neighbour: {address} is {neighbour.link_address} on {on}")
+        file = "igmp6" if ":" in address else "igmp"
+        if _VRRP[file] in (inside(self.place.descriptor, partial(network_text, file)) or ""):
+            found.append("multicast: the group of VRRP is joined: addresses move between routers")
+        packets = inside(self.place.descriptor, partial(network_text, "packet")) or ""
+        if any(line.split()[3:4] == [_ARP] for line in packets.splitlines()[1:]):
+            found.append("packet socket: a program of this machine hears ARP, and may answer for addresses")
+        return found
+
+    def answers_for(self, on: Interface, address: str) -> bool:
+        """Whether an address of a link that this machine does not have is answered for there all the same.
+
+        net/ipv4/arp.c, arp_process: only where another interface leads to it. net/ipv6/ndisc.c asks for the entry.
+        """
+
+        def switched(version: str, name: str) -> bool:
+            return any(self.home.own(version, where, name) for where in ("all", on.name))
+
+        if ":" in address:
+            return (on.name, address) in self.proxied and switched("ipv6", "proxy_ndp")
+        if switched("ipv4", "proxy_arp_pvlan"):
+            return True
+        way = self.home.route_to(address)
+        if way is None or way is on:
+            return False
+        return (on.name, address) in self.proxied or switched("ipv4", "proxy_arp")
 
     @property
     def proxied(self) -> set[tuple[str, str]]:
@@ -332,6 +454,12 @@ class Situation:
         """By outside address: flows of which no reply was seen."""
         self.silent: list[Flow] = []
         """Flows that no reply was seen of, one of a kind."""
+        self.refused: list[Flow] = []
+        """Connections to this machine itself that were reset, one of a kind."""
+        self.untouched: list[Flow] = []
+        """Answered flows from private addresses to public ones that are not translated, of several sources."""
+        self.went_out: list[Flow] = []
+        """Answered flows of inside hosts, one of a kind: they got out once."""
         self.lasting: list[Flow] = []
         """Flows of UDP, one of a kind: they keep their translation as long as they send."""
         self.helped: list[Flow] = []
@@ -339,6 +467,8 @@ class Situation:
         self._kinds: set[tuple[object, ...]] = set()
         self.answered: set[str] = set()
         """Outside addresses for which there are replies."""
+        self.aimed: set[str] = set()
+        """Destinations that were translated: packets for them do come here."""
         self._zoned = False
         fixed = [rule.addresses for rule in self.rules if rule.kind == "snat" and rule.addresses is not None]
         ranges = port_ranges([self.again()])
@@ -372,7 +502,7 @@ class Situation:
             if not silent and source not in local and is_global(destination):
                 self.talked_to.setdefault(_FAMILY[":" in destination], destination)
             if state not in _OVER:
-                if silent:
+                if silent or state == "SYN_RECV":
                     self._live(batch, at, (protocol, destination, port, outside))
                 if protocol == _UDP and len(self.lasting) < _WALKED:
                     kind = (protocol, destination, port, outside, answering)
@@ -381,6 +511,12 @@ class Situation:
                         self.lasting += batch.take([at])
                 if (protocol, port) in _HELPED:
                     self._wants_helper(batch, at)
+            elif state == "CLOSE" and destination in local and source not in local and answering == destination:
+                self._refused(batch, at, (protocol, destination, port))
+            if not silent and source not in local and destination not in local and not is_global(source):
+                self._got_out(batch, at, (source, destination, protocol, port))
+            if answering != destination:
+                self.aimed.add(destination)
             if source == outside:
                 if (
                     answering == destination
@@ -390,6 +526,9 @@ class Situation:
                     and destination not in local
                 ):
                     untranslated.append(at)
+                    if not silent and len(self.untouched) < _WALKED and ("untouched", source) not in self._kinds:
+                        self._kinds.add(("untouched", source))
+                        self.untouched += batch.take([at])
                 continue
             if outside not in local and not _in_ranges(outside, fixed):
                 stale.append(at)
@@ -408,6 +547,19 @@ class Situation:
         if kind not in self._kinds and len(self.silent) < _WALKED:
             self._kinds.add(kind)
             self.silent += batch.take([at])
+
+    def _refused(self, batch: Batch, at: int, kind: tuple[object, ...]) -> None:
+        """One connection of a kind to this machine that was reset."""
+        if kind not in self._kinds and len(self.refused) < _WALKED:
+            self._kinds.add(kind)
+            self.refused += batch.take([at])
+
+    def _got_out(self, batch: Batch, at: int, kind: tuple[object, ...]) -> None:
+        """One answered flow of an inside host and service."""
+        key = ("out", *kind)
+        if key not in self._kinds and len(self.went_out) < _WALKED:
+            self._kinds.add(key)
+            self.went_out += batch.take([at])
 
     def _wants_helper(self, batch: Batch, at: int) -> None:
         if len(self.helped) < _WALKED:

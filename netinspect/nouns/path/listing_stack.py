@@ -58,12 +58,13 @@ class Interface:
     """What matters of an interface for the packets that pass it."""
 
     __slots__ = (
-        *("address", "carrier", "flags", "group", "index", "kind", "master", "mtu", "name", "parent_index"),
-        *("group_number", "parent_nsid", "queue_discipline", "state", "type_number", "vlan_id"),
+        *("address", "alternative_names", "carrier", "flags", "group", "index", "kind", "master", "mtu", "name"),
+        *("parent_index", "group_number", "parent_nsid", "queue_discipline", "state", "type_number", "vlan_id"),
     )
 
     index: int
     name: str
+    alternative_names: tuple[str, ...]
     kind: str | None
     state: str
     flags: tuple[str, ...]
@@ -134,6 +135,19 @@ class Stack:
         self._settings: dict[tuple[str, ...], int | None] = {}
         self._names: Any = None
         self._rules: dict[str, list[Rule]] = {}
+        self.unresolved: set[tuple[str, str]] = set()
+        """Interface and address of neighbours that were asked for all the time, and did not answer."""
+
+    def unanswering(self) -> set[tuple[str, str]]:
+        """Interface and address of the neighbours that do not answer at this moment."""
+        from ..routing.listing_neighbours import NeighbourListing, Query
+
+        return {
+            (found.interface or "", found.address or "")
+            for batch in NeighbourListing(Query(everything=True), [Place(self.place.name)]).batches()
+            for found in batch
+            if found.state in ("incomplete", "failed")
+        }
 
     @property
     def interfaces(self) -> dict[int, Interface]:
@@ -160,6 +174,12 @@ class Stack:
     def named(self, name: str | None) -> Interface | None:
         """The interface of that name."""
         return next((found for found in self.interfaces.values() if found.name == name), None)
+
+    def called(self, name: str) -> Interface | None:
+        """The interface of that name, or that alternative name: for what people type."""
+        return self.named(name) or next(
+            (found for found in self.interfaces.values() if name in found.alternative_names), None
+        )
 
     def ports(self, bridge: Interface) -> list[Interface]:
         """The ports of a bridge."""
@@ -365,7 +385,23 @@ class Stack:
                 batch = decoder.batch(runs)
                 # Kernels before 4.20 do not filter, and IPv6 of today does not by type.
                 found += [entry for entry in batch or () if entry.type == name]
+        if family == FAMILY_NUMBERS["inet"] and self._dropping_hops():
+            # Of type unicast to the filter, and shown as blackhole (net/ipv4/fib_semantics.c: fib_dump_info).
+            decoder = route.Decoder(self.names())
+            for runs in Dump(self.place.connect(NETLINK_ROUTE), route.request(family), "listing routes").answers():
+                found += [entry for entry in decoder.batch(runs) or () if entry.type == "blackhole"]
         return found
+
+    def _dropping_hops(self) -> bool:
+        """Whether there are next-hop objects that drop what they get (ip-nexthop(8): blackhole)."""
+        from ..routing import decode_nexthops as nexthop
+
+        names = self.names()
+        try:
+            dump = Dump(self.place.connect(NETLINK_ROUTE), nexthop.request(), "listing next-hop objects")
+            return any(found.blackhole for runs in dump.answers() for found in nexthop.objects(runs, names))
+        except NetlinkError:
+            return False  # before Linux 5.3 there are none
 
     @staticmethod
     def _longest(routes: list[Route], table: str, destination: str) -> Route | None:

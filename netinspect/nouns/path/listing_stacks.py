@@ -69,21 +69,28 @@ class Stacks:
         identity = next(key for key, value in self._stacks.items() if value is stack)
         known = self._numbers.setdefault(identity, {})
         if number not in known:
+            # What is open already may be of no process, and without a name.
+            for single, other in list(self._stacks.items()):
+                if other.place.descriptor is not None:
+                    found = self._number_asked(stack, other.place.descriptor)
+                    if found is not None:
+                        known[found] = (other.label, "", single)
+        if number not in known:
             self._learn(stack, number, known, self._seen())
         if number not in known and self._closely:
             self._every = every_namespace(closely=True)[0]
             self._learn(stack, number, known, self._every)
         if number not in known:
             return None
-        label, path, found = known[number]
-        if found not in self._stacks:
-            place = Place(path, label, identity=found)
+        label, path, wanted = known[number]
+        if wanted not in self._stacks:
+            place = Place(path, label, identity=wanted)
             try:
                 place.open()
             except NamespaceError:
                 return None
-            self._stacks[found] = Stack(place, label)
-        return self._stacks[found]
+            self._stacks[wanted] = Stack(place, label)
+        return self._stacks[wanted]
 
     def _learn(
         self,
@@ -109,12 +116,17 @@ class Stacks:
         except OSError:
             return None  # gone just now, or not ours to see
         try:
+            return Stacks._number_asked(stack, descriptor)
+        finally:
+            os.close(descriptor)
+
+    @staticmethod
+    def _number_asked(stack: Stack, descriptor: int) -> int | None:
+        try:
             asked = Dump(stack.place.connect(NETLINK_ROUTE), nsid.request(descriptor), "numbering a namespace")
             return nsid.number(next(asked.answers(), []))
         except NetlinkError:
             return None
-        finally:
-            os.close(descriptor)
 
     def close(self) -> None:
         """Closes the places that were opened on the way."""

@@ -75,6 +75,8 @@ class Walk(Steps):
         """What to say of rules that are passed since br_netfilter has bridged frames pass them."""
         self.marked: list[tuple[Stack, str, int, Outcome]] = []
         """Where rules changed the mark: namespace, hook, the new mark."""
+        self.lived: list[tuple[Stack, Outcome]] = []
+        """Where rules changed the time to live."""
         self.clamped: list[tuple[Stack, str]] = []
         """Where the segment size of TCP is clamped."""
         self.choices: Sequence[int] = ()

@@ -100,7 +100,7 @@ def packet_seen(
         ethertype=nf.ETH_P_IPV6 if packet.family == "inet6" else nf.ETH_P_IP,
         length=packet.size,
         tos=0,
-        ttl=64,
+        ttl=nf.UNKNOWN if packet.ttl is None else packet.ttl,
         fragment=0x4000,
         mark=packet.mark,
         type=nf.PACKET_HOST,

@@ -38,12 +38,41 @@ def forwarded(walk: Walk, passed: Passed, packet: Packet, answer: Answer) -> Lea
     leaving = _routed(walk, passed.stack, packet, answer)
     if not _has_interface(walk, passed.stack, leaving):
         return None
+    if not _lives(walk, passed.stack, passed.iif, packet):
+        return None
+    aged = packet if packet.ttl is None else packet.but(ttl=packet.ttl - 1)
     rules = walk.rules_of(passed.stack)
-    on = rules.late(walk, passed.stack, "forward", packet, passed.iif, leaving.oif, passed.tracked)
+    on = rules.late(walk, passed.stack, "forward", aged, passed.iif, leaving.oif, passed.tracked)
     if on is None:
         return None
     leaving.packet = on
     return leaving
+
+
+def _lives(walk: Walk, stack: Stack, iif: Interface | None, packet: Packet) -> bool:
+    """Whether its time to live allows one more router (net/ipv4/ip_forward.c, net/ipv6/ip6_output.c)."""
+    if packet.ttl is None or packet.ttl > 1:
+        return True
+    made = [
+        (where, action.rule) for where, outcome in walk.lived for action in outcome.actions if action.kind == "header"
+    ]
+    walk.dropped(
+        stack,
+        "forward",
+        f"time to live (TTL) on {iif}",
+        packet,
+        "ttl",
+        [
+            f"packet: its time to live (TTL) is {packet.ttl} where it is to be forwarded",
+            *(f"rule: {walk.rules_of(where).text(rule)}" for where, rule in made),
+        ],
+        "its time to live (TTL, hop limit) is over: a router drops a packet that arrives with 1, and notifies the "
+        "sender (time exceeded)" + ("; a rule set it" if made else ""),
+        advice="delete the rule that sets it, or have it set a larger one" if made else "",
+        interface=iif,
+        made=[rule for where, rule in made if where is stack],
+    )
+    return False
 
 
 def sent(walk: Walk, passed: Passed, packet: Packet) -> Leaving | None:

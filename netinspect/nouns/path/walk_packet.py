@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 TCP, UDP, ICMP, ICMPV6 = 6, 17, 1, 58
+TTL = 64
+"""net.ipv4.ip_default_ttl, and what most systems send."""
 
 
 class Packet:
@@ -17,7 +19,7 @@ class Packet:
 
     __slots__ = (
         *("destination", "destination_port", "icmp", "mark", "protocol", "reply", "size", "source"),
-        "source_port",
+        *("source_port", "ttl"),
     )
 
     def __init__(
@@ -44,6 +46,8 @@ class Packet:
         """ICMP type; None: of an echo."""
         self.size = size
         """Bytes, with its IP header."""
+        self.ttl: int | None = TTL
+        """Its time to live, or hop limit; None where rules made it one that is not known."""
 
     @property
     def family(self) -> str:
@@ -76,6 +80,7 @@ class Packet:
             destination_port=self.source_port,
             reply=not self.reply,
             mark=0,
+            ttl=TTL,
         )
 
     def same_flow(self, other: Packet) -> bool:

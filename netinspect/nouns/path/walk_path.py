@@ -119,7 +119,7 @@ def worst(paths: list[Path]) -> Path:
 
 
 _CERTAIN = frozenset(
-    ("forwarding", "link-down", "no-carrier", "blackhole", "prohibit", "unreachable", "route-localnet", "loop")
+    ("forwarding", "link-down", "no-carrier", "blackhole", "prohibit", "unreachable", "route-localnet", "loop", "ttl")
 )
 """Causes that hold whatever rules do that cannot be evaluated."""
 
@@ -333,7 +333,7 @@ def asked(
         from_stack = stacks.of(place)
     interface: Interface | None = None
     if iif is not None:
-        interface = home.named(iif)
+        interface = home.called(iif)
         if interface is None:
             raise UsageError(f"no interface {iif!r}")
     destination = flow.destination or ""

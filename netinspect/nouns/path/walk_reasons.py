@@ -72,6 +72,11 @@ def why_not(rules: Rules, hook: str, packet: Packet, rule: Rule, outcome: Outcom
     return _before(rules, rule, outcome)
 
 
+def holds(rules: Rules, hook: str, packet: Packet, rule: Rule) -> bool:
+    """Whether all conditions of a rule itself hold, wherever it stands."""
+    return _own(rules, hook, packet, rule, rule) is None
+
+
 def _before(rules: Rules, rule: Rule, outcome: Outcome | None) -> Reason | None:
     """All its conditions hold: something had the last word before."""
     if outcome is None:

@@ -63,7 +63,9 @@ def refused(walk: Walk, stack: Stack, packet: Packet, answer: Answer, iif: Inter
             else ""
         )
         fix: list[str] | str = ""
-        if entry is not None:
+        if entry is not None and entry.next_hop_id is not None:
+            where += f", of next-hop object {entry.next_hop_id}"
+        elif entry is not None:
             fix = [
                 "ip",
                 *(["-6"] if packet.family == "inet6" else []),
@@ -99,7 +101,11 @@ def refused(walk: Walk, stack: Stack, packet: Packet, answer: Answer, iif: Inter
                 "prohibit": ", and the sender is notified (administratively prohibited)",
             }.get(answer.refused, ", and the sender is notified that the host is unreachable"),
             fix,
-            advice="it may be there on purpose: see who made it (protocol) before it is removed" if fix else "",
+            advice="it may be there on purpose: see who made it (protocol) before it is removed"
+            if fix
+            else f"give the next-hop object a gateway: ip nexthop replace id {entry.next_hop_id} via NEXT-HOP dev LINK"
+            if entry is not None
+            else "",
             entry=entry,
         )
         return

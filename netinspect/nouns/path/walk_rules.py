@@ -17,7 +17,9 @@ from ...netfilter.text import rule_text as words
 from ...uapi.nf_tables import NFTA_CT_DIRECTION
 from .walk_facts import Facts, packet_seen
 from .walk_opening import opening
+from .walk_packet import ICMPV6, Packet
 from .walk_tracking import track
+from .walk_translation import restored
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from .listing_segment import Crossing
     from .listing_stack import Interface, Stack
     from .walk import Walk
-    from .walk_packet import Packet, Tracked
+    from .walk_packet import Tracked
 
 CONNTRACK = -200
 """linux/netfilter_ipv4.h: NF_IP_PRI_CONNTRACK"""
@@ -182,9 +184,42 @@ class Rules:
                 on = self.late(walk, stack, "forward", on, part.bridge, part.bridge, tracked)
             if on is not None:
                 on = self.late(walk, stack, "postrouting", on, part.bridge, part.bridge, tracked)
+            if (
+                on is not None
+                and tracked is not None
+                and (tracked.direction, tracked.state) == ("reply", "established")
+            ):
+                on = restored(walk, stack, on, tracked, "source")
         finally:
             walk.bridging = None
         return on
+
+    def against_neighbours(self, interface: Interface, address: str) -> list[str]:
+        """Rules and policies that keep answers of neighbours away: of the family arp, or of IPv6's input."""
+        if ":" not in address:
+            # What ARP carries is not evaluated: the rules that drop are named.
+            return [
+                f"nftables: {self.text(rule)}"
+                for (family, _, _), found in self.ruleset.rules.items()
+                if family == "arp"
+                for rule in found
+                if " drop" in f" {self.text(rule)}"
+            ][:3]
+        own = next((text for text, _ in self.stack.networks(interface) if ":" in text), address)
+        answer = Packet(ICMPV6, address, own, reply=True)
+        answer.icmp, answer.ttl = 136, 255
+        texts: list[str] = []
+        for hook in ("prerouting", "input"):
+            chains = self.ruleset.base_chains("ip6", hook)
+            made = packet_seen(self.stack, answer, interface, None, None).replace(tracking=nf.UNTRACKED)
+            for outcome in (
+                run_hook(self.ruleset, "ip6", hook, made, self.facts, chains=chains).outcomes[:1] if chains else ()
+            ):
+                last = next((step for step in reversed(outcome.steps) if step.verdict.name == "drop"), None)
+                if outcome.verdict.name == "drop" and last is not None:
+                    what = self.text(last.rule) if last.rule is not None else f"{last.chain}, hook {hook}, policy drop"
+                    texts.append(f"nftables: {what}")
+        return texts
 
     def _say_unread(self, walk: Walk, hook: str, packet: Packet) -> None:
         if self.unread is not None and (id(self), "") not in walk.told:
@@ -229,6 +264,10 @@ class Rules:
         stack = self.stack
         mark = outcome.packet.mark
         on = packet.but(mark=mark) if isinstance(mark, int) else packet
+        ttl = outcome.packet.ttl
+        if ttl != packet.ttl:
+            on = on.but(ttl=ttl if isinstance(ttl, int) else None)
+            walk.lived.append((stack, outcome))
         if not isinstance(mark, int):
             walk.unknowable(stack, hook, "mark", packet, why="the mark set by rules is unknown")
         self._say(walk, hook, on, outcome)

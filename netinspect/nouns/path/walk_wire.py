@@ -66,6 +66,11 @@ def transmitted(walk: Walk, stack: Stack, oif: Interface, next_hop: str, packet:
     neighbour = stack.neighbour(oif, next_hop) if _asks(oif) else None
     evidence = [_neighbour_text(oif, next_hop, neighbour)]
     known = _known(neighbour)
+    if known is None and _asks(oif) and (oif.name, next_hop) in stack.unresolved:
+        owner = next(iter(segment.with_address(next_hop)), None)
+        there = f"link: {next_hop} is on {owner.interface} of {owner.stack.label}" if owner is not None else ""
+        _unanswering(walk, stack, oif, next_hop, packet, there)
+        return None
     end = _receiver(walk, segment, oif, next_hop, known)
     if end is None and (
         not segment.beyond or (known is None and neighbour is not None and neighbour.state == "failed")
@@ -164,6 +169,9 @@ def _nobody(
 def _known_dead(walk: Walk, stack: Stack, oif: Interface, next_hop: str, packet: Packet) -> bool:
     """Whether it is known already that the next hop does not answer."""
     neighbour = stack.neighbour(oif, next_hop)
+    if _known(neighbour) is None and (oif.name, next_hop) in stack.unresolved:
+        _unanswering(walk, stack, oif, next_hop, packet, "")
+        return True
     if neighbour is None or neighbour.state != "failed":
         return False
     walk.dropped(
@@ -179,6 +187,29 @@ def _known_dead(walk: Walk, stack: Stack, oif: Interface, next_hop: str, packet:
         interface=oif,
     )
     return True
+
+
+def _unanswering(walk: Walk, stack: Stack, oif: Interface, next_hop: str, packet: Packet, there: str) -> None:
+    """A neighbour that was asked for all the time, and did not answer."""
+    asked = "neighbour discovery" if ":" in next_hop else "ARP"
+    blocking = walk.rules_of(stack).against_neighbours(oif, next_hop)
+    state = f"neighbour: {next_hop} dev {oif} incomplete or failed all the time"
+    doubt = "it is down or gone, has another address, or something drops the answers"
+    walk.dropped(
+        stack,
+        "neighbour",
+        f"{next_hop} on {oif}",
+        packet,
+        "neighbour",
+        [state, *([there] if there else []), *blocking],
+        f"{next_hop} on {oif} is asked for all the time and does not answer ({asked}): "
+        + ("rules here drop its answers" if blocking else doubt),
+        advice=f"have {asked} pass these rules"
+        if blocking
+        else f"look whether {next_hop} is up, and whether it is on the link of {oif}",
+        next_hop=next_hop,
+        interface=oif,
+    )
 
 
 def bridged(walk: Walk, stack: Stack, interface: Interface, packet: Packet) -> Arrival | None:

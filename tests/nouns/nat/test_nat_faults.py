@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from nat_lab import SERVER, Traffic
 
 from netinspect.engine.places import Place
 from netinspect.lab import Lab
+from netinspect.lab.breaking import forget_flows
 from netinspect.nouns.conntrack.filter import FlowFilter
 from netinspect.nouns.nat.diagnose import diagnose, narrowed
 from netinspect.nouns.nat.diagnose_situation import Situation
@@ -45,12 +48,12 @@ class World:
         self.traffic.listen("outside", SERVER, 443)
         self.traffic.listen("inside", INSIDE, 8080)
 
-    def diagnose(self, *flow: str) -> list[dict[str, Any]]:
+    def diagnose(self, *flow: str, sample: float = 0) -> list[dict[str, Any]]:
         """What the command finds except notes, without starting a program for it."""
         words = flow_words(flow) if flow else None
         wanted = FlowFilter() if words is None else narrowed(FlowFilter(), words)
         with Place(self.gateway.path) as place:
-            situation = Situation(place, wanted, 0, asked=words is not None)
+            situation = Situation(place, wanted, sample, asked=words is not None)
             found = diagnose(situation, words)
             situation.stacks.close()
         return [finding._asdict() for finding in found if finding.severity != "note"]
@@ -209,7 +212,90 @@ FLOW_FAULTS = {
         FLOW,
         (f"{NAT}; add rule ip n post oifname wan meta l4proto tcp masquerade to :3128-3130",),
     ),
+    "errors are dropped before they are tracked": (
+        "related",
+        FLOW,
+        (
+            MASQUERADE,
+            "add table ip r; add chain ip r p { type filter hook prerouting priority raw; }; "
+            "add rule ip r p iifname wan meta l4proto icmp drop",
+        ),
+    ),
+    "iptables drops errors": (
+        "related",
+        FLOW,
+        ("iptables-nft -t nat -A POSTROUTING -o wan -j MASQUERADE; iptables-nft -A FORWARD -p icmp -j DROP",),
+    ),
+    "a time to live that ends here": (
+        "ttl",
+        FLOW,
+        (
+            MASQUERADE,
+            "add table ip m; add chain ip m c { type filter hook prerouting priority mangle; }; "
+            "add rule ip m c iifname lan ip ttl set 1",
+        ),
+    ),
+    "iptables sets the time to live": (
+        "ttl",
+        FLOW,
+        (
+            "iptables-nft -t nat -A POSTROUTING -o wan -j MASQUERADE; "
+            "iptables-nft -t mangle -A PREROUTING -i lan -j TTL --ttl-set 1",
+        ),
+    ),
+    "a set does not let it pass": (
+        "rule",
+        FLOW,
+        (
+            MASQUERADE,
+            f"{FORWARD}; add rule ip f c ct state established,related accept",
+            "add rule ip f c ip saddr 10.0.0.0/8 accept",
+        ),
+    ),
+    "iptables rejects before it accepts": (
+        "rule",
+        FLOW,
+        (
+            "iptables-nft -t nat -A POSTROUTING -o wan -j MASQUERADE",
+            "iptables-nft -A FORWARD -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT",
+            "iptables-nft -A FORWARD -j REJECT; iptables-nft -A FORWARD -i lan -j ACCEPT",
+        ),
+    ),
+    "a map of dnat lacks the port": (
+        "dnat",
+        TO_US,
+        (
+            MASQUERADE,
+            f"{DNAT}; add rule ip n pre iifname wan dnat ip to tcp dport map {{ 443 : {INSIDE} . 8080 }}",
+        ),
+    ),
+    "a dnat for an address that nobody has": (
+        "dnat-address",
+        ("tcp", SERVER, "203.0.113.60:80"),
+        (MASQUERADE, f"{DNAT}; add rule ip n pre ip daddr 203.0.113.60 tcp dport 80 dnat to {INSIDE}:8080"),
+    ),
+    "a host asks for itself": (
+        "hairpin",
+        ("tcp", INSIDE, "203.0.113.1:80"),
+        (MASQUERADE, f"{DNAT}; add rule ip n pre ip daddr 203.0.113.1 tcp dport 80 dnat to {INSIDE}:8080"),
+    ),
+    "the address of another way out": (
+        "other-uplink",
+        FLOW,
+        (f"{NAT}; add rule ip n post oifname wan snat to 198.51.100.1",),
+    ),
+    "a mark for what is sent here only": (
+        "mark",
+        ("tcp", INSIDE, "192.0.2.9:443"),
+        (
+            MASQUERADE,
+            "add table ip m; add chain ip m o { type route hook output priority mangle; }; "
+            "add rule ip m o ip daddr 192.0.2.0/24 meta mark set 0x51",
+        ),
+    ),
 }
+WITH_PEERS = {"a host asks for itself", "a mark for what is sent here only"}
+UNDO = {"a dnat for an address that nobody has": "ip address del 203.0.113.60/32 dev wan"}
 
 
 @pytest.mark.parametrize("name", FLOW_FAULTS)
@@ -219,6 +305,8 @@ def test_why_a_flow_does_not_get_through(need: Need, world: World, name: str) ->
     need("ip")
     check, flow, scripts = FLOW_FAULTS[name]
     world.sh("ip rule add fwmark 0x51 lookup 51 pref 60", "ip route add default via 198.51.100.100 table 51")
+    # A process in each shows where their namespaces are.
+    seen = [host.popen(["sleep", "60"]) for host in (world.inside, world.outside)] if name in WITH_PEERS else []
     try:
         if name == "ports":
             world.traffic.listen("gateway", "203.0.113.1", 3128)
@@ -229,7 +317,10 @@ def test_why_a_flow_does_not_get_through(need: Need, world: World, name: str) ->
                 world.sh(found[0]["fix"].replace("iptables ", "iptables-nft "))
                 assert check not in {finding["check"] for finding in world.diagnose(*flow)}
     finally:
-        world.sh("ip rule del pref 60", "ip route flush table 51")
+        for process in seen:
+            process.kill()
+            process.wait()
+        world.sh("ip rule del pref 60", "ip route flush table 51", f"{UNDO.get(name, 'true')} || true")
 
 
 def test_settings_and_tables(need: Need, world: World) -> None:
@@ -272,3 +363,114 @@ def test_healthy_rules_are_not_found_fault_with(need: Need, world: World) -> Non
         with world.rules(script):
             for flow in ((), FLOW):
                 assert world.diagnose(*flow) == [], script
+
+
+def test_routing_that_packets_miss(need: Need, world: World) -> None:
+    need("nft")
+    need("ip")
+    flow = ("tcp", INSIDE, "192.0.2.9:443")
+    with world.rules(MASQUERADE):
+        world.sh("ip route add default via 198.51.100.100 table 53")
+        world.sh("ip rule add from 192.168.1.0/24 lookup 53 pref 40000")
+        try:
+            (finding,) = world.diagnose(*flow)
+            assert (finding["check"], finding["severity"]) == ("rule-order", "warning")
+            world.sh(finding["fix"], "ip rule del pref 40000")
+            assert "rule-order" not in {each["check"] for each in world.diagnose(*flow)}
+        finally:
+            world.sh("for n in 1 2; do ip rule del from 192.168.1.0/24 lookup 53 2>/dev/null; done; true")
+            world.sh("ip route flush table 53")
+        try:
+            world.sh(f"ip route replace default via {SERVER} mtu lock 600")
+            assert [found["check"] for found in world.diagnose()] == ["mtu"]
+        finally:
+            world.sh(f"ip route replace default via {SERVER}")
+        assert world.diagnose() == []
+
+
+def test_a_next_hop_object_that_drops(need: Need, world: World) -> None:
+    need("nft")
+    need("ip")
+    with world.rules(MASQUERADE):
+        world.sh("ip nexthop add id 7 blackhole", "ip route add 192.0.2.0/24 nhid 7")
+        try:
+            finding = world.diagnose("tcp", INSIDE, "192.0.2.9:443")[0]
+            assert finding["check"] == "route"
+            assert finding["subject"] == "blackhole 192.0.2.0/24"
+            assert any("next-hop object 7" in text for text in finding["evidence"]), finding
+        finally:
+            world.sh("ip nexthop del id 7")
+
+
+# What only listening tells: somebody sends all the time.
+
+
+@contextmanager
+def sending(world: World, host: str, to: tuple[str, int], source: str | None = None) -> Iterator[None]:
+    """First packets of flows to an address, each from another port, as long as the block lasts."""
+    ended = Event()
+
+    def send() -> None:
+        while not ended.is_set():
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened, suppress(OSError):
+                if source is not None:
+                    opened.bind((source, 0))
+                opened.sendto(b"x", to)
+            ended.wait(0.01)
+
+    thread = Thread(target=world.lab[host].call, args=(send,))
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def test_a_gateway_that_lets_nobody_out(need: Need, world: World) -> None:
+    need("nft")
+    with world.rules(MASQUERADE, FORWARD, "add rule ip f c ct state established,related accept"):
+        forget_flows(world.gateway)
+        assert world.diagnose(sample=0.2) == []  # nobody wants to
+        with sending(world, "inside", (SERVER, 9)):
+            finding = next(found for found in world.diagnose(sample=1) if found["check"] == "rule")
+            assert finding["severity"] == "error"
+            assert finding["subject"] == "ip f c"
+            world.sh(finding["fix"])
+            assert world.diagnose(sample=0.5) == []
+            # One network of several is kept inside, or one service: that may be meant so.
+            world.sh(
+                "nft 'flush chain ip f c; add rule ip f c ct state established,related accept; "
+                "add rule ip f c udp dport 10 accept'"
+            )
+            forget_flows(world.gateway)
+            with sending(world, "inside", (SERVER, 10)):
+                assert "rule" not in {found["check"] for found in world.diagnose(sample=1)}
+
+
+def test_a_router_that_translates_nothing(need: Need, world: World) -> None:
+    need("nft")
+    need("ip")
+    forget_flows(world.gateway)
+    assert world.diagnose(sample=0.2) == []  # nobody wants anything of it
+    with sending(world, "inside", (SERVER, 9)):
+        assert [found["check"] for found in world.diagnose(sample=1)] == ["no-rule"]
+        with sending(world, "outside", (INSIDE, 9)):
+            world.outside.route("192.168.1.0/24", via="203.0.113.1")
+            try:
+                assert world.diagnose(sample=1) == []  # who is beyond has a route to it
+            finally:
+                world.outside.run("ip", "route", "del", "192.168.1.0/24")
+
+
+def test_a_limit_that_loses_what_is_asked_for(need: Need, world: World) -> None:
+    need("nft")
+    flow = ("udp", INSIDE, f"{SERVER}:9")
+    limited = f"{FORWARD}; add rule ip f c limit rate 1/day burst 1 packets accept"
+    forget_flows(world.gateway)
+    with world.rules(MASQUERADE, limited):
+        assert "rule" not in {found["check"] for found in world.diagnose(*flow, sample=0.2)}
+        with sending(world, "inside", (SERVER, 9)):
+            forget_flows(world.gateway)
+            finding = next(found for found in world.diagnose(*flow, sample=1) if found["check"] == "rule")
+            assert "limit" in finding["why"]

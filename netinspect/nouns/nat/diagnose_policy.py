@@ -1,0 +1,185 @@
+"""Policy routing that does not do what it is there for: marks that nobody sets, rules that are never asked."""
+
+from __future__ import annotations
+
+import re
+
+from ..path.walk_reasons import holds, why_not
+from ..path.walk_steps import pasted
+from .diagnose_findings import ERROR, WARNING, finding
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ...netfilter.decode import Rule as NftRule
+    from ...records import Finding, Rule
+    from ..path.walk import Passed
+    from ..path.walk_path import Path
+    from ..path.walk_reasons import Reason
+    from ..path.walk_rules import Rules
+    from .diagnose_situation import Situation
+
+_SET = re.compile(r"(?:mark set|MARK\b.*?)\D*?(0x[0-9a-f]+|\d+)", re.IGNORECASE)
+_EVERYBODY = (
+    *("source", "destination", "input_interface", "output_interface", "mark", "tos", "dscp", "ip_protocol"),
+    *("source_ports", "destination_ports", "uids", "tunnel_id", "suppress_prefix_length", "suppress_interface_group"),
+)
+"""What a policy rule for every packet does not have."""
+
+
+def missed(situation: Situation, path: Path, evidence: Sequence[str]) -> Finding | None:
+    """A policy rule that was meant for a packet which fails elsewhere, and does not get it."""
+    passed = next((found for found in path.there.passed if found.stack is situation.home), None)
+    if passed is None or passed.iif is None:
+        return None
+    return _mark_missing(situation, path, passed, evidence) or _shadowed_for(situation, path, passed, evidence)
+
+
+def _mark_missing(situation: Situation, path: Path, passed: Passed, evidence: Sequence[str]) -> Finding | None:
+    """A rule sets a mark that chooses another route, but not on this packet, though it is for its destination."""
+    by_mark = {
+        rule.mark: rule
+        for rule in situation.home.rules(path.packet.family)
+        if rule.mark and rule.action == "lookup" and not rule.inverted and rule.table not in situation.empty_tables
+    }
+    if not by_mark or any(stack is situation.home for stack, _, _, _ in path.there.marked):
+        return None
+    rules = path.there.rules_of(situation.home)
+    seen = rules.packet_of(path.packet, passed.iif, None, passed.tracked)
+    for marking in _marking(rules):
+        text = rules.text(marking)
+        found = _SET.search(text)
+        mark = int(found[1], 0) if found else None
+        if mark not in by_mark:
+            continue
+        reason = why_not(rules, "prerouting", seen, marking, path.there.outcome_of(situation.home, "prerouting"))
+        if reason is None or not _only_by_place(rules, reason, marking, seen):
+            continue
+        rule = by_mark[mark]
+        return finding(
+            situation,
+            "mark",
+            ERROR,
+            f"mark {mark:#x}",
+            [
+                *evidence,
+                f"nftables: {text}: {reason.text}",
+                f"rule: fwmark {mark:#x} lookup {rule.table} (priority {rule.priority})",
+            ],
+            "the rule that should set the mark does not apply to what comes in and is forwarded: the packet has no "
+            f"mark, the rule for table {rule.table} does not see it, and it goes by the routes without a mark",
+            "",
+            "have the mark set in prerouting (mangle), for the interface that the packets come in by",
+        )
+    return None
+
+
+def _only_by_place(rules: Rules, reason: Reason, rule: NftRule, seen: object) -> bool:
+    """Whether a rule is for a packet, but for where it stands or the interface that it names."""
+    from ...netfilter.packet import Packet
+
+    assert isinstance(seen, Packet)
+    if reason.kind in ("hook", "unreached"):
+        return holds(rules, "prerouting", seen, rule)
+    return reason.kind == "incoming interface"
+
+
+def _marking(rules: Rules) -> Iterator[NftRule]:
+    """The rules that set a mark of packets."""
+    for found in rules.ruleset.rules.values():
+        for rule in found:
+            if b"meta\0" in rule.data or b"MARK\0" in rule.data:
+                text = rules.text(rule)
+                if "mark set" in text or "MARK" in text:
+                    yield rule
+
+
+def _catch_all(situation: Situation, family: str) -> Rule | None:
+    """The first rule that sends every packet to a table with a default route: behind it nothing is asked."""
+    with_default = {route.table for route in situation.defaults if route.family == family and route.type == "unicast"}
+    for rule in sorted(situation.home.rules(family), key=lambda found: found.priority):
+        if (
+            rule.action == "lookup"
+            and rule.table in with_default
+            and not rule.inverted
+            and not rule.l3mdev
+            and all(getattr(rule, field) is None for field in _EVERYBODY)
+        ):
+            return rule
+    return None
+
+
+def _behind(situation: Situation, family: str) -> Iterator[tuple[Rule, Rule]]:
+    """Rules that are never asked, each with the one before it."""
+    first = _catch_all(situation, family)
+    for rule in situation.home.rules(family) if first is not None else ():
+        if (
+            first is not None
+            and rule.priority > first.priority
+            and rule.action == "lookup"
+            and rule.table not in ("main", "local", "default", None)
+            and rule.table not in situation.empty_tables
+        ):
+            yield rule, first
+
+
+def never_asked(situation: Situation) -> Iterator[Finding]:
+    """Rules behind one that has a route for everybody."""
+    for family in ("inet", "inet6"):
+        for rule, first in _behind(situation, family):
+            yield _never(situation, rule, first, [], WARNING)
+
+
+def _shadowed_for(situation: Situation, path: Path, passed: Passed, evidence: Sequence[str]) -> Finding | None:
+    from ..routing.listing_matching import Flow, matches
+
+    family = path.packet.family
+    flow = Flow(path.packet.destination)
+    flow.source = path.packet.source
+    flow.input_interface = passed.iif.name if passed.iif else None
+    flow.ip_protocol = path.packet.protocol
+    flow.source_port, flow.destination_port = path.packet.ports
+    marks = [mark for stack, hook, mark, _ in path.there.marked if stack is situation.home and hook == "prerouting"]
+    flow.mark = marks[-1] if marks else path.packet.mark
+    for rule, first in _behind(situation, family):
+        if matches(rule, flow):
+            return _never(situation, rule, first, evidence, ERROR)
+    return None
+
+
+def _never(situation: Situation, rule: Rule, first: Rule, evidence: Sequence[str], severity: str) -> Finding:
+    words = ["from", rule.source or "all"]
+    if rule.destination is not None:
+        words += ["to", rule.destination]
+    if rule.mark is not None:
+        mask = f"/{rule.mask:#x}" if rule.mask not in (None, 0xFFFFFFFF) else ""
+        words += ["fwmark", f"{rule.mark:#x}{mask}"]
+    if rule.input_interface is not None:
+        words += ["iif", rule.input_interface]
+    plain = all(
+        getattr(rule, field) is None
+        for field in _EVERYBODY
+        if field not in ("source", "destination", "mark", "input_interface")
+    )
+    six = ["-6"] if rule.family == "inet6" else []
+    fix = pasted(["ip", *six, "rule", "add", *words, "lookup", str(rule.table), "pref", str(_before(first))])
+    return finding(
+        situation,
+        "rule-order",
+        severity,
+        f"rule {rule.priority}: table {rule.table}",
+        [
+            *evidence,
+            f"rule: {first.priority}: from all lookup {first.table}, which has a default route",
+            f"rule: {rule.priority}: {' '.join(words)} lookup {rule.table}",
+        ],
+        f"the rule stands behind one that has a route for every packet: it is never asked, and table {rule.table} is "
+        "not used",
+        fix if plain and not rule.inverted and first.priority > 0 else "",
+        f"give it a priority below {first.priority}; the one that stands behind is not needed then",
+    )
+
+
+def _before(first: Rule) -> int:
+    return max(1, first.priority - 1000)
