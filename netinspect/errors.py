@@ -4,6 +4,8 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .records import ConditionResult
 
 
@@ -22,6 +24,8 @@ class NetinspectError(Exception):
     """An error the user can act on; its text is the line on standard error."""
 
     status = ExitStatus.FAILED
+    slip: tuple[str, Iterable[str]] = ("", ())
+    """A name that was given, and those that there are."""
 
     @property
     def lines(self) -> tuple[str, ...]:

@@ -114,7 +114,7 @@ def run(arguments: Sequence[str], environment: Environment) -> int:
     try:
         return _dispatch(arguments, environment)
     except NetinspectError as error:
-        environment.complain(*error.lines)
+        environment.complain(*error.lines, *_instead(arguments, error))
         return _trouble(arguments) if error.status == ExitStatus.FAILED else error.status
     except KeyboardInterrupt:  # if signals are not handled: see main
         environment.complain("interrupted")
@@ -129,6 +129,18 @@ def run(arguments: Sequence[str], environment: Environment) -> int:
             raise
         environment.complain(f"internal error: {error!r}; set NETINSPECT_DEBUG=1 for a traceback")
         return _trouble(arguments)
+
+
+def _instead(arguments: Sequence[str], error: NetinspectError) -> list[str]:
+    """A line with the command that was probably meant, where one is known."""
+    if error.status != ExitStatus.USAGE and not error.slip[0]:
+        return []
+    from shlex import quote
+
+    from .manual.slips import suggestion
+
+    words = suggestion(arguments, error)
+    return [f"try: netinspect {' '.join(map(quote, words))}"] if words else []
 
 
 def _is_lack_of_memory(error: Exception) -> bool:

@@ -66,14 +66,22 @@ def unknown(noun: str, name: str, known: Iterable[str], more: str = "") -> Usage
     known = list(known)
     names = alike(name, known)
     hint = f"did you mean {names}?" if names else ", ".join(known)
-    return UsageError(f"no {noun} {name!r}: {hint}{more}")
+    error = UsageError(f"no {noun} {name!r}: {hint}{more}")
+    error.slip = name, known
+    return error
 
 
 def alike(name: str, known: Iterable[str]) -> str:
     """The names that are spelled like this one, as ``sockets or stats``."""
+    return " or ".join(alike_names(name, known))
+
+
+def alike_names(name: str, known: Iterable[str]) -> list[str]:
+    """The names that are spelled like this one, the most alike first; case does not matter."""
     from difflib import get_close_matches  # it takes milliseconds to load
 
-    return " or ".join(get_close_matches(name, known, n=3, cutoff=0.7))
+    names = {one.casefold(): one for one in known}
+    return [names[found] for found in get_close_matches(name.casefold(), names, n=3, cutoff=0.7)]
 
 
 def wrapped(text: str, indent: str, width: int = WIDEST) -> list[str]:

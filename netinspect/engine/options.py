@@ -343,7 +343,9 @@ class _Parser:
 
             names = alike(name, self._long)
             hint = f": did you mean --{names.replace(' or ', ' or --')}?" if names else ""
-            raise self._error(f"unknown option --{name}{hint}")
+            error = self._error(f"unknown option --{name}{hint}")
+            error.slip = f"--{name}", [f"--{long}" for long in self._long]
+            raise error
         if len(matches) > 1:
             candidates = ", ".join(option.name for option in matches)
             raise self._error(f"option --{name} is ambiguous: {candidates}")

@@ -43,7 +43,9 @@ def load(name: str, parameters: Mapping[str, int] | None = None) -> Topology:
     else:
         path = data_directory() / "topologies" / f"{name}.toml"
         if not path.is_file():
-            raise TopologyError(f"no topology {name!r}: give one of {', '.join(names())}, or the path of a TOML file")
+            error = TopologyError(f"no topology {name!r}: give one of {', '.join(names())}, or the path of a TOML file")
+            error.slip = name, names()
+            raise error
     return parse(read(path), str(path), path.stem, parameters or {})
 
 

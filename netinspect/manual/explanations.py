@@ -112,7 +112,9 @@ def lookup(name: str) -> list[Explanation]:
 
     alike = [by_key[key][0].name for key in get_close_matches(wanted, by_key, n=4, cutoff=0.6)]
     hint = f"did you mean {' or '.join(dict.fromkeys(alike))}?" if alike else "`netinspect explain` lists all names"
-    raise UsageError(f"no state or column {name!r}: {hint}")
+    error = UsageError(f"no state or column {name!r}: {hint}")
+    error.slip = name, alike[:1]
+    raise error
 
 
 def parts(explanation: Explanation) -> list[Explanation]:

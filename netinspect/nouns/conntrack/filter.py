@@ -231,7 +231,9 @@ def state_of(text: str) -> str:
     """A state of TCP, SCTP or DCCP as connection tracking has them. Raises UsageError."""
     name = text.upper().replace("-", "_")
     if name not in STATE_NAMES:
-        raise UsageError(f"no state {text!r}: {', '.join(sorted(STATE_NAMES))}")
+        from ...engine.help import unknown
+
+        raise unknown("state", text, sorted(STATE_NAMES))
     return name
 
 

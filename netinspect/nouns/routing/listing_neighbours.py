@@ -13,7 +13,7 @@ from ...engine.netlink.transport import Dump
 from ...engine.places import Place
 from ...engine.rtnetlink import FAMILY_NUMBERS, of_family
 from ...engine.schema import rows_of
-from ...errors import NetlinkError, UsageError
+from ...errors import NetlinkError
 from ...uapi.netlink import NETLINK_ROUTE
 from . import decode_neighbour_tables as neighbour_tables
 from . import decode_neighbours as neighbour
@@ -46,7 +46,9 @@ class Query:
         known = neighbour.STATES.values()
         for state in states:
             if state not in known:
-                raise UsageError(f"no state {state!r}: {', '.join(known)}")
+                from ...engine.help import unknown
+
+                raise unknown("state", state, known)
         self.families = families
         self.interface = interface
         self.states = states

@@ -10,7 +10,7 @@ from ...engine.dumps import whole_dump
 from ...engine.listing import BaseListing
 from ...engine.netlink.transport import Dump
 from ...engine.places import InterfaceNames, Place
-from ...errors import NetinspectError, NetlinkError, UsageError
+from ...errors import NetinspectError, NetlinkError
 from ...uapi.netlink import AF_UNSPEC, NETLINK_SOCK_DIAG
 from . import request as inet_request
 
@@ -94,7 +94,9 @@ def state_mask(names: Iterable[str]) -> int:
     for name in names:
         bits = state_bits(name)
         if bits is None:
-            raise UsageError(f"no state {name!r}: {', '.join(STATE_NAMES)}")
+            from ...engine.help import unknown
+
+            raise unknown("state", name, STATE_NAMES)
         mask |= bits
     return mask
 

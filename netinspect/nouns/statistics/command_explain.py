@@ -104,7 +104,9 @@ def lookup(name: str, known: Sequence[CounterMeaning]) -> list[CounterMeaning]:
         return found
     alike = [_name(by_key[key][0]) for key in get_close_matches(_key(name), by_key, n=4, cutoff=0.7)]
     hint = f"did you mean {' or '.join(dict.fromkeys(alike))}?" if alike else "`netinspect stats explain` lists all"
-    raise UsageError(f"no counter {name!r}: {hint}")
+    error = UsageError(f"no counter {name!r}: {hint}")
+    error.slip = name, alike[:1]
+    raise error
 
 
 def _key(name: str) -> str:

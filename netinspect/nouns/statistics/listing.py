@@ -58,7 +58,9 @@ def tables_of(name: str) -> Sequence[str]:
     by_name = {group.lower(): (group,) for group in GROUPS} | SHORT
     tables = (name,) if name in GROUPS else by_name.get(name.lower())
     if tables is None:
-        raise UsageError(f"no table {name!r}: {', '.join(GROUPS)}, or a protocol: {', '.join(SHORT)}")
+        error = UsageError(f"no table {name!r}: {', '.join(GROUPS)}, or a protocol: {', '.join(SHORT)}")
+        error.slip = name, (*SHORT, *GROUPS)
+        raise error
     return tables
 
 

@@ -1,0 +1,78 @@
+"""Words of other programs, and misspelt ones: the command that was meant is printed, and it works."""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+
+from netinspect.environment import Environment
+from netinspect.main import run
+
+
+def suggested(line: str) -> str:
+    """What is printed after ``try: netinspect``."""
+    complaints: list[bytes] = []
+    run(shlex.split(line), Environment(lambda _: None, complaints.append, False, 80))
+    tries = [text for text in b"".join(complaints).decode().splitlines() if text.startswith("try: netinspect ")]
+    return tries[0].removeprefix("try: netinspect ") if tries else ""
+
+
+@pytest.mark.parametrize(
+    ("line", "meant"),
+    [
+        ("ss", "sockets"),
+        ("ss -tlnp", "sockets -tlnp"),
+        ("socket", "sockets"),
+        ("scokets -tan", "sockets -tan"),
+        ("route -n", "routes -n"),
+        ("link", "links"),
+        ("ip a", "addresses"),
+        ("ip addr show", "addresses"),
+        ("ip -6 route", "routes -6"),
+        ("ip route get 10.0.0.1", "routes get 10.0.0.1"),
+        ("ip link show lo", "links lo"),
+        ("ip neigh", "neighbours"),
+        ("arp -a", "neighbours -a"),
+        ("ip rule", "rules"),
+        ("ip maddr", "groups"),
+        ("bridge mdb", "groups bridge"),
+        ("ifconfig", "links"),
+        ("traceroute 10.0.0.1", "path 10.0.0.1"),
+        ("nstat", "stats"),
+        ("conntrack -L", "conntrack list"),
+        ("conntrack -L -n", "conntrack list -n"),
+        ("conntrack -E", "conntrack events"),
+        ("conntrack -C", "conntrack count"),
+        ("sockets :22", "sockets 'sport = :22 or dport = :22'"),
+        ("sockets -tan 443", "sockets -tan 'sport = :443 or dport = :443'"),
+        ("sockets port 22", "sockets 'sport = :22 or dport = :22'"),
+        ("sockets -n 10.0.0.1", "sockets -n 'src 10.0.0.1 or dst 10.0.0.1'"),
+        ("links --csv", "links --format csv"),
+        ("sockets --lisen", "sockets --listening"),
+        ("sockets --no-colour", "sockets --color=never"),
+        ("links --format jsn", "links --format json"),
+        ("links --format=jsn", "links --format=json"),
+        ("links --columns name,stat,mtu", "links --columns name,state,mtu"),
+        ("links --sort -mtuu", "links --sort -mtu"),
+        ("sockets --state listning", "sockets --state listening"),
+        ("sockets --state=established,closewiat", "sockets --state=established,close-wait"),
+        ("neighbours --state reachabel", "neighbours --state reachable"),
+        ("conntrack --state ESTABLISHD", "conntrack --state ESTABLISHED"),
+        ("stats explain TcpRetransSeg", "stats explain Tcp.RetransSegs"),
+        ("stats tcpp", "stats tcp"),
+        ("lab up gatway", "lab up gateway"),
+        ("lab stauts", "lab status"),
+        ("explain close-wiat", "explain CLOSE_WAIT"),
+        ("help sokets", "help sockets"),
+        ("schema sokets", "schema sockets"),
+        ("wait listenning 80", "wait listening 80"),
+    ],
+)
+def test_the_command_to_type_is_printed(line: str, meant: str) -> None:
+    assert suggested(line) == meant
+
+
+@pytest.mark.parametrize("line", ["frobnicate", "links --frobnicate", "sockets 'sport ='", "conntrack -D", "routes -x"])
+def test_nothing_is_suggested_where_nothing_is_known(line: str) -> None:
+    assert suggested(line) == ""
