@@ -174,7 +174,7 @@ class ListingCommand(InNamespaces):
             return watch(self)
         from .watching import repeat
 
-        return repeat(self.once, self.watch, self.environment, dated=self.format == "table" and not self.no_header)
+        return repeat(self.once, self.watch)
 
     def screen(self) -> str:
         """On a terminal long listings are paged; one that is repeated has a screen of its own."""

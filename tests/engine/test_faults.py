@@ -248,7 +248,7 @@ def test_the_time_for_the_next_listing_may_be_over_already(monkeypatch: pytest.M
     monkeypatch.setattr(watch, "monotonic", clock)
     monkeypatch.setattr(watch, "sleep", sleep)
     with pytest.raises(KeyboardInterrupt):
-        watch.repeat(lambda: 0, 1, Environment(lambda _: None, lambda _: None, False, 80))
+        watch.repeat(lambda: 0, 1)
 
 
 @pytest.mark.parametrize(

@@ -199,15 +199,6 @@ def test_watch_ends_with_an_error_in_order(namespace: Namespace) -> None:
         assert terminal.raw.rstrip().endswith(b"no interface 'first'")
 
 
-def test_watch_in_a_pipe_prints_the_time(namespace: Namespace) -> None:
-    with namespace.popen([*NETINSPECT, "links", "--watch", "0.05"], stdout=subprocess.PIPE, text=True) as process:
-        lines = [process.stdout.readline() for _ in range(6)]
-        process.terminate()
-        process.communicate()
-    assert [line[:4] for line in lines[1:3]] == ["Inde", "    "]
-    assert all(line[4:11:3] == "--T" for line in (lines[0], lines[3]))
-
-
 def test_what_is_waited_for_shows_and_goes_away(namespace: Namespace) -> None:
     with Terminal([*NETINSPECT, "links", "--rates", "1.2"], start=namespace.popen) as terminal:
         terminal.shows(" … 1 s")

@@ -60,7 +60,7 @@ def suggested(line: str) -> str:
         ("neighbours --state reachabel", "neighbours --state reachable"),
         ("conntrack --state ESTABLISHD", "conntrack --state ESTABLISHED"),
         ("stats explain TcpRetransSeg", "stats explain Tcp.RetransSegs"),
-        ("stats tcpp", "stats tcp"),
+        ("stats tcpp", "stats Tcp"),
         ("lab up gatway", "lab up gateway"),
         ("lab stauts", "lab status"),
         ("explain close-wiat", "explain CLOSE_WAIT"),
