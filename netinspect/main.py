@@ -139,7 +139,7 @@ def _instead(arguments: Sequence[str], error: NetinspectError) -> list[str]:
 
     from .manual.slips import suggestion
 
-    words = suggestion(arguments, error)
+    words = suggestion(arguments, error, COMMANDS, command_of)
     return [f"try: netinspect {' '.join(map(quote, words))}"] if words else []
 
 

@@ -9,11 +9,14 @@ from __future__ import annotations
 from ..engine.help import alike_names
 from ..engine.options import parse
 from ..errors import NetinspectError, UsageError
-from ..main import COMMANDS, command_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
+
+    from ..engine.command import Command
+
+    CommandOf = Callable[[str], type[Command]]
 
 _WORDS = {
     "sockets": "ss socket sock sockstat lsof tcp udp unix listen listening connections",
@@ -65,18 +68,20 @@ _OPTIONS = {
 }
 
 
-def suggestion(arguments: Sequence[str], error: NetinspectError) -> list[str]:
+def suggestion(
+    arguments: Sequence[str], error: NetinspectError, commands: Iterable[str], command_of: CommandOf
+) -> list[str]:
     """The words to type instead, after ``netinspect``; empty where nothing is known that would make sense."""
     words = list(arguments)
     if not words:
         return []
-    if words[0] not in COMMANDS:
-        return _other_command(words)
-    found = _renamed(words) or _filter(words) or _spelt(words, error)
-    return found if found and found != words and _makes_sense(found) else []
+    if words[0] not in commands:
+        return _other_command(words, list(commands), command_of)
+    found = _renamed(words) or _filter(words, command_of) or _spelt(words, error)
+    return found if found and found != words and _makes_sense(found, command_of) else []
 
 
-def _other_command(words: list[str]) -> list[str]:
+def _other_command(words: list[str], commands: Sequence[str], command_of: CommandOf) -> list[str]:
     rest = list(words)
     while len(rest) > 1 and rest[0] in _PREFIXES:
         rest.pop(0)
@@ -87,9 +92,9 @@ def _other_command(words: list[str]) -> list[str]:
     while name in ("-4", "-6") and rest:  # ip -6 route
         options.append(name)
         name = rest.pop(0)
-    meant = _MEANT.get(name) or (name if name in COMMANDS else "")
+    meant = _MEANT.get(name) or (name if name in commands else "")
     if not meant:
-        names = alike_names(name, COMMANDS)
+        names = alike_names(name, commands)
         if not names:
             return []
         meant = names[0]
@@ -99,7 +104,7 @@ def _other_command(words: list[str]) -> list[str]:
         rest.pop(0)
     command = meant.split()
     for found in ([*command, *options, *rest], [*command, *options]):
-        if _makes_sense(found):
+        if _makes_sense(found, command_of):
             return found
     return command
 
@@ -120,7 +125,7 @@ def _renamed(words: list[str]) -> list[str]:
     return found if found != words else []
 
 
-def _filter(words: list[str]) -> list[str]:
+def _filter(words: list[str], command_of: CommandOf) -> list[str]:
     """A port or an address alone, as a filter of sockets."""
     if words[0] != "sockets":
         return []
@@ -171,7 +176,7 @@ def _spelt(words: list[str], error: NetinspectError) -> list[str]:
     return found
 
 
-def _makes_sense(words: list[str]) -> bool:
+def _makes_sense(words: list[str], command_of: CommandOf) -> bool:
     """Whether there is such a command with such options."""
     try:
         command = command_of(words[0])
