@@ -114,7 +114,8 @@ def run(arguments: Sequence[str], environment: Environment) -> int:
     try:
         return _dispatch(arguments, environment)
     except NetinspectError as error:
-        environment.complain(*error.lines, *_instead(arguments, error))
+        first, *more = error.lines
+        environment.complain(first + _instead(arguments, error), *more)
         return _trouble(arguments) if error.status == ExitStatus.FAILED else error.status
     except KeyboardInterrupt:  # if signals are not handled: see main
         environment.complain("interrupted")
@@ -131,16 +132,16 @@ def run(arguments: Sequence[str], environment: Environment) -> int:
         return _trouble(arguments)
 
 
-def _instead(arguments: Sequence[str], error: NetinspectError) -> list[str]:
-    """A line with the command that was probably meant, where one is known."""
+def _instead(arguments: Sequence[str], error: NetinspectError) -> str:
+    """What follows the error: the command that was probably meant, where one is known."""
     if error.status != ExitStatus.USAGE and not error.slip[0]:
-        return []
+        return ""
     from shlex import quote
 
     from .manual.slips import suggestion
 
     words = suggestion(arguments, error, COMMANDS, command_of)
-    return [f"try: netinspect {' '.join(map(quote, words))}"] if words else []
+    return f"; try: netinspect {' '.join(map(quote, words))}" if words else ""
 
 
 def _is_lack_of_memory(error: Exception) -> bool:

@@ -11,11 +11,10 @@ from netinspect.main import run
 
 
 def suggested(line: str) -> str:
-    """What is printed after ``try: netinspect``."""
+    """What is printed after ``; try: netinspect``."""
     complaints: list[bytes] = []
     run(shlex.split(line), Environment(lambda _: None, complaints.append, False, 80))
-    tries = [text for text in b"".join(complaints).decode().splitlines() if text.startswith("try: netinspect ")]
-    return tries[0].removeprefix("try: netinspect ") if tries else ""
+    return b"".join(complaints).decode().split("\n")[0].partition("; try: netinspect ")[2]
 
 
 @pytest.mark.parametrize(
