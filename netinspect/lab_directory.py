@@ -21,15 +21,8 @@ def directory() -> str:
     if os.geteuid() == 0 and os.access("/run", os.W_OK):
         return "/run/netinspect/labs"
     runtime = os.environ.get("XDG_RUNTIME_DIR")
-    return f"{runtime}/{OWN}" if runtime else f"/tmp/{OWN}-{_outer_uid()}"
+    if runtime:
+        return f"{runtime}/{OWN}"
+    from .procfs import outer_uid
 
-
-def _outer_uid() -> int:
-    """This user's id as the user namespace around this one has it (user_namespaces(7)): the same in the initial one."""
-    uid = os.geteuid()
-    with open("/proc/self/uid_map") as lines:
-        for line in lines:
-            inside, outside, count = map(int, line.split())
-            if inside <= uid < inside + count:
-                return outside + uid - inside
-    return uid
+    return f"/tmp/{OWN}-{outer_uid()}"

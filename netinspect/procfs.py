@@ -514,3 +514,14 @@ def code_symbols() -> list[tuple[int, str]]:
         return []
     lines = compile(r"^([0-9a-f]+) [tTwW] (\S+)", MULTILINE)
     return sorted([(int(address, 16), name) for address, name in lines.findall(text)])
+
+
+def outer_uid() -> int:
+    """This user's id as the user namespace around this one has it (user_namespaces(7)): the same in the initial one."""
+    uid = os.geteuid()
+    with open("/proc/self/uid_map") as lines:
+        for line in lines:
+            inside, outside, count = map(int, line.split())
+            if inside <= uid < inside + count:
+                return outside + uid - inside
+    return uid

@@ -7,7 +7,21 @@ screen that overflows later is taken back and given to the pager, from its first
 from __future__ import annotations
 
 import os
-from _signal import SIG_DFL, SIG_IGN, SIGHUP, SIGINT, SIGPIPE, SIGQUIT, SIGTERM, default_int_handler, getsignal, signal
+from _signal import (
+    SIG_BLOCK,
+    SIG_DFL,
+    SIG_IGN,
+    SIG_SETMASK,
+    SIGHUP,
+    SIGINT,
+    SIGPIPE,
+    SIGQUIT,
+    SIGTERM,
+    default_int_handler,
+    getsignal,
+    pthread_sigmask,
+    signal,
+)
 from _thread import allocate_lock, start_new_thread
 from time import monotonic, sleep
 
@@ -201,20 +215,24 @@ class _Pager:
         environment.setdefault("LESS", "FRX")
         environment.setdefault("LV", "-c")
         reader, pipe = os.pipe()
+        # A signal between its start and the handlers for it would end this program alone.
+        before = pthread_sigmask(SIG_BLOCK, (SIGINT, SIGQUIT, SIGTERM, SIGHUP))
         try:
             process = os.posix_spawnp(
                 words[0],
                 words,
                 environment,
                 file_actions=[(os.POSIX_SPAWN_DUP2, reader, 0), (os.POSIX_SPAWN_CLOSE, pipe)],
+                setsigmask=before,
                 setsigdef=[SIGPIPE, SIGINT, SIGQUIT],
             )
+            return cls(process, pipe)
         except OSError:
             os.close(pipe)
             return None
         finally:
             os.close(reader)
-        return cls(process, pipe)
+            pthread_sigmask(SIG_SETMASK, before)
 
     def feed(self, data: bytes) -> None:
         """Writes to the pager. Raises Left where it has ended."""

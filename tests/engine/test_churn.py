@@ -130,7 +130,7 @@ NOUNS = {
     # Source filters are learnt from sockets, which are gone before they are asked.
     "groups": Churned(
         _members,
-        lambda: Listed(MembershipListing(Query(("inet",), filters=False))),
+        lambda: Listed("Membership", MembershipListing(Query(("inet",), filters=False))),
         lambda row: row.group,
         _texts("239.1.", count=GROUPS),
     ),

@@ -101,9 +101,10 @@ def test_a_complaint_follows_the_rows(pager: Callable[[str], str]) -> None:
 
 def test_the_pager_ends_with_a_signal(tmp_path: Path, pager: Callable[[str], str]) -> None:
     # It reads nothing, and ends in order where it is told to.
-    program = pager(f"trap '' INT\ntrap 'echo left > {tmp_path}/left; exit 0' TERM\nwhile :; do sleep 0.05; done")
+    traps = f"trap '' INT\ntrap 'echo left > {tmp_path}/left; exit 0' TERM\necho > {tmp_path}/trapped"
+    program = pager(f"{traps}\nwhile :; do sleep 0.05; done")
     with Terminal(STATS, environment={"PAGER": program}) as terminal:
-        terminal.until(lambda: (tmp_path / "ran").exists() or not terminal._read(0.01))
+        terminal.until(lambda: (tmp_path / "trapped").exists() or not terminal._read(0.01))
         terminal.type("\x03")  # Ctrl-C is the pager's own business
         terminal.process.send_signal(signal.SIGTERM)
         assert terminal.end() == -signal.SIGTERM or terminal.process.returncode == 128 + signal.SIGTERM

@@ -123,12 +123,12 @@ def test_a_request_that_an_older_kernel_refuses_is_reported_clearly(line: str) -
         with mock.patch("netinspect.engine.places.connect", connect):
             status = run(line.split(), environment)
         assert all(text.startswith(b"netinspect: ") and text.count(b"\n") == 1 for text in errors), errors
-        assert status == 0 or errors
+        assert status in (0, 4) or errors  # 4: a diagnosis that finds something, as forwarding that is off here
         return status
 
     status_of(None)
     for number, one in enumerate(sorted(asked_for, key=str)):
-        assert status_of(one, _REFUSALS[number % len(_REFUSALS)]) in (0, 1, 3)
+        assert status_of(one, _REFUSALS[number % len(_REFUSALS)]) in (0, 1, 3, 4)
 
 
 def test_the_reverse_path_filter_has_another_errno_on_older_kernels() -> None:

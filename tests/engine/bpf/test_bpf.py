@@ -93,7 +93,7 @@ def test_types_that_make_no_sense_are_an_error() -> None:
     circle = Types()
     circle.structure("outer", ("", 2, 0))
     circle.add("", 8, 1)
-    with pytest.raises(NetinspectError, match="circle"):
+    with pytest.raises(NetinspectError, match="loop"):
         Btf(circle.data(), WHAT).offset("outer", "x")
 
 
