@@ -219,19 +219,27 @@ def inside(descriptor: int | None, action: Callable[[], Result]) -> Result:
         raise NamespaceError(f"the current network namespace, /proc/self/ns/net: {error.strerror}") from None
     try:
         try:
-            _setns(descriptor)
-        except PermissionError:
+            enter(descriptor)
+        except NamespaceError:
             if os.path.samestat(os.fstat(descriptor), os.fstat(home)):
                 return action()  # this is the one that we are in
-            raise NamespaceError("entering another network namespace needs CAP_SYS_ADMIN: run as root") from None
-        except OSError as error:
-            raise NamespaceError(f"entering the network namespace: {error.strerror}") from None
+            raise
         try:
             return action()
         finally:
             _setns(home)
     finally:
         os.close(home)
+
+
+def enter(descriptor: int) -> None:
+    """Moves the calling thread into that namespace. Raises NamespaceError where that is not permitted."""
+    try:
+        _setns(descriptor)
+    except PermissionError:
+        raise NamespaceError("entering another network namespace needs CAP_SYS_ADMIN: run as root") from None
+    except OSError as error:
+        raise NamespaceError(f"entering the network namespace: {error.strerror}") from None
 
 
 def _setns(descriptor: int) -> None:

@@ -7,22 +7,9 @@ screen that overflows later is taken back and given to the pager, from its first
 from __future__ import annotations
 
 import os
-from _signal import (
-    SIG_BLOCK,
-    SIG_DFL,
-    SIG_IGN,
-    SIG_SETMASK,
-    SIGHUP,
-    SIGINT,
-    SIGPIPE,
-    SIGQUIT,
-    SIGTERM,
-    default_int_handler,
-    getsignal,
-    pthread_sigmask,
-    signal,
-)
+from _signal import SIG_DFL, SIG_IGN, SIGHUP, SIGINT, SIGPIPE, SIGQUIT, SIGTERM, default_int_handler, getsignal, signal
 from _thread import allocate_lock, start_new_thread
+from select import POLLIN, POLLOUT, poll
 from time import monotonic, sleep
 
 from ..errors import ExitStatus
@@ -41,6 +28,10 @@ _HELD_SECONDS = 0.1
 _SILENT_SECONDS = 0.5
 """After this without output, a line says what is waited for."""
 _METACHARACTERS = frozenset("|&;<>()$`\\\"' \t\n*?[#~=%")
+
+
+_LONGEST_CALL = 200
+"""Milliseconds."""
 
 
 class Left(BaseException):
@@ -160,8 +151,9 @@ class Screen:
 
     def _page(self) -> None:
         """Begins the pager, with all that is held."""
-        self._paging = _Pager.of(self._pager)
-        if self._paging is None:
+        try:
+            self._paging = _Pager(self._pager)
+        except OSError:  # there is none of that name
             self._plain = True
             self.show()
             return
@@ -195,9 +187,10 @@ class Screen:
 class _Pager:
     """A pager that runs, and the pipe that it reads."""
 
-    def __init__(self, process: int, pipe: int) -> None:
-        self._process = process
-        self._pipe = pipe
+    def __init__(self, words: list[str]) -> None:
+        """Starts it. Raises OSError where there is none of that name."""
+        self._process = self._asked = 0
+        # Before it runs: what would end this program alone would leave it behind.
         self._before: dict[int, Any] = {number: getsignal(number) for number in (SIGINT, SIGQUIT, SIGTERM, SIGHUP)}
         # Ctrl-C is for the pager, which ends no reading by it; one that is left early is no error.
         self._before[SIGPIPE] = getsignal(SIGPIPE)
@@ -207,38 +200,39 @@ class _Pager:
         for number in (SIGTERM, SIGHUP):
             if self._before[number] is not SIG_IGN:
                 signal(number, self._end)
-
-    @classmethod
-    def of(cls, words: list[str]) -> _Pager | None:
-        """Starts a pager; None where there is none of that name."""
-        environment = {**os.environ}
-        environment.setdefault("LESS", "FRX")
-        environment.setdefault("LV", "-c")
-        reader, pipe = os.pipe()
-        # A signal between its start and the handlers for it would end this program alone.
-        before = pthread_sigmask(SIG_BLOCK, (SIGINT, SIGQUIT, SIGTERM, SIGHUP))
+        reader, self._pipe = os.pipe()
+        os.set_blocking(self._pipe, False)
         try:
-            process = os.posix_spawnp(
+            self._process = os.posix_spawnp(
                 words[0],
                 words,
-                environment,
-                file_actions=[(os.POSIX_SPAWN_DUP2, reader, 0), (os.POSIX_SPAWN_CLOSE, pipe)],
-                setsigmask=before,
+                {"LESS": "FRX", "LV": "-c", **os.environ},
+                file_actions=[(os.POSIX_SPAWN_DUP2, reader, 0), (os.POSIX_SPAWN_CLOSE, self._pipe)],
                 setsigdef=[SIGPIPE, SIGINT, SIGQUIT],
             )
-            return cls(process, pipe)
         except OSError:
-            os.close(pipe)
-            return None
+            os.close(self._pipe)
+            self._restore()
+            if self._asked:
+                os.kill(os.getpid(), self._asked)
+            raise
         finally:
             os.close(reader)
-            pthread_sigmask(SIG_SETMASK, before)
+        if self._asked:
+            self._end(self._asked, None)
 
     def feed(self, data: bytes) -> None:
         """Writes to the pager. Raises Left where it has ended."""
+        waiting = poll()
+        waiting.register(self._pipe, POLLOUT)
         while data:
+            # A signal just before a call that blocks does not end the call: so none blocks for long.
+            if not waiting.poll(_LONGEST_CALL):
+                continue
             try:
                 data = data[os.write(self._pipe, data) :]
+            except BlockingIOError:
+                continue
             except OSError:
                 raise Left from None
 
@@ -246,14 +240,30 @@ class _Pager:
         """Waits for the reader."""
         os.close(self._pipe)
         try:
+            ended = os.pidfd_open(self._process)
+        except OSError:
+            pass  # a sandbox without it
+        else:
+            waiting = poll()
+            waiting.register(ended, POLLIN)
+            while not waiting.poll(_LONGEST_CALL):
+                pass
+            os.close(ended)
+        try:
             os.waitpid(self._process, 0)
         except OSError:
             pass  # somebody else has waited for it
+        self._restore()
+
+    def _restore(self) -> None:
         for number, handler in self._before.items():
             signal(number, SIG_DFL if handler is None else handler)
 
     def _end(self, number: int, frame: object) -> None:
         """A signal that ends us ends the pager first: it leaves the terminal in order."""
+        if not self._process:
+            self._asked = number  # it is being started
+            return
         try:
             os.kill(self._process, SIGTERM)
             os.waitpid(self._process, 0)

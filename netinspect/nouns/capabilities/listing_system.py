@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ... import procfs
 from ...engine import descriptors
 from ...engine.names import SERVICES_FILE, HostNames, ServiceNames, UserNames
-from ...engine.namespaces import every_namespace, inside, open_namespace
+from ...engine.namespaces import enter, every_namespace, open_namespace
 from ...errors import NamespaceError, NetinspectError
 from .listing_prober import NO, PARTIAL, UNKNOWN, YES, Feature
 
@@ -85,7 +85,7 @@ def _namespace() -> Capability:
     try:
         current = open_namespace("/proc/thread-self/ns/net")
         try:
-            inside(current, lambda: None)
+            enter(current)
         finally:
             os.close(current)
     except (NamespaceError, OSError) as error:
