@@ -143,7 +143,7 @@ def addresses(situation: Situation) -> Iterator[Finding]:
             continue
         reported.add(text)
         source = rule.kind == "snat"
-        if text in (situation.answered if source else situation.aimed):
+        if situation.still_answered(text) if source else text in situation.aimed:
             continue  # they do come: somebody has a route to it
         others = situation.shared(on, text)
         evidence = [

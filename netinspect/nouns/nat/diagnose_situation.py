@@ -466,7 +466,10 @@ class Situation:
         """Flows of protocols that carry addresses inside, which a helper translates."""
         self._kinds: set[tuple[object, ...]] = set()
         self.answered: set[str] = set()
-        """Outside addresses for which there are replies."""
+        """Outside addresses for which there are replies, be it from before something changed."""
+        self._heard: set[tuple[object, ...]] = set()
+        self._unheard: set[tuple[object, ...]] = set()
+        """Outside addresses that are not local, each with a service: with replies, and those without any."""
         self.aimed: set[str] = set()
         """Destinations that were translated: packets for them do come here."""
         self._zoned = False
@@ -515,7 +518,7 @@ class Situation:
                 self._refused(batch, at, (protocol, destination, port))
             if not silent and source not in local and destination not in local and not is_global(source):
                 self._got_out(batch, at, (source, destination, protocol, port))
-            if answering != destination:
+            if answering != destination and state not in _OVER:
                 self.aimed.add(destination)
             if source == outside:
                 if (
@@ -530,14 +533,21 @@ class Situation:
                         self._kinds.add(("untouched", source))
                         self.untouched += batch.take([at])
                 continue
-            if outside not in local and not _in_ranges(outside, fixed):
-                stale.append(at)
+            if outside not in local:
+                (self._unheard if silent else self._heard).add((outside, destination, protocol, port))
+                if not _in_ranges(outside, fixed):
+                    stale.append(at)
             if silent:
                 self._unanswered(batch, at, outside)
             else:
                 self.answered.add(outside)
         self.untranslated.add_rows(batch, untranslated)
         self.stale.add_rows(batch, stale)
+
+    def still_answered(self, outside: str) -> bool:
+        """Whether replies come to an outside address: none of its services that answered once is silent now."""
+        lost = self._heard & self._unheard
+        return outside in self.answered and not any(address == outside for address, *_ in lost)
 
     def _unanswered(self, batch: Batch, at: int, outside: str) -> None:
         self.unanswered.setdefault(outside, Tally()).add_rows(batch, [at])

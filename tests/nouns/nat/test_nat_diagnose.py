@@ -6,6 +6,8 @@ import json
 import shlex
 import socket
 import struct
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +16,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 from nat_lab import SERVER, Traffic, lab_with_traffic, netinspect
+from patience import eventually
 
 from netinspect.engine.json_schema import array_schema
 from netinspect.engine.places import Place
@@ -307,6 +310,24 @@ def test_answers_do_not_come_back_to_the_outside_address() -> None:
         finding = only(world.diagnose(), "snat-address")
         assert "203.0.113.77" in finding["subject"]
         assert finding["fix"] == "ip address add 203.0.113.77/32 dev wan"
+
+
+def test_answers_from_before_the_outside_address_went_do_not_hide_that_it_went() -> None:
+    with gateway() as world:
+        world.gateway.nat("snat", out="wan", to="203.0.113.77")
+        world.gateway.run("ip", "address", "add", "203.0.113.77/32", "dev", "wan")
+        world.flows()
+        assert world.diagnose() == []
+        world.gateway.run("ip", "address", "del", "203.0.113.77/32", "dev", "wan")
+        world.outside.run("ip", "neighbour", "flush", "all")
+        # No answer comes: the client waits in vain.
+        waiting = [sys.executable, "-c", f"import socket; socket.create_connection(('{SERVER}', 443), timeout=5)"]
+        client = world.inside.popen(waiting, stderr=subprocess.DEVNULL)
+        try:
+            eventually(lambda: only(world.diagnose(), "snat-address"))
+        finally:
+            client.kill()
+            client.wait()
 
 
 def test_a_few_flows_without_reply_are_no_fault_while_others_have_one() -> None:
