@@ -14,7 +14,7 @@ _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567
 """Characters that mean themselves to every shell (POSIX.1, Shell Command Language, 2.2)."""
 
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_.")
-_IDENTIFIER = _LETTERS | frozenset("0123456789/\\-_")
+_IDENTIFIER = _LETTERS | frozenset("0123456789/-_")
 
 _KEYWORDS = frozenset(
     (

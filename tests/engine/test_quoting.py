@@ -87,5 +87,5 @@ def test_nft_makes_the_very_table(namespace: Namespace, need: Callable[[str], No
 
 def test_what_nft_cannot_write() -> None:
     assert [nft_string(name) for name in ("", 'a"b', "a\\*")] == [None] * 3
-    assert [nft_identifier(name) for name in ("", "a b", "counter", "9a", "é", ".")] == [None] * 6
+    assert [nft_identifier(name) for name in ("", "a b", "counter", "9a", "é", ".", "a\\n", "a\\")] == [None] * 8
     assert (shell_word(""), shell_word("a\n"), shell_word("a\0")) == ("''", None, None)
