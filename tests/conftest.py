@@ -28,8 +28,9 @@ def pytest_configure(config: pytest.Config) -> None:
     # Where ip, nft and the like are, which is not in everybody's PATH.
     os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
     # No test depends on how fast the machine is. ``make examples`` tries many more.
-    examples = int(os.environ.get("NETINSPECT_EXAMPLES", 30))
-    settings.register_profile("netinspect", deadline=None, max_examples=examples)
+    # The suite tries the same examples each time; `make examples` tries others, and many.
+    asked = os.environ.get("NETINSPECT_EXAMPLES")
+    settings.register_profile("netinspect", deadline=None, max_examples=int(asked or 30), derandomize=asked is None)
     settings.load_profile("netinspect")
     # A directory of this user's own: pytest's default, /tmp/pytest-of-NAME, takes root's name in a user namespace.
     if config.option.basetemp is None:
