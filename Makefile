@@ -45,7 +45,7 @@ signals: $(VENV)/made-for-tests
 	NETINSPECT_SIGNAL_MOMENTS=$$(( ($(or $(MOMENTS),1000) + 29) / 30 )) NETINSPECT_SIGNAL_SEED=$(or $(SEED),1) \
 		$(PYTHON) -m pytest -q tests/test_signals.py
 
-# Names of containers with real ones: needs root, podman, a runtime and a static busybox; no registry is asked.
+# Names of containers with real ones: needs root, podman, a runtime and a static busybox; no image is fetched.
 test-containers: $(VENV)/made-for-tests
 	$(PYTHON) -m pytest -q tests/engine/containers/real_podman.py
 
