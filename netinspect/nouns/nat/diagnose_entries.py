@@ -6,7 +6,7 @@ from ...errors import UsageError
 from ..path.walk_packet import endpoint
 from ..path.walk_path import incoming
 from ..path.walk_steps import pasted
-from .diagnose_findings import ERROR, finding, flow_text
+from .diagnose_findings import ERROR, finding, flow_text, passed_here
 from .diagnose_paths import packet_of, walk_flow
 
 TYPE_CHECKING = False
@@ -45,7 +45,7 @@ def entries(situation: Situation) -> Iterator[Finding]:
 
 def _translated(path: Path, situation: Situation) -> tuple[str, str, int] | None:
     """Source, destination and port that the flow would get today; None where it would not pass."""
-    passed = next((found for found in path.there.passed if found.stack is situation.home), None)
+    passed = passed_here(situation, path)
     if passed is None or passed.tracked is None or passed.tracked.state == "untracked":
         return None
     if (

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
     from ...records import Flow
     from ..path.listing_stack import Interface
+    from ..path.walk import Passed
+    from ..path.walk_path import Path
     from .diagnose_situation import Network, Situation, Tally
 
 ERROR, WARNING, NOTE = "error", "warning", "note"
@@ -30,6 +32,11 @@ def finding(
 ) -> Finding:
     """A finding of that situation."""
     return Finding(check, severity, subject, tuple(evidence), why, fix, advice, situation.place.label)
+
+
+def passed_here(situation: Situation, path: Path) -> Passed | None:
+    """What the packet met in that namespace on its way there; None where it does not pass it."""
+    return next((passed for passed in path.there.passed if passed.stack is situation.home), None)
 
 
 def flow_text(flow: Flow) -> str:

@@ -11,7 +11,7 @@ from ..path.listing_stack import PROTOCOLS
 from ..path.walk_packet import TCP, Packet
 from ..path.walk_path import Path, incoming, walked
 from ..path.walk_steps import ARRIVES, FAILS, LEAVES
-from .diagnose_findings import ERROR, NOTE, families, finding, flow_text
+from .diagnose_findings import ERROR, NOTE, families, finding, flow_text, passed_here
 from .diagnose_untranslated import source_rules, untranslated
 from .listing import is_global
 
@@ -231,7 +231,7 @@ def _shut(situation: Situation, family: str) -> Finding | None:
     Decided by what is heard: each first packet must be dropped by rules here, and none may have got an entry; and what
     got out before must be dropped today.
     """
-    from .diagnose_explained import through_fix
+    from .diagnose_opening import through_fix
 
     for flow in situation.went_out:
         if flow.family == family and not _stopped(situation, packet_of(flow)):
@@ -290,7 +290,7 @@ def of_refused(situation: Situation) -> Iterator[Finding]:
 
     Only what no packet at all could meet counts: others knock at every port.
     """
-    from .diagnose_explained import not_redirected
+    from .diagnose_redirected import not_redirected
 
     for flow in situation.refused:
         packet = packet_of(flow)
@@ -359,13 +359,9 @@ def _fork(path: Path) -> str:
     return "; ".join(dict.fromkeys(reason for _, _, reason in forks))
 
 
-def _home(situation: Situation, path: Path) -> Passed | None:
-    return next((passed for passed in path.there.passed if passed.stack is situation.home), None)
-
-
 def private_leak(situation: Situation, path: Path) -> Passed | None:
     """The hop at which a packet leaves for the Internet with an untranslated private source."""
-    passed = _home(situation, path)
+    passed = passed_here(situation, path)
     if passed is None or passed.oif is None or passed.iif is None or passed.leaving is None:
         return None
     exits = {found.index for found in situation.exits[path.packet.family]}
@@ -445,7 +441,7 @@ def _targeted(path: Path) -> bool:
 
 def aside(situation: Situation, paths: Sequence[Path], known_by: str) -> Iterator[Finding]:
     """What ways show beside: marks that come too late, addresses that two have, sources that are private still."""
-    from .diagnose_explained import beside
+    from .diagnose_beside import beside
 
     for path in paths[:1]:
         yield from beside(situation, path, known_by)

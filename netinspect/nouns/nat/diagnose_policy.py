@@ -6,7 +6,7 @@ import re
 
 from ..path.walk_reasons import holds, why_not
 from ..path.walk_steps import pasted
-from .diagnose_findings import ERROR, WARNING, finding
+from .diagnose_findings import ERROR, WARNING, finding, passed_here
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _EVERYBODY = (
 
 def missed(situation: Situation, path: Path, evidence: Sequence[str]) -> Finding | None:
     """A policy rule that was meant for a packet which fails elsewhere, and does not get it."""
-    passed = next((found for found in path.there.passed if found.stack is situation.home), None)
+    passed = passed_here(situation, path)
     if passed is None or passed.iif is None:
         return None
     return _mark_missing(situation, path, passed, evidence) or _shadowed_for(situation, path, passed, evidence)

@@ -123,7 +123,7 @@ def _moved(situation: Situation, gone: Interface) -> Iterator[str]:
 
 def tables(situation: Situation) -> Iterator[Finding]:
     """Policy rules that lead to tables without routes."""
-    from .diagnose_explained import empty_table
+    from .diagnose_marks import empty_table
 
     for rule in situation.policy_rules:
         if rule.table in situation.empty_tables and rule.action == "lookup" and rule.suppress_prefix_length is None:

@@ -1,0 +1,116 @@
+"""A rule or a policy drops the packet: which fault of a gateway is that?"""
+
+from __future__ import annotations
+
+from ..path.walk_opening import opening
+from ..path.walk_packet import Packet, endpoint
+from ..path.walk_rules import Rules
+from ..path.walk_steps import iptables_interface, nft_interface
+from .diagnose_findings import ERROR, finding
+from .diagnose_opening import accept_fix
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from ...netfilter.decode import Chain
+    from ...records import Finding
+    from ..path.walk_path import Path
+    from .diagnose_situation import Situation
+
+
+def dropped(
+    situation: Situation, path: Path, evidence: Sequence[str], facts: dict[str, Any], *, asked: bool
+) -> Finding:
+    """The finding for a packet that ``facts["chain"]`` of this machine drops."""
+    walk = path.failed
+    assert walk is not None
+    rules = walk.rules_of(situation.home)
+    chain: Chain = facts["chain"]
+    packet: Packet = facts["seen"]
+    hook: str = facts["hook"]
+    passed = next((found for found in reversed(walk.passed) if found.stack is situation.home), None)
+    tracked = passed.tracked if passed is not None else None
+    bridged = any("bridge-nf-call" in text for text in path.evidence)
+    subject = str(chain)
+    if bridged:
+        return _bridged(situation, path, evidence, chain, rules)
+    if walk.before is not None and tracked is not None and tracked.state == "established":
+        words = ("-m", "conntrack", "--ctstate", "ESTABLISHED,RELATED"), "ct state established,related"
+        return finding(
+            situation,
+            "established",
+            ERROR,
+            subject,
+            evidence,
+            f"{path.why}. The flow is let through in one direction only: nothing accepts its answers (ct state "
+            "established)",
+            accept_fix(rules, chain, *words),
+            "it lets through answers to flows that were let through before, and nothing else",
+        )
+    if tracked is not None and "dnat" in tracked.status and walk.before is None and hook in ("forward", "input"):
+        words_nft = f"ct status dnat {_selector(packet)}"
+        words_ipt = ("-m", "conntrack", "--ctstate", "DNAT", *_iptables_selector(packet))
+        return finding(
+            situation,
+            "dnat-dropped",
+            ERROR,
+            subject,
+            evidence,
+            f"{path.why}: a dnat rule sends packets to {endpoint(packet.destination, packet.destination_port)}, and "
+            "the "
+            f"{hook} chain does not let them pass",
+            accept_fix(rules, chain, words_ipt, words_nft),
+            f"it opens {endpoint(packet.destination, packet.destination_port)} to whom the dnat rule is for, and "
+            "nothing else",
+        )
+    step = facts["step"]
+    what = "rule" if step.rule is not None else "policy"
+    fix = opening(chain, hook, packet, walk) if asked else ""
+    return finding(
+        situation,
+        "rule",
+        ERROR,
+        subject,
+        evidence,
+        f"{path.why} ({what} of {chain}, hook {hook}: dropped by it)",
+        fix,
+        "it opens this chain for exactly such packets, and nothing else: paste it only if they are meant to pass"
+        if fix
+        else path.advice,
+    )
+
+
+def _selector(packet: Packet) -> str:
+    version = "ip6" if packet.family == "inet6" else "ip"
+    protocol = {6: "tcp", 17: "udp", 132: "sctp", 33: "dccp"}.get(packet.protocol)
+    port = f" {protocol} dport {packet.destination_port}" if protocol and packet.destination_port else ""
+    return f"{version} daddr {packet.destination}{port}"
+
+
+def _iptables_selector(packet: Packet) -> list[str]:
+    protocol = {6: "tcp", 17: "udp", 132: "sctp", 33: "dccp"}.get(packet.protocol)
+    port = ["-p", protocol, "--dport", str(packet.destination_port)] if protocol and packet.destination_port else []
+    return ["-d", packet.destination, *port]
+
+
+def _bridged(situation: Situation, path: Path, evidence: Sequence[str], chain: Chain, rules: Rules) -> Finding:
+    walk = path.failed
+    assert walk is not None
+    step = walk.failure
+    bridge = situation.home.on_link(path.packet.source)
+    name = bridge.name if bridge is not None else "br0"
+    iptables = ("-i", iptables_interface(name), "-o", iptables_interface(name))
+    return finding(
+        situation,
+        "br-netfilter",
+        ERROR,
+        f"bridged frames on {name}",
+        evidence,
+        "br_netfilter (bridge-nf-call) has frames that are only bridged pass the rules for routed packets: "
+        f"{step.why if step else path.why}",
+        accept_fix(rules, chain, iptables, f"iifname {nft_interface(name)} oifname {nft_interface(name)}"),
+        "it lets pass what is bridged from port to port, as without br_netfilter; where no rules are meant for bridged "
+        "frames: sysctl -w net.bridge.bridge-nf-call-iptables=0",
+    )

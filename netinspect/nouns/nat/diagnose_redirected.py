@@ -1,0 +1,138 @@
+"""A packet arrives at this machine: why the dnat rule that should send it on does not apply."""
+
+from __future__ import annotations
+
+from itertools import chain as chained
+from itertools import count
+
+from ...netfilter.packet import Tracking
+from ..path.walk_reasons import holds, why_not
+from ..path.walk_rules import Rules
+from ..path.walk_steps import nft_name, pasted
+from .diagnose_findings import ERROR, finding, passed_here
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from ...netfilter.decode import Rule
+    from ...records import Finding
+    from ..path.walk_path import Path
+    from .diagnose_situation import Situation
+
+_DESTINATION = (b"DNAT\0", b"REDIRECT\0", b"redir\0", b"NETMAP\0")
+
+
+def destination_rules(rules: Rules) -> list[Rule]:
+    """The rules that translate destinations, wherever they stand."""
+    from .decode_rules import kind_of
+
+    return [
+        rule
+        for found in rules.ruleset.rules.values()
+        for rule in found
+        if (any(name in rule.data for name in _DESTINATION) or b"nat\0" in rule.data)
+        and kind_of(rule) in ("dnat", "redirect")
+    ]
+
+
+def not_redirected(
+    situation: Situation, path: Path, evidence: Sequence[str], *, asked: bool, never: bool = False
+) -> Finding | None:
+    """It arrives at this machine and no socket takes it: should a rule have forwarded it?
+
+    ``never``: only rules count that can apply to no packet from outside.
+    """
+    passed = passed_here(situation, path)
+    if passed is None or path.failed is not path.there:
+        return None
+    if passed.tracked is not None and "dnat" in passed.tracked.status:
+        return None  # a rule did apply: its target is here, and no socket takes it
+    rules = path.there.rules_of(situation.home)
+    seen = rules.packet_of(path.packet, passed.iif, None, passed.tracked)
+    if isinstance(seen.tracking, Tracking):
+        seen = seen.replace(tracking=seen.tracking._replace(status=0))
+    outcome = path.there.outcome_of(situation.home, "prerouting")
+    reasons = []
+    for rule in destination_rules(rules):
+        if rule.family in ("ip", "ip6") and (rule.family == "ip6") != (path.packet.family == "inet6"):
+            continue
+        reason = why_not(rules, "prerouting" if passed.iif is not None else "output", seen, rule, outcome)
+        if reason is None:
+            continue
+        port = reason.kind in ("destination port", "protocol")
+        if port and not asked:
+            continue
+        reasons.append(reason)
+    hooks = [reason for reason in reasons if reason.kind in ("hook", "unreached")]
+    near = [reason for reason in reasons if reason.kind not in ("destination port", "protocol", "destination")]
+    if never:
+        hooks = [reason for reason in hooks if holds(rules, "prerouting", seen, reason.rule)]
+        near = [
+            reason for reason in near if reason.kind == "incoming interface" and _names_none(situation, reason.rule)
+        ]
+    chosen = hooks or near
+    if asked and not chosen:
+        chosen = [reason for reason in reasons if reason.kind == "destination"] or reasons
+    if not chosen:
+        return None
+    first = chosen[0]
+    fix = ""
+    if first.kind == "hook":
+        fix = _moved(rules, first.rule)
+    return finding(
+        situation,
+        "dnat",
+        ERROR,
+        str(path.packet),
+        [*evidence, *(f"nftables: {rules.text(reason.rule)}: {reason.text}" for reason in chosen[:4])],
+        "nobody here takes it, and the dnat rule that should send it on does not apply: "
+        + ("it stands in another hook, where packets from outside do not pass" if first.kind == "hook" else first.text),
+        fix,
+        "" if fix else "put the condition right, or the rule before the one that has the last word",
+    )
+
+
+def _names_none(situation: Situation, rule: Rule) -> bool:
+    """Whether the interface that packets must come in by for a rule is none of this machine."""
+    for found in situation.rules:
+        if (found.rule.family, found.rule.table, found.rule.handle) == (rule.family, rule.table, rule.handle):
+            names = [
+                match.value.rstrip(b"\0").decode("utf-8", "backslashreplace")
+                for match in found.interfaces("in")
+                if match.what == "in" and match.equal and match.value.endswith(b"\0")
+            ]
+            return bool(names) and not any(map(situation.home.named, names))
+    return False
+
+
+def _moved(rules: Rules, rule: Rule) -> str:
+    """The same rule in the hook that packets from outside pass."""
+    words = rules.exact(rule)
+    if "dnat" not in words and "redirect" not in words:
+        return ""
+    family = rule.family
+    table = nft_name(rule.table)
+    # What a rule names, such as sets, is of its own table.
+    chains = [
+        chain
+        for chain in rules.ruleset.base_chains("ip6" if family == "ip6" else "ip", "prerouting")
+        if chain.kind == "nat" and (chain.family, chain.table) == (family, rule.table)
+    ]
+    if chains:
+        return pasted(["nft", f"add rule {family} {nft_name(chains[0].table)} {nft_name(chains[0].name)} {words}"])
+    names = {
+        chain.name for chain in rules.ruleset.chains.values() if (chain.family, chain.table) == (family, rule.table)
+    }
+    name = free_name(names, "prerouting", "dstnat", "netinspect_dstnat")
+    return pasted(
+        [
+            "nft",
+            f"add chain {family} {table} {name} {{ type nat hook prerouting priority dstnat; }}; "
+            f"add rule {family} {table} {name} {words}",
+        ]
+    )
+
+
+def free_name(taken: Collection[str], *names: str) -> str:
+    return next(name for name in chained(names, map(f"{names[-1]}_{{}}".format, count())) if name not in taken)
