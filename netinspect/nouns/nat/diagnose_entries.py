@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def entries(situation: Situation) -> Iterator[Finding]:
     """UDP flows whose translation is another than rules would choose today: they keep it as long as they send."""
     reported = set()
-    for flow in situation.lasting:
+    for flow in situation.traffic.lasting:
         if not flow.source_address or not flow.destination_address:
             continue
         packet = packet_of(flow)

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from ..path.listing_stack import Interface
     from ..path.walk import Passed
     from ..path.walk_path import Path
-    from .diagnose_situation import Network, Situation, Tally
+    from .diagnose_situation import Network, Situation
+    from .diagnose_traffic import Tally
 
 ERROR, WARNING, NOTE = "error", "warning", "note"
 VERSIONS = {"inet": "IPv4", "inet6": "IPv6"}

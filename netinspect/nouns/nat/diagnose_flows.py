@@ -96,7 +96,7 @@ def counters(situation: Situation) -> Iterator[Finding]:
     rising = dict(situation.rising)
     if rising.get("drop", 0) > 0:
         rising["drop"] = max(0, rising["drop"] - max(0, rising.get("insert_failed", 0)))
-    if rising.get("invalid", 0) > 0 and situation.wrong_checksums:
+    if rising.get("invalid", 0) > 0 and situation.hearing.wrong_checksums:
         yield _checksums(situation, rising["invalid"])
         rising["invalid"] = 0
     if situation.setting("net.netfilter.nf_conntrack_tcp_loose") == 0:
@@ -119,7 +119,7 @@ def counters(situation: Situation) -> Iterator[Finding]:
 
 def _checksums(situation: Situation, invalid: int) -> Finding:
     """Packets that are invalid since their checksum is wrong."""
-    found = situation.wrong_checksums
+    found = situation.hearing.wrong_checksums
     first = found[0]
     fix = ""
     return finding(
@@ -143,7 +143,7 @@ def _checksums(situation: Situation, invalid: int) -> Finding:
 
 def port_exhaustion(situation: Situation) -> Iterator[Finding]:
     """Towards one destination each outside port can be used once."""
-    for usage in sorted(situation.usage, key=lambda usage: -usage.percent):
+    for usage in sorted(situation.traffic.usage, key=lambda usage: -usage.percent):
         if usage.percent >= _NEARLY_FULL:
             there = f"{usage.destination_address} port {usage.destination_port}"
             yield finding(
@@ -166,7 +166,7 @@ def reverse_path(situation: Situation) -> Iterator[Finding]:
     if situation.reverse_path_drops <= 0:
         return
     reported = set()
-    for packet in situation.off_path:
+    for packet in situation.hearing.off_path:
         if packet.interface in reported:
             continue
         reported.add(packet.interface)
@@ -196,8 +196,8 @@ def unanswered(situation: Situation) -> Iterator[Finding]:
 
     A note: where this machine is the cause their way has shown it, and one-way traffic, as of syslog, is no fault.
     """
-    for outside, tally in situation.unanswered.items():
-        if tally.number < _FEW_UNANSWERED or outside in situation.answered:
+    for outside, tally in situation.traffic.unanswered.items():
+        if tally.number < _FEW_UNANSWERED or outside in situation.traffic.answered:
             continue
         own = "an address of this machine" if outside in situation.local else "no address of this machine"
         first = tally.examples[0]
@@ -256,14 +256,17 @@ def path_mtu(situation: Situation) -> Iterator[Finding]:
 
 def stale(situation: Situation) -> Iterator[Finding]:
     """Entries outlive the rule and the address that they were made with."""
-    if situation.stale and not any(_still_made(situation, flow) for flow in situation.stale.examples):
-        outside = situation.stale.examples[0].reply_destination_address
+    if situation.traffic.stale and not any(_still_made(situation, flow) for flow in situation.traffic.stale.examples):
+        outside = situation.traffic.stale.examples[0].reply_destination_address
         yield finding(
             situation,
             "stale",
             ERROR,
-            f"{situation.stale.number} flows translated to {outside}",
-            [f"{outside} is not an address of this machine, and no snat rule names it", *examples(situation.stale)],
+            f"{situation.traffic.stale.number} flows translated to {outside}",
+            [
+                f"{outside} is not an address of this machine, and no snat rule names it",
+                *examples(situation.traffic.stale),
+            ],
             "they keep the translation that they began with, and are sent from an address that is gone: no answer can "
             "come. Long-lived flows (VPN, SIP, NTP) do not recover by themselves",
             pasted(["conntrack", "-D", *(["-f", "ipv6"] if ":" in str(outside) else []), "-q", str(outside)]),
@@ -289,7 +292,7 @@ def _still_made(situation: Situation, flow: Flow) -> bool:
 
 def accounting(situation: Situation) -> Iterator[Finding]:
     """Without accounting, traffic per host is unknown."""
-    if situation.accounting == 0 and (situation.rules or situation.flows):
+    if situation.accounting == 0 and (situation.rules or situation.traffic.flows):
         yield finding(
             situation,
             "accounting",

@@ -51,7 +51,7 @@ class Invalid:
         self.strays: list[Heard] = []
         """Segments in the middle of connections that are not in it, and ICMP errors."""
         seen: set[tuple[object, ...]] = set()
-        for packet in situation.heard:
+        for packet in situation.hearing.packets:
             payload = packet.payload
             if packet.protocol in _ERRORS and payload and payload[0] in _ERRORS[packet.protocol]:
                 self.strays.append(packet)

@@ -103,17 +103,17 @@ def of_flow(situation: Situation, words: FlowWords) -> Iterator[Finding]:
 
 def _clear(situation: Situation, paths: Sequence[Path], words: FlowWords, known_by: str) -> Finding:
     """What to say of a flow whose way shows nothing wrong."""
-    silent = [flow for flow in situation.matching.examples if "SEEN_REPLY" not in flow.status]
+    silent = [flow for flow in situation.traffic.matching.examples if "SEEN_REPLY" not in flow.status]
     entries = [
         f"conntrack: {flow_text(flow)}" + (", without a reply" if flow in silent else "")
-        for flow in situation.matching.examples
+        for flow in situation.traffic.matching.examples
     ]
     first = paths[0]
     advice = f"netinspect path {words} shows every step"
     if all(path.verdict == ARRIVES for path in paths):
         return finding(situation, "flow", NOTE, str(words), entries or [known_by], first.why, "", advice)
     connecting = [flow for flow in silent if flow.state == "SYN_SENT"]
-    if first.verdict == LEAVES and connecting and len(silent) == len(situation.matching.examples):
+    if first.verdict == LEAVES and connecting and len(silent) == len(situation.traffic.matching.examples):
         why = "no answer to it has been seen. " + first.why
         return finding(situation, "flow", ERROR, str(words), entries, why, "", f"look beyond; {advice}")
     why = first.why if first.verdict == LEAVES else f"cannot determine whether it gets through: {first.why}"
@@ -125,7 +125,7 @@ def _asked(situation: Situation, words: FlowWords) -> list[tuple[Packet, str]]:
     protocols = (
         [words.protocol]
         if words.protocol is not None
-        else sorted({flow.protocol_number for flow in situation.matching.examples}) or [TCP]
+        else sorted({flow.protocol_number for flow in situation.traffic.matching.examples}) or [TCP]
     )
     if words.destination is not None:
         return [
@@ -141,7 +141,7 @@ def _asked(situation: Situation, words: FlowWords) -> list[tuple[Packet, str]]:
             )
             for protocol in protocols[:2]
         ]
-    return [(packet_of(flow), f"conntrack: {flow_text(flow)}") for flow in situation.matching.examples]
+    return [(packet_of(flow), f"conntrack: {flow_text(flow)}") for flow in situation.traffic.matching.examples]
 
 
 def packet_of(flow: Flow, *, new: bool = True) -> Packet:
@@ -170,7 +170,7 @@ def _no_way_in(situation: Situation, packet: Packet, error: str) -> Finding:
 
 def of_live(situation: Situation) -> Iterator[Finding]:
     """Flows that get no answer now: each kind's way is walked."""
-    for flow in situation.silent:
+    for flow in situation.traffic.silent:
         if flow.protocol_number not in PROTOCOLS.values() or not flow.source_address or not flow.destination_address:
             continue
         packet = packet_of(flow)
@@ -188,7 +188,7 @@ def of_live(situation: Situation) -> Iterator[Finding]:
 def of_networks(situation: Situation) -> Iterator[Finding]:
     """From each inside network to the world: what is meant to be translated, and is not."""
     for family, networks, exits in families(situation):
-        if family == "inet6" and not situation.source_rules("inet6") and not situation.untranslated:
+        if family == "inet6" and not situation.source_rules("inet6") and not situation.traffic.untranslated:
             continue  # IPv6 networks commonly have global addresses beside their private ones
         kept: list[Finding] = []
         passes = False
@@ -217,7 +217,7 @@ def of_networks(situation: Situation) -> Iterator[Finding]:
                         and found.check == "no-rule"
                         and not situation.home_tracks
                         and situation.sample > 0
-                        and not situation.attempts()
+                        and not situation.hearing.attempts()
                     )
                     yield found._replace(severity=NOTE) if idle else found
                 yield from aside(situation, paths, known_by)
@@ -233,13 +233,13 @@ def _shut(situation: Situation, family: str) -> Finding | None:
     """
     from .diagnose_opening import through_fix
 
-    for flow in situation.went_out:
+    for flow in situation.traffic.went_out:
         if flow.family == family and not _stopped(situation, packet_of(flow)):
             return None
     found: Finding | None = None
     stopped: list[Path] = []
     tried: set[tuple[str, str, int, int]] = set()
-    for heard in situation.attempts():
+    for heard in situation.hearing.attempts():
         if (":" in heard.source) != (family == "inet6") or len(tried) >= _TRIED:
             continue
         source_port, port = heard.ports
@@ -292,7 +292,7 @@ def of_refused(situation: Situation) -> Iterator[Finding]:
     """
     from .diagnose_redirected import not_redirected
 
-    for flow in situation.refused:
+    for flow in situation.traffic.refused:
         packet = packet_of(flow)
         try:
             source, iif = incoming(situation.home, packet.source, packet.destination, None, None)
@@ -312,7 +312,7 @@ def _to_the_world(situation: Situation, network: Network, exits: Sequence[Interf
 
     family = network.family
     source = host_of(situation.home, f"{network.address}/{network.length}")
-    known = situation.talked_to.get(family)
+    known = situation.traffic.talked_to.get(family)
     if known is not None or any(route.family == family for route in situation.defaults):
         yield Packet(TCP, source, known or _OUTSIDE[family], 0, 443)
         return
@@ -330,7 +330,7 @@ def judged(situation: Situation, paths: Sequence[Path], known_by: str, *, asked:
     for path in failing:
         if chance and path.cause in ("rule", "policy") and path.there.failure is not None:
             # Limits and chance let others pass: only what is seen to be lost tells.
-            lost = situation.lost(path.packet) if asked and path.where is situation.home else 0
+            lost = situation.hearing.lost(path.packet) if asked and path.where is situation.home else 0
             if lost:
                 found = _finding(situation, path, known_by, asked=asked)
                 if found is not None:

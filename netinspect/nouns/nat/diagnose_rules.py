@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..path.walk_steps import pasted
+from .diagnose_claims import answers_for, shared
 from .diagnose_findings import ERROR, FORWARDING, NOTE, VERSIONS, WARNING, examples, families, finding
 from .diagnose_legacy import policies
 from .diagnose_policy import never_asked
@@ -80,7 +81,7 @@ def links(situation: Situation) -> Iterator[Finding]:
     """Interfaces that rules translate on the way out of, and that are down."""
     named = situation.named_outside()
     for found in situation.interfaces.values():
-        if found.name not in named or (found.up and situation.works(found)):
+        if found.name not in named or (found.up and found.works):
             continue
         carrier = found.up
         yield finding(
@@ -139,13 +140,13 @@ def addresses(situation: Situation) -> Iterator[Finding]:
         if text is None or text in reported or text in situation.local:
             continue
         on = situation.home.on_link(text)
-        if on is None or situation.answers_for(on, text):
+        if on is None or answers_for(situation, on, text):
             continue
         reported.add(text)
         source = rule.kind == "snat"
-        if situation.still_answered(text) if source else text in situation.aimed:
+        if situation.traffic.still_answered(text) if source else text in situation.traffic.aimed:
             continue  # they do come: somebody has a route to it
-        others = situation.shared(on, text)
+        others = shared(situation, on, text)
         evidence = [
             f"nftables: {rule}",
             f"address: {text} is not an address of this machine, and of the network on {on}",
@@ -197,15 +198,17 @@ def _single(rule: NatRule) -> str | None:
 
 def untranslated(situation: Situation) -> Iterator[Finding]:
     """Flows that left as they are: begun before the rule, or passed over by it."""
-    answered = all("SEEN_REPLY" in flow.status for flow in situation.untranslated.examples)
-    if situation.untranslated and (not answered or any(map(situation.translated_now, situation.untranslated.examples))):
+    answered = all("SEEN_REPLY" in flow.status for flow in situation.traffic.untranslated.examples)
+    if situation.traffic.untranslated and (
+        not answered or any(map(situation.translated_now, situation.traffic.untranslated.examples))
+    ):
         yield finding(
             situation,
             "untranslated",
             WARNING,
-            f"{situation.untranslated.number} flows",
-            examples(situation.untranslated),
+            f"{situation.traffic.untranslated.number} flows",
+            examples(situation.traffic.untranslated),
             "these flows from private to public addresses are not translated: they began before the rule was there, "
             "which is asked only once for each flow, or a condition of it leaves them out",
-            "conntrack -D -s " + str(situation.untranslated.examples[0].source_address),
+            "conntrack -D -s " + str(situation.traffic.untranslated.examples[0].source_address),
         )

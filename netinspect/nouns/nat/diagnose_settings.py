@@ -96,7 +96,7 @@ def picked_up(situation: Situation) -> Iterator[Finding]:
 def helpers(situation: Situation) -> Iterator[Finding]:
     """Protocols that carry addresses inside need a helper where they are translated."""
     reported = set()
-    for flow in situation.helped:
+    for flow in situation.traffic.helped:
         known = _HELPERS.get((flow.protocol_number, flow.destination_port or 0))
         if known is None or flow.helper or known[0] in reported:
             continue

@@ -92,10 +92,10 @@ def other_uplinks_source(situation: Situation, path: Path, known_by: str) -> Ite
     exits = {found.index for found in situation.exits[path.packet.family]}
     if made == passed.tracked.original.source or owner is None or owner.index == passed.oif.index or owner.loopback:
         return
-    if made in situation.answered or passed.tracked.entry is not None:
+    if made in situation.traffic.answered or passed.tracked.entry is not None:
         return  # it works, or it is an old entry, of which another check tells
     hops = [route.gateway for route in situation.defaults if route.interface == owner.name]
-    if passed.oif.index not in exits or not (owner.index in exits or hops or made in situation.unanswered):
+    if passed.oif.index not in exits or not (owner.index in exits or hops or made in situation.traffic.unanswered):
         return
     rules = path.there.rules_of(situation.home)
     outcome = path.there.outcome_of(situation.home, "postrouting")
