@@ -10,7 +10,7 @@ from struct import Struct
 
 from ..engine.netlink.messages import malformed
 from .context import Context
-from .expressions_acting import STATES
+from .expressions_tracking import STATES
 from .machine import (
     ACCEPT,
     CONTINUE,

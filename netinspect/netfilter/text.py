@@ -12,7 +12,7 @@ from sys import byteorder
 from ..engine.text import printable
 from ..uapi import nf_tables as nft
 from . import text_values as values
-from .expressions_acting import reject_words
+from .expressions_ending import reject_words
 from .machine import register, verdict_of
 from .text_values import Field, identifier, quoted
 

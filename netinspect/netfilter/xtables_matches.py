@@ -10,8 +10,8 @@ from _socket import inet_pton
 from struct import unpack_from
 
 from ..uapi import nf_tables as nft
-from .expressions import no_transport, tcp_option
-from .expressions_acting import STATES, tracking_of
+from .expressions_header import no_transport, tcp_option
+from .expressions_tracking import STATES, tracking_of
 from .machine import BREAK, CONTINUE, MAY, UNKNOWN_WHY, Doubt, Machine
 from .packet import ETH_P_IPV6, ICMP, ICMPV6, UNKNOWN, Ends, Tracking, Unknown
 

@@ -6,8 +6,11 @@ from _socket import inet_ntop
 from struct import unpack_from
 
 from ..uapi import nf_tables as nft
-from .expressions import no_transport
-from .expressions_acting import clamp_to, segment_size, synproxied, tracking_of, translate
+from .expressions_ending import synproxied
+from .expressions_header import clamp_to, no_transport
+from .expressions_routing import segment_size
+from .expressions_tracking import tracking_of
+from .expressions_translating import translate
 from .machine import CONTINUE, DROP, UNKNOWN_WHY, VERDICT, Doubt, Machine, Verdict
 from .packet import ETH_P_IPV6, TCP, UNKNOWN, UNTRACKED, Tracking, Unknown
 from .xtables_matches import SHORTEST, unknown_extension
