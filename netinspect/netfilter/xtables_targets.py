@@ -6,6 +6,7 @@ from _socket import inet_ntop
 from struct import unpack_from
 
 from ..uapi import nf_tables as nft
+from .expressions import unknown
 from .expressions_ending import synproxied
 from .expressions_header import clamp_to, no_transport
 from .expressions_routing import segment_size
@@ -13,7 +14,7 @@ from .expressions_tracking import tracking_of
 from .expressions_translating import translate
 from .machine import CONTINUE, DROP, UNKNOWN_WHY, VERDICT, Doubt, Machine, Verdict
 from .packet import ETH_P_IPV6, TCP, UNKNOWN, UNTRACKED, Tracking, Unknown
-from .xtables_matches import SHORTEST, unknown_extension
+from .xtables import SHORTEST
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def target(expression: Expression) -> Program:
         return note
     if name in _TARGETS:
         return _TARGETS[name](info, revision)
-    return unknown_extension(f"iptables' target {name}")
+    return unknown(f"iptables' target {name}")
 
 
 _NOTED = {
@@ -64,7 +65,7 @@ _NOTED = {
 
 def _set_mark(info: bytes, revision: int) -> Program:
     if revision != 2:
-        return unknown_extension(f"iptables' target MARK, revision {revision}")
+        return unknown(f"iptables' target MARK, revision {revision}")
     mark, mask = unpack_from("=II", info)
 
     def act(machine: Machine) -> int:
@@ -95,7 +96,7 @@ def _put_connmark(machine: Machine, entry: Tracking | Unknown, value: int | None
 def _set_connmark(info: bytes, revision: int) -> Program:
     ctmark, ctmask, nfmask, mode, left, shift = unpack_from("=IIIBBB", info)
     if revision not in (1, 2) or mode > 2:
-        return unknown_extension(f"iptables' target CONNMARK, revision {revision}")
+        return unknown(f"iptables' target CONNMARK, revision {revision}")
     if revision == 1:
         shift = 0
 
