@@ -63,6 +63,18 @@ COMMANDS = (
     "lab sweep",
     "schema sockets",
     "help --man",
+    "top --interval 0.1",
+    "nat",
+    "nat outside -j",
+    "stats health",
+    "conntrack top",
+    "conntrack expectations",
+    "groups routes",
+    "groups bridge -j",
+    "routes get 127.0.0.1",
+    "links --tree --all-netns",
+    "completion bash",
+    "completion --values interfaces",
 )
 
 
@@ -99,7 +111,7 @@ def interrupted(
 def moments(namespace: Namespace, arguments: list[str], environment: dict[str, str]) -> list[float]:
     """Random delays within the time that the command takes."""
     took = 0.5
-    if "--watch" not in arguments:
+    if "--watch" not in arguments and arguments[0] != "top":
         began = time.monotonic()
         namespace.run(*NETINSPECT, *arguments, check=False, env=environment)
         took = time.monotonic() - began
