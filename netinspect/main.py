@@ -136,12 +136,12 @@ def _instead(arguments: Sequence[str], error: NetinspectError) -> str:
     """What follows the error: the command that was probably meant, where one is known."""
     if error.status != ExitStatus.USAGE and not error.slip[0]:
         return ""
-    from shlex import quote
-
+    from .engine.quoting import shell_line
     from .manual.slips import suggestion
 
     words = suggestion(arguments, error, COMMANDS, command_of)
-    return f"; try: netinspect {' '.join(map(quote, words))}" if words else ""
+    command = shell_line(["netinspect", *words]) if words else None
+    return f"; try: {command}" if command else ""
 
 
 def _is_lack_of_memory(error: Exception) -> bool:

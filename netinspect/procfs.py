@@ -498,7 +498,8 @@ def has_module(name: str) -> bool:
                 return True
         except OSError:
             continue
-    return False
+    # Of what is built in and has no parameters, these say nothing.
+    return f"CONFIG_{name.upper()}=y\n" in (kernel_configuration() or "")
 
 
 def code_symbols() -> list[tuple[int, str]]:

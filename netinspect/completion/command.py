@@ -50,12 +50,10 @@ class Completion(Command):
     def run(self) -> int:
         """Prints the script, or the values."""
         if self.values:
-            from ..engine.text import printable
-            from .command_values import KINDS
+            from .command_values import KINDS, is_one_word
 
             names = sorted(KINDS[self.values](self.words))
-            # A name that a shell would take apart is not offered.
-            text = "".join(f"{name}\n" for name in names if printable(name) == name and " " not in name)
+            text = "".join(f"{name}\n" for name in names if is_one_word(name))
         else:
             from .command_shells import SCRIPTS
 

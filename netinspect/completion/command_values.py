@@ -11,6 +11,18 @@ if TYPE_CHECKING:
 _NAMED_NAMESPACES = "/run/netns"
 
 
+_BESIDE = frozenset("@%+=:,./_-")
+"""What stands for itself in every shell, beside letters and digits (POSIX.1, Shell Command Language, 2.2)."""
+
+
+def is_one_word(name: str) -> bool:
+    """Whether a shell takes a name for what it is. No other is offered: bash expands what it is offered, commands too.
+
+    One that begins with a dash would be an option.
+    """
+    return bool(name) and name[0] != "-" and all(each.isalnum() or each in _BESIDE for each in name)
+
+
 def interfaces(of: Sequence[str]) -> Iterable[str]:
     """The interfaces of this network namespace."""
     from _socket import if_nameindex  # the module socket takes milliseconds to load

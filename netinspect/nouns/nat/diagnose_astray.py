@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..path.walk_opening import uses_iptables
-from ..path.walk_steps import nft_name, pasted
+from ..path.walk_steps import iptables_chain, nft_name, pasted
 from .diagnose_findings import ERROR, WARNING, finding, passed_here
 from .diagnose_untranslated import network_text
 
@@ -49,7 +49,7 @@ def hairpin(situation: Situation, path: Path, where: object, evidence: Sequence[
                     "-t",
                     "nat",
                     "-I",
-                    chain.name,
+                    iptables_chain(chain.name),
                     "-s",
                     network,
                     "-d",

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from ..path.walk_path import Path
     from .diagnose_situation import Situation
 
+_ZONES = {"original": "--orig-zone", "reply": "--reply-zone"}
+"""conntrack(8): what else has the same ends in other zones stays."""
+
 
 def entries(situation: Situation) -> Iterator[Finding]:
     """UDP flows whose translation is another than rules would choose today: they keep it as long as they send."""
@@ -76,7 +79,7 @@ def _target(
         "its entry was made before the rule that translates its destination now, or for a backend that has gone: it "
         f"goes to {goes} as long as its packets come, and rules are not asked again. Long-lived UDP flows (DNS, SIP, "
         "VPN) do not recover by themselves",
-        delete_fix(flow),
+        delete_fix(situation, flow),
     )
 
 
@@ -97,7 +100,7 @@ def _source(
             [f"conntrack: {flow_text(flow)}", f"rules: a new flow like it gets the source {now}"],
             "it is not translated: it began before the rule was there, and rules are asked only once for each flow. As "
             "long as it sends it stays so",
-            delete_fix(flow),
+            delete_fix(situation, flow),
         )
     oif = next(
         (passed.oif for path in paths for passed in path.there.passed if passed.stack is situation.home and passed.oif),
@@ -121,11 +124,11 @@ def _source(
         f"its entry is from when packets left by {owner}: it keeps the source {has[0]}, and leaves by {oif}, where "
         "answers "
         "to that address do not come",
-        delete_fix(flow),
+        delete_fix(situation, flow),
     )
 
 
-def delete_fix(flow: Flow) -> str:
+def delete_fix(situation: Situation, flow: Flow) -> str:
     """The command that restarts one flow."""
     words = [
         "conntrack",
@@ -141,6 +144,8 @@ def delete_fix(flow: Flow) -> str:
         words += ["--sport", str(flow.source_port), "--dport", str(flow.destination_port)]
     if flow.family == "inet6":
         words[2:2] = ["-f", "ipv6"]
+    if flow.zone is not None or situation.traffic.zoned:
+        words += [_ZONES.get(flow.zone_direction or "", "--zone"), str(flow.zone or 0)]
     return pasted(words)
 
 

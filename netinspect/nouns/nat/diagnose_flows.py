@@ -9,6 +9,7 @@ from .diagnose_findings import ERROR, NOTE, WARNING, examples, families, finding
 from .diagnose_invalid import invalid
 from .diagnose_paths import packet_of, walk_flow
 from .diagnose_settings import writable
+from .diagnose_untranslated import free_table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -218,10 +219,6 @@ def path_mtu(situation: Situation) -> Iterator[Finding]:
     """Large packets are lost if the path MTU is smaller and senders are not notified."""
     if any(rule.kind == "clamp" for rule in situation.rules):
         return
-    clamp = (
-        "nft 'add table inet clamp; add chain inet clamp forward { type filter hook forward priority mangle; }; "
-        "add rule inet clamp forward tcp flags syn tcp option maxseg size set rt mtu'"
-    )
     why = (
         "inside hosts choose segments for their own link: on a smaller path they depend on ICMP, which is often "
         "filtered, and connections hang once they send much"
@@ -231,7 +228,7 @@ def path_mtu(situation: Situation) -> Iterator[Finding]:
             larger = {n.interface.name: n.interface.mtu for n in networks if n.interface.mtu > found.mtu}
             if larger and found.mtu:
                 evidence = [f"mtu of {found.name}: {found.mtu}"] + [f"mtu of {n}: {mtu}" for n, mtu in larger.items()]
-                yield finding(situation, "mtu", WARNING, f"way out {found.name}", evidence, why, clamp)
+                yield finding(situation, "mtu", WARNING, f"way out {found.name}", evidence, why, _clamp(situation))
     for route in situation.defaults:
         mtu = route.metrics.mtu if route.metrics else None
         wide = [n for n in situation.inside if n.family == route.family and mtu and n.interface.mtu > mtu]
@@ -242,7 +239,13 @@ def path_mtu(situation: Situation) -> Iterator[Finding]:
                 f"mtu of {name}: {name.mtu}",
             ]
             yield finding(
-                situation, "mtu", WARNING, f"route {route.destination} by {route.interface}", evidence, why, clamp
+                situation,
+                "mtu",
+                WARNING,
+                f"route {route.destination} by {route.interface}",
+                evidence,
+                why,
+                _clamp(situation),
             )
     smaller = [
         route
@@ -251,7 +254,19 @@ def path_mtu(situation: Situation) -> Iterator[Finding]:
     ]
     if smaller:
         evidence = [f"route exception: {route.destination} has a path MTU of {route.pmtu}" for route in smaller[:5]]
-        yield finding(situation, "path-mtu", WARNING, f"{len(smaller)} destinations", evidence, why, clamp)
+        yield finding(situation, "path-mtu", WARNING, f"{len(smaller)} destinations", evidence, why, _clamp(situation))
+
+
+def _clamp(situation: Situation) -> str:
+    """The command that has segments chosen for the way that they take."""
+    table = free_table(situation.ruleset, "inet", "clamp", "netinspect-clamp")
+    return pasted(
+        [
+            "nft",
+            f"add table {table}; add chain {table} forward {{ type filter hook forward priority mangle; }}; "
+            f"add rule {table} forward tcp flags syn tcp option maxseg size set rt mtu",
+        ]
+    )
 
 
 def stale(situation: Situation) -> Iterator[Finding]:
@@ -269,7 +284,7 @@ def stale(situation: Situation) -> Iterator[Finding]:
             ],
             "they keep the translation that they began with, and are sent from an address that is gone: no answer can "
             "come. Long-lived flows (VPN, SIP, NTP) do not recover by themselves",
-            pasted(["conntrack", "-D", *(["-f", "ipv6"] if ":" in str(outside) else []), "-q", str(outside)]),
+            pasted(["conntrack", "-D", *(["-f", "ipv6"] if ":" in str(outside) else []), "--src-nat", str(outside)]),
         )
 
 

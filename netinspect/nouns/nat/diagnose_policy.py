@@ -113,6 +113,7 @@ def _catch_all(situation: Situation, family: str) -> Rule | None:
 def _behind(situation: Situation, family: str) -> Iterator[tuple[Rule, Rule]]:
     """Rules that are never asked, each with the one before it."""
     first = _catch_all(situation, family)
+    asked = {_wants(rule) for rule in situation.home.rules(family) if first and rule.priority < first.priority}
     for rule in situation.home.rules(family) if first is not None else ():
         if (
             first is not None
@@ -120,8 +121,14 @@ def _behind(situation: Situation, family: str) -> Iterator[tuple[Rule, Rule]]:
             and rule.action == "lookup"
             and rule.table not in ("main", "local", "default", None)
             and rule.table not in situation.empty_tables
+            and _wants(rule) not in asked  # it is there twice: the other one is used
         ):
             yield rule, first
+
+
+def _wants(rule: Rule) -> tuple[object, ...]:
+    """What a rule is for, and the table that it leads to."""
+    return rule.action, rule.table, rule.inverted, rule.l3mdev, *(getattr(rule, field) for field in _EVERYBODY)
 
 
 def never_asked(situation: Situation) -> Iterator[Finding]:

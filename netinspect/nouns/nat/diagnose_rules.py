@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ...records import Finding
+    from ...records import Finding, Flow
     from ..path.listing_stack import Interface
     from .decode_rules import NatRule
     from .diagnose_situation import Situation
@@ -75,6 +75,12 @@ def rules_read(situation: Situation) -> Iterator[Finding]:
             "the rules could not be read: whether one translates is not known",
             "nft list ruleset",
         )
+
+
+def _restarted(flow: Flow) -> str:
+    """The command that restarts the flows of one host that are not translated: theirs are the answers to itself."""
+    own = str(flow.source_address)
+    return pasted(["conntrack", "-D", *(["-f", "ipv6"] if ":" in own else []), "-s", own, "-q", own])
 
 
 def links(situation: Situation) -> Iterator[Finding]:
@@ -210,5 +216,5 @@ def untranslated(situation: Situation) -> Iterator[Finding]:
             examples(situation.traffic.untranslated),
             "these flows from private to public addresses are not translated: they began before the rule was there, "
             "which is asked only once for each flow, or a condition of it leaves them out",
-            "conntrack -D -s " + str(situation.traffic.untranslated.examples[0].source_address),
+            _restarted(situation.traffic.untranslated.examples[0]),
         )

@@ -8,6 +8,7 @@ from ...engine.namespaces import inside
 from ...procfs import has_module, sysctl_writable
 from ..path.walk_steps import pasted
 from .diagnose_findings import ERROR, NOTE, WARNING, finding, flow_text
+from .diagnose_untranslated import free_table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,6 +46,9 @@ _HELPERS = {
     (6, 6667): ("irc", "tcp", "IRC's DCC: it carries the client's private address", NOTE),
     (17, 161): ("snmp", "udp", "SNMP: it may carry private addresses", NOTE),
 }
+
+_MODULES = {"snmp": "nf_nat_snmp_basic"}
+"""net/ipv4/netfilter: the one that is not called like the others."""
 
 
 def writable(situation: Situation, name: str) -> bool:
@@ -109,10 +113,10 @@ def helpers(situation: Situation) -> Iterator[Finding]:
         reported.add(name)
         if situation.asked and severity == NOTE:
             severity = WARNING
-        module = f"nf_nat_{name}"
+        module = _MODULES.get(name, f"nf_nat_{name}")
         there = inside(situation.place.descriptor, partial(has_module, module))
         family = "ip6" if flow.family == "inet6" else "ip"
-        table = f"{family} netinspect-helpers"
+        table = free_table(situation.ruleset, family, "netinspect-helpers", f"netinspect-{name}")
         script = (
             f'add table {table}; add ct helper {table} {name} {{ type "{name}" protocol {protocol}; }}; '
             f"add chain {table} prerouting {{ type filter hook prerouting priority filter; }}; "

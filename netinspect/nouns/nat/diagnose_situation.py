@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ...engine.columns import Batch
+    from ...netfilter.ruleset import Ruleset
     from ...records import ConntrackCount, Flow, Route, Rule
     from ..conntrack.filter import FlowFilter
     from ..path.listing_stack import Interface
@@ -122,6 +123,13 @@ class Situation:
     def legacy_nat(self) -> bool:
         """Whether legacy iptables may translate here: its rules are not evaluated."""
         return any(table.endswith(" nat") for table in self.legacy)
+
+    @property
+    def ruleset(self) -> Ruleset:
+        """The rules here; none where they cannot be read."""
+        from ..path.walk import Walk
+
+        return Walk(self.stacks, self.home).rules_of(self.home).ruleset
 
     def named_outside(self) -> set[str]:
         """Interfaces that rules translate on the way out of, by name."""

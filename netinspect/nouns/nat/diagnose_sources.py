@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..path.walk_opening import uses_iptables
-from ..path.walk_steps import iptables_interface, nft_interface, nft_name, pasted
+from ..path.walk_steps import iptables_chain, iptables_interface, nft_interface, nft_name, pasted
 from .diagnose_findings import ERROR, finding, passed_here
 from .listing import is_global
 
@@ -45,7 +45,7 @@ def private_primary(situation: Situation, path: Path, known_by: str) -> Iterator
                 "-t",
                 "nat",
                 "-I",
-                chain.name,
+                iptables_chain(chain.name),
                 "-o",
                 iptables_interface(passed.oif.name),
                 "-j",

@@ -97,18 +97,19 @@ class Traffic:
         """Outside addresses that are not local, each with a service: with replies, and those without any."""
         self.aimed: set[str] = set()
         """Destinations that were translated: packets for them do come here."""
-        self._zoned = False
+        self.zoned = False
+        """Whether there are flows in zones."""
         ranges = port_ranges([Place(place.name)])
         self.usage: list[OutsideAddress] = outside_addresses(self._sources(), ranges)
         """What each outside address has in use; reading it sorts every flow on the way."""
-        self.zone_mismatches = self._zone_mismatches() if self._zoned else []
+        self.zone_mismatches = self._zone_mismatches() if self.zoned else []
 
     def _sources(self) -> Iterator[Batch]:
         """The flows whose source is translated; every flow is looked at on the way."""
         kinds = Kinds(self._place)
         for batch in FlowListing(self._wanted, [self._place]).entries(self._place):
             self.flows += batch.count
-            self._zoned |= batch.column("zone") is not NONE
+            self.zoned |= batch.column("zone") is not NONE
             self.matching.add_all(batch)
             self._consider(batch)
             yield from filter(_translates_source, translations(batch, kinds))

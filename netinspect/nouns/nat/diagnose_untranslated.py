@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import chain as chained
+from itertools import count
+
 from ...netfilter.packet import Tracking
 from ..path.walk_opening import uses_iptables
 from ..path.walk_reasons import Reason, why_not
 from ..path.walk_rules import Rules
-from ..path.walk_steps import UNWRITABLE_ADVICE, iptables_interface, nft_interface, nft_name, pasted
+from ..path.walk_steps import UNWRITABLE_ADVICE, iptables_chain, iptables_interface, nft_interface, nft_name, pasted
 from .diagnose_findings import ERROR, VERSIONS, WARNING, finding
 from .listing import is_global
 
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ...netfilter.decode import Chain, Rule
+    from ...netfilter.ruleset import Ruleset
     from ...records import Finding
     from ..path.walk import Passed
     from ..path.walk_path import Path
@@ -202,7 +206,7 @@ def delete_fix(rules: Rules, rule: Rule) -> str:
         number = [other.handle for other in rules.ruleset.rules[rule.family, rule.table, rule.chain]].index(
             rule.handle
         ) + 1
-        return pasted([program, "-t", rule.table, "-D", rule.chain, str(number)])
+        return pasted([program, "-t", rule.table, "-D", iptables_chain(rule.chain), str(number)])
     words = (rule.family, nft_name(rule.table), nft_name(rule.chain))
     return pasted(["nft", "delete", "rule", *words, "handle", str(rule.handle)])
 
@@ -234,7 +238,7 @@ def masquerade_fix(situation: Situation, path: Path, passed: Passed, reasons: Se
                     "-t",
                     "nat",
                     "-I" if first else "-A",
-                    chain.name,
+                    iptables_chain(chain.name),
                     *words,
                     "-o",
                     iptables_interface(oif.name),
@@ -250,7 +254,7 @@ def masquerade_fix(situation: Situation, path: Path, passed: Passed, reasons: Se
             f"{nft_interface(oif.name)} masquerade"
         )
         return pasted(["nft", script])
-    table = _free_table(ruleset, _FAMILIES[family])
+    table = free_table(ruleset, _FAMILIES[family], "nat", "netinspect", "netinspect-nat")
     script = (
         f"add table {table}; add chain {table} postrouting {{ type nat hook postrouting priority srcnat; }}; "
         f"add rule {table} postrouting oifname {nft_interface(oif.name)} masquerade"
@@ -293,13 +297,12 @@ def network_text(address: str, length: int) -> str:
     return f"{inet_ntop(kind, number.to_bytes(len(raw), 'big'))}/{length}"
 
 
-def _free_table(ruleset: object, family: str) -> str:
-    """An unused table name, so that no other program's table is changed."""
-    from ...netfilter.ruleset import Ruleset
+def free_table(ruleset: Ruleset, family: str, *names: str) -> str:
+    """The first of some tables, as nft(8) names it, that nobody uses: what is in there would decide as well.
 
-    assert isinstance(ruleset, Ruleset)
-    for name in ("nat", "netinspect", "netinspect-nat"):
-        in_it = [chain for chain in ruleset.chains.values() if (chain.family, chain.table) == (family, name)]
-        if not in_it:
-            return f"{family} {name}"
-    return f"{family} netinspect-masquerade"
+    A table that is there without a chain will do, but for one whose chains do nothing or end with their owner.
+    """
+    taken = {chain.table for chain in ruleset.chains.values() if chain.family == family}
+    taken |= {table.name for table in ruleset.tables if table.family == family and (table.dormant or table.owned)}
+    numbered = map(f"{names[-1]}-{{}}".format, count(2))
+    return f"{family} {next(name for name in chained(names, numbered) if name not in taken)}"

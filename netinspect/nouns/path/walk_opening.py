@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .walk_steps import nft_name, pasted
+from .walk_steps import iptables_chain, nft_name, pasted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def opening(chain: Chain, hook: str, packet: Packet, walk: Walk) -> str:
         command = ["ip6tables" if six else "iptables"]
         if chain.table != "filter":
             command += ["-t", chain.table]
-        command += ["-I", chain.name, "-s", packet.source, "-d", packet.destination]
+        command += ["-I", iptables_chain(chain.name), "-s", packet.source, "-d", packet.destination]
         if protocol:
             command += ["-p", protocol]
             if packet.reply and packet.source_port:

@@ -19,6 +19,7 @@ ARRIVES, FAILS = "arrives", "fails"
 
 UNWRITABLE_ADVICE = "the command for it would have to name something that cannot be written in one"
 _SPECIAL = frozenset("*?[]{}=\\")
+_LONGEST_CHAIN = 29
 _UNWRITABLE = "\0"
 """What no command line can have: one with it is none."""
 
@@ -44,6 +45,14 @@ def iptables_interface(name: str) -> str:
     A plus sign at its end would stand for any text, and an exclamation mark for the opposite.
     """
     return _UNWRITABLE if name.endswith("+") or name == "!" else name
+
+
+def iptables_chain(name: str) -> str:
+    """The name of a chain, as a word of iptables within a command that is given to ``pasted``.
+
+    nft(8) makes longer ones than iptables takes (linux/netfilter/x_tables.h: XT_EXTENSION_MAXNAMELEN).
+    """
+    return name if 0 < len(name.encode("utf-8", "surrogateescape")) < _LONGEST_CHAIN else _UNWRITABLE
 
 
 def sysctl_set(setting: str, value: int) -> str:

@@ -89,7 +89,10 @@ def load(path: str) -> Sample:
             raise ValueError("it has another format")
         return Sample(typed.maker(Saved)(found))
     except FileError as error:
-        raise NetinspectError(f"{error}: `netinspect stats --save {path}` creates a sample") from None
+        from ...engine.quoting import shell_line
+
+        command = shell_line(["netinspect", "stats", "--save", path])
+        raise NetinspectError(f"{error}" + (f": `{command}` creates a sample" if command else "")) from None
     except ValueError as error:
         reason = "not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error
         raise NetinspectError(f"{path}: not a sample of `netinspect stats --save`: {reason}") from None

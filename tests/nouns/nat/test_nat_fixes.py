@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from conntrack_entries import Entry, add
 from nat_lab import SERVER, Traffic, netinspect
 
 from netinspect.engine.places import Place
@@ -74,6 +76,11 @@ SEEDS = int(os.environ.get("NETINSPECT_FIX_SEEDS", "1"))
 WORLDS = [*CHOSEN, *map(seeded, range(SEEDS))]
 
 
+def _tracking_settings() -> dict[Any, str]:
+    found = Path("/proc/sys/net/netfilter").iterdir()
+    return {path.name: path.read_text() for path in found if path.is_file() and path.name != "nf_conntrack_count"}
+
+
 class World:
     """A gateway between a private network and a server, with a second way out."""
 
@@ -86,10 +93,16 @@ class World:
         self.lab.link(self.gateway, self.outside, "203.0.113.1/24", f"{SERVER}/24", names=(names.wan, "eth0"))
         ends = ("198.51.100.1/24", "198.51.100.100/24")
         self.lab.link(self.gateway, self.outside, *ends, names=(names.wan2, "eth1"))
+        # A way past the gateway, and two hosts on a bridge of it.
+        self.lab.link(self.inside, self.outside, "10.77.0.1/24", "10.77.0.2/24", names=("eth9", "eth9"))
+        self.left, self.right = self.lab.host("left"), self.lab.host("right")
+        for at, (host, port) in enumerate(((self.left, "p0"), (self.right, "p1"))):
+            self.lab.link(host, self.gateway, f"10.55.0.{at + 1}/24", names=("eth0", port))
         self.inside.route("default", via="192.168.1.1")
         self.gateway.route("default", via=SERVER)
         self.traffic = Traffic(self.lab)
         self.traffic.listen("outside", SERVER, 443)
+        self.traffic.listen("outside", SERVER, 21)
         self.traffic.listen("inside", INSIDE, 8080)
 
     def diagnose(self, flow: tuple[str, ...]) -> list[dict[str, Any]]:
@@ -136,6 +149,11 @@ class World:
                 path = f"/proc/sys/net/ipv4/conf/{value}/{setting}"
                 settings[name, setting] = self.gateway.call(lambda path=path: Path(path).read_text())
         settings["all"] = self.gateway.call(lambda: Path("/proc/sys/net/ipv4/ip_forward").read_text())
+        settings |= self.gateway.call(_tracking_settings)
+        legacy = []
+        if self.gateway.call(lambda: Path("/proc/net/ip_tables_names").read_text()):
+            saved = self.gateway.run("iptables-legacy-save").stdout
+            legacy = [line.partition(" [")[0] for line in saved.splitlines() if not line.startswith("#")]
         return {
             "nft": objects,
             "links": [(link["ifname"], "UP" in link["flags"], link["mtu"]) for link in links],
@@ -147,7 +165,24 @@ class World:
             "routes": sorted(map(repr, json.loads(self.ip("-j", "route", "show", "table", "all")))),
             "rules": json.loads(self.ip("-j", "rule")),
             "settings": settings,
+            "legacy": legacy,
+            "flows": self.flows(),
         }
+
+    def flows(self) -> set[str]:
+        """The entries, by their ends and zones."""
+        lines = self.gateway.run("conntrack", "-L").stdout.splitlines()
+        return {
+            " ".join(re.findall(r"^\w+|(?:src|dst|sport|dport|zone)=\S+", line))
+            for line in lines
+            if "=224." not in line
+        }
+
+    def track(self, *entries: Entry) -> None:
+        assert add(self.gateway, entries) == []
+
+    def forget(self) -> None:
+        self.gateway.run("conntrack", "-F")
 
     def close(self) -> None:
         self.traffic.close()
@@ -251,6 +286,12 @@ class Kind(NamedTuple):
     before: Callable[[World], object] = lambda world: None
     after: Callable[[World], object] = lambda world: None
     by_path: bool = False
+    removes: int = 0
+    """Flows that the fix ends."""
+    peers: bool = False
+    """Whether the hosts beside must be seen."""
+    again: Callable[[World], object] = lambda world: None
+    """What is done when it has run: some fixes are for flows to come."""
 
 
 def nothing(n: Names) -> list[Any]:
@@ -457,17 +498,299 @@ KINDS = {
         ),
     ),
 }
+ELSEWHERE = "9.9.9.9"
+
+
+def behind_private(world: World) -> None:
+    """The next hop is in a private network, of which the way out has its first address that fits."""
+    world.ip("address", "add", "10.9.9.1/24", "dev", world.names.wan)
+    world.outside.run("ip", "address", "add", "10.9.9.2/24", "dev", "eth0")
+    world.ip("route", "replace", "default", "via", "10.9.9.2")
+
+
+def before_public(world: World) -> None:
+    world.ip("route", "replace", "default", "via", SERVER)
+    world.ip("address", "del", "10.9.9.1/24", "dev", world.names.wan)
+    world.outside.run("ip", "address", "del", "10.9.9.2/24", "dev", "eth0")
+
+
+def back_past_it(world: World) -> None:
+    world.outside.run("ip", "route", "add", f"{INSIDE}/32", "via", "10.77.0.1")
+    world.inside.run("sysctl", "-qw", "net.ipv4.conf.all.rp_filter=0", "net.ipv4.conf.eth9.rp_filter=0")
+
+
+def back_by_it(world: World) -> None:
+    world.outside.run("ip", "route", "del", f"{INSIDE}/32")
+
+
+BRIDGE = "br*;$(>x)'"
+
+
+def bridge(world: World) -> None:
+    world.ip("link", "add", "name", BRIDGE, "up", "type", "bridge")
+    for port in ("p0", "p1"):
+        world.ip("link", "set", "dev", port, "master", BRIDGE, "up")
+    world.ip("address", "add", "10.55.0.254/24", "dev", BRIDGE)
+    world.gateway.run("sysctl", "-qw", "net.bridge.bridge-nf-call-iptables=1")
+
+
+def no_bridge(world: World) -> None:
+    world.ip("link", "del", "dev", BRIDGE)
+    world.gateway.run("sysctl", "-qw", "net.bridge.bridge-nf-call-iptables=0")
+
+
+def file_transfer(world: World) -> None:
+    world.forget()
+    world.traffic.connect("inside", SERVER, 21)
+
+
+def tracking_setting(world: World, name: str, value: int) -> None:
+    world.gateway.call(lambda: Path(f"/proc/sys/net/netfilter/nf_conntrack_{name}").write_text(str(value)))
+
+
+def legacy_drops(world: World) -> None:
+    world.gateway.run("iptables-legacy", "-P", "FORWARD", "DROP")
+    world.traffic.datagram("inside", SERVER, 9)
+    world.forget()
+
+
+def iptables(*lines: str) -> Callable[[World], None]:
+    """Rules of iptables-nft's, and behind them a chain of its filter table, as it is called here, that drops."""
+
+    def run(world: World) -> None:
+        for line in lines:
+            world.gateway.run("iptables-nft", *line.split())
+
+    return run
+
+
+def chain_of_iptables(world: World) -> None:
+    """iptables-nft's own table, in which FORWARD jumps to a chain that is called as nothing of its own would be."""
+    world.gateway.run("iptables-nft", "-P", "FORWARD", "ACCEPT")
+    where = {"family": "ip", "table": "filter"}
+    dropping = [meta("iifname", interface(world.names.lan)), {"counter": None}, DROP]
+    world.nft(
+        [
+            {"chain": {**where, "name": world.names.chain}},
+            {
+                "rule": {
+                    **where,
+                    "chain": "FORWARD",
+                    "expr": [{"counter": None}, {"jump": {"target": world.names.chain}}],
+                }
+            },
+            {"rule": {**where, "chain": world.names.chain, "expr": dropping}},
+        ]
+    )
+
+
+def flow(source: str, outside: str, port: int = 53, *, destination: str = ELSEWHERE, **fields: Any) -> Entry:
+    """A flow of UDP, translated to an outside address where that is another."""
+    reply = (destination, outside, port, 1000)
+    nat = ("source", outside, 1000) if outside != source else None
+    return Entry(source, destination, ports=(1000, port), reply=reply, nat=nat, timeout=9000, **fields)
+
+
+TRANSLATED_ELSEWHERE = Entry(
+    SERVER, "203.0.113.1", ports=(4000, 5000), reply=("192.168.1.12", SERVER, 5000, 4000), timeout=9000,
+    nat=("destination", "192.168.1.12", 5000),
+)  # fmt: skip
+
+
+def forwarding_datagrams(n: Names) -> list[Any]:
+    to = {"dnat": {"addr": INSIDE, "port": 5000}}
+    return [
+        *translating(n),
+        chain(n, "prerouting", -100, suffix="pre"),
+        rule(n, meta("iifname", interface(n.wan)), field("udp", "dport", 5000), to, suffix="pre"),
+    ]
+
+
+def taken(n: Names, family: str, name: str) -> list[Any]:
+    """A table of somebody else's, with chains that are called as ours would be, elsewhere."""
+    where = {"family": family, "table": name}
+    return [
+        {"table": {"family": family, "name": name}},
+        *(
+            {"chain": {**where, "name": each, "type": "filter", "hook": "input", "prio": 0, "policy": "accept"}}
+            for each in ("forward", "prerouting", "postrouting")
+        ),
+    ]
+
+
+KINDS |= {
+    "a host asks for itself": Kind(
+        "hairpin",
+        HAIRPIN,
+        peers=True,
+        rules=lambda n: [
+            *translating(n),
+            chain(n, "prerouting", -100, suffix="pre"),
+            rule(
+                n,
+                field("ip", "daddr", "203.0.113.1"),
+                field("tcp", "dport", 80),
+                {"dnat": {"addr": INSIDE, "port": 8080}},
+                suffix="pre",
+            ),
+        ],
+    ),
+    "a host asks for itself, with iptables": Kind(
+        "hairpin",
+        HAIRPIN,
+        peers=True,
+        rules=nothing,
+        before=iptables(
+            "-t nat -A POSTROUTING ! -d 192.168.1.0/24 -j MASQUERADE",
+            f"-t nat -A PREROUTING -d 203.0.113.1 -p tcp --dport 80 -j DNAT --to-destination {INSIDE}:8080",
+        ),
+    ),
+    "masquerade takes a private address": Kind(
+        "masquerade-private",
+        ("tcp", INSIDE, f"{ELSEWHERE}:443"),
+        translating,
+        before=behind_private,
+        after=before_public,
+    ),
+    "only one direction": Kind(
+        "asymmetric",
+        OUT,
+        peers=True,
+        rules=lambda n: [
+            table(n),
+            chain(n, "forward", 0, "filter"),
+            rule(n, state("invalid"), DROP),
+        ],
+        before=back_past_it,
+        after=back_by_it,
+    ),
+    "bridged frames": Kind(
+        "br-netfilter",
+        ("tcp", "10.55.0.1", "10.55.0.2:80"),
+        peers=True,
+        rules=lambda n: [*translating(n), *forward(n, [meta("iifname", interface(n.lan))], [state("established")])],
+        before=bridge,
+        after=no_bridge,
+    ),
+    "no helper": Kind(
+        "helper",
+        (),
+        translating,
+        before=file_transfer,
+        again=file_transfer,
+    ),
+    "no helper, and its table is somebody's": Kind(
+        "helper",
+        (),
+        lambda n: [*translating(n), *taken(n, "ip", "netinspect-helpers")],
+        before=file_transfer,
+        again=file_transfer,
+    ),
+    "a smaller way out": Kind(
+        "mtu",
+        (),
+        lambda n: [*translating(n), *taken(n, "inet", "clamp")],
+        before=lambda world: world.ip("link", "set", "dev", world.names.wan, "mtu", "1400"),
+        after=lambda world: world.ip("link", "set", "dev", world.names.wan, "mtu", "1500"),
+    ),
+    "no rule, and its tables are somebody's": Kind(
+        "no-rule",
+        OUT,
+        lambda n: [rule for name in ("nat", "netinspect", "netinspect-nat") for rule in taken(n, "ip", name)],
+    ),
+    "a translation whose address is gone": Kind(
+        "stale",
+        (),
+        translating,
+        "flows",
+        before=lambda world: world.track(
+            flow(INSIDE, "203.0.113.99"),
+            flow(INSIDE, "203.0.113.1", 54),
+            flow("203.0.113.99", "203.0.113.99", 55),
+        ),
+        removes=1,
+    ),
+    "an entry from before the rule": Kind(
+        "stale",
+        (),
+        forwarding_datagrams,
+        "flows",
+        before=lambda world: world.track(
+            TRANSLATED_ELSEWHERE,
+            TRANSLATED_ELSEWHERE._replace(
+                zone=7, reply=(INSIDE, SERVER, 5000, 4000), nat=("destination", INSIDE, 5000)
+            ),
+            TRANSLATED_ELSEWHERE._replace(
+                ports=(4001, 5000), reply=(INSIDE, SERVER, 5000, 4001), nat=("destination", INSIDE, 5000)
+            ),
+        ),
+        removes=1,
+    ),
+    "a flow from before translation": Kind(
+        "untranslated",
+        (),
+        translating,
+        "flows",
+        before=lambda world: world.track(flow(INSIDE, INSIDE), flow(INSIDE, "203.0.113.1", 54)),
+        removes=1,
+    ),
+    "a timeout that is too short": Kind(
+        "timeout",
+        (),
+        translating,
+        "settings",
+        before=lambda world: tracking_setting(world, "udp_timeout", 3),
+        after=lambda world: tracking_setting(world, "udp_timeout", 30),
+    ),
+    "a time to live that ends here": Kind(
+        "ttl",
+        OUT,
+        lambda n: [
+            *translating(n),
+            chain(n, "prerouting", -150, "filter", suffix="ttl"),
+            rule(
+                n,
+                meta("iifname", interface(n.lan)),
+                {"mangle": {"key": {"payload": {"protocol": "ip", "field": "ttl"}}, "value": 1}},
+                suffix="ttl",
+            ),
+        ],
+    ),
+    "a rule behind one for everybody": Kind(
+        "rule-order",
+        (),
+        translating,
+        "rules",
+        before=lambda world: (
+            world.ip("rule", "add", "iif", world.names.lan, "lookup", "52", "pref", "40000"),
+            world.ip("route", "add", "default", "via", "198.51.100.100", "table", "52"),
+        ),
+        after=lambda world: (
+            *(world.gateway.run("ip", "rule", "del", "lookup", "52", check=False) for _ in range(2)),
+            world.ip("route", "flush", "table", "52"),
+        ),
+    ),
+    "a chain of iptables": Kind("rule", OUT, nothing, before=chain_of_iptables),
+    "a policy of legacy iptables": Kind(
+        "legacy-policy",
+        (),
+        translating,
+        "legacy",
+        before=legacy_drops,
+        after=lambda world: world.gateway.run("iptables-legacy", "-P", "FORWARD", "ACCEPT"),
+    ),
+}
 FOLLOWING = {"addresses": {"routes"}, "links": {"routes", "addresses"}}
 """What changes with them by itself."""
 
 
 def pairs() -> list[tuple[int, str]]:
-    """All kinds with the first names, and every fifth with each of the others; all where more names are tried."""
+    """All kinds with the first names, and every tenth with each of the others; all where more names are tried."""
     return [
         (number, name)
         for number in range(len(WORLDS))
         for at, name in enumerate(KINDS)
-        if not number or SEEDS > 1 or not (at + number) % 5
+        if not number or SEEDS > 1 or not (at + number) % 10
     ]
 
 
@@ -475,16 +798,21 @@ def pairs() -> list[tuple[int, str]]:
 def test_a_fix_does_what_it_says_and_nothing_else(need: Need, world: World, tmp_path: Path, name: str) -> None:
     need("nft")
     need("iptables-nft")
+    need("iptables-legacy")
+    need("conntrack")
     need("ip")
     need("sysctl")
     kind = KINDS[name]
     plain = world.names is WORLDS[0]  # as hostile as nft can write
     for file in ("a", "b"):
         (tmp_path / file).touch()  # what a glob would stand for
+    seen: list[Any] = []
     try:
         world.nft([{"table": {"family": "ip", "name": "mine"}}, *kind.rules(world.names)])
         kind.before(world)
         before = world.state()
+        if kind.peers:
+            seen += [host.popen(["sleep", "60"]) for host in (world.inside, world.outside, world.left, world.right)]
         iif = world.names.lan if kind.flow == OUT else world.names.wan
 
         def look() -> list[dict[str, Any]]:
@@ -494,6 +822,8 @@ def test_a_fix_does_what_it_says_and_nothing_else(need: Need, world: World, tmp_
         assert found, look()
         assert world.state() == before
         for finding in found:
+            if finding is not found[0] and finding not in look():
+                continue  # what helps one helps the other
             fix = finding["fix"]
             if not fix:
                 assert finding["advice"], finding
@@ -510,20 +840,29 @@ def test_a_fix_does_what_it_says_and_nothing_else(need: Need, world: World, tmp_
                 text=True,
                 timeout=20,
             )
-            assert (result.returncode, result.stderr) == (0, ""), (fix, result)
+            said = re.sub(
+                r"conntrack v\S+ \(conntrack-tools\): \d+ flow entries have been deleted.\n", "", result.stderr
+            )
+            assert (result.returncode, said) == (0, ""), (fix, result)
             assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"], fix
             after = world.state()
             changed = {domain for domain in after if after[domain] != before[domain]}
             assert changed <= {kind.changes, *FOLLOWING.get(kind.changes, ())}, (fix, changed)
             added, removed = after["nft"] - before["nft"], before["nft"] - after["nft"]
-            assert added.total() <= 3, (fix, added)
+            assert added.total() <= 3 + (kind.check == "helper"), (fix, added)
             assert removed.total() <= (fix.startswith("nft delete rule")), (fix, removed)
+            assert len(before["flows"] - after["flows"]) == kind.removes, fix
             if kind.changes == "settings":
                 assert sum(after["settings"][key] != before["settings"][key] for key in before["settings"]) <= 1, fix
+            kind.again(world)
             left = {(one["check"], one["subject"]) for one in look()}
             assert (finding["check"], finding["subject"]) not in left, (fix, left)
     finally:
+        for process in seen:
+            process.kill()
+            process.wait()
         world.gateway.run("nft", "flush", "ruleset")
+        world.forget()
         kind.after(world)
 
 
