@@ -114,3 +114,24 @@ def test_what_is_asked_for_without_sense_is_refused() -> None:
     for arguments in ("", "tcsh", "--values nothing", "bash zsh"):
         words = [*NETINSPECT, "completion", *arguments.split()]
         assert subprocess.run(words, check=False, capture_output=True).returncode == 2
+
+
+def test_a_name_that_a_shell_would_take_apart_is_not_offered(
+    namespace: Namespace, program: Path, need: Callable[[str], None]
+) -> None:
+    """bash expands the words that it is offered to choose from: it would run what stands in one."""
+    need("bash")
+    for name in ("$(>x)", "`>x`", "-n", "l*", "a'b", "good;>x", "lou"):
+        namespace.run("ip", "link", "add", "name", name, "type", "bridge")
+    script = (
+        'source <(netinspect completion bash); COMP_WORDS=(netinspect links ""); COMP_CWORD=2; _netinspect; '
+        'printf "%s\\n" "${COMPREPLY[@]}"'
+    )
+    environment = {"PATH": f"{program}:/usr/sbin:/usr/bin:/sbin:/bin"}
+    before = set(program.iterdir())
+    shown = namespace.run("bash", "-c", script, cwd=program, env=environment)
+    assert {"lo", "lou"} <= set(shown.stdout.split())
+    assert not any(mark in shown.stdout for mark in "$`*;'")
+    assert set(program.iterdir()) == before
+    values = namespace.netinspect("completion", "--values", "interfaces").stdout.split("\n")
+    assert values == ["lo", "lou", ""]
