@@ -118,6 +118,8 @@ class ListingCommand(InNamespaces):
     in_order = False
     """Whether rows that wait for names of hosts hold up those behind them."""
 
+    settings: Mapping[str, str] = {}
+    """Why a field that a table shows has no value in any row, where a setting is the reason."""
     essential: Sequence[str] = ()
     """Titles of the columns that say what a row is: on a narrow terminal they stay."""
     spare: Sequence[str] = ()
@@ -329,6 +331,10 @@ class ListingCommand(InNamespaces):
                 batches = as_named(batches, hosts, self.host_fields, writer.flush)
         watched = self.format == "table" and self.chosen is None and not self.shows_unknown
         unknown: dict[UnknownAttribute, int] = {}
+        if self.settings:
+            from .unset import checked
+
+            batches = checked(self, batches)
         for batch in batches:
             if watched:
                 _count_unknown(batch, unknown, inside=self.shows_unknown_inside)
@@ -394,10 +400,16 @@ def _checked(command: ListingCommand, names: Sequence[str]) -> list[str]:
     return fields
 
 
-def output_group(noun: str, *, listed: Sequence[str] = ()) -> Group:
+def _watching(views: Sequence[str]) -> Option:
+    to = ListingCommand.watch.value(seconds(0.05))
+    return Option("W", "watch", "repeat every SECONDS until interrupted", "SECONDS", to=to, views=views)
+
+
+def output_group(noun: str, *, listed: Sequence[str] = (), repeats: bool = True) -> Group:
     """The output options, for the noun whose fields `netinspect schema` lists.
 
-    ``listed`` are the views that list, and end: others are neither sorted nor listed again. Empty is all.
+    ``listed`` are the views that list, and end: others are neither sorted nor listed again. Empty is all. ``repeats``:
+    what is listed can change.
     """
     of = ListingCommand
     return Group(
@@ -427,14 +439,7 @@ def output_group(noun: str, *, listed: Sequence[str] = ()) -> Group:
             views=listed,
         ),
         Option("H", "no-header", "do not print the header", to=of.no_header.on),
-        Option(
-            "W",
-            "watch",
-            "repeat every SECONDS until interrupted",
-            "SECONDS",
-            to=of.watch.value(seconds(0.05)),
-            views=listed,
-        ),
+        *([_watching(listed)] if repeats else []),
     )
 
 

@@ -5,22 +5,23 @@ from __future__ import annotations
 from textwrap import fill, shorten
 from typing import TYPE_CHECKING
 
-from ..engine.command import Command
-from ..engine.options import Flag, Group, Option
-from ..engine.structured import dumps
+from ..engine.output import ListingCommand, output_group
+from ..engine.table import Field
+from ..engine.terminal import report
 from ..errors import ExitStatus
 from .explanations import explanations, lookup, parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from ..engine.table import Column
     from ..records import Explanation
 
 _WIDEST = 100
 """Columns of running text: longer lines are hard to read."""
 
 
-class Explain(Command):
+class Explain(ListingCommand):
     """One command line of ``netinspect explain``."""
 
     name = "explain"
@@ -30,26 +31,28 @@ class Explain(Command):
         "all names."
     )
 
-    json = Flag()
+    record = "Explanation"
 
-    groups = (Group("Output", Option("j", "json", "a JSON array of objects", to=json.on)),)
+    groups = (output_group("explain", repeats=False),)
     notes = (
         "Names may be written as in netinspect, netstat or ss: CLOSE_WAIT or close-wait, recv_queue or Recv-Q, "
         "tcp_info.congestion_window or cwnd."
     )
 
-    def run(self) -> int:
+    def table_columns(self) -> list[Column]:
+        """The columns of a table that has fewer of them, or is sorted."""
+        return [Field("Name", "name"), Field("Kind", "kind"), Field("Meaning", "meaning")]
+
+    def once(self) -> int:
         """Explains. Raises UsageError for a name that nothing goes by."""
         names = self.words
         found = [explanation for name in names for explanation in lookup(name)] if names else explanations()
+        if self.format != "table" or self.chosen is not None or self.sort or self.no_header:
+            self.write_records(found)
+            return ExitStatus.OK
         width = min(self.environment.columns, _WIDEST)
-        if self.json:
-            text = "[\n" + ",\n".join(map(dumps, found)) + "\n]\n"
-        elif names:
-            text = "\n".join(_article(explanation, width) for explanation in found)
-        else:
-            text = _overview(found, width)
-        self.environment.write(text.encode())
+        text = "\n".join(_article(explanation, width) for explanation in found) if names else _overview(found, width)
+        report(self, text)
         return ExitStatus.OK
 
 
@@ -62,6 +65,8 @@ def _article(explanation: Explanation, width: int) -> str:
     lines = [f"{explanation.name} ({explanation.kind})", paragraph("", explanation.meaning)]
     if explanation.next:
         lines.append(paragraph("Who acts next: ", explanation.next))
+    if explanation.absent:
+        lines.append(paragraph("Shown as -: ", explanation.absent))
     lines.append(paragraph("Look at: ", explanation.look))
     if explanation.aliases:
         lines.append(paragraph("Also called: ", ", ".join(explanation.aliases)))

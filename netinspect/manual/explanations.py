@@ -6,7 +6,7 @@ The texts are in explanations.toml. What a field of a record is, its own documen
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args, get_type_hints
 
 from ..errors import UsageError
 from ..records import Explanation, Socket
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 _DEFAULT = "socket"
 _COUNTED = "`netinspect conntrack stats` has it for each processor; `netinspect stats health` judges those of losses."
 _COUNTERS_SOURCE = "linux/netfilter/nfnetlink_conntrack.h: CTA_STATS_*; conntrack(8): -S"
+_ABSENT = "it does not apply, or the kernel did not report it"
+_PLAIN = ("column", "TCP state", "state")
+"""The kinds of what people ask for most: sockets come before what else has that name."""
 _REASONS = "nouns/drops/reasons.toml"
 _REASONS_SOURCE = "linux/net/dropreason-core.h"
 
@@ -31,9 +34,9 @@ def explanations() -> tuple[Explanation, ...]:
     data = tomllib.loads(package_text(__name__, "explanations.toml"))
     columns, sources = data["column"], data["default_source"]
     fields = [
-        _explanation({"source": sources.get(name.rpartition(".")[0] or _DEFAULT)} | columns[name], name, meaning)
-        for name, meaning in _documented(Socket)
-        if name in columns
+        _explanation({"source": sources.get(field.name.rpartition(".")[0] or _DEFAULT)} | columns[field.name], field)
+        for field in _documented(Socket)
+        if field.name in columns
     ]
     return (
         *map(_explanation, data["state"]),
@@ -45,25 +48,32 @@ def explanations() -> tuple[Explanation, ...]:
 
 
 def _of_gateways() -> Iterator[Explanation]:
-    """The words of nat, conntrack, diagnose, path and drops (gateway.toml), each column once."""
+    """The words of nat, conntrack, diagnose, path and drops, and the columns of all nouns but sockets."""
     import tomllib
 
-    from .. import records
     from ..engine.files import package_text
 
-    data = tomllib.loads(package_text(__name__, "gateway.toml"))
-    kinds = list(dict.fromkeys(word["kind"] for word in data["word"]))
-    yield from map(_explanation, sorted(data["word"], key=lambda word: kinds.index(word["kind"])))
-    seen: set[tuple[str, str]] = set()
-    for record, noun in data["noun"].items():
-        for name, meaning in _documented(getattr(records, record)):
-            # The same field of several records is reported once, and parts are those of the records that they are of.
-            if (name, meaning) in seen or "." in name:
-                continue
-            seen.add((name, meaning))
-            texts = {"look": noun["look"], "source": noun["source"], "aliases": noun["aliases"].get(name, ())}
-            yield _explanation(texts, name, meaning)._replace(kind=noun["kind"])
+    gateway = tomllib.loads(package_text(__name__, "gateway.toml"))
+    kinds = list(dict.fromkeys(word["kind"] for word in gateway["word"]))
+    yield from map(_explanation, sorted(gateway["word"], key=lambda word: kinds.index(word["kind"])))
+    yield from _columns(gateway["noun"])
     yield from _counters()
+    yield from _columns(tomllib.loads(package_text(__name__, "nouns.toml"))["noun"])
+
+
+def _columns(nouns: dict[str, Any]) -> Iterator[Explanation]:
+    """The columns of these nouns, by their records."""
+    from .. import records
+
+    seen: set[tuple[str, str]] = set()
+    for record, noun in nouns.items():
+        for field in _documented(getattr(records, record)):
+            # The same field of several records is reported once, and parts are those of the records that they are of.
+            if (field.name, field.meaning) in seen or "." in field.name:
+                continue
+            seen.add((field.name, field.meaning))
+            texts = {"look": noun["look"], "source": noun["source"], "aliases": noun["aliases"].get(field.name, ())}
+            yield _explanation(texts, field)._replace(kind=noun["kind"])
 
 
 def _counters() -> Iterator[Explanation]:
@@ -107,7 +117,7 @@ def lookup(name: str) -> list[Explanation]:
     if wanted.startswith("tcp_"):  # TCP_CLOSE_WAIT is the kernel's own name
         found += by_key.get(wanted.removeprefix("tcp_"), ())
     if found:
-        return sorted(found, key=lambda explanation: explanation.name.count("."))
+        return sorted(found, key=lambda explanation: (explanation.kind not in _PLAIN, explanation.name.count(".")))
     from difflib import get_close_matches
 
     alike = [by_key[key][0].name for key in get_close_matches(wanted, by_key, n=4, cutoff=0.6)]
@@ -123,25 +133,44 @@ def parts(explanation: Explanation) -> list[Explanation]:
     return [other for other in explanations() if other.name.startswith(prefix) and "." not in other.name[len(prefix) :]]
 
 
-def _explanation(data: dict[str, Any], name: str = "", meaning: str = "") -> Explanation:
+class _Documented(NamedTuple):
+    """A field of a record, and what its documentation says."""
+
+    name: str
+    meaning: str
+    absent: str | None
+
+
+def _explanation(data: dict[str, Any], field: _Documented | None = None) -> Explanation:
     return Explanation(
-        name=name or data["name"],
-        kind="column" if name else data["kind"],
+        name=field.name if field else data["name"],
+        kind="column" if field else data["kind"],
         aliases=tuple(data.get("aliases", ())),
-        meaning=data.get("meaning", meaning),
+        meaning=data.get("meaning", field.meaning if field else ""),
         next=data.get("next"),
         look=data["look"],
         source=data["source"],
+        absent=field.absent if field else None,
     )
 
 
-def _documented(record: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+def _documented(record: Any, prefix: str = "") -> Iterator[_Documented]:
     """The fields of a record with their documentation, each followed by its parts."""
-    for field, hint in get_type_hints(record, include_extras=True).items():
+    for name, hint in get_type_hints(record, include_extras=True).items():
         kind, documentation = hint.__origin__, hint.__metadata__[0]
-        yield prefix + field, documentation
+        absent = _absent(documentation, record.__doc__ or "") if type(None) in get_args(kind) else None
+        yield _Documented(prefix + name, documentation, absent)
         for inner in _records_in(kind):
-            yield from _documented(inner, f"{prefix}{field}.")
+            yield from _documented(inner, f"{prefix}{name}.")
+
+
+def _absent(documentation: str, of_record: str) -> str:
+    """When a field has no value: as its documentation says, else that of its record."""
+    for text, before in ((documentation, "None "), (" ".join(of_record.split()), "None: ")):
+        _, found, rest = text.partition(before)
+        if found:
+            return rest.partition(". ")[0].partition(";")[0].rstrip(".")
+    return _ABSENT
 
 
 def _records_in(kind: Any) -> list[Any]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..engine.options import Flag, Group, Many, One, Option, within
-from ..engine.output import InNamespaces
+from ..engine.options import Flag, Group, Many, One, Option, choice, within
+from ..engine.output import FORMATS, InNamespaces
 from ..errors import ExitStatus, UsageError
 from .words import MOST, SUBJECTS, Asked, endpoint_of
 
@@ -46,7 +46,7 @@ class ConditionCommand(InNamespaces):
     timeout = One[float](0.0)
     """Seconds; 0 says that the condition is to hold now."""
     verbose = Flag()
-    json = Flag()
+    format = One[str]("table")
 
     negated = False
 
@@ -65,16 +65,22 @@ class ConditionCommand(InNamespaces):
         process = self.pids[0] if len(self.pids) == 1 and self.timeout > 0 else None
         ended = waited(condition, where, self.timeout, negated=self.negated, process=process)
         result = ended.result
-        if self.json:
-            from ..engine.structured import json_document
-
-            self.environment.write(json_document([result]))
+        if self.format != "table":
+            self._write_result(result)
         elif self.verbose:
             self._write_found(result)
         if result.holds:
             return ExitStatus.OK
         self.environment.complain(ended.claim, *result.problems, *result.nearest)
         return ExitStatus.INCOMPLETE if result.problems else ExitStatus.FAILED
+
+    def _write_result(self, result: ConditionResult) -> None:
+        from ..engine.schema import rows_of
+        from ..engine.structured import writer_of
+
+        writer = writer_of(self.format, result._fields, self.environment.write)
+        writer.add(rows_of([result], "ConditionResult"))
+        writer.end()
 
     def _write_found(self, result: ConditionResult) -> None:
         from ..engine.text import printable
@@ -162,5 +168,13 @@ OPTIONS = Group(
 SHOW = Group(
     "Output",
     Option("v", "verbose", "report what was found", to=_OF.verbose.on),
-    Option("j", "json", "the result as JSON (`netinspect schema wait`)", to=_OF.json.on),
+    Option(
+        "",
+        "format",
+        "json, ndjson or csv: the result (`netinspect schema wait`); table (the default): only what -v reports",
+        "FORMAT",
+        to=_OF.format.value(choice("format", FORMATS)),
+        choices=FORMATS,
+    ),
+    Option("j", "json", "the same as --format json", to=_OF.format.constant("json")),
 )

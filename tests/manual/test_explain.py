@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from throwaway import Namespace
 
+from netinspect import records
 from netinspect.environment import Environment
 from netinspect.errors import ExitStatus, UsageError
 from netinspect.main import COMMANDS, command_of, run
@@ -107,7 +108,10 @@ def test_every_name_and_alias_is_found_in_any_case(explanation: Explanation, cas
 
 
 def test_a_name_with_two_meanings_gives_both_the_plainer_one_first() -> None:
-    assert [explanation.name for explanation in lookup("rtt")] == ["tcp_info.rtt", "tcp_info.congestion_info.rtt"]
+    assert [explanation.name for explanation in lookup("rtt")] == [
+        *("tcp_info.rtt", "tcp_info.congestion_info.rtt"),
+        "rtt",  # the metric of a route
+    ]
 
 
 @pytest.mark.parametrize("explanation", explanations(), ids=lambda explanation: explanation.name)
@@ -291,3 +295,20 @@ def test_every_command_that_an_explanation_names_takes_the_options_given() -> No
                 if given - known:
                     wrong.append((explanation.name, f"netinspect {name}{words}"))
     assert wrong == []
+
+
+@pytest.mark.parametrize(
+    "record", ["Route", "Rule", "Neighbour", "Address", "Link", "LinkStatistics", "Membership", "Statistic"]
+)
+def test_columns_of_every_noun_are_explained_with_the_reason_for_a_dash(record: str) -> None:
+    fields = getattr(records, record)
+    for name, hint in get_type_hints(fields, include_extras=True).items():
+        found = [item for item in lookup(name) if item.meaning == hint.__metadata__[0]]
+        assert found, name
+        assert (type(None) in get_args(hint.__origin__)) in {item.absent is not None for item in found}, name
+
+
+def test_a_dash_itself_is_explained() -> None:
+    assert [item.name for item in lookup("-")] == ["-"]
+    assert lookup("packets")[0].absent == "while accounting is off"
+    assert "Shown as -: while accounting is off" in Outcome("packets").output

@@ -15,6 +15,7 @@ from . import listing_netfilter as netfilter
 from . import listing_routing as routing
 from . import listing_sockets as sockets
 from . import listing_system as system
+from . import listing_tracing as tracing
 from .listing_prober import Prober
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ def capabilities(connect: Connect = connect) -> list[Capability]:
         *system.probe_sockets(),
         *routing.probe(prober),
         *netfilter.probe(prober),
+        *tracing.probe(prober),
         *routing.probe_statistics(prober),
         *system.probe(),
+        tracing.containers(),
     ]

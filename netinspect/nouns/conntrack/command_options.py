@@ -14,9 +14,20 @@ if TYPE_CHECKING:
     from ...engine.names import HostNames
 
 
+_UNCOUNTED = (
+    "packets and bytes are unknown: accounting was off when these flows began "
+    "(`sysctl -w net.netfilter.nf_conntrack_acct=1` counts new ones)"
+)
+_UNTIMED = (
+    "start times are unknown: timestamps were off when these flows began "
+    "(`sysctl -w net.netfilter.nf_conntrack_timestamp=1` keeps those of new ones)"
+)
+
+
 class FlowCommand(ListingCommand):
     """A command whose options select entries."""
 
+    settings = {"packets": _UNCOUNTED, "sent_packets": _UNCOUNTED, "start": _UNTIMED}
     wanted = Attribute(FlowFilter)
     resolve = Flag()
 

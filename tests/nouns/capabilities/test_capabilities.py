@@ -26,6 +26,7 @@ from netinspect.nouns.capabilities import listing_netfilter as netfilter
 from netinspect.nouns.capabilities import listing_routing as routing
 from netinspect.nouns.capabilities import listing_sockets as sockets
 from netinspect.nouns.capabilities import listing_system as system
+from netinspect.nouns.capabilities import listing_tracing as tracing
 from netinspect.nouns.capabilities import request as probes
 from netinspect.nouns.capabilities.listing import capabilities
 from netinspect.nouns.capabilities.listing_prober import PRIVILEGE, Answer, Feature, Prober
@@ -219,8 +220,8 @@ def found_in(namespace: Namespace, *prefix: str) -> dict[str, Capability]:
 
 def test_every_view_is_covered_and_missing_features_name_their_loss(namespace: Namespace) -> None:
     found = found_in(namespace)
-    views = ["sockets", "routes", "rules", "neighbours", "addresses", "links", "groups", "conntrack", "nat", "stats"]
-    assert list(dict.fromkeys(item.view for item in found.values())) == [*views, "names"]
+    views = "sockets routes rules neighbours addresses links groups conntrack nat path drops top stats names"
+    assert list(dict.fromkeys(item.view for item in found.values())) == views.split()
     for item in found.values():
         assert item.state in ("yes", "no", "partial", "unknown")
         assert item.evidence
@@ -382,3 +383,66 @@ def test_bad_usage_is_one_line(arguments: tuple[str, ...], status: int) -> None:
     assert outcome.status == status
     assert outcome.output == ""
     assert outcome.errors.count("\n") == 1
+
+
+def _lines(namespace: Namespace, *arguments: str, terminal: bool = False) -> list[str]:
+    """What the command writes in a namespace, to a pipe or as to a terminal of 80 columns."""
+
+    def written() -> str:
+        output: list[bytes] = []
+        errors: list[bytes] = []
+        environment = Environment(output.append, errors.append, terminal, 80)
+        assert run(["capabilities", *arguments], environment) == ExitStatus.OK
+        return b"".join(output).decode()
+
+    return namespace.call(written).splitlines()
+
+
+def test_a_terminal_shows_a_summary_by_view_and_what_is_missing(namespace: Namespace) -> None:
+    brief = _lines(namespace, "--no-pager", terminal=True)
+    assert all(len(line) <= 80 for line in brief)
+    found = {line.split()[0]: line for line in brief[: brief.index("")] if not line.startswith(" ")}
+    whole = found_in(namespace)
+    assert set(found) == {item.view for item in whole.values()}
+    for view in found:
+        items = [item for item in whole.values() if item.view == view]
+        works = sum(item.state == "yes" for item in items)
+        assert (
+            found[view]
+            .split(maxsplit=1)[1]
+            .startswith("all work" if works == len(items) else f"{works} of {len(items)}")
+        )
+    assert "--all" in brief[-1]
+    assert "evidence" not in " ".join(brief[:-1])
+    assert _lines(namespace, "--summary") == brief
+
+
+def test_all_features_with_their_evidence_are_shown_in_a_pipe_and_with_all(namespace: Namespace) -> None:
+    piped = _lines(namespace)
+    assert piped[0].split() == ["View", "What", "State", "Evidence"]
+    shown = _lines(namespace, "--all", "--no-pager", terminal=True)
+    assert all(len(line) <= 80 for line in shown)
+    rows = [[line[:30].split() for line in lines if line[:1].strip()] for lines in (shown, piped)]
+    assert [row for row in rows[0] if row[1:]] == [row for row in rows[1] if row[1:]]
+
+
+@pytest.mark.parametrize("form", ["ndjson", "csv", "json"])
+def test_every_format_has_every_feature(namespace: Namespace, form: str) -> None:
+    text = namespace.run(*NETINSPECT, "capabilities", "--format", form, "--columns", "view,state").stdout
+    heads = {"ndjson": '{"view":"sockets","state":', "csv": "view,state\nsockets,", "json": '[\n{"view":"sockets",'}
+    assert text.startswith(heads[form])
+    assert text.count("sockets") == sum(name.startswith("sockets: ") for name in found_in(namespace))
+
+
+def test_a_container_engine_that_fails_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "docker.sock"
+    path.touch()
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
+    monkeypatch.setenv("CONTAINER_HOST", "")
+    found = tracing.containers()
+    assert found.state == "no"
+    assert "Connection refused" in found.evidence
+    path.unlink()
+    found = tracing.containers()
+    assert (found.state, found.remedy) == ("no", None)
+    assert (found.lost or "").startswith("nothing")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from availability import unavailable
 from conntrack_entries import ASSURED, CONFIRMED, LABELS, OF_EVERY_KIND, SEEN_REPLY, Entry, add
 from conntrack_tables import like_conntrack, of_conntrack
 from fake_kernel import FakeKernel
@@ -510,3 +511,27 @@ def test_a_large_table_of_mixed_shapes_comes_whole(namespace: Namespace) -> None
     assert sorted((flow.source_address, flow.protocol_number) for flow in flows(namespace)) == expected
     rows = namespace.netinspect("conntrack", "-n").stdout.splitlines()[1:]
     assert len(rows) == len(entries)
+
+
+@pytest.mark.parametrize(
+    ("command", "setting"), [("nat -nc", "acct"), ("conntrack -nc", "acct"), ("conntrack -ne", "timestamp")]
+)
+def test_columns_that_a_setting_leaves_empty_have_their_reason(
+    namespace: Namespace, command: str, setting: str
+) -> None:
+    masquerade = Entry("10.0.0.3", "10.0.1.2", 17, (5000, 53), reply=("10.0.1.2", "203.0.113.1", 53, 6000))
+    later = masquerade._replace(source="10.0.0.4", reply=("10.0.1.2", "203.0.113.1", 53, 6001))
+    if namespace.run("sysctl", "-qw", f"net.netfilter.nf_conntrack_{setting}=0", check=False).returncode:
+        unavailable("this user may not set connection tracking")
+    assert not add(namespace, [masquerade])
+
+    def reasons(*format: str) -> list[str]:
+        shown = namespace.run(*NETINSPECT, *command.split(), *format)
+        assert "10.0.0.3" in shown.stdout
+        return [line for line in shown.stderr.splitlines() if f"net.netfilter.nf_conntrack_{setting}=1" in line]
+
+    assert len(reasons()) == 1
+    assert not reasons("--format", "ndjson")
+    namespace.run("sysctl", "-qw", f"net.netfilter.nf_conntrack_{setting}=1")
+    assert not add(namespace, [later])
+    assert not reasons()
