@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 WIDEST = 100
 """Columns of running text: longer lines are hard to read."""
+_EXAMPLE = 44
+"""Where the use of an example begins, if the command line is short."""
 
 
 def help_text(command: type[Command], width: int = WIDEST) -> str:
@@ -24,6 +26,7 @@ def help_text(command: type[Command], width: int = WIDEST) -> str:
         f"Usage: netinspect {command.name} [options] {command.operands}".rstrip(),
         "",
         *wrapped(command.summary, "", width),
+        *_examples(command, width),
     ]
     if command.commands:
         lines += ["", "Commands:"]
@@ -43,6 +46,28 @@ def help_text(command: type[Command], width: int = WIDEST) -> str:
     if command.notes:
         lines += ["", *(line for part in command.notes.split("\n") for line in wrapped(part, "", width))]
     return "\n".join(lines) + "\n"
+
+
+def examples(command: type[Command]) -> list[tuple[str, str]]:
+    """Command lines of a command, without the program's name, each with what it is for."""
+    import tomllib
+
+    from .files import package_text
+
+    texts = tomllib.loads(package_text(__name__.partition(".")[0], "manual/examples.toml"))
+    return [(line, use) for line, use in texts.get(command.name, ())]
+
+
+def _examples(command: type[Command], width: int) -> list[str]:
+    lines: list[str] = []
+    for line, use in examples(command):
+        lines = lines or ["", "Examples:"]
+        head = f"  netinspect {line}"
+        if len(head) < _EXAMPLE and _EXAMPLE + len(use) <= width:
+            lines.append(head.ljust(_EXAMPLE) + use)
+        else:
+            lines += [head, *wrapped(use, " " * 6, width)]
+    return lines
 
 
 def show_help(command: type[Command], environment: Environment) -> int:

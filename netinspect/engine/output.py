@@ -174,9 +174,9 @@ class ListingCommand(InNamespaces):
             from .watched import watch
 
             return watch(self)
-        from .watching import repeat
+        from .watching import repeat, timed
 
-        return repeat(self.once, self.watch)
+        return repeat(timed(self) if self.format == "table" and not self.no_header else self.once, self.watch)
 
     def screen(self) -> str:
         """On a terminal long listings are paged; one that is repeated has a screen of its own."""
@@ -402,7 +402,14 @@ def _checked(command: ListingCommand, names: Sequence[str]) -> list[str]:
 
 def _watching(views: Sequence[str]) -> Option:
     to = ListingCommand.watch.value(seconds(0.05))
-    return Option("W", "watch", "repeat every SECONDS until interrupted", "SECONDS", to=to, views=views)
+    return Option(
+        "W",
+        "watch",
+        "repeat every SECONDS until interrupted; a table in a pipe has the time above it, except with -H",
+        "SECONDS",
+        to=to,
+        views=views,
+    )
 
 
 def output_group(noun: str, *, listed: Sequence[str] = (), repeats: bool = True) -> Group:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from time import monotonic, sleep
+from time import localtime, monotonic, sleep, strftime
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import NoReturn
+
+    from .output import ListingCommand
 
 
 def repeat(action: Callable[[], int], seconds: float) -> NoReturn:
@@ -20,3 +22,17 @@ def repeat(action: Callable[[], int], seconds: float) -> NoReturn:
         action()
         due = max(due + seconds, monotonic())
         sleep(max(due - monotonic(), 0))
+
+
+def timed(command: ListingCommand) -> Callable[[], int]:
+    """What lists once, below a line with the time (ISO 8601, local), and a blank line after the listing before."""
+    before = ""
+
+    def listed() -> int:
+        nonlocal before
+        time = strftime("%Y-%m-%dT%H:%M:%S%z", localtime())
+        command.environment.write(f"{before}{time}\n".encode())
+        before = "\n"
+        return command.once()
+
+    return listed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..engine.command import Command
-from ..engine.help import show, unknown
+from ..engine.help import examples, show, unknown
 from ..engine.options import Flag, Group, Option
 from ..errors import ExitStatus, UsageError
 
@@ -81,6 +81,9 @@ def _described(operands: Sequence[str]) -> type[Command]:
 
 def _section(command: type[Command]) -> list[str]:
     lines = [f'.SS "netinspect {command.name} [options] {_escaped(command.operands)}"', _escaped(command.summary)]
+    lines += [".PP", "Examples:"]
+    for line, use in examples(command):
+        lines += [".TP", f".B netinspect {_escaped(line)}", _escaped(use)]
     for group in command.all_groups():
         lines += [".PP", f"{_escaped(group.title)}:"]
         for option in group.options:

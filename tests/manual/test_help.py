@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
-from collections.abc import Callable
+import tomllib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from netinspect.engine.command import Command
+from netinspect.engine.files import package_text
+from netinspect.engine.help import examples
+from netinspect.environment import Environment
+from netinspect.errors import UsageError
 from netinspect.main import COMMANDS, command_of, overview
 from netinspect.manual.command_help import man_page
 
@@ -43,3 +50,36 @@ def test_each_command_and_each_of_its_options_is_documented(name: str) -> None:
         assert option.spelling.strip() in command_of(name).help()
         assert option.spelling.strip() in manual
         assert option.help
+
+
+def commands_below(command: type[Command]) -> Iterator[type[Command]]:
+    yield command
+    for below in command.commands:
+        yield from commands_below(below)
+
+
+EVERY = {command.name: command for name in COMMANDS for command in commands_below(command_of(name))}
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_each_command_has_examples_which_it_understands(name: str) -> None:
+    found = examples(EVERY[name])
+    text = EVERY[name].help(80)
+    assert found
+    for line, use in found:
+        assert f"  netinspect {line}" in text
+        assert use.strip(".") == use
+        words = shlex.split(line)
+        command = EVERY.get(" ".join(words[:2])) or EVERY[words[0]]
+        assert command.name.startswith(name.split()[0])
+        environment = Environment(lambda _: None, lambda _: None, False, 80)
+        if "--container" in words:
+            with pytest.raises(UsageError, match=r"^no container 'web'"):
+                command.read(words[1:], environment)
+            continue
+        assert command.read(words[len(command.name.split()) :], environment) is not None
+
+
+def test_there_are_no_examples_of_commands_that_are_not() -> None:
+    texts = tomllib.loads(package_text("netinspect", "manual/examples.toml"))
+    assert set(texts) == set(EVERY)

@@ -304,7 +304,9 @@ def test_an_interrupted_watch_ends_with_130(namespace: Namespace) -> None:
         [*NETINSPECT, "sockets", "-ta", "--watch", "0.1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as watch:
         assert watch.stdout is not None
-        for _ in range(3):
+        for number in range(3):
+            assert number == 0 or watch.stdout.readline() == "\n"
+            assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4}\n", watch.stdout.readline())
             assert watch.stdout.readline().startswith("Protocol")
         watch.send_signal(signal.SIGINT)
         _, error = watch.communicate(timeout=10)
