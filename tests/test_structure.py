@@ -41,7 +41,7 @@ ROOMS = {
     "top": {"errors", "environment", "records", "engine", "nouns"},
     "testing": {"errors", "records", "engine", "nouns", "lab", "waiting"},
     "api": {"errors", "records", "engine", "nouns", "waiting", "snapshots"},
-    "completion": {"errors", "records", "engine", "main", "", "nouns", "manual", "lab", "waiting"},
+    "completion": {"errors", "records", "engine", "main", "", "nouns", "manual", "lab_directory", "waiting"},
     "manual": {"errors", "environment", "records", "engine", "main", "", "nouns"},
 }
 """Which rooms a room may import from beside itself. The root, "", has the version.

@@ -7,7 +7,7 @@ from ..engine.options import Group, One, Option, choice
 from ..errors import ExitStatus, UsageError
 
 _SHELLS = ("bash", "zsh", "fish")
-_KINDS = ("interfaces", "namespaces", "states", "fields", "topologies", "labs")
+_KINDS = ("interfaces", "namespaces", "containers", "states", "fields", "topologies", "labs")
 
 
 class Completion(Command):

@@ -107,6 +107,8 @@ def _value(command: type[Command], option: Option) -> Value:
         return Value((), f"fields {command.name}", True, False)
     if option.value == "NAME|PID|PATH":
         return Value((), "namespaces", False, False)
+    if option.long == "container":
+        return Value((), "containers", False, False)
     if option.long in ("interface", "iif", "master"):
         return Value((), "interfaces", False, False)
     if option.long == "state":

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from engine_server import engine, podman
 from terminals import Terminal
 from throwaway import NETINSPECT, Namespace
 
@@ -98,7 +100,16 @@ def test_values_are_printed_one_a_line(arguments: str, value: str) -> None:
     assert value in subprocess.run(words, check=True, capture_output=True, text=True).stdout.split("\n")
 
 
-@pytest.mark.parametrize("kind", ["interfaces", "namespaces", "states", "fields", "topologies"])
+def test_containers_are_offered_by_name(tmp_path: Path) -> None:
+    environment = {**os.environ, "CONTAINER_HOST": f"unix://{tmp_path}/engine", "DOCKER_HOST": ""}
+    with engine(tmp_path / "engine", podman()):
+        for kind in ("containers", "namespaces"):
+            words = [*NETINSPECT, "completion", "--values", kind]
+            found = subprocess.run(words, check=True, capture_output=True, text=True, env=environment).stdout
+            assert "web" in found.split("\n")
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
 def test_values_load_nothing_heavy(kind: str) -> None:
     """Within 40 ms: what a listing loads would take them already."""
     program = (

@@ -10,7 +10,6 @@ The answers are text that others wrote. Each container is checked by itself, so 
 
 from __future__ import annotations
 
-import os
 from _socket import AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, socket
 from select import POLLIN, POLLOUT, poll
 from time import monotonic
@@ -37,8 +36,6 @@ _MOST_PORTS = 1 << 16
 _LONGEST_NAME = 256
 _BLOCK = 1 << 16
 
-_DOCKER, _PODMAN = "DOCKER_HOST", "CONTAINER_HOST"
-"""Environment variables of `docker` and `podman` that say where the engine is."""
 _REQUEST = "GET {path} HTTP/1.0\r\nHost: localhost\r\nAccept: application/json\r\n\r\n"
 _PATHS = ("/containers/json", "/v4.0.0/libpod/containers/json")
 
@@ -80,28 +77,6 @@ class _Podman(NamedTuple):
     PodName: str | None = None
     Labels: dict | None = None  # type: ignore[type-arg]
     Ports: tuple[_Mapping, ...] | None = None
-
-
-def sockets() -> list[str]:
-    """Where engines may listen: as the environment says, else the system's and this user's own.
-
-    Those of other users are not asked, not even by root: they could give any name to any container.
-    """
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    found: list[str] = []
-    for variable, paths in (
-        (_DOCKER, ("/run/docker.sock", "docker.sock")),
-        (_PODMAN, ("/run/podman/podman.sock", "podman/podman.sock")),
-    ):
-        chosen = os.environ.get(variable)
-        if chosen is not None:
-            found += [chosen.removeprefix("unix://")] if chosen.startswith("unix:///") else []
-            continue
-        system, own = paths
-        found.append(system)
-        if runtime:
-            found.append(f"{runtime}/{own}")
-    return list(dict.fromkeys(found))
 
 
 class _Exchange:

@@ -14,10 +14,10 @@ from ...records import Container
 from ..files import read
 from ..text import text
 from ..typed import parse
+from . import sources
 from .cgroups import is_id
 from .engines import kubernetes
 
-LOGS = "/var/log/containers"
 BUNDLES = (
     "/run/containerd/io.containerd.runtime.v2.task/k8s.io/{}/config.json",
     "/run/k3s/containerd/io.containerd.runtime.v2.task/k8s.io/{}/config.json",
@@ -32,7 +32,7 @@ def of_logs(directory: str | None = None) -> dict[str, Container]:
     """The containers whose logs are linked there, by their ids; none where there is no such directory."""
     found: dict[str, Container] = {}
     try:
-        names = os.listdir(os.fsencode(LOGS if directory is None else directory))
+        names = os.listdir(os.fsencode(sources.LOGS if directory is None else directory))
     except OSError:
         return found
     for name in names[:_MOST_LOGS]:

@@ -74,12 +74,12 @@ class Containers:
         now = monotonic()
         if self._asked is not None and now - self._asked <= _ASKED_AGAIN:
             return
-        from . import engines
+        from . import engines, sources
         from .kubernetes import of_logs
 
         self._asked = now
         self._found.update(of_logs())
-        found, self._failures = engines.ask(addresses := engines.sockets())
+        found, self._failures = engines.ask(addresses := sources.sockets())
         self._answered = len(self._failures) < len(addresses)
         self._found |= {id: container for id, container in found.items() if id not in self._found or container.ports}
         self._unknown.difference_update(self._found)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ...engine.bpf import kernel
 from ...engine.bpf.assembler import Assembler
 from ...engine.bpf.btf import VMLINUX
-from ...engine.containers import engines
+from ...engine.containers import engines, sources
 from ...engine.files import read
 from ...errors import FileError
 from ...uapi.netlink import NETLINK_NETFILTER
@@ -77,7 +77,7 @@ def _view() -> Capability:
 
 def containers() -> Capability:
     """Whether an engine gives names. Raises nothing."""
-    found = [path for path in engines.sockets() if os.path.lexists(path)]
+    found = [path for path in sources.sockets() if os.path.lexists(path)]
     if not found:
         evidence = "no socket of Docker or Podman"
         return _CONTAINERS.has(NO, evidence, "nothing: no container engine offers its names here")

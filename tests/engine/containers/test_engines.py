@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from engine_server import Behaviour, answering, engine, podman, recorded
 
-from netinspect.engine.containers import engines, kubernetes, names
+from netinspect.engine.containers import engines, kubernetes, names, sources
 from netinspect.engine.containers.names import Containers
 from netinspect.engine.text import printable
 from netinspect.records import Container, PublishedPort
@@ -173,13 +173,13 @@ def test_a_huge_range_of_ports_takes_no_time(tmp_path: Path) -> None:
 def test_engines_are_where_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("DOCKER_HOST", "CONTAINER_HOST", "XDG_RUNTIME_DIR"):
         monkeypatch.delenv(name, raising=False)
-    assert engines.sockets() == ["/run/docker.sock", "/run/podman/podman.sock"]
+    assert sources.sockets() == ["/run/docker.sock", "/run/podman/podman.sock"]
     monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/7")
     own = ["/run/user/7/docker.sock", "/run/user/7/podman/podman.sock"]
-    assert engines.sockets() == ["/run/docker.sock", own[0], "/run/podman/podman.sock", own[1]]
+    assert sources.sockets() == ["/run/docker.sock", own[0], "/run/podman/podman.sock", own[1]]
     monkeypatch.setenv("DOCKER_HOST", "tcp://example.org:2375")
     monkeypatch.setenv("CONTAINER_HOST", "unix:///run/x.sock")
-    assert engines.sockets() == ["/run/x.sock"]
+    assert sources.sockets() == ["/run/x.sock"]
 
 
 @pytest.fixture
@@ -187,7 +187,7 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file system without engines, and with Kubernetes' directories below this one."""
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/engine.sock")
     monkeypatch.setenv("CONTAINER_HOST", "")
-    monkeypatch.setattr(kubernetes, "LOGS", str(tmp_path / "containers"))
+    monkeypatch.setattr(sources, "LOGS", str(tmp_path / "containers"))
     monkeypatch.setattr(kubernetes, "BUNDLES", (str(tmp_path / "cri" / "{}" / "config.json"),))
     return tmp_path
 
