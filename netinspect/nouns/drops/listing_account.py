@@ -283,10 +283,10 @@ class Account(BaseListing):
         label, place.label = place.label, None
         try:
             for batch in listing._place(place):
-                memories = batch.values("memory")
-                if not any(memory and memory.drops for memory in memories):
+                drops = [*batch.values("drops")]
+                if not any(drops):
                     continue
-                for socket in batch:
+                for socket in batch.select(drops):
                     if socket.memory is not None and socket.memory.drops:
                         key = "socket", f"{socket.protocol}.drops", _name(socket), str(socket.inode)
                         found[key] = _Figure(

@@ -175,7 +175,8 @@ def translations(batch: Batch, kinds: Kinds) -> Iterator[Batch]:
     codes = [first + 2 * second for first, second in zip(source, destination, strict=True)]
     for translated in _ENDS:
         if translated in codes:
-            found = batch.select([code == translated for code in codes])
+            whole = codes.count(translated) == len(codes)
+            found = batch if whole else batch.select([code == translated for code in codes])
             yield TRANSLATION.batch(found.count, found, translated, kinds)
 
 

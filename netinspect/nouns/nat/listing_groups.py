@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from _collections import _count_elements
+from itertools import compress, repeat
+
 from ...engine.columns import NONE
 from ...records import InsideHost, OutsideAddress
 from .listing import SOURCE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from ...engine.columns import Batch
 
@@ -20,61 +23,108 @@ net/netfilter/nf_nat_core.c: nf_nat_l4proto_unique_tuple; lower ones are transla
 WITH_PORTS = frozenset(("tcp", "udp", "udplite", "sctp", "dccp"))
 
 
-class _Host:
+class _Hosts:
+    """Inside hosts of one namespace: each dictionary takes a whole batch by one operation in C."""
+
     __slots__ = ("counted", "destinations", "flows", "outside", "received", "sent", "unreplied")
 
     def __init__(self) -> None:
-        self.flows = self.unreplied = self.sent = self.received = 0
-        self.counted = False
-        self.outside: set[str] = set()
-        self.destinations: set[str] = set()
+        self.flows: dict[str | None, int] = {}
+        self.unreplied: dict[str | None, int] = {}
+        self.sent: dict[str | None, int] = {}
+        self.received: dict[str | None, int] = {}
+        self.counted: set[str | None] = set()
+        self.outside: dict[tuple[str | None, str], None] = {}
+        self.destinations: dict[tuple[str | None, str], None] = {}
+
+    def add(self, batch: Batch) -> None:
+        hosts = [*batch.values("inside_address")]
+        _count_elements(self.flows, hosts)
+        self.outside |= dict.fromkeys(zip(hosts, batch.values("outside_address"), strict=True))
+        self.destinations |= dict.fromkeys(zip(hosts, batch.values("destination_address"), strict=True))
+        _count_elements(self.unreplied, compress(hosts, batch.column("status").map(_is_unreplied).values(len(batch))))
+        if batch.column("sent_bytes") is NONE:
+            return
+        self.counted.update(hosts)
+        for sums, name in ((self.sent, "sent_bytes"), (self.received, "received_bytes")):
+            for host, value in zip(hosts, batch.values(name), strict=True):
+                if value:
+                    sums[host] = sums.get(host, 0) + value
+
+    def records(self, netns: str | None) -> Iterator[InsideHost]:
+        outside: dict[str | None, list[str]] = {}
+        for host, address in self.outside:
+            outside.setdefault(host, []).append(address)
+        destinations: dict[str | None, int] = {}
+        _count_elements(destinations, [host for host, _ in self.destinations])
+        for host, flows in self.flows.items():
+            counted = host in self.counted
+            yield InsideHost(
+                host,
+                flows,
+                tuple(sorted(outside[host])),
+                destinations[host],
+                self.unreplied.get(host, 0),
+                self.sent.get(host, 0) if counted else None,
+                self.received.get(host, 0) if counted else None,
+                netns,
+            )
+
+
+def _is_unreplied(status: tuple[str, ...]) -> bool:
+    return "SEEN_REPLY" not in status
+
+
+def _netns(batch: Batch) -> str | None:
+    """A batch is of one namespace."""
+    return next(iter(batch.values("netns")), None)
 
 
 def inside_hosts(batches: Iterable[Batch]) -> list[InsideHost]:
     """The flows of each inside host."""
-    found: dict[tuple[str | None, str | None], _Host] = {}
-    fields = (
-        "netns",
-        "inside_address",
-        "outside_address",
-        "destination_address",
-        "status",
-        "sent_bytes",
-        "received_bytes",
-    )
+    found: dict[str | None, _Hosts] = {}
     for batch in batches:
-        counted = batch.column("sent_bytes") is not NONE
-        for netns, inside, outside, destination, status, sent, received in zip(*map(batch.values, fields), strict=True):
-            host = found.get((netns, inside)) or found.setdefault((netns, inside), _Host())
-            host.flows += 1
-            host.outside.add(outside)
-            host.destinations.add(destination)
-            host.unreplied += "SEEN_REPLY" not in status
-            host.counted |= counted
-            host.sent += sent or 0
-            host.received += received or 0
-    return [
-        InsideHost(
-            inside,
-            host.flows,
-            tuple(sorted(host.outside)),
-            len(host.destinations),
-            host.unreplied,
-            host.sent if host.counted else None,
-            host.received if host.counted else None,
-            netns,
-        )
-        for (netns, inside), host in found.items()
-    ]
+        found.setdefault(_netns(batch), _Hosts()).add(batch)
+    return [record for netns, hosts in found.items() for record in hosts.records(netns)]
 
 
 class _Outside:
+    """Outside addresses of one namespace and protocol."""
+
     __slots__ = ("flows", "inside", "used")
 
     def __init__(self) -> None:
-        self.flows = 0
-        self.inside: set[str] = set()
-        self.used: dict[tuple[str, int | None], set[int]] = {}
+        self.flows: dict[str, int] = {}
+        self.inside: dict[tuple[str, str], None] = {}
+        self.used: dict[tuple[str, int | None, str, int | None], None] = {}
+        """Outside address and port, and the end towards which that port is used: each once."""
+
+    def add(self, batch: Batch, protocol: str) -> None:
+        addresses = [*batch.values("outside_address")]
+        _count_elements(self.flows, addresses)
+        self.inside |= dict.fromkeys(zip(addresses, batch.values("inside_address"), strict=True))
+        # Replies come from who really answers: to the kernel, ports are unique towards that.
+        ports = batch.values("answering_port") if protocol in WITH_PORTS else repeat(None, len(batch))
+        ends = batch.values("outside_port"), batch.values("answering_address"), ports
+        self.used |= dict.fromkeys(zip(addresses, *ends, strict=True))
+
+    def records(
+        self, netns: str | None, protocol: str, ranges: Mapping[str, tuple[int, int]]
+    ) -> Iterator[OutsideAddress]:
+        usual = PORTS if protocol in WITH_PORTS else (0, 65535)
+        limits = {address: ranges.get(address, usual) for address in self.flows}
+        used: dict[str, dict[tuple[str, int | None], int]] = {address: {} for address in self.flows}
+        for address, port, there, there_port in self.used:
+            first, last = limits[address]
+            of, end = used[address], (there, there_port)
+            of[end] = of.get(end, 0) + (first <= (port or 0) <= last)
+        hosts: dict[str, int] = {}
+        _count_elements(hosts, [address for address, _ in self.inside])
+        for address, flows in self.flows.items():
+            busiest = max(used[address], key=used[address].__getitem__)
+            taken, ports = used[address][busiest], limits[address][1] - limits[address][0] + 1
+            percent = round(100 * taken / ports, 2)
+            yield OutsideAddress(address, protocol, flows, hosts[address], *busiest, taken, ports, percent, netns)
 
 
 def outside_addresses(
@@ -84,35 +134,17 @@ def outside_addresses(
 
     ``ranges`` has, by namespace and outside address, the first and last port of a rule that names some.
     """
-    found: dict[tuple[str | None, str, str], _Outside] = {}
-    fields = ("netns", "protocol", "outside_address", "outside_port", "inside_address")
+    found: dict[tuple[str | None, str], _Outside] = {}
     for batch in batches:
         if not next(iter(batch.values("translated")), 0) & SOURCE:
             continue
-        # Replies come from who really answers: to the kernel, ports are unique towards that.
-        ends = (batch.values("answering_address"), batch.values("answering_port"))
-        for netns, protocol, outside, port, inside, there, there_port in zip(
-            *map(batch.values, fields), *ends, strict=True
-        ):
-            key = netns, outside, protocol
-            group = found.get(key) or found.setdefault(key, _Outside())
-            group.flows += 1
-            group.inside.add(inside)
-            group.used.setdefault((there, there_port if protocol in WITH_PORTS else None), set()).add(port)
+        protocols = [*batch.values("protocol")]
+        for protocol in dict.fromkeys(protocols):
+            whole = protocols.count(protocol) == len(protocols)
+            part = batch if whole else batch.select([name == protocol for name in protocols])
+            found.setdefault((_netns(batch), protocol), _Outside()).add(part, protocol)
     return [
-        _usage(netns, outside, protocol, group, ranges.get(netns, {}).get(outside))
-        for (netns, outside, protocol), group in found.items()
+        record
+        for (netns, protocol), outside in found.items()
+        for record in outside.records(netns, protocol, ranges.get(netns, {}))
     ]
-
-
-def _usage(
-    netns: str | None, outside: str, protocol: str, group: _Outside, limits: tuple[int, int] | None
-) -> OutsideAddress:
-    first, last = limits or (PORTS if protocol in WITH_PORTS else (0, 65535))
-    used = {there: sum(first <= (port or 0) <= last for port in ports) for there, ports in group.used.items()}
-    busiest = max(used, key=lambda there: used[there])
-    ports = last - first + 1
-    percent = round(100 * used[busiest] / ports, 2)
-    return OutsideAddress(
-        outside, protocol, group.flows, len(group.inside), *busiest, used[busiest], ports, percent, netns
-    )

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from .listing import Key
     from .listing_samples import Sample
 
+    Counts = dict[str | None, tuple[Place, dict[Key, Figure]]]
+    """By label, a place and what is counted there."""
+
 OK, WARNING, CRITICAL, UNKNOWN = "ok", "warning", "critical", "unknown"
 
 _FEWEST = 100
@@ -428,16 +431,28 @@ class Health:
 
     def checks(self) -> list[HealthCheck]:
         """The verdicts. Raises NamespaceError, NetinspectError."""
-        before: dict[str | None, dict[Key, Figure]] = {}
+        before: Counts = {}
         if self._seconds is not None:
             from time import sleep
 
-            self._look(lambda place, now: before.update({place.label: now}))
+            before = self.counts()
             sleep(self._seconds)
             self.problems.clear()
-        found: list[HealthCheck] = []
-        self._look(lambda place, now: found.extend(self._verdicts(place, now, before.get(place.label))))
+        return self.verdicts(self.counts(), before)
+
+    def counts(self) -> Counts:
+        """What the kernel counts in each place now. Raises NamespaceError, NetinspectError."""
+        found: Counts = {}
+        self._look(lambda place, now: found.update({place.label: (place, now)}))
         return found
+
+    def verdicts(self, now: Counts, before: Counts) -> list[HealthCheck]:
+        """The verdicts of what was counted between two looks; of a place that the first had not, of all."""
+        return [
+            check
+            for label, (place, figures) in now.items()
+            for check in self._verdicts(place, figures, before[label][1] if label in before else None)
+        ]
 
     def _look(self, use: Callable[[Place, dict[Key, Figure]], None]) -> None:
         def collect(place: Place) -> Iterator[Batch]:
