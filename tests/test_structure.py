@@ -38,7 +38,7 @@ ROOMS = {
     "lab_places": {"errors", "lab", "lab_directory"},
     "waiting": {"errors", "environment", "records", "uapi", "engine", "nouns"},
     "snapshots": {"errors", "environment", "records", "uapi", "engine", "nouns", "waiting", ""},
-    "top": {"errors", "environment", "records", "engine", "nouns"},
+    "top": {"errors", "environment", "records", "engine", "nouns", "manual"},
     "testing": {"errors", "records", "engine", "nouns", "lab", "waiting"},
     "api": {"errors", "records", "engine", "nouns", "waiting", "snapshots"},
     "completion": {"errors", "records", "engine", "main", "", "nouns", "manual", "lab_directory", "waiting"},
@@ -159,6 +159,17 @@ def test_attribute_numbers_are_in_decoders_alone() -> None:
         room, layer = module.partition(".")[0], layer_of(module)
         if layer not in ("request", "decode") and room not in ("uapi", "engine", "lab", "netfilter"):
             assert not pattern.search(path.read_text()), path
+
+
+def test_only_the_live_view_knows_textual() -> None:
+    imported = re.compile(r"^ *(?:from|import) (?:textual|rich)\b", re.MULTILINE)
+    knowing = {name for name, path in NAMES.items() if imported.search(path.read_text())}
+    assert knowing
+    assert {name.rpartition(".")[0] for name in knowing} == {"top.view"}
+    # The model knows nothing of how it is shown.
+    for name, others in IMPORTS.items():
+        if name.partition(".")[0] == "top" and not name.startswith(("top.view", "top.command")):
+            assert not any(other.startswith("top.view") for other in others), name
 
 
 def test_text_procfs_is_read_in_one_module() -> None:

@@ -8,7 +8,7 @@ from ..engine.options import Flag, Group, One, Option, choice, seconds, whole_nu
 from ..engine.output import NAMESPACES, NUMERIC, output_group
 from ..nouns.sockets.command import Sockets
 from ..nouns.sockets.listing import Query, SocketListing
-from ..nouns.sockets.listing_joined import joined
+from ..nouns.sockets.listing_joined import Selection, joined
 from ..records import GroupRates, SocketRates
 from .rates import GROUPS, SampledListing, Sampler, grouped
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..engine.table import Column
+    from ..environment import Environment
 
 _PROTOCOLS = ("tcp", "udp")
 _OWNERS = ("processes", "owner_reason", "container")
@@ -35,7 +36,8 @@ class Top(Sockets):
 
     name = "top"
     summary = (
-        "Shows what sockets carry, the busiest first, again every second until interrupted; with --once a single time."
+        "Shows what sockets carry, the busiest first, again every second until interrupted; with --once a single time. "
+        "On a terminal, a live view of sockets, flows, NAT, links, drops and health, if Textual is installed."
     )
     record = "SocketRates"
 
@@ -43,6 +45,7 @@ class Top(Sockets):
     interval = One[float](1.0)
     limit = One[int](0)
     single = Flag()
+    plain = Flag()
 
     groups = (
         Sockets.groups[0],
@@ -66,6 +69,13 @@ class Top(Sockets):
             ),
             Option("p", "processes", "the processes that hold each socket", to=Sockets.show.constant("processes")),
             Option("", "limit", "only the first N rows", "N", to=limit.value(whole_number)),
+            Option(
+                "",
+                "plain",
+                "on a terminal, a plain table again and again instead of the live view; --columns, --limit, --wide and "
+                "--no-header imply it",
+                to=plain.on,
+            ),
             *NUMERIC,
         ),
         NAMESPACES,
@@ -74,7 +84,9 @@ class Top(Sockets):
     notes = (
         "Rates are bytes per second, from the counters of TCP (bytes acknowledged, bytes received in order) and socket "
         "memory (drops). The kernel counts no bytes of UDP sockets.\n"
-        "FILTER is an expression as in ss(8): see `netinspect sockets --help`."
+        "FILTER is an expression as in ss(8): see `netinspect sockets --help`.\n"
+        "The live view needs Textual: pip install 'netinspect[top]'. `?` lists its keys; `/` takes a filter, Enter "
+        "opens a row, `c` copies the command that shows the same. It shows addresses and ports as numbers."
     )
 
     @property
@@ -86,6 +98,11 @@ class Top(Sockets):
     def _own_fields(self) -> Sequence[str]:
         return GroupRates._fields if self.by else SocketRates._fields
 
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        self.selecting: list[str] = []
+        """The options that select sockets, as words."""
+
     def check(self) -> None:
         """Raises UsageError."""
         if self.by:
@@ -96,6 +113,7 @@ class Top(Sockets):
 
                 raise unknown("field", field, self._own_fields)
         super().check()
+        self.lacking = ""
         if not self.single:
             self.watch = self.interval
         self._sampler = Sampler()
@@ -123,8 +141,45 @@ class Top(Sockets):
             fields = [field for field in fields if field not in _OWNERS]
         return ["netns", *fields] if self.labelled else fields
 
+    def take(self, option: Option, text: str) -> None:
+        """Takes one option, and keeps those that select. Raises UsageError."""
+        super().take(option, text)
+        if option in Sockets.groups[0].options:
+            self.selecting += [f"--{option.long}", *([text] if option.value else [])]
+
+    def run(self) -> int:
+        """Shows one sample, or the live view, or one sample after the other as a table."""
+        if not self._wants_live():
+            return super().run()
+        from .command_view import missing, show
+
+        self.lacking = missing()
+        return super().run() if self.lacking else show(self)
+
+    def _wants_live(self) -> bool:
+        if self.single or self.plain or not self.environment.terminal or self.format != "table":
+            return False
+        if self.chosen is not None or self.limit or self.wide or self.no_header:
+            return False
+        from os import environ, isatty
+
+        # Keys come from standard input, and Textual draws on standard error.
+        return isatty(0) and isatty(2) and environ.get("TERM", "dumb") != "dumb"
+
+    def query(self, text: str) -> Query:
+        """What to ask of sock_diag with this filter. Raises UsageError."""
+        self.filter = text
+        return self._asked()
+
+    @property
+    def selection(self) -> Selection:
+        """Whose sockets are wanted."""
+        return self._selection
+
     def once(self) -> int:
         """Shows one sample, and returns the exit status."""
+        if self.lacking:
+            self.environment.complain(self.lacking)
         if not self._sampled:
             self._sampled = True
             self._sample()

@@ -1,0 +1,203 @@
+"""Entries of connection tracking and what they carry: each, or added up by what they have in common."""
+
+from __future__ import annotations
+
+from itertools import chain, repeat
+from shlex import split
+from time import monotonic
+
+from ..engine.addresses import endpoint
+from ..nouns.conntrack.filter import FlowFilter
+from ..nouns.conntrack.listing import FlowListing
+from ..nouns.conntrack.listing_groups import GROUPINGS
+from .figures import per_second, short
+from .frame import Column, Frame, Joined, Meter, added, added_up, total
+from .source import Line, Places, Source, explained
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Sequence
+    from typing import Any
+
+    from ..engine.columns import Batch
+
+COUNTERS = ("bytes", "reply_bytes", "packets", "reply_packets")
+NOT_COUNTED = "connection tracking counts no bytes here: net.netfilter.nf_conntrack_acct is 0, or was when flows began"
+
+
+def _end(address: str | None, port: int | None) -> str:
+    return "-" if address is None else endpoint(address, port)
+
+
+def _translated(
+    outside: str | None, outside_port: int | None, source: str | None, source_port: int | None, *ends: Any
+) -> str:
+    """What stands for the source outside, and what really answers, where they differ from what the packet says."""
+    destination, destination_port, answering, answering_port = ends
+    said = []
+    if (outside, outside_port) != (source, source_port):
+        said.append(f"as {_end(outside, outside_port)}")
+    if (answering, answering_port) != (destination, destination_port):
+        said.append(f"to {_end(answering, answering_port)}")
+    return ", ".join(said) or "-"
+
+
+_ENDS = ("source_address", "source_port"), ("destination_address", "destination_port")
+_COLUMNS = (
+    Column("protocol", "Proto", rank=4, least=4),
+    Column("state", "State", rank=2, least=5, kind="state"),
+    Column("source", "Source", _end, fields=_ENDS[0], rank=0, least=12, usual=21, kind="address"),
+    Column("destination", "Destination", _end, fields=_ENDS[1], rank=0, least=12, usual=21, kind="address"),
+    Column(
+        "translated",
+        "Translated",
+        _translated,
+        fields=(
+            *("reply_destination_address", "reply_destination_port"),
+            *(*_ENDS[0], *_ENDS[1], "reply_source_address", "reply_source_port"),
+        ),
+        rank=3,
+        least=10,
+    ),
+    Column("rate", "Rate B/s", short, rank=0, right=True, least=6),
+    Column("sent_rate", "Sent B/s", short, rank=4, right=True, least=6),
+    Column("received_rate", "Recv B/s", short, rank=4, right=True, least=6),
+    Column("packet_rate", "Packets/s", short, rank=5, right=True, least=6),
+    Column("timeout", "Expires", rank=5, right=True, least=5),
+)
+_GROUP_COLUMNS = (
+    Column("flows", "Flows", rank=0, right=True, least=5),
+    Column("unreplied", "Unreplied", rank=2, right=True, least=5),
+    Column("rate", "Rate B/s", short, rank=0, right=True, least=6),
+    Column("sent_rate", "Sent B/s", short, rank=2, right=True, least=6),
+    Column("received_rate", "Recv B/s", short, rank=2, right=True, least=6),
+    Column("packet_rate", "Packets/s", short, rank=3, right=True, least=6),
+)
+NETNS = Column("netns", "Namespace", rank=2, least=8, most=24)
+
+
+class Counted(Source):
+    """A tab that is made of the entries of connection tracking."""
+
+    hint = "options as of `netinspect conntrack`: -p tcp --source 10.0.0.0/8 --state established"
+
+    def __init__(
+        self,
+        places: Places,
+        wanted: Callable[[str], FlowFilter],
+        where: Sequence[str] = (),
+        *,
+        labelled: bool = False,
+    ) -> None:
+        """``wanted`` makes a filter of the options of `netinspect conntrack`, and raises UsageError."""
+        super().__init__(places, where, labelled=labelled)
+        self._asked = wanted
+        self._wanted = wanted("")
+        self._meter = Meter()
+
+    def select(self, text: str) -> None:
+        """Takes a filter. Raises UsageError."""
+        self._wanted = self._asked(text)
+        self.filter = text
+
+    def restart(self) -> None:
+        """The next sample has no rates."""
+        self._meter = Meter()
+
+    def _taken(self) -> tuple[list[Batch], list[Hashable], list[list[float | None]] | None]:
+        """The entries, their keys, and the rates of COUNTERS; None in the first sample. Raises NetinspectError."""
+        listing = FlowListing(self._wanted, self._begin())
+        began = monotonic()
+        timed = [(monotonic(), batch) for batch in listing.batches()]
+        self.problems, self.notes = listing.problems, listing.notes
+        batches = [batch for _, batch in timed]
+        times = [*chain.from_iterable(repeat(at, len(batch)) for at, batch in timed)]
+        found = Joined(batches)
+        keys: list[Hashable] = found.column("id")
+        if self.labelled:
+            keys = [*zip(found.column("netns"), keys, strict=True)]
+        counters = [*map(found.column, COUNTERS)]
+        if keys and counters[0].count(None) == len(keys):
+            self.notes.append(NOT_COUNTED)
+        rates = self._meter.rates(keys, times, counters, began)
+        return batches, keys, rates
+
+
+class Flows(Counted):
+    """The tab of the flows."""
+
+    title = "Flows"
+    groups = ("", "source", "destination", "outside", "port", "protocol", "state")
+    sort = "rate"
+
+    def columns(self, group: str) -> list[Column]:
+        """What is shown."""
+        if group:
+            shown = [Column("group", group.capitalize(), rank=0, least=12), *_GROUP_COLUMNS]
+        else:
+            shown = list(_COLUMNS)
+        return [NETNS, *shown] if self.labelled else shown
+
+    def history(self, group: str) -> Sequence[tuple[str, str, str]]:
+        """Rates, and what they depend on."""
+        return ("rate", "Rate", "B/s"), ("packet_rate", "Packets", "/s")
+
+    def sample(self, group: str) -> Frame:
+        """Raises NetinspectError."""
+        batches, keys, rates = self._taken()
+        found = Joined(batches)
+        blank: list[float | None] = [None] * len(keys)
+        sent, received, packets, replies = rates or repeat(blank, 4)
+        values: dict[str, Sequence[Any]] = {
+            "sent_rate": sent,
+            "received_rate": received,
+            "rate": added(sent, received) if rates else blank,
+            "packet_rate": added(packets, replies) if rates else blank,
+        }
+        facts = [f"{len(keys):,} flow{'' if len(keys) == 1 else 's'}"]
+        if rates and (carried := total(values["rate"])) is not None:
+            facts.append(per_second(carried))
+        if self.labelled:
+            values["netns"] = found.column("netns")
+        seconds = monotonic() if rates else None
+        if group:
+            values["unreplied"] = ["SEEN_REPLY" not in status for status in found.column("status")]
+            names = [*chain.from_iterable(map(GROUPINGS[group], batches))]
+            return added_up(names, values, facts, "flows", seconds)
+        return Frame(keys, values, found.column, found.value, seconds=seconds, facts=facts)
+
+    def command(self, group: str, sort: str) -> list[str]:
+        """The largest groups, or the entries."""
+        options = split(self.filter)
+        if group:
+            return ["netinspect", "conntrack", "top", *self.where, "--by", group, *options]
+        return ["netinspect", "conntrack", *self.where, "-n", "-c", *options]
+
+    def command_of(self, frame: Frame, row: int, group: str) -> list[str]:
+        """The entry, by its ends; those of a group."""
+        words = ["netinspect", "conntrack", *self.place_words(frame, row), "-n", "-c", "-e"]
+        if group:
+            option = {"outside": "reply-destination", "port": "destination-port"}.get(group, group)
+            value = str(frame.value(row, "group")).partition("/")[0]
+            return words if value == "-" or " " in value else [*words, f"--{option}", value]
+        for end in ("source", "destination"):
+            address, port = frame.value(row, f"{end}_address"), frame.value(row, f"{end}_port")
+            words += [] if address is None else [f"--{end}", address]
+            words += [] if port is None else [f"--{end}-port", str(port)]
+        return [*words, "-p", str(frame.value(row, "protocol"))]
+
+    def about(self, frame: Frame, row: int, group: str) -> list[Line]:
+        """The cells; of an entry all its fields."""
+        lines = super().about(frame, row, group)
+        if not group:
+            for name in ("status", "mark", "zone", "helper", "use", "id", *COUNTERS):
+                value = frame.value(row, name)
+                text = ", ".join(value) if isinstance(value, tuple) else str(value)
+                lines += [] if value in (None, ()) else [Line(name.replace("_", " ").capitalize(), text)]
+        return lines
+
+    def look(self, frame: Frame, row: int, group: str) -> list[Line]:
+        """What its state means."""
+        state = frame.value(row, "group" if group == "state" else "state") if group in ("", "state") else None
+        said = explained(str(state)) if state is not None else []
+        return [Line(f"Explain {state}", kind="heading"), *said] if said else []

@@ -1,0 +1,306 @@
+"""One sample as a table: columns of values, which rows are new or have ended, and the order of the rows.
+
+Nothing here is text yet: a cell is formatted when it is shown, so that a table costs what is on the screen.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from itertools import accumulate, chain, islice, repeat
+
+from ..engine.text import printable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+    from typing import Any
+
+    from ..engine.columns import Batch
+
+NEW, ENDED = "new", "ended"
+
+_MOST_ENDED = 5000
+"""Rows that have ended and are still shown."""
+MARKED_SECONDS = 3.0
+"""For so long a row is marked as new, and shown when it has ended."""
+
+
+class Column:
+    """One column of a table on the screen: which fields it shows, and how."""
+
+    __slots__ = ("fields", "kind", "least", "most", "name", "rank", "right", "text", "title", "usual")
+
+    def __init__(
+        self,
+        name: str,
+        title: str,
+        text: Callable[..., str] = str,
+        *,
+        fields: Sequence[str] = (),
+        rank: int = 5,
+        right: bool = False,
+        least: int = 4,
+        usual: int = 16,
+        most: int = 48,
+        kind: str = "",
+    ) -> None:
+        """``text`` makes a cell of the values of ``fields``, by default that of the name; rows are sorted by these.
+
+        Columns of a high ``rank`` are left out first where there is no room. A text is ``least`` wide where
+        there is little room, ``usual`` where others want some, and ``most`` where nobody else does; ``right``: a
+        number, of which the largest are sorted first. ``kind`` says what colour means (terminal.tone).
+        """
+        self.name = name
+        self.title = title
+        self.text = text
+        self.fields = tuple(fields) or (name,)
+        self.rank = rank
+        self.right = right
+        self.least = least
+        self.usual = usual
+        self.most = most
+        self.kind = kind
+
+
+class Frame:
+    """One sample. Columns are made when they are first asked for."""
+
+    __slots__ = ("_columns", "_make", "_peek", "changes", "count", "facts", "keys", "seconds")
+
+    def __init__(
+        self,
+        keys: Sequence[Hashable],
+        columns: Mapping[str, Sequence[Any]],
+        make: Callable[[str], Sequence[Any]] | None = None,
+        peek: Callable[[str, int], Any] | None = None,
+        *,
+        seconds: float | None = None,
+        facts: Sequence[str] = (),
+    ) -> None:
+        """``keys`` tell rows apart, and say which row of another sample is the same one.
+
+        ``make`` makes columns that are not given, ``peek`` one value of such a column; ``seconds`` is the interval that
+        rates are of, None where there are none yet; ``facts`` are for the line at the top: totals.
+        """
+        self.keys = keys
+        self.count = len(keys)
+        self.changes: dict[Hashable, str] = {}
+        """Keys of rows that are NEW or have ENDED."""
+        self.seconds = seconds
+        self.facts = tuple(facts)
+        self._columns = dict(columns)
+        self._make = make
+        self._peek = peek
+
+    def __contains__(self, name: str) -> bool:
+        """Whether it was made with a column of that name."""
+        return name in self._columns
+
+    def column(self, name: str) -> Sequence[Any]:
+        """The values of one field. Raises LookupError where there is none."""
+        found = self._columns.get(name)
+        if found is None:
+            if self._make is None:
+                raise LookupError(name)
+            found = self._columns[name] = self._make(name)
+        return found
+
+    def value(self, row: int, name: str) -> Any:
+        """One value. A column that nobody sorts by need not be made for it."""
+        if self._peek is None or name in self._columns:
+            return self.column(name)[row]
+        return self._peek(name, row)
+
+    def cell(self, row: int, column: Column) -> str:
+        """The text of a cell: one line without control characters."""
+        values = [self.value(row, field) for field in column.fields]
+        return printable("-" if values[0] is None else column.text(*values))
+
+    def row_of(self, key: Hashable) -> int | None:
+        """Where the row of this key is."""
+        try:
+            return self.keys.index(key)
+        except ValueError:
+            return None
+
+    def order(self, column: Column, reverse: bool) -> list[int]:
+        """The rows sorted by a column, None last: ascending, numbers descending, or the other way round."""
+        order = list(range(self.count))
+        descending = column.right != reverse
+        for field in reversed(column.fields[:2]):
+            values = self.column(field)
+            if None in values:
+                known = [row for row in order if values[row] is not None]
+                unknown = [row for row in order if values[row] is None]
+            else:
+                known, unknown = order, []
+            known.sort(key=values.__getitem__, reverse=descending)
+            order = known + unknown
+        return order
+
+    def taken(self, rows: Sequence[int], names: Iterable[str]) -> dict[str, list[Any]]:
+        """The values of some rows, by field."""
+        return {name: [self.value(row, name) for row in rows] for name in names}
+
+
+class Marks:
+    """Compares each sample with the one before: what is new is marked, what has ended stays for a while."""
+
+    def __init__(self, seconds: float = MARKED_SECONDS) -> None:
+        self._seconds = seconds
+        self._before: Frame | None = None
+        self._new: dict[Hashable, float] = {}
+        self._ended: dict[Hashable, tuple[float, tuple[Any, ...]]] = {}
+
+    def marked(self, frame: Frame, fields: Collection[str], now: float) -> Frame:
+        """The same sample with its marks, and with the rows that have ended. ``fields`` are all that a row shows."""
+        before, self._before = self._before, frame
+        if before is not None and before.keys != frame.keys:
+            was, there = dict(zip(before.keys, range(before.count), strict=True)), set(frame.keys)
+            self._new |= zip(there.difference(was), repeat(now))
+            gone = [was[key] for key in was.keys() - there]
+            kept = gone[: max(_MOST_ENDED - len(self._ended), 0)]
+            values = zip(*(before.taken(kept, fields)).values(), strict=True)
+            self._ended |= {before.keys[row]: (now, row_values) for row, row_values in zip(kept, values, strict=True)}
+            for key in self._ended.keys() & there:
+                del self._ended[key]
+        since = now - self._seconds
+        self._new = {key: at for key, at in self._new.items() if at > since}
+        self._ended = {key: ended for key, ended in self._ended.items() if ended[0] > since}
+        if not self._ended:
+            frame.changes = dict.fromkeys(self._new, NEW)
+            return frame
+        ended = dict(zip(fields, zip(*(values for _, values in self._ended.values()), strict=True), strict=True))
+        # Of what was not shown nothing is known any more.
+        unknown = (None,) * len(self._ended)
+        whole = Frame(
+            [*frame.keys, *self._ended],
+            {},
+            lambda name: [*frame.column(name), *ended.get(name, unknown)],
+            lambda name, row: (
+                frame.value(row, name) if row < frame.count else ended.get(name, unknown)[row - frame.count]
+            ),
+            seconds=frame.seconds,
+            facts=frame.facts,
+        )
+        whole.changes = {**dict.fromkeys(self._new, NEW), **dict.fromkeys(self._ended, ENDED)}
+        return whole
+
+
+class Meter:
+    """Counters, sample after sample: what they rose a second."""
+
+    def __init__(self) -> None:
+        self.fresh: Sequence[int] = ()
+        """The rows of the last sample that the one before had not."""
+        self._keys: Sequence[Hashable] | None = None
+        self._times: Sequence[float] = ()
+        self._counters: Sequence[Sequence[int | None]] = ()
+        self._began = 0.0
+
+    def rates(
+        self,
+        keys: Sequence[Hashable],
+        times: Sequence[float],
+        counters: Sequence[Sequence[int | None]],
+        began: float,
+    ) -> list[list[float | None]] | None:
+        """The rate of each counter for each row; None in the first sample.
+
+        ``times`` are when each row was read, ``began`` when the sample began. A row that the sample before had not
+        counts from nothing, all of it since then.
+        """
+        before, old_times, old = self._keys, self._times, self._counters
+        old_began, self._began = self._began, began
+        self._keys, self._times, self._counters = keys, times, counters
+        self.fresh = ()
+        if before is None:
+            return None
+        if before != keys:
+            places = list(map(dict(zip(before, range(len(before)), strict=True)).get, keys))
+            old = [[0 if place is None else values[place] for place in places] for values in old]
+            old_times = [old_began if place is None else old_times[place] for place in places]
+            self.fresh = [row for row, place in enumerate(places) if place is None]
+        return [_rates(now, values, times, old_times) for now, values in zip(counters, old, strict=True)]
+
+
+def _rates(
+    now: Sequence[int | None], old: Sequence[int | None], times: Sequence[float], old_times: Sequence[float]
+) -> list[float | None]:
+    """Most counters stand still: those are not computed."""
+    found: list[float | None] = [None if value is None else 0.0 for value in now] if None in now else [0.0] * len(now)
+    if now == old:
+        return found
+    for row, (value, before) in enumerate(zip(now, old, strict=True)):
+        if value != before:
+            if value is None or before is None:
+                found[row] = None
+            else:
+                found[row] = max(value - before, 0) / max(times[row] - old_times[row], 1e-9)
+    return found
+
+
+def added(*columns: Sequence[float | None]) -> list[float | None]:
+    """The sum of columns, row by row; None where one is."""
+    return [None if None in values else sum(values) for values in zip(*columns, strict=True)]
+
+
+def total(values: Iterable[float | None]) -> float | None:
+    """The sum of what is known; None where nothing is."""
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
+
+
+class Joined:
+    """Batches one after the other as one table: whole columns, or a value of one row."""
+
+    def __init__(self, batches: Sequence[Batch]) -> None:
+        self._batches = batches
+        self._ends = [*accumulate(map(len, batches))]
+
+    def column(self, name: str) -> list[Any]:
+        """The values of a column of all batches."""
+        return [*chain.from_iterable(batch.values(name) for batch in self._batches)]
+
+    def at(self, row: int) -> tuple[Batch, int]:
+        """The batch that has a row, and where."""
+        number = bisect_right(self._ends, row)
+        batch = self._batches[number]
+        return batch, row - self._ends[number] + len(batch)
+
+    def value(self, name: str, row: int) -> Any:
+        """One value: only its batch's column is decoded."""
+        batch, at = self.at(row)
+        return nth(batch.values(name), at)
+
+
+def nth(values: Iterable[Any], at: int) -> Any:
+    """The value at a place of what may be no sequence."""
+    return values[at] if isinstance(values, (list, tuple)) else next(islice(values, at, None))
+
+
+def added_up(
+    names: Sequence[Any], values: dict[str, Sequence[Any]], facts: Sequence[str], count: str, seconds: float | None
+) -> Frame:
+    """Rows of the same name, and namespace where there is one, with their values added up."""
+    if netns := values.pop("netns", None):
+        names = [*zip(netns, names, strict=True)]
+    places: dict[Any, int] = {}
+    at = [places.setdefault(name, len(places)) for name in names]
+    counts = [0] * len(places)
+    for place in at:
+        counts[place] += 1
+    columns: dict[str, Sequence[Any]] = {count: counts}
+    for field, of_rows in values.items():
+        sums: list[Any] = [None] * len(places)
+        for place, value in zip(at, of_rows, strict=True):
+            if value:
+                sums[place] = (sums[place] or 0) + value
+            elif value is not None and sums[place] is None:
+                sums[place] = 0
+        columns[field] = sums
+    keys = list(places)
+    columns["group"] = [key[1] for key in keys] if netns else keys
+    if netns:
+        columns["netns"] = [key[0] for key in keys]
+    return Frame(keys, columns, seconds=seconds, facts=(f"{len(keys):,} of {facts[0]}", *facts[1:]))

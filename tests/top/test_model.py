@@ -1,0 +1,104 @@
+"""What the live view is made of, without a screen: tables of samples, rates, marks, history, figures."""
+
+from __future__ import annotations
+
+import pytest
+
+from netinspect.top.figures import bars, per_second, short
+from netinspect.top.frame import ENDED, NEW, Column, Frame, Marks, Meter, added_up
+from netinspect.top.history import History
+from netinspect.top.sampling import ordered
+
+_NAME = Column("name", "Name")
+_RATE = Column("rate", "Rate", short, right=True)
+
+
+def frame(*rows: tuple[int, str | None, float | None]) -> Frame:
+    keys = [key for key, _, _ in rows]
+    return Frame(keys, {"name": [name for _, name, _ in rows], "rate": [rate for _, _, rate in rows]})
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        *((0, "0"), (0.254, "0.254"), (7, "7"), (99.96, "100"), (999.4, "999"), (999.6, "1.00k"), (1234, "1.23k")),
+        *((9_996, "10.0k"), (99_960, "100k"), (45_600_000, "45.6M"), (3.2e13, "32.0T"), (-1500, "-1.50k")),
+    ],
+)
+def test_figures_are_short(value: float, text: str) -> None:
+    assert short(value) == text
+    assert len(text.lstrip("-")) <= 5
+
+
+def test_bars_are_as_wide_as_there_are_values() -> None:
+    assert bars([0, 5, 10, None, 40], 10) == "▁▂▃ █"
+    assert bars([1, 2, 3, 4], 2) == "▇█"
+    assert bars([None, None], 5) == "  "
+    assert bars([0, 0], 5) == "▁▁"
+    assert (per_second(None), per_second(2500), per_second(8, "bit")) == ("-", "2.50k B/s", "8 bit/s")
+
+
+def test_order() -> None:
+    rows = frame((1, "b", 2.0), (2, None, None), (3, "a", 5.0), (4, "b", 2.0))
+    assert ordered(rows, [_NAME, _RATE], ("rate", False)) == [2, 0, 3, 1]
+    assert ordered(rows, [_NAME, _RATE], ("rate", True)) == [0, 3, 2, 1]
+    assert ordered(rows, [_NAME, _RATE], ("name", False)) == [2, 0, 3, 1]
+    assert ordered(rows, [_NAME, _RATE], ("name", True)) == [0, 3, 2, 1]
+    assert ordered(rows, [_NAME, _RATE], ("other", False)) == [0, 1, 2, 3]
+    # The second field decides where the first is the same.
+    pair = Column("both", "Both", lambda name, rate: f"{name}:{rate}", fields=("name", "rate"))
+    both = frame((1, "a", 9.0), (2, "a", 10.0), (3, "A", 11.0))
+    assert both.order(pair, False) == [2, 0, 1]
+    assert both.cell(0, pair) == "a:9.0"
+
+
+def test_a_cell_is_one_line_without_control_characters() -> None:
+    rows = frame((1, "a\nb\x1b[31m[red]x[/red]\u202e", 1.0), (2, None, None))
+    assert rows.cell(0, _NAME) == "a\\x0ab\\x1b[31m[red]x[/red]\\u202e"
+    assert (rows.cell(1, _NAME), rows.cell(1, _RATE)) == ("-", "-")
+
+
+def test_marks() -> None:
+    marks = Marks(seconds=3)
+    assert marks.marked(frame((1, "a", 1.0), (2, "b", 2.0)), ["name", "rate"], 0).changes == {}
+    second = marks.marked(frame((2, "b", 3.0), (3, "c", 4.0)), ["name", "rate"], 1)
+    assert list(second.keys) == [2, 3, 1]
+    assert second.changes == {3: NEW, 1: ENDED}
+    assert [second.cell(row, _NAME) for row in second.order(_RATE, False)] == ["c", "b", "a"]
+    # One that comes back has not ended; each mark goes after its time.
+    third = marks.marked(frame((1, "a", 1.0), (2, "b", 3.0)), ["name", "rate"], 2)
+    assert third.changes == {1: NEW, 3: ENDED}
+    last = marks.marked(frame((1, "a", 1.0), (2, "b", 3.0)), ["name", "rate"], 6)
+    assert (list(last.keys), last.changes) == ([1, 2], {})
+
+
+def test_rates_of_counters() -> None:
+    meter = Meter()
+    assert meter.rates([1, 2], [10.0, 10.0], [[100, None]], 9.0) is None
+    assert meter.rates([1, 2], [12.0, 12.0], [[100, None]], 11.0) == [[0.0, None]]
+    # One is gone, one is new, one restarted, and one is counted from now on.
+    assert meter.rates([3, 1, 2], [14.0] * 3, [[60, 500, 7]], 13.0) == [[20.0, 200.0, None]]
+    assert list(meter.fresh) == [0]
+    assert meter.rates([3, 1, 2], [15.0] * 3, [[50, 500, 8]], 14.0) == [[0.0, 0.0, 1.0]]
+
+
+def test_rows_are_added_up() -> None:
+    values = {"rate": [1.0, None, 2.0, None], "netns": ["x", "x", "x", "y"]}
+    summed = added_up(["a", "b", "a", "a"], values, ["4 rows"], "count", None)
+    assert list(summed.keys) == [("x", "a"), ("x", "b"), ("y", "a")]
+    assert (summed.column("count"), summed.column("rate")) == ([2, 1, 1], [3.0, None, None])
+    assert (summed.column("netns"), summed.column("group")) == (["x", "x", "y"], ["a", "b", "a"])
+    assert summed.facts == ("3 of 4 rows",)
+
+
+def test_history_is_bounded() -> None:
+    history = History()
+    for value in range(300):
+        history.add(frame((1, "a", float(value))), [0], ["rate", "name"])
+    assert len(history.of(1)) == 240
+    assert history.of(1)[-1] == (299.0, "a")
+    history.add(Frame(range(5000), {"rate": [0.0] * 5000}), range(5000), ["rate"])
+    assert history.of(1) == []
+    assert sum(bool(history.of(key)) for key in range(5000)) == 2000
+    history.clear()
+    assert history.of(4999) == []
