@@ -105,16 +105,30 @@ def bash() -> str:
 
 
 def _bash_case(one: Completed) -> Iterator[str]:
-    yield f"    '{one.name}')"
     options = " ".join(spelling for option in one.options for spelling in _spellings(option))
+    yield f"    '{one.name}')"
     yield f"        options='{options}' words='{' '.join(one.words)}' live='{one.live}'"
-    values = list(_value_cases(one, bash=True))
+    yield from _value_case(one, bash=True)
+
+
+def _zsh_case(one: Completed) -> Iterator[str]:
+    described = [_described(spelling, option.help) for option in one.options for spelling in _spellings(option)]
+    yield f"    ('{one.name}')"
+    yield f"        options=({' '.join(described)})"
+    yield f"        operands=({' '.join(one.words)}) live='{one.live}'"
+    yield from _value_case(one, bash=False)
+
+
+def _value_case(one: Completed, *, bash: bool) -> Iterator[str]:
+    """The end of a command's case: what the option before the cursor takes, and where a file is completed."""
+    values = list(_value_cases(one, bash=bash))
     if values:
         yield "        case $prev in"
         yield from values
         yield "        esac"
     if one.files:
-        yield "        if [[ -z $files$values$asked && $cur != -* ]]; then files=all; fi"
+        nothing = "-z $files$values$asked" if bash else "-z $files$asked && $#values -eq 0"
+        yield f"        if [[ {nothing} && $cur != -* ]]; then files=all; fi"
     yield "        ;;"
 
 
@@ -140,21 +154,6 @@ def zsh() -> str:
     found = completed()
     commands = " ".join(_described(name, help) for name, help in _top(found).items())
     return _ZSH.format(commands=commands, cases="\n".join(line for one in found for line in _zsh_case(one)))
-
-
-def _zsh_case(one: Completed) -> Iterator[str]:
-    yield f"    ('{one.name}')"
-    described = [_described(spelling, option.help) for option in one.options for spelling in _spellings(option)]
-    yield f"        options=({' '.join(described)})"
-    yield f"        operands=({' '.join(one.words)}) live='{one.live}'"
-    values = list(_value_cases(one, bash=False))
-    if values:
-        yield "        case $prev in"
-        yield from values
-        yield "        esac"
-    if one.files:
-        yield "        if [[ -z $files$asked && $#values -eq 0 && $cur != -* ]]; then files=all; fi"
-    yield "        ;;"
 
 
 def fish() -> str:

@@ -219,11 +219,12 @@ def inside(descriptor: int | None, action: Callable[[], Result]) -> Result:
         raise NamespaceError(f"the current network namespace, /proc/self/ns/net: {error.strerror}") from None
     try:
         try:
-            enter(descriptor)
-        except NamespaceError:
-            if os.path.samestat(os.fstat(descriptor), os.fstat(home)):
-                return action()  # this is the one that we are in
-            raise
+            _setns(descriptor)
+        except OSError as error:
+            # setns(2) asks for CAP_SYS_ADMIN even where it would lead to the namespace that we are in.
+            if error.errno == EPERM and os.path.samestat(os.fstat(descriptor), os.fstat(home)):
+                return action()
+            raise _not_entered(error) from None
         try:
             return action()
         finally:
@@ -236,10 +237,14 @@ def enter(descriptor: int) -> None:
     """Moves the calling thread into that namespace. Raises NamespaceError where that is not permitted."""
     try:
         _setns(descriptor)
-    except PermissionError:
-        raise NamespaceError("entering another network namespace needs CAP_SYS_ADMIN: run as root") from None
     except OSError as error:
-        raise NamespaceError(f"entering the network namespace: {error.strerror}") from None
+        raise _not_entered(error) from None
+
+
+def _not_entered(error: OSError) -> NamespaceError:
+    if isinstance(error, PermissionError):
+        return NamespaceError("entering another network namespace needs CAP_SYS_ADMIN: run as root")
+    return NamespaceError(f"entering the network namespace: {error.strerror}")
 
 
 def _setns(descriptor: int) -> None:

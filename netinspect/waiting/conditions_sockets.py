@@ -49,6 +49,9 @@ class Holders(NamedTuple):
         return " or ".join(words)
 
 
+_ANYBODY = Holders()
+
+
 def _rows(query: Query, places: Sequence[Place], *, owners: bool = False) -> tuple[list[Socket], Observation]:
     listing = SocketListing(query, places)
     batches = joined(listing, ("processes",), Selection()) if owners else listing.batches()
@@ -85,35 +88,50 @@ def _with_signs(name: str | None) -> str | None:
     return name and name.replace("\0", "@")
 
 
-class Listening(NamedTuple):
-    """A socket takes connections, or datagrams, that are sent to an address and port, or to a unix socket's name."""
+class _OfSockets:
+    """A condition on the sockets of one protocol over these address families."""
 
-    protocol: str
-    target: Endpoint | str
-    """A name for unix sockets."""
-    families: tuple[str, ...] = FAMILIES
-    holders: Holders = Holders()
+    pause = UNREPORTED
+    """The kernel does not report new sockets."""
 
-    def __str__(self) -> str:
-        who = str(self.holders) if any(self.holders) else "somebody"
-        return f"{who} listens on {self.protocol} {self.target}"
-
-    @property
-    def pause(self) -> float:
-        """The kernel does not report of new sockets."""
-        return UNREPORTED
+    def __init__(self, protocol: str, families: tuple[str, ...] = FAMILIES) -> None:
+        self.protocol = protocol
+        self.families = families
 
     @property
     def events(self) -> Mapping[int, Sequence[int]]:
         """The ends of sockets."""
         return {NETLINK_SOCK_DIAG: SOCKET_ENDS[self.protocol]} if self.protocol in SOCKET_ENDS else {}
 
+    def _query(self, states: int, expression: Expression | None) -> Query:
+        return Query((self.protocol,), self.families, states, explicit=True, expression=expression)
+
+
+class Listening(_OfSockets):
+    """A socket takes connections, or datagrams, that are sent to an address and port, or to a unix socket's name."""
+
+    def __init__(
+        self,
+        protocol: str,
+        target: Endpoint | str,
+        families: tuple[str, ...] = FAMILIES,
+        holders: Holders = _ANYBODY,
+    ) -> None:
+        """``target`` is a name for unix sockets."""
+        super().__init__(protocol, families)
+        self.target = target
+        self.holders = holders
+
+    def __str__(self) -> str:
+        who = str(self.holders) if any(self.holders) else "somebody"
+        return f"{who} listens on {self.protocol} {self.target}"
+
     def look(self, places: Sequence[Place]) -> Observation:
         """The sockets that listen there."""
         expression = None
         if isinstance(self.target, Endpoint):
             expression = parse(f"sport = :{self.target.port}")
-        query = Query((self.protocol,), self.families, _LISTENING[self.protocol], explicit=True, expression=expression)
+        query = self._query(_LISTENING[self.protocol], expression)
         rows, seen = _rows(query, places)
         found = self._fitting(rows)
         if found and any(self.holders):
@@ -160,35 +178,33 @@ class Listening(NamedTuple):
         return found
 
 
-class Established(NamedTuple):
+class Established(_OfSockets):
     """Connections of these ends are established, ``least`` of them at least."""
 
-    protocol: str
-    filter: str
-    """As ss(8) has them; empty for any connection."""
-    expression: Expression | None
-    families: tuple[str, ...] = FAMILIES
-    holders: Holders = Holders()
-    least: int = 1
+    def __init__(
+        self,
+        protocol: str,
+        filter: str,
+        expression: Expression | None,
+        families: tuple[str, ...] = FAMILIES,
+        holders: Holders = _ANYBODY,
+        least: int = 1,
+    ) -> None:
+        """``filter``: the ends, as ss(8) has them; empty for any connection."""
+        super().__init__(protocol, families)
+        self.filter = filter
+        self.expression = expression
+        self.holders = holders
+        self.least = least
 
     def __str__(self) -> str:
         what = "a connection is" if self.least == 1 else f"{self.least} connections are"
         who = f", held by {self.holders}" if any(self.holders) else ""
         return f"{what} established ({self.protocol}{f': {self.filter}' if self.filter else ''}{who})"
 
-    @property
-    def pause(self) -> float:
-        """The kernel does not report."""
-        return UNREPORTED
-
-    @property
-    def events(self) -> Mapping[int, Sequence[int]]:
-        """The ends of sockets."""
-        return {NETLINK_SOCK_DIAG: SOCKET_ENDS[self.protocol]} if self.protocol in SOCKET_ENDS else {}
-
     def look(self, places: Sequence[Place]) -> Observation:
         """The connections; none where there are fewer than asked for."""
-        query = self._query(_ESTABLISHED)
+        query = self._query(_ESTABLISHED, self.expression)
         rows, seen = _rows(query, places)
         if len(rows) >= self.least and any(self.holders):
             rows, seen = _rows(query, places, owners=True)
@@ -197,49 +213,41 @@ class Established(NamedTuple):
             seen = seen._replace(found=tuple(rows))
         return seen if len(seen.found) >= self.least else seen._replace(found=())
 
-    def _query(self, states: int) -> Query:
-        return Query((self.protocol,), self.families, states, explicit=True, expression=self.expression)
-
     def nearest(self, places: Sequence[Place]) -> list[str]:
         """The same ends in any state, and else all connections."""
-        near, _ = _rows(self._query(ALL_STATES), places)
+        near, _ = _rows(self._query(ALL_STATES, self.expression), places)
         if near:
             return shown(f"{self.protocol} sockets that match, in any state:", _owned(near))
         rows, _ = _rows(Query((self.protocol,), states=ALL_STATES & ~_LISTEN), places)
         return shown("connections there:", rows) or [f"no {self.protocol} connections"]
 
 
-class InUse(NamedTuple):
+class InUse(_OfSockets):
     """Sockets have this local address and port, or name, or these ends, in any state but TIME_WAIT.
 
     TIME_WAIT is the kernel's own: no process has that socket any more, and with SO_REUSEADDR the port can be bound.
     """
 
-    protocol: str
-    target: Endpoint | str
-    expression: Expression | None
-    families: tuple[str, ...] = FAMILIES
+    def __init__(
+        self,
+        protocol: str,
+        target: Endpoint | str,
+        expression: Expression | None,
+        families: tuple[str, ...] = FAMILIES,
+    ) -> None:
+        super().__init__(protocol, families)
+        self.target = target
+        self.expression = expression
 
     def __str__(self) -> str:
         return f"{self.protocol} {self.target} is in use"
-
-    @property
-    def pause(self) -> float:
-        """The kernel does not report of new sockets."""
-        return UNREPORTED
-
-    @property
-    def events(self) -> Mapping[int, Sequence[int]]:
-        """The ends of sockets."""
-        return {NETLINK_SOCK_DIAG: SOCKET_ENDS[self.protocol]} if self.protocol in SOCKET_ENDS else {}
 
     def look(self, places: Sequence[Place]) -> Observation:
         """Those sockets."""
         target, expression = self.target, self.expression
         if isinstance(target, Endpoint) and target.port is not None:
             expression = parse(f"sport = :{target.port}")
-        query = Query((self.protocol,), self.families, ALL_STATES & ~_TIME_WAIT, explicit=True, expression=expression)
-        rows, seen = _rows(query, places)
+        rows, seen = _rows(self._query(ALL_STATES & ~_TIME_WAIT, expression), places)
         if isinstance(target, Endpoint):
             rows = [row for row in rows if target.reached_by(row)]
         elif expression is None:

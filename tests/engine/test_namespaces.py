@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from errno import EINVAL, ENOMEM, EPERM
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,25 @@ def test_only_the_calling_thread_moves_and_it_moves_back_even_after_an_error(nam
     with pytest.raises(ZeroDivisionError):
         inside(namespace.descriptor, lambda: 1 // 0)
     assert current() == home
+
+
+@pytest.mark.parametrize(("number", "here"), [(EPERM, True), (ENOMEM, False), (EINVAL, False)])
+def test_where_one_may_not_enter_the_namespace_that_one_is_in_is_read_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, number: int, here: bool
+) -> None:
+    def refuse(descriptor: int, kind: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("os.setns", refuse, raising=False)
+    descriptor = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if here:
+            assert inside(descriptor, current) == current()
+        else:
+            with pytest.raises(NamespaceError, match=re.escape(os.strerror(number))):
+                inside(descriptor, current)
+    finally:
+        os.close(descriptor)
 
 
 def test_a_namespace_is_opened_by_process_id_and_by_path(namespace: Namespace) -> None:
