@@ -8,6 +8,7 @@
 
 Each function lists one noun as typed records (``netinspect.records``). A listing is an iterator and a context manager;
 at its end ``problems`` lists what could not be read. Every error is a NetinspectError (``netinspect.errors``).
+``netinspect.conditions`` has what ``wait_for`` and ``check`` wait for.
 docs/api.md has an example for each function.
 """
 
@@ -16,10 +17,22 @@ from __future__ import annotations
 __version__ = "0.1.0"
 
 _MODULES = {
-    "api.sockets": ("sockets",),
-    "api.flows": ("flows", "translations", "flow_events"),
+    "api.sockets": ("sockets", "socket_counts"),
+    "api.flows": (
+        *("flows", "flow_count", "flow_events", "flow_groups", "flow_statistics", "expectations"),
+        *("translations", "inside_hosts", "outside_addresses"),
+    ),
     "api.groups": ("memberships", "membership_events", "multicast_routes", "multicast_interfaces", "bridge_groups"),
-    "api.routing": ("addresses", "links", "neighbour_tables", "neighbours", "route_to", "routes", "rules"),
+    "api.routing": (
+        "addresses",
+        "links",
+        "neighbour_tables",
+        "neighbours",
+        "route_counts",
+        "route_to",
+        "routes",
+        "rules",
+    ),
     "api.drops": ("drops", "drop_counts", "drop_account"),
     "api.statistics": ("statistics", "save_sample", "health"),
     "api.capabilities": ("capabilities",),
@@ -29,6 +42,9 @@ _MODULES = {
     "api.names": ("name_bytes", "socket_address"),
 }
 """Loaded on first use of one of their names: the command line starts without them. Types: __init__.pyi."""
+
+_SUBMODULES = ("conditions", "errors", "records")
+"""Loaded on first use as well: ``netinspect.errors.NetlinkError`` needs no import of its own."""
 
 __all__ = sorted(name for names in _MODULES.values() for name in names)
 
@@ -42,6 +58,8 @@ def __getattr__(name: str) -> object:
         if name in names:
             know_kinds()
             return getattr(__import__(f"{__name__}.{module}", fromlist=(name,)), name)
+    if name in _SUBMODULES:
+        return __import__(f"{__name__}.{name}", fromlist=(name,))
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -59,4 +77,4 @@ def _labs() -> Labs:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_SUBMODULES})

@@ -40,7 +40,8 @@ ROOMS = {
     "snapshots": {"errors", "environment", "records", "uapi", "engine", "nouns", "waiting", ""},
     "top": {"errors", "environment", "records", "engine", "nouns", "manual"},
     "testing": {"errors", "records", "engine", "nouns", "lab", "waiting"},
-    "api": {"errors", "records", "engine", "nouns", "waiting", "snapshots"},
+    "conditions": {"errors", "waiting"},
+    "api": {"conditions", "errors", "records", "engine", "nouns", "waiting", "snapshots"},
     "completion": {"errors", "records", "engine", "main", "", "nouns", "manual", "lab_directory", "waiting"},
     "manual": {"errors", "environment", "records", "engine", "main", "", "nouns"},
 }

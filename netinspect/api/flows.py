@@ -12,7 +12,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
 
-    from ..records import Flow, FlowEvent, Translation
+    from ..records import (
+        ConntrackCount,
+        ConntrackStatistic,
+        Expectation,
+        Flow,
+        FlowEvent,
+        FlowGroup,
+        InsideHost,
+        OutsideAddress,
+        Translation,
+    )
 
     Texts = str | Iterable[str] | None
     Values = str | int | Iterable[str | int] | None
@@ -41,6 +51,7 @@ def flows(
     zones: Values = None,
     helpers: Texts = None,
     minimum_bytes: int | None = None,
+    translated: bool = False,
     netns: str | Iterable[str] | None = None,
     all_netns: bool = False,
 ) -> Listed[Flow]:
@@ -53,6 +64,7 @@ def flows(
     - ``source_port`` etc.; ``port``: source or destination of the original direction
     - ``status``: bits that must all be set or, with ! before them, not set: ``["ASSURED", "!SRC_NAT"]``
     - ``marks``: ``"0x1/0xff"``; ``zones``; ``helpers``; ``minimum_bytes``
+    - ``translated``: only those with SRC_NAT or DST_NAT in their status
 
     Raises UsageError for an invalid value, and while iterating NamespaceError, ConntrackError (no
     permission, or no connection tracking in this kernel) and NetlinkError. All of them are NetinspectErrors.
@@ -75,6 +87,7 @@ def flows(
         zones=zones,
         helpers=helpers,
         minimum_bytes=minimum_bytes,
+        translated=translated or None,
     )
     return Listed("Flow", entries.FlowListing(wanted, places_of(netns, all_netns)))
 
@@ -98,10 +111,14 @@ def translations(
     zones: Values = None,
     helpers: Texts = None,
     minimum_bytes: int | None = None,
+    processes: bool = False,
     netns: str | Iterable[str] | None = None,
     all_netns: bool = False,
 ) -> Listed[Translation]:
-    """The translated flows (NAT), as Translation records. Selectors and errors are as in ``flows``."""
+    """The translated flows (NAT), as Translation records. Selectors and errors are as in ``flows``.
+
+    ``processes`` adds the owners of ends on this machine (the field of that name).
+    """
     wanted = _filter(
         families=families,
         protocols=protocols,
@@ -121,7 +138,80 @@ def translations(
         helpers=helpers,
         minimum_bytes=minimum_bytes,
     )
-    return Listed("Translation", nat.TranslationListing(wanted, places_of(netns, all_netns)))
+    places = places_of(netns, all_netns)
+    listing = nat.TranslationListing(wanted, places)
+    if not processes:
+        return Listed("Translation", listing)
+    from ..nouns.nat.listing_state import with_owners
+
+    return Listed("Translation", listing, with_owners(listing.batches(), listing, places))
+
+
+def flow_count(*, netns: Texts = None, all_netns: bool = False) -> Listed[ConntrackCount]:
+    """The size of the connection tracking table and its limits, as one ConntrackCount of each network namespace.
+
+    Errors are as in ``flows``.
+    """
+    from ..nouns.conntrack.listing_figures import FigureListing
+    from ..nouns.conntrack.listing_state import count
+
+    return Listed(
+        "ConntrackCount",
+        FigureListing("ConntrackCount", lambda place: [count(place)], places_of(netns, all_netns)),
+    )
+
+
+def flow_statistics(*, netns: Texts = None, all_netns: bool = False) -> Listed[ConntrackStatistic]:
+    """The counters of connection tracking, their total and by processor, as ConntrackStatistic records.
+
+    Errors are as in ``flows``.
+    """
+    from ..nouns.conntrack.listing_figures import FigureListing
+    from ..nouns.conntrack.listing_state import statistics
+
+    return Listed("ConntrackStatistic", FigureListing("ConntrackStatistic", statistics, places_of(netns, all_netns)))
+
+
+def expectations(*, netns: Texts = None, all_netns: bool = False) -> Listed[Expectation]:
+    """The connections that helpers expect, as Expectation records. Errors are as in ``flows``."""
+    from ..nouns.conntrack.listing_expectations import ExpectationListing
+
+    return Listed("Expectation", ExpectationListing(places_of(netns, all_netns)))
+
+
+def flow_groups(found: Listed[Flow], by: str = "source") -> list[FlowGroup]:
+    """The rest of a listing of ``flows``, added up in groups, the largest first.
+
+    ``by``: source, destination, outside, port, protocol, state or zone. Raises UsageError for another word, and what
+    iterating raises.
+    """
+    from ..nouns.conntrack.listing_groups import GROUPINGS, groups
+
+    if by not in GROUPINGS:
+        raise UsageError(f"{by!r} is not one of {', '.join(GROUPINGS)}")
+    return sorted(groups(found.batches(), by), key=lambda group: -group.flows)
+
+
+def inside_hosts(found: Listed[Translation]) -> list[InsideHost]:
+    """The rest of a listing of ``translations``, added up by inside host, the one with the most flows first.
+
+    Raises what iterating raises.
+    """
+    from ..nouns.nat.listing_groups import inside_hosts
+
+    return sorted(inside_hosts(found.batches()), key=lambda host: -host.flows)
+
+
+def outside_addresses(found: Listed[Translation]) -> list[OutsideAddress]:
+    """The rest of a listing of ``translations``, by outside address: the ports in use of each, the fullest first.
+
+    Raises what iterating raises.
+    """
+    from ..nouns.nat.listing_groups import outside_addresses
+    from ..nouns.nat.listing_state import port_ranges
+
+    usage = outside_addresses(found.batches(), port_ranges(found.places))
+    return sorted(usage, key=lambda address: -(address.percent or 0))
 
 
 def flow_events(
@@ -144,6 +234,7 @@ def flow_events(
     zones: Values = None,
     helpers: Texts = None,
     minimum_bytes: int | None = None,
+    translated: bool = False,
     buffer: int = _BUFFER,
     seconds: float | None = None,
     netns: str | None = None,
@@ -178,6 +269,7 @@ def flow_events(
         zones=zones,
         helpers=helpers,
         minimum_bytes=minimum_bytes,
+        translated=translated or None,
     )
     return Events("FlowEvent", _followed(kinds, wanted, buffer, seconds, netns))
 
@@ -210,7 +302,7 @@ _ADDRESSES = ("source", "destination", "reply_source", "reply_destination")
 _PORTS = tuple(f"{end}_port" for end in _ADDRESSES)
 
 
-def _filter(**wanted: Values) -> FlowFilter:
+def _filter(**wanted: Values | bool) -> FlowFilter:
     found = FlowFilter()
     for name, values in wanted.items():
         if values is None:
@@ -237,6 +329,8 @@ def _filter(**wanted: Values) -> FlowFilter:
             found.zones = set(map(zone_of, texts))
         elif name == "helpers":
             found.helpers = set(texts)
+        elif name == "translated":
+            found.any_nat = True
         else:
             found.minimum_bytes = int(texts[0])
     found.check()

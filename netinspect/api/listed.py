@@ -66,29 +66,34 @@ class Listed(Closing, Generic[Record]):
         self._records = self._iterate()
 
     def _iterate(self) -> Generator[Record, None, None]:
-        for batch in self._rest():
+        for batch in self.batches():
             self._current = iter(batch)
             yield from self._current
 
-    def _rest(self) -> Iterator[Batch]:
-        """The batches with all rows that were not given yet."""
+    def batches(self) -> Iterator[Batch]:
+        """The rows that are left, in columns: for what counts or converts them."""
         if left := list(self._current):
             yield rows_of(left)
         while self._seen:
             yield self._seen.pop(0)
         yield from self._batches
 
+    @property
+    def places(self) -> Sequence[Place]:
+        """The network namespaces that are listed."""
+        return self._listing.places
+
     def to_arrow(self) -> pyarrow.Table:
         """The rows that are left, as a pyarrow.Table. Raises MissingLibraryError, and what iterating raises."""
         from .tabular import arrow_table
 
-        return arrow_table(self._type(), self._rest())
+        return arrow_table(self._type(), self.batches())
 
     def to_pandas(self) -> pandas.DataFrame:
         """The rows that are left, as a pandas.DataFrame. Raises MissingLibraryError, and what iterating raises."""
         from .tabular import data_frame
 
-        return data_frame(self._type(), self._rest())
+        return data_frame(self._type(), self.batches())
 
     def _type(self) -> Any:
         from .. import records

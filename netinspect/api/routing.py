@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ..records import Address, Link, Neighbour, NeighbourTable, Route, Rule
+    from ..records import Address, Link, Neighbour, NeighbourTable, Route, RouteCount, Rule
 
     Texts = str | Iterable[str]
 
@@ -26,6 +26,9 @@ def routes(
     protocol: str | int | None = None,
     type: str | None = None,
     interface: str | None = None,
+    scope: str | int | None = None,
+    via: str | None = None,
+    source: str | None = None,
     prefix: str | None = None,
     match: str = "exact",
     exceptions: bool = False,
@@ -35,17 +38,23 @@ def routes(
     """Routes, as Route records, streamed in the kernel's order: memory use does not depend on the size of the table.
 
     ``families``: any of inet, inet6 and mpls. ``table`` and ``protocol`` are names (rt_tables, rt_protos) or numbers,
-    None is all; the kernel filters by them, ``type`` and ``interface``. ``prefix`` selects destinations: this one
-    (``match="exact"``), those within it (``"root"``) or those that cover it (``"match"``). ``exceptions`` lists route
-    exceptions (path MTUs, redirects) instead.
+    None is all; the kernel filters by them, ``type`` and ``interface``. ``scope`` is a name (rt_scopes) or number,
+    ``via`` a gateway, ``source`` a preferred source. ``prefix`` selects destinations: this one (``match="exact"``),
+    those within it (``"root"``) or those that cover it (``"match"``). ``exceptions`` lists route exceptions (path MTUs,
+    redirects) instead.
 
     Raises UsageError for an invalid value, and while iterating NamespaceError and NetlinkError.
     """
-    from ..nouns.routing.names import numbered
+    from ..nouns.routing.names import address_in_words, numbered, scope_in_words
 
     wanted = _known(families, collected_routes.FAMILIES)
     if match not in ("exact", "root", "match"):
         raise UsageError(f"match is exact, root or match, not {match!r}")
+    equal = {
+        "scope": None if scope is None else scope_in_words(str(scope)),
+        "gateway": None if via is None else address_in_words(via),
+        "preferred_source": None if source is None else address_in_words(source),
+    }
     query = collected_routes.Query(
         wanted,
         table=None if table is None or (exceptions and table == "main") else numbered("rt_tables", str(table)),
@@ -53,10 +62,21 @@ def routes(
         kind=type,
         interface=interface,
         prefix=None if prefix is None else collected_routes.Prefix(prefix, match),
+        equal={field: value for field, value in equal.items() if value is not None},
         exceptions=exceptions,
         explicit="mpls" in wanted,
     )
     return Listed("Route", collected_routes.RouteListing(query, places_of(netns, all_netns)))
+
+
+def route_counts(found: Listed[Route]) -> list[RouteCount]:
+    """How many routes there are by family, table, protocol and type: the rest of a listing of ``routes``, counted.
+
+    Raises what iterating raises.
+    """
+    from ..nouns.routing.listing_counts import counts
+
+    return counts(found.batches())
 
 
 def route_to(

@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ..records import Socket
+    from ..records import Socket, SocketCount
 
 
 def sockets(
@@ -23,6 +23,7 @@ def sockets(
     pids: int | Iterable[int] = (),
     process_names: str | Iterable[str] = (),
     users: str | int | Iterable[str | int] = (),
+    containers: str | Iterable[str] = (),
     processes: bool = False,
     peers: bool = False,
     user_names: bool = False,
@@ -42,6 +43,8 @@ def sockets(
     - ``states``: names of states, see ``netinspect explain``; None is all of them.
     - ``filter``: an expression as in ss(8), applied by the kernel (``dport = :ssh and dst 10.0.0.0/8``).
     - ``pids``, ``process_names`` (patterns), ``users`` (names or ids).
+    - ``containers``: of these containers or pods (names or ids), in their network namespaces and the current one unless
+      ``netns`` or ``all_netns`` says where; and ports that are published for them.
     - ``netns``: network namespaces by name, process id or path; ``all_netns``: all of them.
 
     Additional fields: ``processes`` and ``owner_reason`` (``processes``), ``peers``, ``user`` (``user_names``),
@@ -75,6 +78,21 @@ def sockets(
     )
     wanted = {"processes": processes, "peers": peers, "user": user_names, "cgroup": cgroups}
     fields = [field for field, asked in wanted.items() if asked]
-    selection = Selection(several(pids), several(process_names), several(users))
-    listing = SocketListing(query, places_of(netns, all_netns))
+    selection = Selection(several(pids), several(process_names), several(users), several(containers))
+    places = places_of(netns, all_netns)
+    if containers and netns is None and not all_netns:
+        from ..nouns.sockets.listing_containers import places_of as places_of_containers
+
+        places = places_of_containers(selection.containers)
+    listing = SocketListing(query, places)
     return Listed("Socket", listing, joined(listing, fields, selection))
+
+
+def socket_counts(found: Listed[Socket]) -> list[SocketCount]:
+    """How many sockets there are by protocol, family and state: the rest of a listing of ``sockets``, counted.
+
+    Raises what iterating raises.
+    """
+    from ..nouns.sockets.listing_counts import counts
+
+    return counts(found.batches())

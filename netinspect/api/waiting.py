@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..conditions import Condition
 from ..errors import ConditionTimeoutError, ConditionUnknownError, ProcessEndedError, UsageError
 from ..waiting.result import Ended, waited
 from ..waiting.wait import Where
@@ -31,7 +32,7 @@ _GOES_WITH = {
 
 
 def wait_for(
-    condition: Texts,
+    condition: Texts | Condition,
     *,
     timeout: float = 10.0,
     protocol: str | None = None,
@@ -48,6 +49,7 @@ def wait_for(
     ``condition`` has the words of `netinspect wait`, as one text or one by one: ``listening :8080``,
     ``established dport = :443``, ``closed :80``, ``route 10.0.0.0/8 via 192.0.2.1``, ``link eth0 up``,
     ``address 192.0.2.7``, ``flow dst 192.0.2.9 state ESTABLISHED``, ``member 239.1.1.1``; ``not`` before them negates.
+    Or it is one of ``netinspect.conditions``, which has all of this typed: ``conditions.listening(8080)``.
     ``found`` of the result has the records that match, ``waited`` the seconds.
 
     - ``protocol``: tcp (the default), udp or unix; ``families``: of inet and inet6, for sockets
@@ -74,7 +76,7 @@ def wait_for(
 
 
 def check(
-    condition: Texts,
+    condition: Texts | Condition,
     *,
     protocol: str | None = None,
     families: Texts = (),
@@ -95,14 +97,20 @@ def check(
 
 
 def _asked(
-    condition: Texts,
+    condition: Texts | Condition,
     protocol: str | None,
     families: Texts,
     process_names: Texts,
     pids: int | Iterable[int],
     count: int,
     natted_to: str | None,
-) -> Asked:
+) -> Condition:
+    if isinstance(condition, Condition):
+        given = {"protocol": protocol, "families": families, "process_names": process_names, "pids": pids}
+        for name, value in {**given, "count": count != 1, "natted_to": natted_to}.items():
+            if value not in (None, False, ()):
+                raise UsageError(f"{name} goes into the condition itself: see netinspect.conditions")
+        return condition
     target = None if natted_to is None else endpoint_of(natted_to)
     if target is not None and target.address is None:
         raise UsageError(f"natted_to takes an address, with or without a port, not {natted_to!r}")
@@ -122,7 +130,7 @@ def _asked(
         least=count,
         natted_to=target,
     )
-    given: dict[str, Any] = {
+    added: dict[str, Any] = {
         "protocol": protocol,
         "families": asked.families if families else None,
         "process_names": asked.process_names,
@@ -130,18 +138,17 @@ def _asked(
         "count": count > 1,
         "natted_to": natted_to,
     }
-    for name, value in given.items():
+    for name, value in added.items():
         if value and asked.subject not in _GOES_WITH[name]:
             raise UsageError(f"{name} goes with {', '.join(_GOES_WITH[name])}, not with {asked.subject}")
-    return asked
+    return Condition(asked.condition(), negated=asked.negated, pids=asked.pids)
 
 
-def _waited(asked: Asked, timeout: float, netns: Texts | None, all_netns: bool) -> Ended:
+def _waited(asked: Condition, timeout: float, netns: Texts | None, all_netns: bool) -> Ended:
     if not timeout >= 0:
         raise UsageError(f"timeout is 0 or more seconds, not {timeout}")
     if netns is not None and all_netns:
         raise UsageError("netns and all_netns exclude each other")
-    condition = asked.condition()
     where = Where(() if netns is None else several(netns), everywhere=all_netns)
     process = next(iter(asked.pids)) if len(asked.pids) == 1 and timeout > 0 else None
-    return waited(condition, where, timeout, negated=asked.negated, process=process)
+    return waited(asked.checked, where, timeout, negated=asked.negated, process=process)

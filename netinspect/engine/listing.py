@@ -23,7 +23,7 @@ class BaseListing:
         """Without ``places``: the current namespace."""
         self.problems: list[str] = []
         self.notes: list[str] = []
-        self._places = places or (Place(),)
+        self.places = places or (Place(),)
         self._interfaces: dict[str, bool] = {}
         """The interfaces requested by name, and whether some place has them."""
 
@@ -35,7 +35,7 @@ class BaseListing:
         yield from self._in_places(self._place)
 
     def _in_places(self, collect: Callable[[Place], Iterator[Batch]]) -> Iterator[Batch]:
-        yield from in_places(self._places, collect, self.problems.append)
+        yield from in_places(self.places, collect, self.problems.append)
         for name, known in self._interfaces.items():
             if not known:
                 text = f"no interface {name!r} in any of these network namespaces"
@@ -49,7 +49,7 @@ class BaseListing:
         None where that place has none so named. Raises UsageError where that is the only place.
         """
         found = place.interface(name)
-        if found is None and len(self._places) == 1:
+        if found is None and len(self.places) == 1:
             raise UsageError(f"no interface {name!r}")
         self._interfaces[name] = self._interfaces.get(name, False) or found is not None
         return found

@@ -6,6 +6,7 @@ import gc
 import os
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 from throwaway import Namespace
@@ -152,3 +153,35 @@ def test_a_value_that_makes_no_sense_is_a_usage_error(arguments: dict[str, objec
 def test_a_namespace_that_is_not_there_is_a_namespace_error(name: str) -> None:
     with pytest.raises(NamespaceError):
         list(netinspect.sockets(netns=name))
+
+
+def test_routes_are_selected_as_the_command_selects_them(namespace: Namespace) -> None:
+    for words in (
+        "link set lo up",
+        "address add 192.0.2.1/24 dev lo",
+        "route add 10.1.0.0/16 via 192.0.2.9 src 192.0.2.1",
+        "route add 10.2.0.0/16 via 192.0.2.8",
+        "route add 10.3.0.0/16 dev lo scope link",
+    ):
+        namespace.run("ip", *words.split())
+
+    def found(**selected: Any) -> list[str]:
+        return [route.destination for route in netinspect.routes(families="inet", netns=namespace.path, **selected)]
+
+    assert found(via="192.0.2.8") == ["10.2.0.0/16"]
+    assert found(source="192.0.2.1", via="192.0.2.9") == ["10.1.0.0/16"]
+    assert "10.3.0.0/16" in found(scope="link")
+    assert found(scope=253) == found(scope="link")
+    counts = netinspect.route_counts(netinspect.routes(families="inet", netns=namespace.path))
+    assert sum(count.routes for count in counts) == len(found())
+    for wrong in ({"via": "nowhere"}, {"scope": "far"}, {"source": "192.0.2"}):
+        with pytest.raises(UsageError):
+            found(**wrong)
+
+
+def test_sockets_are_counted(namespace: Namespace) -> None:
+    kept = [listener(namespace) for _ in range(3)]
+    (count,) = netinspect.socket_counts(netinspect.sockets("tcp", netns=namespace.path))
+    assert (count.protocol, count.state, count.sockets) == ("tcp", "LISTEN", 3)
+    for opened in kept:
+        opened.close()

@@ -65,3 +65,33 @@ def test_senseless_values_are_refused() -> None:
         netinspect.flows(colour="red")
     with pytest.raises(NamespaceError):
         list(netinspect.flows(netns="/nowhere/at/all"))
+
+
+def test_the_table_is_counted_and_added_up(tracked: Namespace) -> None:
+    (size,) = netinspect.flow_count(netns=tracked.path)
+    listed = list(netinspect.flows(netns=tracked.path))
+    assert size.entries == len(listed) == len(OF_EVERY_KIND)
+    assert {counter.cpu for counter in netinspect.flow_statistics(netns=tracked.path)} >= {None, 0}
+    assert list(netinspect.expectations(netns=tracked.path)) == []
+
+    groups = netinspect.flow_groups(netinspect.flows(netns=tracked.path), by="protocol")
+    assert sum(group.flows for group in groups) == len(listed)
+    assert [group.flows for group in groups] == sorted((group.flows for group in groups), reverse=True)
+    with pytest.raises(UsageError, match="not one of source"):
+        netinspect.flow_groups(netinspect.flows(netns=tracked.path), by="colour")
+
+    translated = list(netinspect.translations(netns=tracked.path))
+    assert list(netinspect.flows(netns=tracked.path, translated=True)) == [
+        flow for flow in listed if {"SRC_NAT", "DST_NAT"} & set(flow.status)
+    ]
+    hosts = netinspect.inside_hosts(netinspect.translations(netns=tracked.path))
+    assert sum(host.flows for host in hosts) == len(translated)
+    usage = netinspect.outside_addresses(netinspect.translations(netns=tracked.path))
+    assert {one.outside_address for one in usage} <= {one.outside_address for one in translated}
+    assert [one.processes for one in netinspect.translations(netns=tracked.path, processes=True, port=1)] == []
+
+
+def test_what_counts_takes_the_rest_of_a_listing(tracked: Namespace) -> None:
+    with netinspect.flows(netns=tracked.path) as listed:
+        next(listed)
+        assert sum(group.flows for group in netinspect.flow_groups(listed)) == len(OF_EVERY_KIND) - 1

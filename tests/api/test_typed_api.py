@@ -40,6 +40,25 @@ reveal_type(netinspect.path("127.0.0.1", "127.0.0.1:80").steps[0])
 reveal_type(netinspect.wait_for("listening :80", timeout=5))
 reveal_type(netinspect.check("listening :80"))
 reveal_type(next(netinspect.drops()))
+reveal_type(netinspect.socket_counts(netinspect.sockets())[0])
+reveal_type(netinspect.route_counts(netinspect.routes())[0])
+reveal_type(next(netinspect.flow_count()))
+reveal_type(next(netinspect.flow_statistics()))
+reveal_type(next(netinspect.expectations()))
+reveal_type(netinspect.flow_groups(netinspect.flows())[0])
+reveal_type(netinspect.inside_hosts(netinspect.translations())[0])
+reveal_type(netinspect.outside_addresses(netinspect.translations())[0])
+reveal_type(next(netinspect.rules()))
+reveal_type(next(netinspect.neighbours()))
+reveal_type(next(netinspect.neighbour_tables()))
+reveal_type(next(netinspect.multicast_routes()))
+reveal_type(next(netinspect.multicast_interfaces()))
+reveal_type(next(netinspect.bridge_groups()))
+reveal_type(next(netinspect.drop_account()))
+reveal_type(netinspect.health()[0])
+reveal_type(netinspect.compare(netinspect.take_snapshot(), netinspect.load_snapshot("/tmp/x")))
+reveal_type(~netinspect.conditions.listening(80))
+reveal_type(netinspect.errors.NetlinkError("x", 1).errno)
 with netinspect.membership_events() as changes:
     reveal_type([change for change in changes])
 with netinspect.addresses() as found:
@@ -47,6 +66,8 @@ with netinspect.addresses() as found:
 next(netinspect.sockets()).nope
 netinspect.flows(colour="red")
 netinspect.wait_for("listening :80", until=5)
+netinspect.inside_hosts(netinspect.flows())
+netinspect.check(netinspect.conditions.link("lo", state="up"))
 netinspect.nothing
 """
 
@@ -66,16 +87,21 @@ def test_a_type_checker_knows_the_record_of_each_row(tmp_path: Path) -> None:
     ]
     shown = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path).stdout
     revealed = re.findall(r'Revealed type is "([^"]*)"', shown)
-    assert [re.findall(r"\.(\w+)\]*$", name)[-1] for name in revealed] == [
+    assert [re.findall(r"(\w+)\]*$", name)[-1] for name in revealed] == [
         *("Socket", "Flow", "Translation", "Route", "Route", "Link", "Membership", "Statistic", "FlowEvent"),
-        *("Capability", "Finding", "Path", "PathStep", "ConditionResult", "ConditionResult", "Drop", "GroupEvent"),
-        *("Address",),
+        *("Capability", "Finding", "Path", "PathStep", "ConditionResult", "ConditionResult", "Drop"),
+        *("SocketCount", "RouteCount", "ConntrackCount", "ConntrackStatistic", "Expectation", "FlowGroup"),
+        *("InsideHost", "OutsideAddress", "Rule", "Neighbour", "NeighbourTable", "MulticastRoute"),
+        *("MulticastInterface", "BridgeGroup", "DropCounter", "HealthCheck", "Difference", "Condition", "int"),
+        *("GroupEvent", "Address"),
     ]
     wrong = [line for line in shown.splitlines() if ": error: " in line]
-    assert [re.findall('"(nope|colour|until|nothing)"', line) for line in wrong] == [
+    assert [re.findall('"(nope|colour|until|inside_hosts|state|nothing)"', line) for line in wrong] == [
         ["nope"],
         ["colour"],
         ["until"],
+        ["inside_hosts"],
+        ["state"],
         ["nothing"],
     ]
 
@@ -97,11 +123,20 @@ def test_dir_and_help_have_every_entry_with_its_meaning() -> None:
         assert f"netinspect.{name}(" in DOCUMENT.read_text() or f"`{name}`" in DOCUMENT.read_text(), name
 
 
+def test_errors_conditions_and_records_need_no_import_of_their_own() -> None:
+    program = "import netinspect as n; print(n.errors.NetlinkError, n.conditions.link, n.records.Socket)"
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+    assert {"conditions", "errors", "records"} <= set(dir(netinspect))
+
+
 def test_every_documented_error_is_there_and_one_of_ours() -> None:
     named = set(re.findall(r"`(\w+Error)`", DOCUMENT.read_text()))
     assert {"UsageError", "NetlinkError", "ConntrackError"} <= named
     for name in named:
         assert issubclass(getattr(errors, name), errors.NetinspectError)
+    # Those of the command line alone: what is written, and the words of a base class.
+    every = {name for name, kind in vars(errors).items() if inspect.isclass(kind) and issubclass(kind, Exception)}
+    assert every - named <= {"NetinspectError", "OutputError", "ConditionError"}
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda text: text.split("netinspect.", 1)[-1].partition("(")[0])

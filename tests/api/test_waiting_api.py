@@ -12,7 +12,7 @@ import pytest
 from throwaway import Namespace
 
 import netinspect
-from netinspect import errors, records
+from netinspect import conditions, errors, records
 
 
 def test_a_wait_returns_what_it_saw(namespace: Namespace) -> None:
@@ -112,3 +112,50 @@ def test_findings_are_records(namespace: Namespace, capfd: pytest.CaptureFixture
     labelled = list(netinspect.diagnose(sample=0, netns=[namespace.path]))
     assert {finding.netns for finding in labelled} == {namespace.path}
     assert capfd.readouterr() == ("", "")
+
+
+def test_typed_conditions_are_the_same_as_their_words(namespace: Namespace) -> None:
+    def says(condition: conditions.Condition | str) -> tuple[str, bool, bool]:
+        result = netinspect.check(condition, netns=namespace.path)
+        return result.condition, result.negated, result.holds
+
+    listener = namespace.call(lambda: socket.create_server(("127.0.0.1", 0)))
+    port = listener.getsockname()[1]
+    try:
+        for typed, words in (
+            (conditions.listening(port), f"listening :{port}"),
+            (conditions.listening(f"127.0.0.1:{port}"), f"listening 127.0.0.1:{port}"),
+            (~conditions.listening(port), f"not listening :{port}"),
+            (~~conditions.closed(port), f"closed :{port}"),
+            (conditions.closed(f"sport = :{port}"), f"closed sport = :{port}"),
+            (conditions.established("dport = :1"), "established dport = :1"),
+            (conditions.route("default", via="192.0.2.1", metric=5), "route default via 192.0.2.1 metric 5"),
+            (conditions.route("127.0.0.1", interface="lo"), "route 127.0.0.1 dev lo"),
+            (conditions.link("lo", up=True), "link lo up"),
+            (conditions.link("lo", up=False, mtu=1), "link lo down mtu 1"),
+            (conditions.address("127.0.0.1/8", interface="lo"), "address 127.0.0.1/8 dev lo"),
+            (conditions.flow(destination="192.0.2.9", destination_port=80), "flow dst 192.0.2.9 dport 80"),
+            (conditions.membership("224.0.0.1", interface="lo"), "member 224.0.0.1 dev lo"),
+        ):
+            assert says(typed) == says(words)
+        assert netinspect.wait_for(conditions.listening(port), netns=namespace.path).holds
+    finally:
+        listener.close()
+
+
+def test_typed_conditions_have_their_own_keywords_and_errors() -> None:
+    with pytest.raises(errors.UsageError, match="goes into the condition itself"):
+        netinspect.check(conditions.listening(80), protocol="udp")
+    for wrong in (
+        lambda: conditions.listening("127.0.0.1"),
+        lambda: conditions.listening(80, protocol="sctp"),
+        lambda: conditions.listening(80, families="inet4"),
+        lambda: conditions.established(count=0),
+        lambda: conditions.route("nowhere"),
+        lambda: conditions.flow(natted_to=":80"),
+        lambda: conditions.address("127.0.0.1/64"),
+    ):
+        with pytest.raises(errors.UsageError):
+            wrong()
+    assert str(~conditions.link("lo")) == "not: link lo is there"
+    assert repr(conditions.link("lo")) == "<condition: link lo is there>"

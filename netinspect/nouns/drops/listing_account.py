@@ -109,12 +109,12 @@ class Account(BaseListing):
     def batches(self) -> Iterator[Batch]:
         """The rows. Raises NamespaceError, NetinspectError."""
         if self._seconds is not None:
-            for _ in in_places(self._places, self._first, lambda _: None):
+            for _ in in_places(self.places, self._first, lambda _: None):
                 pass
             sleep(self._seconds)
             self.problems.clear()
             self.notes.clear()
-        batches = list(in_places(self._places, self._place, self.problems.append))
+        batches = list(in_places(self.places, self._place, self.problems.append))
         rows: list[DropCounter] = [row for batch in batches for row in batch]
         if rows:
             order = {layer: number for number, layer in enumerate(LAYERS)}
@@ -213,7 +213,7 @@ class Account(BaseListing):
 
     def _softnet(self, place: Place) -> dict[Key, _Figure]:
         # It is of the whole machine, whatever the namespace: it is reported for one.
-        if place is not self._places[0]:
+        if place is not self.places[0]:
             return {}
         found: dict[Key, _Figure] = {}
         for number, line in enumerate((place.call(partial(network_text, "softnet_stat")) or "").splitlines()):

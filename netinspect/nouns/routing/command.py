@@ -8,7 +8,7 @@ from ...engine.output import NAMESPACES, ListingCommand, output_group
 from ...engine.table import Column, Field
 from ...errors import ExitStatus, UsageError
 from .listing import FAMILIES, MAIN_TABLE, Prefix, Query, RouteListing
-from .names import RoutingNames, numbered
+from .names import address_in_words, numbered, scope_in_words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,20 +67,6 @@ _NESTED = frozenset(
     ("next_hops", "next_hop_object", "encapsulation", "metrics", "flags", "sockets", "new_labels", "rule")
 )
 _DEFAULTS = {"0.0.0.0/0": "default", "::/0": "default"}
-
-
-def _address(text: str) -> str:
-    from _socket import inet_ntop, inet_pton
-
-    family = 10 if ":" in text else 2
-    try:
-        return inet_ntop(family, inet_pton(family, text))
-    except (OSError, ValueError):
-        raise UsageError(f"{text!r} is not an address") from None
-
-
-def _scope(text: str) -> str:
-    return RoutingNames("rt_scopes")[numbered("rt_scopes", text)]
 
 
 _NOTES = (
@@ -153,16 +139,16 @@ class Routes(ListingCommand):
                 "scope",
                 "routes of this scope, by name (rt_scopes) or number",
                 "SCOPE",
-                to=scope.value(_scope),
+                to=scope.value(scope_in_words),
                 views=_LISTED,
             ),
-            Option("", "via", "routes via this gateway", "ADDRESS", to=gateway.value(_address), views=_LISTED),
+            Option("", "via", "routes via this gateway", "ADDRESS", to=gateway.value(address_in_words), views=_LISTED),
             Option(
                 "",
                 "source",
                 "routes with this preferred source address",
                 "ADDRESS",
-                to=source.value(_address),
+                to=source.value(address_in_words),
                 views=_LISTED,
             ),
         ),
@@ -255,7 +241,7 @@ class Routes(ListingCommand):
     def _write_counts(self, batches: Iterable[Batch]) -> None:
         from ...engine.counts import write_counts
         from ...records import RouteCount
-        from .command_summary import counts
+        from .listing_counts import counts
 
         write_counts(counts(batches), RouteCount, self)
 

@@ -139,7 +139,7 @@ class Lookups(BaseListing):
                 self.answered = True
                 yield batch
         except (NetlinkError, UsageError) as error:
-            if len(self._places) == 1:
+            if len(self.places) == 1:
                 raise
             # That one of several has no route there, or no such interface, is an answer.
             known = not isinstance(error, NetlinkError) or error.errno in _NO_ROUTE

@@ -62,6 +62,22 @@ class RoutingNames(dict[int, str]):
 _WHAT = {"rt_tables": "table", "rt_protos": "protocol", "rt_scopes": "scope"}
 
 
+def scope_in_words(text: str) -> str:
+    """A scope, by name or number, as routes have it. Raises UsageError."""
+    return RoutingNames("rt_scopes")[numbered("rt_scopes", text)]
+
+
+def address_in_words(text: str) -> str:
+    """An address as routes have it. Raises UsageError."""
+    from _socket import inet_ntop, inet_pton
+
+    family = 10 if ":" in text else 2
+    try:
+        return inet_ntop(family, inet_pton(family, text))
+    except (OSError, ValueError):
+        raise UsageError(f"{text!r} is not an address") from None
+
+
 def numbered(kind: str, name: str) -> int:
     """The number of a name of that kind, or of digits. Raises UsageError where there is none."""
     number = RoutingNames(kind).number(name)

@@ -324,7 +324,7 @@ class Sockets(ListingCommand):
     def _write_counts(self, batches: Iterable[Batch]) -> None:
         from ...engine.counts import write_counts
         from ...records import SocketCount
-        from .command_summary import counts
+        from .listing_counts import counts
 
         write_counts(counts(batches), SocketCount, self)
 

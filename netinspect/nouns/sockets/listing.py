@@ -141,12 +141,12 @@ class SocketListing(BaseListing):
 
     def again(self) -> Iterator[Batch]:
         """The same sockets, dumped again."""
-        return SocketListing(self.query, self._places).batches()
+        return SocketListing(self.query, self.places).batches()
 
     def everything(self) -> SocketListing:
         """A listing of all sockets of the same protocols in the same places."""
         query = Query(self.query.protocols, states=ALL_STATES)
-        return SocketListing(query, self._places)
+        return SocketListing(query, self.places)
 
     def _place(self, place: Place) -> Iterator[Batch]:
         names = InterfaceNames(place)

@@ -151,7 +151,7 @@ class StatisticListing(BaseListing):
             found.append((place.label, identity(place), self.read(place)))
             return iter(())
 
-        for _ in in_places(self._places, collect, self.problems.append):
+        for _ in in_places(self.places, collect, self.problems.append):
             pass
         return found
 

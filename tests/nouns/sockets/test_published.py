@@ -13,6 +13,7 @@ import pytest
 from engine_server import engine, podman
 from throwaway import Namespace
 
+import netinspect
 from netinspect import procfs
 from netinspect.engine.containers import names
 from netinspect.engine.containers import namespaces as inside
@@ -126,6 +127,12 @@ def test_the_process_behind_a_published_port(world: World, name: str) -> None:
         assert [row["netns"] for row in rows if row["local_port"] == 80] == ["web"]
         rows, _ = world.listed("--container", WEB[:12], "-N", world.here.path)
         assert [row["local_port"] for row in rows] == [PORT]
+        # The same from Python.
+        found = world.here.call(lambda: list(netinspect.sockets("tcp", states="listen", containers="web")))
+        assert sorted((socket.netns, socket.local_port) for socket in found if socket.netns == "web") == [("web", 80)]
+        assert sorted(socket.local_port or 0 for socket in found) == [80, PORT]
+        (socket,) = netinspect.sockets("tcp", states="listen", containers=[WEB[:12]], netns=world.here.path)
+        assert socket.local_port == PORT
     finally:
         helper.close()
 

@@ -1,4 +1,4 @@
-"""``netinspect sockets --summary``: counts instead of rows."""
+"""Counts of sockets instead of rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``netinspect routes summary``: counts instead of rows."""
+"""Counts of routes instead of rows."""
 
 from __future__ import annotations
 
