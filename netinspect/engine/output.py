@@ -257,6 +257,7 @@ class ListingCommand(InNamespaces):
             return
         from .columns import concatenated
 
+        self.environment.doing = "sorting"
         keys = [key.removeprefix("-") for key in wanted]
         held = []
         for batch in batches:

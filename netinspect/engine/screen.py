@@ -13,7 +13,9 @@ from select import POLLIN, POLLOUT, poll
 from time import monotonic, sleep
 
 from ..errors import ExitStatus
+from .signals import unfinished
 from .terminal import shortened, width
+from .text import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 _HELD_SECONDS = 0.1
 """How long rows are held back where the screen does not fill: a person does not notice."""
+_NO_LINE = b"\r\x1b[K"
 _SILENT_SECONDS = 0.5
 """After this without output, a line says what is waited for."""
 _METACHARACTERS = frozenset("|&;<>()$`\\\"' \t\n*?[#~=%")
@@ -169,16 +172,19 @@ class Screen:
             with self._lock:
                 self._silent = False
                 if self._told:
-                    self._error(b"\r\x1b[K")
+                    self._error(_NO_LINE)
+                    unfinished.clear()
 
     def _tell(self) -> None:
         """Says what is waited for, and for how long, until there is output: runs in a thread of its own."""
         sleep(_SILENT_SECONDS)
         while self._silent:
             environment = self._environment
-            line = f"{environment.doing} … {monotonic() - self._began:.0f} s"
+            line = f"{printable(environment.doing)} … {monotonic() - self._began:.0f} s"
             with self._lock:
                 if self._silent:
+                    if not self._told:
+                        unfinished.append(_NO_LINE)
                     self._told = True
                     self._error(f"\r{shortened(line, environment.columns - 1)}\x1b[K".encode("utf-8", "replace"))
             sleep(0.25)

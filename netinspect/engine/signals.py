@@ -23,6 +23,8 @@ _BASE = 128
 _held: list[bool] = []
 """For each part of the program that holds something: whether letting go of it must not be cut short."""
 _state = {"process": 0, "ended": 0}
+unfinished: list[bytes] = []
+"""What takes away the line that says what is waited for."""
 
 
 class Ended(BaseException):
@@ -64,11 +66,13 @@ def handle() -> None:
 
 def status_of(ended: Ended) -> int:
     """Says that the program was interrupted, where a person did it, and returns the exit status."""
-    if ended.number == SIGINT:
-        try:
+    try:
+        if unfinished:
+            write(2, unfinished.pop())
+        if ended.number == SIGINT:
             write(2, b"netinspect: interrupted\n")
-        except OSError:
-            pass  # nobody is left to inform
+    except OSError:
+        pass  # nobody is left to inform
     return _BASE + ended.number
 
 

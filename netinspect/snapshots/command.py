@@ -71,10 +71,15 @@ class Snapshot(OfNouns):
         if not self.among(NOUNS):
             raise UsageError("no noun is left")
 
+    def screen(self) -> str:
+        """A line shows that it is at work."""
+        return "live"
+
     def run(self) -> int:
         """Takes one, and returns the exit status. Raises NetinspectError."""
         from .take import Taking, header, places_of, write
 
+        self.environment.doing = "taking a snapshot"
         nouns = self.among(NOUNS)
         places = places_of(self.netns, self.all_netns)
         head = header(nouns, self.netns, self.all_netns, places)

@@ -55,12 +55,17 @@ class ConditionCommand(InNamespaces):
         asked = Asked(self.words)
         self.words, self.view, self.negated = asked.words, asked.subject, asked.negated
 
+    def screen(self) -> str:
+        """A line shows what is waited for; what was found follows it."""
+        return "live"
+
     def run(self) -> int:
         """Waits, says how it ended, and returns the exit status. Raises NetinspectError."""
         from .result import waited
         from .wait import Where
 
         condition = self.condition()
+        self.environment.doing = f"waiting{' until not' * self.negated}: {condition}"
         where = Where(self.netns, everywhere=self.all_netns)
         process = self.pids[0] if len(self.pids) == 1 and self.timeout > 0 else None
         ended = waited(condition, where, self.timeout, negated=self.negated, process=process)

@@ -206,3 +206,29 @@ def test_what_is_waited_for_shows_and_goes_away(namespace: Namespace) -> None:
         assert terminal.end() == 0
     assert " … 1 s" not in terminal.text
     assert "Name" in terminal.lines[0]
+
+
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [
+        ("wait link never-there up --timeout 60", "waiting: "),
+        ("wait not link lo --timeout 60", "waiting until not: "),
+        ("conntrack events", "waiting for events … "),
+        ("nat diagnose --sample 5", "watching flows for 5 s"),
+    ],
+)
+def test_a_line_says_what_is_waited_for_and_goes_away(namespace: Namespace, command: str, line: str) -> None:
+    with Terminal([*NETINSPECT, *command.split()], start=namespace.popen) as terminal:
+        if command.startswith("nat"):
+            terminal.until(lambda: line in terminal.text or terminal.process.poll() is not None, line)
+        else:
+            terminal.shows(line)
+            terminal.type("\x03")
+        terminal.end()
+        assert line not in terminal.text
+
+
+def test_what_waits_in_a_pipe_says_nothing(namespace: Namespace) -> None:
+    result = namespace.run(*NETINSPECT, "wait", "link", "never-there", "up", "--timeout", "0.8", check=False)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "waiting" not in result.stderr

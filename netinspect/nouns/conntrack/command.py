@@ -166,6 +166,7 @@ class Conntrack(FlowCommand):
     def run(self) -> int:
         """Lists, or watches, and returns the exit status. Raises NetinspectError."""
         if self.view in _WATCHED:
+            self.environment.doing = "waiting for events"
             from .command_events import run_view
 
             return run_view(self)

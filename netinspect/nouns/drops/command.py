@@ -113,6 +113,7 @@ class Drops(ListingCommand):
         """Watches, or lists, and returns the exit status. Raises NetinspectError."""
         if self.view == "account":
             return super().run()
+        self.environment.doing = "waiting for dropped packets" if self.view == "live" else "counting dropped packets"
         from .command_watch import watch
 
         return watch(self)

@@ -22,6 +22,7 @@ def show_findings(command: Nat) -> int:
     findings: list[Finding] = []
     incomplete = False
     places = command.places()
+    command.environment.doing = f"watching flows for {command.sample:g} s and following packets"
     for place in places:
         try:
             place.open()
