@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from _functools import partial
 from bisect import bisect_right
 from errno import EINTR, EINVAL, ENOBUFS, ENOENT, EOPNOTSUPP
+from itertools import count
 from struct import pack
 
 from ..engine.netlink.messages import attribute, message
@@ -32,6 +34,8 @@ ATTEMPTS = 3
 """How often it is read before it is reported that it keeps changing."""
 _DUMPED = 4096
 """Elements of a set that are read at once. Of a larger set the kernel is asked for one element at a time."""
+_IPTABLES = frozenset(("filter", "nat", "mangle", "raw", "security"))
+"""Tables of iptables-nft."""
 _NAT_HOOKS = {"prerouting": -100, "output": -100, "postrouting": 100, "input": 100}
 """linux/netfilter_ipv4.h: NF_IP_PRI_NAT_DST and NF_IP_PRI_NAT_SRC. All chains of type nat are called from these places,
 whatever their own priorities, which only order them among themselves (net/netfilter/nf_nat_core.c)."""
@@ -103,8 +107,10 @@ class Ruleset:
         self.sets: dict[Key, Set] = {}
         self.objects: dict[Key, Object] = {}
         self.flowtables: dict[Key, Flowtable] = {}
+        self.legacy: dict[tuple[str, str], str] = {}
+        """The tables of legacy iptables among them, by family and the name that each has here, with its own name."""
         self.unknown: tuple[str, ...] = ()
-        """What filters packets here and cannot be read: tables of legacy iptables."""
+        """What filters packets here and could not be read: tables of legacy iptables."""
         self.programs: dict[bytes, Program] = {}
         """What the evaluation has made of expressions so far, by their bytes."""
         self._elements: dict[Key, Elements | None] = {}
@@ -117,13 +123,31 @@ class Ruleset:
         for rules in self.rules.values():
             yield from rules
 
+    def iptables(self, chain: Chain) -> tuple[str, str] | None:
+        """The program that a chain is changed with and its name for the table: of iptables-nft's and legacy iptables'.
+
+        None for a chain that is nft's own. One of iptables' must not be changed behind its back.
+        """
+        six = "6" if chain.family == "ip6" else ""
+        name = self.legacy.get((chain.family, chain.table))
+        if name is not None:
+            return f"ip{six}tables-legacy", name
+        if chain.family not in ("ip", "ip6") or chain.table not in _IPTABLES:
+            return None
+        made = any(
+            other.hook is not None and other.name == other.hook.upper()
+            for other in self.chains.values()
+            if (other.family, other.table) == (chain.family, chain.table)
+        )
+        return (f"ip{six}tables", chain.table) if made else None
+
     @property
     def needs_tracking(self) -> bool:
-        """Whether connections are tracked: only where a rule needs it. Tables of legacy iptables may have such a rule.
+        """Whether connections are tracked: only where a rule needs it. A table that cannot be read may have one.
 
         Raises NetlinkError where a rule is malformed.
         """
-        if any("ip" in table for table in self.unknown) or any(chain.kind == "nat" for chain in self.chains.values()):
+        if self.unknown or any(chain.kind == "nat" for chain in self.chains.values()):
             return True
         return any(map(decode.needs_tracking, self.every_rule()))
 
@@ -314,9 +338,34 @@ def read(place: Place) -> Ruleset:
                 raise
     else:
         raise RulesetChangingError(f"reading nftables: the ruleset kept changing while it was read, {ATTEMPTS} times")
-    tables = place.call(legacy_tables)
-    ruleset.unknown = tuple([f"legacy iptables: {table}" for table in tables])
+    for table in place.call(legacy_tables):
+        _add_legacy(ruleset, place, *table.split())
     return ruleset
+
+
+def _add_legacy(ruleset: Ruleset, place: Place, family: str, name: str) -> None:
+    """A table of legacy iptables: to packets its chains are no others than nftables' of the same priorities."""
+    from . import legacy
+
+    taken = {(table.family, table.name) for table in ruleset.tables}
+    called = next(made for made in _legacy_names(name) if (family, made) not in taken)
+    try:
+        found = place.call(partial(legacy.read, family, name, called))
+    except NetlinkError as error:
+        ruleset.unknown += (f"legacy iptables: {family} {name} ({error})",)
+        return
+    ruleset.legacy[family, called] = name
+    ruleset.tables += (decode.Table(family, called, 0, False, False),)
+    ruleset.chains.update((chain.key, chain) for chain in found.chains)
+    by_chain: dict[Key, list[Rule]] = {}
+    for rule in found.rules:
+        by_chain.setdefault((family, called, rule.chain), []).append(rule)
+    ruleset.rules.update(by_chain)
+
+
+def _legacy_names(name: str) -> Iterator[str]:
+    yield f"legacy-{name}"
+    yield from map(f"legacy-{name}-{{}}".format, count(2))
 
 
 def _read(ruleset: Ruleset, ask: Ask) -> bool:

@@ -6,7 +6,6 @@ from itertools import chain as chained
 from itertools import count
 
 from ...netfilter.packet import Tracking
-from ..path.walk_opening import uses_iptables
 from ..path.walk_reasons import Reason, why_not
 from ..path.walk_rules import Rules
 from ..path.walk_steps import UNWRITABLE_ADVICE, iptables_chain, iptables_interface, nft_interface, nft_name, pasted
@@ -201,12 +200,13 @@ def _named(rules: Rules, notice: str) -> Rule | None:
 def delete_fix(rules: Rules, rule: Rule) -> str:
     """The command that takes a rule away."""
     chain = rules.ruleset.chains.get((rule.family, rule.table, rule.chain))
-    if chain is not None and uses_iptables(rules.ruleset, chain):
-        program = "ip6tables" if rule.family == "ip6" else "iptables"
+    known = rules.ruleset.iptables(chain) if chain is not None else None
+    if known is not None:
+        program, table = known
         number = [other.handle for other in rules.ruleset.rules[rule.family, rule.table, rule.chain]].index(
             rule.handle
         ) + 1
-        return pasted([program, "-t", rule.table, "-D", iptables_chain(rule.chain), str(number)])
+        return pasted([program, "-t", table, "-D", iptables_chain(rule.chain), str(number)])
     words = (rule.family, nft_name(rule.table), nft_name(rule.chain))
     return pasted(["nft", "delete", "rule", *words, "handle", str(rule.handle)])
 
@@ -217,11 +217,6 @@ def masquerade_fix(situation: Situation, path: Path, passed: Passed, reasons: Se
     assert oif is not None
     rules = path.there.rules_of(passed.stack)
     family = passed.tracked.original.family if passed.tracked is not None else "inet"
-    if situation.legacy and any(table.endswith(" nat") for table in situation.legacy):
-        program = "ip6tables-legacy" if family == "inet6" else "iptables-legacy"
-        return pasted(
-            [program, "-t", "nat", "-A", "POSTROUTING", "-o", iptables_interface(oif.name), "-j", "MASQUERADE"]
-        )
     before = next((reason for reason in reasons if reason.kind == "before"), None)
     ruleset = rules.ruleset
     usable = [chain for chain in ruleset.base_chains(_FAMILIES[family], "postrouting") if chain.kind == "nat"]
@@ -229,12 +224,11 @@ def masquerade_fix(situation: Situation, path: Path, passed: Passed, reasons: Se
     source = _network_of(situation, passed, family)
     if usable:
         chain = usable[0]
-        if uses_iptables(ruleset, chain):
-            program = "ip6tables" if family == "inet6" else "iptables"
+        if (known := ruleset.iptables(chain)) is not None:
             words = ["-s", source] if source and first else []
             return pasted(
                 [
-                    program,
+                    known[0],
                     "-t",
                     "nat",
                     "-I" if first else "-A",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from _functools import partial
 from _operator import ne, or_
 
 from ...engine.columns import NONE, Constant
@@ -125,27 +124,19 @@ class Kinds:
             return "snat"
         return "masquerade" if self._masquerades and outside in self.local else "snat"
 
+    def _missing(self, what: str) -> None:
+        self._problem(f"whether flows are of kind masquerade or snat is not known: {what}")
+
     def _read_rules(self) -> None:
-        from ...errors import NetinspectError, NetlinkError
-        from ...procfs import legacy_tables
-        from .decode_rules import nat_rules
+        from ...errors import NetinspectError
         from .listing_rules import rules_of
 
         self._masquerades = False
         rules: list[NatRule] = []
         try:
-            rules += rules_of(self._place)
+            rules += rules_of(self._place, self._missing)
         except NetinspectError:
             pass
-        for table in self._place.call(legacy_tables):
-            family, name = table.split()
-            if name == "nat":
-                from ...netfilter.legacy import targets
-
-                try:
-                    rules += nat_rules((), self._place.call(partial(targets, family, name)))
-                except NetlinkError as error:
-                    self._problem(f"whether flows are of kind masquerade or snat is not known: {error}")
         self._masquerades = any(rule.kind == "masquerade" for rule in rules)
         self._fixed = [rule.addresses for rule in rules if rule.kind == "snat" and rule.addresses is not None]
 

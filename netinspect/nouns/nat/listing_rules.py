@@ -7,14 +7,19 @@ from .decode_rules import nat_rules
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ...engine.places import Place
     from .decode_rules import NatRule
 
 
-def rules_of(place: Place) -> list[NatRule]:
-    """The rules of nftables that translate; none without nftables in the kernel. ``place`` is open.
+def rules_of(place: Place, problem: Callable[[str], object] = str) -> list[NatRule]:
+    """The rules that translate, those of legacy iptables too; none without either in the kernel. ``place`` is open.
 
-    Raises NetlinkError, and RulesetChangingError.
+    ``problem`` gets what could not be read. Raises NetlinkError, and RulesetChangingError.
     """
     ruleset = read(place)
+    for table in ruleset.unknown:
+        if " nat " in table:
+            problem(table)
     return list(nat_rules(ruleset.chains.values(), ruleset.every_rule()))

@@ -13,15 +13,8 @@ if TYPE_CHECKING:
 
 
 def uses_iptables(ruleset: Ruleset, chain: Chain) -> bool:
-    """Whether a chain is iptables-nft's: it must not be changed behind its back."""
-    names = {"PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"}
-    if chain.family not in ("ip", "ip6") or chain.table not in ("filter", "nat", "mangle", "raw", "security"):
-        return False
-    return any(
-        other.hook is not None and other.name in names
-        for other in ruleset.chains.values()
-        if (other.family, other.table) == (chain.family, chain.table)
-    )
+    """Whether a chain is iptables': it must not be changed behind its back."""
+    return ruleset.iptables(chain) is not None
 
 
 def opening(chain: Chain, hook: str, packet: Packet, walk: Walk) -> str:
@@ -29,10 +22,9 @@ def opening(chain: Chain, hook: str, packet: Packet, walk: Walk) -> str:
     rules = walk.rules_of(walk.last_stack)
     protocol = {6: "tcp", 17: "udp", 132: "sctp", 33: "dccp"}.get(packet.protocol)
     six = packet.family == "inet6"
-    if uses_iptables(rules.ruleset, chain):
-        command = ["ip6tables" if six else "iptables"]
-        if chain.table != "filter":
-            command += ["-t", chain.table]
+    if (known := rules.ruleset.iptables(chain)) is not None:
+        program, table = known
+        command = [program] if table == "filter" else [program, "-t", table]
         command += ["-I", iptables_chain(chain.name), "-s", packet.source, "-d", packet.destination]
         if protocol:
             command += ["-p", protocol]
