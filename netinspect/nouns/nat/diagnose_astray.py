@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ..path.walk_opening import uses_iptables
 from ..path.walk_steps import iptables_chain, nft_name, pasted
 from .diagnose_findings import ERROR, WARNING, finding, passed_here
 from .diagnose_untranslated import network_text
@@ -41,11 +40,10 @@ def hairpin(situation: Situation, path: Path, where: object, evidence: Sequence[
     if networks and chains:
         chain = chains[0]
         network = networks[0]
-        if uses_iptables(rules.ruleset, chain):
-            program = "ip6tables" if family == "ip6" else "iptables"
+        if (known := rules.ruleset.iptables(chain)) is not None:
             fix = pasted(
                 [
-                    program,
+                    known[0],
                     "-t",
                     "nat",
                     "-I",

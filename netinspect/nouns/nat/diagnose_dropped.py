@@ -7,6 +7,7 @@ from ..path.walk_packet import Packet, endpoint
 from ..path.walk_rules import Rules
 from ..path.walk_steps import iptables_interface, nft_interface
 from .diagnose_findings import ERROR, finding
+from .diagnose_legacy import legacy_subject
 from .diagnose_opening import accept_fix
 
 TYPE_CHECKING = False
@@ -66,11 +67,16 @@ def dropped(
             "nothing else",
         )
     step = facts["step"]
+    known = rules.ruleset.iptables(chain)
+    if known is not None and known[0].endswith("-legacy"):
+        evidence = [*evidence, f"{known[0]}: table {known[1]}; nft list ruleset does not show it"]
+        if step.rule is None:
+            subject = legacy_subject(chain.family, chain.name)
     what = "rule" if step.rule is not None else "policy"
     fix = opening(chain, hook, packet, walk) if asked else ""
     return finding(
         situation,
-        "rule",
+        "rule" if subject == str(chain) else "legacy-policy",
         ERROR,
         subject,
         evidence,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ..path.walk_opening import uses_iptables
 from ..path.walk_rules import Rules
 from ..path.walk_steps import iptables_interface, nft_name, pasted
 from .diagnose_findings import ERROR, finding, passed_here
@@ -64,11 +63,11 @@ def marks_late(situation: Situation, path: Path, known_by: str) -> Iterator[Find
 def _earlier(rules: Rules, rule: Rule, passed: Passed, path: Path, mark: int) -> str:
     """The same rule in prerouting, where marks choose routes; for iptables one for this destination."""
     chain = rules.ruleset.chains.get((rule.family, rule.table, rule.chain))
-    if chain is not None and uses_iptables(rules.ruleset, chain):
-        program = "ip6tables" if rule.family == "ip6" else "iptables"
+    known = rules.ruleset.iptables(chain) if chain is not None else None
+    if known is not None:
         where = ["-i", iptables_interface(passed.iif.name)] if passed.iif is not None else []
         words = ["-d", path.packet.destination, "-j", "MARK", "--set-mark", hex(mark)]
-        return pasted([program, "-t", "mangle", "-A", "PREROUTING", *where, *words])
+        return pasted([known[0], "-t", "mangle", "-A", "PREROUTING", *where, *words])
     words_of = rules.exact(rule)
     if "mark set" not in words_of or "oif" in words_of:
         return ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ..path.walk_opening import uses_iptables
 from ..path.walk_rules import Rules
 from ..path.walk_steps import iptables_chain, iptables_interface, nft_interface, nft_name, pasted
 from .diagnose_findings import passed_here
@@ -18,9 +17,9 @@ if TYPE_CHECKING:
 
 def accept_fix(rules: Rules, chain: Chain, iptables: Sequence[str], words: str) -> str:
     """The command that has a chain accept something first."""
-    if uses_iptables(rules.ruleset, chain):
-        program = "ip6tables" if chain.family == "ip6" else "iptables"
-        table = [] if chain.table == "filter" else ["-t", chain.table]
+    if (known := rules.ruleset.iptables(chain)) is not None:
+        program, name = known
+        table = [] if name == "filter" else ["-t", name]
         return pasted([program, *table, "-I", iptables_chain(chain.name), *iptables, "-j", "ACCEPT"])
     return pasted(["nft", f"insert rule {chain.family} {nft_name(chain.table)} {nft_name(chain.name)} {words} accept"])
 

@@ -378,7 +378,7 @@ def private_leak(situation: Situation, path: Path) -> Passed | None:
 
 def _leaves_private(situation: Situation, path: Path, known_by: str) -> Iterator[Finding]:
     passed = private_leak(situation, path)
-    if passed is None or situation.legacy_nat or situation.rules_unread is not None:
+    if passed is None or situation.rules_unread is not None:
         return
     if path.verdict == ARRIVES and path.there.outcome == "delivered":
         return  # it works without
@@ -401,7 +401,7 @@ def _finding(situation: Situation, path: Path, known_by: str, *, asked: bool) ->
     """One way that fails, as a finding."""
     elsewhere = path.where is not situation.home
     leak = private_leak(situation, path)
-    readable = not situation.legacy_nat and situation.rules_unread is None
+    readable = situation.rules_unread is None
     of_source = path.back is not None or path.cause in ("no-route", "rp-filter", "martian-source")
     if leak is not None and elsewhere and readable and of_source and is_global(path.packet.destination):
         return untranslated(situation, path, leak, known_by)

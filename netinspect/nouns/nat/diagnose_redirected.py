@@ -96,7 +96,7 @@ def not_redirected(
 def _names_none(situation: Situation, rule: Rule) -> bool:
     """Whether the interface that packets must come in by for a rule is none of this machine."""
     for found in situation.rules:
-        if (found.rule.family, found.rule.table, found.rule.handle) == (rule.family, rule.table, rule.handle):
+        if str(found.rule) == str(rule):
             names = [
                 match.value.rstrip(b"\0").decode("utf-8", "backslashreplace")
                 for match in found.interfaces("in")

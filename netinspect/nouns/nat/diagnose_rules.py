@@ -61,8 +61,7 @@ def rules_read(situation: Situation) -> Iterator[Finding]:
             NOTE,
             "legacy iptables",
             [f"/proc/net/ip_tables_names, ip6_tables_names: {', '.join(situation.legacy)}"],
-            "its rules apply beside those of nftables, and only its policies are looked at here: what follows may be "
-            "wrong where they translate or drop",
+            "its rules apply beside those of nftables: what the one lets through, the other may drop",
             "iptables-legacy-save; ip6tables-legacy-save",
         )
     if situation.rules_unread is not None:

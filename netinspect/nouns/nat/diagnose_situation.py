@@ -120,11 +120,6 @@ class Situation:
         ]
 
     @property
-    def legacy_nat(self) -> bool:
-        """Whether legacy iptables may translate here: its rules are not evaluated."""
-        return any(table.endswith(" nat") for table in self.legacy)
-
-    @property
     def ruleset(self) -> Ruleset:
         """The rules here; none where they cannot be read."""
         from ..path.walk import Walk
@@ -227,8 +222,10 @@ class Situation:
 
     def _read_rules(self) -> None:
         self.rules_unread: str | None = None
+        unread: list[str] = []
         try:
-            self.rules = rules_of(self.place)
+            self.rules = rules_of(self.place, unread.append)
+            self.rules_unread = unread[0] if unread else None
         except NetinspectError as error:
             self.rules = []
             self.rules_unread = str(error)

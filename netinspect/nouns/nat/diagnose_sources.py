@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ..path.walk_opening import uses_iptables
 from ..path.walk_steps import iptables_chain, iptables_interface, nft_interface, nft_name, pasted
 from .diagnose_findings import ERROR, finding, passed_here
 from .listing import is_global
@@ -38,10 +37,11 @@ def private_primary(situation: Situation, path: Path, known_by: str) -> Iterator
         return
     program = ""
     chain = rules.ruleset.chains.get((translation.rule.family, translation.rule.table, translation.rule.chain))
-    if chain is not None and uses_iptables(rules.ruleset, chain):
+    known = rules.ruleset.iptables(chain) if chain is not None else None
+    if chain is not None and known is not None:
         program = pasted(
             [
-                "ip6tables" if six else "iptables",
+                known[0],
                 "-t",
                 "nat",
                 "-I",

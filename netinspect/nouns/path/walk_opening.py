@@ -7,14 +7,8 @@ from .walk_steps import iptables_chain, nft_name, pasted
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ...netfilter.decode import Chain
-    from ...netfilter.ruleset import Ruleset
     from .walk import Walk
     from .walk_packet import Packet
-
-
-def uses_iptables(ruleset: Ruleset, chain: Chain) -> bool:
-    """Whether a chain is iptables': it must not be changed behind its back."""
-    return ruleset.iptables(chain) is not None
 
 
 def opening(chain: Chain, hook: str, packet: Packet, walk: Walk) -> str:

@@ -99,7 +99,13 @@ class Rules:
         return f"{rule}: {words(self.ruleset, rule)}"
 
     def exact(self, rule: Rule) -> str:
-        """The rule's words to be given to nft(8); empty where it would not make the same rule of them."""
+        """The rule's words to be given to nft(8); empty where it would not make the same rule of them.
+
+        Empty for a rule of iptables too, in whose tables nft(8) is not to make rules.
+        """
+        chain = self.ruleset.chains.get((rule.family, rule.table, rule.chain))
+        if chain is not None and self.ruleset.iptables(chain) is not None:
+            return ""
         return exactly(self.ruleset, rule)
 
     def packet_of(
@@ -231,7 +237,7 @@ class Rules:
             if (id(self), table) in walk.told or (packet.family == "inet6") != (" ip6 " in f" {table} "):
                 continue
             walk.told.add((id(self), table))
-            walk.unknowable(self.stack, hook, table, packet, why=f"the rules of {table} are not evaluated here")
+            walk.unknowable(self.stack, hook, table, packet, why=f"the rules of {table} could not be read")
 
     def _pass(
         self,
