@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from ..path.walk_opening import opening
 from ..path.walk_packet import Packet, endpoint
+from ..path.walk_reasons import why_not
 from ..path.walk_rules import Rules
 from ..path.walk_steps import iptables_interface, nft_interface
-from .diagnose_findings import ERROR, finding
+from .diagnose_findings import ERROR, finding, passed_here
 from .diagnose_legacy import legacy_subject
 from .diagnose_opening import accept_fix
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from typing import Any
 
     from ...netfilter.decode import Chain
     from ...records import Finding
     from ..path.walk_path import Path
     from .diagnose_situation import Situation
+
+
+_MOST_RULES = 200
+"""Rules of a chain that are looked at for what they lack."""
 
 
 def dropped(
@@ -67,6 +72,8 @@ def dropped(
             "nothing else",
         )
     step = facts["step"]
+    if step.rule is None:
+        evidence = [*evidence, *_near(situation, path, chain, hook)]
     known = rules.ruleset.iptables(chain)
     if known is not None and known[0].endswith("-legacy"):
         evidence = [*evidence, f"{known[0]}: table {known[1]}; nft list ruleset does not show it"]
@@ -86,6 +93,26 @@ def dropped(
         if fix
         else path.advice,
     )
+
+
+def _near(situation: Situation, path: Path, chain: Chain, hook: str) -> Iterator[str]:
+    """The rules of a chain that come nearest to accepting what its policy drops, and what they lack."""
+    walk = path.failed
+    passed = passed_here(situation, path)
+    if walk is None or walk.before is not None or passed is None:
+        return
+    rules = walk.rules_of(situation.home)
+    oif = passed.oif or situation.home.route_to(path.packet.destination) if hook == "forward" else None
+    seen = rules.packet_of(walk.facts["seen"], passed.iif, oif, passed.tracked)
+    reasons = []
+    for rule in rules.ruleset.rules.get(chain.key, ())[:_MOST_RULES]:
+        if rules.text(rule).endswith((" accept", "ACCEPT")):
+            reason = why_not(rules, hook, seen, rule, walk.outcome_of(situation.home, hook))
+            if reason is not None and reason.held:
+                reasons.append(reason)
+    reasons.sort(key=lambda reason: -reason.held)
+    for reason in reasons[:2]:
+        yield f"nftables: {rules.text(reason.rule)}: {reason.text}"
 
 
 def _selector(packet: Packet) -> str:

@@ -101,12 +101,19 @@ def let_through(situation: Situation) -> Iterator[Finding]:
             if any("dnat" in passed.tracked.status for passed in path.there.passed if passed.tracked is not None)
         ]
         for found in judged(situation, translated, f"a packet as the {rule} wants it: {packet}", asked=False):
-            # A program that is not running is not a fault until a client connects.
-            yield found._replace(severity=NOTE) if found.check == "dnat-target" and _closed(translated) else found
+            # A program that is not running, or a host that is off, is not a fault until a client wants it.
+            unwanted = found.check == "dnat-target" and all(_unwanted(situation, path) for path in translated)
+            yield found._replace(severity=NOTE) if unwanted else found
 
 
-def _closed(paths: list[Path]) -> bool:
-    return all(path.cause in (None, "no-socket") for path in paths)
+def _unwanted(situation: Situation, path: Path) -> bool:
+    """Whether nothing shows that anybody wants what is not there: no neighbour is asked for in vain."""
+    if path.cause != "neighbour" or path.failed is None:
+        return path.cause in (None, "no-socket")
+    facts = path.failed.facts
+    asked_for = (facts["interface"].name, facts["next_hop"]) in situation.home.unresolved
+    known = situation.home.neighbour(facts["interface"], facts["next_hop"])
+    return not asked_for and (known is None or known.state != "failed")
 
 
 def _packet(situation: Situation, rule: NatRule) -> tuple[Packet, Interface] | None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ...records import Flow, Neighbour, Route, Rule
+    from ...records.link_kinds import BridgePort
 
 PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1, "icmpv6": 58, "sctp": 132, "dccp": 33, "udplite": 136}
 NUMBERS = {number: name for name, number in PROTOCOLS.items()}
@@ -134,6 +135,7 @@ class Stack:
         self._addresses: list[tuple[int, str, int]] | None = None
         self._settings: dict[tuple[str, ...], int | None] = {}
         self._names: Any = None
+        self._bridge_ports: dict[int, BridgePort | None] | None = None
         self._rules: dict[str, list[Rule]] = {}
         self.unresolved: set[tuple[str, str]] = set()
         """Interface and address of neighbours that were asked for all the time, and did not answer."""
@@ -189,6 +191,17 @@ class Stack:
         """The bridge that an interface is a port of."""
         master = self.named(interface.master) if interface.master else None
         return master if master is not None and master.kind == "bridge" else None
+
+    def bridge_port(self, port: Interface) -> BridgePort | None:
+        """How an interface is set up as a port of its bridge. Raises NetlinkError."""
+        if self._bridge_ports is None:
+            decoder = links.Decoder(InterfaceNames(self.place), RoutingNames("group"))
+            dump = Dump(self.place.connect(NETLINK_ROUTE), links.request(statistics=False), "listing links")
+            found: dict[int, BridgePort | None] = {}
+            for batch in filter(None, map(decoder.batch, dump.answers())):
+                found.update(zip(batch.values("index"), batch.values("bridge_port"), strict=True))
+            self._bridge_ports = found
+        return self._bridge_ports.get(port.index)
 
     @property
     def addresses(self) -> list[tuple[int, str, int]]:

@@ -13,7 +13,7 @@ from .walk_rules import Rules
 from .walk_steps import Steps
 from .walk_tracking import track
 from .walk_translation import translated
-from .walk_wire import bridged, link_works, transmitted
+from .walk_wire import bridged, from_port, link_works, transmitted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -117,7 +117,9 @@ class Walk(Steps):
 
     def arrive(self, stack: Stack, interface: Interface, packet: Packet) -> None:
         """The packet comes in by an interface that has addresses: no port of a bridge."""
-        self._on((stack, interface, packet))
+        on = from_port(self, stack, interface, packet)
+        if on is not None:
+            self._on((stack, interface, on))
 
     def bridge(self, stack: Stack, interface: Interface, packet: Packet) -> None:
         """The packet goes from one neighbour on the wire of an interface to another."""
@@ -174,9 +176,9 @@ class Walk(Steps):
             return None
         passed.tracked = track(self, stack, on)
         on = rules.late(self, stack, "prerouting", on, iif, None, passed.tracked)
-        if on is None:
-            return None
-        return translated(self, stack, on, passed.tracked, "destination", iif, None)
+        if on is not None:
+            on = translated(self, stack, on, passed.tracked, "destination", iif, None)
+        return None if on is None else rules.behind(self, "prerouting", on, iif, None, passed.tracked)
 
     def _leave(self, passed: Passed, leaving: Leaving) -> Arrival | None:
         """Out of a namespace; where the packet comes in next."""
@@ -196,6 +198,8 @@ class Walk(Steps):
         if loopback is None:
             return
         on = rules.late(self, stack, "postrouting", packet, None, loopback, passed.tracked)
+        if on is not None:
+            on = rules.behind(self, "postrouting", on, None, loopback, passed.tracked)
         if on is not None:
             on = rules.late(self, stack, "input", on, loopback, None, passed.tracked)
         if on is not None:

@@ -42,6 +42,27 @@ class Facts(Context):
         kind = answer.type
         return ROUTE_TYPES.index(kind if kind in ("broadcast", "multicast", "anycast") else "unicast")
 
+    def has_transparent_socket(self, packet: nf.Packet, address: str | None, port: int | None) -> bool | nf.Unknown:
+        source, destination, protocol = packet.source, packet.destination, packet.protocol
+        to = port or packet.destination_port
+        if not (isinstance(source, str) and isinstance(destination, str)):
+            return nf.UNKNOWN
+        if not (isinstance(protocol, int) and isinstance(to, int) and packet.incoming is not None):
+            return nf.UNKNOWN
+        stack = self._stack
+        iif = stack.interfaces.get(packet.incoming.index)
+        own = stack.networks(iif) if iif is not None else []
+        if address is None:  # net/ipv4/netfilter/nf_tproxy_ipv4.c: nf_tproxy_laddr4
+            address = next((text for text, _ in own if (":" in text) == (":" in destination)), destination)
+        source_port = packet.source_port if isinstance(packet.source_port, int) else 0
+        try:
+            found = stack.receiver(protocol, source, source_port or 1, address, to, iif)
+        except NetlinkError:
+            return nf.UNKNOWN
+        if found is None:
+            return False
+        return nf.UNKNOWN if found.options is None else "transparent" in found.options
+
     def reverse_route(
         self, address: str, source: str | None, mark: int, tos: int, device: nf.Interface | None
     ) -> Route | nf.Unknown | None:

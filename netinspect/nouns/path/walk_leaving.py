@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .walk_routes import hop_of, refused, route_text
-from .walk_steps import UNKNOWN
+from .walk_steps import UNKNOWN, pasted
 from .walk_tracking import track
 from .walk_translation import translated
 
@@ -38,7 +38,7 @@ def forwarded(walk: Walk, passed: Passed, packet: Packet, answer: Answer) -> Lea
     leaving = _routed(walk, passed.stack, packet, answer)
     if not _has_interface(walk, passed.stack, leaving):
         return None
-    if not _lives(walk, passed.stack, passed.iif, packet):
+    if not _lives(walk, passed.stack, passed.iif, packet) or _has_socket(walk, passed.stack, packet, leaving):
         return None
     aged = packet if packet.ttl is None else packet.but(ttl=packet.ttl - 1)
     rules = walk.rules_of(passed.stack)
@@ -47,6 +47,33 @@ def forwarded(walk: Walk, passed: Passed, packet: Packet, answer: Answer) -> Lea
         return None
     leaving.packet = on
     return leaving
+
+
+def _has_socket(walk: Walk, stack: Stack, packet: Packet, leaving: Leaving) -> bool:
+    """Whether tproxy gave it to a socket: such a packet is for this machine, or dropped (net/ipv4/ip_forward.c)."""
+    outcome = walk.outcome_of(stack, "prerouting")
+    action = outcome.action("tproxy") if outcome is not None else None
+    if action is None:
+        return False
+    known = next((rule for rule in stack.rules(packet.family) if rule.mark and rule.mark == packet.mark), None)
+    six = ["-6"] if packet.family == "inet6" else []
+    mark = f"{packet.mark:#x}" if packet.mark else "MARK"
+    table = str(known.table) if known is not None else "TABLE"
+    steps = [pasted(["ip", *six, "route", "add", "local", "default", "dev", "lo", "table", table])]
+    if known is None:
+        steps.insert(0, pasted(["ip", *six, "rule", "add", "fwmark", mark, "lookup", table]))
+    walk.dropped(
+        stack,
+        "forward",
+        f"tproxy without a route of type local, mark {packet.mark:#x}",
+        packet,
+        "tproxy",
+        [f"rule: {walk.rules_of(stack).text(action.rule)}", f"route: {route_text(leaving.answer)}"],
+        "a tproxy rule gave it to a socket of this machine, and the routes send it on: such a packet is dropped. What "
+        f"has the mark {packet.mark:#x} needs a policy rule to a table with a route of type local",
+        advice="; ".join(steps),
+    )
+    return True
 
 
 def _lives(walk: Walk, stack: Stack, iif: Interface | None, packet: Packet) -> bool:
@@ -93,6 +120,8 @@ def sent(walk: Walk, passed: Passed, packet: Packet) -> Leaving | None:
     if on is None:
         return None
     on = translated(walk, stack, on, passed.tracked, "destination", None, leaving.oif)
+    if on is not None:
+        on = walk.rules_of(stack).behind(walk, "output", on, None, leaving.oif, passed.tracked)
     if on is None:
         return None
     if on.destination != packet.destination or on.mark != packet.mark:
@@ -121,10 +150,11 @@ def postrouted(walk: Walk, passed: Passed, leaving: Leaving) -> Packet | None:
     stack, oif, packet = passed.stack, leaving.oif, leaving.packet
     walk.next_hop = passed.next_hop = leaving.next_hop
     passed.leaving = packet
-    on = walk.rules_of(stack).late(walk, stack, "postrouting", packet, passed.iif, oif, passed.tracked)
-    if on is None:
-        return None
-    return translated(walk, stack, on, passed.tracked, "source", passed.iif, oif)
+    rules = walk.rules_of(stack)
+    on = rules.late(walk, stack, "postrouting", packet, passed.iif, oif, passed.tracked)
+    if on is not None:
+        on = translated(walk, stack, on, passed.tracked, "source", passed.iif, oif)
+    return None if on is None else rules.behind(walk, "postrouting", on, passed.iif, oif, passed.tracked)
 
 
 def _look_up(stack: Stack, packet: Packet) -> Answer:

@@ -22,6 +22,13 @@ def delivered(walk: Walk, passed: Passed, iif: Interface, packet: Packet) -> Non
         return
     if tracked is not None and tracked.direction == "reply" and tracked.state == "established":
         on = restored(walk, stack, on, tracked, "source")
+    outcome = walk.outcome_of(stack, "prerouting")
+    action = outcome.action("tproxy") if outcome is not None else None
+    if action is not None and walk.before is None:
+        walk.last, walk.end = on, (stack, iif)
+        evidence = f"rule: {walk.rules_of(stack).text(action.rule)}"
+        walk.ends(stack, "socket", f"{stack.label}: the socket that tproxy chose", DELIVERED, on, evidence)
+        return
     taken(walk, stack, iif, on)
 
 

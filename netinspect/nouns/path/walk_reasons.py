@@ -40,15 +40,21 @@ _CT = {
     nft.NFT_CT_DIRECTION: "ct direction",
     nft.NFT_CT_ZONE: "ct zone",
 }
+_METERS = {
+    "limit": "its limit does not hold at this rate",
+    "quota": "its quota does not hold: it is used up, or not yet where it says over",
+    "connlimit": "its ct count does not hold with so many connections",
+}
+_CONDITIONS = frozenset(("cmp", "range", "lookup", "match", *_METERS))
 _DEPTH = 8
 
 
 class Reason:
     """Why a rule does not apply."""
 
-    __slots__ = ("decider", "kind", "rule", "text")
+    __slots__ = ("decider", "held", "kind", "rule", "text")
 
-    def __init__(self, kind: str, rule: Rule, text: str, decider: Rule | None = None) -> None:
+    def __init__(self, kind: str, rule: Rule, text: str, decider: Rule | None = None, held: int = 0) -> None:
         self.kind = kind
         """hook, unreached, before, unknown, or what the condition is about: mark, source, outgoing interface …"""
         self.rule = rule
@@ -56,6 +62,8 @@ class Reason:
         self.text = text
         self.decider = decider
         """The rule that keeps it from that: itself, one that should lead to it, or one before it."""
+        self.held = held
+        """How many of its conditions hold before the one that does not."""
 
 
 def why_not(rules: Rules, hook: str, packet: Packet, rule: Rule, outcome: Outcome | None) -> Reason | None:
@@ -156,20 +164,24 @@ def _own(rules: Rules, hook: str, packet: Packet, rule: Rule, wanted: Rule) -> R
     machine.chain, machine.rule = chain, rule
     registers: dict[int, str] = {}
     leads = "" if rule is wanted else f"the rule that leads to it, {rules.text(rule)}: "
+    held = 0
     for raw in _raws(rule):
         expression = decoded(raw)
         machine.made = []
         result = compiled(raw)(machine)
         what = _about(expression, registers)
         if machine.made:
-            return Reason("unknown", wanted, f"{leads}{machine.made[0][2].reason}", rule)
+            return Reason("unknown", wanted, f"{leads}{machine.made[0][2].reason}", rule, held)
         if result == BREAK:
             kind = what or expression.name
+            if kind in _METERS:
+                return Reason(kind, wanted, f"{leads}{_METERS[kind]}", rule, held)
             by_map = expression.name == "lookup"
             where = f"{' is not in its set or map' if by_map else ' is another than the rule wants'}"
-            return Reason(kind, wanted, f"{leads}the {kind}{_value(kind, packet)}{where}", rule)
+            return Reason(kind, wanted, f"{leads}the {kind}{_value(kind, packet)}{where}", rule, held)
         if result:
             return None
+        held += expression.name in _CONDITIONS
     return None
 
 

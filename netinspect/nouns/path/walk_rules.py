@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 CONNTRACK = -200
 """linux/netfilter_ipv4.h: NF_IP_PRI_CONNTRACK"""
+_TRANSLATES = {"prerouting": -100, "output": -100, "postrouting": 100}
+"""Where a hook translates (NF_IP_PRI_NAT_DST, NF_IP_PRI_NAT_SRC): chains behind that see the packet translated."""
 _FAMILIES = {"inet": "ip", "inet6": "ip6"}
 
 
@@ -151,15 +153,34 @@ class Rules:
         oif: Interface | None,
         tracked: Tracked | None,
     ) -> Packet | None:
-        """The chains behind connection tracking."""
+        """The chains behind connection tracking, to those that translate."""
         self.translation = None
         family = _FAMILIES[packet.family]
+        last = _TRANSLATES.get(hook)
         chains = self.ruleset.base_chains(family, hook)
+        if last is not None:
+            chains = [chain for chain in chains if place_of(chain) <= last]
         if hook in ("prerouting", "output"):
             chains = [chain for chain in chains if place_of(chain) > CONNTRACK]
         else:
             self._say_unread(walk, hook, packet)
         return self._pass(walk, family, hook, packet, iif, oif, tracked, chains) if chains else packet
+
+    def behind(
+        self,
+        walk: Walk,
+        hook: str,
+        packet: Packet,
+        iif: Interface | None,
+        oif: Interface | None,
+        tracked: Tracked | None,
+    ) -> Packet | None:
+        """The chains of a hook behind those that translate: they see the packet as it has been translated."""
+        family, last = _FAMILIES[packet.family], _TRANSLATES[hook]
+        chains = [chain for chain in self.ruleset.base_chains(family, hook) if place_of(chain) > last]
+        if not chains:
+            return packet
+        return self._pass(walk, family, hook, packet, iif, oif, tracked, chains, behind=True)
 
     def bridged(self, walk: Walk, part: Crossing, packet: Packet) -> Packet | None:
         """A frame over a bridge: the bridge's own chains, and IP's where br_netfilter passes it to them."""
@@ -187,9 +208,13 @@ class Rules:
                 tracked = track(walk, stack, on)
                 on = self.late(walk, stack, "prerouting", on, part.bridge, None, tracked)
             if on is not None:
+                on = self.behind(walk, "prerouting", on, part.bridge, None, tracked)
+            if on is not None:
                 on = self.late(walk, stack, "forward", on, part.bridge, part.bridge, tracked)
             if on is not None:
                 on = self.late(walk, stack, "postrouting", on, part.bridge, part.bridge, tracked)
+            if on is not None:
+                on = self.behind(walk, "postrouting", on, part.bridge, part.bridge, tracked)
             if (
                 on is not None
                 and tracked is not None
@@ -251,6 +276,7 @@ class Rules:
         chains: Sequence[Chain],
         *,
         early: bool = False,
+        behind: bool = False,
         device: str | None = None,
     ) -> Packet | None:
         made = self.packet_of(packet, iif, oif, None if early else tracked)
@@ -260,7 +286,7 @@ class Rules:
             walk.unknowable(self.stack, hook, "nftables", packet, str(error), why=f"a set could not be asked: {error}")
             return packet
         outcome = walk.chosen(self.stack, hook, _distinct(found.outcomes))
-        walk.asked.append((self.stack, hook, outcome))
+        walk.asked.append((self.stack, f"{hook}, translated" if behind else hook, outcome))
         return self._taken(walk, hook, packet, outcome, early, tracked)
 
     def _taken(

@@ -59,6 +59,11 @@ def transmitted(walk: Walk, stack: Stack, oif: Interface, next_hop: str, packet:
     """From an interface to the next machine; None where the packet's way ends, or leaves what can be looked at."""
     walk.last, walk.end = packet, (stack, oif)
     if walk.home_only and stack is walk.home:
+        if oif.kind == "bridge":
+            crossing = Crossing(stack, oif, None, _port_to(stack, oif, next_hop))
+            on = walk.rules_of(stack).bridged(walk, crossing, packet)
+            if on is None:
+                return None
         if walk.before is not None or not _known_dead(walk, stack, oif, next_hop, packet):
             walk.ends(stack, "wire", f"leaves by {oif}", LEAVES, packet)
         return None
@@ -90,6 +95,33 @@ def transmitted(walk: Walk, stack: Stack, oif: Interface, next_hop: str, packet:
         taken += f" ({end.interface.address})"
     walk.passes(stack, "neighbour", next_hop, packet, *evidence, taken)
     return _along(walk, end, known or end.interface.address, packet)
+
+
+def from_port(walk: Walk, stack: Stack, bridge: Interface, packet: Packet) -> Packet | None:
+    """What comes in by a bridge has passed the bridge's own rules, from the port that its sender is behind."""
+    if bridge.kind != "bridge":
+        return packet
+    rules = walk.rules_of(stack)
+    if not any(rules.ruleset.base_chains("bridge", hook) for hook in ("prerouting", "input")):
+        return packet
+    back = stack.route(packet.source).route
+    port = _port_to(stack, bridge, (back.gateway if back is not None else None) or packet.source)
+    if port is None:
+        why = f"by which port of {bridge} it comes in is not known, and the bridge has rules"
+        walk.unknowable(stack, "bridge", bridge.name, packet, why=why)
+        return packet
+    walk.passes(stack, "bridge", f"{bridge}: {port} > {bridge}", packet)
+    return rules.bridged(walk, Crossing(stack, bridge, port, None), packet)
+
+
+def _port_to(stack: Stack, bridge: Interface, address: str) -> Interface | None:
+    """The port of a bridge behind which an address is, where that is known."""
+    known = _known(stack.neighbour(bridge, address))
+    if known is not None:
+        port = stack.port_for(bridge, known)
+        return None if port is bridge else port
+    ports = stack.ports(bridge)
+    return ports[0] if len(ports) == 1 else None
 
 
 def _asks(oif: Interface) -> bool:
@@ -271,5 +303,30 @@ def _over_bridge(walk: Walk, part: Crossing, link_address: str | None, packet: P
         else:
             evidence.append(f"fdb: {link_address} is behind {port}")
     subject = f"{part.bridge}: {part.entry or part.bridge} > {part.exit or part.bridge}"
+    shut = _shut_ports(stack, part)
+    if shut:
+        walk.dropped(
+            stack,
+            "bridge",
+            subject,
+            packet,
+            "isolated",
+            [*evidence, *(f"bridge port: {text}" for text in shut)],
+            f"the bridge {part.bridge} passes nothing from the one port to the other: {' and '.join(shut)}",
+            advice="right, if hosts are to be kept apart; else: "
+            + ("bridge link set dev PORT isolated off" if "isolated" in shut[0] else "look why the port is shut (STP)"),
+        )
+        return None
     walk.passes(stack, "bridge", subject, packet, *evidence)
     return walk.rules_of(stack).bridged(walk, part, packet)
+
+
+def _shut_ports(stack: Stack, part: Crossing) -> list[str]:
+    """Why a bridge passes nothing between two of its ports (net/bridge/br_forward.c: should_deliver)."""
+    if part.entry is None or part.exit is None:
+        return []
+    found = [(port, stack.bridge_port(port)) for port in (part.entry, part.exit)]
+    shut = [f"{port} is {known.state}" for port, known in found if known and known.state not in ("forwarding", None)]
+    if not shut and all(known is not None and known.isolated for _, known in found):
+        return [f"{port} is isolated" for port, _ in found]
+    return shut

@@ -9,6 +9,7 @@ from threading import Event, Thread
 from typing import Any
 
 import pytest
+from availability import unavailable
 from nat_lab import SERVER, Traffic
 
 from netinspect.engine.places import Place
@@ -57,6 +58,9 @@ class World:
             found = diagnose(situation, words)
             situation.stacks.close()
         return [finding._asdict() for finding in found if finding.severity != "note"]
+
+    def has_legacy(self) -> bool:
+        return self.gateway.run("iptables-legacy", "-L", "FORWARD", check=False).returncode == 0
 
     def sh(self, *commands: str) -> None:
         for command in commands:
@@ -284,6 +288,16 @@ FLOW_FAULTS = {
         FLOW,
         (f"{NAT}; add rule ip n post oifname wan snat to 198.51.100.1",),
     ),
+    "legacy iptables drops": (
+        "rule",
+        FLOW,
+        (MASQUERADE, "iptables-legacy -A FORWARD -i lan -p tcp -j DROP"),
+    ),
+    "a quota that is used up": (
+        "rule",
+        FLOW,
+        (MASQUERADE, f"{FORWARD}; add rule ip f c iifname lan quota 0 bytes accept"),
+    ),
     "a mark for what is sent here only": (
         "mark",
         ("tcp", INSIDE, "192.0.2.9:443"),
@@ -295,7 +309,10 @@ FLOW_FAULTS = {
     ),
 }
 WITH_PEERS = {"a host asks for itself", "a mark for what is sent here only"}
-UNDO = {"a dnat for an address that nobody has": "ip address del 203.0.113.60/32 dev wan"}
+UNDO = {
+    "legacy iptables drops": "iptables-legacy -F FORWARD",
+    "a dnat for an address that nobody has": "ip address del 203.0.113.60/32 dev wan",
+}
 
 
 @pytest.mark.parametrize("name", FLOW_FAULTS)
@@ -304,6 +321,8 @@ def test_why_a_flow_does_not_get_through(need: Need, world: World, name: str) ->
     need("iptables-nft")
     need("ip")
     check, flow, scripts = FLOW_FAULTS[name]
+    if name.startswith("legacy") and not world.has_legacy():
+        unavailable("this kernel has no legacy iptables (CONFIG_IP_NF_IPTABLES_LEGACY)")
     world.sh("ip rule add fwmark 0x51 lookup 51 pref 60", "ip route add default via 198.51.100.100 table 51")
     # A process in each shows where their namespaces are.
     seen = [host.popen(["sleep", "60"]) for host in (world.inside, world.outside)] if name in WITH_PEERS else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +14,7 @@ from nat_lab import SERVER, SERVER6, Traffic, netinspect
 
 from netinspect.engine.json_schema import array_schema
 from netinspect.lab import Lab
+from netinspect.lab.topology_file import load
 from netinspect.records import PathStep
 
 Need = Callable[[str], None]
@@ -155,6 +157,13 @@ FAULTS = [
                        "add rule ip r p iifname lan ct zone set 1; add rule ip r p iifname wan ct zone set 2")),
     ("route-localnet", "there", ("add table ip d; add chain ip d p { type nat hook prerouting priority dstnat; }",
                                  "add rule ip d p iifname lan tcp dport 443 dnat to 127.0.0.1:3128")),
+    # What stands behind the translation sees the packet translated.
+    ("rule", "there", ("add table ip b; add chain ip b c { type filter hook postrouting priority 300; }",
+                       "add rule ip b c ip saddr 203.0.113.1 drop")),
+    ("rule", "there", ("add table ip d; add chain ip d p { type nat hook prerouting priority dstnat; }",
+                       f"add rule ip d p tcp dport 443 dnat to {SERVER}:444",
+                       "add chain ip d c { type filter hook prerouting priority 0; }",
+                       "add rule ip d c tcp dport 444 drop")),
 ]  # fmt: skip
 
 
@@ -166,6 +175,66 @@ def test_rules_stop_it(need: Need, world: World, cause: str, direction: str, scr
     with broken(world, *scripts):
         assert stops(world, cause)["direction"] == direction
     assert world.path(INSIDE, f"{SERVER}:443")[0] == 0
+
+
+def test_what_tproxy_gives_to_a_socket_needs_a_local_route(need: Need, world: World) -> None:
+    need("nft")
+    need("ip")
+    rule = "add table ip t; add chain ip t p { type filter hook prerouting priority mangle; }; "
+    rule += "add rule ip t p iifname lan tcp dport 443 tproxy to :3129 meta mark set 7 accept"
+    flow = INSIDE, f"{SERVER}:443"
+    with broken(world, rule):
+        assert world.path(*flow)[0] == 0  # nobody listens: the rule does not apply
+
+        def listening() -> socket.socket:
+            opened = socket.socket()
+            opened.setsockopt(socket.SOL_IP, 19, 1)  # linux/in.h: IP_TRANSPARENT
+            opened.bind(("0.0.0.0", 3129))
+            opened.listen()
+            return opened
+
+        with world.gateway.call(listening):
+            end = stops(world, "tproxy")
+            assert "fwmark 0x7" in end["advice"]
+            world.run("ip", "rule", "add", "fwmark", "7", "lookup", "52", "pref", "61")
+            world.run("ip", "route", "add", "local", "default", "dev", "lo", "table", "52")
+            status, steps = world.path(*flow)
+            world.run("ip", "rule", "del", "pref", "61")
+            world.run("ip", "route", "flush", "table", "52")
+        assert (status, steps[-1]["verdict"]) == (0, "arrives")
+
+
+def test_rules_and_ports_of_a_bridge(need: Need) -> None:
+    """What comes in by a bridge passes the bridge's rules; between isolated ports nothing passes."""
+    need("nft")
+    need("ip")
+    with Lab(load("bridge-netfilter")) as lab:
+        gateway = lab["gateway"]
+        # A process shows where the namespaces of the others are.
+        peers = [lab[name].popen(["sleep", "60"]) for name in ("lan1", "lan2", "outside")]
+
+        def path(*flow: str) -> tuple[int, Any]:
+            result = netinspect(gateway, "path", "-j", *flow, check=False)
+            steps = json.loads(result.stdout)
+            return result.returncode, steps[-1]
+
+        outward, across = ("udp", "192.168.1.11", "203.0.113.100"), ("udp", "192.168.1.11", "192.168.1.12")
+        for address in ("192.168.1.1", "192.168.1.12"):
+            # The reset shows that each knows the other by now.
+            with pytest.raises(ConnectionRefusedError):
+                lab["lan1"].call(lambda address=address: socket.create_connection((address, 9), 10))
+        assert path(*outward)[0] == path(*across)[0] == 0
+        gateway.run("nft", "add table bridge b; add chain bridge b c { type filter hook input priority 0; }")
+        gateway.run("nft", "add rule bridge b c iifname lan1 ip daddr 203.0.113.100 drop")
+        status, end = path(*outward)
+        assert (status, end["cause"]) == (4, "rule"), end
+        for port in ("lan1", "lan2"):
+            gateway.run("ip", "link", "set", "dev", port, "type", "bridge_slave", "isolated", "on")
+        status, end = path(*across)
+        assert (status, end["cause"]) == (4, "isolated"), end
+        for peer in peers:
+            peer.kill()
+            peer.wait()
 
 
 def test_marks_count_for_routes_as_they_are_then(need: Need, world: World) -> None:
