@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .diagnose_astray import duplicates
 from .diagnose_marks import marks_late
-from .diagnose_related import errors_dropped, one_way
+from .diagnose_related import clamped_too_large, errors_dropped, one_way, own_errors_dropped
 from .diagnose_sources import other_uplinks_source, private_primary
 
 TYPE_CHECKING = False
@@ -24,3 +24,5 @@ def beside(situation: Situation, path: Path, known_by: str) -> Iterator[Finding]
     yield from other_uplinks_source(situation, path, known_by)
     yield from one_way(situation, path, known_by)
     yield from errors_dropped(situation, path, known_by)
+    yield from own_errors_dropped(situation, path, known_by)
+    yield from clamped_too_large(situation, path, known_by)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from ..path.walk_packet import ICMP, ICMPV6, TCP, Packet, Tracked
 from ..path.walk_rules import CONNTRACK, Rules
 from ..path.walk_steps import iptables_interface, nft_interface
+from ..path.walk_translation import own_address
 from .diagnose_findings import ERROR, WARNING, finding, passed_here
 from .diagnose_opening import accept_fix
 
@@ -18,6 +21,9 @@ if TYPE_CHECKING:
     from ..path.walk import Passed
     from ..path.walk_path import Path
     from .diagnose_situation import Situation
+
+
+_SIZE = re.compile(r"maxseg size set (\d+)")
 
 
 def one_way(situation: Situation, path: Path, known_by: str) -> Iterator[Finding]:
@@ -161,6 +167,86 @@ def errors_dropped(situation: Situation, path: Path, known_by: str) -> Iterator[
         "vain, and path MTU discovery fails",
         *_related_fix(rules, chain, six),
     )
+
+
+def own_errors_dropped(situation: Situation, path: Path, known_by: str) -> Iterator[Finding]:
+    """What this machine notifies senders of, where packets are too large for the way out, must leave it."""
+    from ...netfilter.evaluate import run_hook
+
+    passed = passed_here(situation, path)
+    if passed is None or passed.iif is None or passed.oif is None or passed.tracked is None:
+        return
+    mtu = _narrow(situation, path, passed)
+    own = own_address(situation.home, passed.iif, path.packet.family)
+    if mtu is None or passed.iif.mtu <= mtu or own is None:
+        return
+    rules = path.there.rules_of(situation.home)
+    original = passed.tracked.original
+    six = original.family == "inet6"
+    error = Packet(ICMPV6 if six else ICMP, own, original.source, reply=True)
+    error.icmp = 2 if six else 3
+    tracked = Tracked(original)
+    tracked.translated, tracked.state, tracked.direction = passed.tracked.translated, "related", "reply"
+    seen = rules.packet_of(error, None, passed.iif, tracked)
+    outcomes = run_hook(rules.ruleset, "ip6" if six else "ip", "output", seen, rules.facts).outcomes
+    stopped = _last_drop(rules, outcomes[0]) if all(found.verdict.name == "drop" for found in outcomes) else None
+    if stopped is None:
+        return
+    chain, texts = stopped
+    kind = "icmpv6 type packet-too-big" if six else "icmp type destination-unreachable"
+    option = ("-p", "ipv6-icmp", "--icmpv6-type", "2") if six else ("-p", "icmp", "--icmp-type", "3")
+    yield finding(
+        situation,
+        "related",
+        WARNING,
+        str(chain),
+        [
+            known_by,
+            f"mtu: {mtu} on {passed.oif}, {passed.iif.mtu} on {passed.iif}",
+            f"an ICMP error about it (packet too big) from {own}, sent here",
+            *texts,
+        ],
+        "packets that are too large for the way out are dropped here, and the ICMP error that says so is dropped too: "
+        "senders do not learn the path MTU, and connections hang once they send much",
+        accept_fix(rules, chain, option, kind),
+        "it lets this machine notify senders, and nothing else",
+    )
+
+
+def clamped_too_large(situation: Situation, path: Path, known_by: str) -> Iterator[Finding]:
+    """A rule that gives TCP a segment size that does not fit the way out."""
+    passed = passed_here(situation, path)
+    mtu = _narrow(situation, path, passed) if passed is not None else None
+    if passed is None or mtu is None:
+        return
+    headers = 60 if path.packet.family == "inet6" else 40
+    rules = path.there.rules_of(situation.home)
+    sizes = [(action.number, rules.text(action.rule)) for where, action in path.there.clamped if where is passed.stack]
+    # A size that no segment of the usual kind exceeds changes nothing, and is no action.
+    for rule in situation.rules if not sizes else ():
+        text = rules.text(rule.rule) if rule.kind == "clamp" else ""
+        sizes += [(int(found), text) for found in _SIZE.findall(text)]
+    for size, text in sizes[:1]:
+        if size is None or size + headers <= mtu:
+            continue
+        yield finding(
+            situation,
+            "mtu",
+            WARNING,
+            f"segments of TCP by {passed.oif}",
+            [known_by, f"nftables: {text}", f"mtu: {mtu} on {passed.oif}"],
+            f"the rule allows segments of {size} bytes: with {headers} bytes of headers they do not fit {mtu} bytes on "
+            "the way out, and connections hang once they send much, where ICMP is filtered",
+            "",
+            f"clamp to {mtu - headers}, or to the path (tcp option maxseg size set rt mtu; iptables: "
+            "--clamp-mss-to-pmtu)",
+        )
+
+
+def _narrow(situation: Situation, path: Path, passed: Passed) -> int | None:
+    """The MTU of the way out of this machine, where that is where it is smallest."""
+    narrow = path.there.narrow
+    return narrow[0] if narrow is not None and narrow[1] is situation.home and narrow[2] is passed.oif else None
 
 
 def _related_fix(rules: Rules, chain: Chain, six: bool) -> tuple[str, str]:

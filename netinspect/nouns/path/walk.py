@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ...netfilter.evaluate import Outcome
+    from ...netfilter.machine import Action
     from .listing_segment import End
     from .listing_stack import Interface, Stack
     from .listing_stacks import Stacks
@@ -77,7 +78,7 @@ class Walk(Steps):
         """Where rules changed the mark: namespace, hook, the new mark."""
         self.lived: list[tuple[Stack, Outcome]] = []
         """Where rules changed the time to live."""
-        self.clamped: list[tuple[Stack, str]] = []
+        self.clamped: list[tuple[Stack, Action]] = []
         """Where the segment size of TCP is clamped."""
         self.choices: Sequence[int] = ()
         """Which way is taken where there are several, in order; the first where nothing is reported."""

@@ -43,7 +43,7 @@ _CT = {
 _METERS = {
     "limit": "its limit does not hold at this rate",
     "quota": "its quota does not hold: it is used up, or not yet where it says over",
-    "connlimit": "its ct count does not hold with so many connections",
+    "connlimit": "its ct count does not hold for the number of connections now",
 }
 _CONDITIONS = frozenset(("cmp", "range", "lookup", "match", *_METERS))
 _DEPTH = 8

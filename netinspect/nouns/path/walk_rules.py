@@ -324,7 +324,7 @@ class Rules:
             elif action.kind == "helper" and tracked is not None:
                 tracked.helper = action.text.rpartition(" ")[2]
             elif action.kind == "clamp":
-                walk.clamped.append((stack, action.text))
+                walk.clamped.append((stack, action))
         if early:
             self._template(outcome)
         translation = outcome.translation

@@ -288,6 +288,26 @@ FLOW_FAULTS = {
         FLOW,
         (f"{NAT}; add rule ip n post oifname wan snat to 198.51.100.1",),
     ),
+    "errors of the gateway itself are dropped": (
+        "related",
+        FLOW,
+        (
+            MASQUERADE,
+            "ip link set wan mtu 1400",
+            "add table ip o; add chain ip o c { type filter hook output priority 0; }; "
+            "add rule ip o c meta l4proto icmp drop",
+        ),
+    ),
+    "segments that are too large are allowed": (
+        "mtu",
+        FLOW,
+        (
+            MASQUERADE,
+            "ip link set wan mtu 1400",
+            "add table ip m; add chain ip m c { type filter hook forward priority mangle; }; "
+            "add rule ip m c tcp flags syn tcp option maxseg size set 1440",
+        ),
+    ),
     "legacy iptables drops": (
         "rule",
         FLOW,
@@ -310,6 +330,8 @@ FLOW_FAULTS = {
 }
 WITH_PEERS = {"a host asks for itself", "a mark for what is sent here only"}
 UNDO = {
+    "errors of the gateway itself are dropped": "ip link set wan mtu 1500",
+    "segments that are too large are allowed": "ip link set wan mtu 1500",
     "legacy iptables drops": "iptables-legacy -F FORWARD",
     "a dnat for an address that nobody has": "ip address del 203.0.113.60/32 dev wan",
 }
