@@ -57,11 +57,18 @@ class Environment:
         self.complained.add((text, *details))
         from .engine.text import printable
 
-        lines = "\n".join(map(printable, (text, *details)))
+        shown = [printable(line) for line in (text, *details)]
+        if max(map(len, shown)) > _LONGEST_LINE:
+            from .engine.terminal import shortened
+
+            shown = [shortened(line, _LONGEST_LINE) for line in shown]
+        lines = "\n".join(shown)
         self.error(f"netinspect: {lines}\n".encode("utf-8", "backslashreplace"))
 
 
 _USUAL_COLUMNS = 80
+_LONGEST_LINE = 4000
+"""Characters of a line on standard error: a word of the command line may have a hundred thousand."""
 
 
 def of_process() -> Environment:
@@ -94,6 +101,10 @@ def _write_output(data: bytes) -> None:
             from select import select
 
             select((), (1,), ())
+        except BrokenPipeError:
+            from .engine.signals import end_by_pipe
+
+            end_by_pipe()
         except OSError as error:
             raise OutputError(f"standard output: {error.strerror}") from None
         else:

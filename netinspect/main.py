@@ -195,15 +195,9 @@ def main() -> None:
         from .engine.signals import Ended, handle, status_of
 
         handle()
-        from _signal import SIG_DFL, SIGPIPE, signal  # `signal` imports enum
-
         from .startup import settle
 
         settle()
-        # A reader that has seen enough (`| head`) ends the program quietly, like every C tool.
-        signal(SIGPIPE, SIG_DFL)
-        # A number with thousands of digits is refused where it is used.
-        sys.set_int_max_str_digits(0)
         from .environment import of_process
 
         try:

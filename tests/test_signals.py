@@ -293,3 +293,35 @@ def test_a_document_is_closed(namespace: Namespace) -> None:
         output += process.stdout.read()
     assert process.returncode == 128 + signal.SIGTERM
     assert json.loads(output)
+
+
+def ignored_by(pid: int | str) -> int:
+    """The signals that a process ignores (proc_pid_status(5): SigIgn), a bit for each."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1], 16) for line in lines if line.startswith("SigIgn:"))
+
+
+def test_a_peer_that_goes_away_does_not_end_the_program(namespace: Namespace) -> None:
+    """What it writes to a container engine or to a child may find nobody there."""
+    with namespace.popen([*NETINSPECT, "links", "--watch", "1000"], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        ignored = ignored_by(process.pid)
+        process.kill()
+    assert ignored >> (signal.SIGPIPE - 1) & 1
+
+
+def test_a_command_in_a_lab_is_ended_by_its_pipe_as_usual(tmp_path: Path) -> None:
+    environment = {**os.environ, DIRECTORY: str(tmp_path)}
+
+    def lab(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [*NETINSPECT, "lab", *words]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+
+    lab("up", "pair", "--name", "one")
+    try:
+        lines = lab("exec", "one", "client", "--", "cat", "/proc/self/status").stdout.splitlines()
+    finally:
+        lab("down", "one")
+    ignored = next(int(line.split()[1], 16) for line in lines if line.startswith("SigIgn:"))
+    assert not ignored >> (signal.SIGPIPE - 1) & 1

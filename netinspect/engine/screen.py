@@ -198,9 +198,7 @@ class _Pager:
         self._process = self._asked = 0
         # Before it runs: what would end this program alone would leave it behind.
         self._before: dict[int, Any] = {number: getsignal(number) for number in (SIGINT, SIGQUIT, SIGTERM, SIGHUP)}
-        # Ctrl-C is for the pager, which ends no reading by it; one that is left early is no error.
-        self._before[SIGPIPE] = getsignal(SIGPIPE)
-        signal(SIGPIPE, SIG_IGN)
+        # Ctrl-C is for the pager, which ends no reading by it.
         for number in (SIGINT, SIGQUIT):
             signal(number, lambda *_: None)
         for number in (SIGTERM, SIGHUP):

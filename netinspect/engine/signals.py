@@ -1,8 +1,11 @@
-"""Signals that end the program: SIGINT, SIGTERM and SIGHUP.
+"""Signals that end the program: SIGINT, SIGTERM and SIGHUP, and SIGPIPE of standard output.
 
 A command that holds nothing ends at once, wherever it is: an exception could occur in a finalizer or in a half-loaded
 module, where Python would print it. A command that holds something, such as an incomplete file or a lab, uses
 ``Holding``: there the signal raises ``Ended``, and cleanup code releases it.
+
+SIGPIPE is ignored, as Python has it: a container engine or a child that has gone is an error like others, and costs
+what it was asked for. Where standard output has no reader any more, the program ends by it after all.
 
 A signal that was ignored when the program began stays ignored (nohup(1), commands that a shell runs in the background).
 """
@@ -14,7 +17,7 @@ from posix import _exit, getpid, kill, write
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, NoReturn
 
 _ENDING = (SIGINT, SIGTERM, SIGHUP)
 _BASE = 128
@@ -62,6 +65,23 @@ def handle() -> None:
         if getsignal(number) is not SIG_IGN:
             signal(number, _end)
     sys.unraisablehook = _again
+
+
+def end_by_pipe() -> NoReturn:
+    """Ends the program as SIGPIPE ends every C tool whose reader has seen enough (`| head`): quietly.
+
+    What the program holds is let go of first.
+    """
+    from _signal import SIG_DFL, SIGPIPE
+
+    if _held:
+        raise Ended(SIGPIPE)
+    try:
+        signal(SIGPIPE, SIG_DFL)
+        kill(getpid(), SIGPIPE)
+    except ValueError:
+        pass  # this is not the main thread
+    _exit(_BASE + SIGPIPE)
 
 
 def status_of(ended: Ended) -> int:

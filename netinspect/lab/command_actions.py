@@ -6,6 +6,7 @@ import json
 import os
 import select
 import shutil
+import signal
 import time
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -188,6 +189,7 @@ def _first(hosts: Iterable[str], lab: str) -> str:
 def _execute(state: registry.State, host: str, command: list[str], environment: Environment) -> int:
     """Becomes the command."""
     registry.enter(state, host)
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # what is ignored stays so in the command
     try:
         os.execvpe(command[0], command, {**os.environ, MARK: state.holder.mark(state.name)})
     except OSError as error:
