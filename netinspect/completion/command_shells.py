@@ -36,8 +36,7 @@ _netinspect() {{
         values=$options
     fi
     if [[ $files == all ]]; then
-        compopt -o filenames
-        COMPREPLY=($(compgen -f -- "$cur"))
+        compopt -o default
         return
     fi
     if [[ $files == none ]]; then return; fi

@@ -45,15 +45,18 @@ def shell_word(word: str) -> str | None:
     """A word for a POSIX shell that stands for this text and nothing else, without control characters.
 
     Where the text has characters that are not printable, printf(1) makes it: only so is the command one line. None for
-    what a shell cannot make so: NUL, and a line end at the end.
+    what a shell cannot make so: NUL, a line end at the end, and what is no text at all.
     """
-    if word and _PLAIN.issuperset(word):
+    if word and _PLAIN.issuperset(word) and word[0] not in "=%":  # which zsh has its own ways with
         return word
     if word.isprintable():
         return "'" + word.replace("'", "'\\''") + "'"
     if word.endswith("\n") or "\0" in word:
         return None
-    return f"\"$(printf '{''.join(map(_octal, word))}')\""
+    try:
+        return f"\"$(printf '{''.join(map(_octal, word))}')\""
+    except UnicodeEncodeError:  # a lone surrogate that stands for no byte
+        return None
 
 
 def shell_line(words: Sequence[str]) -> str | None:

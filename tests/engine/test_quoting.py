@@ -89,3 +89,7 @@ def test_what_nft_cannot_write() -> None:
     assert [nft_string(name) for name in ("", 'a"b', "a\\*")] == [None] * 3
     assert [nft_identifier(name) for name in ("", "a b", "counter", "9a", "é", ".", "a\\n", "a\\")] == [None] * 8
     assert (shell_word(""), shell_word("a\n"), shell_word("a\0")) == ("''", None, None)
+
+
+def test_a_word_that_no_shell_can_make() -> None:
+    assert [shell_word(word) for word in ("a\0", "a\n", "\ud800")] == [None] * 3

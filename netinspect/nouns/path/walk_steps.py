@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...engine.quoting import nft_identifier, nft_string, shell_line
+from ...engine.text import raw
 from ...records import PathStep
 
 TYPE_CHECKING = False
@@ -25,8 +26,8 @@ _UNWRITABLE = "\0"
 
 
 def pasted(words: Sequence[str]) -> str:
-    """A command line to paste; empty where a name in it cannot be written."""
-    return shell_line(words) or ""
+    """A command line to paste; empty where a name in it cannot be written. Names are as records have them."""
+    return shell_line([raw(word).decode("utf-8", "surrogateescape") for word in words]) or ""
 
 
 def nft_name(name: str) -> str:

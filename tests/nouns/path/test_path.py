@@ -13,8 +13,10 @@ from jsonschema import Draft202012Validator
 from nat_lab import SERVER, SERVER6, Traffic, netinspect
 
 from netinspect.engine.json_schema import array_schema
+from netinspect.engine.text import text
 from netinspect.lab import Lab
 from netinspect.lab.topology_file import load
+from netinspect.nouns.path.walk_steps import pasted
 from netinspect.records import PathStep
 
 Need = Callable[[str], None]
@@ -283,3 +285,8 @@ def test_a_prefix_is_translated_and_hosts_keep_their_part(need: Need, world: Wor
         assert status == 0, steps[-1]
         sources = [step["packet"]["source_address"] for step in steps if step["stage"] == "nat"]
         assert sources[0] == "2001:db8:1::11"
+
+
+@pytest.mark.parametrize(("name", "line"), [(b"a\xff", "\"$(printf 'a\\377')\""), (rb"a\xff", r"'a\xff'")])
+def test_a_command_has_the_bytes_of_a_name(name: bytes, line: str) -> None:
+    assert pasted(["ip", "link", "set", text(name), "up"]) == f"ip link set {line} up"
