@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..engine.text import digits
 from ..errors import UsageError
 from ..nouns.conntrack import listing as entries
 from ..nouns.conntrack.filter import FlowFilter, mark_of, port_of, prefix_of, protocol_of, state_of, status_of, zone_of
@@ -332,7 +333,10 @@ def _filter(**wanted: Values | bool) -> FlowFilter:
         elif name == "translated":
             found.any_nat = True
         else:
-            found.minimum_bytes = int(texts[0])
+            least = digits(texts[0])
+            if least is None:
+                raise UsageError(f"{name} takes a whole number, not {texts[0]!r}")
+            found.minimum_bytes = least
     found.check()
     return found
 

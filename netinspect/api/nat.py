@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..engine.listing import BaseListing
 from ..engine.schema import rows_of
+from ..engine.text import digits
 from ..errors import UsageError
 from ..nouns.conntrack.filter import FlowFilter
 from ..nouns.nat.diagnose import diagnosed
@@ -113,14 +114,14 @@ def _words(flow: Texts) -> FlowWords:
 
 
 def _protocol(protocol: str | int) -> int:
-    if isinstance(protocol, int) or protocol.isdecimal():
-        if not 0 <= int(protocol) <= 255:
-            raise UsageError(f"{protocol} is not the number of a protocol")
-        return int(protocol)
-    try:
-        found = flow_words([protocol]).protocol
-    except UsageError:
-        found = None
-    if found is None:
+    number = digits(protocol) if isinstance(protocol, str) else protocol
+    if number is None:
+        try:
+            number = flow_words([str(protocol)]).protocol
+        except UsageError:
+            pass
+    if number is None:
         raise UsageError(f"{protocol!r} is not a protocol's name or number")
-    return found
+    if not 0 <= number <= 255:
+        raise UsageError(f"{protocol} is not the number of a protocol")
+    return number

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 _TABLE_LIMIT = 16 << 20
 """Bytes of a table of names (services(5) …): the longest that are kept have a few hundred thousand entries."""
-LONGEST_NUMBER = 20
-"""Digits of a number in a table of names: what is longer is none, and would take long to convert."""
 _FILE_LIMIT = 2 << 30
 """Bytes of a file that is read line by line."""
 _LINE_LIMIT = 16 << 20
@@ -209,7 +207,9 @@ def _blocks(path: str, descriptor: int, wait: int | None) -> Iterator[bytes]:
             try:
                 block = os.read(descriptor, _BLOCK)
             except BlockingIOError:
-                _readable(descriptor, None if wait is None else wait)
+                if wait == 0:  # a file of the kernel's in which there is nothing yet, such as /proc/kmsg
+                    raise
+                _readable(descriptor, wait)
                 continue
             if wait:
                 wait = _SILENCE
@@ -309,7 +309,7 @@ def _locate(path: str) -> tuple[int, str, os.stat_result | None, bool]:
             else:
                 _check_owner(path, directory, status, kind_of(status.st_mode))
                 return directory, name, status, False
-        raise OutputError(f"{path}: is a directory")
+        raise OutputError(f"{path}: is a directory" if path else "the name of a file to write is empty")
     except BaseException:
         os.close(directory)
         raise

@@ -11,9 +11,9 @@ from _queue import Empty, SimpleQueue
 from _thread import start_new_thread
 from time import monotonic
 
-from .files import LONGEST_NUMBER, has_database, table_lines
+from .files import has_database, table_lines
 from .prefixes import packed
-from .text import marked
+from .text import marked, number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,13 +74,11 @@ class ServiceNames(dict[int, str]):
             words = line.partition("#")[0].split()
             if len(words) < 2:
                 continue
-            number, _, of_protocol = words[1].partition("/")
-            if of_protocol != protocol or len(number) > LONGEST_NUMBER:
+            first, _, of_protocol = words[1].partition("/")
+            found = number(first)
+            if of_protocol != protocol or found is None:
                 continue
-            try:
-                port = int(number, 0) & 0xFFFF  # as strtoul(3) and htons(3) have it in the C library
-            except ValueError:
-                continue
+            port = found & 0xFFFF  # as htons(3) has it in the C library
             if last or port not in self:
                 self[port] = words[0]
 

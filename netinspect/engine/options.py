@@ -11,6 +11,7 @@ as long as they stay unique, values stand behind ``=`` or in the next word, opti
 from __future__ import annotations
 
 from ..errors import UsageError
+from .text import digits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -227,13 +228,20 @@ def within(least: int, most: int = 10**12) -> Callable[[str], int]:
     """What converts whole numbers from ``least`` to ``most``. It raises Unfit."""
 
     def convert(text: str) -> int:
-        if not (text.isascii() and text.isdecimal() and least <= int(text)):
+        number = digits(text)
+        if number is None and text.isascii() and text.isdecimal():
+            number = most + 1
+        if number is None or number < least:
             raise Unfit(f"a whole number from {least}" if least else "a whole number")
-        if int(text) > most:
+        if number > most:
             raise Unfit(f"a whole number up to {most}")
-        return int(text)
+        return number
 
     return convert
+
+
+_OF_NUMBERS = frozenset("0123456789.eE+-")
+"""Characters of a number with a fraction; float() takes underscores, spaces and digits of every script as well."""
 
 
 def seconds(least: float = 0, most: float = 1e9, *, above: float | None = None) -> Callable[[str], float]:
@@ -241,7 +249,7 @@ def seconds(least: float = 0, most: float = 1e9, *, above: float | None = None) 
 
     def convert(text: str) -> float:
         try:
-            number = float(text)
+            number = float(text) if text == "inf" or (_OF_NUMBERS.issuperset(text) and text[:1] not in "+-") else -1
         except ValueError:
             number = -1
         if above is not None and not number > above:

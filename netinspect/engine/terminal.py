@@ -45,15 +45,21 @@ _ADDRESS_NAMES = frozenset(
 """Names of fields, and titles in small letters, under which addresses stand."""
 
 
+_WIDEST = 0xFFFF
+"""Columns, and lines, that a terminal may have (asm-generic/termios.h: struct winsize)."""
+
+
 def size() -> tuple[int, int]:
     """Columns and lines of the terminal that standard output is: COLUMNS and LINES say otherwise where they are set."""
     from os import environ, get_terminal_size
+
+    from .text import digits
 
     try:
         columns, lines = get_terminal_size(1)
     except OSError:
         columns = lines = 0
-    given = [int(text) if text.isdecimal() else 0 for text in map(environ.get, ("COLUMNS", "LINES"), ("", ""))]
+    given = [min(digits(text) or 0, _WIDEST) for text in map(environ.get, ("COLUMNS", "LINES"), ("", ""))]
     # A serial line, or a container's terminal, does not know its size.
     return given[0] or columns or 80, given[1] or lines or 24
 

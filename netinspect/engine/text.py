@@ -65,6 +65,31 @@ def raw(name: str) -> bytes:
     return sub(r"(\\+)(x[89a-f][0-9a-f])?", bytes_of, name).encode("utf-8", "surrogateescape")
 
 
+_LONGEST_NUMBER = 20
+"""Digits of a number: the largest of 64 bits has as many, and more take long to convert."""
+
+
+def digits(text: str) -> int | None:
+    """The number that a text of the digits 0 to 9 is; None for any other text.
+
+    int() takes far more: a sign, spaces, underscores, and digits of every script.
+    """
+    if not (text.isascii() and text.isdecimal()) or text[:-_LONGEST_NUMBER].strip("0"):
+        return None
+    return int(text[-_LONGEST_NUMBER:])
+
+
+def number(text: str) -> int | None:
+    """The number that a text is, decimal or, after 0x, hexadecimal; None for any other text.
+
+    Leading zeros make none: to C they mean octal.
+    """
+    if text[:2] in ("0x", "0X"):
+        digits_alone = text[2:]
+        return int(digits_alone, 16) if 0 < len(digits_alone) <= 16 and _HEX.issuperset(digits_alone.lower()) else None
+    return digits(text) if text[:1] != "0" or text == "0" else None
+
+
 class Shown(str):
     """Text that has passed ``printable``, within which positions count: it is not escaped again."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
@@ -42,7 +43,7 @@ def load(name: str, parameters: Mapping[str, int] | None = None) -> Topology:
         path = Path(name)
     else:
         path = data_directory() / "topologies" / f"{name}.toml"
-        if not path.is_file():
+        if not os.path.isfile(path):
             error = TopologyError(f"no topology {name!r}: give one of {', '.join(names())}, or the path of a TOML file")
             error.slip = name, names()
             raise error
@@ -76,8 +77,10 @@ def parsed(text: str, source: str, make: Callable[[dict[str, Any]], Result]) -> 
     try:
         try:
             document = tomllib.loads(text)
-        except ValueError as error:  # a TOMLDecodeError, or a number of thousands of digits
+        except tomllib.TOMLDecodeError as error:
             raise TopologyError(f"{source}: {error}") from None
+        except ValueError:
+            raise TopologyError(f"{source}: a number of thousands of digits") from None
         try:
             return make(document)
         except Wrong as wrong:

@@ -7,6 +7,7 @@ A scenario is a module with a docstring that says what it does, ``NEEDS``, the r
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -151,7 +152,7 @@ def scenario(name: str) -> ModuleType:
     known = "/" not in name and not name.endswith(".py")
     path = data_directory() / "scenarios" / f"{name.replace('-', '_')}.py" if known else Path(name)
     spec = spec_from_file_location(f"netinspect_lab_scenario_{path.stem}", path)
-    if spec is None or spec.loader is None or not path.is_file():
+    if spec is None or spec.loader is None or not os.path.isfile(path):
         raise LabError(f"no scenario {name!r}: give one of {', '.join(scenario_names())}, or the path of a Python file")
     module = module_from_spec(spec)
     try:

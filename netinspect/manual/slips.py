@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ..engine.help import alike_names
 from ..engine.options import parse
+from ..engine.text import digits
 from ..errors import NetinspectError, UsageError
 
 TYPE_CHECKING = False
@@ -136,8 +137,8 @@ def _filter(words: list[str], command_of: CommandOf) -> list[str]:
         return []
     last = operands[-1] if operands and set(operands[:-1]) <= {"port", "sport", "dport", "host"} else ""
     rest = [word for word in words if word not in operands]
-    port = last.removeprefix(":")
-    if port.isdecimal() and int(port) < 1 << 16:
+    port = digits(last.removeprefix(":"))
+    if port is not None and port < 1 << 16:
         return [*rest, f"sport = :{port} or dport = :{port}"]
     return [*rest, f"src {last} or dst {last}"] if _is_address(last) else []
 

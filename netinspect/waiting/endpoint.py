@@ -6,6 +6,7 @@ from _socket import AF_INET, AF_INET6, getservbyname, inet_ntop, inet_pton
 from typing import NamedTuple
 
 from ..engine.files import check_database
+from ..engine.text import digits
 from .render import endpoint
 
 TYPE_CHECKING = False
@@ -71,8 +72,9 @@ def reached(socket: Socket, address: str | None) -> bool:
 
 
 def _port(text: str) -> int:
-    if text.isascii() and text.isdecimal() and 0 < int(text) < 65536:
-        return int(text)
+    port = digits(text)
+    if port is not None and 0 < port < 65536:
+        return port
     if text and not text.isdecimal():
         check_database("services")
         try:

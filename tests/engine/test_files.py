@@ -333,3 +333,23 @@ def test_files_are_opened_in_one_module() -> None:
                 name = getattr(node.func, "id", getattr(node.func, "attr", ""))
                 bare = isinstance(node.func, ast.Name) or name != "open"
                 assert not (bare and name in opens), f"{path}:{node.lineno}: files are read and written by engine.files"
+
+
+def test_a_file_of_the_kernels_that_has_nothing_yet_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """/proc/kmsg and the like are regular files of which a read says that it would wait."""
+
+    def would_wait(*_: object) -> bytes:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    path = tmp_path / "kmsg"
+    path.touch()
+    monkeypatch.setattr(os, "read", would_wait)
+    with pytest.raises(FileError, match="temporarily unavailable"):
+        list(lines(str(path)))
+
+
+def test_a_file_to_write_has_a_name() -> None:
+    with pytest.raises(OutputError, match="empty"):
+        write_file("", lambda put: put(b"x"))

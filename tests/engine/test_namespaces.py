@@ -16,6 +16,7 @@ import pytest
 from patience import eventually
 from throwaway import NETINSPECT, Namespace
 
+from netinspect.engine import namespaces
 from netinspect.engine.columns import Batch
 from netinspect.engine.namespaces import every_namespace, inside, open_namespace
 from netinspect.engine.places import EveryPlace, Place, in_places
@@ -140,6 +141,9 @@ def test_the_processes_of_a_namespace_may_end(namespace: Namespace) -> None:
         place = found_by(process)
         process.stdin.close()
         process.wait()
+        # The kernel may give its number to the next namespace, at once: here it is one that none ever has.
+        assert place._identity is not None
+        place._identity = (place._identity[0], 1)
         with pytest.raises(NamespaceGoneError, match="is gone"):
             place.open()
         assert list(in_places([place, place], lambda _: pytest.fail("opened"), pytest.fail)) == []
@@ -258,3 +262,18 @@ def test_what_goes_wrong_in_one_namespace_takes_nothing_from_the_others(namespac
         list(in_places(places[:1], collect, problems.append))
     client.close()
     opened.close()
+
+
+def test_the_process_that_took_over_may_end_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each time that it is looked for, somebody else is in it, who ends before it is opened."""
+    found = iter(range(10))
+    other = (1, 1)
+
+    def every(*, closely: bool) -> tuple[list[tuple[str, str, tuple[int, int]]], int]:
+        return [(f"1{next(found)}", "/proc/0/ns/net", other)], 0
+
+    monkeypatch.setattr(namespaces, "every_namespace", every)
+    place = Place("/proc/0/ns/net", "10", identity=other)
+    with pytest.raises(NamespaceGoneError):
+        place.open()
+    assert 1 < next(found) < 10

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netinspect.engine.structured import dumps, writer_of
-from netinspect.engine.text import in_quotes, marked, printable, printable_column, raw, text
+from netinspect.engine.text import digits, in_quotes, marked, number, printable, printable_column, raw, text
 from netinspect.environment import Environment
 
 PIECES = (
@@ -90,6 +90,7 @@ def test_json_of_a_lone_surrogate_is_valid() -> None:
         ("@SUM(A1)", "'@SUM(A1)"),
         ("'=1", "''=1"),
         ("\t=1", "\\x09=1"),
+        ("\uff1d1+1", "'\uff1d1+1"),
         ("plain", "plain"),
         (-1, "-1"),
     ],
@@ -109,3 +110,29 @@ def test_a_complaint_has_as_many_lines_as_it_has_parts(parts: list[str]) -> None
     assert len(lines) == len(parts)
     assert lines[0].startswith("netinspect: ")
     assert all(map(str.isprintable, lines))
+
+
+def test_a_complaint_is_not_as_long_as_a_word_of_the_command_line_may_be() -> None:
+    written: list[bytes] = []
+    environment = Environment(lambda _: None, written.append, terminal=False, columns=80)
+    environment.complain("no " + "x" * 100_000 + " there", "short")
+    first, second = b"".join(written).decode().splitlines()
+    assert len(first) < 5000
+    assert (first[:15], first[-6:], second) == ("netinspect: no ", " there", "short")
+
+
+@pytest.mark.parametrize(
+    ("word", "plain", "any_base"),
+    [
+        ("0", 0, 0),
+        ("18446744073709551615", (1 << 64) - 1, (1 << 64) - 1),
+        ("0x1F", None, 31),
+        ("007", 7, None),
+        ("0" * 5000 + "7", 7, None),
+        *((word, None, None) for word in ("", "-1", "+1", "1_000", " 1", "1\n", "\u0663", "\xb2", "0x", "0x_1", "1e3")),
+        ("9" * 100_000, None, None),
+        ("0x" + "f" * 100_000, None, None),
+    ],
+)
+def test_a_number_is_made_of_digits(word: str, plain: int | None, any_base: int | None) -> None:
+    assert (digits(word), number(word)) == (plain, any_base)

@@ -214,6 +214,8 @@ def test_the_topology_in_the_documentation_works(lab: LabFactory) -> None:
         "[hosts.a.interfaces.'eth%d']\nbridge = []",
         'description = ["a"]',
         "description = 2020-01-01",
+        "description = " + "9" * 3_000_000,
+        "description = 0x" + "f" * 300_000,
     ],
     ids=lambda text: text.replace("\n", " ")[:60],
 )

@@ -75,3 +75,7 @@ def test_the_command_to_type_is_printed(line: str, meant: str) -> None:
 @pytest.mark.parametrize("line", ["frobnicate", "links --frobnicate", "sockets 'sport ='", "conntrack -D", "routes -x"])
 def test_nothing_is_suggested_where_nothing_is_known(line: str) -> None:
     assert suggested(line) == ""
+
+
+def test_a_suggestion_stays_one_line_that_a_shell_reads_as_it_was() -> None:
+    assert suggested("scokets 'a\x1b[2J' ''") == "sockets \"$(printf 'a\\033\\1332J')\" ''"

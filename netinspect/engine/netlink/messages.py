@@ -11,7 +11,7 @@ from errno import ENOBUFS
 from itertools import chain
 from struct import Struct, calcsize, iter_unpack, pack
 
-from ...errors import MalformedError, NetlinkError
+from ...errors import MalformedError, NetlinkError, UsageError
 from ...startup import array
 from ...uapi.netlink import (
     NLA_F_NESTED,
@@ -39,6 +39,8 @@ HEADER_SIZE = 16
 
 
 _ATTRIBUTE = Struct("=HH")
+_LONGEST = 0xFFFF - 4
+"""Bytes of an attribute's value: its length has 16 bits, and counts the header."""
 _MAX_ERRNO = 4095
 """linux/err.h: the kernel's errors end here."""
 
@@ -57,6 +59,8 @@ costs more than a further batch does."""
 
 def attribute(kind: int, payload: bytes) -> bytes:
     """One attribute, padded to four bytes."""
+    if len(payload) > _LONGEST:
+        raise UsageError(f"a name of {len(payload)} bytes: the kernel takes {_LONGEST} at most")
     return pack("=HH", 4 + len(payload), kind) + payload + bytes(-len(payload) % 4)
 
 

@@ -144,7 +144,7 @@ class Conntrack(FlowCommand):
                 "buffer",
                 "size of the socket's receive buffer in bytes; default 8 MiB",
                 "BYTES",
-                to=buffer.value(within(1)),
+                to=buffer.value(within(1, (1 << 31) - 1)),
                 views=_WATCHED,
             ),
         ),

@@ -11,6 +11,8 @@ from _socket import getservbyname
 
 from ...engine.files import check_database
 from ...engine.prefixes import packed, within
+from ...engine.text import digits
+from ...engine.text import number as number_of
 from ...errors import UsageError
 from ...uapi.netlink import AF_INET, AF_INET6, AF_UNSPEC
 from .decode_names import PROTOCOLS, STATES, STATUS_BITS
@@ -188,16 +190,18 @@ def prefix_of(text: str) -> Prefix:
         raise UsageError(f"{text!r} is not an address or prefix, as in 10.0.0.0/8 or 2001:db8::1") from None
     bits = 8 * len(network)
     if slash:
-        if not (length.isascii() and length.isdecimal()) or int(length) > bits:
+        given = digits(length)
+        if given is None or given > bits:
             raise UsageError(f"{text!r}: a prefix length is 0 to {bits}")
-        bits = int(length)
+        bits = given
     return network, bits
 
 
 def port_of(text: str) -> int:
     """A port, by number or by the name of a service (services(5)). Raises UsageError."""
-    if text.isascii() and text.isdecimal() and int(text) < 65536:
-        return int(text)
+    port = digits(text)
+    if port is not None and port < 65536:
+        return port
     check_database("services")
     try:
         return getservbyname(text)
@@ -207,8 +211,9 @@ def port_of(text: str) -> int:
 
 def protocol_of(text: str) -> int:
     """An IP protocol, by number or name. Raises UsageError."""
-    if text.isascii() and text.isdecimal() and int(text) < 256:
-        return int(text)
+    protocol = digits(text)
+    if protocol is not None and protocol < 256:
+        return protocol
     for number, name in PROTOCOLS.items():
         if name == text.lower():
             return number
@@ -217,14 +222,11 @@ def protocol_of(text: str) -> int:
 
 def mark_of(text: str) -> tuple[int, int]:
     """``VALUE`` or ``VALUE/MASK``, decimal or hexadecimal after 0x. Raises UsageError."""
-    value, slash, mask = text.partition("/")
-    try:
-        found = int(value, 0), int(mask, 0) if slash else _MAXIMUM
-    except ValueError:
-        found = -1, -1
-    if not all(0 <= number <= _MAXIMUM for number in found):
+    value, slash, mask_text = text.partition("/")
+    mark, bits = number_of(value), number_of(mask_text) if slash else _MAXIMUM
+    if mark is None or bits is None or mark > _MAXIMUM or bits > _MAXIMUM:
         raise UsageError(f"{text!r} is not a 32-bit mark, decimal or hexadecimal, as in 0x1/0xff")
-    return found
+    return mark, bits
 
 
 def state_of(text: str) -> str:
@@ -247,6 +249,7 @@ def status_of(text: str) -> tuple[str, bool]:
 
 def zone_of(text: str) -> int:
     """A conntrack zone. Raises UsageError."""
-    if text.isascii() and text.isdecimal() and int(text) < 65536:
-        return int(text)
+    zone = digits(text)
+    if zone is not None and zone < 65536:
+        return zone
     raise UsageError(f"{text!r} is not a conntrack zone, 0 to 65535")

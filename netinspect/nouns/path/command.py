@@ -5,6 +5,7 @@ from __future__ import annotations
 from ...engine.options import Flag, Group, One, Option, Unfit, seconds, within
 from ...engine.output import NAMESPACES, ListingCommand, output_group
 from ...engine.table import Field
+from ...engine.text import digits, number
 from ...errors import ExitStatus, UsageError
 from .filter_words import FlowWords, flow_words
 
@@ -21,17 +22,14 @@ _LARGEST_MARK = 0xFFFFFFFF
 
 
 def _mark(text: str) -> int:
-    try:
-        number = int(text, 0)
-    except ValueError:
-        number = -1
-    if not 0 <= number <= _LARGEST_MARK:
+    mark = number(text)
+    if mark is None or mark > _LARGEST_MARK:
         raise Unfit("a number of 32 bits, as 0x51")
-    return number
+    return mark
 
 
 def _protocol(text: str) -> int:
-    if text.isdecimal():
+    if digits(text) is not None:
         return within(0, 255)(text)
     try:
         found = flow_words([text]).protocol

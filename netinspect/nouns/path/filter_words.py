@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from _socket import getservbyname, inet_pton
 
+from ...engine.text import digits
 from ...errors import UsageError
 from ..conntrack.decode_names import STATES, STATUS_BITS
 
@@ -180,7 +181,7 @@ class _Reader:
         if word.startswith(":") and word[1:2] != ":":
             self._port("destination_port", word[1:])
             return
-        if bare.isdecimal():
+        if digits(bare) is not None:
             if self._ends >= 2 and self._found.destination_port is None:
                 self._port("destination_port", bare)
             elif self._ends == 1 and self._found.source_port is None:
@@ -212,7 +213,7 @@ class _Reader:
     def _port(self, name: str, text: str) -> None:
         if text.lower() in _PORT_ANY:
             return
-        number = int(text) if text.isdecimal() else _service(text.lower())
+        number = _service(text.lower()) if digits(text) is None else digits(text)
         if number is None or not 0 <= number <= _LONGEST_PORT:
             raise UsageError(f"{text!r} is not a port")
         setattr(self._found, name, number)
@@ -221,8 +222,9 @@ class _Reader:
 def _protocol(text: str) -> int:
     if text.lower() in _PROTOCOLS:
         return _PROTOCOLS[text.lower()]
-    if text.isdecimal() and int(text) < 256:
-        return int(text)
+    number = digits(text)
+    if number is not None and number < 256:
+        return number
     raise UsageError(f"{text!r} is not a protocol")
 
 
@@ -241,7 +243,8 @@ def _address(text: str) -> bool:
         inet_pton(family, host)
     except (OSError, ValueError):
         return False
-    return not slash or (length.isdecimal() and int(length) <= (128 if family == 10 else 32))
+    bits = digits(length)
+    return not slash or (bits is not None and bits <= (128 if family == 10 else 32))
 
 
 def _endpoint(word: str) -> tuple[str, str] | None:
@@ -256,7 +259,7 @@ def _endpoint(word: str) -> tuple[str, str] | None:
         if (
             found
             and (_address(host) or host.lower() in _ANY)
-            and (port.isdecimal() or port in _PORT_ANY or port.isalpha())
+            and (digits(port) is not None or port in _PORT_ANY or port.isalpha())
         ):
             return host, port
     return None

@@ -13,6 +13,7 @@ from ...engine.netlink.groups import IPV6_ROUTE_CHANGES
 from ...engine.netlink.transport import Dump
 from ...engine.places import InterfaceNames, Place
 from ...engine.rtnetlink import FAMILY_NUMBERS, ROUTE_TYPES, Names, of_family
+from ...engine.text import digits
 from ...errors import NetlinkError, UsageError
 from ...uapi.netlink import AF_INET6, NETLINK_ROUTE, NLM_F_DUMP_FILTERED
 from . import decode as route
@@ -93,7 +94,9 @@ def _parsed(text: str) -> tuple[str | None, int, int]:
         address += ".0" * (3 - address.count("."))  # 10/8, as ip(8) takes it
     try:
         raw = inet_pton(FAMILY_NUMBERS[family], address)
-        prefix_length = int(length) if separator else width
+        prefix_length = digits(length) if separator else width
+        if prefix_length is None:
+            raise ValueError
     except (OSError, ValueError):
         raise UsageError(f"{text!r} is not a prefix: give an address, ADDRESS/LENGTH or `default`") from None
     if not 0 <= prefix_length <= width:

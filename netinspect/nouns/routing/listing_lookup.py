@@ -11,6 +11,7 @@ from ...engine.files import check_database
 from ...engine.listing import BaseListing
 from ...engine.netlink.transport import Dump
 from ...engine.rtnetlink import FAMILY_NUMBERS
+from ...engine.text import number
 from ...errors import NetlinkError, UsageError
 from ...uapi.netlink import NETLINK_ROUTE
 from ...uapi.rtnetlink import (
@@ -109,12 +110,12 @@ class Lookup:
         if by_name:
             check_database("protocols")
         try:
-            number = getprotobyname(value) if by_name else int(value, 0)
+            found = getprotobyname(value) if by_name else number(value)
         except (OSError, ValueError):
-            number = -1
-        if not 0 <= number <= _LARGEST[selector]:
+            found = None
+        if found is None or not 0 <= found <= _LARGEST[selector]:
             raise UsageError(f"{selector} takes a number up to {_LARGEST[selector]}, not {value!r}")
-        return number
+        return found
 
 
 class Lookups(BaseListing):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from ...engine.files import LONGEST_NUMBER, table_lines
+from ...engine.files import table_lines
+from ...engine.text import number
 from ...errors import UsageError
 
 DIRECTORIES = ("/usr/share/iproute2", "/usr/lib/iproute2", "/etc/iproute2")
@@ -38,25 +39,19 @@ class RoutingNames(dict[int, str]):
     def _read(self, path: str) -> None:
         for line in table_lines(path):
             words = line.partition("#")[0].split()
-            try:
-                if len(words) >= 2 and len(words[0]) <= LONGEST_NUMBER:
-                    self[int(words[0], 0)] = words[1]
-            except ValueError:
-                continue
+            if len(words) >= 2 and (found := number(words[0])) is not None:
+                self[found] = words[1]
 
     def __missing__(self, number: int) -> str:
         return str(number)
 
     def number(self, name: str) -> int | None:
         """The number of a name, or of digits; None for an unknown one."""
-        for number, known in self.items():
-            if known == name:
-                return number
-        try:
-            number = int(name, 0)
-        except ValueError:
-            return None
-        return number if 0 <= number < 1 << 32 else None
+        for known, title in self.items():
+            if title == name:
+                return known
+        found = number(name)
+        return found if found is not None and found < 1 << 32 else None
 
 
 _WHAT = {"rt_tables": "table", "rt_protos": "protocol", "rt_scopes": "scope"}
@@ -80,7 +75,7 @@ def address_in_words(text: str) -> str:
 
 def numbered(kind: str, name: str) -> int:
     """The number of a name of that kind, or of digits. Raises UsageError where there is none."""
-    number = RoutingNames(kind).number(name)
-    if number is None or number >= (1 << 32 if kind == "rt_tables" else 256):
+    found = RoutingNames(kind).number(name)
+    if found is None or found >= (1 << 32 if kind == "rt_tables" else 256):
         raise UsageError(f"no {_WHAT[kind]} {name!r}: give a name from {kind}, or a number")
-    return number
+    return found

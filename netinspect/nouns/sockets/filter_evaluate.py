@@ -20,6 +20,7 @@ from operator import attrgetter
 
 from ...engine.places import interface_index, local_ports
 from ...engine.prefixes import packed, within
+from ...engine.text import digits
 from .filter_conditions import (
     LOCAL,
     Address,
@@ -122,9 +123,9 @@ class _Tests:
                 return same[interface]
 
             return is_there
-        if not name.isascii() or not name.isdigit():
+        index = digits(name)
+        if index is None:
             return lambda socket: socket.interface == name
-        index = int(name)
 
         def test(socket: Socket) -> bool:
             if socket.interface is None:

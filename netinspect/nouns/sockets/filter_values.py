@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from _socket import inet_pton
 
+from ...engine.text import number as number_of
 from ...uapi.netlink import AF_INET, AF_INET6
 from .filter_conditions import EVERY, Address, And, Condition, Family, Interface, Mark, Name, Or, Port
 from .filter_lookups import Lookups
@@ -77,7 +78,7 @@ def mark(text: str) -> Mark:
     numbers = [(value, 0), (mask, len(value) + 1)] if slash else [(value, 0)]
     parsed = []
     for number, index in numbers:
-        read = _number(number)
+        read = number_of(number)
         if read is None or read > _MAXIMUM:
             raise BadValueError("expected a 32-bit mark, decimal or hexadecimal, as in 0x1/0xff", index)
         parsed.append(read)
@@ -86,7 +87,7 @@ def mark(text: str) -> Mark:
 
 def interface(text: str, lookups: Lookups) -> Interface:
     """What INTERFACE says. Raises BadValueError where there is no such interface."""
-    number = _number(text)
+    number = number_of(text)
     if (number is None or number > _MAXIMUM) and not lookups.interface_exists(text):
         raise BadValueError(f"no interface {quoted(text)}")
     return Interface(text)
@@ -190,7 +191,7 @@ def _other(side: str, text: str, family: str) -> Condition:
         if family == "packet":
             parts.append(Interface(port_text))
         else:
-            number = 0 if family == "netlink" and port_text == "kernel" else _number(port_text)
+            number = 0 if family == "netlink" and port_text == "kernel" else number_of(port_text)
             if number is None or number > _MAXIMUM:
                 raise BadValueError(f"{quoted(port_text)} is not a port of a {family} socket", len(name) + 1)
             parts.append(Port(side, "=", number))
@@ -198,7 +199,7 @@ def _other(side: str, text: str, family: str) -> Condition:
 
 
 def _port(text: str, at: int, family: str | None, lookups: Lookups) -> int:
-    number = _number(text)
+    number = number_of(text)
     if number is not None:
         if family in _WIDE_PORTS:
             if number > _MAXIMUM:
@@ -216,20 +217,6 @@ def _port(text: str, at: int, family: str | None, lookups: Lookups) -> int:
     return next(iter(found.values()))
 
 
-def _number(text: str) -> int | None:
-    """A number, decimal or hexadecimal after 0x. Leading zeros make none: to C, and ss, they mean octal."""
-    if not text.isascii() or len(text) > 20:
-        return None
-    if text.isdigit():
-        return int(text) if text[0] != "0" or text == "0" else None
-    digits = text[2:]
-    return int(digits, 16) if text[:2] in ("0x", "0X") and digits.isalnum() and _hexadecimal(digits) else None
-
-
-def _hexadecimal(digits: str) -> bool:
-    return not digits.lower().strip("0123456789abcdef")
-
-
 def _packed(family: int, text: str) -> bytes | None:
     try:
         return inet_pton(family, text)
@@ -245,7 +232,7 @@ def _ipv4(text: str, *, short: bool) -> bytes | None:
 
 def _prefix_length(text: str, size: int, at: int) -> int:
     """A number of bits, or for IPv4 a netmask."""
-    number = _number(text)
+    number = number_of(text)
     if number is None and size == 4:
         netmask = _packed(AF_INET, text)
         if netmask is not None:

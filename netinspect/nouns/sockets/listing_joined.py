@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...engine.text import raw
+from ...engine.text import digits, raw
 from ...errors import NetinspectError, UsageError
 
 TYPE_CHECKING = False
@@ -89,8 +89,9 @@ def _matching(pattern: str) -> Callable[[str], object]:
 def _user_id(user: str | int) -> int:
     if isinstance(user, int):
         return user
-    if user.isascii() and user.isdecimal():
-        return int(user)
+    number = digits(user)
+    if number is not None:
+        return number
     from pwd import getpwnam
 
     from ...engine.files import check_database

@@ -12,6 +12,7 @@ from __future__ import annotations
 from struct import pack
 
 from ...engine.places import interface_index, local_ports
+from ...engine.text import digits
 from ...errors import NetlinkError, UsageError
 from ...uapi.netlink import AF_INET, AF_INET6, AF_UNSPEC
 from ...uapi.sock_diag import (
@@ -212,9 +213,7 @@ class _Code:
 
     def _interface(self, name: str) -> int | None:
         index = self._interface_index(name)
-        if index is None and name.isascii() and name.isdigit():
-            index = int(name)
-        return index
+        return digits(name) if index is None else index
 
     def _autobound(self, yes: int, no: int) -> None:
         """Not bound by bind(2), and a port of the range that the kernel chooses from.

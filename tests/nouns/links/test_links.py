@@ -464,3 +464,9 @@ def test_undecoded_details_of_a_kind_are_in_the_record_but_not_noted() -> None:
     assert command is not None
     command.write([batch])
     assert complaints == []
+
+
+def test_a_kind_longer_than_the_kernel_takes_is_bad_usage(namespace: Namespace) -> None:
+    result = namespace.netinspect("links", "--kind", "x" * 70_000, check=False)
+    assert (result.returncode, result.stderr.count("\n")) == (2, 1)
+    assert result.stderr.startswith("netinspect: a name of 70000 bytes")
