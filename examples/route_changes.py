@@ -10,5 +10,6 @@ NOUNS = ("routes", "rules", "links", "addresses")
 before = netinspect.take_snapshot(NOUNS)
 status = subprocess.call(sys.argv[1:]) if sys.argv[1:] else 0
 for change in netinspect.compare(before, netinspect.take_snapshot(NOUNS)):
-    print(f"{change.change:8} {change.noun:10} {change.what}")
+    what = change.what if change.what.isprintable() else ascii(change.what)  # interfaces may have any name
+    print(f"{change.change:8} {change.noun:10} {what}")
 sys.exit(status)

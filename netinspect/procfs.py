@@ -212,7 +212,9 @@ def network_namespace_mounts(pids: list[int]) -> list[str]:
         ]
         if points:
             hanging = _may_hang(lines)
-            paths += [root + os.fsdecode(_unescaped(point)) for point in points if not point.startswith(hanging)]
+            paths += [
+                root + os.fsdecode(_unescaped(point)) for point in points if not (point + b"/").startswith(hanging)
+            ]
     return paths
 
 
@@ -222,7 +224,7 @@ def _may_hang(lines: list[bytes]) -> tuple[bytes, ...]:
     for line in lines:
         before, _, after = line.partition(b" - ")
         if after.startswith(_OF_OTHERS) and len(fields := before.split(b" ")) > _MOUNT_POINT:
-            found.append(fields[_MOUNT_POINT] + b"/")
+            found.append(fields[_MOUNT_POINT].rstrip(b"/") + b"/")
     return tuple(found)
 
 

@@ -39,3 +39,16 @@ def test_each_example_runs_and_shows_something(namespace: Namespace, program: Pa
 
 def test_every_example_is_run_here() -> None:
     assert {path.stem for path in EXAMPLES} == set(SHOWN)
+
+
+def test_an_interface_with_an_odd_name_makes_no_label_of_its_own(namespace: Namespace) -> None:
+    program = Path(__file__).parents[1] / "examples" / "drops_exporter.py"
+    code = f"""
+import runpy, netinspect
+from types import SimpleNamespace
+counter = SimpleNamespace(group="g", counter="drops", interface={'x"} 1' + chr(92)!r}, value=3)
+netinspect.statistics = lambda **_: [counter]
+runpy.run_path({str(program)!r})
+"""
+    result = namespace.run(sys.executable, "-c", code)
+    assert result.stdout == 'netinspect_lost_total{group="g",counter="drops",interface="x\\"} 1\\\\"} 3\n'

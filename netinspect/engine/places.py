@@ -87,6 +87,10 @@ def local_ports() -> tuple[int, int]:
     return first, last
 
 
+_FINDINGS = 4
+"""How often a namespace is looked for anew, whose processes end while it is being opened."""
+
+
 def _nothing() -> None:
     pass
 
@@ -119,20 +123,27 @@ class Place:
         """
         if self.name is None:
             return
-        try:
-            self._open(self.name)
-        except NamespaceError:
-            if self._identity is None or _identity(self.name) == self._identity:
-                raise
-            from .namespaces import every_namespace
+        for left in range(_FINDINGS, -1, -1):
+            try:
+                self._open(self.name)
+            except NamespaceError:
+                if self._identity is None or _identity(self.name) == self._identity:
+                    raise
+                found = self._found_again() if left else None
+                if found is None:
+                    raise NamespaceGoneError(f"the network namespace {self.name!r} is gone") from None
+                if self.label is not None:
+                    self.label = found[0]
+                self.name = found[1]
+            else:
+                return
 
-            found = [named for *named, identity in every_namespace(closely=True)[0] if identity == self._identity]
-            if not found:
-                raise NamespaceGoneError(f"the network namespace {self.name!r} is gone") from None
-            if self.label is not None:
-                self.label = found[0][0]
-            self.name = found[0][1]
-            self._open(self.name)
+    def _found_again(self) -> tuple[str, str] | None:
+        """The label and the path of the same namespace, by what is in it now."""
+        from .namespaces import every_namespace
+
+        named = every_namespace(closely=True)[0]
+        return next(((label, path) for label, path, identity in named if identity == self._identity), None)
 
     def _open(self, name: str) -> None:
         from .namespaces import inside, open_namespace

@@ -185,8 +185,8 @@ class Csv:
         """There is nothing to close."""
 
 
-_FORMULA = frozenset("=+-@'")
-"""What a spreadsheet takes for the beginning of a formula, and the apostrophe that is put before it.
+_FORMULA = frozenset("=+-@\uff1d\uff0b\uff0d\uff20'")
+"""What a spreadsheet takes for the beginning of a formula, also in full width, and the apostrophe that is put before.
 
 Tabs and line ends, after which some go on, are escapes by then.
 """

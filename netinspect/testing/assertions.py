@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from ..engine.text import printable
 from ..lab.topology import destination
 from ..nouns.conntrack.filter import FlowFilter
 from ..nouns.sockets.filter import parse
@@ -47,7 +48,7 @@ def wait(lab: AssertingLab, look: Callable[[], Result | None], explain: Callable
 
 def shown(found: Iterable[Any]) -> str:
     """Records, or lines, for an explanation."""
-    texts = [one if isinstance(one, str) else line(one) for one in found]
+    texts = [printable(one if isinstance(one, str) else line(one)) for one in found]
     more = [f"… and {len(texts) - _SHOWN} more"] if len(texts) > _SHOWN else []
     return "".join(f"\n  {text}" for text in [*texts[:_SHOWN], *more]) or " nothing"
 

@@ -7,6 +7,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from ..engine.places import Place
+from ..engine.text import printable
 from ..nouns.conntrack.filter import FlowFilter
 from ..nouns.conntrack.listing import FlowListing
 from ..nouns.groups.listing import MembershipListing
@@ -80,7 +81,7 @@ def snapshot(hosts: Iterable[Host], limit: int = 40) -> str:
             except Exception as error:  # a report must not fail for lack of a part
                 shown, total = [f"could not be read: {error}"], 1
             lines.append(f"  {kind}: {'none' if not shown else ''}".rstrip())
-            lines += [f"    {text}" for text in shown]
+            lines += [f"    {printable(text)}" for text in shown]
             if total > len(shown):
                 lines.append(f"    … and {total - len(shown):,} more")
     return "\n".join(lines)

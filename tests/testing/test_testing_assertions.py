@@ -9,7 +9,7 @@ import time
 import pytest
 
 from netinspect.testing import LabFactory
-from netinspect.testing.assertions import Endpoint, FlowPattern
+from netinspect.testing.assertions import Endpoint, FlowPattern, shown
 
 
 def test_wait_listening_waits_for_a_listener_that_comes_later(lab: LabFactory) -> None:
@@ -227,3 +227,7 @@ def test_a_lab_works_in_threads(lab: LabFactory) -> None:
     time.sleep(0.05)
     # The thread that asked for it has ended, and took nothing along.
     assert net.started[-1].poll() is None
+
+
+def test_what_is_shown_makes_no_lines_of_its_own() -> None:
+    assert shown(["process 1 (a\nall is well\x1b[2J)"]) == "\n  process 1 (a\\x0aall is well\\x1b[2J)"
