@@ -131,6 +131,28 @@ class SourceFilter:
         # A user that includes counts for one source at least.
         return "exclude" if sum(self.included.values()) < users else None
 
+    def refused(self, users: int | None) -> tuple[str, ...] | None:
+        """The sources that are not taken: no user includes them, and every one that takes all but some excludes them.
+
+        The kernel compares the users that exclude a source with all that exclude any (ip_check_mc_rcu in
+        net/ipv4/igmp.c, inet6_mc_check in net/ipv6/mcast.c), and does not report how many these are. None where the
+        counts leave it open.
+        """
+        if not self.excluded:
+            return ()
+        if users is None:
+            return None
+        most = users - max(self.included.values(), default=0)
+        least = max(users - sum(self.included.values()), *self.excluded.values())
+        found = []
+        for source, count in self.excluded.items():
+            if source in self.included or count < least:
+                continue
+            if count < most:
+                return None
+            found.append(source)
+        return tuple(found)
+
 
 def source_filters(text: str, family: str, problem: Problem | None = None) -> dict[Key, SourceFilter]:
     """/proc/net/mcfilter or mcfilter6: index, interface, group, source, users that include it, that exclude it."""

@@ -105,7 +105,8 @@ class MembershipListing(BaseListing):
             # igmp_mcf_get_first in net/ipv4/igmp.c, igmp6_mcf_get_first in net/ipv6/mcast.c
             self.problems.append(
                 f"the source filters of {_groups(self._unfiltered)} are unknown: the kernel's list skips interfaces "
-                f"whose newest group has none, and not all sockets could be queried{unseen and ': '}{unseen}"
+                "whose newest group has none and does not tell apart who includes and who excludes, and not all "
+                f"sockets could be queried{unseen and ': '}{unseen}"
             )
 
     def _holders(self) -> Holders:
@@ -157,12 +158,19 @@ def _learned(row: Membership, sockets: GroupSockets, missing: set[tuple[str, int
     joined = sockets.filters(row)
     including = [sources for mode, sources in joined if mode == "include"]
     excluding = [sources for mode, sources in joined if mode == "exclude"]
+    included = tuple(dict.fromkeys(chain.from_iterable(including)))
     # The kernel's own users take every source.
-    mode = "include" if including and not excluding and row.users == len(including) else "exclude"
+    whole = row.users == len(joined)
+    mode = "include" if including and not excluding and whole else "exclude"
+    refused = [
+        source
+        for source in (excluding[0] if excluding and whole else ())
+        if source not in included and all(source in sources for sources in excluding)
+    ]
     return row._replace(
         filter_mode=mode,
-        included=tuple(dict.fromkeys(chain.from_iterable(including))),
-        excluded=tuple(dict.fromkeys(chain.from_iterable(excluding))),
+        included=included,
+        excluded=tuple(refused),
         source=f"{row.source}, sockets",
     )
 
@@ -282,6 +290,11 @@ def _internet(
             for index, address in (details if groups is None else {(group.index, group.group) for group in groups})
             if left_out is None or (index, address) in left_out
         )
+        unfiltered.update(
+            (family, *key)
+            for key, known in filters.items()
+            if key in details and None in (known.mode(details[key].users), known.refused(details[key].users))
+        )
     versions: dict[str, str | None] = {}
     if groups is None and details:
         notes.append(
@@ -326,6 +339,9 @@ def _membership(
 ) -> Membership:
     users = None if reported is None else reported.users
     mode = None if reported is None else "exclude" if filters is None else filters.mode(users)
+    refused = () if filters is None else filters.refused(users)
+    if refused is None:
+        mode, refused = None, ()
     return Membership(
         interface,
         key[0],
@@ -335,7 +351,7 @@ def _membership(
         users,
         mode,
         () if filters is None else tuple(filters.included),
-        () if filters is None else tuple(filters.excluded),
+        refused,
         version if reported is None else reported.version or version,
         querier,
         None if reported is None else reported.reporter,

@@ -7,9 +7,10 @@ import json
 import os
 import re
 import socket
+import struct
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from itertools import cycle
 from time import monotonic, sleep
 from typing import Any
@@ -29,7 +30,7 @@ from netinspect.nouns.groups.events import Watch
 from netinspect.nouns.groups.listing import MembershipListing, Query
 from netinspect.records import GroupEvent, GroupSocket, Membership
 from netinspect.testing import LabFactory
-from netinspect.waiting.conditions_groups import Member
+from netinspect.waiting.conditions_groups import Member, receives
 
 FAMILIES = pytest.mark.parametrize("family", ["inet", "inet6"])
 
@@ -284,6 +285,75 @@ def test_sockets_that_cannot_be_queried_are_shown_and_reported(
     (problem,) = listing.problems
     assert "could not be asked for their memberships (needs CAP_SYS_PTRACE" in problem
     assert "the members of 1 group are not known completely" in problem
+
+
+A, B, C = range(3)
+USERS: dict[str, list[dict[str, set[int]]]] = {
+    "two that refuse different ones": [{"exclude": {A}}, {"exclude": {A, B}}],
+    "one refuses what the other asks for": [{"exclude": {A}}, {"include": {A}}],
+    "one takes all": [{"exclude": {A}}, {}],
+    "two that ask for different ones": [{"include": {A}}, {"include": {B}}],
+    "both kinds overlap": [{"include": {A, B}}, {"exclude": {B, C}}],
+    "counts leave it open": [{"include": {A}}, {"include": {B}}, {"exclude": {C}}],
+}
+
+
+@pytest.mark.parametrize("users", USERS.values(), ids=USERS)
+@FAMILIES
+def test_the_interface_takes_what_any_of_its_users_takes(
+    wired: Namespace, family: str, users: list[dict[str, set[int]]]
+) -> None:
+    """smcroute #113, FRR #10397. The oracle is the kernel: datagrams of each source are sent and arrive, or not."""
+    group, interface = GROUPS[family], {"inet": "lo", "inet6": "veth0"}[family]
+    senders = [f"127.0.0.{66 + n}" if family == "inet" else f"fd00::{66 + n}" for n in (A, B, C)]
+    if family == "inet6":
+        for sender in senders:
+            wired.run("ip", "address", "add", f"{sender}/128", "dev", "veth1", "nodad")
+    chosen = [{mode: [senders[n] for n in sorted(which)] for mode, which in user.items()} for user in users]
+    with ExitStack() as stack:
+        for user in chosen:
+            stack.enter_context(wired.call(lambda user=user: member(group, interface, **user)))  # type: ignore[misc]
+        received = wired.call(lambda: received_from(group, senders))
+        row = membership(wired, group, interface)
+        assert [receives(row, sender) for sender in senders] == [sender in received for sender in senders]
+        if row.filter_mode == "include":
+            assert set(row.included) == received
+        else:
+            assert set(row.excluded) == set(senders) - received
+        # The newest group has no filter, so the kernel's list leaves out this one: it is learned from the sockets.
+        stack.enter_context(wired.call(lambda: member(group[:-1] + "9", interface)))
+        assert membership(wired, group, interface)[6:9] == row[6:9]
+
+
+def received_from(group: str, senders: list[str]) -> set[str]:
+    """The sources whose datagrams to the group come in, sent one after the other on one processor."""
+    family = socket.AF_INET6 if ":" in group else socket.AF_INET
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})  # so that what is sent last arrives last
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as receiver:
+            receiver.settimeout(20)
+            receiver.bind(("", 0))
+            port = receiver.getsockname()[1]
+            for sender, to, text in [*((sender, group, b"") for sender in senders), (senders[0], None, b"last")]:
+                with socket.socket(family, socket.SOCK_DGRAM) as sending:
+                    sending.bind((sender, 0))
+                    if family == socket.AF_INET6:
+                        index = socket.if_nametoindex("veth1")
+                        sending.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
+                        sending.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_LOOP, 0)
+                    else:
+                        index = socket.if_nametoindex("lo")
+                        sending.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, struct.pack("=8xi", index))
+                    sending.sendto(text, (to or {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "ff02::1"}[family], port))
+            found = set()
+            while True:
+                text, address = receiver.recvfrom(9)
+                if text == b"last":
+                    return found
+                found.add(address[0])
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 @FAMILIES

@@ -84,6 +84,14 @@ def test_the_mode_from_counts_is_the_true_one_or_none(users: list[tuple[str, set
     assert filters.mode(len(users)) in (truth, None)
     if len(users) == 1:
         assert filters.mode(1) == truth
+    # ip_check_mc_rcu in net/ipv4/igmp.c
+    asked = {source for mode, sources in users if mode == "include" for source in sources}
+    refusals = [sources for mode, sources in users if mode == "exclude"]
+    refused = set.intersection(*refusals) - asked if refusals else set()
+    told = filters.refused(len(users))
+    assert told is None or set(told) == refused
+    if len({mode for mode, _ in users}) == 1:
+        assert told is not None
 
 
 def messages(kind: int, family: int, group: bytes) -> Run:
