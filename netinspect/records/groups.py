@@ -41,7 +41,9 @@ class Membership(NamedTuple):
         "sources); None if unknown",
     ] = None
     included: Annotated[tuple[str, ...], "sources that some user includes"] = ()
-    excluded: Annotated[tuple[str, ...], "sources not taken: every user that takes others excludes them, and none includes them"] = ()
+    excluded: Annotated[
+        tuple[str, ...], "sources not taken: every user that takes others excludes them, and none includes them"
+    ] = ()
     version: Annotated[str | None, "version used towards queriers: IGMPv1, IGMPv2, IGMPv3, MLDv1, MLDv2"] = None
     querier: Annotated[
         str | None, "bridges: the current querier, the bridge itself included (0.0.0.0 or :: if it has no address)"

@@ -326,6 +326,11 @@ class Stack:
                 answer.entry = ask(rt.RTM_F_FIB_MATCH)
             except NetlinkError:
                 pass  # before Linux 5.1 (IPv4), or not for this answer
+            if family == "inet6" and answer.entry is not None and answer.entry.next_hop_id is not None:
+                from ..routing.listing_lookup import entry_with_object
+
+                flow = self._flow(answer, destination, source, iif, oif, mark, protocol, ports, uid)
+                answer.entry = entry_with_object(flow, self.place, self.rules(family))
             answer.rule = self._deciding(answer, destination, source, iif, oif, mark, protocol, ports, uid)
         if answer.route is None and answer.refused is None:
             self._refusing(answer, destination, source, iif, oif, mark, protocol, ports, uid)

@@ -44,7 +44,10 @@ def route_text(answer: Answer) -> str:
 def rule_text(rule: Any) -> str:
     """A policy rule in ip-rule(8)'s words."""
     parts = [f"{rule.priority}:", "not" if rule.inverted else "", f"from {rule.source or 'all'}"]
-    parts += [f"to {rule.destination}" if rule.destination else "", f"fwmark {rule.mark:#x}" if rule.mark else ""]
+    parts += [
+        f"to {rule.destination}" if rule.destination else "",
+        "" if rule.mark is None else f"fwmark {rule.mark:#x}",
+    ]
     parts += [f"iif {rule.input_interface}" if rule.input_interface else ""]
     parts += [f"lookup {rule.table}" if rule.action == "lookup" else rule.action]
     return " ".join(part for part in parts if part)

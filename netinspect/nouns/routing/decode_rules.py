@@ -108,7 +108,8 @@ def _rule(single: Message, names: Names) -> Rule:
         inverted=bool(flags & _INVERT),
         input_interface=told.text(FRA_IIFNAME),
         output_interface=told.text(FRA_OIFNAME),
-        mark=mark if mark or mask else None,
+        # The kernel leaves out a mark of 0, which with a mask is a condition all the same (fib_nl_fill_rule).
+        mark=mark or 0 if mark or mask else None,
         mask=mask if mark or mask else None,
         tos=tos or None,
         dscp=number(FRA_DSCP),

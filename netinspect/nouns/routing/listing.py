@@ -32,6 +32,8 @@ FAMILIES = ("inet", "inet6", "mpls")
 MAIN_TABLE = 254
 _LAZY_TABLES = frozenset((253, 254, 255))
 """Tables that IPv4 makes when the first route comes: where they do not exist yet they are empty."""
+_LOOPBACK = 1
+"""The index of lo, by which next hops that drop packets lead (net/ipv4/nexthop.c: nh_create_ipv4)."""
 _MADE_TYPES = ("blackhole",)
 """A route to a next-hop object that drops packets is asked to be of this type, but not found by it."""
 
@@ -310,7 +312,7 @@ class NextHopObjects:
         self._found: dict[int, NextHopObject] | None = None
 
     def resolved(self, batch: Batch) -> Batch:
-        """The routes with their objects, and with gateway and interface if only the object has them."""
+        """The routes with their objects, and with what only the object has (sysctl nexthop_compat_mode=0)."""
         if batch.column("next_hop_id") is NONE:
             return batch
         return batch.joined(
@@ -318,6 +320,8 @@ class NextHopObjects:
                 "next_hop_object": self._objects,
                 "gateway": partial(self._filled, "gateway"),
                 "interface": partial(self._filled, "interface"),
+                "encapsulation": partial(self._filled, "encapsulation"),
+                "flags": partial(self._filled, "flags"),
                 "next_hops": self._hops,
             }
         )
@@ -339,15 +343,30 @@ class NextHopObjects:
         return [None if number is None else self[number] for number in batch.values("next_hop_id")]
 
     def _filled(self, field: str, batch: Batch) -> Values:
-        column = batch.column(field)
-        if not column.constant and None not in column:
-            return column
         return [
-            getattr(self[number], field, None) if value is None and hops is None and number is not None else value
+            self._of(number, field, value) if hops is None and number is not None else value
             for value, hops, number in zip(
                 batch.values(field), batch.values("next_hops"), batch.values("next_hop_id"), strict=True
             )
         ]
+
+    def _of(self, number: int, field: str, value: Any) -> Any:
+        """The value of a route with that object: the route's own, or else that of the object."""
+        single = self[number]
+        if single is None:
+            return value
+        if field == "flags":
+            return (*value, *(flag for flag in single.flags if flag not in value))
+        if value is not None:
+            return value
+        if field == "interface" and self._drops(single):
+            return self._names.interfaces[_LOOPBACK]  # as where the route has it all
+        return getattr(single, field)
+
+    def _drops(self, single: NextHopObject) -> bool:
+        """Whether it drops packets: such a one is alone in its group."""
+        members = [self[member.id] for member in single.group or ()]
+        return single.blackhole or any(member is not None and member.blackhole for member in members)
 
     def _hops(self, batch: Batch) -> Values:
         return [
@@ -365,7 +384,6 @@ class NextHopObjects:
         for member in group.group:
             single = self[member.id]
             if single is not None:
-                found.append(
-                    NextHop(single.gateway, single.interface, member.weight, single.flags, single.encapsulation)
-                )
+                interface = self._of(member.id, "interface", None)
+                found.append(NextHop(single.gateway, interface, member.weight, single.flags, single.encapsulation))
         return tuple(found)

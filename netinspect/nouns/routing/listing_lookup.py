@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from _operator import itemgetter
 from _socket import getprotobyname, inet_pton
 from errno import EACCES, EHOSTUNREACH, EINVAL, ENETUNREACH, EXDEV
 from os import geteuid
@@ -10,6 +11,7 @@ from ...engine.columns import Constant
 from ...engine.files import check_database
 from ...engine.listing import BaseListing
 from ...engine.netlink.transport import Dump
+from ...engine.prefixes import packed, prefix, within
 from ...engine.rtnetlink import FAMILY_NUMBERS
 from ...engine.text import number
 from ...errors import NetlinkError, UsageError
@@ -26,7 +28,7 @@ from ...uapi.rtnetlink import (
     RTM_F_LOOKUP_TABLE,
 )
 from . import decode as route
-from .listing import names_of
+from .listing import Prefix, Query, RouteListing, names_of
 from .listing_matching import Flow, asks_of_interfaces, deciding_rule
 from .listing_rules import rules_of
 
@@ -224,17 +226,51 @@ def _answer(
     except NetlinkError:
         pass  # before Linux 5.1 (IPv4), or not for this answer
     found: Route = next(iter(answer))
+    rules: list[Rule] = [rule for batch in rules_of(place, lookup.family) for rule in batch]
+    if entry is not None and lookup.family == "inet6" and entry.next_hop_id is not None:
+        entry = entry_with_object(lookup.flow, place, rules)
     table = (entry or found).table
-    rule = _rule(lookup, place, table, entry, found)
+    rule = _rule(lookup, place, rules, table, entry, found)
     makers: dict[str, object] = {"rule": rule, "entry": entry.destination if entry else None}
     if entry is not None:
         makers |= {"table": entry.table, "protocol": entry.protocol, "metric": entry.metric}
     yield answer.joined({field: lambda _, value=value: Constant(value) for field, value in makers.items()})  # type: ignore[misc]
 
 
-def _rule(lookup: Lookup, place: Place, table: str, entry: Route | None, found: Route) -> Rule | None:
-    rules: list[Rule] = [rule for batch in rules_of(place, lookup.family) for rule in batch]
-    length = int(entry.destination.rpartition("/")[2]) if entry else None
+def entry_with_object(flow: Flow, place: Place, rules: Sequence[Rule]) -> Route | None:
+    """The entry of an answer by way of a next-hop object; None where it is not known.
+
+    IPv6 routes whose objects have a next hop in common share what an answer is made of, and so the kernel names any one
+    of them, whatever its prefix, table and metric (net/ipv6/route.c: rt6_fill_node goes by the `from` of a shared dst).
+    """
+    query = Query(("inet6",), table=None, prefix=Prefix(flow.destination, "match"))
+    covering: dict[str, list[Route]] = {}
+    for batch in RouteListing(query, (place,)).batches():
+        for one in batch:
+            if one.source is None or (flow.source is not None and within(packed(flow.source), *prefix(one.source))):
+                covering.setdefault(one.table, []).append(one)
+    asked = []
+    for table, found in covering.items():
+        best = min(found, key=_closest)
+        rule = deciding_rule(rules, flow, table, _length(best))
+        if rule is not None and best.type != "throw":
+            asked.append((rule.priority, best))
+    entry = min(asked, key=itemgetter(0), default=(0, None))[1]
+    return None if entry is None or entry.next_hop_id is None else entry
+
+
+def _closest(route: Route) -> tuple[int, int]:
+    return -_length(route), route.metric
+
+
+def _length(route: Route) -> int:
+    return int(route.destination.rpartition("/")[2])
+
+
+def _rule(
+    lookup: Lookup, place: Place, rules: Sequence[Rule], table: str, entry: Route | None, found: Route
+) -> Rule | None:
+    length = _length(entry) if entry else None
     if any(map(asks_of_interfaces, rules)):
         from .listing_interfaces import look_at_interfaces
 

@@ -18,7 +18,8 @@ def selector_text(rule: Rule) -> str:
     if rule.tos is not None:
         words.append(f"tos {rule.tos:#04x}")
     if rule.mark is not None:
-        words.append(f"fwmark {rule.mark:#x}" + ("" if rule.mask in (None, 0xFFFFFFFF) else f"/{rule.mask:#x}"))
+        mark = f"{rule.mark:#x}" if rule.mark else "0"
+        words.append(f"fwmark {mark}{_mask(rule.mask, 0xFFFFFFFF)}")
     for word, interface, detached in (
         ("iif", rule.input_interface, "iif_detached"),
         ("oif", rule.output_interface, "oif_detached"),

@@ -345,7 +345,9 @@ def received_from(group: str, senders: list[str]) -> set[str]:
                     else:
                         index = socket.if_nametoindex("lo")
                         sending.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, struct.pack("=8xi", index))
-                    sending.sendto(text, (to or {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "ff02::1"}[family], port))
+                    sending.sendto(
+                        text, (to or {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "ff02::1"}[family], port)
+                    )
             found = set()
             while True:
                 text, address = receiver.recvfrom(9)

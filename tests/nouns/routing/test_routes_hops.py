@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 
 import pytest
@@ -43,6 +44,82 @@ def routed(namespace: Namespace, need: Callable[[str], None]) -> Namespace:
         namespace.run("ip", *line.split())
     await_carrier(namespace, "v0", "v1")
     return namespace
+
+
+SPECIAL = """
+nexthop add id 20 blackhole
+nexthop add id 21 group 20
+nexthop add id 22 via 172.16.0.9 dev v0 onlink
+nexthop add id 23 via fe80::7 dev v0 onlink
+nexthop add id 24 group 22/2
+-6 nexthop add id 25 blackhole
+route add 198.51.100.0/28 nhid 20
+route add 198.51.100.16/28 nhid 21
+route add 198.51.100.32/28 nhid 22 mtu 1300 metric 5
+route add 198.51.100.48/28 nhid 23
+route add 198.51.100.64/28 nhid 24
+-6 route add 2001:db8:2::/64 nhid 23
+-6 route add 2001:db8:3::/64 nhid 25
+"""
+WRAPPED = """
+nexthop add id 30 via 10.0.0.9 dev v0 encap ip id 5 dst 10.9.9.9
+route add 198.51.100.80/28 nhid 30
+"""
+
+
+def test_a_route_of_an_object_is_the_same_in_both_modes(routed: Namespace) -> None:
+    """Where the kernel names only the object, the route has its interface, flags and encapsulation as well."""
+    for line in SPECIAL.strip().splitlines():
+        routed.run("ip", *line.split())
+    # A kernel may lack light-weight tunnels.
+    refused = [routed.run("ip", *line.split(), check=False).returncode for line in WRAPPED.strip().splitlines()]
+    found, texts = [], []
+    for mode in (1, 0):
+        routed.run("sh", "-c", f"echo {mode} > /proc/sys/net/ipv4/nexthop_compat_mode")
+        rows = json.loads(routed.netinspect("routes", "-nj").stdout)
+        found.append({row["destination"]: row for row in rows})
+        texts.append(routed.netinspect("netstat", "-rn").stdout)
+    assert found[0] == found[1]
+    assert found[1]["198.51.100.0/28"]["interface"] == "lo"
+    assert found[1]["198.51.100.16/28"]["next_hops"][0]["interface"] == "lo"
+    assert found[1]["198.51.100.32/28"]["flags"] == ["onlink"]
+    assert found[1]["2001:db8:3::/64"]["type"] == "blackhole"
+    if not any(refused):
+        assert found[1]["198.51.100.80/28"]["encapsulation"]["destination"] == "10.9.9.9"
+    theirs = routed.run("netstat", "-rn").stdout if shutil.which("netstat") else texts[0]
+    assert texts == [theirs, theirs]
+
+
+SHARED = """
+nexthop add id 26 via fd00:1::8 dev v0
+nexthop add id 27 group 4/26
+-6 route add 2001:db8:2::/64 nhid 27
+-6 route add 2001:db8:3::/64 nhid 27
+-6 route add 2001:db8:3::/48 nhid 27 metric 7
+-6 route add default nhid 27 table 77
+-6 rule add from 2001:db8:ff::/64 lookup 77 pref 10
+addr add 2001:db8:ff::1/64 dev v0 nodad
+"""
+
+
+def test_the_entry_of_an_answer_is_that_of_its_destination(routed: Namespace) -> None:
+    """IPv6 routes that share a next hop: the kernel names the entry of any of them (`ip route get fibmatch`)."""
+    for line in SHARED.strip().splitlines():
+        routed.run("ip", *line.split())
+    for destination, table, entry in (
+        ("2001:db8::1", "main", "2001:db8::/64"),
+        ("2001:db8:2::1", "main", "2001:db8:2::/64"),
+        ("2001:db8:3::1", "main", "2001:db8:3::/64"),
+        ("2001:db8:3:1::1", "main", "2001:db8:3::/48"),
+        ("2001:db8:4::1 from 2001:db8:ff::1", "77", "::/0"),
+        ("2001:db8:3::1 from fd00:1::1", "main", "2001:db8:3::/64"),
+    ):
+        (found,) = json.loads(routed.netinspect("routes", "get", "-j", *destination.split()).stdout)
+        assert (found["table"], found["entry"]) == (table, entry), destination
+        assert found["rule"]["table"] == table
+    shown = routed.netinspect("path", "fd00:1::1", "2001:db8:3::1", check=False).stdout
+    assert "2001:db8:3::/64" in shown
+    assert "2001:db8:2::/64" not in shown
 
 
 @pytest.mark.parametrize("compatible", [0, 1])
