@@ -215,7 +215,7 @@ class Socket(NamedTuple):
     owner_reason: Annotated[
         str | None,
         "why no process is listed: kernel, in flight or kernel, orphaned, not accepted, no permission, unreadable, "
-        "other pid namespace or gone",
+        "other pid namespace or gone; in flight: the process listed has yet to receive it",
     ] = None
     peers: Annotated[
         tuple[Process, ...] | None, "holders of the other end, if requested and on this machine; may be empty"

@@ -136,8 +136,10 @@ def _with_owners(
     listing: SocketListing, batches: Iterator[Batch], selection: Selection, peers: bool
 ) -> Iterator[Batch]:
     from .owners import Owners
+    from .owners_kernel import tunnel_ports
 
     owners = Owners()
+    owners.tunnel_ports = tunnel_ports(listing)
     owners.scan()
     if owners.problem and selection.by_owner:
         raise NetinspectError(owners.problem)  # there is nothing to select by

@@ -13,7 +13,7 @@ from _operator import not_, or_
 from itertools import chain, compress, repeat
 
 from ...engine.columns import NONE
-from ...engine.descriptors import Unseen, socket_holders
+from ...engine.descriptors import Holder, Unseen, socket_holders
 from ...engine.text import in_quotes, printable
 from ...errors import NetinspectError
 from ...procfs import (
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ...engine.columns import Batch, Values
-    from ...engine.descriptors import Holder
     from ...records import Process
 
     Table = dict[Any, Any]
@@ -42,8 +41,10 @@ else:
 KERNEL = "kernel"
 ORPHANED = "orphaned"
 NOT_ACCEPTED = "not accepted"
-IN_FLIGHT = "in flight or kernel"
-"""Descriptors are on their way in unix sockets (unix(7): SCM_RIGHTS), and nothing shows which ones."""
+IN_FLIGHT = "in flight"
+"""A descriptor waits in the queue of a unix socket (unix(7): SCM_RIGHTS), which its holder may receive it from."""
+MAYBE_IN_FLIGHT = "in flight or kernel"
+"""Descriptors are on their way in unix sockets, and not all of them could be looked at."""
 NO_PERMISSION = "no permission"
 UNREADABLE = "unreadable"
 OTHER_PID_NAMESPACE = "other pid namespace"
@@ -55,7 +56,7 @@ _UNACCEPTED_STATES = frozenset(("SYN_RECV", "NEW_SYN_RECV", "ESTABLISHED", "CLOS
 _PROGRAM_WIDTH = 19
 """Bytes that netstat has for PID/Program name (net-tools' netstat.c: PROGNAME_WIDTH)."""
 
-_MOST_LOOKED_INTO = 20_000
+_MOST_LOOKED_INTO = 100_000
 """Held sockets that are looked at for descriptors on their way, at 6 µs each."""
 
 HELPERS = frozenset(
@@ -96,6 +97,10 @@ class Owners:
         """
         self._further: dict[int, list[int]] = {}
         """By inode, the other holders of a socket that has several."""
+        self.tunnel_ports: Callable[[str | None], Container[int | None]] = lambda netns: ()
+        """The UDP ports of the tunnels in a namespace, by its label: the kernel's own sockets."""
+        self._waiting: set[int] = set()
+        """The sockets that are known to be on their way, and that nobody has received."""
         self._gone: set[int] = set()
         self._in_flight = False
         self._looked_closely = False
@@ -281,9 +286,15 @@ class Owners:
         self._forget_ended(list(wanted))
         missing = wanted.difference(self._first)
         if missing:
-            self._gone = missing.difference(*(batch.values("inode") for batch in again()))
-            if missing != self._gone and self._out_of_sight() is None:
-                self._in_flight = self._may_be_in_flight()
+            listed: set[int] = set()
+            other: set[int] = set()
+            for batch in again():
+                listed.update(batch.values("inode"))
+                if "unix" not in batch.values("protocol"):
+                    other.update(batch.values("inode"))
+            self._gone = missing - listed
+            if missing != self._gone:
+                self._look_on_the_way(missing - self._gone, other)
 
     def look_closely(self) -> None:
         """Looks, once, for holders of sockets that seem to have none: young ones, threads, io_urings."""
@@ -293,12 +304,25 @@ class Owners:
             held = {inode for holder in holders for inode in holder.inodes}
             self._add(holders, held.difference(self._first))
 
-    def _may_be_in_flight(self) -> bool:
-        """Whether descriptors wait to be received anywhere, or may do so."""
-        held = list(self.descriptors())
+    def _look_on_the_way(self, wanted: set[int], other: set[int]) -> None:
+        """Looks for these sockets in the queues of unix sockets, which those of ``other`` are not."""
+        held = [found for found in self.descriptors() if found[0] not in other]
         if len(held) > _MOST_LOOKED_INTO:
-            return True
-        return any(descriptors_in_flight(pid, descriptor) for _, pid, descriptor in held)
+            self._in_flight = True
+            return
+        for _, pid, descriptor in held:
+            if descriptors_in_flight(pid, descriptor):
+                from ...records import Process
+                from .request_copies import Copy
+
+                try:
+                    with Copy.of(Process(pid, "", descriptor)) as copy:
+                        inodes, whole = copy.on_their_way()
+                except OSError:
+                    inodes, whole = [], False
+                self._in_flight |= not whole
+                self._add([Holder(pid, [descriptor] * len(inodes), inodes, IN_FLIGHT)], wanted)
+                self._waiting.update(wanted.intersection(inodes))
 
     def _out_of_sight(self) -> str | None:
         """Why a holder may be there and not be seen."""
@@ -336,21 +360,28 @@ class Owners:
     def _reason_texts(self, batch: Batch) -> list[str | None] | None:
         """Why a socket has no known holder; None if all have holders."""
         inodes = list(batch.values("inode"))
-        known = self._first
-        if all(map(known.__contains__, inodes)):
+        received = self._first.keys() - self._waiting if self._waiting else self._first
+        if all(map(received.__contains__, inodes)):
             return None
         unseen = self._out_of_sight()
-        rows = zip(inodes, batch.values("protocol"), batch.values("state"), batch.values("local_port"), strict=True)
-        return [None if row[0] in known else self._reason(unseen, *row) for row in rows]
+        fields = ("protocol", "state", "local_port", "netns")
+        rows = zip(inodes, *map(batch.values, fields), strict=True)
+        return [None if row[0] in received else self._reason(unseen, *row) for row in rows]
 
-    def _reason(self, unseen: str | None, inode: int, protocol: str, state: str, port: int | None) -> str:
+    def _reason(
+        self, unseen: str | None, inode: int, protocol: str, state: str, port: int | None, netns: str | None
+    ) -> str:
         if inode == 0:
             return NOT_ACCEPTED if state in _UNACCEPTED_STATES else ORPHANED
+        if inode in self._waiting:
+            return IN_FLIGHT
         if protocol == "netlink" and port == 0:
             return KERNEL
         if inode in self._gone:
             return GONE
-        return unseen or (IN_FLIGHT if self._in_flight else KERNEL)
+        if (unseen or self._in_flight) and protocol == "udp" and port in self.tunnel_ports(netns):
+            return KERNEL
+        return unseen or (MAYBE_IN_FLIGHT if self._in_flight else KERNEL)
 
     def _owners(self, batch: Batch) -> Values:
         texts = self._owner_texts(list(batch.values("inode")))

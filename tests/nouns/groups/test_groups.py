@@ -303,7 +303,7 @@ USERS: dict[str, list[dict[str, set[int]]]] = {
 def test_the_interface_takes_what_any_of_its_users_takes(
     wired: Namespace, family: str, users: list[dict[str, set[int]]]
 ) -> None:
-    """smcroute #113, FRR #10397. The oracle is the kernel: datagrams of each source are sent and arrive, or not."""
+    """FRRouting/frr #10397. The oracle is the kernel: datagrams of each source are sent and arrive, or not."""
     group, interface = GROUPS[family], {"inet": "lo", "inet6": "veth0"}[family]
     senders = [f"127.0.0.{66 + n}" if family == "inet" else f"fd00::{66 + n}" for n in (A, B, C)]
     if family == "inet6":

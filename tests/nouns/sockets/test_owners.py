@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import ctypes
+import json
 import os
 import re
 import socket
@@ -84,9 +85,12 @@ def test_a_socket_passed_to_another_process_is_held_by_that_one(namespace: Names
     number = inode(passed)
     ours.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [passed.fileno()]))])
     passed.close()
-    # On its way no process has it: only the kernel does.
-    on_the_way = owned(namespace, "tcp")[number]
-    assert (on_the_way.processes, on_the_way.owner_reason) == ((), "in flight or kernel")
+    # On its way no process has it: only the kernel does, in the queue of that socket, where it stays.
+    queue = theirs.fileno()
+    for _ in range(2):
+        on_the_way = owned(namespace, "tcp")[number]
+        assert on_the_way.owner_reason == "in flight"
+        assert [(one.pid, one.fd, one.via) for one in on_the_way.processes or ()] == [(os.getpid(), queue, "in flight")]
     with child(lambda: theirs.recvmsg(1, socket.CMSG_SPACE(4))) as pid:
         arrived = owned(namespace, "tcp")[number]
     assert [holder for holder, _ in held(arrived)] == [pid]
@@ -226,9 +230,82 @@ def test_a_socket_closed_meanwhile_is_gone_and_one_that_stays_is_the_kernels(
     closing.close()
     joined = scanned().joined(before, lambda: dumped(namespace, "tcp"))
     reasons = {record.inode: record.owner_reason for batch in joined for record in batch}
-    assert reasons == {gone: "gone", kept: "in flight or kernel"}
+    assert reasons == {gone: "gone", kept: "in flight"}
     ours.close()
     theirs.close()
+
+
+def test_a_socket_on_its_way_is_found_in_the_queue_wherever_it_is(namespace: Namespace) -> None:
+    """A listener that is passed on belongs to nobody until it is received: the queue where it waits is named."""
+
+    def passed(through: socket.socket, *descriptors: int) -> None:
+        through.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))])
+
+    first, nested, second, dgram = namespace.call(lambda: [socket.create_server(("127.0.0.1", 0)) for _ in range(4)])
+    numbers = [inode(one) for one in (first, nested, second, dgram)]
+    with ExitStack() as opened:
+
+        def pair(kind: int = socket.SOCK_STREAM) -> tuple[socket.socket, socket.socket]:
+            ours, theirs = socket.socketpair(type=kind)
+            return opened.enter_context(ours), opened.enter_context(theirs)
+
+        ours, theirs = pair()
+        ours.send(b"unread before it")
+        passed(ours, first.fileno(), sys.stderr.fileno())
+        passed(ours, second.fileno())  # behind another message with descriptors
+        inner, outer = pair()
+        passed(inner, nested.fileno())
+        into, within = pair(socket.SOCK_SEQPACKET)
+        passed(into, outer.fileno())
+        there, here = pair(socket.SOCK_DGRAM)
+        passed(there, dgram.fileno())
+        for one in (first, nested, second, dgram, outer):
+            one.close()
+        before = sorted(os.listdir("/proc/self/fd"))
+        found = owned(namespace, "tcp")
+        assert sorted(os.listdir("/proc/self/fd")) == before
+        holders = [[(one.fd, one.via) for one in found[number].processes or ()] for number in numbers]
+        assert holders == [
+            [(theirs.fileno(), "in flight")],
+            [(within.fileno(), "in flight")],
+            [],
+            [(here.fileno(), "in flight")],
+        ]
+        assert found[numbers[2]].owner_reason in ("in flight or kernel", "no permission")
+        (text,) = [
+            line
+            for line in namespace.netinspect("sockets", "-tlnpH", check=False).stdout.splitlines()
+            if f",fd={within.fileno()},via=in flight" in line
+        ]
+        assert str(found[numbers[1]].local_port) in text
+        # What was looked at is received all the same.
+        assert theirs.recv(64, socket.MSG_PEEK) == b"unread before itx"
+        _, received, _, _ = within.recvmsg(1, socket.CMSG_SPACE(4))
+        assert len(received) == 1
+        os.close(int.from_bytes(received[0][2][:4], sys.byteorder))
+
+
+def test_what_looks_ahead_in_its_queue_is_left_alone(namespace: Namespace) -> None:
+    """A look would move SO_PEEK_OFF."""
+    listener = namespace.call(lambda: socket.create_server(("127.0.0.1", 0)))
+    number = inode(listener)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.setsockopt(socket.SOL_SOCKET, 42, 0)
+        ours.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [listener.fileno()]))])
+        listener.close()
+        assert owned(namespace, "tcp")[number].processes == ()
+        assert theirs.getsockopt(socket.SOL_SOCKET, 42) == 0
+
+
+def test_the_kernels_own_sockets_of_tunnels_are_known_as_such(namespace: Namespace) -> None:
+    """Where some process may not be seen, too: that is not why nobody holds them."""
+    if namespace.run("ip", "link", "add", "vx0", "type", "vxlan", "id", "5", "dstport", "4790", check=False).returncode:
+        unavailable("this kernel has no VXLAN")
+    namespace.run("ip", "link", "set", "vx0", "up")
+    rows = namespace.netinspect("sockets", "-uanp", "--format", "ndjson", check=False).stdout.splitlines()
+    reasons = {row["local_port"]: row["owner_reason"] for row in map(json.loads, rows)}
+    assert reasons == {4790: "kernel"}
 
 
 def test_a_listing_shows_its_own_socket_and_the_kernels_netlink_sockets_as_such(namespace: Namespace) -> None:
