@@ -105,7 +105,7 @@ class MembershipListing(BaseListing):
             # igmp_mcf_get_first in net/ipv4/igmp.c, igmp6_mcf_get_first in net/ipv6/mcast.c
             self.problems.append(
                 f"the source filters of {_groups(self._unfiltered)} are unknown: the kernel's list skips interfaces "
-                "whose newest group has none and does not tell apart who includes and who excludes, and not all "
+                "whose newest group has none and does not count users by filter mode, and not all "
                 f"sockets could be queried{unseen and ': '}{unseen}"
             )
 
