@@ -139,11 +139,6 @@ class SocketListing(BaseListing):
         self.query = query
         super().__init__(places)
 
-    @property
-    def places(self) -> Sequence[Place]:
-        """The namespaces that are listed."""
-        return self._places
-
     def again(self) -> Iterator[Batch]:
         """The same sockets, dumped again."""
         return SocketListing(self.query, self.places).batches()
