@@ -132,7 +132,7 @@ class Sampling:
             order = ordered(frame, columns, self._sort)
             self._remember(source, group, frame, order)
         except NetinspectError as error:
-            return Sampled(source, group, None, (), time(), monotonic() - began, (), (), str(error))
+            return Sampled(source, group, None, (), time(), monotonic() - began, (), (), error.lines[0])
         except Exception as failure:
             return Sampled(source, group, None, (), time(), monotonic() - began, (), (), "", failure)
         took = monotonic() - began

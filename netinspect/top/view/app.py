@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import termios
+from math import inf
 from threading import Thread
-from time import localtime, sleep, strftime
+from time import localtime, monotonic, sleep, strftime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import App
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
 _LEAST = (30, 8)
 """Columns and lines below which there is nothing to be seen."""
+_REMARK_SECONDS = 5.0
 _PATIENCE = 3.0
 """Seconds for the view to leave the screen in order after a signal; then the terminal is reset without it."""
 _LEAVE = (
@@ -92,6 +94,7 @@ class TopApp(App[None]):
     BINDINGS: ClassVar[list[Any]] = [
         Binding("q", "leave", priority=False, show=False),
         Binding("ctrl+c", "interrupt", priority=True, show=False),
+        Binding("ctrl+z", "suspend_process", priority=True, show=False),
         *(Binding(str(number), f"tab({number - 1})", show=False) for number in range(1, 10)),
         Binding("tab", "next_tab(1)", priority=True, show=False),
         Binding("shift+tab", "next_tab(-1)", priority=True, show=False),
@@ -146,6 +149,7 @@ class TopApp(App[None]):
         self._groups[0] = group or self._groups[0]
         self._sorts[0] = sort or self._sorts[0]
         self._said: tuple[str, Any] = ("", PLAIN)
+        self._remark: tuple[str, Any, float] = ("", PLAIN, 0.0)
         self._title, self._tabs, self._status, self._foot = map(Bar, ("title", "tabs", "status", "keys"))
         self._small = Bar("small")
         self._running_loop: Any = None
@@ -218,6 +222,8 @@ class TopApp(App[None]):
     def on_top_app_arrived(self, message: Arrived) -> None:
         """Shows a sample."""
         sampled = message.sampled
+        if not self.screen_stack:
+            return  # it is being left
         if sampled.failure is not None:
             self._handle_exception(sampled.failure)
             return
@@ -261,11 +267,14 @@ class TopApp(App[None]):
             more.append((f"filter: {shortened(printable(self.source.filter), 40)} ", BOLD_STYLE))
         self._tabs.say(parts, more, actions=actions)
         text, style = self._said
+        if monotonic() < self._remark[2]:
+            text, style, _ = self._remark
         self._status.say([(printable(text), self.palette.shade(style))])
 
-    def say(self, text: str, style: Any = PLAIN) -> None:
-        """Shows a remark until the next sample has something else to say."""
-        self._status.say([(printable(text), self.palette.shade(style))])
+    def say(self, text: str, style: Any = PLAIN, seconds: float = _REMARK_SECONDS) -> None:
+        """Shows a remark for a while, whatever the samples have to say."""
+        self._remark = text, style, monotonic() + seconds
+        self._say_all()
 
     def on_resize(self, event: Resize) -> None:
         """Says so where there is no room for anything."""
@@ -388,12 +397,13 @@ class TopApp(App[None]):
             self.source.select(message.value.strip())
         except NetinspectError as error:
             self._status.styles.display = "block"
-            self.say(str(error), ERROR_STYLE)
+            self.say(error.lines[0], ERROR_STYLE, inf)  # until it is mended, or given up
             return
         self._close_filter()
         self._show(restart=True)
 
     def _close_filter(self) -> None:
+        self._remark = "", PLAIN, 0.0
         for entry in self.query("#filter"):
             entry.styles.display = "none"
         self._status.styles.display = "block"

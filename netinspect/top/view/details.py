@@ -111,7 +111,7 @@ class Details(Reader):
         self.key = frame.keys[row]
         self._about = source.about(frame, row, group)
         self._looked: Sequence[Line] = ()
-        self._looking = False
+        self.looking = False
         self._ended = ""
         self.copied = ""
         self.command = self._command()
@@ -150,7 +150,7 @@ class Details(Reader):
         for number, (_, title, unit) in enumerate(self.source.history(self._group)):
             lines.append(Line(title, unit, kind="history", values=[values[number] for values in history]))
         lines += [Line("The same as a command", kind="heading"), Line("", self.command, kind="text")]
-        lines += self._looked or ([Line("Looking it up …", kind="heading")] if self._looking else [])
+        lines += self._looked or ([Line("Looking it up …", kind="heading")] if self.looking else [])
         self.body.show(lines)
         state = [(f"  it ended, seen at {self._ended}", WARNING_STYLE)] if self._ended else []
         said = [(f"  {self.copied}", DIM_STYLE)] if self.copied else []
@@ -158,9 +158,9 @@ class Details(Reader):
 
     def action_look(self) -> None:
         """Looks up what takes a moment, in a thread of its own."""
-        if self._looking:
+        if self.looking:
             return
-        self._looking = True
+        self.looking = True
         self.show()
         Thread(target=self._look, args=(self._frame, self._row), daemon=True).start()
 
@@ -176,7 +176,7 @@ class Details(Reader):
 
     def on_details_looked(self, message: Looked) -> None:
         """Shows what was looked up."""
-        self._looking = False
+        self.looking = False
         self._looked = message.lines
         self.show()
 
