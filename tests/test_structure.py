@@ -136,6 +136,26 @@ def test_nothing_but_commands_imports_a_command() -> None:
         assert commands <= {"engine.command"}, name
 
 
+def test_no_import_escapes_these_tests() -> None:
+    # They follow relative imports: none may be written another way, except by tables of what a name loads.
+    by_name = {"main", "records", "api", "engine.output", "lab.traffic"}
+    for name, path in NAMES.items():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                assert not any(alias.name.partition(".")[0] == "netinspect" for alias in node.names), name
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                assert (node.module or "").partition(".")[0] != "netinspect", name
+            elif isinstance(node, ast.Name) and node.id in ("__import__", "import_module"):
+                assert name in by_name, name
+
+
+def test_the_module_of_a_nouns_folder_imports_nothing() -> None:
+    # It is loaded with each module of the folder, whatever the layer.
+    for name, others in IMPORTS.items():
+        if re.fullmatch(r"nouns(\.\w+)?|netfilter|uapi|engine", name) and NAMES[name].name == "__init__.py":
+            assert not others, name
+
+
 def test_no_modules_import_each_other_in_a_circle() -> None:
     done: set[str] = set()
 
@@ -182,6 +202,19 @@ def test_text_procfs_is_read_in_one_module() -> None:
             assert not pattern.search(path.read_text()), path
 
 
+def loaded_by(arguments: list[str]) -> list[str]:
+    """What a command line loads, from the command's own start on."""
+    program = f"import sys; sys.argv[1:] = {arguments!r}; from netinspect.main import main; main()"
+    command = [sys.executable, "-I", "-X", "importtime", "-c", program]
+    # A thread loads the decoder, which the end cuts short where there is no socket to decode.
+    with socket.create_server(("127.0.0.1", 0)):
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+    loaded = [line.rpartition("|")[2].strip() for line in result.stderr.splitlines() if line.startswith("import time:")]
+    ours = loaded[loaded.index("site") + 1 :]
+    assert "netinspect.main" in ours
+    return ours
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -209,19 +242,35 @@ def test_text_procfs_is_read_in_one_module() -> None:
     ids=" ".join,
 )
 def test_hot_paths_load_nothing_heavy(arguments: list[str]) -> None:
-    program = f"import sys; sys.argv[1:] = {arguments!r}; from netinspect.main import main; main()"
-    command = [sys.executable, "-I", "-X", "importtime", "-c", program]
-    # A thread loads the decoder, which the end cuts short where there is no socket to decode.
-    with socket.create_server(("127.0.0.1", 0)):
-        result = subprocess.run(command, capture_output=True, text=True, check=False)
-    loaded = [line.rpartition("|")[2].strip() for line in result.stderr.splitlines() if line.startswith("import time:")]
-    ours = loaded[loaded.index("site") + 1 :]
-    assert "netinspect.main" in ours
+    ours = loaded_by(arguments)
     assert HEAVY.isdisjoint(ours), HEAVY.intersection(ours)
 
     if arguments == ["sockets", "-tan"]:
         # Two threads that import a module at once are two lines of importtime, and one module.
         _is_within_budget(list(dict.fromkeys(name for name in ours if name.split(".")[0] == "netinspect")))
+
+
+TOML = frozenset(("collections", "contextlib", "enum", "functools", "re", "typing"))
+"""What tomllib loads: meanings of drop reasons are TOML."""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "most", "heavy"),
+    [
+        (["path", "127.0.0.1", "127.0.0.1:9"], 145, frozenset()),
+        # Meanings of reasons are TOML, and what reads that loads re.
+        (
+            ["drops", "--for", "0.05"],
+            100,
+            frozenset(("collections", "contextlib", "enum", "functools", "re", "typing")),
+        ),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_large_commands_load_what_they_need(arguments: list[str], most: int, heavy: frozenset[str]) -> None:
+    ours = loaded_by(arguments)
+    assert HEAVY & set(ours) <= heavy
+    assert len({name for name in ours if name.partition(".")[0] == "netinspect"}) <= most
 
 
 def _is_within_budget(modules: Sequence[str]) -> None:
