@@ -35,6 +35,9 @@ _MOUNT_POINT = 4
 """The field of a line of mountinfo, counted from 0."""
 _OF_OTHERS = (b"fuse", b"nfs", b"cifs", b"smb", b"9p", b"ceph", b"afs", b"autofs", b"virtiofs")
 """File system types that depend on a program or another machine."""
+_GZIP = 31
+"""zlib.h, inflateInit2: a window of 15 bits, and the header of gzip."""
+_LONGEST_CONFIGURATION = 1 << 22
 _HIDING = ("2", "invisible", "4", "ptraceable")
 """Values of /proc's option hidepid with which it leaves processes out."""
 
@@ -303,7 +306,7 @@ def has_protocol(protocol: str) -> bool:
     """
     name = {"udplite": "UDP-Lite", "vsock": "AF_VSOCK"}.get(protocol, protocol.upper())
     try:
-        return any(line.split()[0] == name for line in _lines("protocols"))
+        return any(line.split()[:1] == [name] for line in _lines("protocols"))
     except NetinspectError:
         return True
 
@@ -336,12 +339,14 @@ def sysctl(name: str) -> str | None:
 
 def kernel_configuration() -> str | None:
     """How this kernel was built: lines of CONFIG_NAME=value. None where it does not report (CONFIG_IKCONFIG_PROC)."""
-    from gzip import decompress
+    from zlib import decompressobj, error
 
     try:
-        return decompress(_read("/proc/config.gz")).decode("utf-8", "replace")
-    except (OSError, EOFError):
+        packed = decompressobj(_GZIP)
+        text = packed.decompress(_read("/proc/config.gz"), _LONGEST_CONFIGURATION)
+    except (OSError, error):
         return None
+    return text.decode("utf-8", "replace") if packed.eof else None
 
 
 def has_network_file(name: str) -> bool:

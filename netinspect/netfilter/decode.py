@@ -85,6 +85,13 @@ class Expression:
         found = self.nested(kind)
         return found.raw(nft.NFTA_DATA_VALUE) if found else None
 
+    def sized(self, kind: int, size: int) -> bytes:
+        """An attribute that holds data of this size; zeros where it is not there. Raises NetlinkError."""
+        value = self.value(kind) or bytes(size)
+        if len(value) != size:
+            raise malformed(f"data of {len(value)} bytes where {size} were expected", "reading nftables")
+        return value
+
     def verdict(self, kind: int) -> tuple[int, str] | None:
         """An attribute that holds a verdict: its code, and the chain that it names, or ""."""
         found = self.nested(kind)
@@ -422,6 +429,17 @@ def elements(messages: Iterable[bytes]) -> Iterator[Element]:
                 member.text(nft.NFTA_SET_ELEM_OBJREF),
                 tuple([part.name for part in evaluated]),
             )
+
+
+def elements_of(found: Set, messages: Iterable[bytes]) -> Iterator[Element]:
+    """The elements of a set, whose keys and values are as long as the set's. Raises NetlinkError where one is not."""
+    for element in elements(messages):
+        for raw, size in ((element.key, found.key_length), (element.end, found.key_length)):
+            if raw and len(raw) != size:
+                raise malformed(f"a key of {len(raw)} bytes in a set of keys of {size}", "reading nftables")
+        if element.data is not None and len(element.data) != found.data_length:
+            raise malformed(f"{len(element.data)} bytes in a map to {found.data_length}", "reading nftables")
+        yield element
 
 
 def objects(messages: Iterable[bytes]) -> Iterator[Object]:

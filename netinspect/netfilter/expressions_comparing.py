@@ -120,8 +120,8 @@ def _bitwise(expression: Expression) -> Program:
     size = expression.size(nft.NFTA_BITWISE_LEN)
     operation = expression.number(nft.NFTA_BITWISE_OP) or 0
     if operation == nft.NFT_BITWISE_MASK_XOR:
-        mask = int.from_bytes(expression.value(nft.NFTA_BITWISE_MASK) or bytes(size), "big")
-        flip = int.from_bytes(expression.value(nft.NFTA_BITWISE_XOR) or bytes(size), "big")
+        mask = int.from_bytes(expression.sized(nft.NFTA_BITWISE_MASK, size), "big")
+        flip = int.from_bytes(expression.sized(nft.NFTA_BITWISE_XOR, size), "big")
         full = (1 << 8 * size) - 1
 
         def mix(machine: Machine) -> int:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from _socket import inet_ntop, inet_pton
 from errno import EACCES, EAGAIN, EHOSTUNREACH, EINVAL, ENETUNREACH
-from struct import pack, unpack_from
+from struct import Struct, pack
 
-from ..engine.netlink.messages import attribute, attributes, message
+from ..engine.netlink.attributes import ADDRESS, ANY, Attributes, Shape
+from ..engine.netlink.messages import attribute, malformed, message
 from ..engine.netlink.transport import Dump
 from ..engine.places import InterfaceNames
 from ..errors import NetlinkError
@@ -28,7 +29,8 @@ from .packet import UNKNOWN, Interface, Packet, Unknown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..engine.netlink.messages import Layout
+    from collections.abc import Iterator
+
     from ..engine.places import Place
 
 _RTN_UNICAST, _RTN_LOCAL, _RTN_BROADCAST, _RTN_ANYCAST, _RTN_MULTICAST = 1, 2, 3, 4, 5
@@ -43,50 +45,52 @@ _REFUSALS = {
 """What a look-up that is refused found (net/ipv6/netfilter/nft_fib_ipv6.c)."""
 
 
-class _Found:
-    """The kernel's answer to RTM_GETROUTE."""
+_METRICS = Shape({RTAX_MTU: 4})
+_ROUTE = Shape({RTA_OIF: 4, RTA_GATEWAY: ADDRESS, RTA_VIA: ANY, RTA_MULTIPATH: ANY, RTA_METRICS: ANY})
+_HEADER = 16 + 12
+"""struct nlmsghdr and struct rtmsg."""
+_HOP = Struct("=HBBi")
+"""struct rtnexthop: its length with its attributes, flags, weight, interface."""
+
+
+class Found:
+    """The kernel's answer to RTM_GETROUTE. Raises MalformedError."""
+
+    __slots__ = ("_attributes", "indices", "mtu", "type")
 
     def __init__(self, data: bytes) -> None:
-        self.data = data
-        self.layout: Layout = attributes(data, 28, len(data), "asking for a route")
+        operation = "asking for a route"
+        if len(data) < _HEADER:
+            raise malformed(f"a route of {len(data)} bytes", operation)
+        found = self._attributes = Attributes(data, operation, _ROUTE, _HEADER)
         self.type = data[23]
-        self.index = self._number(RTA_OIF)
-
-    def _number(self, kind: int) -> int | None:
-        if kind not in self.layout:
-            return None
-        number: int = unpack_from("=I", self.data, self.layout[kind][0])[0]
-        return number
-
-    def indices(self) -> list[int]:
+        index = found.number(RTA_OIF, signed=True)
+        self.indices: list[int] = [] if index is None else [index]
         """The interfaces that it uses: of several next hops, all of them."""
-        if RTA_MULTIPATH not in self.layout:
-            return [] if self.index is None else [self.index]
-        at, length = self.layout[RTA_MULTIPATH]
-        end, found = at + length, []
-        while end - at >= 8:
-            size, _, _, index = unpack_from("=HBBi", self.data, at)
-            found.append(index)
-            at += max(size, 8) + 3 & ~3
-        return found
+        hops = found.raw(RTA_MULTIPATH)
+        if hops is not None:
+            self.indices = list(_hops(hops, operation))
+        self.mtu = found.nested(RTA_METRICS, _METRICS).number(RTAX_MTU)
 
     def gateway(self) -> str | None:
-        for kind, skipped in ((RTA_GATEWAY, 0), (RTA_VIA, 2)):
-            if kind in self.layout:
-                at, length = self.layout[kind]
-                raw = self.data[at + skipped : at + length]
-                return inet_ntop(2 if len(raw) == 4 else 10, raw)
-        return None
+        """The next hop."""
+        via = self._attributes.raw(RTA_VIA)
+        if RTA_GATEWAY in self._attributes or via is None:
+            return self._attributes.address(RTA_GATEWAY)
+        raw = via[2:]
+        if len(raw) not in ADDRESS:
+            raise malformed(f"a next hop of {len(raw)} bytes", self._attributes.operation)
+        return inet_ntop(2 if len(raw) == 4 else 10, raw)
 
-    def mtu(self) -> int | None:
-        if RTA_METRICS not in self.layout:
-            return None
-        at, length = self.layout[RTA_METRICS]
-        inner = attributes(self.data, at, at + length)
-        if RTAX_MTU not in inner:
-            return None
-        number: int = unpack_from("=I", self.data, inner[RTAX_MTU][0])[0]
-        return number
+
+def _hops(raw: bytes, operation: str) -> Iterator[int]:
+    at = 0
+    while len(raw) - at >= _HOP.size:
+        size, _, _, index = _HOP.unpack_from(raw, at)
+        if size < _HOP.size:
+            raise malformed(f"a next hop of {size} bytes", operation)
+        yield index
+        at += size + 3 & ~3
 
 
 class KernelContext(Context):
@@ -95,7 +99,7 @@ class KernelContext(Context):
     def __init__(self, place: Place) -> None:
         self._place = place
         self._names = InterfaceNames(place)
-        self._asked: dict[object, _Found | int | None] = {}
+        self._asked: dict[object, Found | int | None] = {}
 
     def interface(self, index: int) -> Interface:
         """An interface by its index, with its name."""
@@ -117,7 +121,7 @@ class KernelContext(Context):
         if six and packed[0] == 0xFF:
             return _RTN_MULTICAST
         # Only tables of local addresses have routes of these types, whatever table is reported: they may be merged.
-        if device is not None and device.index not in found.indices():
+        if device is not None and device.index not in found.indices:
             return _RTN_UNICAST
         return found.type if found.type in (_RTN_LOCAL, _RTN_BROADCAST, _RTN_ANYCAST) else _RTN_UNICAST
 
@@ -130,13 +134,13 @@ class KernelContext(Context):
             return UNKNOWN
         if isinstance(found, int):
             return None
-        indices = found.indices()
+        indices = found.indices
         if device is not None:
             if device.index not in indices:
                 return None
-            return Route(found.type, device, found.gateway(), found.mtu())
+            return Route(found.type, device, found.gateway(), found.mtu)
         interface = self.interface(indices[0]) if indices else None
-        return Route(found.type, interface, found.gateway(), found.mtu())
+        return Route(found.type, interface, found.gateway(), found.mtu)
 
     def next_route(self, packet: Packet) -> Route | Unknown | None:
         if packet.outgoing is None:
@@ -146,11 +150,11 @@ class KernelContext(Context):
         found = self._ask(packet.destination, None, packet.mark, 0, packet.outgoing, match=False)
         if found is None or isinstance(found, int):
             return UNKNOWN
-        return Route(found.type, packet.outgoing, found.gateway(), found.mtu())
+        return Route(found.type, packet.outgoing, found.gateway(), found.mtu)
 
     def _ask(
         self, address: str, source: str | None, mark: int, tos: int, device: Interface | None, *, match: bool
-    ) -> _Found | int | None:
+    ) -> Found | int | None:
         """The kernel's answer; the type of route (RTN_*) that a refusal means; None where it cannot be had."""
         index = device.index if device is not None else 0
         key = address, source, mark, tos, index, match
@@ -160,7 +164,7 @@ class KernelContext(Context):
 
     def _route(
         self, address: str, source: str | None, mark: int, tos: int, index: int, *, match: bool
-    ) -> _Found | int | None:
+    ) -> Found | int | None:
         packed = _packed(address)
         family = 2 if len(packed) == 4 else 10
         flags = RTM_F_FIB_MATCH if match else 0
@@ -173,7 +177,7 @@ class KernelContext(Context):
         request = message(RTM_GETROUTE, NLM_F_ACK, body)
         try:
             for run in Dump(self._place.connect(NETLINK_ROUTE), request, "asking for a route"):
-                return _Found(run.data[: run.length])
+                return Found(run.data[: run.length])
         except NetlinkError as error:
             return _REFUSALS.get(error.errno)
         return None

@@ -43,6 +43,8 @@ _NAT_PRIORITIES = {"PREROUTING": -100, "OUTPUT": -100, "INPUT": 100, "POSTROUTIN
 _RETURN = -5
 """XT_RETURN"""
 _ATTEMPTS = 5
+_LARGEST = 1 << 26
+"""Bytes of a table: 300,000 rules of the smallest kind."""
 _NAMES = 16
 """IFNAMSIZ"""
 _IN, _OUT, _TOS, _SOURCE, _DESTINATION, _FRAGMENT, _PROTOCOL = 1, 2, 4, 8, 16, 32, 64
@@ -102,6 +104,8 @@ def _table(family: str, table: str, operation: str) -> tuple[dict[int, str], fro
         for attempt in range(_ATTEMPTS):
             info = _INFO.unpack(_ask(opened, layout.level, _GET_INFO, name.ljust(_INFO.size, b"\0")))
             hooks, size = info[1], info[13]
+            if size > _LARGEST:
+                raise malformed(f"a table of {size} bytes", operation)
             request = _ENTRIES.pack(name, size).ljust(_ENTRIES.size + size, b"\0")
             try:
                 answer = _ask(opened, layout.level, _GET_ENTRIES, request)
@@ -188,7 +192,7 @@ class _Reader:
         if policy is None:
             return Chain(self.family, self.called, name)
         kind = "nat" if self.name == "nat" else "route" if (self.name, name) == ("mangle", "OUTPUT") else "filter"
-        priority = _NAT_PRIORITIES[name] if kind == "nat" else _PRIORITIES.get(self.name, 0)
+        priority = (_NAT_PRIORITIES if kind == "nat" else _PRIORITIES).get(name if kind == "nat" else self.name, 0)
         return Chain(self.family, self.called, name, 0, kind, name.lower(), priority, policy)
 
     def _entries(self, entries: bytes) -> Iterator[_Entry]:

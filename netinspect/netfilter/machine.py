@@ -6,6 +6,7 @@ the driver in evaluate.py goes through all the ways.
 
 from __future__ import annotations
 
+from ..engine.netlink.messages import malformed
 from .packet import Bits, Packet, link_header, network_header, transport_header
 
 TYPE_CHECKING = False
@@ -24,6 +25,9 @@ else:
 
 CONTINUE, BREAK, VERDICT = 0, 1, 2
 MAY, UNKNOWN_WHY = "may", "unknown"
+
+_REGISTERS = 96
+"""Bytes of the registers, some more than there are (linux/netfilter/nf_tables.h: NFT_REG32_15)."""
 
 
 class Doubt(NamedTuple):
@@ -137,7 +141,7 @@ class Machine:
         self.chain: Chain
         self.rule: Rule
         self.state: State = State(Packet())
-        self.data = bytearray(96)
+        self.data = bytearray(_REGISTERS)
         self.doubted: dict[int, tuple[bytes, Doubt]] = {}
         """Words of the registers that are not fully known: which bits are, and why the others are not."""
         self.verdict = FELL_OFF
@@ -201,6 +205,8 @@ class Machine:
         """Puts bytes into registers, and zeros after them up to a whole word."""
         length = len(value)
         end = at + length + 3 & ~3
+        if at < 0 or end > _REGISTERS:
+            raise _outside(at, length)
         self.data[at:end] = value + bytes(end - at - length)
         if self.doubted:
             for word in range(at >> 2, end >> 2):
@@ -223,6 +229,8 @@ class Machine:
     def load(self, at: int, length: int) -> tuple[bytes, bytes | None, Doubt | None]:
         """Bytes of the registers, which of their bits are known (None: all), and why the others are not."""
         value = bytes(self.data[at : at + length])
+        if at < 0 or len(value) != length:
+            raise _outside(at, length)
         if not self.doubted:
             return value, None, None
         known = bytearray()
@@ -237,6 +245,10 @@ class Machine:
         if mask == b"\xff" * length:
             return value, None, None
         return value, mask, doubt
+
+
+def _outside(at: int, length: int) -> Exception:
+    return malformed(f"{length} bytes in registers from byte {at} on, of {_REGISTERS}", "reading nftables")
 
 
 def register(number: int | None) -> int:

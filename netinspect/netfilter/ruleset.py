@@ -215,7 +215,7 @@ class Ruleset:
         request = message(NFNL_SUBSYS_NFTABLES << 8 | nft.NFT_MSG_GETSETELEM, NLM_F_DUMP, payload)
         for data in self._ask(request, f"reading the elements of set {found.name}"):
             self._check(data)
-            elements += decode.elements((data,))
+            elements += decode.elements_of(found, (data,))
             if len(elements) > _DUMPED and not found.anonymous:
                 return None
         return Elements(found, elements)
@@ -230,7 +230,7 @@ class Ruleset:
         try:
             for data in self._ask(request, f"asking for an element of set {found.name}"):
                 self._check(data)
-                for element in decode.elements((data,)):
+                for element in decode.elements_of(found, (data,)):
                     return element
         except NetlinkError as error:
             if error.errno != ENOENT:

@@ -85,8 +85,9 @@ def _bitwise(writer: Writer, expression: Expression) -> None:
     made = Term(source.field, place=source.place)
     made.swapped = source.swapped
     if operation == nft.NFT_BITWISE_MASK_XOR:
-        made.mask = expression.value(nft.NFTA_BITWISE_MASK)
-        made.flip = expression.value(nft.NFTA_BITWISE_XOR)
+        size = expression.size(nft.NFTA_BITWISE_LEN)
+        made.mask = expression.sized(nft.NFTA_BITWISE_MASK, size)
+        made.flip = expression.sized(nft.NFTA_BITWISE_XOR, size)
         if source.mask is not None:
             made.field = source.field._replace(name=f"({writer.written(source)})")
     else:

@@ -64,7 +64,8 @@ def elements_text(writer: Writer, found: Set, terms: list[Term]) -> str:
         after = ordered[at + 1].key if at + 1 < len(ordered) else None
         size = len(element.key)
         end = int.from_bytes(after, "big") - 1 if after is not None else (1 << 8 * size) - 1
-        text = _name_interval(writer, terms[0], element.key, end.to_bytes(size, "big"))
+        last = max(end.to_bytes(size, "big"), element.key) if end >= 0 else element.key
+        text = _name_interval(writer, terms[0], element.key, last)
         shown.append(text + _mapped(writer, found, element))
     others = [element for element in elements.all if not element.flags and element not in ordered]
     if len(terms) == 1:

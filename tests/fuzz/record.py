@@ -7,27 +7,35 @@ of each decoder's messages the first few of each layout, so that the corpus stay
 from __future__ import annotations
 
 import contextlib
+import re
 import shlex
 import socket
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
 
+sys.path.insert(0, str(Path(__file__).parent.parent / "netfilter"))
+
 from fake_kernel import Recorder, attribute, kind_of, message, split
 from routing_state import IPV4, IPV6, SETUP
+from test_netfilter_text import DESTINATIONS, RULES, TRANSLATIONS
 from throwaway import Namespace
+from traced_router import Router
 
 from netinspect.engine.netlink import interfaces, nsid
 from netinspect.engine.netlink.transport import Dump, connect
+from netinspect.engine.places import Place
 from netinspect.errors import NetlinkError
 from netinspect.netfilter import decode as nftables
+from netinspect.netfilter.ruleset import read
 from netinspect.nouns.capabilities import request as capabilities
 from netinspect.nouns.conntrack import decode_expectations as expectations
 from netinspect.nouns.conntrack import decode_statistics as conntrack_statistics
 from netinspect.nouns.conntrack import request as conntrack
+from netinspect.nouns.drops import decode_qdiscs
 from netinspect.nouns.groups import decode as memberships
 from netinspect.nouns.groups import decode_mdb as bridge_groups
 from netinspect.nouns.groups import decode_packet as packet_memberships
@@ -44,6 +52,7 @@ from netinspect.nouns.routing import decode_rules as rules
 from netinspect.nouns.sockets import decode_other as other_sockets
 from netinspect.nouns.sockets import decode_unix as unix_sockets
 from netinspect.nouns.sockets import request as inet_sockets
+from netinspect.testing import AssertingLab
 from netinspect.uapi import nf_tables as nft
 from netinspect.uapi.netlink import NETLINK_NETFILTER, NETLINK_ROUTE, NETLINK_SOCK_DIAG, NLMSG_DONE, NLMSG_ERROR
 
@@ -173,6 +182,7 @@ def requests() -> Iterator[tuple[str, int, bytes]]:
     yield "nexthops", NETLINK_ROUTE, nexthops.request()
     yield "netconf", NETLINK_ROUTE, netconf.mpls_request()
     yield "links", NETLINK_ROUTE, links.request()
+    yield "qdiscs", NETLINK_ROUTE, decode_qdiscs.request()
     yield "interface-names", NETLINK_ROUTE, interfaces.dump_request()
     yield "link-statistics", NETLINK_ROUTE, link_statistics.links_request()
     yield "link-statistics", NETLINK_ROUTE, link_statistics.bridges_request()
@@ -192,6 +202,180 @@ def requests() -> Iterator[tuple[str, int, bytes]]:
     yield "conntrack-counters", NETLINK_NETFILTER, conntrack_statistics.counters_request()
     yield "nftables", NETLINK_NETFILTER, nftables.dump_request(nft.NFT_MSG_GETCHAIN)
     yield "nftables", NETLINK_NETFILTER, nftables.dump_request(nft.NFT_MSG_GETRULE)
+
+
+def rulesets() -> Iterator[bytes]:
+    """Messages of random rulesets, of nft's and of iptables': of rules those that have a word which none before had."""
+    words: set[bytes] = set()
+    known: set[tuple[int, bytes]] = set()
+    yield from statements()
+    yield from older()
+    for seed in range(4):
+        with AssertingLab() as lab:
+            router = Router(lab, seed)
+            try:
+                if seed % 3 == 1:
+                    router.load_iptables()
+                else:
+                    router.load()
+                requests = [nftables.dump_request(kind) for kind in _RULESET]
+                singles = [
+                    single
+                    for request in requests
+                    for single in router.router.call(lambda request=request: recorded(NETLINK_NETFILTER, request))
+                ]
+                ruleset = read(router.place)
+                ruleset._ask = keeping(ruleset._ask, singles)  # type: ignore[assignment,arg-type]
+                for found in ruleset.sets.values():
+                    ruleset.elements(found)
+            finally:
+                router.close()
+        sets: set[bytes] = set()
+        for single in singles:
+            kind = kind_of(single) & 0xFF
+            has = set(re.findall(rb"[A-Za-z][A-Za-z0-9_]+\0", re.sub(rb"__\w+", b"", single))) - words
+            key = single[16:17] + _two_names(single)  # family, table, and what is in it
+            if len(single) > _LONGEST // 4 or (kind == nft.NFT_MSG_NEWRULE and not has):
+                continue
+            if kind == nft.NFT_MSG_NEWSETELEM and key not in sets:
+                continue
+            if kind != nft.NFT_MSG_NEWRULE and (kind, key) in known:
+                continue
+            if kind == nft.NFT_MSG_NEWSET:
+                if len(known) > _MOST_NAMED:
+                    continue
+                sets.add(key)
+            words |= has
+            known.add((kind, key))
+            yield single
+
+
+_MOST_NAMED = 120
+
+
+def _two_names(single: bytes) -> bytes:
+    """The first two attributes, which say what a message of nf_tables is about."""
+    at = 20
+    for _ in range(2):
+        at += int.from_bytes(single[at : at + 2], "little") + 3 & ~3
+    return single[20:at]
+
+
+IPTABLES = """
+-t filter -A FORWARD -p tcp -m multiport --dports 80,443
+-t filter -A FORWARD -p tcp -m multiport ! --ports 1:9,80
+-t filter -A FORWARD -p tcp --sport 1000 ! --dport 1:9 --tcp-flags SYN,ACK SYN --tcp-option 2
+-t filter -A FORWARD -p udp --dport 53
+-t filter -A FORWARD -m mac --mac-source 02:00:00:00:00:01
+-t filter -A FORWARD -m length --length 0:60
+-t filter -A FORWARD -m mark ! --mark 1/3
+-t filter -A FORWARD -m state --state NEW
+-t filter -A FORWARD -p tcp -m tcp --dport 22 --tcp-flags SYN,ACK SYN -m multiport --sports 1:9,80 -j REJECT
+-t filter -A FORWARD -p udp -m udp ! --sport 53 -m mac --mac-source 02:00:00:00:00:01 -m length --length 0:60 -j RETURN
+-t filter -A OUTPUT -m owner --uid-owner 0 -m mark ! --mark 1/3 -m devgroup --dst-group 5 -j DROP
+-t filter -A FORWARD -p tcp -m tcpmss --mss 1:1300 -m state --state NEW -m connmark --mark 7 -j ACCEPT
+-t filter -A FORWARD -m conntrack --ctstate NEW,DNAT --ctorigdst 10.0.0.0/8 -m addrtype --dst-type LOCAL -j NFQUEUE
+-t mangle -A POSTROUTING -j CLASSIFY --set-class 1:2
+-t mangle -A PREROUTING -p tcp -j TPROXY --on-port 80 --on-ip 127.0.0.1 --tproxy-mark 1
+-t mangle -A FORWARD -p tcp --syn -j TCPMSS --clamp-mss-to-pmtu
+-t mangle -A FORWARD -p tcp --syn -j TCPMSS --set-mss 1300
+-t mangle -A PREROUTING -j CONNMARK --restore-mark
+-t mangle -A PREROUTING -j CONNMARK --set-xmark 1/3
+-t mangle -A PREROUTING -j MARK --set-xmark 2/2
+-t raw -A PREROUTING -p tcp --dport 21 -j CT --helper ftp --zone 3
+-t raw -A PREROUTING -j CT --notrack
+-t nat -A POSTROUTING -o r1 -p tcp -j SNAT --to-source 10.0.0.1-10.0.0.9:1000-2000
+-t nat -A POSTROUTING -j MASQUERADE --random
+-t nat -A PREROUTING -p tcp --dport 80 -j DNAT --to-destination 10.0.0.1:8080
+-t nat -A PREROUTING -p udp -j REDIRECT --to-ports 53
+-t nat -A PREROUTING -d 10.9.0.0/24 -j NETMAP --to 10.8.0.0/24
+-t nat -A POSTROUTING -m statistic --mode nth --every 2 --packet 0 -m limit --limit 5/s -j RETURN
+"""
+
+
+def statements() -> Iterator[bytes]:
+    """The messages of one rule with each statement and match that the tests know."""
+    namespace = Namespace()
+    lines = [
+        "add table inet t; add chain inet t other; add counter inet t hits",
+        "add set inet t addresses { type ipv4_addr; flags interval; }",
+        "add set inet t services { type ipv4_addr . inet_service; }",
+        "add set inet t seen { type ipv4_addr; size 100; flags dynamic,timeout; }",
+        "add quota inet t much { 5 mbytes }",
+    ]
+    more = ["ip saddr 10.0.0.1 ip ttl set 3", "tcp option maxseg size set 1300", "quota name much", "ct mark set 7"]
+    more += ["meta mark set numgen inc mod 3", "meta mark set jhash ip saddr mod 2 seed 1", "meta mark set mark << 2"]
+    more += ["fib saddr . iif oif missing drop", "rt ip nexthop 10.0.0.1", "socket transparent 1", "ip dscp set 1"]
+    more += [
+        "queue num 1-3",
+        "meta mark set ct mark or 1",
+        "tcp dport set 80",
+        "ct zone set 1",
+        "ip saddr != 10.0.0.1-10.0.0.9",
+    ]
+    for hook, texts in (
+        ("forward", RULES.splitlines() + more),
+        ("postrouting", TRANSLATIONS.splitlines()),
+        ("prerouting", DESTINATIONS.splitlines()),
+    ):
+        kind = "filter" if hook == "forward" else "nat"
+        lines.append(f"add chain inet t {hook} {{ type {kind} hook {hook} priority 0; }}")
+        lines += [f"add rule inet t {hook} {rule}" for rule in texts]
+    with contextlib.closing(namespace):
+        for line in lines:
+            done = namespace.run("nft", line, check=False)
+            if done.returncode:
+                print(f"  {line}: {done.stderr.splitlines()[0]}")
+        for line in IPTABLES.strip().splitlines():
+            done = namespace.run("iptables-nft", *line.split(), check=False)
+            if done.returncode:
+                print(f"  {line}: {done.stderr.splitlines()[0]}")
+        for request in [nftables.dump_request(kind) for kind in _RULESET]:
+            yield from namespace.call(lambda request=request: recorded(NETLINK_NETFILTER, request))
+        answers: list[bytes] = []
+        with Place(namespace.path) as place:
+            ruleset = read(place)
+            ruleset._ask = keeping(ruleset._ask, answers)  # type: ignore[assignment,arg-type]
+            for found in ruleset.sets.values():
+                ruleset.elements(found)
+        yield from answers
+
+
+def older() -> Iterator[bytes]:
+    """Rules as older releases of iptables and nft write them: of matches that are comparisons now, of two registers."""
+    number = struct.Struct(">I").pack
+    matches = ((b"mark", 1, struct.pack("=IIB3x", 1, 3, 0)), (b"state", 0, struct.pack("=I", 8)))
+    matches += ((b"udp", 0, struct.pack("=4HB1x", 0, 65535, 53, 53, 0)), (b"pkttype", 0, struct.pack("=ii", 0, 0)))
+    expressions = [
+        attribute(1, b"match\0")
+        + attribute(2 | NESTED, attribute(1, name + b"\0") + attribute(2, number(revision)) + attribute(3, info))
+        for name, revision, info in matches
+    ]
+    both = ((1, number(1)), (2, number(9)), (3, number(4)), (6, number(nft.NFT_BITWISE_AND)), (8, number(10)))
+    expressions.append(
+        attribute(1, b"bitwise\0") + attribute(2 | NESTED, b"".join(attribute(kind, value) for kind, value in both))
+    )
+    for at, expression in enumerate(expressions):
+        rule = attribute(1, b"t\0") + attribute(2, b"forward\0") + attribute(3, struct.pack(">Q", 900 + at))
+        rule += attribute(4 | NESTED, attribute(1 | NESTED, expression))
+        yield message(10 << 8 | nft.NFT_MSG_NEWRULE, bytes((2, 0, 0, 0)) + rule)
+
+
+def keeping(ask: Callable[..., Iterable[bytes]], kept: list[bytes]) -> Callable[..., Iterator[bytes]]:
+    """The same, and what was answered is kept."""
+
+    def asked(*arguments: object) -> Iterator[bytes]:
+        for single in ask(*arguments):
+            kept.append(single)
+            yield single
+
+    return asked
+
+
+_RULESET = (
+    *(nft.NFT_MSG_GETTABLE, nft.NFT_MSG_GETCHAIN, nft.NFT_MSG_GETRULE, nft.NFT_MSG_GETSET, nft.NFT_MSG_GETOBJ),
+    nft.NFT_MSG_GETFLOWTABLE,
+)
 
 
 def layout(single: bytes) -> tuple[int, ...]:
@@ -266,7 +450,10 @@ def _sockets() -> list[socket.socket]:
 
 
 def main() -> None:
-    """Writes the corpus anew."""
+    """Writes the corpus anew, or those of its files that are named."""
+    if sys.argv[1:] == ["ruleset"]:
+        (CORPUS / "ruleset.netlink").write_bytes(b"".join(rulesets()))
+        return
     namespace = Namespace()
     with contextlib.closing(namespace):
         held = fill(namespace)
@@ -276,10 +463,13 @@ def main() -> None:
             found.setdefault(name, []).extend(namespace.call(lambda p=protocol, r=request: recorded(p, r)))
         for opened in held:
             opened.close()
+    (CORPUS / "ruleset.netlink").write_bytes(b"".join(rulesets()))
     for name, single in made_up():
         found.setdefault(name, []).append(single)
     found["flow-events"] = found["flows"]
     found["probe-sockets"], found["probe-tables"] = found["tcp"], found["routes"]
+    found["top"], found["route-found"] = found["tcp"], found["routes"]
+    found["neighbour-answer"] = found["neighbours"]
     CORPUS.mkdir(exist_ok=True)
     for name, messages in found.items():
         few = kept(messages)

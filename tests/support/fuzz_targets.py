@@ -7,18 +7,19 @@ a message is checked when it is decoded: columns that are taken later must not r
 from __future__ import annotations
 
 import contextlib
-import os
-import tempfile
+import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+import fuzz_readers as readers
 from fuzz_commands import commands
+from fuzz_readers import NOWHERE, path_of, runs_of, text_of, words
 
 from netinspect.engine.columns import Batch, interleaved
 from netinspect.engine.netlink import interfaces, nsid
-from netinspect.engine.netlink.messages import Answer, Run
+from netinspect.engine.netlink.messages import Run
 from netinspect.engine.rtnetlink import Names
-from netinspect.environment import Environment
+from netinspect.errors import NetinspectError
 from netinspect.netfilter import decode as nftables
 from netinspect.nouns.capabilities import request as capabilities
 from netinspect.nouns.conntrack import decode as conntrack
@@ -50,8 +51,6 @@ from netinspect.uapi import nf_tables as nft
 from netinspect.uapi.nf_tables import NFNL_SUBSYS_NFTABLES
 from netinspect.uapi.rtnetlink import RTM_NEWLINK
 
-_NOWHERE = Environment(lambda _: None, lambda *_: None, False, 80)
-
 
 class _Numbers(dict[int, str]):
     """A name for every number."""
@@ -70,10 +69,6 @@ class Target(NamedTuple):
     rows: bool = False
 
 
-def _runs(data: bytes) -> list[Run]:
-    return Answer(data, "fuzzing").runs
-
-
 def _taken(batches: Iterable[Batch]) -> list[Any]:
     """The records of batches that have been decoded."""
     found = list(batches)
@@ -85,7 +80,7 @@ def _taken(batches: Iterable[Batch]) -> list[Any]:
 
 def _by_run(decode: Callable[[Run], Iterable[Any]]) -> Callable[[bytes], list[Any]]:
     def read(data: bytes) -> list[Any]:
-        found = [item for run in _runs(data) for item in decode(run)]
+        found = [item for run in runs_of(data) for item in decode(run)]
         return _taken(found) if found and isinstance(found[0], Batch) else found
 
     return read
@@ -93,7 +88,7 @@ def _by_run(decode: Callable[[Run], Iterable[Any]]) -> Callable[[bytes], list[An
 
 def _table(decode: Callable[[list[Run]], Batch | None]) -> Callable[[bytes], list[Any]]:
     def read(data: bytes) -> list[Any]:
-        batch = decode(_runs(data))
+        batch = decode(runs_of(data))
         return _taken([batch]) if batch is not None else []
 
     return read
@@ -101,7 +96,7 @@ def _table(decode: Callable[[list[Run]], Batch | None]) -> Callable[[bytes], lis
 
 def _whole(decode: Callable[[list[Run]], Any]) -> Callable[[bytes], list[Any]]:
     def read(data: bytes) -> list[Any]:
-        found = decode(_runs(data))
+        found = decode(runs_of(data))
         return list(found) if isinstance(found, Iterator | list) else [found]
 
     return read
@@ -119,7 +114,7 @@ def _events(data: bytes) -> list[Any]:
 def _sockets(protocol: str) -> Callable[[bytes], list[Any]]:
     def read(data: bytes) -> list[Any]:
         found = []
-        for run in _runs(data):
+        for run in runs_of(data):
             inet_sockets.identities(run)
             found += inet_sockets.Decoder(protocol, "if{}".format).batches(run)
         return _taken(found)
@@ -127,8 +122,12 @@ def _sockets(protocol: str) -> Callable[[bytes], list[Any]]:
     return read
 
 
+def _batches_of_tcp(data: bytes) -> list[Batch]:
+    return [batch for run in runs_of(data) for batch in inet_sockets.Decoder("tcp", "if{}".format).batches(run)]
+
+
 def _unix(data: bytes) -> list[Any]:
-    runs = _runs(data)
+    runs = runs_of(data)
     names = {inode: name for run in runs for inode, name in unix_sockets.names_by_inode(run)}
     return _taken([batch for run in runs for batch in unix_sockets.decode(run, names)])
 
@@ -137,7 +136,7 @@ _NEWCHAIN, _NEWRULE = (NFNL_SUBSYS_NFTABLES << 8 | kind for kind in (nft.NFT_MSG
 
 
 def _ruleset(data: bytes) -> list[Any]:
-    runs = _runs(data)
+    runs = runs_of(data)
     found = list(nftables.rules(nftables.in_order(run for run in runs if run.kind == _NEWRULE)))
     chains = list(nftables.chains(nftables.in_order(run for run in runs if run.kind == _NEWCHAIN)))
     for rule in found:
@@ -147,7 +146,7 @@ def _ruleset(data: bytes) -> list[Any]:
 
 def _statistics(data: bytes) -> list[Any]:
     found: list[Any] = []
-    for run in _runs(data):
+    for run in runs_of(data):
         for link in link_statistics.links(run) if run.kind == RTM_NEWLINK else ():
             found.append(link.counters)
             link_statistics.ip6_counters(link.ip6, dict)
@@ -156,11 +155,18 @@ def _statistics(data: bytes) -> list[Any]:
 
 
 def _first_run(read: Callable[[Run], Any]) -> Callable[[bytes], list[Any]]:
-    return lambda data: [read(run) for run in _runs(data)[:1]]
+    return lambda data: [read(run) for run in runs_of(data)[:1]]
 
 
 def _name(number: int) -> str:
     return f"if{number}"
+
+
+def _traced(data: bytes) -> list[Any]:
+    from netinspect.engine.netlink.subscription import split
+    from netinspect.netfilter.trace import event
+
+    return [event(single) for single in split(data, "fuzzing")]
 
 
 MESSAGES: dict[str, Target] = {
@@ -194,6 +200,12 @@ MESSAGES: dict[str, Target] = {
     "conntrack-size": Target(_whole(conntrack_statistics.size)),
     "conntrack-counters": Target(_whole(conntrack_statistics.counters)),
     "nftables": Target(_ruleset),
+    "neighbour-answer": Target(readers.neighbour_answer),
+    "route-found": Target(readers.route_found),
+    "ruleset": Target(readers.ruleset),
+    "qdiscs": Target(_by_run(decode_qdiscs.qdiscs)),
+    "traced": Target(_traced),
+    "top": Target(readers.rates(_batches_of_tcp)),
     "probe-sockets": Target(_first_run(capabilities.reported)),
     "probe-links": Target(_first_run(capabilities.has_ipv6_counters)),
     "probe-entries": Target(_first_run(capabilities.entries)),
@@ -203,12 +215,7 @@ MESSAGES: dict[str, Target] = {
 
 
 def _text(read: Callable[[str], Any]) -> Callable[[bytes], list[Any]]:
-    return lambda data: [read(data.decode("utf-8", "backslashreplace"))]
-
-
-def _words(data: bytes) -> list[str]:
-    """As in sys.argv: what is not UTF-8 are surrogates; no word has a NUL."""
-    return [word.decode("utf-8", "surrogateescape") for word in data.split(b"\0")]
+    return lambda data: [read(text_of(data))]
 
 
 def _filter(data: bytes) -> list[Any]:
@@ -242,14 +249,14 @@ class _NoLookups(Lookups):
 def _options(data: bytes) -> list[Any]:
     from netinspect.main import COMMANDS, command_of
 
-    name, *arguments = _words(data)
-    return [command_of(name).read(arguments, _NOWHERE)] if name in COMMANDS else []
+    name, *arguments = words(data)
+    return [command_of(name).read(arguments, NOWHERE)] if name in COMMANDS else []
 
 
 def _condition(data: bytes) -> list[Any]:
     from netinspect.waiting.command import Wait
 
-    command = Wait.read(_words(data), _NOWHERE)
+    command = Wait.read(words(data), NOWHERE)
     return [] if command is None else [command.condition()]
 
 
@@ -269,17 +276,7 @@ def _file(read: Callable[[str], Any]) -> Callable[[bytes], list[Any]]:
     """For readers of files: the bytes are put into one, in memory."""
 
     def of(data: bytes) -> list[Any]:
-        with contextlib.ExitStack() as stack:
-            if hasattr(os, "memfd_create"):
-                descriptor = os.memfd_create("fuzzed")
-                stack.callback(os.close, descriptor)
-                os.write(descriptor, data)
-                path = f"/proc/self/fd/{descriptor}"
-            else:
-                made = stack.enter_context(tempfile.NamedTemporaryFile())
-                made.write(data)
-                made.flush()
-                path = made.name
+        with path_of(data) as path:
             return [read(path)]
 
     return of
@@ -305,45 +302,54 @@ def _routing_names(path: str) -> Any:
     return names[254]
 
 
-def _cgroups(data: bytes) -> list[Any]:
-    from netinspect import procfs
-
-    return [*procfs.cgroups(data)]
-
-
 def _flow(data: bytes) -> list[Any]:
     from netinspect.nouns.path.filter_words import flow_words
 
-    return [flow_words(_words(data))]
+    return [flow_words(words(data))]
 
 
 def _drops(data: bytes) -> list[Any]:
     from netinspect.nouns.drops.filter import parse
 
-    return [parse(_words(data), ("NO_SOCKET", "NOT_SPECIFIED"))]
+    return [parse(words(data), ("NO_SOCKET", "NOT_SPECIFIED"))]
 
 
 def _types(data: bytes) -> list[Any]:
     from netinspect.engine.bpf.btf import Btf
+    from netinspect.nouns.drops.request import Layout
 
-    return [Btf(data, ("sk_buff", "skb_drop_reason"))]
+    types = Btf(data, ("outer", "bits", "reasons", "sk_buff", "skb_drop_reason", "btf_trace_event"))
+    found = [types.offset("outer", "named.deep"), types.offset("bits", "x"), types.values("reasons")]
+    found.append(types.tracepoint_arguments("event"))
+    with contextlib.suppress(NetinspectError):  # these are not the kernel's
+        found.append(Layout(types).offsets)
+    return found
 
 
 def _dropped(data: bytes) -> list[Any]:
     from netinspect.nouns.drops.decode import Header
 
-    return [Header(0, data), Header(0x0800, data), Header(0x86DD, data), Header(0x0806, data)]
-
-
-def _traced(data: bytes) -> list[Any]:
-    from netinspect.netfilter.trace import event
-
-    return [event(data)]
+    return [Header(socket.htons(kind), data) for kind in (0, 0x0800, 0x86DD, 0x0806)]
 
 
 TEXTS: dict[str, Target] = {
-    "qdiscs": Target(_by_run(decode_qdiscs.qdiscs)),
-    "traced": Target(_traced),
+    "legacy": Target(readers.legacy),
+    "proc": Target(readers.files_of_proc),
+    "kallsyms": Target(readers.kernel_symbols),
+    "softnet": Target(readers.softnet),
+    "docker": Target(readers.engine(podman=False)),
+    "podman": Target(readers.engine(podman=True)),
+    "bundle": Target(readers.bundle),
+    "container-logs": Target(readers.logs),
+    "source-filter": Target(readers.source_filter),
+    "heard": Target(readers.heard),
+    "ring": Target(readers.ring),
+    "driver": Target(readers.driver),
+    "completion": Target(readers.completion),
+    "terminal": Target(readers.terminal),
+    "names": Target(readers.names),
+    "registry": Target(readers.registered),
+    "fault": Target(readers.fault),
     "flow-words": Target(_flow),
     "drop-words": Target(_drops),
     "btf": Target(_types),
@@ -356,7 +362,7 @@ TEXTS: dict[str, Target] = {
     "sample": Target(_file(_sample)),
     "services": Target(_file(_services)),
     "rt_tables": Target(_file(_routing_names)),
-    "cgroup": Target(_cgroups),
+    "cgroup": Target(readers.groups_of_processes),
     "igmp": Target(_text(group_texts.igmp)),
     "igmp6": Target(_text(group_texts.igmp6)),
     "dev_mcast": Target(_text(group_texts.link_layer)),

@@ -6,6 +6,7 @@ RFC 3678, section 5.1.2: getSourceFilter. The kernel answers EADDRNOTAVAIL where
 from __future__ import annotations
 
 from _socket import AF_INET, AF_INET6, inet_ntop, inet_pton
+from errno import EINVAL
 from struct import calcsize, pack, unpack_from
 
 MCAST_MSFILTER = 48
@@ -34,10 +35,12 @@ def filter_request(family: str, index: int, group: str, room: int) -> bytes:
 
 
 def filter_answer(answer: bytes, family: str) -> tuple[str, int, tuple[str, ...]]:
-    """The mode, the total number of sources, and those that fit."""
+    """The mode, the total number of sources, and those that fit. Raises OSError where it is no answer."""
+    if len(answer) < _FIXED:
+        raise OSError(EINVAL, "a source filter that is cut off")
     mode, count = unpack_from("=II", answer, _FIXED - 8)
     at, size = (4, 4) if family == "inet" else (8, 16)
-    starts = range(_FIXED, min(len(answer), _FIXED + count * _STORAGE), _STORAGE)
+    starts = range(_FIXED, _FIXED + min((len(answer) - _FIXED) // _STORAGE, count) * _STORAGE, _STORAGE)
     number = AF_INET if family == "inet" else AF_INET6
     sources = tuple(inet_ntop(number, answer[start + at : start + at + size]) for start in starts)
     return _MODES[mode & 1], count, sources

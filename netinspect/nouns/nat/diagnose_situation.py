@@ -236,8 +236,9 @@ class Situation:
         text = inside(self.place.descriptor, partial(network_text, "netstat")) or ""
         lines = [line.split() for line in text.splitlines()]
         for titles, values in zip(lines[::2], lines[1::2], strict=False):
-            if _REVERSE_PATH in titles:
-                return int(values[titles.index(_REVERSE_PATH)])
+            number = dict(zip(titles, values, strict=False)).get(_REVERSE_PATH, "")
+            if number.isdecimal():
+                return int(number)
         return 0
 
     def routed_back(self, network: Network) -> bool:

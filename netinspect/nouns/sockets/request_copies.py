@@ -83,7 +83,10 @@ class Copy:
             )
             if answer is None:
                 return None
-            mode, count, sources = multicast_filter.filter_answer(answer, family)
+            try:
+                mode, count, sources = multicast_filter.filter_answer(answer, family)
+            except OSError:
+                return None
             if count <= room:
                 return mode, sources
             room = count
