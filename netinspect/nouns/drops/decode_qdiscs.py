@@ -29,6 +29,8 @@ else:
 
 _BODY = 20
 _SHAPE = Shape({TCA_KIND: ANY, TCA_STATS2: ANY})
+_STATS_BASIC, _BASIC = 1, 12
+"""TCA_STATS_BASIC, struct gnet_stats_basic: bytes (64 bits), packets."""
 _QUEUE_DROPS = 8
 """Offset of drops in struct gnet_stats_queue: behind qlen and backlog."""
 
@@ -41,6 +43,7 @@ class Qdisc(NamedTuple):
     handle: Annotated[str, "as tc(8) writes it: 8001:"]
     parent: Annotated[str, "root, ingress, or the class that it is below: 8001:1"]
     drops: Annotated[int, "packets that it dropped"]
+    passed: Annotated[int | None, "packets that it passed on; None if it does not count them"] = None
 
 
 def request() -> bytes:
@@ -57,15 +60,16 @@ def qdiscs(run: Run) -> Iterator[Qdisc]:
             single = part.data[first : first + part.length]
             index, handle, parent = unpack_from("=iII", single, 4 + 16)
             at, size = layout[TCA_STATS2]
-            place, length = attributes(single, at, at + size, "reading queueing disciplines").get(
-                TCA_STATS_QUEUE, (0, 0)
-            )
+            found = attributes(single, at, at + size, "reading queueing disciplines")
+            place, length = found.get(TCA_STATS_QUEUE, (0, 0))
             if length < _QUEUE_DROPS + 4:
                 continue
             (drops,) = unpack_from("=I", single, place + _QUEUE_DROPS)
+            basic, length = found.get(_STATS_BASIC, (0, 0))
+            passed = unpack_from("=I", single, basic + 8)[0] if length >= _BASIC else None
             at, size = layout[TCA_KIND]
             kind = text(single[at : at + size].split(b"\0", 1)[0])
-            yield Qdisc(index, kind, f"{handle >> 16:x}:", _parent(parent), drops)
+            yield Qdisc(index, kind, f"{handle >> 16:x}:", _parent(parent), drops, passed)
 
 
 def _parent(number: int) -> str:

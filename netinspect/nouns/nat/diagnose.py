@@ -6,9 +6,20 @@ What they rest on: ip-sysctl and nf_conntrack-sysctl (Documentation/networking),
 from __future__ import annotations
 
 from ..conntrack.filter import prefix_of
+from .diagnose_discovery import discovery
 from .diagnose_entries import entries, local_ports
 from .diagnose_findings import NOTE, families, finding
-from .diagnose_flows import accounting, counters, path_mtu, port_exhaustion, reverse_path, stale, table_size, unanswered
+from .diagnose_flows import (
+    accounting,
+    counters,
+    path_mtu,
+    port_exhaustion,
+    queues,
+    reverse_path,
+    stale,
+    table_size,
+    unanswered,
+)
 from .diagnose_paths import of_flow, of_live, of_networks, of_refused
 from .diagnose_rules import addresses, forwarding, links, rules_read, tables, untranslated
 from .diagnose_settings import helpers, picked_up, timeouts
@@ -109,6 +120,7 @@ CHECKS: tuple[Callable[[Situation], Iterator[Finding]], ...] = (
     not_a_gateway,
     rules_read,
     forwarding,
+    discovery,
     of_live,
     of_networks,
     of_refused,
@@ -122,6 +134,7 @@ CHECKS: tuple[Callable[[Situation], Iterator[Finding]], ...] = (
     table_size,
     counters,
     port_exhaustion,
+    queues,
     picked_up,
     timeouts,
     helpers,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .diagnose_astray import duplicates
 from .diagnose_marks import marks_late
+from .diagnose_redirected import sent_out_again
 from .diagnose_related import clamped_too_large, errors_dropped, one_way, own_errors_dropped
 from .diagnose_sources import other_uplinks_source, private_primary
 
@@ -26,3 +27,4 @@ def beside(situation: Situation, path: Path, known_by: str) -> Iterator[Finding]
     yield from errors_dropped(situation, path, known_by)
     yield from own_errors_dropped(situation, path, known_by)
     yield from clamped_too_large(situation, path, known_by)
+    yield from sent_out_again(situation, path, known_by)

@@ -22,6 +22,8 @@ _NEARLY_FULL, _ALMOST_FULL = 80.0, 95.0
 """Percent of the table, or of the ports towards a destination."""
 _LONG_CHAINS = 8
 """Entries a bucket from which on look-ups take noticeably longer."""
+_FEW_DROPPED = 3
+"""Packets that a queue dropped meanwhile which are no accident any more."""
 _FEW_UNANSWERED = 3
 """Flows without a reply that are no accident any more."""
 
@@ -212,6 +214,24 @@ def unanswered(situation: Situation) -> Iterator[Finding]:
             "nobody outside knows that the address is here",
             "",
             f"netinspect path {first.source_address} {first.destination_address} follows one of them there and back",
+        )
+
+
+def queues(situation: Situation) -> Iterator[Finding]:
+    """A queue on the way out that drops more than it passes on; a shaper drops some, as it should."""
+    for name, kind, dropped, passed in situation.queues:
+        if dropped < _FEW_DROPPED or dropped <= passed:
+            continue
+        yield finding(
+            situation,
+            "qdisc",
+            ERROR,
+            f"{kind} on {name}",
+            [f"tc: {kind} on {name} dropped {dropped} packets in {situation.sample:g} s, and passed {passed} on"],
+            "what is to leave by this interface is dropped by its queueing discipline: its rate, burst or limit is too "
+            "small for the packets, or the link is too slow for what is sent",
+            "",
+            f"tc -s qdisc show dev {name} shows its parameters; the burst of tbf must hold a whole packet",
         )
 
 

@@ -12,6 +12,7 @@ from ..path.walk_packet import TCP, Packet
 from ..path.walk_path import Path, incoming, walked
 from ..path.walk_steps import ARRIVES, FAILS, LEAVES
 from .diagnose_findings import ERROR, NOTE, families, finding, flow_text, passed_here
+from .diagnose_sender import of_sender
 from .diagnose_untranslated import source_rules, untranslated
 from .listing import is_global
 
@@ -95,7 +96,11 @@ def of_flow(situation: Situation, words: FlowWords) -> Iterator[Finding]:
             continue
         packet = packet.but(source=source)
         paths = walk_flow(situation, packet, iif)
-        found = [*judged(situation, paths, source_of, asked=True), *aside(situation, paths, source_of)]
+        found = [
+            *of_sender(situation, packet, iif),
+            *judged(situation, paths, source_of, asked=True),
+            *aside(situation, paths, source_of),
+        ]
         yield from found
         if not any(single.severity != NOTE for single in found):
             yield _clear(situation, paths, words, source_of)
@@ -328,6 +333,8 @@ def judged(situation: Situation, paths: Sequence[Path], known_by: str, *, asked:
     failing = [path for path in paths if path.verdict == FAILS]
     chance = len(paths) > len(failing)
     for path in failing:
+        if chance and path.there.failure is None and _over_a_limit(path):
+            continue  # answers: what passes a limit on them is known to come back
         if chance and path.cause in ("rule", "policy") and path.there.failure is not None:
             # Limits and chance let others pass: only what is seen to be lost tells.
             lost = situation.hearing.lost(path.packet) if asked and path.where is situation.home else 0
@@ -352,6 +359,13 @@ def judged(situation: Situation, paths: Sequence[Path], known_by: str, *, asked:
         if path.verdict != FAILS:
             yield from _leaves_private(situation, path, known_by)
             break
+
+
+def _over_a_limit(path: Path) -> bool:
+    """Whether the rule that drops it does so over a limit, or by chance; a policy does where one is used up."""
+    if path.cause != "rule" or path.failed is None:
+        return False
+    return any(doubt.kind == "may" for doubt in path.failed.facts.get("doubts", ()))
 
 
 def _fork(path: Path) -> str:

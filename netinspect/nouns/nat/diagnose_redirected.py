@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from itertools import chain as chained
 from itertools import count
 
 from ...netfilter.packet import Tracking
+from ..path.walk_packet import Tracked, endpoint
 from ..path.walk_reasons import holds, why_not
 from ..path.walk_rules import Rules
 from ..path.walk_steps import nft_name, pasted
 from .diagnose_findings import ERROR, finding, passed_here
+from .diagnose_untranslated import notrack
+from .listing import is_global
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from ...netfilter.decode import Rule
     from ...records import Finding
@@ -21,6 +25,11 @@ if TYPE_CHECKING:
     from .diagnose_situation import Situation
 
 _DESTINATION = (b"DNAT\0", b"REDIRECT\0", b"redir\0", b"NETMAP\0")
+
+
+_DESTINED = re.compile(r"\bip6? daddr [0-9a-f.:]+(?= |$)")
+"""One address, not a set, a range or a prefix."""
+_FROM = {"prerouting": "from outside", "output": "of programs here"}
 
 
 def destination_rules(rules: Rules) -> list[Rule]:
@@ -49,15 +58,20 @@ def not_redirected(
     if passed.tracked is not None and "dnat" in passed.tracked.status:
         return None  # a rule did apply: its target is here, and no socket takes it
     rules = path.there.rules_of(situation.home)
+    if passed.tracked is not None and passed.tracked.state == "untracked":
+        fresh = rules.packet_of(path.packet, passed.iif, None, Tracked(path.packet))
+        if any(holds(rules, "prerouting", fresh, rule) for rule in destination_rules(rules)):
+            return notrack(situation, rules, str(passed.tracked.entry), evidence)
     seen = rules.packet_of(path.packet, passed.iif, None, passed.tracked)
     if isinstance(seen.tracking, Tracking):
         seen = seen.replace(tracking=seen.tracking._replace(status=0))
-    outcome = path.there.outcome_of(situation.home, "prerouting")
+    hook = "prerouting" if passed.iif is not None else "output"
+    outcome = path.there.outcome_of(situation.home, hook)
     reasons = []
     for rule in destination_rules(rules):
         if rule.family in ("ip", "ip6") and (rule.family == "ip6") != (path.packet.family == "inet6"):
             continue
-        reason = why_not(rules, "prerouting" if passed.iif is not None else "output", seen, rule, outcome)
+        reason = why_not(rules, hook, seen, rule, outcome)
         if reason is None:
             continue
         port = reason.kind in ("destination port", "protocol")
@@ -79,7 +93,9 @@ def not_redirected(
     first = chosen[0]
     fix = ""
     if first.kind == "hook":
-        fix = _moved(rules, first.rule)
+        fix = _moved(rules, first.rule, hook)
+    elif first.kind == "destination" and asked and situation.home.is_local(path.packet.destination):
+        fix = _readdressed(rules, first.rule, path.packet.destination)
     return finding(
         situation,
         "dnat",
@@ -87,7 +103,11 @@ def not_redirected(
         str(path.packet),
         [*evidence, *(f"nftables: {rules.text(reason.rule)}: {reason.text}" for reason in chosen[:4])],
         "nobody here takes it, and the dnat rule that should send it on does not apply: "
-        + ("it stands in another hook, where packets from outside do not pass" if first.kind == "hook" else first.text),
+        + (
+            f"it stands in another hook, where packets {_FROM[hook]} do not pass"
+            if first.kind == "hook"
+            else first.text
+        ),
         fix,
         "" if fix else "put the condition right, or the rule before the one that has the last word",
     )
@@ -106,8 +126,19 @@ def _names_none(situation: Situation, rule: Rule) -> bool:
     return False
 
 
-def _moved(rules: Rules, rule: Rule) -> str:
-    """The same rule in the hook that packets from outside pass."""
+def _readdressed(rules: Rules, rule: Rule, address: str) -> str:
+    """The same rule for another address of this machine."""
+    words = rules.exact(rule)
+    found = _DESTINED.findall(words)
+    if len(found) != 1:
+        return ""
+    made = _DESTINED.sub(f"{'ip6' if ':' in address else 'ip'} daddr {address}", words)
+    place = f"{rule.family} {nft_name(rule.table)} {nft_name(rule.chain)} handle {rule.handle}"
+    return pasted(["nft", f"replace rule {place} {made}"])
+
+
+def _moved(rules: Rules, rule: Rule, hook: str) -> str:
+    """The same rule in the hook that packets pass: prerouting those from outside, output those of programs here."""
     words = rules.exact(rule)
     if "dnat" not in words and "redirect" not in words:
         return ""
@@ -116,7 +147,7 @@ def _moved(rules: Rules, rule: Rule) -> str:
     # What a rule names, such as sets, is of its own table.
     chains = [
         chain
-        for chain in rules.ruleset.base_chains("ip6" if family == "ip6" else "ip", "prerouting")
+        for chain in rules.ruleset.base_chains("ip6" if family == "ip6" else "ip", hook)
         if chain.kind == "nat" and (chain.family, chain.table) == (family, rule.table)
     ]
     if chains:
@@ -124,11 +155,12 @@ def _moved(rules: Rules, rule: Rule) -> str:
     names = {
         chain.name for chain in rules.ruleset.chains.values() if (chain.family, chain.table) == (family, rule.table)
     }
-    name = free_name(names, "prerouting", "dstnat", "netinspect_dstnat")
+    name = free_name(names, hook, "dstnat" if hook == "prerouting" else "dstnat_output", "netinspect_dstnat")
+    priority = "dstnat" if hook == "prerouting" else "-100"
     return pasted(
         [
             "nft",
-            f"add chain {family} {table} {name} {{ type nat hook prerouting priority dstnat; }}; "
+            f"add chain {family} {table} {name} {{ type nat hook {hook} priority {priority}; }}; "
             f"add rule {family} {table} {name} {words}",
         ]
     )
@@ -136,3 +168,34 @@ def _moved(rules: Rules, rule: Rule) -> str:
 
 def free_name(taken: Collection[str], *names: str) -> str:
     return next(name for name in chained(names, map(f"{names[-1]}_{{}}".format, count())) if name not in taken)
+
+
+def sent_out_again(situation: Situation, path: Path, known_by: str) -> Iterator[Finding]:
+    """A rule sends what comes from the world to a private address, and no route but the default one leads there."""
+    passed = passed_here(situation, path)
+    if passed is None or passed.tracked is None or passed.iif is None or passed.iif is not passed.oif:
+        return
+    target = passed.tracked.translated.destination
+    if target == passed.tracked.original.destination or is_global(target):
+        return
+    answer = situation.home.route(target, matched=True)
+    if answer.route is None or answer.entry is None or not answer.entry.destination.endswith("/0"):
+        return
+    outcome = path.there.outcome_of(situation.home, "prerouting")
+    action = outcome.translation if outcome is not None else None
+    rules = path.there.rules_of(situation.home)
+    yield finding(
+        situation,
+        "dnat-target",
+        ERROR,
+        endpoint(target, passed.tracked.translated.destination_port),
+        [
+            known_by,
+            *([f"nftables: {rules.text(action.rule)}"] if action is not None else []),
+            f"route: {target} is reached by {answer.entry.destination or 'default'} alone, dev {passed.oif}",
+        ],
+        f"a rule translates to {target}, a private address that no network here has: it is sent out by {passed.oif} "
+        "again, where it came from",
+        "",
+        f"put the rule right, or add a route to {target}",
+    )

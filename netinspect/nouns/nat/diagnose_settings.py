@@ -8,6 +8,7 @@ from ...engine.namespaces import inside
 from ...procfs import has_module, sysctl_writable
 from ..path.walk_steps import pasted
 from .diagnose_findings import ERROR, NOTE, WARNING, finding, flow_text
+from .diagnose_invalid import Invalid
 from .diagnose_untranslated import free_table
 
 TYPE_CHECKING = False
@@ -79,7 +80,7 @@ def picked_up(situation: Situation) -> Iterator[Finding]:
     """tcp_loose: whether a connection whose entry is gone may go on."""
     invalid = situation.rising.get("invalid", 0)
     loose = situation.setting("net.netfilter.nf_conntrack_tcp_loose")
-    if loose == 0 and invalid > 0:
+    if loose == 0 and invalid > 0 and not _meant(situation):
         yield finding(
             situation,
             "tcp-loose",
@@ -95,6 +96,17 @@ def picked_up(situation: Situation) -> Iterator[Finding]:
             "with tcp_loose=1 a packet in the middle of a connection may begin an entry; rules that accept "
             "`ct state new` without looking for SYN then let it pass",
         )
+
+
+def _meant(situation: Situation) -> bool:
+    """Whether what is invalid is so on purpose: by a SYN proxy, which needs tcp_loose off, or sent to this machine.
+
+    net/netfilter/nf_synproxy_core.c has the ACK of its handshake come in as invalid.
+    """
+    if any(b"synproxy\0" in rule.data or b"SYNPROXY\0" in rule.data for rule in situation.ruleset.every_rule()):
+        return True
+    found = Invalid(situation)
+    return bool(found.strays) and all(situation.home.is_local(packet.destination) for packet in found.strays)
 
 
 def helpers(situation: Situation) -> Iterator[Finding]:

@@ -7,9 +7,11 @@ from errno import ENOENT
 from time import monotonic, sleep
 
 from ...engine.namespaces import inside
+from ...engine.netlink.transport import Dump
 from ...engine.places import Place
 from ...errors import NetinspectError, NetlinkError
 from ...procfs import interface_sysctl, legacy_tables, network_text
+from ...uapi.netlink import NETLINK_ROUTE
 from ..conntrack.listing_state import count, counters, setting
 from ..path.listing_stack import inside_of
 from ..path.listing_stacks import Stacks
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from ...netfilter.ruleset import Ruleset
     from ...records import ConntrackCount, Flow, Route, Rule
     from ..conntrack.filter import FlowFilter
+    from ..drops.decode_qdiscs import Qdisc
     from ..path.listing_stack import Interface
 
 DEFAULTS = {"inet": "0.0.0.0/0", "inet6": "::/0"}
@@ -71,6 +74,7 @@ class Situation:
         """Whether it is a default route that says so, and not an address."""
         self._read_interfaces()
         before, dropped = counters(place), self._reverse_path_drops()
+        queues = self._queues() if sample else {}
         waiting = self.home.unanswering() if sample else set()
         begun = monotonic()
         fixed = [rule.addresses for rule in self.rules if rule.kind == "snat" and rule.addresses is not None]
@@ -78,6 +82,9 @@ class Situation:
         sleep(max(0.0, sample - (monotonic() - begun)))
         if waiting:
             self.home.unresolved = waiting & self.home.unanswering()
+        self.queues: list[tuple[str, str, int, int]] = []
+        """Interface and kind of queues that dropped packets meanwhile, how many, and how many passed."""
+        self._count_queues(queues)
         self.rising = _rising(before, counters(place))
         """What each counter grew by."""
         self.reverse_path_drops = self._reverse_path_drops() - dropped
@@ -230,6 +237,25 @@ class Situation:
             self.rules = []
             self.rules_unread = str(error)
         self.legacy = inside(self.place.descriptor, legacy_tables)
+
+    def _queues(self) -> dict[tuple[int, str, str], Qdisc]:
+        """The queueing disciplines at the root of interfaces; none where they cannot be read."""
+        from ..drops.decode_qdiscs import qdiscs, request
+
+        try:
+            dump = Dump(self.place.connect(NETLINK_ROUTE), request(), "listing queueing disciplines")
+            runs = [run for found in dump.answers() for run in found]
+            return {(row.interface, row.kind, row.handle): row for run in runs for row in qdiscs(run)}
+        except NetlinkError:
+            return {}
+
+    def _count_queues(self, before: dict[tuple[int, str, str], Qdisc]) -> None:
+        for key, now in self._queues().items() if before else ():
+            then = before.get(key)
+            if then is None or now.drops <= then.drops or now.parent != "root" or now.interface not in self.interfaces:
+                continue
+            passed = (now.passed or 0) - (then.passed or 0)
+            self.queues.append((self.interfaces[now.interface].name, now.kind, now.drops - then.drops, passed))
 
     def _reverse_path_drops(self) -> int:
         """Packets dropped so far since their source would be reached by another interface (TcpExt)."""

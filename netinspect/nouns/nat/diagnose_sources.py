@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..path.walk_steps import iptables_chain, iptables_interface, nft_interface, nft_name, pasted
+from ..path.walk_steps import ARRIVES, iptables_chain, iptables_interface, nft_interface, nft_name, pasted
 from .diagnose_findings import ERROR, finding, passed_here
 from .listing import is_global
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ...records import Finding
+    from ..path.listing_stack import Interface
     from ..path.walk_path import Path
     from .diagnose_situation import Situation
 
@@ -82,6 +83,11 @@ def private_primary(situation: Situation, path: Path, known_by: str) -> Iterator
     )
 
 
+def _answered_by(situation: Situation, outside: str, oif: Interface) -> bool:
+    """Whether somebody who is reached by an interface answers to an outside address."""
+    return any(situation.home.route_to(reached) is oif for reached in situation.traffic.reached.get(outside, ()))
+
+
 def other_uplinks_source(situation: Situation, path: Path, known_by: str) -> Iterator[Finding]:
     """A rule translates to the address of another way out than the packet leaves by."""
     passed = passed_here(situation, path)
@@ -92,10 +98,14 @@ def other_uplinks_source(situation: Situation, path: Path, known_by: str) -> Ite
     exits = {found.index for found in situation.exits[path.packet.family]}
     if made == passed.tracked.original.source or owner is None or owner.index == passed.oif.index or owner.loopback:
         return
-    if made in situation.traffic.answered or passed.tracked.entry is not None:
-        return  # it works, or it is an old entry, of which another check tells
+    if passed.tracked.entry is not None or _answered_by(situation, made, passed.oif):
+        return  # it is an old entry, of which another check tells, or it works
     hops = [route.gateway for route in situation.defaults if route.interface == owner.name]
-    if passed.oif.index not in exits or not (owner.index in exits or hops or made in situation.traffic.unanswered):
+    out = passed.oif.index in exits or (
+        # By a router beyond, though by no default route.
+        path.verdict != ARRIVES and passed.next_hop != path.packet.destination and is_global(path.packet.destination)
+    )
+    if not out or not (owner.index in exits or hops or made in situation.traffic.unanswered):
         return
     rules = path.there.rules_of(situation.home)
     outcome = path.there.outcome_of(situation.home, "postrouting")
@@ -109,7 +119,7 @@ def other_uplinks_source(situation: Situation, path: Path, known_by: str) -> Ite
             known_by,
             *([f"nftables: {rules.text(action.rule)}"] if action is not None else []),
             f"address: {made} is on {owner}; the packet leaves by {passed.oif}",
-            f"no answer to {made} was seen",
+            f"no answer to {made} from beyond {passed.oif} was seen",
         ],
         f"the source becomes {made}, an address of the other way out {owner}, and the packet leaves by {passed.oif}: "
         "the provider there drops sources that are not its own, or answers come in by the other link",

@@ -23,6 +23,8 @@ _EXAMPLES = 3
 """Flows kept as evidence of each kind."""
 _WALKED = 12
 """Flows whose way is walked, at most."""
+_KEPT = 16
+"""Destinations that are kept for each outside address."""
 _OVER = frozenset(("TIME_WAIT", "CLOSE", "LAST_ACK", "CLOSE_WAIT"))
 """TCP's states of flows that end, or have ended: they say nothing about now."""
 _HELPED = frozenset(((6, 21), (6, 5060), (17, 5060), (17, 69), (6, 1723), (6, 6667), (17, 161)))
@@ -90,6 +92,8 @@ class Traffic:
         self.helped: list[Flow] = []
         """Flows of protocols that carry addresses inside, which a helper translates."""
         self._kinds: set[tuple[object, ...]] = set()
+        self.reached: dict[str, set[str]] = {}
+        """By outside address some destinations that answered it."""
         self.answered: set[str] = set()
         """Outside addresses for which there are replies, be it from before something changed."""
         self._heard: set[tuple[object, ...]] = set()
@@ -167,6 +171,8 @@ class Traffic:
                 self._unanswered(batch, at, outside)
             else:
                 self.answered.add(outside)
+                if len(reached := self.reached.setdefault(outside, set())) < _KEPT:
+                    reached.add(destination)
         self.untranslated.add_rows(batch, untranslated)
         self.stale.add_rows(batch, stale)
 

@@ -75,7 +75,7 @@ def untranslated(situation: Situation, path: Path, passed: Passed, text: str) ->
     ]
     evidence.append(text)
     if tracked is not None and tracked.state == "untracked":
-        return _notrack(situation, rules, str(tracked.entry), evidence)
+        return notrack(situation, rules, str(tracked.entry), evidence)
     reasons = _reasons(situation, path, passed, rules)
     fix = masquerade_fix(situation, path, passed, reasons)
     advice = "" if fix else f"translate the source of what leaves by {oif.name} (masquerade); {UNWRITABLE_ADVICE}"
@@ -173,7 +173,8 @@ def _marks(
     return evidence[:5], fix
 
 
-def _notrack(situation: Situation, rules: Rules, notice: str, evidence: Sequence[str]) -> Finding:
+def notrack(situation: Situation, rules: Rules, notice: str, evidence: Sequence[str]) -> Finding:
+    """A rule that turns tracking off for what another would translate; ``notice`` names it."""
     rule = _named(rules, notice)
     fix = delete_fix(rules, rule) if rule is not None else ""
     return finding(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...engine.places import Place
 from ...errors import UsageError
+from .listing_segment import Segment
 from .listing_stack import Stack
 from .listing_stacks import Stacks
 from .walk import Walk
@@ -108,6 +109,15 @@ def _only_bridged(stack: Stack, iif: Interface, packet: Packet) -> bool:
     return stack.on_link(packet.source) is iif and stack.on_link(packet.destination) is iif
 
 
+def _sent_here(stacks: Stacks, stack: Stack, iif: Interface, packet: Packet) -> bool:
+    """Whether the sender, where it can be looked at, has a route by this machine to what is on its own wire."""
+    sender = next(iter(Segment(stacks, stack, iif).with_address(packet.source)), None)
+    if sender is None:
+        return False
+    route = sender.stack.route(packet.destination, source=packet.source).route
+    return route is not None and route.gateway is not None and stack.is_local(route.gateway)
+
+
 def worst(paths: list[Path]) -> Path:
     """Of several paths the one to report: one that fails for a reason other than a limit or chance in a rule."""
     for path in paths:
@@ -148,7 +158,7 @@ def _path(
     there = found.there
     there.choices, there.home_only = choices, home_only
     start = sender or home
-    if iif is not None and _only_bridged(start, iif, packet):
+    if iif is not None and _only_bridged(start, iif, packet) and not _sent_here(stacks, start, iif, packet):
         there.bridge(start, iif, packet)
     elif iif is not None:
         there.arrive(start, iif, packet)

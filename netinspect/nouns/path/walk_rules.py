@@ -236,21 +236,28 @@ class Rules:
                 for rule in found
                 if " drop" in f" {self.text(rule)}"
             ][:3]
+        return [text for _, text in self.against_discovery(interface, address, 136)]
+
+    def against_discovery(self, interface: Interface, address: str, kind: int) -> list[tuple[Chain, str]]:
+        """The chains that drop a neighbour's solicitation (135) or advertisement (136), and by what.
+
+        RFC 4861. Connection tracking leaves both alone (net/netfilter/nf_conntrack_proto_icmpv6.c).
+        """
         own = next((text for text, _ in self.stack.networks(interface) if ":" in text), address)
-        answer = Packet(ICMPV6, address, own, reply=True)
-        answer.icmp, answer.ttl = 136, 255
-        texts: list[str] = []
+        sent = Packet(ICMPV6, address, _solicited(own) if kind == 135 else own, reply=True)
+        sent.icmp, sent.ttl = kind, 255
+        made = packet_seen(self.stack, sent, interface, None, None).replace(tracking=nf.UNTRACKED)
+        found: list[tuple[Chain, str]] = []
         for hook in ("prerouting", "input"):
             chains = self.ruleset.base_chains("ip6", hook)
-            made = packet_seen(self.stack, answer, interface, None, None).replace(tracking=nf.UNTRACKED)
-            for outcome in (
-                run_hook(self.ruleset, "ip6", hook, made, self.facts, chains=chains).outcomes[:1] if chains else ()
-            ):
-                last = next((step for step in reversed(outcome.steps) if step.verdict.name == "drop"), None)
-                if outcome.verdict.name == "drop" and last is not None:
-                    what = self.text(last.rule) if last.rule is not None else f"{last.chain}, hook {hook}, policy drop"
-                    texts.append(f"nftables: {what}")
-        return texts
+            outcomes = run_hook(self.ruleset, "ip6", hook, made, self.facts, chains=chains).outcomes if chains else ()
+            if not outcomes or any(outcome.verdict.name != "drop" for outcome in outcomes):
+                continue
+            last = next((step for step in reversed(outcomes[0].steps) if step.verdict.name == "drop"), None)
+            if last is not None:
+                what = self.text(last.rule) if last.rule is not None else f"{last.chain}, hook {hook}, policy drop"
+                found.append((last.chain, f"nftables: {what}"))
+        return found
 
     def _say_unread(self, walk: Walk, hook: str, packet: Packet) -> None:
         if self.unread is not None and (id(self), "") not in walk.told:
@@ -398,6 +405,11 @@ class Rules:
             seen=packet,
             doubts=outcome.doubts,
         )
+
+
+def _solicited(address: str) -> str:
+    """The group in which who has an address is asked for (RFC 4291: solicited-node)."""
+    return inet_ntop(10, packed("ff02::1:ff00:0")[:13] + packed(address)[13:])
 
 
 def zone_direction(rule: Rule) -> str | None:

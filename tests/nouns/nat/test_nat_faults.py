@@ -13,8 +13,9 @@ from availability import unavailable
 from nat_lab import SERVER, Traffic
 
 from netinspect.engine.places import Place
-from netinspect.lab import Lab
-from netinspect.lab.breaking import forget_flows
+from netinspect.lab import Lab, fault
+from netinspect.lab.breaking import break_lab, forget_flows
+from netinspect.lab.topology_file import load
 from netinspect.nouns.conntrack.filter import FlowFilter
 from netinspect.nouns.nat.diagnose import diagnose, narrowed
 from netinspect.nouns.nat.diagnose_situation import Situation
@@ -288,6 +289,26 @@ FLOW_FAULTS = {
         FLOW,
         (f"{NAT}; add rule ip n post oifname wan snat to 198.51.100.1",),
     ),
+    "a dnat that programs of the gateway do not pass": (
+        "dnat",
+        ("tcp", "203.0.113.1", "203.0.113.1:80"),
+        (MASQUERADE, f"{DNAT}; add rule ip n pre tcp dport 80 dnat to {INSIDE}:8080"),
+    ),
+    "a dnat for what is not tracked": (
+        "notrack",
+        TO_US,
+        (
+            MASQUERADE,
+            f"{DNAT}; add rule ip n pre tcp dport 80 dnat to {INSIDE}:8080",
+            "add table ip r; add chain ip r p { type filter hook prerouting priority raw; }; "
+            "add rule ip r p tcp dport 80 tcp flags syn notrack",
+        ),
+    ),
+    "a dnat for an address from before": (
+        "dnat",
+        TO_US,
+        (MASQUERADE, f"{DNAT}; add rule ip n pre ip daddr 203.0.113.99 tcp dport 80 dnat to {INSIDE}:8080"),
+    ),
     "errors of the gateway itself are dropped": (
         "related",
         FLOW,
@@ -330,6 +351,7 @@ FLOW_FAULTS = {
 }
 WITH_PEERS = {"a host asks for itself", "a mark for what is sent here only"}
 UNDO = {
+    "a dnat for an address from before": "ip address del 203.0.113.99/32 dev wan",
     "errors of the gateway itself are dropped": "ip link set wan mtu 1500",
     "segments that are too large are allowed": "ip link set wan mtu 1500",
     "legacy iptables drops": "iptables-legacy -F FORWARD",
@@ -399,11 +421,33 @@ def test_healthy_rules_are_not_found_fault_with(need: Need, world: World) -> Non
         "add rule ip r p iif lo notrack; add rule ip r p ip daddr 192.168.1.1 udp dport 53 notrack",
         f"{MASQUERADE}; add table ip r; add chain ip r p {{ type filter hook prerouting priority raw; }}; "
         "add rule ip r p iifname lan ct original zone set 1",
+        # Limits that hardly anybody reaches, on answers as well.
+        f"{MASQUERADE}; {FORWARD.replace('policy drop', 'policy accept')}; "
+        "add rule ip f c tcp flags syn ct count over 500 drop",
     )
     for script in healthy:
         with world.rules(script):
             for flow in ((), FLOW):
                 assert world.diagnose(*flow) == [], script
+
+
+def test_neighbour_discovery_that_rules_drop(need: Need) -> None:
+    need("nft")
+    with Lab[Any](load("gateway")) as lab, Place(lab["gateway"].path) as place:
+
+        def checks() -> list[str]:
+            situation = Situation(place, FlowFilter(), 0)
+            found = diagnose(situation)
+            situation.stacks.close()
+            fixes.extend(finding.fix for finding in found if finding.check == "neighbour-discovery")
+            return [finding.check for finding in found if finding.severity != "note"]
+
+        fixes: list[str] = []
+        assert checks() == []
+        break_lab(lab, fault.load("neighbour-discovery-dropped"))
+        assert "neighbour-discovery" in checks()
+        lab["gateway"].run("sh", "-c", fixes[0])
+        assert "neighbour-discovery" not in checks()
 
 
 def test_routing_that_packets_miss(need: Need, world: World) -> None:

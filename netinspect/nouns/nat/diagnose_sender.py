@@ -1,0 +1,66 @@
+"""Who sends a packet, where its namespace can be looked at: does it send it to this gateway at all?"""
+
+from __future__ import annotations
+
+from ..path.listing_segment import Segment
+from ..path.walk_routes import route_text
+from .diagnose_findings import ERROR, finding
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ...records import Finding
+    from ..path.listing_stack import Interface
+    from ..path.walk_packet import Packet
+    from .diagnose_situation import Situation
+
+
+def of_sender(situation: Situation, packet: Packet, iif: Interface | None) -> Iterator[Finding]:
+    """Whether who sends it, where that can be looked at, sends it here at all."""
+    home = situation.home
+    if iif is None or home.on_link(packet.source) is not iif or home.on_link(packet.destination) is iif:
+        return
+    segment = Segment(situation.stacks, home, iif)
+    sender = next(iter(segment.with_address(packet.source)), None)
+    if sender is None:
+        return
+    answer = sender.stack.route(packet.destination, source=packet.source)
+    hop = (answer.route.gateway or packet.destination) if answer.route is not None else None
+    there = f"{packet.source} in namespace {sender.stack.label}"
+    if hop is not None and (
+        answer.route is None
+        or answer.route.interface != sender.interface.name
+        or home.is_local(hop)
+        or segment.beyond
+        or any(True for _ in segment.with_address(hop))
+    ):
+        return
+    networks = [f"{text}/{length}" for text, length in sender.stack.networks(sender.interface)]
+    if hop is None:
+        subject, why = f"{there}: no route", "it has no route to this destination: its packets do not come here"
+    elif hop == packet.destination:
+        subject = f"{hop} on the link of {there}"
+        why = (
+            f"it takes {hop} for a host on its own link, and asks for it there: the prefix of its address is too "
+            "short, or a route has no gateway. Nobody on the link answers, and its packets do not come here"
+        )
+    else:
+        subject = f"gateway {hop} of {there}"
+        why = f"it sends to the gateway {hop}, which nobody on the link has: its packets do not come here"
+    yield finding(
+        situation,
+        "sender",
+        ERROR,
+        subject,
+        [
+            f"asked for: {packet}",
+            f"address: {', '.join(networks)} on {sender.interface} of {sender.stack.label}",
+            f"route: {route_text(answer)}",
+            f"address: {', '.join(f'{text}/{length}' for text, length in home.networks(iif))} on {iif} here",
+        ],
+        why,
+        "",
+        "put its address, prefix length or gateway right"
+        + (f"; or have this gateway answer for {hop} (proxy_arp)" if hop == packet.destination else ""),
+    )
