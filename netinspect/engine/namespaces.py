@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from errno import EACCES, ENOENT, EPERM
+from stat import S_ISSOCK
 
 from ..environment import KINDS
 from ..errors import FileError, NamespaceError
@@ -35,6 +36,8 @@ def open_namespace(name: str) -> int:
     of_kind = name.partition(":")[0] in (*KINDS, *_KINDS) and ":" in name
     is_path = "/" in name and not of_kind
     if is_path:
+        if (of_socket := _of_socket(name)) is not None:
+            return of_socket
         candidates = [name]
     elif of_kind:
         candidates = [_found(name)]
@@ -48,6 +51,19 @@ def open_namespace(name: str) -> int:
     if descriptor is None:
         raise NamespaceError(_NOT_FOUND.format(repr(name), "or a path"))
     return descriptor
+
+
+def _of_socket(path: str) -> int | None:
+    """A descriptor of the namespace of the socket at ``/proc/PID/fd/NUMBER``; None for any other path."""
+    try:
+        if not S_ISSOCK(os.stat(path).st_mode):
+            return None
+        from .namespaces_of_sockets import is_socket_path, namespace_of_socket
+
+        found = is_socket_path(path)
+        return None if found is None else namespace_of_socket(*found)
+    except (OSError, ValueError):
+        return None  # it is reported as any other file would be
 
 
 _KINDS = ("container", "pod", "unit")
@@ -96,8 +112,8 @@ def every_namespace(*, closely: bool = False) -> tuple[list[tuple[str, str, tupl
     """All network namespaces that have a name or a process, as (label, path, identity), the current one first.
 
     With ``closely`` also those that something else keeps: a thread that is not the first of its process, a mount
-    outside of /run/netns, an open file. That is a look at every descriptor of the machine. Nobody can find one that
-    only sockets keep, or the kernel.
+    outside of /run/netns, an open file or, as root, a socket. That is a look at every descriptor of the machine. Nobody
+    can find one that only the kernel keeps, or a descriptor on its way.
 
     The label is the name (ip-netns(8)), that of a lab's host, container, pod or unit, the lowest id of a process or
     thread inside, or a path: `--netns` takes each.
@@ -140,8 +156,15 @@ def every_namespace(*, closely: bool = False) -> tuple[list[tuple[str, str, tupl
         for pid in pids:
             for thread in other_threads(pid):
                 _take(found, f"/proc/{thread}/ns/net", str(thread), current.st_dev)
-        for path in (*network_namespace_mounts(pids), *network_namespace_files(pids)):
+        # To ask a socket for its namespace takes CAP_NET_ADMIN.
+        sockets: dict[str, str] | None = {} if os.geteuid() == 0 else None
+        for path in (*network_namespace_mounts(pids), *network_namespace_files(pids, sockets)):
             _take(found, path, text(os.fsencode(path)), current.st_dev)
+        if sockets:
+            from .namespaces_of_sockets import namespaces_of_sockets
+
+            for path, identity in namespaces_of_sockets(sockets.values()):
+                found.setdefault(identity, (path, path))
     _label(found, inside, pids, (current.st_dev, current.st_ino))
     first = found.pop((current.st_dev, current.st_ino), None)
     if first:

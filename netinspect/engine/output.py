@@ -88,7 +88,8 @@ NAMESPACES = Group(
     Option(
         "",
         "all-netns",
-        "use all network namespaces: named ones, those of running processes, and those kept by a mount or an open file",
+        "use all network namespaces: named ones, those of running processes, and those kept by a mount, an open file "
+        "or a socket",
         to=InNamespaces.all_netns.on,
     ),
 )

@@ -162,7 +162,15 @@ def stay():
     kept.append(opened)
     ready.set()
     sys.stdin.read()
-kept, ready = [], threading.Event()
+def own_table():
+    assert libc.unshare(0x400) == 0  # CLONE_FILES
+    here = os.open("/proc/thread-self/ns/net", 0)
+    opened, _ = enter(7505)
+    libc.setns(here, 0)
+    kept.append(opened)
+    tables.set()
+    threading.Event().wait()
+kept, ready, tables = [], threading.Event(), threading.Event()
 kept += enter(7501)
 libc.setns(home, 0)
 opened, own = enter(7502)
@@ -170,9 +178,16 @@ assert libc.mount(b"/proc/thread-self/ns/net", sys.argv[1].encode(), None, 4096,
 os.close(own)
 kept.append(opened)
 libc.setns(home, 0)
-threading.Thread(target=stay, daemon=True).start()
-ready.wait()
-print(threading.get_native_id(), *os.listdir("/proc/self/task"), flush=True)
+opened, own = enter(7504)
+os.close(own)
+kept.append(opened)
+libc.setns(home, 0)
+for target, event in ((stay, ready), (own_table, tables)):
+    other = threading.Thread(target=target, daemon=True)
+    other.start()
+    event.wait()
+    print(other.native_id, end=" ")
+print(kept[3].fileno(), flush=True)
 sys.stdin.read()
 """
 
@@ -185,10 +200,9 @@ def test_namespaces_without_a_process_are_found_by_what_keeps_them(namespace: Na
         try:
             assert process.stdin
             assert process.stdout
-            first, *threads = process.stdout.readline().split()
-            (thread,) = set(threads) - {first}
+            thread, own_table, by_socket = process.stdout.readline().split()
             labels = {}
-            for port in (7501, 7502, 7503):
+            for port in (7501, 7502, 7503, 7504, 7505):
                 rows = json.loads(
                     namespace.netinspect("sockets", "-tlnj", "--all-netns", f"sport = :{port}", check=False).stdout
                 )
@@ -201,7 +215,9 @@ def test_namespaces_without_a_process_are_found_by_what_keeps_them(namespace: Na
     assert re.fullmatch(rf"/proc/{process.pid}/fd/\d+", labels[7501][0])
     assert labels[7502] == [str(mount)]
     assert labels[7503] == [thread]
-    assert list(map(len, labels.values())) == [1, 1, 1]
+    assert labels[7504] == [f"/proc/{process.pid}/fd/{by_socket}"]  # util-linux #3200
+    assert re.fullmatch(rf"/proc/{own_table}/fd/\d+", labels[7505][0])
+    assert list(map(len, labels.values())) == [1] * 5
 
 
 WITHOUT_PTRACE = ("setpriv", "--inh-caps=-all", "--bounding-set=-all,+sys_admin", *NETINSPECT)
