@@ -105,7 +105,10 @@ def from_port(walk: Walk, stack: Stack, bridge: Interface, packet: Packet) -> Pa
     if not any(rules.ruleset.base_chains("bridge", hook) for hook in ("prerouting", "input")):
         return packet
     back = stack.route(packet.source).route
-    port = _port_to(stack, bridge, (back.gateway if back is not None else None) or packet.source)
+    hop = (back.gateway if back is not None else None) or packet.source
+    port = _port_to(stack, bridge, hop)
+    if port is None:
+        port = _port(next(iter(Segment(walk.stacks, stack, bridge).with_address(hop)), None))
     if port is None:
         why = f"by which port of {bridge} it comes in is not known, and the bridge has rules"
         walk.unknowable(stack, "bridge", bridge.name, packet, why=why)

@@ -20,6 +20,7 @@ from netinspect.nouns.conntrack.filter import FlowFilter
 from netinspect.nouns.nat.diagnose import diagnose, narrowed
 from netinspect.nouns.nat.diagnose_situation import Situation
 from netinspect.nouns.path.filter_words import flow_words
+from netinspect.records import Finding
 
 Need = Callable[[str], None]
 INSIDE, FLOW = "192.168.1.11", ("tcp", "192.168.1.11", f"{SERVER}:443")
@@ -431,23 +432,51 @@ def test_healthy_rules_are_not_found_fault_with(need: Need, world: World) -> Non
                 assert world.diagnose(*flow) == [], script
 
 
-def test_neighbour_discovery_that_rules_drop(need: Need) -> None:
+LAB_FAULTS = {
+    "bridge-rule-drop": "rule",
+    "client-prefix-too-short": "sender",
+    "client-wrong-gateway": "sender",
+    "dnat-sent-out-again": "dnat-target",
+    "drop-after-nat": "rule",
+    "neighbour-discovery-dropped": "neighbour-discovery",
+    "quota-used-up": "rule",
+    "syn-not-tracked": "notrack",
+}
+"""What is found of a fault of the lab."""
+
+
+@pytest.mark.parametrize("name", LAB_FAULTS)
+def test_faults_of_the_lab_are_named(need: Need, name: str) -> None:
     need("nft")
-    with Lab[Any](load("gateway")) as lab, Place(lab["gateway"].path) as place:
+    broken = fault.load(name)
+    probe = broken.probe
+    with Lab[Any](load(broken.fits[0])) as lab:
+        gateway = "docker" if "docker" in lab.hosts else "gateway"
+        peers = [lab[host].popen(["sleep", "60"]) for host in lab.hosts]  # they show where their namespaces are
+        lab.probe(broken, timeout=5)  # everybody has been heard of
+        source = next(
+            text.partition("/")[0] for text in lab[probe.client].addresses if (":" in text) == (":" in probe.to)
+        )
+        words = flow_words((probe.protocol, source, f"[{probe.to}]:{probe.port}"))
 
-        def checks() -> list[str]:
-            situation = Situation(place, FlowFilter(), 0)
-            found = diagnose(situation)
-            situation.stacks.close()
-            fixes.extend(finding.fix for finding in found if finding.check == "neighbour-discovery")
-            return [finding.check for finding in found if finding.severity != "note"]
+        def found() -> list[Finding]:
+            with Place(lab[gateway].path) as place:
+                situation = Situation(place, narrowed(FlowFilter(), words), 0, asked=True)
+                findings = diagnose(situation, words)
+                situation.stacks.close()
+            return [finding for finding in findings if finding.severity != "note" and finding.check == LAB_FAULTS[name]]
 
-        fixes: list[str] = []
-        assert checks() == []
-        break_lab(lab, fault.load("neighbour-discovery-dropped"))
-        assert "neighbour-discovery" in checks()
-        lab["gateway"].run("sh", "-c", fixes[0])
-        assert "neighbour-discovery" not in checks()
+        others = {finding.subject for finding in found()}  # the server of the probe has ended
+        break_lab(lab, broken)
+        named = [finding for finding in found() if finding.subject not in others]
+        assert named
+        for finding in named:
+            if finding.fix:
+                lab[gateway].run("sh", "-c", finding.fix)
+                assert finding.subject not in {again.subject for again in found()}
+        for peer in peers:
+            peer.kill()
+            peer.wait()
 
 
 def test_routing_that_packets_miss(need: Need, world: World) -> None:
