@@ -267,6 +267,38 @@ def test_an_interrupt_while_the_program_is_loaded(tmp_path: Path, arguments: lis
     assert result.stdout == ("loading loaded\n" if ignored else "loading ")
 
 
+_LOST = """import os, signal, sys, time
+from netinspect.engine import signals
+signals.handle()
+class Spins:
+    def __del__(self):
+        until = time.perf_counter() + 0.0008
+        while time.perf_counter() < until: pass
+class Lost:
+    def __del__(self):
+        os.kill(os.getpid(), signal.{name})
+        for _ in range(100): pass
+with signals.Holding():
+    try:
+        Lost()
+        for _ in range({spins}): Spins()
+        time.sleep(20)
+        print("lost")
+    except signals.Ended as ended:
+        sys.exit(signals.status_of(ended))
+"""
+
+
+@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
+@pytest.mark.parametrize("spins", [0, 100])
+def test_a_signal_that_comes_in_a_finalizer_is_not_lost(number: signal.Signals, spins: int) -> None:
+    """What is raised there is lost, also what is raised where Python says so."""
+    script = _LOST.format(name=number.name, spins=spins)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (128 + number, "")
+    assert done.stderr == ("netinspect: interrupted\n" if number == signal.SIGINT else "")
+
+
 def test_an_ignored_signal_stays_ignored(namespace: Namespace) -> None:
     script = "trap '' HUP; exec \"$@\""
     with namespace.popen(

@@ -12,7 +12,7 @@ A signal that was ignored when the program began stays ignored (nohup(1), comman
 
 from __future__ import annotations
 
-from _signal import SIG_IGN, SIGHUP, SIGINT, SIGTERM, getsignal, signal
+from _signal import ITIMER_REAL, SIG_IGN, SIGALRM, SIGHUP, SIGINT, SIGTERM, getsignal, setitimer, signal
 from posix import _exit, getpid, kill, write
 
 TYPE_CHECKING = False
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 _ENDING = (SIGINT, SIGTERM, SIGHUP)
 _BASE = 128
 """Shells report a signal as this plus its number in the exit status."""
+
+_SOON = 0.001
+"""Seconds."""
 
 _held: list[bool] = []
 """For each part of the program that holds something: whether letting go of it must not be cut short."""
@@ -106,11 +109,20 @@ def _end(number: int, frame: object) -> None:
         _exit(status_of(Ended(number)))
 
 
+def _late(number: int, frame: object) -> None:
+    ended, _state["ended"] = _state["ended"], 0
+    if ended:
+        _end(ended, frame)
+
+
 def _again(lost: Any) -> None:
-    """Where the exception came up in a finalizer it is lost: the signal is sent once more."""
+    """Where the exception came up in a finalizer it is lost: it comes once more, when that is over.
+
+    Not before: what comes up in here is lost as well. A timer's signal also ends a wait for the kernel.
+    """
     if isinstance(lost.exc_value, Ended):
-        _state["ended"] = 0
-        kill(getpid(), lost.exc_value.number)
+        signal(SIGALRM, _late)
+        setitimer(ITIMER_REAL, _SOON)
         return
     import sys
 
