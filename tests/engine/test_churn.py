@@ -26,8 +26,7 @@ from netinspect.nouns.groups.listing import MembershipListing, Query
 
 LISTINGS = int(os.environ.get("NETINSPECT_CHURN_LISTINGS", 20))
 RATE = 2000
-LINK_RATE = 200
-"""Changes a second. The kernel takes milliseconds for each interface that it makes or removes."""
+"""Changes a second."""
 STABLE = 300
 GROUPS = 900
 """Rows that never change: more than fill one answer of the kernel."""
@@ -145,7 +144,7 @@ def test_what_never_changes_is_there_exactly_once(
     churned = NOUNS[noun]
     kept = churned.make(namespace)
     expected = set(churned.expected)
-    program = [sys.executable, churn.__file__, noun, str(LINK_RATE if noun == "links" else RATE)]
+    program = [sys.executable, churn.__file__, noun, str(RATE)]
     changing = namespace.popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     whole = missing = repeated = others = 0
     try:

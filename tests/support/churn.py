@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import select
 import socket
 import struct
@@ -12,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from random import Random
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -28,6 +30,8 @@ _DELETING = (_DELETE_LINK, _DELETE_ADDRESS, _DELETE_ROUTE, _DELETE_NEIGHBOUR, _D
 INTERFACE = "stays"
 """Where neighbours and groups come and go."""
 _LINK_GROUP = 77
+_LINK_CHANGES = 40
+"""Of others, for each that comes."""
 
 
 def _request(kind: int, payload: bytes) -> bytes:
@@ -60,14 +64,15 @@ def _neighbour(kind: int, number: int) -> bytes:
 
 
 def _sender(protocol: int) -> Callable[[bytes], None]:
-    """Sends requests; nobody asks for answers."""
+    """Sends requests, one or several in a row; nobody asks for answers."""
     opened = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)
     opened.setblocking(False)
 
     def send(request: bytes) -> None:
         opened.send(request)
         try:
-            opened.recv(1 << 16)
+            while opened.recv(1 << 16):
+                pass
         except BlockingIOError:
             pass
 
@@ -75,17 +80,34 @@ def _sender(protocol: int) -> Callable[[bytes], None]:
 
 
 def _links() -> Iterator[None]:
-    """Pairs of veth, removed fifty at a time: removing one waits until nobody can be looking at it."""
+    """Pairs of veth that come, change and go, many requests in one message.
+
+    They are removed fifty at a time: the kernel waits until nobody can be looking at them. Between two that come others
+    get another alias, queue length and MTU, and go up and down: that takes it some microseconds each.
+    """
     send = _sender(socket.NETLINK_ROUTE)
+    random = Random(1)
     header = struct.pack("=BxHiII", 0, 0, 0, 0, 0)
     group = attribute(27, struct.pack("=I", _LINK_GROUP))  # IFLA_GROUP
-    number = 0
-    while True:
+    for number in itertools.count():
         name = attribute(3, f"d{number}".encode() + b"\0")
         send(_request(_NEW_LINK, header + name + group + attribute(18, attribute(1, b"veth"))))
-        number += 1
         yield
-        if number % 50 == 0:
+        first = number // 50 * 50
+        changes = []
+        for at in range(_LINK_CHANGES):
+            one = attribute(3, f"d{random.randint(first, number)}".encode() + b"\0")
+            up = struct.pack("=BxHiII", 0, 0, 0, at & 1, 1)
+            way = random.randrange(4)
+            if way == 0:
+                changes.append(message(_NEW_LINK, 0, up + one))
+                continue
+            what = (attribute(20, b"x" * (at + 1)), attribute(13, bytes((at, 0, 0, 0))), attribute(4, b"\xdc\5\0\0"))
+            changes.append(message(_NEW_LINK, 0, header + one + what[way - 1]))
+        send(b"".join(changes))
+        for _ in changes:
+            yield
+        if number % 50 == 49:
             send(_request(_DELETE_LINK, header + group))
             for _ in range(50):
                 yield
