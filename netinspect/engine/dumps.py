@@ -131,18 +131,21 @@ def whole_dump(
 class _Watched:
     """A dump, and whether its table changed meanwhile without the kernel's saying so in the dump."""
 
-    __slots__ = ("_changes", "_dump", "changed")
+    __slots__ = ("_changes", "_dump", "buffers", "changed")
 
     def __init__(self, dump: Dump, changes: Changes | None) -> None:
         self._dump = dump
         self._changes = changes
         self.changed = False
+        self.buffers = 0
+        """How many the rows came in: the first is made in one go."""
 
     def answers(self) -> Iterator[list[Run]]:
         for number, runs in enumerate(self._dump.answers()):
             # The first buffer is made in one go, and no change before it matters.
             if number and self._changes is not None and not self.changed:
                 self.changed = self._changes.heard()
+            self.buffers += bool(runs)
             yield runs
 
     @property
@@ -192,21 +195,26 @@ def whole_table(
     decode: Callable[[list[Run]], Batch | None],
     problem: Callable[[str], object],
     watch: Callable[[], Changes | None] | None = None,
+    *,
+    shared: bool = False,
 ) -> Iterator[Batch]:
     """The same for tables whose rows come in the kernel's order: ``decode`` takes several received buffers at once.
 
     Its batches have a column ``identity`` of 64-bit numbers, kept in case the dump is interrupted. ``watch`` is for
     tables whose changes the dump does not show: as long as the watcher it returns reports no change, the dump is
-    complete; after a change no row is listed twice. Raises NetlinkError.
+    complete; after a change no row is listed twice. ``shared`` is for tables that all namespaces have in common, where
+    a change in another one, which is not heard, may hide a row from a dump of several buffers: such a one is repeated
+    until nothing new comes. Raises NetlinkError.
     """
     given: list[array[int]] = []
     for attempt in range(ATTEMPTS):
         changes = watch() if watch else None
         known = set(chain.from_iterable(given)) if attempt else None
         current, faults = _Watched(dump(), changes), Faults()
+        new = 0
         try:
             for runs in collected(current.answers()):
-                if current.changed and known is None:
+                if known is None and (current.changed or (shared and current.buffers > 1)):
                     known = set(chain.from_iterable(given))
                 batch = _sound_table(runs, decode, faults)
                 if batch is None:
@@ -215,12 +223,13 @@ def whole_table(
                 given.append(identities)
                 if known is not None:
                     batch = batch.select([_is_new(identity, known) for identity in identities])
+                new += batch.count
                 yield batch
         except NetlinkError as error:
             if error.errno != ENOBUFS:
                 raise
         else:
-            if current.whole:
+            if current.whole and (not shared or current.buffers < 2 or (attempt and not new)):
                 break
         finally:
             current.close()

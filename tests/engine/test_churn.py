@@ -137,6 +137,42 @@ NOUNS = {
 }
 
 
+def test_neighbours_stay_while_others_come_and_go_in_another_namespace(
+    namespace: Namespace, record_property: Callable[[str, object], None]
+) -> None:
+    """All namespaces have one table: what moves in it elsewhere is not heard here."""
+    _neighbours(namespace)
+    rows = "".join(
+        f"neighbour add 10.2.{at >> 8}.{at & 255} lladdr 02:00:00:00:00:01 nud permanent dev {churn.INTERFACE}\n"
+        for at in range(700)
+    )
+    namespace.run("ip", "-batch", "-", input=rows)
+    expected = {*_texts("10.1."), *_texts("10.2.", count=700)}
+    other = Namespace()
+    try:
+        _interface(other)
+        program = [sys.executable, churn.__file__, "neighbours", str(RATE)]
+        changing = other.popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert changing.stdout is not None
+        assert changing.stdout.readline() == "begun\n"
+        whole = missing = repeated = 0
+        for _ in range(LISTINGS):
+            listing = namespace.call(lambda: netinspect.neighbours(families="inet"))
+            found = namespace.call(lambda listing=listing: Counter(row.address for row in listing))
+            if not listing.problems:
+                whole += 1
+                missing += sum(key not in found for key in expected)
+                repeated += sum(found[key] > 1 for key in expected)
+        changes = int(changing.communicate("", timeout=60)[0])
+    finally:
+        other.close()
+    told = f"neighbours elsewhere: {LISTINGS} listings, {whole} whole, {missing} missing, {repeated} repeated"
+    record_property("churn", told)
+    print(f"{told}; {changes} changes")
+    assert (missing, repeated) == (0, 0), told
+    assert whole > 0, told
+
+
 @pytest.mark.parametrize("noun", NOUNS)
 def test_what_never_changes_is_there_exactly_once(
     namespace: Namespace, noun: str, record_property: Callable[[str, object], None]

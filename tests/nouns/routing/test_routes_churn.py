@@ -130,3 +130,32 @@ def test_once_a_change_was_heard_no_row_is_given_twice() -> None:
     batches = whole_table("listing", lambda: next(dumps), decode, problems.append, lambda: Heard())  # type: ignore[arg-type,return-value]
     assert array("q", [number for batch in batches for number in batch.values("identity")]).tolist() == [1, 2, 3, 4]
     assert len(problems) == 1
+
+
+@pytest.mark.parametrize(
+    ("dumps", "asked", "found", "whole"),
+    [
+        ([[1]], 1, [1], True),
+        ([[1, 2, 3], [1, 2, 3]], 2, [1, 2, 3], True),
+        ([[1, 3], [1, 2, 3], [1, 2, 3]], 3, [1, 3, 2], True),
+        ([[1, 2, 2, 3], [1, 2, 3]], 2, [1, 2, 3], True),
+        ([[1, 2], [1, 3], [1, 4]], 3, [1, 2, 3, 4], False),
+    ],
+    ids=["one buffer", "nothing new", "one was hidden", "one was repeated", "always new ones"],
+)
+def test_a_table_of_all_namespaces_is_read_until_nothing_new_comes(
+    dumps: list[list[int]], asked: int, found: list[int], whole: bool
+) -> None:
+    """A change in another namespace moves the rows, and nobody hears it."""
+    problems: list[str] = []
+    made = 0
+
+    def dump() -> Dump:
+        nonlocal made
+        made += 1
+        return dump_of(dumps[made - 1], interrupted=False)
+
+    batches = whole_table("listing", dump, decode, problems.append, shared=True)
+    assert [number for batch in batches for number in batch.values("identity")] == found
+    assert made == asked
+    assert (problems == []) == whole
