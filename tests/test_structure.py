@@ -22,7 +22,7 @@ MOST_MODULES = 35
 MOST_BYTES = 403_500
 """Modules of ours that listing a few TCP sockets loads, and their bytecode in Python 3.11."""
 
-ROOMS = {
+PACKAGES = {
     "startup": set(),
     "errors": set(),
     "records": {"startup"},
@@ -45,7 +45,7 @@ ROOMS = {
     "completion": {"errors", "records", "engine", "main", "", "nouns", "manual", "lab_directory", "waiting"},
     "manual": {"errors", "environment", "records", "engine", "main", "", "nouns"},
 }
-"""Which rooms a room may import from beside itself. The root, "", has the version.
+"""Which packages a package may import from beside itself. The root, "", has the version.
 
 The lab makes networks and looks at none: `testing` does, by the conditions of `waiting`, in a host's namespace.
 """
@@ -106,14 +106,14 @@ def layer_of(name: str) -> str | None:
 
 
 def test_every_package_is_known() -> None:
-    assert {name.partition(".")[0] for name in NAMES} - {"", "main", "__main__"} <= set(ROOMS)
+    assert {name.partition(".")[0] for name in NAMES} - {"", "main", "__main__"} <= set(PACKAGES)
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))
 def test_packages_import_in_one_direction(name: str) -> None:
-    room = name.partition(".")[0]
-    if room in ROOMS:
-        assert {other.partition(".")[0] for other in IMPORTS[name]} <= {room, *ROOMS[room]}
+    package = name.partition(".")[0]
+    if package in PACKAGES:
+        assert {other.partition(".")[0] for other in IMPORTS[name]} <= {package, *PACKAGES[package]}
 
 
 @pytest.mark.parametrize("name", sorted(name for name in NAMES if layer_of(name)))
@@ -177,8 +177,8 @@ def test_attribute_numbers_are_in_decoders_alone() -> None:
     name = r"(?:INET_DIAG|UNIX_DIAG|PACKET_DIAG|RTA|CTA|IFLA|IFA|NDA|FRA|NFTA)_[A-Z0-9_]+"
     pattern = re.compile(rf"^ *_?{name}(?:: *\w+)? *= *[0-9]", re.MULTILINE)
     for module, path in NAMES.items():
-        room, layer = module.partition(".")[0], layer_of(module)
-        if layer not in ("request", "decode") and room not in ("uapi", "engine", "lab", "netfilter"):
+        package, layer = module.partition(".")[0], layer_of(module)
+        if layer not in ("request", "decode") and package not in ("uapi", "engine", "lab", "netfilter"):
             assert not pattern.search(path.read_text()), path
 
 
@@ -292,7 +292,7 @@ def test_each_number_of_the_kernel_is_written_once_in_uapi() -> None:
     seen: dict[str, str] = {}
     twice = []
     for path in MODULES:
-        room = path.relative_to(PACKAGE).parts[0]
+        package = path.relative_to(PACKAGE).parts[0]
         for statement in ast.parse(path.read_text()).body:
             targets = statement.targets if isinstance(statement, ast.Assign) else []
             names = [name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)]
@@ -302,7 +302,7 @@ def test_each_number_of_the_kernel_is_written_once_in_uapi() -> None:
                 continue
             for name in filter(KERNEL_NUMBER.fullmatch, names):
                 where = name_of(path)
-                if room != "uapi" or name in seen:
+                if package != "uapi" or name in seen:
                     twice.append(f"{name} in {where} {seen.get(name, '')}")
                 seen[name] = where
     assert not twice

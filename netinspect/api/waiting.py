@@ -54,7 +54,7 @@ def wait_for(
 
     - ``protocol``: tcp (the default), udp or unix; ``families``: of inet and inet6, for sockets
     - ``process_names`` (patterns), ``pids``: who must hold the socket; with one process, its end ends the wait
-    - ``count``: at least so many connections or flows; ``natted_to``: ADDRESS or ADDRESS:PORT a flow is translated to
+    - ``count``: connections or flows, at least; ``natted_to``: ADDRESS or ADDRESS:PORT a flow is translated to
 
     Kernel events wake it where there are any. With several namespaces the condition holds if it holds in one.
 

@@ -126,7 +126,7 @@ class Command:
 
     @classmethod
     def help(cls, width: int = 100) -> str:
-        """The text of ``--help``, in lines of at most so many columns."""
+        """The text of ``--help``, in lines of at most ``width`` columns."""
         from .help import help_text
 
         return help_text(cls, width)

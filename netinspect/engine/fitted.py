@@ -80,7 +80,7 @@ class FittedTable(Table):
         self._left_out: list[str] = []
 
     def start(self) -> None:
-        """Writes the heading, for rows that come one by one; what is not shown is said first, since none may end it."""
+        """Writes the heading, for rows that come one by one; what is not shown comes first, since none may end it."""
         if self._held is not None:
             self._measure(self._held)
             self._choose()

@@ -21,7 +21,7 @@ _EXAMPLE = 44
 
 
 def help_text(command: type[Command], width: int = WIDEST) -> str:
-    """The text of ``--help``, in lines of at most so many columns."""
+    """The text of ``--help``, in lines of at most ``width`` columns."""
     lines = [
         f"Usage: netinspect {command.name} [options] {command.operands}".rstrip(),
         "",

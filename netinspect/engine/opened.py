@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Opened:
-    """``with Opened(command) as opened:`` those of its namespaces that can be entered; of the others it is said why.
+    """``with Opened(command) as opened:`` those of its namespaces that can be entered; the others are complained of.
 
     The only one raises NamespaceError.
     """

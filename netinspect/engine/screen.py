@@ -167,7 +167,7 @@ class Screen:
         self._held = []
 
     def _quiet(self) -> None:
-        """From now on there is output: the line that said what is waited for goes away."""
+        """From now on there is output: the line on what is waited for goes away."""
         if self._silent:
             with self._lock:
                 self._silent = False
@@ -280,7 +280,7 @@ class _Pager:
 
 
 def rows_of(data: bytes, columns: int) -> int:
-    """The rows that a text takes on a screen of so many columns; what follows the last line end counts for nothing."""
+    """The rows of a text on a screen of ``columns`` columns; what follows the last line end counts for nothing."""
     lines = data.count(b"\n")
     if len(data) <= columns or max(map(len, data.split(b"\n"))) <= columns:
         return lines

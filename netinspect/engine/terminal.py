@@ -147,7 +147,7 @@ def shortened(text: str, room: int) -> str:
 
 
 def folded(text: str, columns: int) -> str:
-    """Running text in lines of at most so many columns: what a line continues in is indented by two more."""
+    """Running text in lines of at most ``columns`` columns: what a line continues in is indented by two more."""
     lines = []
     for line in text.split("\n"):
         if width(line) <= columns:

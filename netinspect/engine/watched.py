@@ -110,7 +110,7 @@ class Watched:
         while True:
             environment = self._environment
             environment.columns, environment.lines = size()
-            environment.complained.clear()  # what was said of the frame before is said again
+            environment.complained.clear()  # the complaints of the frame before are shown again
             self._text, self._lines, self._notes, self._now, self._rows, self._made = [], 0, [], {}, 0, 0
             action()
             self._draw()

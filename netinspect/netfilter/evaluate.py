@@ -253,7 +253,7 @@ def _run(machine: Machine, chain: Chain, rule: Rule, state: State) -> Verdict | 
         machine.begin(state)
     before = state.packet, state.actions, state.stored, state.assumed
     machine.chain, machine.rule = chain, rule
-    machine.told = ()
+    machine.taken = ()
     machine.made = []
     result = _execute(machine, rule)
     if machine.made:
@@ -293,12 +293,12 @@ def _execute(machine: Machine, rule: Rule) -> int:
 def _ways(machine: Machine, chain: Chain, rule: Rule, state: State) -> list[tuple[State, Verdict]]:
     """Every way in which a rule with open decisions may go, the way in which all conditions hold first."""
     results: list[tuple[State, Verdict]] = []
-    told: tuple[int, ...] | None = ()
-    while told is not None:
+    taken: tuple[int, ...] | None = ()
+    while taken is not None:
         single = state.copy()
         machine.begin(single)
         machine.chain, machine.rule = chain, rule
-        machine.told, machine.made = told, []
+        machine.taken, machine.made = taken, []
         result = _execute(machine, rule)
         made = machine.made
         single.doubts += tuple([(doubt, fell, (rule, at)) for at, (fell, _, doubt) in enumerate(made)])
@@ -307,13 +307,13 @@ def _ways(machine: Machine, chain: Chain, rule: Rule, state: State) -> list[tupl
             verdict = machine.verdict if result == VERDICT else FELL_OFF
             single.steps = (single.steps, Step(chain, rule, "rule", verdict, made[0][2] if made else None))
         results.append((single, verdict))
-        told = _next(made)
-        if told is not None and len(results) >= _STATES:
+        taken = _next(made)
+        if taken is not None and len(results) >= _STATES:
             single = state.copy()
             single.doubts += ((Doubt(UNKNOWN_WHY, "it may go in too many ways to follow"), 0, None),)
             results.append((single, Verdict("unknown")))
             break
-    machine.told = ()
+    machine.taken = ()
     return _merged(results)
 
 

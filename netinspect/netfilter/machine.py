@@ -145,7 +145,7 @@ class Machine:
         self.doubted: dict[int, tuple[bytes, Doubt]] = {}
         """Words of the registers that are not fully known: which bits are, and why the others are not."""
         self.verdict = FELL_OFF
-        self.told: tuple[int, ...] = ()
+        self.taken: tuple[int, ...] = ()
         """How the decisions of this run are to fall."""
         self.made: list[tuple[int, int, Doubt]] = []
         """The decisions of this run: how each fell, in how many ways it can fall, and why it is open."""
@@ -179,7 +179,7 @@ class Machine:
         if key is not None and key in self.state.assumed:
             return self.state.assumed[key]
         at = len(self.made)
-        fell = self.told[at] if at < len(self.told) else 0
+        fell = self.taken[at] if at < len(self.taken) else 0
         self.made.append((fell, ways, doubt))
         if key is not None:
             self.state.assumed = {**self.state.assumed, key: fell}

@@ -101,8 +101,8 @@ def load(program: bytes) -> int:
         return attempt(1)  # the same, for the sake of the log
     except BpfError as error:
         lines = [line for line in log.value.decode("utf-8", "backslashreplace").splitlines() if line.strip()]
-        said = next((line for line in reversed(lines) if not line.startswith("processed ")), "")
-        raise BpfError(f"{error}: {said}" if said else str(error), error.errno) from None
+        reason = next((line for line in reversed(lines) if not line.startswith("processed ")), "")
+        raise BpfError(f"{error}: {reason}" if reason else str(error), error.errno) from None
 
 
 def attach(program: int, tracepoint: str) -> int:

@@ -135,7 +135,7 @@ class _Exchange:
 
 
 def ask(addresses: Iterable[str], patience: float = PATIENCE) -> tuple[dict[str, Container], dict[str, str]]:
-    """The containers that run by their ids, as those engines tell, and why other engines told nothing, by address.
+    """The containers that run by their ids, as these engines list them, and by address why others did not answer.
 
     The first engine that knows a container names it. It takes ``patience`` seconds at most, and no privileges but
     those that the sockets ask for.

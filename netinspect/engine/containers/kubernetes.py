@@ -52,7 +52,7 @@ def _of_log(name: str) -> Container | None:
 
 
 def of_bundle(id: str) -> Container | None:
-    """The container of that id, as the runtime that Kubernetes uses was told of it; None where it was not."""
+    """The container of that id, as in the bundle of the runtime that Kubernetes uses; None where there is none."""
     for pattern in BUNDLES:
         try:
             data = parse(read(pattern.format(id), _LARGEST))

@@ -36,21 +36,21 @@ _RULES = Feature("nat", "nftables rules", "nat diagnose: NAT rules", "nf_tables"
 def probe(prober: Prober) -> Iterator[Capability]:
     """Connection tracking and NAT. Without CAP_NET_ADMIN netfilter answers nothing at all."""
     table = prober.ask(NETLINK_NETFILTER, probes.netfilter_table(probes.CONNTRACK))
-    yield prober.judge(_CONNECTIONS, table._replace(text=table.text + _size(prober)), "ctnetlink dump")
+    yield prober.result(_CONNECTIONS, table._replace(text=table.text + _size(prober)), "ctnetlink dump")
     yield _filter(prober, table)
     for feature, kind in ((_EXPECTATIONS, probes.EXPECTATIONS), (_STATISTICS, probes.CONNTRACK_CPU_STATISTICS)):
         answer = prober.ask(NETLINK_NETFILTER, probes.netfilter_table(kind))
-        yield prober.judge(feature, answer, "ctnetlink dump")
+        yield prober.result(feature, answer, "ctnetlink dump")
     joined = prober.join(NETLINK_NETFILTER, NFNLGRP_CONNTRACK_NEW)
     if joined.errno:
-        yield prober.judge(_EVENTS, joined, "ctnetlink group")
+        yield prober.result(_EVENTS, joined, "ctnetlink group")
     else:
         yield _setting(prober, _EVENTS, "net.netfilter.nf_conntrack_events")
     yield _setting(prober, _ACCOUNTING, "net.netfilter.nf_conntrack_acct")
     yield _setting(prober, _TIMESTAMPS, "net.netfilter.nf_conntrack_timestamp")
-    yield prober.judge(_TRANSLATIONS, table, "ctnetlink dump")
+    yield prober.result(_TRANSLATIONS, table, "ctnetlink dump")
     answer = prober.ask(NETLINK_NETFILTER, probes.netfilter_table(probes.NFTABLES))
-    yield prober.judge(_RULES, answer, "nf_tables dump")
+    yield prober.result(_RULES, answer, "nf_tables dump")
 
 
 def _size(prober: Prober) -> str:
@@ -65,20 +65,20 @@ def _size(prober: Prober) -> str:
 def _filter(prober: Prober, table: Answer) -> Capability:
     """A kernel with filter support refuses an invalid filter; an older one ignores it."""
     if table.errno:
-        return prober.judge(_FILTER, table, "ctnetlink dump")
+        return prober.result(_FILTER, table, "ctnetlink dump")
     answer = prober.ask(NETLINK_NETFILTER, probes.wrongly_filtered_conntrack())
     if answer.errno == EINVAL:
         return _FILTER.has(YES, "CTA_FILTER: an invalid one was refused")
     if answer.errno == 0:
         return prober.lacks(_FILTER, "CTA_FILTER", "an invalid one was not refused")
-    return prober.judge(_FILTER, answer, "CTA_FILTER")
+    return prober.result(_FILTER, answer, "CTA_FILTER")
 
 
 def _setting(prober: Prober, feature: Feature, sysctl: str) -> Capability:
     """A feature that a sysctl turns on; everybody may read it."""
     value = procfs.sysctl(sysctl)
     if value is None and procfs.sysctl("kernel.ostype") is None:
-        return prober.judge(feature, Answer(UNCLEAR, "/proc/sys cannot be read"), sysctl)
+        return prober.result(feature, Answer(UNCLEAR, "/proc/sys cannot be read"), sysctl)
     if value is None:
         return prober.lacks(feature, sysctl, "there is none")
     if value != "0":

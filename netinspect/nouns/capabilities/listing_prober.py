@@ -92,7 +92,7 @@ class Prober:
         finally:
             opened.close()
 
-    def judge(self, feature: Feature, answer: Answer, asked: str) -> Capability:
+    def result(self, feature: Feature, answer: Answer, asked: str) -> Capability:
         """The capability that follows from an answer."""
         evidence = f"{asked}: {answer.text}"
         if answer.errno == 0:
@@ -105,7 +105,7 @@ class Prober:
 
     def lacks(self, feature: Feature, asked: str, seen: str) -> Capability:
         """The capability where the kernel did answer, and the answer shows that it lacks the feature."""
-        return self.judge(feature, Answer(EOPNOTSUPP, seen), asked)
+        return self.result(feature, Answer(EOPNOTSUPP, seen), asked)
 
     @cached_property
     def _configuration(self) -> dict[str, str] | None:

@@ -121,7 +121,7 @@ def probe(prober: Prober) -> Iterator[Capability]:
             found = found._replace(state=PARTIAL, lost=lost)
         yield found
     for feature, group in _NOTIFICATIONS:
-        yield prober.judge(feature, prober.join(NETLINK_ROUTE, group), f"rtnetlink group {group}")
+        yield prober.result(feature, prober.join(NETLINK_ROUTE, group), f"rtnetlink group {group}")
     for feature, message, family in _MULTICAST:
         yield _table(prober, feature, message, family)
 
@@ -129,7 +129,7 @@ def probe(prober: Prober) -> Iterator[Capability]:
 def probe_statistics(prober: Prober) -> Iterator[Capability]:
     """Counters that rtnetlink reports."""
     answer = prober.ask(NETLINK_ROUTE, probes.link_counters())
-    yield prober.judge(_LINK_COUNTERS, answer, "RTM_GETSTATS dump")
+    yield prober.result(_LINK_COUNTERS, answer, "RTM_GETSTATS dump")
     asked = "RTM_GETLINK of the loopback interface"
     answer = prober.ask(NETLINK_ROUTE, probes.loopback(), probes.has_ipv6_counters)
     if answer.errno == 0 and answer.value is None:
@@ -137,7 +137,7 @@ def probe_statistics(prober: Prober) -> Iterator[Capability]:
     if answer.value is False:
         yield prober.lacks(_IPV6_COUNTERS, asked, "answered without them")
     else:
-        yield prober.judge(_IPV6_COUNTERS, answer, asked)
+        yield prober.result(_IPV6_COUNTERS, answer, asked)
 
 
 def _table(prober: Prober, feature: Feature, message: str, family: int) -> Capability:
@@ -151,7 +151,7 @@ def _table(prober: Prober, feature: Feature, message: str, family: int) -> Capab
         others = prober.ask(NETLINK_ROUTE, probes.table(_TABLES[message]))
         if others.value is None:
             answer = Answer(UNCLEAR, "no route of any family to test with")
-    return prober.judge(feature, answer, asked)
+    return prober.result(feature, answer, asked)
 
 
 def _route_exceptions(prober: Prober, feature: Feature, family: int) -> Capability:
@@ -160,10 +160,10 @@ def _route_exceptions(prober: Prober, feature: Feature, family: int) -> Capabili
     if strict.errno == 0:
         return prober.lacks(feature, "NETLINK_GET_STRICT_CHK", "an invalid request was not refused")
     if strict.errno != EINVAL:
-        return prober.judge(feature, strict, "strict RTM_GETROUTE dump")
+        return prober.result(feature, strict, "strict RTM_GETROUTE dump")
     answer = prober.ask(NETLINK_ROUTE, probes.route_exceptions(family))
     if answer.errno == 0 and answer.value is None:
         objects = prober.ask(NETLINK_ROUTE, probes.table(RTM_GETNEXTHOP))
         if objects.errno:
             answer = Answer(UNCLEAR, "no exception to test with; some older kernels never return one")
-    return prober.judge(feature, answer, "strict RTM_GETROUTE dump with RTM_F_CLONED")
+    return prober.result(feature, answer, "strict RTM_GETROUTE dump with RTM_F_CLONED")

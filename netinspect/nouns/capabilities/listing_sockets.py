@@ -51,12 +51,12 @@ def probe(prober: Prober) -> Iterator[Capability]:
             if protocol == "mptcp" and answer.errno == 0 and not _known(protocol):
                 # Before 5.10 the kernel does not see the protocol of the request, and answers for another one.
                 answer = Answer(ENOENT, "answered for another protocol")
-            found = prober.judge(feature, answer, "sock_diag dump")
+            found = prober.result(feature, answer, "sock_diag dump")
             yield _without_diag(found, protocol, name) if answer.errno in LACKING else found
     yield from _reported_sizes(prober)
     for condition, feature in _FILTERS.items():
         answer = prober.ask(NETLINK_SOCK_DIAG, probes.filtered(condition))
-        yield prober.judge(feature, answer, "sock_diag dump with a filter")
+        yield prober.result(feature, answer, "sock_diag dump with a filter")
 
 
 def _requests(protocol: str) -> Iterator[tuple[str, bytes]]:
@@ -115,7 +115,7 @@ def _reported_sizes(prober: Prober) -> Iterator[Capability]:
     sizes = answer.value
     for name, feature in _TOLD.items():
         if sizes is None:  # what failed says nothing of this attribute
-            yield prober.judge(feature, Answer(UNCLEAR, answer.text), asked)
+            yield prober.result(feature, Answer(UNCLEAR, answer.text), asked)
         elif name not in sizes:
             found = prober.lacks(feature, asked, "answered without it")
             yield found._replace(remedy=PRIVILEGE) if name == "mark" else found

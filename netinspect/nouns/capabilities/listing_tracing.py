@@ -37,7 +37,7 @@ _TYPES_LIMIT = 1 << 28
 
 def probe(prober: Prober) -> Iterator[Capability]:
     """What follows packets."""
-    yield prober.judge(_TRACE, prober.join(NETLINK_NETFILTER, NFNLGRP_NFTRACE), "nfnetlink group")
+    yield prober.result(_TRACE, prober.join(NETLINK_NETFILTER, NFNLGRP_NFTRACE), "nfnetlink group")
     yield _dropped()
     yield _view()
 

@@ -118,20 +118,20 @@ def parse(words: Sequence[str], reasons: Collection[str] = ()) -> Filter:
 def _put(found: Filter, words: list[str]) -> None:
     """Takes a flow. One address that stands alone, or one port, is that of either end."""
     try:
-        said = flow_words(words)
+        asked = flow_words(words)
     except UsageError as error:
         raise UsageError(f"{error}; a filter of drops also has {_KEYWORDS}") from None
-    if said.protocol is not None:
-        found.protocols.add(PROTOCOLS.get(said.protocol, str(said.protocol)))
+    if asked.protocol is not None:
+        found.protocols.add(PROTOCOLS.get(asked.protocol, str(asked.protocol)))
     alone = len(words) == 1
-    if alone and said.destination is None:
-        if said.source is not None:
-            found.hosts.append(prefix_of(said.source))
-        found.ports.update(port for port in (said.source_port, said.destination_port) if port is not None)
+    if alone and asked.destination is None:
+        if asked.source is not None:
+            found.hosts.append(prefix_of(asked.source))
+        found.ports.update(port for port in (asked.source_port, asked.destination_port) if port is not None)
         return
     for side, address, port in (
-        ("source", said.source, said.source_port),
-        ("destination", said.destination, said.destination_port),
+        ("source", asked.source, asked.source_port),
+        ("destination", asked.destination, asked.destination_port),
     ):
         if address is not None:
             found.side_hosts[side] = prefix_of(address)

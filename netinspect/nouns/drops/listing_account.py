@@ -186,11 +186,11 @@ class Account(BaseListing):
 
     def _drivers(self, place: Place) -> dict[Key, _Figure]:
         names = [str(name) for _, name in _named(place)]
-        told = inside(place.descriptor, partial(listing_driver.counters, names))
-        said = "a driver counter, by the driver's name"
+        counted = inside(place.descriptor, partial(listing_driver.counters, names))
+        text = "a driver counter, by the driver's name"
         return {
-            ("card", name, interface, None): _Figure(value, "ethtool", said, "the driver's documentation; ethtool -S")
-            for (interface, name), value in told.items()
+            ("card", name, interface, None): _Figure(value, "ethtool", text, "the driver's documentation; ethtool -S")
+            for (interface, name), value in counted.items()
         }
 
     def _qdiscs(self, place: Place) -> dict[Key, _Figure]:
@@ -200,13 +200,13 @@ class Account(BaseListing):
             return Dump(place.connect(NETLINK_ROUTE), decode_qdiscs.request(), operation)
 
         names = InterfaceNames(place)
-        said, look = (
+        text, look = (
             "packets that the queueing discipline dropped",
             "tc -s qdisc show dev IF: limits; a saturated link",
         )
         return {
             ("qdisc", f"{row.kind}.drops", f"{names[row.interface]} {row.handle} {row.parent}", None): _Figure(
-                row.drops, "rtnetlink", said, look
+                row.drops, "rtnetlink", text, look
             )
             for row in whole_list(operation, dump, decode_qdiscs.qdiscs, self.problems.append)
         }
@@ -223,10 +223,10 @@ class Account(BaseListing):
             except ValueError:
                 continue
             cpu = values[_SOFTNET_CPU] if len(values) > _SOFTNET_CPU else number
-            for name, column, said, look in _SOFTNET:
+            for name, column, what, look in _SOFTNET:
                 if column < len(values):
                     key = "softnet", name, f"cpu {cpu} (whole machine)", None
-                    found[key] = _Figure(values[column], "procfs: /proc/net/softnet_stat", said, look)
+                    found[key] = _Figure(values[column], "procfs: /proc/net/softnet_stat", what, look)
         return found
 
     def _queues(self, place: Place) -> dict[Key, _Figure]:
@@ -234,11 +234,11 @@ class Account(BaseListing):
         found: dict[Key, _Figure] = {}
         for line in text.splitlines():
             columns = line.split()
-            for name, column, said, look in _QUEUES:
+            for name, column, what, look in _QUEUES:
                 if column < len(columns) and columns[column].isdecimal():
                     key = "netfilter", name, f"queue {columns[0]}", None
                     source = "procfs: /proc/net/netfilter/nfnetlink_queue"
-                    found[key] = _Figure(int(columns[column]), source, said, look)
+                    found[key] = _Figure(int(columns[column]), source, what, look)
         return found
 
     def _rules(self, place: Place) -> dict[Key, _Figure]:
@@ -264,10 +264,10 @@ class Account(BaseListing):
                 if drops and packets is None:
                     uncounted += 1
                 elif drops and packets is not None:
-                    said = f"packets that matched the rule: {rules.text(rule)}"
+                    text = f"packets that matched the rule: {rules.text(rule)}"
                     key = "netfilter", "rule", str(rule), None
                     found[key] = _Figure(
-                        packets, "nf_tables", said, "nft list ruleset; netinspect drops reason NETFILTER_DROP"
+                        packets, "nf_tables", text, "nft list ruleset; netinspect drops reason NETFILTER_DROP"
                     )
         if uncounted:
             note = f"rules that drop and have no counter: {uncounted}; `netinspect drops` sees their packets"
@@ -279,7 +279,7 @@ class Account(BaseListing):
         query = SocketQuery(_SOCKETS, states=ALL_STATES, memory=True)
         found: dict[Key, _Figure] = {}
         listing = SocketListing(query, (place,))
-        said = "packets that this socket dropped: its receive buffer was full, or its filter refused them"
+        text = "packets that this socket dropped: its receive buffer was full, or its filter refused them"
         label, place.label = place.label, None
         try:
             for batch in listing._place(place):
@@ -290,7 +290,7 @@ class Account(BaseListing):
                     if socket.memory is not None and socket.memory.drops:
                         key = "socket", f"{socket.protocol}.drops", _name(socket), str(socket.inode)
                         found[key] = _Figure(
-                            socket.memory.drops, "sock_diag", said, f"netinspect sockets -m: inode {socket.inode}"
+                            socket.memory.drops, "sock_diag", text, f"netinspect sockets -m: inode {socket.inode}"
                         )
         finally:
             place.label = label

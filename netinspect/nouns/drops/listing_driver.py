@@ -56,10 +56,10 @@ def _of(asking: socket, interface: str) -> list[tuple[str, int]]:
     values = array("B", bytes(8 + 8 * (number + 1)))
     pack_into("=II", values, 0, ETHTOOL_GSTATS, number)
     _ask(asking, interface, values)
-    told = min(number, unpack_from("=I", names, 8)[0], unpack_from("=I", values, 4)[0])
+    count = min(number, unpack_from("=I", names, 8)[0], unpack_from("=I", values, 4)[0])
     raw = names.tobytes()
     found = []
-    for at in range(told):
+    for at in range(count):
         start = 12 + ETH_GSTRING_LEN * at
         name = text(raw[start : start + ETH_GSTRING_LEN].split(b"\0", 1)[0].strip())
         if _LOST.search(name):

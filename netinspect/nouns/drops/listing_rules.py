@@ -94,13 +94,13 @@ class Rules:
             if step is None:
                 continue
             if step.rule is not None:
-                said = f"{step.chain} handle {step.handle}: {now.rules.text(step.rule)}"
+                line = f"{step.chain} handle {step.handle}: {now.rules.text(step.rule)}"
             else:
-                said = f"{step.chain}: policy {step.verdict}"
-            perhaps[said] = None
+                line = f"{step.chain}: policy {step.verdict}"
+            perhaps[line] = None
             certain = certain and not outcome.doubts
         # What needs less to be so comes first in a walk, but a rule that was written for it is likelier than a policy.
-        found = sorted(perhaps, key=lambda said: ": policy " in said)
+        found = sorted(perhaps, key=lambda line: ": policy " in line)
         if not found:
             return None
         if certain and len(found) == 1:

@@ -29,7 +29,7 @@ _MAF_TIMER_RUNNING, _MAF_LAST_REPORTER = 0x01, 0x02
 """net/if_inet6.h: flags of a group in /proc/net/igmp6."""
 
 
-class Told:
+class ProcfsGroup:
     """What procfs shows of a group on an interface. ``timer`` is in seconds; None where no report is due."""
 
     __slots__ = ("global_use", "interface", "reporter", "timer", "users", "version")
@@ -51,9 +51,9 @@ class Told:
         self.global_use = global_use
 
 
-def igmp(text: str, problem: Problem | None = None) -> dict[Key, Told]:
+def igmp(text: str, problem: Problem | None = None) -> dict[Key, ProcfsGroup]:
     """/proc/net/igmp: a line for each interface, with its IGMP version, and indented below it the groups."""
-    found: dict[Key, Told] = {}
+    found: dict[Key, ProcfsGroup] = {}
     index, interface, version = 0, "", None
 
     def take(line: str) -> None:
@@ -67,7 +67,7 @@ def igmp(text: str, problem: Problem | None = None) -> dict[Key, Told]:
         group, users, timer, reporter = _words(line)
         running, left = timer.split(":")
         address = inet_ntop(AF_INET, int(group, 16).to_bytes(4, byteorder))
-        found[index, address] = Told(
+        found[index, address] = ProcfsGroup(
             interface,
             int(users),
             version,
@@ -79,15 +79,15 @@ def igmp(text: str, problem: Problem | None = None) -> dict[Key, Told]:
     return found
 
 
-def igmp6(text: str, problem: Problem | None = None) -> dict[Key, Told]:
+def igmp6(text: str, problem: Problem | None = None) -> dict[Key, ProcfsGroup]:
     """/proc/net/igmp6: index, interface, group, users, flags, timer. The version of MLD is not in it."""
-    found: dict[Key, Told] = {}
+    found: dict[Key, ProcfsGroup] = {}
 
     def take(line: str) -> None:
         index, interface, group, users, flags, left = _words(line)
         bits = int(flags, 16)
         timer = int(left) / USER_HZ if bits & _MAF_TIMER_RUNNING else None
-        found[int(index), _ipv6(group)] = Told(
+        found[int(index), _ipv6(group)] = ProcfsGroup(
             interface, int(users), None, timer, bool(bits & _MAF_LAST_REPORTER), None
         )
 
@@ -95,14 +95,14 @@ def igmp6(text: str, problem: Problem | None = None) -> dict[Key, Told]:
     return found
 
 
-def link_layer(text: str, problem: Problem | None = None) -> dict[Key, Told]:
+def link_layer(text: str, problem: Problem | None = None) -> dict[Key, ProcfsGroup]:
     """/proc/net/dev_mcast: index, interface, users, whether the address itself was asked for, address."""
-    found: dict[Key, Told] = {}
+    found: dict[Key, ProcfsGroup] = {}
 
     def take(line: str) -> None:
         index, interface, users, wanted, address = _words(line)
         octets = bytes.fromhex(address)
-        found[int(index), octets.hex(":")] = Told(interface, int(users), global_use=bool(int(wanted)))
+        found[int(index), octets.hex(":")] = ProcfsGroup(interface, int(users), global_use=bool(int(wanted)))
 
     _each("dev_mcast", _lines(text), take, problem)
     return found

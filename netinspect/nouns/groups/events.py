@@ -37,8 +37,7 @@ _BUFFER = 1 << 20
 
 
 class Watch:
-    """Watches some places, which must be open. ``told`` has the families whose changes this kernel reports by
-    itself."""
+    """Watches some places, which must be open."""
 
     def __init__(self, query: Query, places: Sequence[Place], interval: float) -> None:
         """``interval``: seconds between samples. Raises NetlinkError."""

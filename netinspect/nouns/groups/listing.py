@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from ...records import UnknownAttribute
     from .decode import Group
-    from .decode_text import Key, SourceFilter, Told
+    from .decode_text import Key, ProcfsGroup, SourceFilter
     from .owners import GroupSockets, Holders
 
 FAMILIES = ("link", "inet", "inet6")
@@ -217,7 +217,7 @@ def from_kernel(family: str, place: Place, problems: list[str]) -> list[Group] |
             return None  # before Linux 6.14
 
     try:
-        # The kernel counts the groups that it has told of: one that is left before them hides another.
+        # The kernel counts the groups that it has returned: one that is left before them hides another.
         return whole_list(operation, dump, multicast.groups, problems.append, watch)
     except NetlinkError as error:
         if error.errno == EOPNOTSUPP:
@@ -225,22 +225,22 @@ def from_kernel(family: str, place: Place, problems: list[str]) -> list[Group] |
         raise
 
 
-def from_procfs(family: str, place: Place, problems: list[str]) -> dict[Key, Told]:
+def from_procfs(family: str, place: Place, problems: list[str]) -> dict[Key, ProcfsGroup]:
     """The groups of a family, link among them, in procfs. Where it cannot be read, ``problems`` is reported."""
     text = _text(place, _FILES[family], problems)
     return {} if text is None else _READERS[family](text, problems.append)
 
 
-def _from_procfs_alone(family: str, place: Place, problems: list[str]) -> dict[Key, Told]:
+def _from_procfs_alone(family: str, place: Place, problems: list[str]) -> dict[Key, ProcfsGroup]:
     """The same, read until it has the same groups twice: the kernel writes a page at a time, and counts lines."""
-    told = from_procfs(family, place, problems)
+    found = from_procfs(family, place, problems)
     for _ in range(ATTEMPTS - 1):
-        before, told = told, from_procfs(family, place, problems)
-        if told.keys() == before.keys():
+        before, found = found, from_procfs(family, place, problems)
+        if found.keys() == before.keys():
             break
     else:
         problems.append(f"/proc/net/{_FILES[family]}: it changed during each of {ATTEMPTS} reads: rows may be missing")
-    return told
+    return found
 
 
 def _text(place: Place, file: str, problems: list[str]) -> str | None:
@@ -329,7 +329,7 @@ def _membership(
     family: str,
     key: Key,
     interface: str,
-    reported: Told | None,
+    reported: ProcfsGroup | None,
     filters: SourceFilter | None,
     version: str | None,
     querier: str | None,

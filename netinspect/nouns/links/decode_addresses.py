@@ -101,9 +101,9 @@ def _ends(single: Message) -> tuple[str, str]:
     family, length = single.body[:2]
     if family not in _WIDTHS:
         raise malformed(f"an address of family {family}", single.operation)
-    told = single.attributes
-    found = told.address(IFA_ADDRESS) or told.address(IFA_LOCAL)
-    local = told.address(IFA_LOCAL) or found
+    attributes = single.attributes
+    found = attributes.address(IFA_ADDRESS) or attributes.address(IFA_LOCAL)
+    local = attributes.address(IFA_LOCAL) or found
     if local is None or found is None:
         raise malformed("an address without the address itself", single.operation)
     if length > _WIDTHS[family] or (":" in local) != (family == AF_INET6):
@@ -114,9 +114,9 @@ def _ends(single: Message) -> tuple[str, str]:
 def _address(single: Message, names: Names) -> Address:
     family, length, low_flags, scope, index = unpack_from("=BBBBI", single.body)
     local, found = _ends(single)
-    told = single.attributes
-    flags, protocol = told.number(IFA_FLAGS), told.number(IFA_PROTO) or 0
-    lifetimes = told.struct(IFA_CACHEINFO, _LIFETIMES)
+    attributes = single.attributes
+    flags, protocol = attributes.number(IFA_FLAGS), attributes.number(IFA_PROTO) or 0
+    lifetimes = attributes.struct(IFA_CACHEINFO, _LIFETIMES)
     return Address(
         FAMILIES[family],
         names.interfaces[index],
@@ -125,16 +125,16 @@ def _address(single: Message, names: Names) -> Address:
         names.scopes[scope],
         _flags(low_flags if flags is None else flags, family),
         found if found != local else None,
-        told.address(IFA_BROADCAST),
-        told.address(IFA_ANYCAST),
-        told.text(IFA_LABEL),
+        attributes.address(IFA_BROADCAST),
+        attributes.address(IFA_ANYCAST),
+        attributes.text(IFA_LABEL),
         _seconds(lifetimes[1]) if lifetimes else None,
         _seconds(lifetimes[0]) if lifetimes else None,
         lifetimes[2] / 100 if lifetimes else None,
         lifetimes[3] / 100 if lifetimes else None,
-        told.number(IFA_RT_PRIORITY),
+        attributes.number(IFA_RT_PRIORITY),
         _PROTOCOLS.get(protocol, str(protocol)),
-        unknown_attributes=told.unknown(),
+        unknown_attributes=attributes.unknown(),
     )
 
 

@@ -148,7 +148,7 @@ def vxlan(data: bytes) -> Vxlan:
 def ip_tunnel(data: bytes) -> Tunnel:
     """The settings of a tunnel of ipip, sit or ip6tnl."""
     found = inside(data)
-    # What the rules that map addresses to tunnels (FMRS) are is told by nothing but their number.
+    # The rules that map addresses to tunnels (FMRS) are shown by their number alone.
     values = values_of(_IP_TUNNEL, found, (11, 12, 13, 14), ())
     for name, (prefix, length, size) in _6RD.items():
         raw, bits = found.raw(prefix), found.number(length)

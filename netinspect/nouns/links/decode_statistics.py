@@ -133,8 +133,8 @@ def _of_ipv6(run: Run, first: int, place: tuple[int, int]) -> Layout:
 def ip6_counters(numbers: list[int], present: Callable[[], dict[str, int] | None]) -> Counters | None:
     """IPv6's counters of an interface by name; None where it is not known which is which.
 
-    The kernel has changed their order, and only their names in procfs tell which it is: ``told`` gives these where
-    they are needed. The order that agrees with more of them is right.
+    The kernel has changed their order, and only their names in procfs tell which it is: ``present`` gives these
+    where they are needed. The order that agrees with more of them is right.
     """
     orders = [order for order in (_IP6_REORGANIZED, _IP6_CLASSIC) if len(numbers) <= len(order)]
     if len(numbers) < len(_IP6_REORGANIZED):

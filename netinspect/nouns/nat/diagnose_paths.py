@@ -98,7 +98,7 @@ def of_flow(situation: Situation, words: FlowWords) -> Iterator[Finding]:
         paths = walk_flow(situation, packet, iif)
         found = [
             *of_sender(situation, packet, iif),
-            *judged(situation, paths, source_of, asked=True),
+            *found_on(situation, paths, source_of, asked=True),
             *aside(situation, paths, source_of),
         ]
         yield from found
@@ -186,7 +186,7 @@ def of_live(situation: Situation) -> Iterator[Finding]:
         paths = walk_flow(situation, packet.but(source=source), iif)
         how = "never completed" if "SEEN_REPLY" in flow.status else "without a reply"
         known_by = f"conntrack: {flow_text(flow)}, {how}"
-        yield from judged(situation, paths, known_by, asked=False)
+        yield from found_on(situation, paths, known_by, asked=False)
         yield from aside(situation, paths, known_by)
 
 
@@ -215,7 +215,7 @@ def of_networks(situation: Situation) -> Iterator[Finding]:
                     continue
                 passes = True
                 leaks = private_leak(situation, paths[0]) is not None
-                for found in judged(situation, paths, known_by, asked=False):
+                for found in found_on(situation, paths, known_by, asked=False):
                     # A router that translates nothing at all, and of which nobody wants anything now.
                     idle = (
                         leaks
@@ -328,7 +328,7 @@ def _to_the_world(situation: Situation, network: Network, exits: Sequence[Interf
                 break
 
 
-def judged(situation: Situation, paths: Sequence[Path], known_by: str, *, asked: bool) -> Iterator[Finding]:
+def found_on(situation: Situation, paths: Sequence[Path], known_by: str, *, asked: bool) -> Iterator[Finding]:
     """What ways say: the first that does not get through, and why."""
     failing = [path for path in paths if path.verdict == FAILS]
     chance = len(paths) > len(failing)

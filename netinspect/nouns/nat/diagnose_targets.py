@@ -7,7 +7,7 @@ from __future__ import annotations
 from ..path.walk_packet import TCP, UDP, Packet, endpoint
 from ..path.walk_path import host_of
 from .diagnose_findings import ERROR, NOTE, finding
-from .diagnose_paths import judged, walk_flow
+from .diagnose_paths import found_on, walk_flow
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def let_through(situation: Situation) -> Iterator[Finding]:
             for path in paths
             if any("dnat" in passed.tracked.status for passed in path.there.passed if passed.tracked is not None)
         ]
-        for found in judged(situation, translated, f"a packet as the {rule} wants it: {packet}", asked=False):
+        for found in found_on(situation, translated, f"a packet as the {rule} wants it: {packet}", asked=False):
             # A program that is not running, or a host that is off, is not a fault until a client wants it.
             unwanted = found.check == "dnat-target" and all(_unwanted(situation, path) for path in translated)
             yield found._replace(severity=NOTE) if unwanted else found

@@ -78,7 +78,7 @@ class _InContainers:
     """The owners of flows whose inside end is in a container: its sockets are in another network namespace.
 
     The containers' namespaces are looked into when a flow has no owner here. Where two of them have one address, which
-    they may in different networks, nobody is said to own it.
+    they may in different networks, none is its owner.
     """
 
     def __init__(self, owners: Owners) -> None:

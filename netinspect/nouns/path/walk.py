@@ -70,7 +70,7 @@ class Walk(Steps):
         """The router that it was last sent to."""
         self.home_only = False
         """Whether what leaves the namespace in which it began is not followed."""
-        self.told: set[tuple[int, str]] = set()
+        self.reported: set[tuple[int, str]] = set()
         """What cannot be evaluated, and was reported once."""
         self.bridging: str | None = None
         """What to say of rules that are passed since br_netfilter has bridged frames pass them."""

@@ -199,9 +199,9 @@ class Rules:
         setting = f"net.bridge.bridge-nf-call-{name}"
         if not stack.setting(setting):
             return on
-        said = f"{setting} = 1: bridged frames pass the rules of IP"
+        line = f"{setting} = 1: bridged frames pass the rules of IP"
         tracked = None
-        walk.bridging = said
+        walk.bridging = line
         try:
             on = self.early(walk, stack, "prerouting", on, part.bridge, None)
             if on is not None:
@@ -260,15 +260,15 @@ class Rules:
         return found
 
     def _say_unread(self, walk: Walk, hook: str, packet: Packet) -> None:
-        if self.unread is not None and (id(self), "") not in walk.told:
-            walk.told.add((id(self), ""))
+        if self.unread is not None and (id(self), "") not in walk.reported:
+            walk.reported.add((id(self), ""))
             walk.unknowable(
                 self.stack, hook, "nftables", packet, self.unread, why=f"the rules could not be read: {self.unread}"
             )
         for table in self.ruleset.unknown:
-            if (id(self), table) in walk.told or (packet.family == "inet6") != (" ip6 " in f" {table} "):
+            if (id(self), table) in walk.reported or (packet.family == "inet6") != (" ip6 " in f" {table} "):
                 continue
-            walk.told.add((id(self), table))
+            walk.reported.add((id(self), table))
             walk.unknowable(self.stack, hook, table, packet, why=f"the rules of {table} could not be read")
 
     def _pass(
@@ -357,11 +357,11 @@ class Rules:
                 texts.setdefault(str(step.chain), []).append(f"rule: {self.text(step.rule)}{may}")
         if outcome.verdict.name == "drop":
             return
-        said = [text for found in texts.values() for text in found]
+        lines = [text for found in texts.values() for text in found]
         bridging = [walk.bridging] if walk.bridging else []
-        if said or bridging:
+        if lines or bridging:
             subject = ", ".join(texts) or "no rule applies"
-            walk.passes(self.stack, hook, subject, packet, *bridging, *said)
+            walk.passes(self.stack, hook, subject, packet, *bridging, *lines)
 
     def _dropped(self, walk: Walk, hook: str, packet: Packet, outcome: Outcome) -> None:
         last = next((step for step in reversed(outcome.steps) if step.verdict.name == "drop"), None)

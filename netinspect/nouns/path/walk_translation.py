@@ -72,8 +72,8 @@ def _changed(walk: Walk, stack: Stack, packet: Packet, tracked: Tracked, what: s
         packet.destination,
         packet.destination_port,
     ):
-        said = f"conntrack: {packet} becomes {to}"
-        walk.passes(stack, "nat", f"{what} translated", to, said)
+        line = f"conntrack: {packet} becomes {to}"
+        walk.passes(stack, "nat", f"{what} translated", to, line)
     return to
 
 

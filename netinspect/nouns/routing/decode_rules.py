@@ -94,8 +94,8 @@ def _rule(single: Message, names: Names) -> Rule:
     family, destination_length, source_length, tos, table, _, _, action, flags = unpack("=BBBBBBBBI", single.body)
     if family not in FAMILIES:
         raise malformed(f"a rule of address family {family}", single.operation)
-    told = single.attributes
-    number = told.number
+    attributes = single.attributes
+    number = attributes.number
     mark, mask = number(FRA_FWMARK), number(FRA_FWMASK)
     l3mdev, goto, protocol = bool(number(FRA_L3MDEV)), number(FRA_GOTO), number(FRA_PROTOCOL)
     return Rule(
@@ -106,18 +106,18 @@ def _rule(single: Message, names: Names) -> Rule:
         source=_prefix(single, FRA_SRC, family, source_length),
         destination=_prefix(single, FRA_DST, family, destination_length),
         inverted=bool(flags & _INVERT),
-        input_interface=told.text(FRA_IIFNAME),
-        output_interface=told.text(FRA_OIFNAME),
+        input_interface=attributes.text(FRA_IIFNAME),
+        output_interface=attributes.text(FRA_OIFNAME),
         # The kernel leaves out a mark of 0, which with a mask is a condition all the same (fib_nl_fill_rule).
         mark=mark or 0 if mark or mask else None,
         mask=mask if mark or mask else None,
         tos=tos or None,
         dscp=number(FRA_DSCP),
         ip_protocol=number(FRA_IP_PROTO),
-        source_ports=told.struct(FRA_SPORT_RANGE, _PORTS),
-        destination_ports=told.struct(FRA_DPORT_RANGE, _PORTS),
-        uids=told.struct(FRA_UID_RANGE, _UIDS),
-        tunnel_id=told.big(FRA_TUN_ID),
+        source_ports=attributes.struct(FRA_SPORT_RANGE, _PORTS),
+        destination_ports=attributes.struct(FRA_DPORT_RANGE, _PORTS),
+        uids=attributes.struct(FRA_UID_RANGE, _UIDS),
+        tunnel_id=attributes.big(FRA_TUN_ID),
         l3mdev=l3mdev,
         goto=goto if action == 2 else None,
         suppress_prefix_length=_suppressor(number(FRA_SUPPRESS_PREFIXLEN)),
@@ -128,9 +128,9 @@ def _rule(single: Message, names: Names) -> Rule:
         source_port_mask=number(FRA_SPORT_MASK),
         destination_port_mask=number(FRA_DPORT_MASK),
         dscp_mask=number(FRA_DSCP_MASK),
-        flow_label=told.big(FRA_FLOWLABEL),
-        flow_label_mask=told.big(FRA_FLOWLABEL_MASK),
-        unknown_attributes=told.unknown(),
+        flow_label=attributes.big(FRA_FLOWLABEL),
+        flow_label_mask=attributes.big(FRA_FLOWLABEL_MASK),
+        unknown_attributes=attributes.unknown(),
     )
 
 

@@ -129,7 +129,7 @@ class Query:
     ) -> None:
         """``table``, ``protocol``, ``kind`` and ``interface`` are the kernel's to filter by, ``prefix`` and ``equal``,
         fields with the value they must have, are not. ``exceptions`` asks for what was learned instead of the routes,
-        ``advertised`` for IPv6 prefixes of links that routers told of and no other routes. ``explicit`` means that the
+        ``advertised`` for IPv6 prefixes of links that routers advertised, and no others. ``explicit`` means that the
         families were named, so that one unknown to this kernel is worth a word.
         """
         if kind is not None and kind not in ROUTE_TYPES:

@@ -103,7 +103,7 @@ class NeighbourListing(BaseListing):
         def watch() -> Changes:
             return Changes(place.connect(NETLINK_ROUTE), NEIGHBOUR_CHANGES)
 
-        # The kernel counts the entries that it has told of in a chain of its hash table, with those of all namespaces:
+        # The kernel counts the entries that it has returned in a chain of its hash table, with those of all namespaces:
         # one that is removed before them hides another (net/core/neighbour.c: neigh_dump_table, pneigh_dump_table).
         decode = of_family(FAMILY_NUMBERS[family], decoder.batch)
         return whole_table(operation, dump, decode, self.problems.append, watch, shared=True)

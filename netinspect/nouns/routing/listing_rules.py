@@ -56,7 +56,7 @@ def rules_of(place: Place, family: str, problem: Callable[[str], object] = str) 
     def watch() -> Changes:
         return Changes(place.connect(NETLINK_ROUTE), RULE_CHANGES[family])
 
-    # The kernel counts the rules that it has told of, and does not say that there are others now before that place.
+    # The kernel counts the rules that it has returned, and does not say that there are others now before that place.
     return whole_table(
         operation, dump, of_family(FAMILY_NUMBERS[family], lambda runs: rule.batch(runs, names)), problem, watch
     )

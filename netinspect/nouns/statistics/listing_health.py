@@ -58,10 +58,10 @@ class Counted:
 
 
 class Check:
-    """One check. ``judge`` gives the figure that decides, and what was found in words; None where nothing is
+    """One check. ``figure_of`` gives the figure that decides, and what was found in words; None where nothing is
     reported."""
 
-    __slots__ = ("advice", "counters", "critical", "judge", "name", "reason", "unit", "warning")
+    __slots__ = ("advice", "counters", "critical", "figure_of", "name", "reason", "unit", "warning")
 
     def __init__(
         self,
@@ -72,9 +72,9 @@ class Check:
         critical: float | None,
         advice: str,
         reason: str,
-        judge: Callable[[Check, Counted], tuple[float, str] | None] | None = None,
+        figure_of: Callable[[Check, Counted], tuple[float, str] | None] | None = None,
     ) -> None:
-        """Without ``judge``, the value is the sum of the counters."""
+        """Without ``figure_of``, the value is the sum of the counters."""
         self.name = name
         self.counters = counters
         self.unit = unit
@@ -82,15 +82,15 @@ class Check:
         self.critical = None if critical is None else float(critical)
         self.advice = advice
         self.reason = reason
-        self.judge = judge or _sum
+        self.figure_of = figure_of or _sum
 
     def record(self, counted: Counted, label: str | None) -> HealthCheck:
         """The verdict."""
-        judged = self.judge(self, counted)
-        if judged is None:
+        figure = self.figure_of(self, counted)
+        if figure is None:
             value, found, state = None, f"not reported by this kernel: {', '.join(self.counters)}", UNKNOWN
         else:
-            value, found = judged
+            value, found = figure
             state = OK
             if value >= self.warning:
                 state = WARNING if self.critical is None or value < self.critical else CRITICAL
@@ -117,7 +117,7 @@ def _sum(check: Check, counted: Counted) -> tuple[float, str] | None:
 def _ratio(parts: Sequence[str], wholes: Sequence[str]) -> Callable[[Check, Counted], tuple[float, str] | None]:
     """Percent of the whole; 0 if the whole is too small to be meaningful."""
 
-    def judge(check: Check, counted: Counted) -> tuple[float, str] | None:
+    def figure_of(check: Check, counted: Counted) -> tuple[float, str] | None:
         part = [value for value in map(counted.total, parts) if value is not None]
         whole = sum(value for value in map(counted.total, wholes) if value is not None)
         if not part:
@@ -127,7 +127,7 @@ def _ratio(parts: Sequence[str], wholes: Sequence[str]) -> Callable[[Check, Coun
             return 0.0, f"{found}: too few to judge"
         return round(100 * sum(part) / whole, 4), found
 
-    return judge
+    return figure_of
 
 
 def _worst_interface(check: Check, counted: Counted) -> tuple[float, str] | None:
@@ -165,11 +165,11 @@ def _tcp_buffers(check: Check, counted: Counted) -> tuple[float, str] | None:
 
 
 def _not_forwarded(check: Check, counted: Counted) -> tuple[float, str] | None:
-    judged = _sum(check, counted)
-    if judged is None or not judged[0] or not (counted.total("Ip.InAddrErrors") and counted.level("Ip.Forwarding")):
-        return judged
+    figure = _sum(check, counted)
+    if figure is None or not figure[0] or not (counted.total("Ip.InAddrErrors") and counted.level("Ip.Forwarding")):
+        return figure
     forwards = counted.level("Ip.Forwarding") == 1
-    return judged[0], f"{judged[1]}; net.ipv4.ip_forward is {'1' if forwards else '0: this host forwards nothing'}"
+    return figure[0], f"{figure[1]}; net.ipv4.ip_forward is {'1' if forwards else '0: this host forwards nothing'}"
 
 
 def _dropped(check: Check, counted: Counted) -> tuple[float, str] | None:

@@ -204,7 +204,7 @@ def test_the_remedy_follows_from_how_the_kernel_was_built(
 ) -> None:
     monkeypatch.setattr(procfs, "kernel_configuration", lambda: configuration)
     monkeypatch.setattr(os, "uname", lambda: os.uname_result(("Linux", "none", "no such release", "", "")))
-    found = Prober(connect).judge(FEATURE, Answer(errno.ENOENT, "No such file or directory"), "sock_diag dump")
+    found = Prober(connect).result(FEATURE, Answer(errno.ENOENT, "No such file or directory"), "sock_diag dump")
     assert remedy in (found.remedy or "")
     assert evidence in found.evidence
 
