@@ -150,7 +150,7 @@ KEYWORDS: dict[str, dict[str, str]] = {
         "save": "save_sample",
         "since": "statistics.since",
     },
-    "capabilities": {"all": "capabilities"},
+    "capabilities": dict.fromkeys(("all", "summary"), "capabilities"),
     "wait": {
         **dict.fromkeys(("tcp", "udp", "unix"), "wait_for.protocol"),
         **dict.fromkeys(_FAMILIES, "wait_for.families"),
