@@ -5,9 +5,11 @@ Nothing here is text yet: a cell is formatted when it is shown, so that a table 
 
 from __future__ import annotations
 
+from _operator import add, ne
 from bisect import bisect_right
-from itertools import accumulate, chain, islice, repeat
+from itertools import accumulate, chain, compress, filterfalse, islice, repeat
 
+from ..engine.columns import picker
 from ..engine.text import printable
 
 TYPE_CHECKING = False
@@ -19,8 +21,8 @@ if TYPE_CHECKING:
 
 NEW, ENDED = "new", "ended"
 
-_MOST_ENDED = 5000
-"""Rows that have ended and are still shown."""
+_MOST_ENDED = 300
+"""Rows of one sample that have ended and are still shown: those at the top before others."""
 MARKED_SECONDS = 3.0
 """For so long a row is marked as new, and shown when it has ended."""
 
@@ -65,7 +67,7 @@ class Column:
 class Frame:
     """One sample. Columns are made when they are first asked for."""
 
-    __slots__ = ("_columns", "_make", "_peek", "changes", "count", "facts", "keys", "seconds")
+    __slots__ = ("_columns", "_make", "_peek", "changes", "count", "facts", "keys", "order", "seconds")
 
     def __init__(
         self,
@@ -86,6 +88,8 @@ class Frame:
         self.count = len(keys)
         self.changes: dict[Hashable, str] = {}
         """Keys of rows that are NEW or have ENDED."""
+        self.order: Sequence[int] = ()
+        """The rows in the order in which they are shown."""
         self.seconds = seconds
         self.facts = tuple(facts)
         self._columns = dict(columns)
@@ -123,7 +127,7 @@ class Frame:
         except ValueError:
             return None
 
-    def order(self, column: Column, reverse: bool) -> list[int]:
+    def ordered(self, column: Column, reverse: bool) -> list[int]:
         """The rows sorted by a column, None last: ascending, numbers descending, or the other way round."""
         order = list(range(self.count))
         descending = column.right != reverse
@@ -157,9 +161,10 @@ class Marks:
         before, self._before = self._before, frame
         if before is not None and before.keys != frame.keys:
             was, there = dict(zip(before.keys, range(before.count), strict=True)), set(frame.keys)
-            self._new |= zip(there.difference(was), repeat(now))
-            gone = [was[key] for key in was.keys() - there]
-            kept = gone[: max(_MOST_ENDED - len(self._ended), 0)]
+            self._new |= dict.fromkeys(filterfalse(was.__contains__, frame.keys), now)
+            gone = {was[key]: None for key in filterfalse(there.__contains__, before.keys)}
+            top = [row for row in before.order[:_MOST_ENDED] if row in gone]
+            kept = [*islice(dict.fromkeys(chain(top, gone)), _MOST_ENDED)]
             values = zip(*(before.taken(kept, fields)).values(), strict=True)
             self._ended |= {before.keys[row]: (now, row_values) for row, row_values in zip(kept, values, strict=True)}
             for key in self._ended.keys() & there:
@@ -217,10 +222,13 @@ class Meter:
         if before is None:
             return None
         if before != keys:
-            places = list(map(dict(zip(before, range(len(before)), strict=True)).get, keys))
-            old = [[0 if place is None else values[place] for place in places] for values in old]
-            old_times = [old_began if place is None else old_times[place] for place in places]
-            self.fresh = [row for row, place in enumerate(places) if place is None]
+            # A row that was not there is where nothing was counted.
+            none = len(before)
+            places = [*map(dict(zip(before, range(none), strict=True)).get, keys, repeat(none))]
+            pick = picker(places)
+            old = [pick([*values, 0]) for values in old]
+            old_times = pick([*old_times, old_began])
+            self.fresh = [row for row, place in enumerate(places) if place == none] if none in places else ()
         return [_rates(now, values, times, old_times) for now, values in zip(counters, old, strict=True)]
 
 
@@ -229,23 +237,24 @@ def _rates(
 ) -> list[float | None]:
     """Most counters stand still: those are not computed."""
     found: list[float | None] = [None if value is None else 0.0 for value in now] if None in now else [0.0] * len(now)
-    if now == old:
-        return found
-    for row, (value, before) in enumerate(zip(now, old, strict=True)):
-        if value != before:
-            if value is None or before is None:
-                found[row] = None
-            else:
-                found[row] = max(value - before, 0) / max(times[row] - old_times[row], 1e-9)
+    for row in compress(range(len(now)), map(ne, now, old)):
+        value, before = now[row], old[row]
+        if value is None or before is None:
+            found[row] = None
+        else:
+            found[row] = max(value - before, 0) / max(times[row] - old_times[row], 1e-9)
     return found
 
 
-def added(*columns: Sequence[float | None]) -> list[float | None]:
-    """The sum of columns, row by row; None where one is."""
-    return [None if None in values else sum(values) for values in zip(*columns, strict=True)]
+def added(one: Sequence[float | None], other: Sequence[float | None]) -> list[float | None]:
+    """The sum of two columns, row by row; None where one is."""
+    if None in one or None in other:
+        pairs = zip(one, other, strict=True)
+        return [None if first is None or second is None else first + second for first, second in pairs]
+    return [*map(add, one, other)]
 
 
-def total(values: Iterable[float | None]) -> float | None:
+def total(values: Sequence[float | None]) -> float | None:
     """The sum of what is known; None where nothing is."""
     known = [value for value in values if value is not None]
     return sum(known) if known else None

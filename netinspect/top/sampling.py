@@ -126,10 +126,11 @@ class Sampling:
         began = monotonic()
         try:
             columns = source.columns(group)
-            frame = source.sample(group)
+            sampled = source.sample(group)
             fields = dict.fromkeys(field for column in columns for field in column.fields)
-            frame = marks.marked(frame, list(fields), monotonic())
+            frame = marks.marked(sampled, list(fields), monotonic())
             order = ordered(frame, columns, self._sort)
+            sampled.order = [row for row in order[:_REMEMBERED] if row < sampled.count]
             self._remember(source, group, frame, order)
         except NetinspectError as error:
             return Sampled(source, group, None, (), time(), monotonic() - began, (), (), error.lines[0])
@@ -154,5 +155,5 @@ def ordered(frame: Frame, columns: Sequence[Column], sort: tuple[str, bool]) -> 
     """The rows in the order of a column, by its name."""
     for column in columns:
         if column.name == sort[0]:
-            return frame.order(column, sort[1])
+            return frame.ordered(column, sort[1])
     return list(range(frame.count))

@@ -48,7 +48,7 @@ def test_order() -> None:
     # The second field decides where the first is the same.
     pair = Column("both", "Both", lambda name, rate: f"{name}:{rate}", fields=("name", "rate"))
     both = frame((1, "a", 9.0), (2, "a", 10.0), (3, "A", 11.0))
-    assert both.order(pair, False) == [2, 0, 1]
+    assert both.ordered(pair, False) == [2, 0, 1]
     assert both.cell(0, pair) == "a:9.0"
 
 
@@ -64,7 +64,7 @@ def test_marks() -> None:
     second = marks.marked(frame((2, "b", 3.0), (3, "c", 4.0)), ["name", "rate"], 1)
     assert list(second.keys) == [2, 3, 1]
     assert second.changes == {3: NEW, 1: ENDED}
-    assert [second.cell(row, _NAME) for row in second.order(_RATE, False)] == ["c", "b", "a"]
+    assert [second.cell(row, _NAME) for row in second.ordered(_RATE, False)] == ["c", "b", "a"]
     # One that comes back has not ended; each mark goes after its time.
     third = marks.marked(frame((1, "a", 1.0), (2, "b", 3.0)), ["name", "rate"], 2)
     assert third.changes == {1: NEW, 3: ENDED}
