@@ -1,12 +1,12 @@
 # make run: sets up and lists this machine's sockets with their owners.  make test: sets up and runs the whole suite.
 VENV := .venv
 PYTHON := $(VENV)/bin/python
-CODE := netinspect tests netns-lab benchmarks examples
+CODE := netinspect tests netns-lab benchmarks examples scripts
 
 # Without compiled files every start of the program would compile it anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run test check man bench fuzz traced churn signals examples test-containers test-kernels kernel clean
+.PHONY: run test check man bench fuzz traced churn signals examples screenshots test-containers test-kernels kernel clean
 
 $(VENV)/made: pyproject.toml
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "netinspect needs Python 3.11 or later" >&2; exit 1; }
@@ -63,6 +63,10 @@ examples: $(VENV)/made-for-tests
 
 man: $(VENV)/made
 	$(VENV)/bin/netinspect help --man > docs/netinspect.1
+
+# The pictures of the README: the live view over a lab with traffic of its own.
+screenshots: $(VENV)/made-for-tests
+	$(PYTHON) scripts/screenshots.py
 
 $(VENV)/made-for-benchmarks: $(VENV)/made
 	$(PYTHON) -m pip install --quiet --editable '.[bench]'

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from shlex import split
-
 from ..engine.text import printable
-from ..errors import UsageError
-from ..nouns.conntrack.command_options import FlowCommand, select_group
 from .drops import Drops
 from .flows import Flows
 from .health import Health
@@ -19,7 +15,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..environment import Environment
     from ..nouns.conntrack.filter import FlowFilter
     from .command import Top
 
@@ -69,6 +64,8 @@ def sources(command: Top) -> list[Source]:
         return ["netinspect", "top", "--once", *where, *command.selecting, *([text] if text else [])]
 
     def wanted(text: str) -> FlowFilter:
+        from .command_filter import flow_filter
+
         return flow_filter(text, command.environment)
 
     sockets = Sockets(
@@ -83,30 +80,6 @@ def sources(command: Top) -> list[Source]:
     counted = (tab(places, wanted, where, labelled=labelled) for tab in (Flows, Nat))
     others = (tab(places, where, labelled=labelled) for tab in (Links, Drops, Health))
     return [sockets, *counted, *others]
-
-
-class _FlowWords(FlowCommand):
-    """The options of ``netinspect conntrack`` that select entries."""
-
-    name = "the filter of flows"
-    groups = (select_group(),)
-    terminal = ()
-
-    def take_operands(self) -> None:
-        if self.words:
-            raise UsageError(f"the filter of flows takes options, as --source 10.0.0.0/8, not {self.words[0]!r}")
-
-
-def flow_filter(text: str, environment: Environment) -> FlowFilter:
-    """A filter of options, as on a command line. Raises UsageError."""
-    try:
-        words = split(text)
-    except ValueError as error:
-        raise UsageError(f"{text!r}: {error}") from None
-    command = _FlowWords.read(words, environment)
-    if command is None:
-        raise UsageError("`netinspect conntrack --help` lists the options that select flows")
-    return command.wanted
 
 
 def _sort(command: Top) -> str:

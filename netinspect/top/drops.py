@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from time import monotonic
 
-from ..nouns.drops.listing_account import Account
 from .figures import short
 from .frame import Column, Frame, Meter
 from .links import filtered
@@ -52,6 +51,8 @@ class Drops(Source):
 
     def sample(self, group: str) -> Frame:
         """Raises NetinspectError."""
+        from ..nouns.drops.listing_account import Account  # which takes longer to load than the first screen to show
+
         account = Account(self._begin(), None)
         began = monotonic()
         rows: list[DropCounter] = [row for batch in account.batches() for row in batch]

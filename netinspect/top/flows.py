@@ -7,9 +7,6 @@ from shlex import split
 from time import monotonic
 
 from ..engine.addresses import endpoint
-from ..nouns.conntrack.filter import FlowFilter
-from ..nouns.conntrack.listing import FlowListing
-from ..nouns.conntrack.listing_groups import GROUPINGS
 from .figures import per_second, short
 from .frame import Column, Frame, Joined, Meter, added, added_up, total
 from .source import Line, Places, Source, explained
@@ -20,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..engine.columns import Batch
+    from ..nouns.conntrack.filter import FlowFilter
 
 COUNTERS = ("bytes", "reply_bytes", "packets", "reply_packets")
 NOT_COUNTED = "connection tracking counts no bytes here: net.netfilter.nf_conntrack_acct is 0, or was when flows began"
@@ -92,7 +90,7 @@ class Counted(Source):
         """``wanted`` makes a filter of the options of `netinspect conntrack`, and raises UsageError."""
         super().__init__(places, where, labelled=labelled)
         self._asked = wanted
-        self._wanted = wanted("")
+        self._wanted: FlowFilter | None = None
         self._meter = Meter()
 
     def select(self, text: str) -> None:
@@ -106,6 +104,8 @@ class Counted(Source):
 
     def _taken(self) -> tuple[list[Batch], list[Hashable], list[list[float | None]] | None]:
         """The entries, their keys, and the rates of COUNTERS; None in the first sample. Raises NetinspectError."""
+        from ..nouns.conntrack.listing import FlowListing
+
         listing = FlowListing(self._wanted, self._begin())
         began = monotonic()
         timed = [(monotonic(), batch) for batch in listing.batches()]
@@ -161,6 +161,8 @@ class Flows(Counted):
             values["netns"] = found.column("netns")
         seconds = monotonic() if rates else None
         if group:
+            from ..nouns.conntrack.listing_groups import GROUPINGS
+
             values["unreplied"] = ["SEEN_REPLY" not in status for status in found.column("status")]
             names = [*chain.from_iterable(map(GROUPINGS[group], batches))]
             return added_up(names, values, facts, "flows", seconds)

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 NEW, ENDED = "new", "ended"
 
-_MOST_ENDED = 300
-"""Rows of one sample that have ended and are still shown: those at the top before others."""
+_TOP, _OTHERS = 300, 40
+"""Rows of one sample that have ended and are still shown: those that were at the top, and others where these are few.
+Each is decoded whole, in a sample of which otherwise only what is on the screen is.
+"""
 MARKED_SECONDS = 3.0
 """For so long a row is marked as new, and shown when it has ended."""
 
@@ -163,8 +165,8 @@ class Marks:
             was, there = dict(zip(before.keys, range(before.count), strict=True)), set(frame.keys)
             self._new |= dict.fromkeys(filterfalse(was.__contains__, frame.keys), now)
             gone = {was[key]: None for key in filterfalse(there.__contains__, before.keys)}
-            top = [row for row in before.order[:_MOST_ENDED] if row in gone]
-            kept = [*islice(dict.fromkeys(chain(top, gone)), _MOST_ENDED)]
+            top = [row for row in before.order[:_TOP] if row in gone]
+            kept = [*islice(dict.fromkeys(chain(top, gone)), max(len(top), _OTHERS))]
             values = zip(*(before.taken(kept, fields)).values(), strict=True)
             self._ended |= {before.keys[row]: (now, row_values) for row, row_values in zip(kept, values, strict=True)}
             for key in self._ended.keys() & there:

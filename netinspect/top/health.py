@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from time import monotonic
 
-from ..nouns.statistics.listing_health import Health as Looks
 from ..records import HealthCheck
 from .figures import short
 from .frame import Column, Frame
@@ -63,6 +62,8 @@ class Health(Source):
 
     def sample(self, group: str) -> Frame:
         """Raises NetinspectError."""
+        from ..nouns.statistics.listing_health import Health as Looks
+
         looks = Looks(self._begin())
         now = looks.counts()
         at = monotonic()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from time import monotonic
 
-from ..nouns.links.listing import LinkListing, Query
-from ..nouns.links.listing_rates import rates_between
 from .figures import short
 from .frame import Column, Frame
 from .source import Line, Places, Source, fields_of, matching
@@ -67,6 +65,9 @@ class Links(Source):
 
     def sample(self, group: str) -> Frame:
         """Raises NetinspectError."""
+        from ..nouns.links.listing import LinkListing, Query
+        from ..nouns.links.listing_rates import rates_between
+
         listing = LinkListing(Query(statistics=True), self._begin())
         now: dict[Hashable, tuple[float, LinkStatistics]] = {}
         rows: list[Any] = []

@@ -7,9 +7,6 @@ from shlex import split
 from time import monotonic
 
 from ..engine.columns import NONE
-from ..nouns.nat.listing import Kinds, translations
-from ..nouns.nat.listing_groups import inside_hosts, outside_addresses
-from ..nouns.nat.listing_state import port_ranges
 from ..records import InsideHost, OutsideAddress
 from .figures import per_second, short
 from .flows import NETNS, Counted
@@ -99,6 +96,9 @@ class Nat(Counted):
 
     def sample(self, group: str) -> Frame:
         """Raises NetinspectError."""
+        from ..nouns.nat.listing import Kinds, translations
+        from ..nouns.nat.listing_groups import inside_hosts, outside_addresses
+
         batches, keys, rates = self._taken()
         rated = [*_rated(batches, rates)]
         kinds = Kinds(self.places.now()[0])  # whose columns are not asked for
@@ -124,6 +124,8 @@ class Nat(Counted):
 
     def _port_ranges(self) -> Ranges:
         if monotonic() > self._ranges_at + _RANGES_SECONDS:
+            from ..nouns.nat.listing_state import port_ranges
+
             self._ranges = port_ranges(self.places.now())
             self._ranges_at = monotonic()
         return self._ranges
