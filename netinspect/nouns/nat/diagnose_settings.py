@@ -8,7 +8,6 @@ from ...engine.namespaces import inside
 from ...procfs import has_module, sysctl_writable
 from ..path.walk_steps import pasted
 from .diagnose_findings import ERROR, NOTE, WARNING, finding, flow_text
-from .diagnose_invalid import Invalid
 from .diagnose_untranslated import free_table
 
 TYPE_CHECKING = False
@@ -99,14 +98,11 @@ def picked_up(situation: Situation) -> Iterator[Finding]:
 
 
 def _meant(situation: Situation) -> bool:
-    """Whether what is invalid is so on purpose: by a SYN proxy, which needs tcp_loose off, or sent to this machine.
+    """Whether packets are invalid on purpose: a SYN proxy needs tcp_loose off.
 
     net/netfilter/nf_synproxy_core.c has the ACK of its handshake come in as invalid.
     """
-    if any(b"synproxy\0" in rule.data or b"SYNPROXY\0" in rule.data for rule in situation.ruleset.every_rule()):
-        return True
-    found = Invalid(situation)
-    return bool(found.strays) and all(situation.home.is_local(packet.destination) for packet in found.strays)
+    return any(b"synproxy\0" in rule.data or b"SYNPROXY\0" in rule.data for rule in situation.ruleset.every_rule())
 
 
 def helpers(situation: Situation) -> Iterator[Finding]:
