@@ -81,7 +81,11 @@ def test_an_output_that_does_not_wait_gets_everything(crowd: Namespace) -> None:
 def test_a_terminal_may_be_of_unknown_size_or_narrow(namespace: Namespace, columns: int) -> None:
     ours, theirs = os.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 0, columns, 0, 0))
-    with namespace.popen([*NETINSPECT, "explain", "LISTEN"], stdout=theirs, stderr=theirs) as explaining:
+    # Nobody is there to leave a pager.
+    environment = {**os.environ, "NETINSPECT_PAGER": "cat"}
+    with namespace.popen(
+        [*NETINSPECT, "explain", "LISTEN"], stdout=theirs, stderr=theirs, env=environment
+    ) as explaining:
         os.close(theirs)
         output = b""
         try:

@@ -219,6 +219,29 @@ IDIOMS = (
     "netstat -A inet -an | awk '{print $1}' | sort | uniq -c",
     "netstat --inet6 -an | awk '{print $1}' | sort | uniq -c",
     "netstat -Mn 2>&1 | tail -n +2",
+    # Ansible's listen_ports_facts: protocol, address and port, process id and name of what listens
+    "netstat -plunt | perl -lane 'next if $F[0] !~ /^(tcp|udp)/ or /ESTABLISHED/; ($i, $n) = /(\\d+)\\/(\\S+)/; "
+    'print "@F[0,3] $i $n"\' | sort',
+    # cloud-init's netinfo: counts fields, and takes the interface from the last of IPv6
+    "netstat --route --numeric --extend | awk 'NR>2 {print NF, $1, $2, $3, $4, $5, $8}'",
+    "netstat -A inet6 --route --numeric | awk 'NR>2 && NF==7 {print $1, $2, $3, $7}' | sort",
+    # Salt's network module
+    "netstat -tulpnea | awk '/^(tcp|udp)/ {print NF, $1, $4, $5, $NF}' | sort",
+    "netstat -i -n -a | awk 'NR>1 {print NF, $1}'",
+    # InSpec's port, and Serverspec: an address with its last colon cut off
+    "netstat -tulpen | sed -nE 's/^(tcp6?|udp6?) +[0-9]+ +[0-9]+ +(.*):([0-9]+|\\*) +.*$/\\1 \\2 \\3/p' | sort -u",
+    # Wazuh and OSSEC: what listens, as one line of words
+    "netstat -tulpn | sed -nE 's/^([a-z0-9]+) +[0-9]+ +[0-9]+ +([^ ]+):([0-9]*) +([0-9.:*]+).* ([0-9]+\\/[^ ]*|-) *$"
+    "/\\1 \\2 == \\3 == \\4 \\5/p' | sort -k 4 -g",
+    # Munin's and Nagios' counts of states; Lynis' and chkrootkit's ports
+    "netstat -nt | awk '/^tcp/ {n[$6]++} END {for (s in n) print s, n[s]}' | sort",
+    "netstat -an --tcp --udp | tr -s ' ' | cut -d' ' -f4 | sed 's/.*[.:]//' | sort -n | uniq",
+    "netstat -s | awk '/connections established|resets sent|failed connection/ {print $1}'",
+    # sos and xsos: whole reports
+    "netstat -W -neopa | awk '/^(tcp|udp)/ {print NF, $1, $4, $5, $7}' | sort",
+    "netstat -W -agn | awk 'NR>3 {print NF, $1, $3}'",
+    # bwm-ng, ifstat: the counters of one interface
+    "netstat -i -a -n | awk '$1==\"lo\" {print NF, $2, $NF}'",
 )
 
 

@@ -158,10 +158,9 @@ class Owners:
             waiting.append(batch.select(list(map(not_, settled))))
         if waiting:
             self._look_again({inode for batch in waiting for inode in batch.values("inode")}, again)
-            if self._out_of_sight() in (NO_PERMISSION, UNREADABLE):
-                known = {0, *self._first, *self._gone}
-                self.lacking += sum(inode not in known for batch in waiting for inode in batch.values("inode"))
             for batch in waiting:
+                reasons = self._reason_texts(batch) or ()
+                self.lacking += sum(reason in (NO_PERMISSION, UNREADABLE) for reason in reasons)
                 yield batch.joined(self._columns)
 
     def processes(self, inode: int) -> tuple[Process, ...]:

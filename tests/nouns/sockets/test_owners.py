@@ -303,8 +303,8 @@ def test_the_kernels_own_sockets_of_tunnels_are_known_as_such(namespace: Namespa
     if namespace.run("ip", "link", "add", "vx0", "type", "vxlan", "id", "5", "dstport", "4790", check=False).returncode:
         unavailable("this kernel has no VXLAN")
     namespace.run("ip", "link", "set", "vx0", "up")
-    rows = namespace.netinspect("sockets", "-uanp", "--format", "ndjson", check=False).stdout.splitlines()
-    reasons = {row["local_port"]: row["owner_reason"] for row in map(json.loads, rows)}
+    result = namespace.netinspect("sockets", "-uanp", "--format", "ndjson")  # status 0: no owner is missing
+    reasons = {row["local_port"]: row["owner_reason"] for row in map(json.loads, result.stdout.splitlines())}
     assert reasons == {4790: "kernel"}
 
 
