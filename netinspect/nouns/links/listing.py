@@ -9,7 +9,7 @@ from ...engine.dumps import whole_table
 from ...engine.listing import BaseListing
 from ...engine.netlink.transport import Dump
 from ...engine.places import InterfaceNames, Place
-from ...errors import NetinspectError, NetlinkError
+from ...errors import NetinspectError, NetlinkError, UsageError
 from ...uapi.netlink import NETLINK_ROUTE
 from ..routing.names import RoutingNames
 from . import decode as links
@@ -21,6 +21,14 @@ if TYPE_CHECKING:
     from ...engine.columns import Batch, Values
 
 OPERATION = "listing links"
+
+_KINDS = (
+    "amt bareudp batadv bond bridge caif can dsa dummy erspan geneve gre gretap gtp hsr ifb ip6erspan ip6gre ip6gretap "
+    "ip6tnl ipip ipoib ipvlan ipvtap lowpan macsec macvlan macvtap netdevsim netkit nlmon openvswitch ovpn pfcp ppp "
+    "rmnet sit team tun vcan veth virt_wifi vlan vrf vsockmon vti vti6 vxcan vxlan wireguard wwan xfrm"
+)
+KINDS = tuple(_KINDS.split())
+"""The kinds of Linux 6.18 (struct rtnl_link_ops: kind). A module may bring others."""
 
 
 class Query:
@@ -55,6 +63,15 @@ class LinkListing(BaseListing):
         """Without ``places``: the current namespace."""
         self.query = query or Query()
         super().__init__(places)
+
+    def batches(self) -> Iterator[Batch]:
+        """As in every listing. Raises UsageError also for a kind that no kernel has, unless a link is of it."""
+        kind, listed = self.query.kind, False
+        for batch in super().batches():
+            listed = True
+            yield batch
+        if kind is not None and not listed and kind not in KINDS and not self.problems:
+            raise UsageError(f"no kind of link {kind!r}: {', '.join(KINDS)}")
 
     def _place(self, place: Place) -> Iterator[Batch]:
         query = self.query

@@ -425,6 +425,8 @@ def test_a_tree_with_a_ring_ends() -> None:
     [
         (["nonsense"], "no interface 'nonsense'"),
         (["--master", "nonsense"], "no interface 'nonsense'"),
+        (["--kind", "nonsense"], "no kind of link 'nonsense'"),
+        (["--kind", "bonds", "-j"], "no kind of link 'bonds'"),
         (["--rates", "0"], "--rates takes a number"),
         (["--tree", "-j"], "--tree draws a tree"),
     ],
