@@ -21,6 +21,8 @@ from .api.groups import membership_events as membership_events
 from .api.groups import memberships as memberships
 from .api.groups import multicast_interfaces as multicast_interfaces
 from .api.groups import multicast_routes as multicast_routes
+from .api.listed import Events as Events
+from .api.listed import Listed as Listed
 from .api.names import name_bytes as name_bytes
 from .api.names import socket_address as socket_address
 from .api.nat import diagnose as diagnose
@@ -47,6 +49,8 @@ from .api.waiting import wait_for as wait_for
 __version__: str
 
 __all__ = [
+    "Events",
+    "Listed",
     "addresses",
     "bridge_groups",
     "capabilities",

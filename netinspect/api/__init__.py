@@ -26,8 +26,9 @@ MODULES = {
     "nat": ("diagnose", "path"),
     "waiting": ("check", "wait_for"),
     "names": ("name_bytes", "socket_address"),
+    "listed": ("Events", "Listed"),
 }
-"""The modules of the functions, each loaded when one of its names is first used."""
+"""The modules of the functions, and of the types that they return, each loaded when one of its names is first used."""
 
 SUBMODULES = ("conditions", "errors", "records")
 """Loaded on first use as well: ``netinspect.errors.NetlinkError`` needs no import of its own."""
@@ -37,7 +38,7 @@ NAMES = sorted(name for names in MODULES.values() for name in names)
 
 
 def found(name: str) -> object:
-    """The function or module of that name in ``netinspect``. Raises AttributeError."""
+    """The function, type or module of that name in ``netinspect``. Raises AttributeError."""
     for module, names in MODULES.items():
         if name in names:
             return getattr(__import__(f"{__name__}.{module}", fromlist=(name,)), name)

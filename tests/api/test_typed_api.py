@@ -25,6 +25,12 @@ EXAMPLES = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
 USER_CODE = """
 import netinspect
 reveal_type(next(netinspect.sockets()))
+
+
+def annotated(rows: netinspect.Listed[netinspect.records.Socket]) -> netinspect.Events[netinspect.records.FlowEvent]:
+    return netinspect.flow_events()
+
+
 reveal_type([flow for flow in netinspect.flows()])
 reveal_type(next(netinspect.translations()))
 reveal_type(next(netinspect.routes()))
