@@ -221,7 +221,9 @@ class Sockets(Source):
             return self.command(group, "")
         protocol = frame.value(row, "protocol")
         option = {"tcp": "-t", "udp": "-u"}.get(protocol, f"--{protocol}")
-        return ["netinspect", "sockets", option, *self.place_words(frame, row), "-anoimep", self._ends(frame, row)]
+        ends = self._ends(frame, row)  # unix sockets have none
+        words = ["netinspect", "sockets", option, *self.place_words(frame, row), "-anoimep"]
+        return [*words, ends] if ends else words
 
     def _ends(self, frame: Frame, row: int, *, other: bool = False) -> str:
         """The filter for one socket, or for the other end of its connection."""
