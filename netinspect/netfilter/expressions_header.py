@@ -48,10 +48,11 @@ def _leave_open(machine: Machine, at: int, size: int, doubt: Doubt) -> int:
 def _load_bits(machine: Machine, header: Bits, at: int, offset: int, size: int, doubt: Doubt, shorter: Doubt) -> int:
     end = offset + size
     if end <= len(header.data):
-        if header.known is None:
+        known = None if header.known is None else header.known[offset:end]
+        if known is None or known.count(255) == size:
             machine.store(at, header.data[offset:end])
         else:
-            machine.store_bits(at, header.data[offset:end], header.known[offset:end], doubt)
+            machine.store_bits(at, header.data[offset:end], known, doubt)
         return CONTINUE
     if not header.open:
         return BREAK
