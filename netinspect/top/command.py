@@ -107,6 +107,7 @@ class Top(Sockets):
         """Raises UsageError."""
         if self.by:
             self.record = "GroupRates"
+            self.host_fields = ()
         for field in (*(self.chosen or ()), *(key.removeprefix("-") for key in self.sort)):
             if field not in self._own_fields:
                 from ..engine.help import unknown

@@ -162,6 +162,10 @@ def test_the_command(namespace: Namespace, connection: Connection) -> None:
     assert (row["local_port"], row["sent_rate"], row["new"]) == (connection.port, 0.0, False)
     assert "processes" not in row
 
+    for by in ("process", "remote", "container", "state"):  # as a table too, whose addresses might get names
+        status, output, errors = called(namespace, "--by", by)
+        assert status in (0, 3), errors
+        assert output.split()[0] == by.capitalize()
     status, output, _ = called(namespace, "--by", "process", "--format", "ndjson")
     assert status in (0, 3)  # 3: processes of others may not be seen
     assert sum(json.loads(line)["sockets"] for line in output.splitlines()) >= 2
