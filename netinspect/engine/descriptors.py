@@ -311,7 +311,11 @@ def _sockets(directory: int, numbers: Sequence[int], deep: bool, errors: list[OS
     if True not in mask:
         return [], [], rings, links.count("")
     texts = "".join(compress(links, mask))
-    inodes = list(map(int, texts[len(_LINK) : -1].split("]" + _LINK)))
+    try:
+        inodes = list(map(int, texts[len(_LINK) : -1].split("]" + _LINK)))
+    except ValueError:  # not the kernel's words
+        mask = [link.startswith(_LINK) and link[len(_LINK) : -1].isdecimal() for link in links]
+        inodes = [int(link[len(_LINK) : -1]) for link in compress(links, mask)]
     return list(compress(numbers, mask)), inodes, rings, links.count("")
 
 
@@ -393,7 +397,8 @@ def _above(directory: int, size: int) -> list[int]:
 
 
 def _listed(directory: int) -> list[int]:
-    return list(map(int, os.listdir(directory)))
+    # Something else may be mounted over a process's directory.
+    return list(map(int, filter(str.isdecimal, os.listdir(directory))))
 
 
 def _links(directory: int, numbers: Iterable[int], errors: list[OSError]) -> list[str]:

@@ -45,8 +45,9 @@ def list_command(command: List) -> int:
         lines.append(f"  {'':12} traffic: {fitting}")
     lines += ["", "Traffic scenarios:"]
     for name, module in scenarios.items():
-        summary = (module.__doc__ or "").strip().splitlines()[0]
-        lines.append(f"  {name:12} {summary}")
+        # Python leaves docstrings out where it is told to (PYTHONOPTIMIZE=2).
+        summary = (module.__doc__ or "").strip().partition("\n")[0]
+        lines.append(f"  {name:12} {summary}".rstrip())
         lines.append(f"  {'':12} at most {module.PACKETS:,} packets and {module.SECONDS} s")
     for name in topologies:
         breaking = [fault for fault in faults if name in fault.fits]

@@ -290,3 +290,17 @@ def test_a_busy_ring_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     assert procfs.registered_files("") == [77]
     monkeypatch.setattr(procfs, "_read", lambda _: b"UserFiles:\t0\nSqMask:\t3\n")
     assert procfs.registered_files("") == []
+
+
+def test_what_is_mounted_over_a_process_is_not_taken_for_its_descriptors(tmp_path: Path) -> None:
+    for name, target in (("3", "socket:[7]"), ("4", "socket:[x]"), ("5", "/socket:[8]"), ("x", "socket:[9]")):
+        (tmp_path / name).symlink_to(target)
+    directory = os.open(tmp_path, os.O_RDONLY)
+    try:
+        numbers = sorted(descriptors._listed(directory))
+        assert numbers == [3, 4, 5]
+        errors: list[OSError] = []
+        assert descriptors._sockets(directory, numbers, False, errors)[:2] == ([3], [7])
+        assert errors == []
+    finally:
+        os.close(directory)

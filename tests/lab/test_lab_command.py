@@ -56,6 +56,11 @@ def test_list_shows_topologies_and_scenarios_and_which_fits_which(run: Run) -> N
     assert "traffic: bulk, fragments, half-closed, idle, refused, request, syn, udp, unix" in pair
 
 
+def test_list_needs_no_docstrings() -> None:
+    result = subprocess.run([sys.executable, "-OO", "-m", "netinspect", "lab", "list"], capture_output=True, text=True)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
 def test_a_lab_lives_from_up_to_down(run: Run) -> None:
     assert run("status") == (0, "no lab is up\n", "")
     assert run("up", "gateway", "--name", "mine") == (0, "mine: lan1, lan2, gateway, wan\n", "")
