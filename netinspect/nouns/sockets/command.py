@@ -23,7 +23,7 @@ from .request import needed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from ...engine.columns import Batch
     from ...engine.table import Column
@@ -122,7 +122,7 @@ class Sockets(ListingCommand):
     record = "Socket"
     essential = ("State", "Local Address:Port", "Peer Address:Port")
     spare = ("Cookie", "Inode", "Mark", "Cgroup", "Send-Q", "Recv-Q", "User", "Protocol")
-    host_fields = ("local_address", "remote_address")
+    host_fields: Sequence[str] = ("local_address", "remote_address")
     modules = ("netinspect.nouns.sockets.decode_inet",)
 
     protocols = Many[str]()
