@@ -263,7 +263,8 @@ def test_privileged_features_are_no_without_privileges(namespace: Namespace, nee
     assert found["sockets: firewall marks"].state == "no"
     assert found["sockets: another network namespace"].state == "no"
     for name in ("sockets: tcp over IPv4", "sockets: TCP's own state", "routes: IPv4 routes", "links: interfaces"):
-        assert found[name].state == "yes", name
+        # The tcp_info of an older kernel lacks some fields, for everybody.
+        assert found[name].state in ("yes", "partial"), name
 
 
 def test_with_privileges_the_same_is_yes(namespace: Namespace) -> None:
