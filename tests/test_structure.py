@@ -19,7 +19,7 @@ PACKAGE = Path(__file__).parent.parent / "netinspect"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 MOST_MODULES = 35
-MOST_BYTES = 403_500
+MOST_BYTES = 403_800
 """Modules of ours that listing a few TCP sockets loads, and their bytecode in Python 3.11."""
 
 PACKAGES = {

@@ -23,7 +23,7 @@ _ENDING = (SIGINT, SIGTERM, SIGHUP)
 _BASE = 128
 """Shells report a signal as this plus its number in the exit status."""
 
-_SOON = 0.001
+_SOON, _LATER = 0.001, 0.01
 """Seconds."""
 
 _held: list[bool] = []
@@ -109,7 +109,12 @@ def _end(number: int, frame: object) -> None:
         _exit(status_of(Ended(number)))
 
 
-def _late(number: int, frame: object) -> None:
+def _late(number: int, frame: Any) -> None:
+    while frame is not None:
+        if frame.f_code is _again.__code__:
+            setitimer(ITIMER_REAL, _LATER)
+            return
+        frame = frame.f_back
     ended, _state["ended"] = _state["ended"], 0
     if ended:
         _end(ended, frame)

@@ -127,7 +127,8 @@ class Run:
         with atheris.instrument_imports(include=["netinspect"], enable_loader_override=False):
             for name in [name for name in sys.modules if name.startswith("netinspect")]:
                 del sys.modules[name]
-            del sys.modules["fuzz_targets"]
+            for name in ("fuzz_targets", "fuzz_readers", "fuzz_commands"):  # they have modules of before
+                sys.modules.pop(name, None)
             from fuzz_targets import TARGETS
 
             self.read = TARGETS[self.name].read
