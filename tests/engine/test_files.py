@@ -260,12 +260,12 @@ def test_tables_of_names_that_cannot_be_read_cost_the_names(namespace: Namespace
     said = "is a FIFO" if kind == "fifo" else "too large"
     tables = ("services", "passwd", "networks", "nsswitch.conf")
     commands = {
-        "sockets -tl": "services",
-        "sockets -tle": "passwd",
-        "sockets -tl --user root": "passwd",
+        "sockets -tl --numeric-hosts": "services",
+        "sockets -tle --numeric-hosts": "passwd",
+        "sockets -tl --user root --numeric-hosts": "passwd",
         "sockets -t sport=:ssh": "services",
         "netstat -r": "networks",
-        "netstat -tle": "passwd",
+        "netstat -tle --numeric-hosts": "passwd",
         "assert listening :ssh": "services",
         "conntrack --port ssh": "services",
         "routes": "rt_tables",

@@ -214,7 +214,7 @@ def test_what_is_waited_for_shows_and_goes_away(namespace: Namespace) -> None:
         ("wait link never-there up --timeout 60", "waiting: "),
         ("wait not link lo --timeout 60", "waiting until not: "),
         ("conntrack events", "waiting for events … "),
-        ("nat diagnose --sample 5", "watching flows for 5 s"),
+        ("nat diagnose --sample 2", "watching flows for 2 s"),
     ],
 )
 def test_a_line_says_what_is_waited_for_and_goes_away(namespace: Namespace, command: str, line: str) -> None:
