@@ -27,6 +27,8 @@ def pytest_configure(config: pytest.Config) -> None:
             signal.signal(number, lambda *_: None)
     # Where ip, nft and the like are, which is not in everybody's PATH.
     os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+    if os.geteuid():  # the lock of the legacy iptables is root's (iptables(8))
+        os.environ.setdefault("XTABLES_LOCKFILE", f"{tempfile.gettempdir()}/netinspect-tests-{os.geteuid()}.lock")
     # No test depends on how fast the machine is. ``make examples`` tries many more.
     # The suite tries the same examples each time; `make examples` tries others, and many.
     asked = os.environ.get("NETINSPECT_EXAMPLES")
