@@ -9,7 +9,7 @@ from ...engine.dumps import whole_list
 from ...engine.listing import BaseListing
 from ...engine.netlink.transport import Dump
 from ...engine.places import Place
-from ...engine.prefixes import packed, prefix, within
+from ...engine.prefixes import packed, prefix
 from ...engine.schema import Schema
 from ...uapi.netlink import AF_UNSPEC, NETLINK_ROUTE
 from ..conntrack import listing as flows
@@ -52,6 +52,15 @@ _NOT_GLOBAL = tuple(
     )
 )
 """RFC 1918, RFC 6598, RFC 3927, RFC 4193, RFC 4291."""
+_SHIFTED = {
+    size: [
+        (8 * size - length, int.from_bytes(network, "big") >> (8 * size - length))
+        for network, length in _NOT_GLOBAL
+        if len(network) == size
+    ]
+    for size in (4, 16)
+}
+"""The same by the size of an address: by how many bits it is shifted, and what is left then. Each flow is asked of."""
 
 
 class TranslationListing(BaseListing):
@@ -266,4 +275,5 @@ def is_global(text: str) -> bool:
 
 
 def _is_private(address: bytes) -> bool:
-    return any(within(address, network, length) for network, length in _NOT_GLOBAL)
+    number = int.from_bytes(address, "big")
+    return any(number >> shift == network for shift, network in _SHIFTED[len(address)])
