@@ -50,6 +50,7 @@ WITHOUT = {
     "nouns/groups/names.py:_link": "a link-layer address that the decoder has made",
     "nouns/groups/events.py:_Watched.received": "receives",
     "nouns/nat/diagnose": "records, rules and packets that `ruleset` and `heard` take apart",
+    "nouns/nat/listing.py:_is_private": "addresses that decoders have checked",
     "nouns/nat/listing_state.py:port_ranges": "rules that `ruleset` takes apart",
     "nouns/path/": "records of other nouns, and our own packets",
     "nouns/routing/decode.py:_destination_bits": "destinations that the decoder has checked",
