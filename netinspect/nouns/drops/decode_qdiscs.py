@@ -15,6 +15,7 @@ from ...uapi.pkt_sched import (
     TCA_DUMP_INVISIBLE,
     TCA_KIND,
     TCA_STATS2,
+    TCA_STATS_BASIC,
     TCA_STATS_QUEUE,
 )
 
@@ -29,8 +30,8 @@ else:
 
 _BODY = 20
 _SHAPE = Shape({TCA_KIND: ANY, TCA_STATS2: ANY})
-_STATS_BASIC, _BASIC = 1, 12
-"""TCA_STATS_BASIC, struct gnet_stats_basic: bytes (64 bits), packets."""
+_BASIC = 12
+"""Bytes of struct gnet_stats_basic: bytes (64 bits), packets."""
 _QUEUE_DROPS = 8
 """Offset of drops in struct gnet_stats_queue: behind qlen and backlog."""
 
@@ -65,7 +66,7 @@ def qdiscs(run: Run) -> Iterator[Qdisc]:
             if length < _QUEUE_DROPS + 4:
                 continue
             (drops,) = unpack_from("=I", single, place + _QUEUE_DROPS)
-            basic, length = found.get(_STATS_BASIC, (0, 0))
+            basic, length = found.get(TCA_STATS_BASIC, (0, 0))
             passed = unpack_from("=I", single, basic + 8)[0] if length >= _BASIC else None
             at, size = layout[TCA_KIND]
             kind = text(single[at : at + size].split(b"\0", 1)[0])

@@ -10,7 +10,6 @@ from functools import cache
 from time import monotonic, sleep
 
 from ...engine.addresses import endpoint
-from ...engine.dumps import whole_list
 from ...engine.listing import BaseListing
 from ...engine.namespaces import inside
 from ...engine.netlink import interfaces
@@ -28,7 +27,8 @@ from ..sockets.listing import Query as SocketQuery
 from ..sockets.owners import Owners
 from ..statistics.counters import meaning
 from ..statistics.listing import Query, figures
-from . import decode_qdiscs, listing_driver
+from . import listing_driver
+from .listing_qdiscs import qdiscs_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -194,11 +194,6 @@ class Account(BaseListing):
         }
 
     def _qdiscs(self, place: Place) -> dict[Key, _Figure]:
-        operation = "reading queueing disciplines"
-
-        def dump() -> Dump:
-            return Dump(place.connect(NETLINK_ROUTE), decode_qdiscs.request(), operation)
-
         names = InterfaceNames(place)
         text, look = (
             "packets that the queueing discipline dropped",
@@ -208,7 +203,7 @@ class Account(BaseListing):
             ("qdisc", f"{row.kind}.drops", f"{names[row.interface]} {row.handle} {row.parent}", None): _Figure(
                 row.drops, "rtnetlink", text, look
             )
-            for row in whole_list(operation, dump, decode_qdiscs.qdiscs, self.problems.append)
+            for row in qdiscs_of(place, self.problems.append)
         }
 
     def _softnet(self, place: Place) -> dict[Key, _Figure]:

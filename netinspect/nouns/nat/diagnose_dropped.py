@@ -10,7 +10,6 @@ from ..path.walk_steps import iptables_interface, nft_interface
 from .diagnose_findings import ERROR, finding, passed_here
 from .diagnose_legacy import legacy_subject
 from .diagnose_opening import accept_fix
-from .listing import is_global
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,7 +82,7 @@ def dropped(
     what = "rule" if step.rule is not None else "policy"
     fix = opening(chain, hook, packet, walk) if asked else ""
     advice = path.advice
-    if fix and walk.before is None and hook == "forward" and _of_nobody(situation, packet):
+    if fix and walk.before is None and hook == "forward" and situation.beyond(packet.destination):
         fix = ""
         advice = (
             f"no network here has {packet.destination}, so letting it pass does not help: if it is the address of a "
@@ -101,14 +100,6 @@ def dropped(
         if fix
         else advice,
     )
-
-
-def _of_nobody(situation: Situation, packet: Packet) -> bool:
-    """Whether a private destination is reached by a default route alone, which leads to where nobody knows it."""
-    if is_global(packet.destination):
-        return False
-    answer = situation.home.route(packet.destination, matched=True)
-    return answer.entry is not None and answer.entry.destination.endswith("/0")
 
 
 def _near(situation: Situation, path: Path, chain: Chain, hook: str) -> Iterator[str]:

@@ -12,8 +12,7 @@ from ..path.walk_reasons import holds, why_not
 from ..path.walk_rules import Rules
 from ..path.walk_steps import nft_name, pasted
 from .diagnose_findings import ERROR, finding, passed_here
-from .diagnose_untranslated import notrack
-from .listing import is_global
+from .diagnose_untranslated import destination_rules, notrack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,25 +23,9 @@ if TYPE_CHECKING:
     from ..path.walk_path import Path
     from .diagnose_situation import Situation
 
-_DESTINATION = (b"DNAT\0", b"REDIRECT\0", b"redir\0", b"NETMAP\0")
-
-
 _DESTINED = re.compile(r"\bip6? daddr [0-9a-f.:]+(?= |$)")
 """One address, not a set, a range or a prefix."""
 _FROM = {"prerouting": "from outside", "output": "of programs here"}
-
-
-def destination_rules(rules: Rules) -> list[Rule]:
-    """The rules that translate destinations, wherever they stand."""
-    from .decode_rules import kind_of
-
-    return [
-        rule
-        for found in rules.ruleset.rules.values()
-        for rule in found
-        if (any(name in rule.data for name in _DESTINATION) or b"nat\0" in rule.data)
-        and kind_of(rule) in ("dnat", "redirect")
-    ]
 
 
 def not_redirected(
@@ -176,10 +159,8 @@ def sent_out_again(situation: Situation, path: Path, known_by: str) -> Iterator[
     if passed is None or passed.tracked is None or passed.iif is None or passed.iif is not passed.oif:
         return
     target = passed.tracked.translated.destination
-    if target == passed.tracked.original.destination or is_global(target):
-        return
-    answer = situation.home.route(target, matched=True)
-    if answer.route is None or answer.entry is None or not answer.entry.destination.endswith("/0"):
+    default = None if target == passed.tracked.original.destination else situation.beyond(target)
+    if default is None:
         return
     outcome = path.there.outcome_of(situation.home, "prerouting")
     action = outcome.translation if outcome is not None else None
@@ -192,7 +173,7 @@ def sent_out_again(situation: Situation, path: Path, known_by: str) -> Iterator[
         [
             known_by,
             *([f"nftables: {rules.text(action.rule)}"] if action is not None else []),
-            f"route: {target} is reached by {answer.entry.destination or 'default'} alone, dev {passed.oif}",
+            f"route: {target} is reached by {default.destination} alone, dev {passed.oif}",
         ],
         f"a rule translates to {target}, a private address that no network here has: it is sent out by {passed.oif} "
         "again, where it came from",

@@ -7,14 +7,13 @@ from errno import ENOENT
 from time import monotonic, sleep
 
 from ...engine.namespaces import inside
-from ...engine.netlink.transport import Dump
 from ...engine.places import Place
 from ...errors import NetinspectError, NetlinkError
 from ...procfs import interface_sysctl, legacy_tables, network_text
-from ...uapi.netlink import NETLINK_ROUTE
 from ..conntrack.listing_state import count, counters, setting
 from ..path.listing_stack import inside_of
 from ..path.listing_stacks import Stacks
+from ..path.walk import Walk
 from ..routing.listing import Query as RouteQuery
 from ..routing.listing import RouteListing
 from ..routing.names import numbered
@@ -22,14 +21,13 @@ from .decode_rules import NatRule
 from .diagnose_hearing import Hearing
 from .diagnose_traffic import Traffic
 from .listing import is_global
-from .listing_rules import rules_of
+from .listing_rules import translating
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ...engine.columns import Batch
-    from ...netfilter.ruleset import Ruleset
     from ...records import ConntrackCount, Flow, Route, Rule
     from ..conntrack.filter import FlowFilter
     from ..drops.decode_qdiscs import Qdisc
@@ -77,8 +75,7 @@ class Situation:
         queues = self._queues() if sample else {}
         waiting = self.home.unanswering() if sample else set()
         begun = monotonic()
-        fixed = [rule.addresses for rule in self.rules if rule.kind == "snat" and rule.addresses is not None]
-        self.traffic = Traffic(place, wanted, self.local, fixed)
+        self.traffic = Traffic(place, wanted, self.local, self.rules)
         sleep(max(0.0, sample - (monotonic() - begun)))
         if waiting:
             self.home.unresolved = waiting & self.home.unanswering()
@@ -126,13 +123,6 @@ class Situation:
             and network.interface not in self.exits[network.family]
         ]
 
-    @property
-    def ruleset(self) -> Ruleset:
-        """The rules here; none where they cannot be read."""
-        from ..path.walk import Walk
-
-        return Walk(self.stacks, self.home).rules_of(self.home).ruleset
-
     def named_outside(self) -> set[str]:
         """Interfaces that rules translate on the way out of, by name."""
         found = set()
@@ -147,6 +137,13 @@ class Situation:
         """Whether an address is one of an inside network."""
         found = self.home.on_link(address)
         return found is not None and any(network.interface.index == found.index for network in self.inside)
+
+    def beyond(self, address: str) -> Route | None:
+        """The default route, if it alone leads to a private address: nobody beyond knows it. Raises NetlinkError."""
+        if is_global(address):
+            return None
+        entry = self.home.route(address, matched=True).entry
+        return entry if entry is not None and entry.destination.endswith("/0") else None
 
     def source_rules(self, family: str) -> list[NatRule]:
         """The rules that translate sources of that family on the way out."""
@@ -228,24 +225,20 @@ class Situation:
                 raise
 
     def _read_rules(self) -> None:
-        self.rules_unread: str | None = None
+        read = Walk(self.stacks, self.home).rules_of(self.home)
+        self.ruleset = read.ruleset
+        """The rules here, which packets are walked by as well; none where they cannot be read."""
         unread: list[str] = []
-        try:
-            self.rules = rules_of(self.place, unread.append)
-            self.rules_unread = unread[0] if unread else None
-        except NetinspectError as error:
-            self.rules = []
-            self.rules_unread = str(error)
+        self.rules = translating(read.ruleset, unread.append)
+        self.rules_unread = read.unread or (unread[0] if unread else None)
         self.legacy = inside(self.place.descriptor, legacy_tables)
 
     def _queues(self) -> dict[tuple[int, str, str], Qdisc]:
         """The queueing disciplines at the root of interfaces; none where they cannot be read."""
-        from ..drops.decode_qdiscs import qdiscs, request
+        from ..drops.listing_qdiscs import qdiscs_of
 
         try:
-            dump = Dump(self.place.connect(NETLINK_ROUTE), request(), "listing queueing disciplines")
-            runs = [run for found in dump.answers() for run in found]
-            return {(row.interface, row.kind, row.handle): row for run in runs for row in qdiscs(run)}
+            return {(row.interface, row.kind, row.handle): row for row in qdiscs_of(self.place)}
         except NetlinkError:
             return {}
 

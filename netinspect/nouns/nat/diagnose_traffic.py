@@ -8,7 +8,7 @@ from ...engine.prefixes import packed
 from ..conntrack.listing import FlowListing
 from .listing import SOURCE, Kinds, is_global, translations
 from .listing_groups import outside_addresses
-from .listing_state import port_ranges
+from .listing_state import ranges_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ...engine.columns import Batch
     from ...records import Flow, OutsideAddress
     from ..conntrack.filter import FlowFilter
+    from .decode_rules import NatRule
 
 _FAMILY = {False: "inet", True: "inet6"}
 _EXAMPLES = 3
@@ -60,14 +61,13 @@ class Tally:
 class Traffic:
     """The flows of one namespace that a filter selects, read once. Raises NetinspectError."""
 
-    def __init__(
-        self, place: Place, wanted: FlowFilter, local: Collection[str], fixed: Sequence[tuple[bytes, bytes]]
-    ) -> None:
-        """``place`` is open. ``local``: its addresses. ``fixed``: ranges of addresses that rules translate to."""
+    def __init__(self, place: Place, wanted: FlowFilter, local: Collection[str], rules: Sequence[NatRule]) -> None:
+        """``place`` is open. ``local``: its addresses. ``rules``: those that translate there."""
         self._place = place
         self._wanted = wanted
         self._local = local
-        self._fixed = fixed
+        self._fixed = [rule.addresses for rule in rules if rule.kind == "snat" and rule.addresses is not None]
+        """Ranges of addresses that rules translate to."""
         self.talked_to: dict[str, str] = {}
         """By family an address of the world that inside hosts talk to."""
         self.flows = 0
@@ -103,8 +103,8 @@ class Traffic:
         """Destinations that were translated: packets for them do come here."""
         self.zoned = False
         """Whether there are flows in zones."""
-        ranges = port_ranges([Place(place.name)])
-        self.usage: list[OutsideAddress] = outside_addresses(self._sources(), ranges)
+        ranges = ranges_of(rules, lambda: local)
+        self.usage: list[OutsideAddress] = outside_addresses(self._sources(), {None: ranges})
         """What each outside address has in use; reading it sorts every flow on the way."""
         self.zone_mismatches = self._zone_mismatches() if self.zoned else []
 

@@ -134,19 +134,26 @@ def _reasons(situation: Situation, path: Path, passed: Passed, rules: Rules) -> 
     return reasons
 
 
-_SOURCE = (b"masq\0", b"MASQUERADE\0", b"SNAT\0", b"NETMAP\0")
-
-
 def source_rules(rules: Rules) -> list[Rule]:
     """The rules that translate sources, wherever they stand."""
+    return _translating(rules, (b"masq\0", b"MASQUERADE\0", b"SNAT\0"), ("masquerade", "snat"))
+
+
+def destination_rules(rules: Rules) -> list[Rule]:
+    """The rules that translate destinations, wherever they stand."""
+    return _translating(rules, (b"DNAT\0", b"REDIRECT\0", b"redir\0"), ("dnat", "redirect"))
+
+
+def _translating(rules: Rules, names: Sequence[bytes], kinds: Sequence[str]) -> list[Rule]:
+    """The rules of these kinds: only those that have one of the names of what makes such are taken apart."""
     from .decode_rules import kind_of
 
+    names = (*names, b"nat\0", b"NETMAP\0")
     return [
         rule
         for found in rules.ruleset.rules.values()
         for rule in found
-        if (any(name in rule.data for name in _SOURCE) or b"nat\0" in rule.data)
-        and kind_of(rule) in ("masquerade", "snat")
+        if any(name in rule.data for name in names) and kind_of(rule) in kinds
     ]
 
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ...engine.places import Place
+    from ...netfilter.ruleset import Ruleset
     from .decode_rules import NatRule
 
 
@@ -18,7 +19,11 @@ def rules_of(place: Place, problem: Callable[[str], object] = str) -> list[NatRu
 
     ``problem`` gets what could not be read. Raises NetlinkError, and RulesetChangingError.
     """
-    ruleset = read(place)
+    return translating(read(place), problem)
+
+
+def translating(ruleset: Ruleset, problem: Callable[[str], object] = str) -> list[NatRule]:
+    """The rules of a ruleset that translate. ``problem`` gets what could not be read of it."""
     for table in ruleset.unknown:
         if " nat " in table:
             problem(table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from _functools import partial
 from _socket import inet_ntop
 
 from ...engine.places import Place
@@ -9,42 +10,51 @@ from ...errors import NetinspectError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
     from ...engine.columns import Batch, Values
     from ..conntrack.owners import FlowOwners
     from ..sockets.owners import Owners
+    from .decode_rules import NatRule
     from .listing import TranslationListing
+
+    Ranges = dict[str, tuple[int, int]]
+    """By outside address the first and last port that a rule names."""
 
 _OWNED_PROTOCOLS = ("tcp", "udp", "udplite")
 
 
-def port_ranges(places: Sequence[Place]) -> dict[str | None, dict[str, tuple[int, int]]]:
+def port_ranges(places: Sequence[Place]) -> dict[str | None, Ranges]:
     """By namespace and outside address: the first and last port of a rule that names some."""
     from .listing import local_addresses
     from .listing_rules import rules_of
 
-    found: dict[str | None, dict[str, tuple[int, int]]] = {}
+    found: dict[str | None, Ranges] = {}
     for place in places:
-        ranges: dict[str, tuple[int, int]] = {}
         again = Place(place.name, place.label)
         try:
             again.open()
-            for rule in rules_of(again):
-                if rule.ports is None or rule.kind not in ("snat", "masquerade"):
-                    continue
-                if rule.addresses is None:
-                    ranges.update(dict.fromkeys(local_addresses(again), rule.ports))
-                elif rule.addresses[0] == rule.addresses[1]:
-                    packed = rule.addresses[0]
-                    ranges[inet_ntop(2 if len(packed) == 4 else 10, packed)] = rule.ports
+            found[place.label] = ranges_of(rules_of(again), partial(local_addresses, again))
         except NetinspectError:
             continue  # the listing itself reports it
         finally:
             again.close()
-        found[place.label] = ranges
     return found
+
+
+def ranges_of(rules: Iterable[NatRule], local: Callable[[], Iterable[str]]) -> Ranges:
+    """The same by rules that are known. ``local`` gives the addresses of their namespace; what it raises is raised."""
+    ranges: Ranges = {}
+    for rule in rules:
+        if rule.ports is None or rule.kind not in ("snat", "masquerade"):
+            continue
+        if rule.addresses is None:
+            ranges.update(dict.fromkeys(local(), rule.ports))
+        elif rule.addresses[0] == rule.addresses[1]:
+            packed = rule.addresses[0]
+            ranges[inet_ntop(2 if len(packed) == 4 else 10, packed)] = rule.ports
+    return ranges
 
 
 def with_owners(batches: Iterable[Batch], listing: TranslationListing, places: Sequence[Place]) -> Iterator[Batch]:

@@ -30,8 +30,10 @@ from . import request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
+    from ...engine.columns import Batch
     from ...records import Flow, Neighbour, Route, Rule
     from ...records.link_kinds import BridgePort
 
@@ -156,13 +158,8 @@ class Stack:
         """All interfaces by index. Raises NetlinkError."""
         if self._interfaces is None:
             groups = RoutingNames("group")
-            decoder = links.Decoder(InterfaceNames(self.place), groups)
-            dump = Dump(self.place.connect(NETLINK_ROUTE), links.request(statistics=False), "listing links")
             found: dict[int, Interface] = {}
-            for runs in dump.answers():
-                batch = decoder.batch(runs)
-                if batch is None:
-                    continue
+            for batch in self._links(groups):
                 columns = [list(batch.values(field)) for field in _FIELDS]
                 for values in zip(*columns, strict=True):
                     interface = Interface()
@@ -172,6 +169,11 @@ class Stack:
                     found[interface.index] = interface
             self._interfaces = found
         return self._interfaces
+
+    def _links(self, groups: RoutingNames) -> Iterator[Batch]:
+        decoder = links.Decoder(InterfaceNames(self.place), groups)
+        dump = Dump(self.place.connect(NETLINK_ROUTE), links.request(statistics=False), "listing links")
+        return filter(None, map(decoder.batch, dump.answers()))
 
     def named(self, name: str | None) -> Interface | None:
         """The interface of that name."""
@@ -195,10 +197,8 @@ class Stack:
     def bridge_port(self, port: Interface) -> BridgePort | None:
         """How an interface is set up as a port of its bridge. Raises NetlinkError."""
         if self._bridge_ports is None:
-            decoder = links.Decoder(InterfaceNames(self.place), RoutingNames("group"))
-            dump = Dump(self.place.connect(NETLINK_ROUTE), links.request(statistics=False), "listing links")
             found: dict[int, BridgePort | None] = {}
-            for batch in filter(None, map(decoder.batch, dump.answers())):
+            for batch in self._links(RoutingNames("group")):
                 found.update(zip(batch.values("index"), batch.values("bridge_port"), strict=True))
             self._bridge_ports = found
         return self._bridge_ports.get(port.index)
