@@ -42,11 +42,12 @@ def show(command: Top) -> int:
     from .view.app import TopApp, run
 
     every = "all namespaces" if command.all_netns else ""
+    tabs = sources(command)
     app = TopApp(
-        sources(command),
+        tabs,
         interval=command.interval,
         group=command.by,
-        sort=_sort(command),
+        sort=_sort(command, tabs[0]),
         place=every or ", ".join(map(printable, command.netns)),
         coloured=command.coloured,
     )
@@ -82,12 +83,11 @@ def sources(command: Top) -> list[Source]:
     return [sockets, *counted, *others]
 
 
-def _sort(command: Top) -> str:
-    """The column that --sort names; with a - before it where its order is not the usual one."""
+def _sort(command: Top, source: Source) -> str:
+    """The column of the first tab that --sort names; with a - before it where its order is not the usual one."""
     if not command.sort:
         return ""
     field = command.sort[0].removeprefix("-")
-    source = sources(command)[0]
     for column in source.columns(command.by):
         if field in column.fields:
             return column.name if command.sort[0].startswith("-") == column.right else f"-{column.name}"

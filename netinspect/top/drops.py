@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from time import monotonic
 
-from .figures import short
+from .figures import counted, short
 from .frame import Column, Frame, Meter
-from .links import filtered
-from .source import Line, Places, Source
+from .source import Line, Places, Source, filtered
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +23,6 @@ _COLUMNS = (
     Column("value", "In all", "{:,}".format, rank=2, right=True, least=6),
     Column("meaning", "Meaning", rank=3, least=16, most=100),
 )
-_NETNS = Column("netns", "Namespace", rank=2, least=8, most=24)
 
 
 class Drops(Source):
@@ -41,9 +39,9 @@ class Drops(Source):
         """The next sample has no rates."""
         self._meter = Meter()
 
-    def columns(self, group: str) -> list[Column]:
-        """What is shown."""
-        return [_NETNS, *_COLUMNS] if self.labelled else [*_COLUMNS]
+    def shown(self, group: str) -> Sequence[Column]:
+        """The same, however it is grouped."""
+        return _COLUMNS
 
     def history(self, group: str) -> Sequence[tuple[str, str, str]]:
         """Rates, and what they depend on."""
@@ -65,7 +63,7 @@ class Drops(Source):
         }
         columns["rate"] = rates[0] if rates else [None] * len(rows)
         dropping = sum(bool(rate) for rate in columns["rate"])
-        facts = [f"{len(rows):,} counter{'' if len(rows) == 1 else 's'} above 0"]
+        facts = [f"{counted(len(rows), 'counter')} above 0"]
         if rates:
             facts.append(f"{dropping:,} rising")
         frame = Frame(keys, columns, seconds=began if rates else None, facts=facts)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ..engine.addresses import endpoint
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +23,16 @@ def short(value: float) -> str:
         if value < 999.5 or prefix == _PREFIXES[-1]:
             break
     return (f"{value:.2f}" if value < 9.995 else f"{value:.1f}" if value < 99.95 else f"{value:.0f}") + prefix
+
+
+def counted(number: int, name: str) -> str:
+    """``1 flow``, ``1,234 flows``."""
+    return f"{number:,} {name}{'' if number == 1 else 's'}"
+
+
+def end_text(address: str | None, port: int | None) -> str:
+    """An end of a socket or a flow."""
+    return "-" if address is None else endpoint(address, port)
 
 
 def per_second(value: float | None, unit: str = "B") -> str:

@@ -6,8 +6,7 @@ from itertools import chain, repeat
 from shlex import split
 from time import monotonic
 
-from ..engine.addresses import endpoint
-from .figures import per_second, short
+from .figures import counted, end_text, per_second, short
 from .frame import Column, Frame, Joined, Meter, added, added_up, total
 from .source import Line, Places, Source, explained
 
@@ -16,15 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
     from typing import Any
 
-    from ..engine.columns import Batch
     from ..nouns.conntrack.filter import FlowFilter
 
 COUNTERS = ("bytes", "reply_bytes", "packets", "reply_packets")
 NOT_COUNTED = "connection tracking counts no bytes here: net.netfilter.nf_conntrack_acct is 0, or was when flows began"
-
-
-def _end(address: str | None, port: int | None) -> str:
-    return "-" if address is None else endpoint(address, port)
 
 
 def _translated(
@@ -34,9 +28,9 @@ def _translated(
     destination, destination_port, answering, answering_port = ends
     said = []
     if (outside, outside_port) != (source, source_port):
-        said.append(f"as {_end(outside, outside_port)}")
+        said.append(f"as {end_text(outside, outside_port)}")
     if (answering, answering_port) != (destination, destination_port):
-        said.append(f"to {_end(answering, answering_port)}")
+        said.append(f"to {end_text(answering, answering_port)}")
     return ", ".join(said) or "-"
 
 
@@ -44,8 +38,8 @@ _ENDS = ("source_address", "source_port"), ("destination_address", "destination_
 _COLUMNS = (
     Column("protocol", "Proto", rank=4, least=4),
     Column("state", "State", rank=2, least=5, kind="state"),
-    Column("source", "Source", _end, fields=_ENDS[0], rank=0, least=12, usual=21, kind="address"),
-    Column("destination", "Destination", _end, fields=_ENDS[1], rank=0, least=12, usual=21, kind="address"),
+    Column("source", "Source", end_text, fields=_ENDS[0], rank=0, least=12, usual=21, kind="address"),
+    Column("destination", "Destination", end_text, fields=_ENDS[1], rank=0, least=12, usual=21, kind="address"),
     Column(
         "translated",
         "Translated",
@@ -71,7 +65,6 @@ _GROUP_COLUMNS = (
     Column("received_rate", "Recv B/s", short, rank=2, right=True, least=6),
     Column("packet_rate", "Packets/s", short, rank=3, right=True, least=6),
 )
-NETNS = Column("netns", "Namespace", rank=2, least=8, most=24)
 
 
 class Counted(Source):
@@ -102,7 +95,7 @@ class Counted(Source):
         """The next sample has no rates."""
         self._meter = Meter()
 
-    def _taken(self) -> tuple[list[Batch], list[Hashable], list[list[float | None]] | None]:
+    def _taken(self) -> tuple[Joined, list[Hashable], list[list[float | None]] | None]:
         """The entries, their keys, and the rates of COUNTERS; None in the first sample. Raises NetinspectError."""
         from ..nouns.conntrack.listing import FlowListing
 
@@ -110,9 +103,8 @@ class Counted(Source):
         began = monotonic()
         timed = [(monotonic(), batch) for batch in listing.batches()]
         self.problems, self.notes = listing.problems, listing.notes
-        batches = [batch for _, batch in timed]
         times = [*chain.from_iterable(repeat(at, len(batch)) for at, batch in timed)]
-        found = Joined(batches)
+        found = Joined([batch for _, batch in timed])
         keys: list[Hashable] = found.column("id")
         if self.labelled:
             keys = [*zip(found.column("netns"), keys, strict=True)]
@@ -120,7 +112,7 @@ class Counted(Source):
         if keys and counters[0].count(None) == len(keys):
             self.notes.append(NOT_COUNTED)
         rates = self._meter.rates(keys, times, counters, began)
-        return batches, keys, rates
+        return found, keys, rates
 
 
 class Flows(Counted):
@@ -130,13 +122,9 @@ class Flows(Counted):
     groups = ("", "source", "destination", "outside", "port", "protocol", "state")
     sort = "rate"
 
-    def columns(self, group: str) -> list[Column]:
-        """What is shown."""
-        if group:
-            shown = [Column("group", group.capitalize(), rank=0, least=12), *_GROUP_COLUMNS]
-        else:
-            shown = list(_COLUMNS)
-        return [NETNS, *shown] if self.labelled else shown
+    def shown(self, group: str) -> Sequence[Column]:
+        """An entry, or what the group adds up."""
+        return (Column("group", group.capitalize(), rank=0, least=12), *_GROUP_COLUMNS) if group else _COLUMNS
 
     def history(self, group: str) -> Sequence[tuple[str, str, str]]:
         """Rates, and what they depend on."""
@@ -144,8 +132,7 @@ class Flows(Counted):
 
     def sample(self, group: str) -> Frame:
         """Raises NetinspectError."""
-        batches, keys, rates = self._taken()
-        found = Joined(batches)
+        found, keys, rates = self._taken()
         blank: list[float | None] = [None] * len(keys)
         sent, received, packets, replies = rates or repeat(blank, 4)
         values: dict[str, Sequence[Any]] = {
@@ -154,7 +141,7 @@ class Flows(Counted):
             "rate": added(sent, received) if rates else blank,
             "packet_rate": added(packets, replies) if rates else blank,
         }
-        facts = [f"{len(keys):,} flow{'' if len(keys) == 1 else 's'}"]
+        facts = [counted(len(keys), "flow")]
         if rates and (carried := total(values["rate"])) is not None:
             facts.append(per_second(carried))
         if self.labelled:
@@ -164,7 +151,7 @@ class Flows(Counted):
             from ..nouns.conntrack.listing_groups import GROUPINGS
 
             values["unreplied"] = ["SEEN_REPLY" not in status for status in found.column("status")]
-            names = [*chain.from_iterable(map(GROUPINGS[group], batches))]
+            names = [*chain.from_iterable(map(GROUPINGS[group], found.batches))]
             return added_up(names, values, facts, "flows", seconds)
         return Frame(keys, values, found.column, found.value, seconds=seconds, facts=facts)
 

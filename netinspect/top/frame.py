@@ -266,17 +266,17 @@ class Joined:
     """Batches one after the other as one table: whole columns, or a value of one row."""
 
     def __init__(self, batches: Sequence[Batch]) -> None:
-        self._batches = batches
+        self.batches = batches
         self._ends = [*accumulate(map(len, batches))]
 
     def column(self, name: str) -> list[Any]:
         """The values of a column of all batches."""
-        return [*chain.from_iterable(batch.values(name) for batch in self._batches)]
+        return [*chain.from_iterable(batch.values(name) for batch in self.batches)]
 
     def at(self, row: int) -> tuple[Batch, int]:
         """The batch that has a row, and where."""
         number = bisect_right(self._ends, row)
-        batch = self._batches[number]
+        batch = self.batches[number]
         return batch, row - self._ends[number] + len(batch)
 
     def value(self, name: str, row: int) -> Any:

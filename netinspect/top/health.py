@@ -8,8 +8,7 @@ from time import monotonic
 from ..records import HealthCheck
 from .figures import short
 from .frame import Column, Frame
-from .links import filtered
-from .source import Line, Places, Source
+from .source import Line, Places, Source, filtered
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +34,6 @@ _COLUMNS = (
     Column("unit", "Unit", rank=3, least=5),
     Column("recent_found", "Found in the last minute", rank=2, least=16, most=100),
 )
-_NETNS = Column("netns", "Namespace", rank=2, least=8, most=24)
 
 
 class Health(Source):
@@ -52,9 +50,9 @@ class Health(Source):
         """Counts anew from now on."""
         self._looks.clear()
 
-    def columns(self, group: str) -> list[Column]:
-        """What is shown."""
-        return [_NETNS, *_COLUMNS] if self.labelled else [*_COLUMNS]
+    def shown(self, group: str) -> Sequence[Column]:
+        """The same, however it is grouped."""
+        return _COLUMNS
 
     def history(self, group: str) -> Sequence[tuple[str, str, str]]:
         """Rates, and what they depend on."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from time import monotonic
 
-from .figures import short
+from .figures import counted, short
 from .frame import Column, Frame
-from .source import Line, Places, Source, fields_of, matching
+from .source import Line, Places, Source, fields_of, filtered
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ _COLUMNS = (
     Column("mtu", "MTU", rank=6, right=True),
     Column("master", "Master", rank=6, least=6),
 )
-_NETNS = Column("netns", "Namespace", rank=2, least=8, most=24)
 
 
 class Links(Source):
@@ -55,9 +54,9 @@ class Links(Source):
         """The next sample has no rates."""
         self._before = {}
 
-    def columns(self, group: str) -> list[Column]:
-        """What is shown."""
-        return [_NETNS, *_COLUMNS] if self.labelled else [*_COLUMNS]
+    def shown(self, group: str) -> Sequence[Column]:
+        """The same, however it is grouped."""
+        return _COLUMNS
 
     def history(self, group: str) -> Sequence[tuple[str, str, str]]:
         """Rates, and what they depend on."""
@@ -95,7 +94,7 @@ class Links(Source):
             columns[name] = [None if rated is None else getattr(rated, name) for rated in rates]
         columns["rate"] = [None if rated is None else rated.rx_bits + rated.tx_bits for rated in rates]
         seconds = monotonic() if known else None
-        frame = Frame(keys, columns, seconds=seconds, facts=(f"{len(rows):,} link{'' if len(rows) == 1 else 's'}",))
+        frame = Frame(keys, columns, seconds=seconds, facts=(counted(len(rows), "link"),))
         return filtered(frame, self.columns(group), self.filter)
 
     def command(self, group: str, sort: str) -> list[str]:
@@ -110,17 +109,3 @@ class Links(Source):
     def look(self, frame: Frame, row: int, group: str) -> list[Line]:
         """Its settings and counters."""
         return [Line("All there is", kind="heading"), *fields_of(frame.value(row, "link"))]
-
-
-def filtered(frame: Frame, columns: Sequence[Column], text: str) -> Frame:
-    """The rows in which a cell has this text; all where there is none."""
-    if not text:
-        return frame
-    rows = matching(frame, columns, text)
-    keys = [frame.keys[row] for row in rows]
-
-    def make(name: str) -> list[Any]:
-        column = frame.column(name)
-        return [column[row] for row in rows]
-
-    return Frame(keys, {}, make, seconds=frame.seconds, facts=(f"{len(rows):,} of {frame.facts[0]}", *frame.facts[1:]))

@@ -8,8 +8,8 @@ from time import monotonic
 
 from ..engine.columns import NONE
 from ..records import InsideHost, OutsideAddress
-from .figures import per_second, short
-from .flows import NETNS, Counted
+from .figures import counted, end_text, per_second, short
+from .flows import Counted
 from .frame import Column, Frame, added, total
 from .source import Line, explained
 
@@ -34,12 +34,6 @@ def _percent(value: float) -> str:
     return f"{value:.1f}%"
 
 
-def _end(address: str | None, port: int | None) -> str:
-    from ..engine.addresses import endpoint
-
-    return "-" if address is None else endpoint(address, port)
-
-
 _COLUMNS = {
     "inside": (
         Column("inside_address", "Inside", rank=0, least=12, usual=21, kind="address"),
@@ -60,7 +54,7 @@ _COLUMNS = {
         Column(
             "busiest",
             "Towards",
-            _end,
+            end_text,
             fields=("destination_address", "destination_port"),
             rank=2,
             least=12,
@@ -84,9 +78,9 @@ class Nat(Counted):
         self._ranges: Ranges = {}
         self._ranges_at = 0.0
 
-    def columns(self, group: str) -> list[Column]:
-        """What is shown."""
-        return [NETNS, *_COLUMNS[group]] if self.labelled else [*_COLUMNS[group]]
+    def shown(self, group: str) -> Sequence[Column]:
+        """A host, or an outside address."""
+        return _COLUMNS[group]
 
     def history(self, group: str) -> Sequence[tuple[str, str, str]]:
         """Rates, and what they depend on."""
@@ -99,12 +93,12 @@ class Nat(Counted):
         from ..nouns.nat.listing import Kinds, translations
         from ..nouns.nat.listing_groups import inside_hosts, outside_addresses
 
-        batches, keys, rates = self._taken()
-        rated = [*_rated(batches, rates)]
+        found, keys, rates = self._taken()
+        rated = [*_rated(found.batches, rates)]
         kinds = Kinds(self.places.now()[0])  # whose columns are not asked for
         translated = [*chain.from_iterable(translations(batch, kinds) for batch in rated)]
         flows = sum(map(len, translated))
-        facts = [f"{flows:,} translated of {len(keys):,} flow{'' if len(keys) == 1 else 's'}"]
+        facts = [f"{flows:,} translated of {counted(len(keys), 'flow')}"]
         seconds = monotonic() if rates else None
         rows: Sequence[Any]
         own: list[Hashable]

@@ -6,11 +6,10 @@ from _operator import add
 from itertools import chain, repeat
 from time import monotonic
 
-from ..engine.addresses import endpoint
 from ..nouns.sockets.listing import ALL_STATES, Query, SocketListing
 from ..nouns.sockets.listing_joined import Selection, joined
 from ..records import GroupRates, SocketRates
-from .figures import per_second, short
+from .figures import counted, end_text, per_second, short
 from .frame import Column, Frame, Joined, Meter, added, added_up, nth, total
 from .holders import Holders
 from .source import Line, Places, Source, explained, fields_of
@@ -30,30 +29,31 @@ _NESTED = ("rtt", "congestion_window")
 _HELD = {"process": 0, "container": 1}
 
 
-def _end(address: str | None, port: int | None) -> str:
-    return endpoint(address, port) if address is not None else "-"
-
-
 def _milliseconds(value: float) -> str:
     return f"{value:.1f}" if value < 99.95 else short(value)
-
-
-def _rate(value: float) -> str:
-    return short(value)
 
 
 _COLUMNS = (
     Column("protocol", "Proto", rank=6, least=3),
     Column("state", "State", rank=2, least=5, kind="state"),
-    Column("local", "Local", _end, fields=("local_address", "local_port"), rank=0, least=12, usual=21, kind="address"),
     Column(
-        "remote", "Remote", _end, fields=("remote_address", "remote_port"), rank=0, least=12, usual=21, kind="address"
+        "local", "Local", end_text, fields=("local_address", "local_port"), rank=0, least=12, usual=21, kind="address"
     ),
-    Column("rate", "Rate B/s", _rate, rank=0, right=True, least=6),
-    Column("sent_rate", "Sent B/s", _rate, rank=4, right=True, least=6),
-    Column("received_rate", "Recv B/s", _rate, rank=4, right=True, least=6),
-    Column("retransmit_rate", "Retr/s", _rate, rank=5, right=True, least=5),
-    Column("drop_rate", "Drop/s", _rate, rank=5, right=True, least=5),
+    Column(
+        "remote",
+        "Remote",
+        end_text,
+        fields=("remote_address", "remote_port"),
+        rank=0,
+        least=12,
+        usual=21,
+        kind="address",
+    ),
+    Column("rate", "Rate B/s", short, rank=0, right=True, least=6),
+    Column("sent_rate", "Sent B/s", short, rank=4, right=True, least=6),
+    Column("received_rate", "Recv B/s", short, rank=4, right=True, least=6),
+    Column("retransmit_rate", "Retr/s", short, rank=5, right=True, least=5),
+    Column("drop_rate", "Drop/s", short, rank=5, right=True, least=5),
     Column("rtt", "RTT ms", _milliseconds, rank=3, right=True, least=5),
     Column("congestion_window", "Cwnd", rank=7, right=True, least=4),
     Column("recv_queue", "Recv-Q", short, rank=6, right=True, least=5),
@@ -64,14 +64,12 @@ _COLUMNS = (
 _GROUP_COLUMNS = (
     Column("sockets", "Sockets", rank=1, right=True, least=5),
     Column("new", "New", rank=4, right=True, least=3),
-    Column("rate", "Rate B/s", _rate, rank=0, right=True, least=6),
-    Column("sent_rate", "Sent B/s", _rate, rank=2, right=True, least=6),
-    Column("received_rate", "Recv B/s", _rate, rank=2, right=True, least=6),
-    Column("retransmit_rate", "Retr/s", _rate, rank=3, right=True, least=5),
-    Column("drop_rate", "Drop/s", _rate, rank=3, right=True, least=5),
+    Column("rate", "Rate B/s", short, rank=0, right=True, least=6),
+    Column("sent_rate", "Sent B/s", short, rank=2, right=True, least=6),
+    Column("received_rate", "Recv B/s", short, rank=2, right=True, least=6),
+    Column("retransmit_rate", "Retr/s", short, rank=3, right=True, least=5),
+    Column("drop_rate", "Drop/s", short, rank=3, right=True, least=5),
 )
-_NETNS = Column("netns", "Namespace", rank=2, least=8, most=24)
-
 _SHARED = {"process": "process", "remote": "remote_address", "container": "container", "state": "state"}
 """By group, the field that its members share."""
 
@@ -127,13 +125,9 @@ class Sockets(Source):
         """The next sample has no rates."""
         self._meter = Meter()
 
-    def columns(self, group: str) -> list[Column]:
-        """What is shown."""
-        if group:
-            shown = [Column("group", group.capitalize(), rank=0, least=12), *_GROUP_COLUMNS]
-        else:
-            shown = list(_COLUMNS)
-        return [_NETNS, *shown] if self.labelled else shown
+    def shown(self, group: str) -> Sequence[Column]:
+        """A socket, or what the group adds up."""
+        return (Column("group", group.capitalize(), rank=0, least=12), *_GROUP_COLUMNS) if group else _COLUMNS
 
     def history(self, group: str) -> Sequence[tuple[str, str, str]]:
         """Rates, and what they depend on."""
@@ -199,7 +193,7 @@ class Sockets(Source):
                 return None if holder is None else holder[_HELD[name]]
             return found.value(name, row)
 
-        facts = [f"{len(keys):,} socket{'' if len(keys) == 1 else 's'}"]
+        facts = [counted(len(keys), "socket")]
         if rates and (carried := total(values["rate"])) is not None:
             facts.append(per_second(carried))
         return Frame(keys, values, make, peek, seconds=began if rates else None, facts=facts)
@@ -279,8 +273,8 @@ class Sockets(Source):
             lines.append(Line("", "It is not on this machine, or in a namespace that is not looked into.", kind="text"))
         for socket in found:
             inside = f" in {socket.netns}" if socket.netns else ""
-            ends = f"{_end(socket.local_address, socket.local_port)} > "
-            ends += _end(socket.remote_address, socket.remote_port)
+            ends = f"{end_text(socket.local_address, socket.local_port)} > "
+            ends += end_text(socket.remote_address, socket.remote_port)
             lines.append(Line("Socket", f"{socket.protocol} {socket.state} {ends}{inside}"))
             lines.append(Line("Queues", f"{socket.recv_queue} B to be read, {socket.send_queue} B not acknowledged"))
             lines += _holders_of(socket)

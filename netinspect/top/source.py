@@ -6,14 +6,14 @@ from time import monotonic
 
 from ..engine.places import EveryPlace, Place
 from ..errors import UsageError
+from .frame import Column, Frame
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    from .frame import Column, Frame
-
+_NETNS = Column("netns", "Namespace", rank=2, least=8, most=24)
 _PLACES_SECONDS = 5.0
 """For so long the namespaces that were found are taken for all there are."""
 
@@ -80,7 +80,11 @@ class Source:
         """What is worth knowing of it."""
 
     def columns(self, group: str) -> list[Column]:
-        """What is shown of each row."""
+        """What is shown of each row: of several namespaces also in which it is."""
+        return [_NETNS, *self.shown(group)] if self.labelled else [*self.shown(group)]
+
+    def shown(self, group: str) -> Sequence[Column]:
+        """What is shown of each row in any case."""
         raise NotImplementedError
 
     def history(self, group: str) -> Sequence[tuple[str, str, str]]:
@@ -131,12 +135,21 @@ class Source:
         return self.places.now()
 
 
-def matching(frame: Frame, columns: Sequence[Column], text: str) -> list[int]:
-    """The rows in which a cell has this text, small letters like large ones."""
+def filtered(frame: Frame, columns: Sequence[Column], text: str) -> Frame:
+    """The rows in which a cell has this text, small letters like large ones; all where there is none."""
+    if not text:
+        return frame
     wanted = text.casefold()
-    return [
+    rows = [
         row for row in range(frame.count) if any(wanted in frame.cell(row, column).casefold() for column in columns)
     ]
+    keys = [frame.keys[row] for row in rows]
+
+    def make(name: str) -> list[Any]:
+        column = frame.column(name)
+        return [column[row] for row in rows]
+
+    return Frame(keys, {}, make, seconds=frame.seconds, facts=(f"{len(rows):,} of {frame.facts[0]}", *frame.facts[1:]))
 
 
 def explained(name: str) -> list[Line]:

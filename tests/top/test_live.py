@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
+from loopback import Connection
 from throwaway import NETINSPECT, Namespace
 
 pytest.importorskip("textual")
@@ -122,23 +123,6 @@ def drive(
     asyncio.run(run())
     assert app.failure is None
     return app
-
-
-class Connection:
-    """Both ends of one TCP connection over loopback."""
-
-    def __init__(self, namespace: Namespace) -> None:
-        def connect() -> tuple[socket.socket, socket.socket]:
-            with socket.create_server(("127.0.0.1", 0)) as server:
-                client = socket.create_connection(server.getsockname())
-                return client, server.accept()[0]
-
-        self.client, self.server = namespace.call(connect)
-        self.port = self.client.getsockname()[1]
-
-    def close(self) -> None:
-        self.client.close()
-        self.server.close()
 
 
 @pytest.fixture
