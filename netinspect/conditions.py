@@ -11,8 +11,8 @@ negates.
 
 from __future__ import annotations
 
-from .errors import UsageError
-from .waiting.words import Asked, endpoint_of
+from .waiting.conditions_sockets import FAMILIES, PROTOCOLS
+from .waiting.words import Asked, least_of, one_of, translation_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     Texts = str | Iterable[str]
 
 __all__ = ["Condition", "address", "closed", "established", "flow", "link", "listening", "membership", "route"]
-
-_PROTOCOLS = ("tcp", "udp", "unix")
-_FAMILIES = ("inet", "inet6")
 
 
 class Condition:
@@ -162,10 +159,8 @@ def flow(
         "zone": zone,
         "helper": helper,
     }
-    target = None if natted_to is None else endpoint_of(natted_to)
-    if target is not None and target.address is None:
-        raise UsageError(f"natted_to takes an address, with or without a port, not {natted_to!r}")
-    return _condition(Asked(_words(["flow"], words), least=_least(count), natted_to=target))
+    target = None if natted_to is None else translation_of(natted_to, "natted_to")
+    return _condition(Asked(_words(["flow"], words), least=least_of(count), natted_to=target))
 
 
 def membership(group: str, *, interface: str | None = None, source: str | None = None) -> Condition:
@@ -182,9 +177,8 @@ def _of_sockets(
     count: int = 1,
 ) -> Condition:
     chosen = [families] if isinstance(families, str) else list(families)
-    for value, known in ((protocol, _PROTOCOLS), *((family, _FAMILIES) for family in chosen)):
-        if value not in known:
-            raise UsageError(f"{value!r} is not one of {', '.join(known)}")
+    one_of(PROTOCOLS, protocol)
+    one_of(FAMILIES, *chosen)
     return _condition(
         Asked(
             words,
@@ -192,7 +186,7 @@ def _of_sockets(
             families=chosen,
             process_names=[process_names] if isinstance(process_names, str) else process_names,
             pids=[pids] if isinstance(pids, int) else pids,
-            least=_least(count),
+            least=least_of(count),
         )
     )
 
@@ -211,9 +205,3 @@ def _words(words: list[str], values: dict[str, object] | dict[str, str | int | N
 
 def _target(target: int | str) -> str:
     return f":{target}" if isinstance(target, int) else target
-
-
-def _least(count: int) -> int:
-    if count < 1:
-        raise UsageError(f"count is 1 or more, not {count}")
-    return count

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from ..conditions import Condition
 from ..errors import ConditionTimeoutError, ConditionUnknownError, ProcessEndedError, UsageError
+from ..waiting.conditions_sockets import FAMILIES, PROTOCOLS
 from ..waiting.result import Ended, waited
 from ..waiting.wait import Where
-from ..waiting.words import Asked, endpoint_of
+from ..waiting.words import Asked, least_of, one_of, translation_of
 from .listed import several
 
 TYPE_CHECKING = False
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     Texts = str | Iterable[str]
 
-_PROTOCOLS = ("tcp", "udp", "unix")
 _SOCKETS = ("listening", "established", "closed")
 _GOES_WITH = {
     "protocol": _SOCKETS,
@@ -111,16 +111,11 @@ def _asked(
             if value not in (None, False, ()):
                 raise UsageError(f"{name} goes into the condition itself: see netinspect.conditions")
         return condition
-    target = None if natted_to is None else endpoint_of(natted_to)
-    if target is not None and target.address is None:
-        raise UsageError(f"natted_to takes an address, with or without a port, not {natted_to!r}")
-    if count < 1:
-        raise UsageError(f"count is 1 or more, not {count}")
-    if protocol not in (None, *_PROTOCOLS):
-        raise UsageError(f"{protocol!r} is not one of {', '.join(_PROTOCOLS)}")
-    for family in several(families):
-        if family not in ("inet", "inet6"):
-            raise UsageError(f"{family!r} is not one of inet, inet6")
+    target = None if natted_to is None else translation_of(natted_to, "natted_to")
+    least_of(count)
+    if protocol is not None:
+        one_of(PROTOCOLS, protocol)
+    one_of(FAMILIES, *several(families))
     asked = Asked(
         condition.split() if isinstance(condition, str) else list(condition),
         protocol=protocol or "tcp",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from ctypes import CDLL, c_long, get_errno
-from errno import EBADF
 from fcntl import ioctl
+
+from .copies import copied
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
 _SIOCGSKNS = 0x894C
 """linux/sockios.h: a descriptor of the socket's network namespace (since Linux 4.10)."""
-_PIDFD_GETFD = 438
-"""asm-generic/unistd.h; the same on every architecture but alpha."""
 
 
 def is_socket_path(path: str) -> tuple[int, int] | None:
@@ -39,12 +37,7 @@ def namespace_of_socket(pid: int, descriptor: int) -> int:
 
 
 def _namespace(handle: int, descriptor: int) -> int:
-    syscall = CDLL(None, use_errno=True).syscall
-    syscall.argtypes, syscall.restype = (c_long,) * 4, c_long
-    copy: int = syscall(_PIDFD_GETFD, handle, descriptor, 0)
-    if copy < 0:
-        number = get_errno() or EBADF
-        raise OSError(number, os.strerror(number))
+    copy = copied(handle, descriptor)
     try:
         return ioctl(copy, _SIOCGSKNS)
     finally:

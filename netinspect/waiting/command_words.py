@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ..engine.options import Flag, Group, Many, One, Option, choice, within
 from ..engine.output import FORMATS, InNamespaces
-from ..errors import ExitStatus, UsageError
-from .words import MOST, SUBJECTS, Asked, endpoint_of
+from ..errors import ExitStatus
+from .words import MOST, SUBJECTS, Asked, translation_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -109,10 +109,7 @@ class ConditionCommand(InNamespaces):
 
 
 def _translation(text: str) -> Endpoint:
-    endpoint = endpoint_of(text)
-    if endpoint.address is None:
-        raise UsageError(f"--natted-to takes an address, with or without a port, not {text!r}")
-    return endpoint
+    return translation_of(text, "--natted-to")
 
 
 _OF = ConditionCommand

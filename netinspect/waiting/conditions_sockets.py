@@ -10,7 +10,8 @@ from ..engine.places import EveryPlace, Place
 from ..engine.text import marked
 from ..errors import NetinspectError
 from ..nouns.sockets.filter import Expression, parse
-from ..nouns.sockets.listing import ALL_STATES, FAMILIES, Query, SocketListing
+from ..nouns.sockets.listing import ALL_STATES, Query, SocketListing
+from ..nouns.sockets.listing import FAMILIES as FAMILIES
 from ..nouns.sockets.listing_joined import Selection, joined
 from ..uapi.netlink import NETLINK_SOCK_DIAG
 from .conditions import UNREPORTED, Observation, shown

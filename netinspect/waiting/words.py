@@ -259,6 +259,28 @@ def endpoint_of(text: str) -> Endpoint:
         raise UsageError(str(error)) from None
 
 
+def translation_of(text: str, option: str) -> Endpoint:
+    """What flows are translated to: an address, with or without a port. Raises UsageError, by the option's name."""
+    endpoint = endpoint_of(text)
+    if endpoint.address is None:
+        raise UsageError(f"{option} takes an address, with or without a port, not {text!r}")
+    return endpoint
+
+
+def least_of(count: int) -> int:
+    """How many there must be at least. Raises UsageError."""
+    if count < 1:
+        raise UsageError(f"count is 1 or more, not {count}")
+    return count
+
+
+def one_of(known: Sequence[str], *values: str) -> None:
+    """Raises UsageError for a value that is not known."""
+    for value in values:
+        if value not in known:
+            raise UsageError(f"{value!r} is not one of {', '.join(known)}")
+
+
 def _address_of(text: str) -> str:
     try:
         return address_of(text)

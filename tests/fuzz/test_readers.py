@@ -51,7 +51,7 @@ WITHOUT = {
     "nouns/groups/events.py:_Watched.received": "receives",
     "nouns/nat/diagnose": "records, rules and packets that `ruleset` and `heard` take apart",
     "nouns/nat/listing.py:_is_private": "addresses that decoders have checked",
-    "nouns/nat/listing_state.py:port_ranges": "rules that `ruleset` takes apart",
+    "nouns/nat/listing_state.py:ranges_of": "rules that `ruleset` takes apart",
     "nouns/path/": "records of other nouns, and our own packets",
     "nouns/routing/decode.py:_destination_bits": "destinations that the decoder has checked",
     "nouns/routing/decode_details.py:_ioam6": "sizes that its shape has checked",

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
 VMLINUX = "/sys/kernel/btf/vmlinux"
+TYPES_LIMIT = 1 << 28
+"""Bytes of that file: usual ones have five to ten million."""
 
 _HEADER = "=HBBIIIII"
 _HEADER_SIZE = 24

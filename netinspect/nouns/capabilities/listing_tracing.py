@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from ...engine.bpf import kernel
 from ...engine.bpf.assembler import Assembler
-from ...engine.bpf.btf import VMLINUX
+from ...engine.bpf.btf import TYPES_LIMIT, VMLINUX
 from ...engine.containers import engines, sources
 from ...engine.files import read
 from ...errors import FileError
 from ...uapi.netlink import NETLINK_NETFILTER
 from ...uapi.nf_tables import NFNLGRP_NFTRACE
+from ..drops.request import TRACEPOINT
 from .listing_prober import NO, PARTIAL, YES, Feature
 
 if TYPE_CHECKING:
@@ -30,9 +31,7 @@ _DROPS = Feature("drops", "dropped packets", "each dropped packet with its reaso
 _CONTAINERS = Feature("names", "containers", "names of containers: ids are shown")
 _VIEW = Feature("top", "interactive view", "tabs, keys and history: `top` repeats a table instead")
 
-_TRACEPOINT = "kfree_skb"
 _REASONS = b"SKB_DROP_REASON_NOT_SPECIFIED"
-_TYPES_LIMIT = 1 << 28
 
 
 def probe(prober: Prober) -> Iterator[Capability]:
@@ -49,10 +48,10 @@ def _dropped() -> Capability:
     program.exit()
     opened: list[int] = []
     try:
-        types = read(VMLINUX, _TYPES_LIMIT)
+        types = read(VMLINUX, TYPES_LIMIT)
         opened.append(kernel.ring_buffer(PAGESIZE))
         opened.append(kernel.load(program.program()))
-        opened.append(kernel.attach(opened[-1], _TRACEPOINT))
+        opened.append(kernel.attach(opened[-1], TRACEPOINT))
     except FileError as error:
         return _DROPS.has(NO, str(error), _DROPS.lost, "a kernel with CONFIG_DEBUG_INFO_BTF")
     except kernel.BpfError as error:
@@ -63,7 +62,7 @@ def _dropped() -> Capability:
     finally:
         for descriptor in opened:
             os.close(descriptor)
-    evidence = f"a BPF program was attached to {_TRACEPOINT}"
+    evidence = f"a BPF program was attached to {TRACEPOINT}"
     if _REASONS in types:
         return _DROPS.has(YES, evidence)
     return _DROPS.has(PARTIAL, f"{evidence}; this kernel gives no reasons", "reasons of drops", "Linux 5.17 or later")

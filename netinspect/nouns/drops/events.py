@@ -13,7 +13,7 @@ from select import POLLIN, poll
 from time import monotonic, sleep, time
 
 from ...engine.bpf import kernel
-from ...engine.bpf.btf import VMLINUX, Btf
+from ...engine.bpf.btf import TYPES_LIMIT, VMLINUX, Btf
 from ...engine.bpf.ring import Ring
 from ...engine.files import read as read_file
 from ...engine.namespaces import every_namespace
@@ -47,7 +47,6 @@ _PAUSE = 0.01
 """Seconds in which they gather then."""
 _LOOK_AGAIN = 1.0
 """Seconds until namespaces and processes are looked at again for one that was not there."""
-_TYPES_LIMIT = 1 << 28
 _ALIKE = (4, 3, 1, 5)
 """Namespace, reason, place and interface of a record."""
 _alike = itemgetter(*_ALIKE)
@@ -88,7 +87,7 @@ class Source:
 
     def _open(self, namespaces: Collection[int]) -> None:
         try:
-            types = Btf(read_file(VMLINUX, _TYPES_LIMIT), request.WANTED)
+            types = Btf(read_file(VMLINUX, TYPES_LIMIT), request.WANTED)
         except FileError:
             raise NetinspectError(
                 f"this kernel does not describe its types ({VMLINUX}: CONFIG_DEBUG_INFO_BTF)"

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import _socket
 import os
-from ctypes import CDLL, c_int, c_long, c_uint, c_void_p, create_string_buffer, get_errno
+from ctypes import CDLL, c_int, c_uint, c_void_p, create_string_buffer
 from ctypes import byref as reference
 from stat import S_ISSOCK
 from sys import byteorder
 
+from ...engine.copies import copied
 from ...procfs import descriptors_in_flight
 from ...startup import array
 from ..groups import request_filter as multicast_filter
@@ -21,8 +22,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ...records import Process
 
-_PIDFD_GETFD = 438
-"""asm-generic/unistd.h; the same on every architecture but alpha."""
 _SO_PEEK_OFF, _SCM_PIDFD = 42, 4
 """asm-generic/socket.h and linux/socket.h."""
 _MOST_RIGHTS = 253
@@ -34,7 +33,6 @@ _QUEUE = 1 << 18
 _DEEPEST = 4
 """Sockets in the queues of sockets: the kernel has a limit of its own (include/net/scm.h: UNIX_INFLIGHT_SCM_MAX)."""
 _libc = CDLL(None, use_errno=True)
-_libc.syscall.argtypes = (c_long, c_long, c_long, c_long)
 _libc.getsockopt.argtypes = (c_int, c_int, c_int, c_void_p, c_void_p)
 
 
@@ -54,13 +52,9 @@ class Copy:
             return cls(os.dup(process.fd))
         handle = os.pidfd_open(process.pid)
         try:
-            descriptor: int = _libc.syscall(_PIDFD_GETFD, handle, process.fd, 0)
-            number = get_errno()
+            return cls(copied(handle, process.fd))
         finally:
             os.close(handle)
-        if descriptor < 0:
-            raise OSError(number, os.strerror(number))
-        return cls(descriptor)
 
     def __enter__(self) -> Copy:
         return self
