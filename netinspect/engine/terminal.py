@@ -9,6 +9,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .command import Command
+    from .output import ListingCommand
 
 RESET = "\x1b[0m"
 DIM = "\x1b[2m"
@@ -173,6 +174,11 @@ def folded(text: str, columns: int) -> str:
             now += f"{word} "
         lines.append(now.rstrip())
     return "\n".join(lines)
+
+
+def wants_rows(command: ListingCommand) -> bool:
+    """Whether rows are asked for, of what is running text otherwise."""
+    return command.format != "table" or command.chosen is not None or bool(command.sort) or command.no_header
 
 
 def report(command: Command, text: str) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..engine.output import ListingCommand, output_group
 from ..engine.table import Field
-from ..engine.terminal import report
+from ..engine.terminal import report, wants_rows
 from ..errors import ExitStatus
 from .explanations import explanations, lookup, parts
 
@@ -47,7 +47,7 @@ class Explain(ListingCommand):
         """Explains. Raises UsageError for a name that nothing goes by."""
         names = self.words
         found = [explanation for name in names for explanation in lookup(name)] if names else explanations()
-        if self.format != "table" or self.chosen is not None or self.sort or self.no_header:
+        if wants_rows(self):
             self.write_records(found)
             return ExitStatus.OK
         width = min(self.environment.columns, _WIDEST)

@@ -10,7 +10,7 @@ from ...engine.options import Flag, Group, One, Option
 from ...engine.output import ListingCommand, output_group
 from ...engine.places import Place
 from ...engine.table import Field
-from ...engine.terminal import report
+from ...engine.terminal import report, wants_rows
 from ...errors import ExitStatus, UsageError
 from .listing import capabilities
 from .render import features, missing, summary
@@ -90,7 +90,7 @@ class Capabilities(ListingCommand):
             found = inside(place.descriptor, partial(capabilities))
         finally:
             place.close()
-        if self.format != "table" or self.chosen is not None or self.sort or self.no_header:
+        if wants_rows(self):
             self.write_records(found)
         else:
             report(self, self._text(found))
