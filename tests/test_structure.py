@@ -63,8 +63,9 @@ LAYERS = {
     "peers": {"owners", "peers"},
     "listing": {"request", "decode", "filter", "names", "owners", "peers", "listing", "counters"},
     "events": {"request", "decode", "filter", "names", "owners", "peers", "listing", "events"},
-    "walk": {"request", "decode", "filter", "names", "owners", "listing", "walk"},
-    "diagnose": {"request", "decode", "filter", "names", "owners", "listing", "walk", "diagnose"},
+    # Their evidence is text: rules and routes are written there as everywhere.
+    "walk": {"request", "decode", "filter", "names", "owners", "listing", "walk", "render"},
+    "diagnose": {"request", "decode", "filter", "names", "owners", "listing", "walk", "diagnose", "render"},
     "render": {"render"},
 }
 """What the layers of nouns may import of nouns; the first word of a module's name is its layer.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from ..path.walk_rules import Rules
 from ..path.walk_steps import iptables_interface, nft_name, pasted
+from ..routing.render_rules import rule_text
 from .diagnose_findings import ERROR, finding, passed_here
+from .diagnose_policy import marked_text
 from .diagnose_redirected import free_name
 
 TYPE_CHECKING = False
@@ -49,7 +51,7 @@ def marks_late(situation: Situation, path: Path, known_by: str) -> Iterator[Find
             [
                 known_by,
                 *([f"nftables: {rules.text(rule)}, hook {hook}"] if rule is not None else []),
-                *(f"rule: fwmark {found.mark:#x} lookup {found.table} (priority {found.priority})" for found in chosen),
+                *map(marked_text, chosen),
             ],
             f"the mark is set in {hook}, after the routing decision: the rule that looks for it never sees it, and the "
             "packet goes by the routes without a mark",
@@ -114,7 +116,6 @@ def _empty_table(situation: Situation, path: Path, known_by: str) -> Iterator[Fi
 
 def empty_table(situation: Situation, rule: Any, evidence: Sequence[str], severity: str) -> Finding:
     """A policy rule that leads nowhere."""
-    mark = f"fwmark {rule.mark:#x} " if rule.mark is not None else ""
     return finding(
         situation,
         "empty-table",
@@ -122,7 +123,7 @@ def empty_table(situation: Situation, rule: Any, evidence: Sequence[str], severi
         f"table {rule.table}",
         [
             *evidence,
-            f"rule: {rule.priority}: from {rule.source or 'all'} {mark}lookup {rule.table}",
+            f"rule: {rule_text(rule)}",
             f"route: table {rule.table} is empty",
         ],
         f"the rule sends packets to table {rule.table}, in which there is no route: they fall through to the next "

@@ -6,6 +6,7 @@ import re
 
 from ..path.walk_reasons import holds, why_not
 from ..path.walk_steps import pasted
+from ..routing.render_rules import action_text, rule_text, selector_text
 from .diagnose_findings import ERROR, WARNING, finding, passed_here
 
 TYPE_CHECKING = False
@@ -24,6 +25,7 @@ _SET = re.compile(r"(?:mark set|MARK\b.*?)\D*?(0x[0-9a-f]+|\d+)", re.IGNORECASE)
 _EVERYBODY = (
     *("source", "destination", "input_interface", "output_interface", "mark", "tos", "dscp", "ip_protocol"),
     *("source_ports", "destination_ports", "uids", "tunnel_id", "suppress_prefix_length", "suppress_interface_group"),
+    "flow_label",
 )
 """What a policy rule for every packet does not have."""
 
@@ -65,7 +67,7 @@ def _mark_missing(situation: Situation, path: Path, passed: Passed, evidence: Se
             [
                 *evidence,
                 f"nftables: {text}: {reason.text}",
-                f"rule: fwmark {mark:#x} lookup {rule.table} (priority {rule.priority})",
+                marked_text(rule),
             ],
             "the rule that should set the mark does not apply to what comes in and is forwarded: the packet has no "
             f"mark, the rule for table {rule.table} does not see it, and it goes by the routes without a mark",
@@ -73,6 +75,11 @@ def _mark_missing(situation: Situation, path: Path, passed: Passed, evidence: Se
             "have the mark set in prerouting (mangle), for the interface that the packets come in by",
         )
     return None
+
+
+def marked_text(rule: Rule) -> str:
+    """The rule that looks for a mark, as evidence."""
+    return f"rule: {selector_text(rule).removeprefix('from all ')} {action_text(rule)} (priority {rule.priority})"
 
 
 def _only_by_place(rules: Rules, reason: Reason, rule: NftRule, seen: object) -> bool:
@@ -104,6 +111,7 @@ def _catch_all(situation: Situation, family: str) -> Rule | None:
             and rule.table in with_default
             and not rule.inverted
             and not rule.l3mdev
+            and not rule.unknown_attributes
             and all(getattr(rule, field) is None for field in _EVERYBODY)
         ):
             return rule
@@ -128,7 +136,11 @@ def _behind(situation: Situation, family: str) -> Iterator[tuple[Rule, Rule]]:
 
 def _wants(rule: Rule) -> tuple[object, ...]:
     """What a rule is for, and the table that it leads to."""
-    return rule.action, rule.table, rule.inverted, rule.l3mdev, *(getattr(rule, field) for field in _EVERYBODY)
+    return (
+        *(rule.action, rule.table, rule.inverted, rule.l3mdev, rule.mask, rule.dscp_mask, rule.flow_label_mask),
+        *(rule.source_port_mask, rule.destination_port_mask, rule.unknown_attributes),
+        *(getattr(rule, field) for field in _EVERYBODY),
+    )
 
 
 def never_asked(situation: Situation) -> Iterator[Finding]:
@@ -164,10 +176,14 @@ def _never(situation: Situation, rule: Rule, first: Rule, evidence: Sequence[str
         words += ["fwmark", f"{rule.mark:#x}{mask}"]
     if rule.input_interface is not None:
         words += ["iif", rule.input_interface]
-    plain = all(
-        getattr(rule, field) is None
-        for field in _EVERYBODY
-        if field not in ("source", "destination", "mark", "input_interface")
+    plain = (
+        not rule.l3mdev
+        and not rule.unknown_attributes
+        and all(
+            getattr(rule, field) is None
+            for field in _EVERYBODY
+            if field not in ("source", "destination", "mark", "input_interface")
+        )
     )
     six = ["-6"] if rule.family == "inet6" else []
     fix = pasted(["ip", *six, "rule", "add", *words, "lookup", str(rule.table), "pref", str(_before(first))])
@@ -178,8 +194,8 @@ def _never(situation: Situation, rule: Rule, first: Rule, evidence: Sequence[str
         f"rule {rule.priority}: table {rule.table}",
         [
             *evidence,
-            f"rule: {first.priority}: from all lookup {first.table}, which has a default route",
-            f"rule: {rule.priority}: {' '.join(words)} lookup {rule.table}",
+            f"rule: {rule_text(first)}, which has a default route",
+            f"rule: {rule_text(rule)}",
         ],
         f"the rule stands behind one that has a route for every packet: it is never asked, and table {rule.table} is "
         "not used",

@@ -42,6 +42,10 @@ NUMBERS = {number: name for name, number in PROTOCOLS.items()}
 WITH_PORTS = frozenset((6, 17, 132, 33, 136))
 _ROUTED_BY_PROTOCOL = frozenset((6, 17, 1, 58))
 """What RTM_GETROUTE takes as RTA_IP_PROTO (net/ipv4/route.c: rtm_getroute_parse_ip_proto)."""
+_TUNNELS = frozenset(
+    ("vxlan", "geneve", "gre", "gretap", "ip6gre", "ip6gretap", "erspan", "ip6erspan", "ipip", "ip6tnl")
+)
+"""Interfaces that may hand on a tunnel's id with a packet (ip-link(8): external)."""
 REFUSALS = frozenset((EACCES, EHOSTUNREACH, EINVAL, ENETUNREACH, EXDEV))
 _REFUSING = {"blackhole": 6, "unreachable": 7, "prohibit": 8, "throw": 9}
 """linux/rtnetlink.h: RTN_*"""
@@ -105,10 +109,30 @@ class Interface:
 _FIELDS = tuple(field for field in Interface.__slots__ if field != "group_number")
 
 
+def _unknown(
+    family: str, iif: Interface | None, protocol: int, ports: tuple[int, int], uid: int | None
+) -> Iterator[str]:
+    """What is not known of a packet that policy rules may look at (routing/listing_matching: ASKED)."""
+    if protocol in WITH_PORTS:
+        yield from (name for name, port in zip(("source_port", "destination_port"), ports, strict=True) if port <= 0)
+    if family == "inet6":
+        yield "flow_label"  # Linux gives packets one that it chooses (net.ipv6.auto_flowlabels)
+    if iif is None and uid is None:
+        yield "uid"
+    if iif is not None and iif.kind in _TUNNELS:
+        yield "tunnel_id"
+
+
+def _not_asked(rule: Rule, protocol: int) -> bool:
+    """Whether a rule looks at what a look-up cannot be told of packets of a protocol."""
+    asks = (rule.ip_protocol, rule.source_ports, rule.destination_ports)
+    return protocol not in _ROUTED_BY_PROTOCOL and any(one is not None for one in asks)
+
+
 class Answer:
     """What a look-up in the routing tables gives: a route, or the reason why there is none."""
 
-    __slots__ = ("entry", "errno", "refused", "route", "rule")
+    __slots__ = ("doubts", "entry", "errno", "refused", "route", "rule")
 
     def __init__(self) -> None:
         self.route: Route | None = None
@@ -119,6 +143,8 @@ class Answer:
         """Where there is none."""
         self.refused: str | None = None
         """blackhole, unreachable, prohibit or none, where that is known."""
+        self.doubts: list[tuple[Rule, str]] = []
+        """Rules that would give another answer if they are for the packet, each with why that is not known."""
 
     @property
     def type(self) -> str:
@@ -291,6 +317,8 @@ class Stack:
                 numbers[kind] = interface.index
         if mark:
             numbers[rt.RTA_MARK] = mark
+        if iif is not None and uid is None:
+            uid = 0  # what comes in is nobody's; rules see it as root's (net/core/sock.c: sock_net_uid)
         if uid is not None:
             numbers[rt.RTA_UID] = uid
         if protocol in _ROUTED_BY_PROTOCOL:
@@ -334,6 +362,9 @@ class Stack:
             answer.rule = self._deciding(answer, destination, source, iif, oif, mark, protocol, ports, uid)
         if answer.route is None and answer.refused is None:
             self._refusing(answer, destination, source, iif, oif, mark, protocol, ports, uid)
+        if matched:
+            flow = self._flow(answer, destination, source, iif, oif, mark, protocol, ports, uid)
+            answer.doubts = [*self._doubts(answer, flow)]
         return answer
 
     def _route(self, asked: bytes, destination: str) -> Route | None:
@@ -355,6 +386,7 @@ class Stack:
         flow.input_interface, flow.output_interface = iif and iif.name, oif and oif.name
         flow.mark, flow.ip_protocol, flow.uid = mark, protocol, uid or 0
         flow.source_port, flow.destination_port = ports
+        flow.unknown = frozenset(_unknown(family_of(destination), iif, protocol, ports, uid))
         if any(map(asks_of_interfaces, self.rules(family_of(destination)))):
             from ..routing.listing_interfaces import look_at_interfaces
 
@@ -372,12 +404,14 @@ class Stack:
 
     def _refusing(self, answer: Answer, destination: str, *selectors: Any) -> None:
         """What refused: the first rule that is for the packet and refuses, or leads to a table whose entry does."""
-        from ..routing.listing_matching import matches, table_of
+        from ..routing.listing_matching import asked, table_of
 
         flow = self._flow(answer, destination, *selectors)
         refusing: list[Route] | None = None
-        for rule in sorted(self.rules(family_of(destination)), key=lambda rule: rule.priority):
-            if not matches(rule, flow):
+        for rule, matching in asked(self.rules(family_of(destination)), flow):
+            if matching is None and self._may_decide(rule, flow, answer):
+                return
+            if not matching:
                 continue
             if rule.action in _REFUSING and rule.action != "throw":
                 answer.refused, answer.rule = rule.action, rule
@@ -390,6 +424,39 @@ class Stack:
             if entry is not None and self._wins(entry, destination):
                 answer.refused, answer.entry, answer.rule = entry.type, entry, rule
                 return
+
+    def _doubts(self, answer: Answer, flow: Any) -> Iterator[tuple[Rule, str]]:
+        """What is not known whether it is for the packet, and stands before what decided."""
+        from ..routing.listing_matching import asked, undecided
+
+        for rule, matching in asked(self.rules(family_of(flow.destination)), flow):
+            if rule is answer.rule:
+                return
+            reasons = undecided(rule, flow) if matching is None else []
+            if matching and _not_asked(rule, flow.ip_protocol):
+                reasons = ["the kernel cannot be asked about packets of this protocol"]
+            if reasons and self._may_decide(rule, flow, answer):
+                yield rule, "; ".join(reasons)
+
+    def _may_decide(self, rule: Rule, flow: Any, answer: Answer) -> bool:
+        """Whether a rule changes the answer, if it is for the packet."""
+        from ..routing.listing import Prefix, Query, RouteListing
+        from ..routing.listing_matching import table_of
+
+        if rule.action != "lookup":
+            return rule.action not in ("nop", "unspec")
+        table, found = table_of(rule, flow), answer.entry or answer.route
+        if table is None or (found is not None and found.table == table and rule.suppress_prefix_length is None):
+            return False
+        query = Query((family_of(flow.destination),), table=None, prefix=Prefix(flow.destination, "match"))
+        lengths = [
+            int(one.destination.rpartition("/")[2])
+            for batch in RouteListing(query, (self.place,)).batches()
+            for one in batch
+            if one.table == table and one.type != "throw"
+        ]
+        shortest = rule.suppress_prefix_length
+        return bool(lengths) and (shortest is None or max(lengths) > shortest)
 
     def _refusing_routes(self, destination: str) -> list[Route]:
         found: list[Route] = []

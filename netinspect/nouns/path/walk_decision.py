@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from errno import EHOSTUNREACH, ENETUNREACH
 
-from .walk_routes import refused, route_interfaces, route_text
+from .walk_routes import doubted, refused, route_interfaces, route_text
 from .walk_steps import sysctl_set
 
 TYPE_CHECKING = False
@@ -51,6 +51,7 @@ def decided(walk: Walk, stack: Stack, iif: Interface, packet: Packet) -> Answer 
     if not _passes_reverse_path(walk, stack, iif, packet, answer):
         return None
     if local:
+        doubted(walk, stack, packet, answer)
         here = "this machine" if stack is walk.home else stack.label
         walk.passes(stack, "route", f"for {here} itself", packet, route_text(answer))
         return answer

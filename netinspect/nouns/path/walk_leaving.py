@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .walk_routes import hop_of, refused, route_text
+from .walk_routes import doubted, hop_of, refused, route_text
 from .walk_steps import UNKNOWN, pasted
 from .walk_tracking import track
 from .walk_translation import translated
@@ -130,6 +130,7 @@ def sent(walk: Walk, passed: Passed, packet: Packet) -> Leaving | None:
             refused(walk, stack, on, again, None)
             return None
         leaving = Leaving(stack, on, again)
+        doubted(walk, stack, on, again)
         walk.passes(stack, "route", f"again: dev {leaving.oif}", on, route_text(again))
     leaving.packet = on
     return leaving
@@ -169,6 +170,7 @@ def _look_up(stack: Stack, packet: Packet) -> Answer:
 
 
 def _routed(walk: Walk, stack: Stack, packet: Packet, answer: Answer) -> Leaving:
+    doubted(walk, stack, packet, answer)
     leaving = Leaving(stack, packet, answer)
     via = f"via {leaving.next_hop} " if leaving.next_hop != packet.destination else ""
     walk.passes(stack, "route", f"{via}dev {leaving.oif}", packet, route_text(answer))

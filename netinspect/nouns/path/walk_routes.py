@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from errno import EACCES
 
+from ..routing.render_rules import rule_text
 from .listing_stack import family_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from ...records import Route
     from .listing_stack import Answer, Interface, Stack
     from .walk import Walk
@@ -41,23 +40,22 @@ def route_text(answer: Answer) -> str:
     return text + (f" (rule {rule_text(answer.rule)})" if answer.rule else "")
 
 
-def rule_text(rule: Any) -> str:
-    """A policy rule in ip-rule(8)'s words."""
-    parts = [f"{rule.priority}:", "not" if rule.inverted else "", f"from {rule.source or 'all'}"]
-    parts += [
-        f"to {rule.destination}" if rule.destination else "",
-        "" if rule.mark is None else f"fwmark {rule.mark:#x}",
-    ]
-    parts += [f"iif {rule.input_interface}" if rule.input_interface else ""]
-    parts += [f"lookup {rule.table}" if rule.action == "lookup" else rule.action]
-    return " ".join(part for part in parts if part)
+def doubted(walk: Walk, stack: Stack, packet: Packet, answer: Answer) -> None:
+    """Says of which rules it is not known whether they send the packet elsewhere."""
+    for rule, reason in answer.doubts:
+        text = rule_text(rule)
+        why = f"it is not known whether the policy rule {text} is for it: {reason}"
+        walk.unknowable(stack, "route", f"rule {rule.priority}", packet, f"rule: {text}", why=why)
 
 
 def refused(walk: Walk, stack: Stack, packet: Packet, answer: Answer, iif: Interface | None) -> None:
     """There is no route, or one that refuses."""
     entry = answer.entry
     rule = f" (rule {rule_text(answer.rule)})" if answer.rule else ""
+    doubted(walk, stack, packet, answer)
     if answer.refused:
+        # ip-rule(8) deletes the first that has the priority.
+        same = [one for one in stack.rules(packet.family) if answer.rule and one.priority == answer.rule.priority]
         where = (
             f"route: {answer.refused} {entry.destination} in table {entry.table}{rule}"
             if entry
@@ -81,7 +79,7 @@ def refused(walk: Walk, stack: Stack, packet: Packet, answer: Answer, iif: Inter
             ]
             if entry.metric:
                 fix += ["metric", str(entry.metric)]
-        elif answer.rule is not None:
+        elif answer.rule is not None and len(same) == 1:
             fix = [
                 "ip",
                 *(["-6"] if packet.family == "inet6" else []),
@@ -108,6 +106,8 @@ def refused(walk: Walk, stack: Stack, packet: Packet, answer: Answer, iif: Inter
             if fix
             else f"give the next-hop object a gateway: ip nexthop replace id {entry.next_hop_id} via NEXT-HOP dev LINK"
             if entry is not None
+            else f"several rules have the priority {answer.rule.priority}: delete this one by all its conditions"
+            if answer.rule
             else "",
             entry=entry,
         )

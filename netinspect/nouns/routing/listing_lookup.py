@@ -29,7 +29,7 @@ from ...uapi.rtnetlink import (
 )
 from . import decode as route
 from .listing import Prefix, Query, RouteListing, names_of
-from .listing_matching import Flow, asks_of_interfaces, deciding_rule
+from .listing_matching import NOBODY, Flow, asks_of_interfaces, deciding_rule
 from .listing_rules import rules_of
 
 TYPE_CHECKING = False
@@ -75,6 +75,8 @@ class Lookup:
         self.numbers: dict[int, int] = {}
         for selector, value in zip(words[1::2], words[2::2], strict=True):
             self._take(selector, value)
+        if RTA_IIF in self.interfaces and RTA_UID not in self.numbers:
+            self.flow.uid = NOBODY
 
     def _take(self, selector: str, value: str) -> None:
         flow = self.flow

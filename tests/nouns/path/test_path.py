@@ -143,6 +143,65 @@ def test_settings_and_routes_stop_it(need: Need, world: World) -> None:
     world.sysctl("net.ipv4.conf.wan.rp_filter", 0)
 
 
+RULES = """
+rule add from 192.168.1.0/24 ipproto tcp dport 443 lookup 77 pref 100
+rule add ipproto tcp sport 1000-2000 dport 80 to 203.0.113.0/24 lookup 77 pref 101
+rule add uidrange 5-6 lookup 77 pref 102
+rule add to 192.0.2.66 ipproto udp dport 53 prohibit pref 103
+rule add to 192.0.2.66 ipproto udp dport 54 prohibit pref 103
+rule add tos 0x10 to 203.0.113.0/24 lookup 77 pref 104
+rule add sport 7 lookup 78 pref 105
+route add default via 203.0.113.100 dev wan table 77
+"""
+
+
+@pytest.fixture
+def ruled(need: Need, world: World) -> Iterator[World]:
+    need("ip")
+    world.gateway.run("ip", "-batch", "-", input=RULES)
+    try:
+        yield world
+    finally:
+        for priority in ("100", "101", "102", "103", "103", "104", "105"):
+            world.run("ip", "rule", "del", "pref", priority)
+        world.run("ip", "route", "flush", "table", "77")
+
+
+def test_a_policy_rule_is_shown_with_all_its_conditions(ruled: World) -> None:
+    text = netinspect(ruled.gateway, "path", INSIDE, f"{SERVER}:443").stdout
+    assert "table 77 (rule 100: from 192.168.1.0/24 dport 443 ipproto 6 lookup 77)" in text
+    for port in (53, 54):
+        end = stops(ruled, "prohibit", "-p", "udp", flow=(INSIDE, f"192.0.2.66:{port}"))
+        assert f"rule: 103: from all to 192.0.2.66 dport {port} ipproto 17 prohibit" in end["evidence"]
+        # `ip rule del pref 103` deletes the first of the two, whichever is meant.
+        assert not end["fix"]
+        assert "several rules have the priority 103" in end["advice"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "rule", "reason"),
+    [
+        ((INSIDE, f"{SERVER}:80"), 101, "its source port is not given"),
+        ((INSIDE, f"{SERVER}:80", "--source-port", "1500"), None, None),
+        ((INSIDE, f"{SERVER}:80", "--source-port", "999"), None, None),
+        # Nobody's on a wire: rules see it as root's; what this machine sends may be anybody's.
+        ((INSIDE, f"{SERVER}:81"), None, None),
+        (("203.0.113.1", f"{SERVER}:81", "--source-port", "9"), 102, "the user who sends it is not known"),
+        ((INSIDE, f"{SERVER}:443", "-p", "sctp"), None, None),
+    ],
+)
+def test_a_policy_rule_that_cannot_be_decided_is_said(
+    ruled: World, arguments: tuple[str, ...], rule: int | None, reason: str | None
+) -> None:
+    _, steps = ruled.path(*arguments)
+    doubts = [step for step in steps if step["verdict"] == "unknown" and step["stage"] == "route"]
+    there = [step for step in doubts if step["direction"] == "there"]
+    assert [step["subject"] for step in there] == ([] if rule is None else [f"rule {rule}"])
+    if reason is not None:
+        assert there[0]["why"].endswith(reason)
+        assert ruled.path(*arguments)[0] == 3
+
+
 FORWARD = "add table inet f; add chain inet f c { type filter hook forward priority 0; policy drop; }"
 FAULTS = [
     ("policy", "there", (FORWARD,)),
