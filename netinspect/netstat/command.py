@@ -68,7 +68,9 @@ _NOTES = (
     "sockets of other namespaces, and system calls waiting for room in its queue.\n"
     "Ref is always 1 for IPv6 routes: the kernel's reference count has no netlink source. A route that a program added "
     "with protocol ra via a link-local address has the flag A as if the kernel had added it (a default route only if "
-    "it expires): netlink does not show the difference."
+    "it expires): netlink does not show the difference.\n"
+    "An IPv6 route through a next-hop object has a row for each next hop, and the flag ! where the object drops what it "
+    "gets; net-tools shows the first next hop alone, and no flag."
 )
 
 

@@ -84,7 +84,7 @@ def select_group(views: Sequence[str] = ()) -> Group:
             "u", "status", "all of these status bits set or, with ! before it, not set: ASSURED,!SEEN_REPLY", "NAME"
         ),
         option("m", "mark", "connection mark", "VALUE[/MASK]"),
-        option("w", "zone", "conntrack zone; 0 is the default one", "ZONE"),
+        option("w", "zone", "conntrack zone, of either direction; 0 is the default one", "ZONE"),
         option("", "helper", "with this helper", "NAME"),
         option("", "src-nat", "source address or port translated"),
         option("", "dst-nat", "destination address or port translated"),

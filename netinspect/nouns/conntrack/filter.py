@@ -95,7 +95,13 @@ class FlowFilter:
         if self.marks:
             yield _test("mark", self._has_mark)
         if self.zones:
-            yield _test("zone", lambda zone: (zone or 0) in self.zones)
+            in_zone = _test("zone", lambda zone: (zone or 0) in self.zones)
+            if 0 in self.zones:
+                # With a zone in one direction alone, the other is in zone 0 (net/netfilter: nf_ct_zone_id).
+                one_way = _test("zone_direction", ("original", "reply").__contains__)
+                yield lambda batch: map(or_, in_zone(batch), one_way(batch))
+            else:
+                yield in_zone
         if self.helpers:
             yield _test("helper", self.helpers.__contains__)
         if self.minimum_bytes:

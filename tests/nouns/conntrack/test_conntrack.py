@@ -277,7 +277,11 @@ def selects(wanted: FlowFilter, flow: Flow) -> bool:
         and wanted.with_status <= set(flow.status)
         and not wanted.without_status & set(flow.status)
         and (not wanted.marks or any(flow.mark & mask == value & mask for value, mask in wanted.marks))
-        and (not wanted.zones or (flow.zone or 0) in wanted.zones)
+        and (
+            not wanted.zones
+            or (flow.zone or 0) in wanted.zones
+            or (0 in wanted.zones and flow.zone_direction in ("original", "reply"))
+        )
         and (not wanted.states or flow.state in wanted.states)
     )
 

@@ -21,6 +21,7 @@ ENTRIES = {
     "port": Entry("1.1.1.5", "2.2.2.5", 17, (13, 20), nat=("source", "1.1.1.5", 14)),
     "mark": Entry("1.1.1.6", "2.2.2.6", 17, (15, 20), mark=0x12),
     "zone": Entry("1.1.1.7", "2.2.2.7", 17, (16, 20), zone=7),
+    "one way": Entry("1.1.1.20", "2.2.2.20", 17, (18, 21), zone=9, zone_direction="original"),
     "unreplied": Entry("1.1.1.8", "2.2.2.8", 17, (17, 20), status=CONFIRMED),
     "icmp": Entry("1.1.1.9", "2.2.2.9", 1, (99, 99)),
     "six": Entry("2001:db8::1", "2001:db8::2", 17, (10, 20)),
@@ -66,6 +67,10 @@ FILTERS: list[tuple[str, str | None, set[str]]] = [
     ("-m 1", "-m 1 -f ipv4", set()),
     ("-w 7", "-w 7 -f ipv4", {"zone"}),
     ("-w 8", "-w 8 -f ipv4", set()),
+    # With a zone in one direction, it is in zone 0 in the other; conntrack 1.4.7 knows it by zone 0 alone.
+    ("-4 -w 0", "-w 0 -f ipv4", FOUR - {"zone"}),
+    ("-4 -w 0,7", None, FOUR),
+    ("-4 -w 9", None, {"one way"}),
     ("-4 -u ASSURED", "-u ASSURED -f ipv4", {"tcp"}),
     ("-4 --assured", "-u ASSURED -f ipv4", {"tcp"}),
     ("--unreplied", "-u UNREPLIED -f ipv4", {"unreplied"}),

@@ -74,6 +74,76 @@ def without_references(line: str) -> str:
     return " ".join(words[:4] + words[5:]) if len(words) == 7 and ":" in words[0] else line
 
 
+OBJECTS = """
+link add wan1 type veth peer wan1p
+link add wan2 type veth peer wan2p
+link set wan1 up
+link set wan1p up
+link set wan2 up
+link set wan2p up
+address add 10.0.0.1/24 dev wan1
+address add 10.1.0.1/24 dev wan2
+address add fd00::1/64 dev wan1 nodad
+address add fd01::1/64 dev wan2 nodad
+nexthop add id 1 via 10.0.0.2 dev wan1
+nexthop add id 2 via 10.1.0.2 dev wan2
+nexthop add id 3 group 1/2
+nexthop add id 4 blackhole
+nexthop add id 11 via fd00::2 dev wan1
+nexthop add id 12 via fd01::2 dev wan2
+nexthop add id 13 group 11,3/12,7
+nexthop add id 16 group 11/12 type resilient buckets 8
+route add 192.0.2.0/24 nhid 1
+route add 198.51.100.0/24 nhid 3
+route add 203.0.113.0/24 nhid 4
+route add 203.0.115.0/24 nhid 11
+route add 203.0.116.0/24 nhid 13
+"""
+OBJECTS_6 = """
+nexthop add id 14 blackhole
+nexthop add id 15 dev wan2
+route add 2001:db8:1::/64 nhid 11
+route add 2001:db8:3::/64 nhid 13
+route add 2001:db8:4::/64 nhid 14
+route add 2001:db8:5::/64 nhid 15
+route add 2001:db8:6::/64 nhid 16
+route add default nhid 13
+"""
+HOPS = {
+    "2001:db8:1::/64": [("fd00::2", "UG", "wan1")],
+    "2001:db8:3::/64": [("fd00::2", "UG", "wan1"), ("fd01::2", "UG", "wan2")],
+    "2001:db8:4::/64": [("::", "!n", "lo")],
+    "2001:db8:5::/64": [("::", "U", "wan2")],
+    "2001:db8:6::/64": [("fd00::2", "UG", "wan1"), ("fd01::2", "UG", "wan2")],
+    "2001:db8:7::/64": [("::", "!n", "lo")],
+    "::/0": [("fd00::2", "UG", "wan1"), ("fd01::2", "UG", "wan2"), ("::", "!n", "lo")],
+}
+
+
+def test_routes_through_objects_have_every_next_hop_in_both_modes(
+    namespace: Namespace, need: Callable[[str], None]
+) -> None:
+    need("netstat")
+    namespace.run("ip", "-batch", "-", input=OBJECTS)
+    namespace.run("ip", "-6", "-batch", "-", input=OBJECTS_6)
+    namespace.run("ip", "nexthop", "add", "id", "17", "group", "14")
+    namespace.run("ip", "-6", "route", "add", "2001:db8:7::/64", "nhid", "17")
+    await_carrier(namespace, "wan1", "wan2")
+    for mode in (1, 0):
+        namespace.host.sysctl("net.ipv4.nexthop_compat_mode", mode)
+        for options in ("-rn", "-rne", "-rnee"):
+            ours, theirs = both(namespace, options)
+            assert ours == theirs
+        found: dict[str, list[tuple[str, str, str]]] = {}
+        for line in lines(namespace, "netstat", "-6rn")[2:]:
+            first = line.split()
+            found[first[0]] = []
+        for line in namespace.netinspect("netstat", "-6rn").stdout.splitlines()[2:]:
+            words = line.split()
+            found[words[0]].append((words[1], words[2], words[6]))  # a KeyError: net-tools does not have it
+        assert {destination: found[destination] for destination in HOPS} == HOPS
+
+
 @pytest.mark.parametrize("options", ["-i", "-ia", "-in", "-iv", "-ie", "-iae", "-iee", "-iW"])
 def test_interfaces_are_line_for_line_those_of_netstat(
     options: str, zoo: Namespace, need: Callable[[str], None]
