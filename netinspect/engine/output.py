@@ -350,7 +350,7 @@ class ListingCommand(InNamespaces):
                 f"{unknown_texts(unknown)} (see unknown_attributes with --columns or --json)"
             )
         if hosts is not None and hosts.incomplete:
-            self.environment.complain("host lookups timed out; showing numeric addresses")
+            self.environment.complain(hosts.TIMED_OUT)
 
     def write_records(self, records: Sequence[Any], *, order: str = "", limit: int = 0) -> None:
         """Writes records of one type, in the order of --sort or ``order``; with a limit no more than that."""

@@ -69,8 +69,8 @@ _NOTES = (
     "Ref is always 1 for IPv6 routes: the kernel's reference count has no netlink source. A route that a program added "
     "with protocol ra via a link-local address has the flag A as if the kernel had added it (a default route only if "
     "it expires): netlink does not show the difference.\n"
-    "An IPv6 route through a next-hop object has a row for each next hop, and the flag ! where the object drops what it "
-    "gets; net-tools shows the first next hop alone, and no flag."
+    "An IPv6 route through a next-hop object has a row for each next hop, and the flag ! where the object drops what "
+    "it gets; net-tools shows the first next hop alone, and no flag."
 )
 
 
@@ -347,6 +347,8 @@ class _Sockets:
             self._report_unlisted()
         for text in self._problems:
             self._environment.complain(text)
+        if self._hosts is not None and self._hosts.incomplete:
+            self._environment.complain(self._hosts.TIMED_OUT)
         return ExitStatus.INCOMPLETE if self._problems else ExitStatus.OK
 
     def _list_internet(self, protocol: str, owners: dict[str, Callable[[Batch], Values]]) -> None:

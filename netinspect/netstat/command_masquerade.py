@@ -50,6 +50,8 @@ class Masquerade:
             heading = ""
         for line in listing.notes + listing.problems:
             self._environment.complain(line)
+        if self._hosts is not None and self._hosts.incomplete:
+            self._environment.complain(self._hosts.TIMED_OUT)
         return ExitStatus.INCOMPLETE if listing.problems else ExitStatus.OK
 
     def _host(self, address: str) -> str:

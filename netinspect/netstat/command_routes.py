@@ -53,6 +53,8 @@ class Routes:
                 self._cached(family)
         for text in self._problems:
             self._environment.complain(text)
+        if self._hosts is not None and self._hosts.incomplete:
+            self._environment.complain(self._hosts.TIMED_OUT)
         return ExitStatus.INCOMPLETE if self._problems else ExitStatus.OK
 
     def _table(self, family: str) -> None:

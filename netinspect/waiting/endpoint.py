@@ -77,8 +77,10 @@ def _port(text: str) -> int:
         return port
     if text and not text.isdecimal():
         check_database("services")
+        from ..engine.names import in_time
+
         try:
-            return getservbyname(text)
+            return in_time(getservbyname, text)
         except (OSError, ValueError):
             pass
     raise ValueError(f"{text!r} is neither a port, 1 to 65535, nor a service name")

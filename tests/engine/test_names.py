@@ -365,6 +365,52 @@ print("settled", hosts.incomplete)
     assert (done.stdout, done.stderr, done.returncode) == ("settled True\n", "", 0)
 
 
+def test_all_other_look_ups_have_one_bound_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(names, "monotonic", lambda: clock[0])
+    clock = [100.0]
+    patience = names._Patience()
+    monkeypatch.setattr(patience, "_left", 0.05)
+    never = threading.Event()
+    assert patience.ask(int, "7") == 7
+    with pytest.raises(ValueError, match="invalid literal"):
+        patience.ask(int, "x")
+    with pytest.raises(TimeoutError, match="timed out"):
+        patience.ask(never.wait)
+    asked: list[object] = []
+    monkeypatch.setattr(patience, "_left", 0.0)
+    with pytest.raises(TimeoutError):
+        patience.ask(asked.append, 1)
+    assert not asked
+    clock[0] += 60  # a program that runs long may ask again
+    assert patience.ask(int, "8") == 8
+    monkeypatch.setattr(names, "start_new_thread", _no_thread)
+    assert patience.ask(int, "9") == 9
+    never.set()
+
+
+def _no_thread(*_: object) -> int:
+    raise RuntimeError("can't start new thread")
+
+
+@pytest.mark.parametrize("kind", ["passwd", "services"])
+def test_users_and_services_whose_look_up_times_out_are_numbers_and_that_is_said_once(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def times_out(*arguments: object) -> object:
+        asked.append(arguments)
+        raise TimeoutError
+
+    asked: list[object] = []
+    monkeypatch.setattr(names, "in_time", times_out)
+    monkeypatch.setattr(names, "_services_elsewhere", lambda: True)
+    said: dict[str, str] = {}
+    monkeypatch.setattr(names, "notes", said)
+    found: UserNames | ServiceNames = UserNames() if kind == "passwd" else ServiceNames("tcp")
+    assert [found[64001], found[64002]] == ["64001", "64002"]
+    assert len(asked) == 1
+    assert list(said) == [kind]
+
+
 def test_loopback_has_the_name_that_the_system_gives_it() -> None:
     try:
         name = socket.gethostbyaddr("127.0.0.1")[0]

@@ -209,8 +209,10 @@ def port_of(text: str) -> int:
     if port is not None and port < 65536:
         return port
     check_database("services")
+    from ...engine.names import in_time
+
     try:
-        return getservbyname(text)
+        return in_time(getservbyname, text)
     except (OSError, ValueError):
         raise UsageError(f"{text!r} is neither a port, 0 to 65535, nor a service name") from None
 

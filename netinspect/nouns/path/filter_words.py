@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from _socket import getservbyname, inet_pton
 
+from ...engine.files import check_database
 from ...engine.text import digits
 from ...errors import UsageError
 from ..conntrack.decode_names import STATES, STATUS_BITS
@@ -229,8 +230,11 @@ def _protocol(text: str) -> int:
 
 
 def _service(name: str) -> int | None:
+    from ...engine.names import in_time
+
+    check_database("services")
     try:
-        return getservbyname(name)
+        return in_time(getservbyname, name)
     except (OSError, ValueError):  # a name that is not UTF-8 is none
         return None
 

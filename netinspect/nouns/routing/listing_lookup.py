@@ -111,15 +111,20 @@ class Lookup:
 
     def _number(self, selector: str, value: str) -> int:
         by_name = selector == "ipproto" and value.isalpha()
-        if by_name:
-            check_database("protocols")
         try:
-            found = getprotobyname(value) if by_name else number(value)
+            found = _protocol_number(value) if by_name else number(value)
         except (OSError, ValueError):
             found = None
         if found is None or not 0 <= found <= _LARGEST[selector]:
             raise UsageError(f"{selector} takes a number up to {_LARGEST[selector]}, not {value!r}")
         return found
+
+
+def _protocol_number(name: str) -> int:
+    from ...engine.names import in_time
+
+    check_database("protocols")
+    return in_time(getprotobyname, name)
 
 
 class Lookups(BaseListing):

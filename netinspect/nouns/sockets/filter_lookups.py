@@ -43,9 +43,11 @@ class Lookups:
         failure = OSError(0, "it has no address")
         found: dict[bytes, None] = {}
         check_database("hosts")
+        from ...engine.names import in_time
+
         for family in families:
             try:
-                answers = _socket.getaddrinfo(host, None, family, _SOCK_STREAM)
+                answers = in_time(_socket.getaddrinfo, host, None, family, _SOCK_STREAM)
             except (OSError, ValueError) as error:
                 failure = error if isinstance(error, OSError) else OSError(0, "it is not a host name")
                 continue
@@ -59,9 +61,11 @@ class Lookups:
         """The port of a service by protocol (getservbyname(3)); empty where there is no such service."""
         found = {}
         check_database("services")
+        from ...engine.names import in_time
+
         for protocol in self._protocols:
             try:
-                found[protocol] = _socket.getservbyname(service, protocol)
+                found[protocol] = in_time(_socket.getservbyname, service, protocol)
             except (OSError, ValueError):
                 continue
         return found

@@ -95,10 +95,11 @@ def _user_id(user: str | int) -> int:
     from pwd import getpwnam
 
     from ...engine.files import check_database
+    from ...engine.names import in_time
 
     check_database("passwd")
     try:
-        return getpwnam(user).pw_uid
+        return in_time(getpwnam, user).pw_uid
     except (KeyError, ValueError, OSError):
         raise UsageError(f"no user {user!r}") from None
 
