@@ -73,6 +73,7 @@ $(VENV)/made-for-benchmarks: $(VENV)/made
 	touch $@
 
 bench: $(VENV)/made-for-benchmarks
+	$(PYTHON) scripts/build_bytecode.py
 	$(PYTHON) benchmarks/run.py $(if $(SCALE),--scale $(SCALE))
 
 # Led by coverage where atheris can be installed, else at random.

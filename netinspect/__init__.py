@@ -12,8 +12,6 @@ at its end ``problems`` lists what could not be read. Every error is a Netinspec
 docs/api.md has an example for each function.
 """
 
-from __future__ import annotations
-
 __version__ = "0.1.0"
 
 TYPE_CHECKING = False
@@ -38,7 +36,7 @@ def know_kinds() -> None:
     KINDS["lab"] = _labs
 
 
-def _labs() -> Labs:
+def _labs() -> "Labs":
     from .lab_places import Labs
 
     return Labs()

@@ -23,6 +23,7 @@ MOST_BYTES = 403_800
 """Modules of ours that listing a few TCP sockets loads, and their bytecode in Python 3.11."""
 
 PACKAGES = {
+    "bytecode": set(),
     "startup": set(),
     "errors": set(),
     "records": {"startup"},

@@ -1,0 +1,66 @@
+"""Starts the program from one file of bytecode, as far as there is one: scripts/build_bytecode.py makes it.
+
+This module and the package itself are loaded before it is, the only ones that Python has to look for. So neither
+imports ``annotations`` from __future__, which loads a module.
+"""
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def start() -> None:
+    """Modules of this package are loaded from the one file of their bytecode that the build made, if there is one.
+
+    It is that of this Python, by its name and magic number, and a module is taken from it only while the size of its
+    source is that of the source it was made of; in an editable installation the time of its change too. Whatever does
+    not fit is loaded as ever.
+    """
+    import posix
+
+    importlib = sys.modules["_frozen_importlib_external"]
+    directory = __file__.rpartition("/")[0]
+    path = f"{directory}/bytecode.{sys.implementation.cache_tag}"
+    try:
+        with importlib._io.FileIO(path) as file:
+            head = file.read(8)
+            if head[:4] != importlib.MAGIC_NUMBER or sys.flags.optimize:
+                return
+            size = int.from_bytes(head[4:], "little")
+            index = importlib.marshal.loads(file.read(size))
+    except (OSError, ValueError, EOFError, TypeError):
+        return
+
+    class Loader(importlib.SourceFileLoader):  # type: ignore[misc, name-defined]
+        def get_code(self, name: str) -> "Any":
+            at, length, *_ = index[name]
+            file = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+            try:
+                code = posix.pread(file, length, 8 + size + at)
+            finally:
+                posix.close(file)
+            return importlib._compile_bytecode(code, name, None, self.path)
+
+    class Finder:
+        @staticmethod
+        def find_spec(name: str, *_: object) -> "Any":
+            if name not in index:
+                return None
+            _, _, package, size, changed = index[name]
+            origin = f"{root}{name.replace('.', '/')}{'/__init__' if package else ''}.py"
+            try:
+                status = posix.stat(origin)
+            except OSError:
+                return None
+            if status.st_size != size or (changed and status.st_mtime_ns != changed):
+                return None
+            spec = make(name, Loader(name, origin), origin=origin, is_package=package)
+            spec.has_location, spec.cached = True, path
+            if package:
+                spec.submodule_search_locations = [origin.rpartition("/")[0]]
+            return spec
+
+    root, make = directory.removesuffix("netinspect"), type(__spec__)
+    sys.meta_path.insert(0, Finder)
