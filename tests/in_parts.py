@@ -1,23 +1,26 @@
-"""The suite in two processes side by side, for two processors (`make test`): each is pytest with some of the paths.
+"""The suite in processes side by side (`make test`): each is pytest with some of the paths.
 
-Each has namespaces of its own, so that no test sees what the other part does. What all processes of a machine share is
-in one part: the labs with their registry, orphans and signals, and packets that the kernel drops.
+They are three for two processors, since tests wait as well. Each has namespaces of its own, so that no test sees what
+another part does. What all processes of a machine share is in one part: the labs with their registry, orphans and
+signals, and packets that the kernel drops.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import IO
 
 TESTS = Path(__file__).parent
-FIRST = {
-    *("lab", "nouns/drops", "nouns/nat", "nouns/path", "snapshots", "testing", "waiting"),
-    *("test_examples.py", "test_readme.py", "test_signals.py"),
-}
-"""About as much work as all the others, of which there may come more."""
+PARTS = (
+    {"lab", "nouns/drops", "testing", "waiting", "test_examples.py", "test_readme.py", "test_signals.py"},
+    {"fuzz", "nouns/nat", "nouns/path", "snapshots", "test_structure.py"},
+)
+"""Each about as much work as all the others, of which there may come more."""
 
 
 def entries() -> list[str]:
@@ -29,29 +32,42 @@ def entries() -> list[str]:
     return sorted(str(path.relative_to(TESTS)) for path in found)
 
 
-def main(options: list[str]) -> int:
-    """Runs both parts, with these options for each. The exit status of one that failed, else 0."""
+def parts() -> list[list[str]]:
+    """The entries of each part, the last with all that the others do not name."""
     every = entries()
-    parts = [[entry for entry in every if (entry in FIRST) == first] for first in (True, False)]
-    command = [sys.executable, "-m", "pytest", *options]
-    with tempfile.TemporaryFile() as kept:
-        commands = [
-            [*command, "-o", f"cache_dir=.pytest_cache/{number}", *(str(TESTS / entry) for entry in part)]
-            for number, part in enumerate(parts)
-        ]
-        other = subprocess.Popen(commands[1], stdout=kept, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+    named = [[entry for entry in every if entry in part] for part in PARTS]
+    return [*named, [entry for entry in every if not any(entry in part for part in PARTS)]]
+
+
+def started(command: list[str], output: IO[bytes] | None) -> subprocess.Popen[bytes]:
+    """A part that runs."""
+    return subprocess.Popen(command, stdout=output, stderr=output and subprocess.STDOUT, stdin=subprocess.DEVNULL)
+
+
+def main(options: list[str]) -> int:
+    """Runs all parts, with these options for each; the output of all but the first comes at the end.
+
+    The exit status of one that failed, else 0."""
+    running: list[subprocess.Popen[bytes]] = []
+    with contextlib.ExitStack() as stack:
+        outputs: list[IO[bytes] | None] = [None]
+        outputs += [stack.enter_context(tempfile.TemporaryFile()) for _ in PARTS]
         try:
-            status = subprocess.run(commands[0], stdin=subprocess.DEVNULL).returncode
-            status = other.wait() or status
+            for number, (part, output) in enumerate(zip(parts(), outputs, strict=True)):
+                command = [sys.executable, "-m", "pytest", *options, "-o", f"cache_dir=.pytest_cache/{number}"]
+                running.append(started(command + [str(TESTS / entry) for entry in part], output))
+            statuses = [process.wait() for process in running]
         except BaseException:
-            other.terminate()
-            other.wait()
+            for process in running:
+                process.terminate()
+                process.wait()
             raise
-        kept.seek(0)
         sys.stdout.flush()
-        while part := kept.read(1 << 16):
-            os.write(1, part)
-    return status
+        for output in filter(None, outputs):
+            output.seek(0)
+            while piece := output.read(1 << 16):
+                os.write(1, piece)
+    return next(filter(None, statuses), 0)
 
 
 if __name__ == "__main__":

@@ -315,11 +315,12 @@ def test_only_the_engine_asks_which_kind_a_column_is() -> None:
     assert [name_of(path) for path in MODULES if kinds.search(path.read_text())] == []
 
 
-def test_each_test_is_in_one_of_the_two_parts_of_the_suite() -> None:
+def test_each_test_is_in_one_part_of_the_suite() -> None:
     tests = PACKAGE.parent / "tests"
-    parts = runpy.run_path(str(tests / "in_parts.py"))
-    every = set(parts["entries"]())
-    assert parts["FIRST"] < every
+    suite = runpy.run_path(str(tests / "in_parts.py"))
+    every = set(suite["entries"]())
+    assert all(part < every for part in suite["PARTS"])
+    assert sorted(entry for part in suite["parts"]() for entry in part) == sorted(every)
     for file in tests.rglob("test_*.py"):
         path = file.relative_to(tests)
         assert sum(str(at) in every for at in (path, *path.parents)) == 1, path
