@@ -1,7 +1,7 @@
 """Signals at random moments of every command: a quiet end with 128 and the signal's number, and nothing half-done.
 
-Two moments of each here; ``make signals MOMENTS=1000`` takes as many of each. The moments begin when the program has control:
-before that it is Python that starts.
+Two moments of each here; ``make signals MOMENTS=1000`` takes as many of each. The moments begin when the program has
+control: before that it is Python that starts.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import made
 import packages
 
 # Run of their packages where the machine has none.
@@ -17,29 +18,29 @@ TOOLS = ("flex", "bison", "bc", "m4", "libfl2")
 
 def main() -> int:
     try:
-        print(made(jobs=os.environ.get("JOBS") or str(os.cpu_count())))
+        print(build(jobs=os.environ.get("JOBS") or str(os.cpu_count())))
     except packages.Missing as error:
-        print(f"{packages.BUILT}: {error}", file=sys.stderr)
+        print(f"{made.BUILT}: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def made(*, jobs: str) -> Path:
-    """The directory of the kernel, as ``packages.kernel`` has it.
+def build(*, jobs: str) -> Path:
+    """The directory of the kernel, as ``made.kernel`` has it.
 
     Where there is none it is built, which takes 20 minutes of two processors.
 
     Raises:
         packages.Missing: it cannot be built here."""
-    place = packages.built()
+    place = made.built()
     if place.exists():
         return place
-    packages.CACHE.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=packages.CACHE, prefix=f"{packages.BUILT}-build-") as scratch:
+    made.CACHE.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=made.CACHE, prefix=f"{made.BUILT}-build-") as scratch:
         result = _build(Path(scratch), jobs)
         result.rename(place)
-    for old in packages.CACHE.glob(f"{packages.BUILT}-*"):
-        if old != place and not old.name.startswith(f"{packages.BUILT}-build-"):
+    for old in made.CACHE.glob(f"{made.BUILT}-*"):
+        if old != place and not old.name.startswith(f"{made.BUILT}-build-"):
             shutil.rmtree(old)
     return place
 
@@ -48,10 +49,10 @@ def _build(scratch: Path, jobs: str) -> Path:
     archive, codename = packages.archive()
     suite = packages.suite(scratch / "apt", archive, codename)
     tools = packages.unpacked(scratch, suite, *TOOLS)
-    source = packages.unpacked(scratch, suite, f"linux-source-{packages.SOURCE}")
+    source = packages.unpacked(scratch, suite, f"linux-source-{made.SOURCE}")
     (packed,) = source.glob("usr/src/linux-source-*.tar.xz")
     packages.run("tar", "-xf", packed, "-C", scratch)
-    tree, out = scratch / f"linux-source-{packages.SOURCE}", scratch / "out"
+    tree, out = scratch / f"linux-source-{made.SOURCE}", scratch / "out"
     out.mkdir()
     libraries = ":".join(str(path) for path in tools.glob("usr/lib/*-linux-gnu"))
     environment = {
@@ -69,13 +70,13 @@ def _build(scratch: Path, jobs: str) -> Path:
 
     step(*make, "x86_64_defconfig")
     with (out / ".config").open("a") as config:
-        config.write(packages.FRAGMENT.read_text())
+        config.write(made.FRAGMENT.read_text())
     step(*make, "olddefconfig")
     set_to = (out / ".config").read_text().splitlines()
-    wanted = [line for line in packages.FRAGMENT.read_text().splitlines() if line.startswith("CONFIG_")]
+    wanted = [line for line in made.FRAGMENT.read_text().splitlines() if line.startswith("CONFIG_")]
     for line in wanted:
         if line not in set_to:
-            print(f"{packages.BUILT}: not in this source: {line}", file=sys.stderr)
+            print(f"{made.BUILT}: not in this source: {line}", file=sys.stderr)
     step(*make, "linux")
     result = scratch / "made"
     release = (out / "include/config/kernel.release").read_text().strip()

@@ -1,4 +1,4 @@
-"""A guest: a kernel of packages.py that runs one command as root on this machine's files, and is gone after it."""
+"""A guest: a kernel of made.py that runs one command as root on this machine's files, and is gone after it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import signal
 import subprocess
 from pathlib import Path
 
-import packages
+import made
+import s390x
 
 HERE = Path(__file__).resolve().parent
 TREE = HERE.parent.parent
@@ -34,17 +35,17 @@ def end_all() -> None:
 def run(version: str, command: str, out: Path, *, seconds: float, memory: int = 3072) -> int | None:
     """Runs ``command`` (of sh) in the repository in a guest; its words are in ``out/output``, its files in ``out``,
     which is /out there. Returns its exit status; None where the guest died or took longer than ``seconds``."""
-    place = packages.kernel(version)
+    place = made.kernel(version)
     (out / "status").unlink(missing_ok=True)
     (out / "command").write_text(command + "\n")
     # In process ids of its own: whoever ends unshare, or us, ends all of the guest.
     own = ["unshare", "--pid", "--fork", "--kill-child=KILL", *([] if os.geteuid() == 0 else ["--map-root-user"])]
-    argv = [
-        *own,
+    uml = [
         *(place / "linux", f"mem={memory}M", "rootfstype=hostfs", "rootflags=/", "root=/dev/root", "ro"),
         *(f"init={HERE / 'init.sh'}", "con=null", "con0=null,fd:1", f"uml_dir={out}/", "loglevel=4", *SETTINGS),
         *(f"NI_KERNEL={place}", f"NI_OUT={out}", f"NI_TREE={TREE}"),
     ]
+    argv = [*own, *(s390x.command(place, out, TREE, memory=memory) if version == s390x.NAME else uml)]
     # The guest's memory is a file, in memory where that can be.
     environment = {**os.environ, "TMPDIR": "/dev/shm" if os.access("/dev/shm", os.W_OK) else str(out)}
     if (place / "xstate.so").exists():

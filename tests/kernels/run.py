@@ -13,12 +13,15 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import guest
+import made
 import packages
+import s390x
 import table
 
 LISTS = guest.HERE / "skips"
@@ -48,26 +51,26 @@ SMOKE = (
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kernel", action="append", choices=packages.KERNELS, help="all of them by default")
+    parser.add_argument("--kernel", action="append", choices=made.KERNELS, help="all of them by default")
     parser.add_argument("--guests", type=int, default=2, help="how many at once (default: 2)")
     parser.add_argument("--accept", action="store_true", help="write the list of skips and docs/kernels.md anew")
     parser.add_argument("--out", type=Path, help="keep what each guest wrote in this directory")
-    parser.add_argument("parts", nargs="*", default=["tests"], help="files and directories of tests, or smoke")
+    parser.add_argument("parts", nargs="*", help="files and directories of tests, or smoke; all by default")
     options = parser.parse_args()
     # Guests end with us, whatever ends us.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
-    files = _files(options.parts)
     bad = 0
-    there = [name for name in packages.KERNELS if name != packages.BUILT or packages.built().exists()]
+    there = [name for name in made.KERNELS if name != made.BUILT or made.built().exists()]
     for version in options.kernel or there:
         try:
-            packages.kernel(version)
+            made.kernel(version)
         except packages.Missing as error:
             print(f"{version}: {error}", file=sys.stderr)
             bad += 1
             continue
-        bad += _kernel(version, files, options)
+        all_parts = [guest.TREE / "tests" / part for part in (s390x.PARTS if version == s390x.NAME else [""])]
+        bad += _kernel(version, _files(options.parts or all_parts), options)
     return bad > 0
 
 
@@ -78,10 +81,10 @@ def _end(number: int, _: object) -> None:
     raise SystemExit(128 + number)
 
 
-def _files(parts: list[str]) -> list[str]:
+def _files(parts: Sequence[str | Path]) -> list[str]:
     found: list[Path] = []
     if "smoke" in parts:
-        parts = [part for part in parts if part != "smoke"] + [str(guest.TREE / name) for name in SMOKE]
+        parts = [part for part in parts if part != "smoke"] + [guest.TREE / name for name in SMOKE]
     for part in parts:
         path = Path(part).resolve()
         found += sorted(path.rglob("test_*.py")) if path.is_dir() else [path]
@@ -114,7 +117,7 @@ def _kernel(version: str, files: list[str], options: argparse.Namespace) -> int:
     skips = {line["test"]: " ".join(line["reason"].split()) for line in tests if line["outcome"] == "skipped"}
     crept = _compare(version, {name for name in files if name not in broken}, skips, accept=options.accept)
     if options.accept and capabilities:
-        release = next((packages.kernel(version) / "modules" / "lib" / "modules").iterdir()).name
+        release = next((made.kernel(version) / "modules" / "lib" / "modules").iterdir()).name
         table.keep(version, release, capabilities, _by_file(files, tests, broken))
     print(
         f"{version}: {sum(line['outcome'] == 'passed' for line in tests)} passed, {len(failed)} failed, "

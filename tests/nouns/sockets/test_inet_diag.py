@@ -273,7 +273,9 @@ def test_pyroute2_finds_the_same_in_the_same_bytes(held: Sockets, family: int, p
     for single in data:
         oracle = inet_diag_msg(single)
         oracle.decode()
-        record = records[oracle["idiag_cookie"]]
+        # Two numbers of 32 bits, the low one first, which pyroute2 reads as one of 64 (sock_diag_save_cookie).
+        low, high = struct.unpack("=II", struct.pack("=Q", oracle["idiag_cookie"]))
+        record = records[high << 32 | low]
         assert record.family == {AF_INET: "inet", AF_INET6: "inet6"}[oracle["idiag_family"]]
         assert record.recv_queue == oracle["idiag_rqueue"]
         assert record.send_queue == oracle["idiag_wqueue"]
@@ -364,7 +366,9 @@ def naive(protocol: str, single: bytes) -> Socket:
     options += ["bind_address_no_port", "recverr_rfc4884", "defer_connect"]
     options += [f"unknown-{bit}" for bit in range(11, 16)]
     memory = found.get(INET_DIAG_SKMEMINFO, b"")
-    on = int.from_bytes(found.get(INET_DIAG_SOCKOPT, b""), "little")
+    # Bit fields of C begin at the lowest bit of a byte, or at the highest where the byte order is big.
+    order = range(8) if sys.byteorder == "little" else range(7, -1, -1)
+    on = [byte >> bit & 1 for byte in found.get(INET_DIAG_SOCKOPT, b"") for bit in order]
     ulp = dict(_naive_attributes(found.get(INET_DIAG_ULP_INFO, b""), 0))
     return Socket(
         protocol=protocol,
@@ -389,7 +393,9 @@ def naive(protocol: str, single: bytes) -> Socket:
         shutdown=("none", "receive", "send", "both")[found[8][0] & 3] if 8 in found else None,
         v6only=bool(found[11][0]) if 11 in found else None,
         upper_layer_protocol=(ulp[1].rstrip(b"\0").decode() if ulp else None) if 19 in found else None,
-        options=tuple(name for bit, name in enumerate(options) if on >> bit & 1 and name) if 22 in found else None,
+        options=tuple(name for name, is_on in zip(options, on, strict=False) if is_on and name)
+        if 22 in found
+        else None,
         memory=Memory(*struct.unpack(f"={len(memory) // 4}I", memory), *[0] * (9 - len(memory) // 4))
         if memory
         else None,
