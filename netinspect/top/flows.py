@@ -7,7 +7,8 @@ from shlex import split
 from time import monotonic
 
 from .figures import counted, end_text, per_second, short
-from .frame import Column, Frame, Joined, Meter, added, added_up, total
+from .frame import Column, Frame, Joined, Meter, added, added_up, paced, total
+from .rates import read_times
 from .source import Line, Places, Source, explained
 
 TYPE_CHECKING = False
@@ -99,12 +100,12 @@ class Counted(Source):
         """The entries, their keys, and the rates of COUNTERS; None in the first sample. Raises NetinspectError."""
         from ..nouns.conntrack.listing import FlowListing
 
-        listing = FlowListing(self._wanted, self._begin())
+        listing = FlowListing(self._wanted, self._begin(), timed=True)
         began = monotonic()
-        timed = [(monotonic(), batch) for batch in listing.batches()]
+        batches = list(paced(listing.batches()))
         self.problems, self.notes = listing.problems, listing.notes
-        times = [*chain.from_iterable(repeat(at, len(batch)) for at, batch in timed)]
-        found = Joined([batch for _, batch in timed])
+        times = [*chain.from_iterable(map(read_times, batches))]
+        found = Joined(batches)
         keys: list[Hashable] = found.column("id")
         if self.labelled:
             keys = [*zip(found.column("netns"), keys, strict=True)]
@@ -151,7 +152,7 @@ class Flows(Counted):
             from ..nouns.conntrack.listing_groups import GROUPINGS
 
             values["unreplied"] = ["SEEN_REPLY" not in status for status in found.column("status")]
-            names = [*chain.from_iterable(map(GROUPINGS[group], found.batches))]
+            names = [*chain.from_iterable(map(GROUPINGS[group], paced(found.batches)))]
             return added_up(names, values, facts, "flows", seconds)
         return Frame(keys, values, found.column, found.value, seconds=seconds, facts=facts)
 

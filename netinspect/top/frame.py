@@ -5,16 +5,18 @@ Nothing here is text yet: a cell is formatted when it is shown, so that a table 
 
 from __future__ import annotations
 
-from _operator import add, ne
+from _collections import _count_elements
+from _operator import add, is_not, ne
 from bisect import bisect_right
-from itertools import accumulate, chain, compress, filterfalse, islice, repeat
+from itertools import accumulate, chain, compress, count, filterfalse, islice, repeat
 
 from ..engine.columns import picker
 from ..engine.text import printable
+from .pace import rest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
     from ..engine.columns import Batch
@@ -135,6 +137,7 @@ class Frame:
         descending = column.right != reverse
         for field in reversed(column.fields[:2]):
             values = self.column(field)
+            rest()
             if None in values:
                 known = [row for row in order if values[row] is not None]
                 unknown = [row for row in order if values[row] is None]
@@ -161,6 +164,7 @@ class Marks:
     def marked(self, frame: Frame, fields: Collection[str], now: float) -> Frame:
         """The same sample with its marks, and with the rows that have ended. ``fields`` are all that a row shows."""
         before, self._before = self._before, frame
+        rest()
         if before is not None and before.keys != frame.keys:
             was, there = dict(zip(before.keys, range(before.count), strict=True)), set(frame.keys)
             self._new |= dict.fromkeys(filterfalse(was.__contains__, frame.keys), now)
@@ -230,8 +234,12 @@ class Meter:
             pick = picker(places)
             old = [pick([*values, 0]) for values in old]
             old_times = pick([*old_times, old_began])
-            self.fresh = [row for row, place in enumerate(places) if place == none] if none in places else ()
-        return [_rates(now, values, times, old_times) for now, values in zip(counters, old, strict=True)]
+            self.fresh = [*compress(range(len(places)), map(none.__eq__, places))] if none in places else ()
+        found = []
+        for now, values in zip(counters, old, strict=True):
+            rest()
+            found.append(_rates(now, values, times, old_times))
+        return found
 
 
 def _rates(
@@ -262,6 +270,13 @@ def total(values: Sequence[float | None]) -> float | None:
     return sum(known) if known else None
 
 
+def paced(batches: Iterable[Batch]) -> Iterator[Batch]:
+    """The same, with a rest before each where a key is to be answered."""
+    for batch in batches:
+        rest()
+        yield batch
+
+
 class Joined:
     """Batches one after the other as one table: whole columns, or a value of one row."""
 
@@ -271,7 +286,7 @@ class Joined:
 
     def column(self, name: str) -> list[Any]:
         """The values of a column of all batches."""
-        return [*chain.from_iterable(batch.values(name) for batch in self.batches)]
+        return [*chain.from_iterable(batch.values(name) for batch in paced(self.batches))]
 
     def at(self, row: int) -> tuple[Batch, int]:
         """The batch that has a row, and where."""
@@ -291,24 +306,25 @@ def nth(values: Iterable[Any], at: int) -> Any:
 
 
 def added_up(
-    names: Sequence[Any], values: dict[str, Sequence[Any]], facts: Sequence[str], count: str, seconds: float | None
+    names: Sequence[Any], values: dict[str, Sequence[Any]], facts: Sequence[str], counted: str, seconds: float | None
 ) -> Frame:
     """Rows of the same name, and namespace where there is one, with their values added up."""
     if netns := values.pop("netns", None):
         names = [*zip(netns, names, strict=True)]
-    places: dict[Any, int] = {}
-    at = [places.setdefault(name, len(places)) for name in names]
-    counts = [0] * len(places)
-    for place in at:
-        counts[place] += 1
-    columns: dict[str, Sequence[Any]] = {count: counts}
+    places: dict[Any, int] = dict(zip(dict.fromkeys(names), count(), strict=False))
+    at = [*map(places.__getitem__, names)]
+    counts = dict.fromkeys(range(len(places)), 0)
+    _count_elements(counts, at)
+    columns: dict[str, Sequence[Any]] = {counted: [*counts.values()]}
     for field, of_rows in values.items():
+        rest()
+        known = compress(at, map(is_not, of_rows, repeat(None))) if None in of_rows else places.values()
         sums: list[Any] = [None] * len(places)
-        for place, value in zip(at, of_rows, strict=True):
-            if value:
-                sums[place] = (sums[place] or 0) + value
-            elif value is not None and sums[place] is None:
-                sums[place] = 0
+        for place in set(known):
+            sums[place] = 0
+        # Most values are 0.
+        for place, value in zip(compress(at, of_rows), filter(None, of_rows), strict=True):
+            sums[place] += value
         columns[field] = sums
     keys = list(places)
     columns["group"] = [key[1] for key in keys] if netns else keys

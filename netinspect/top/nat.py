@@ -10,7 +10,7 @@ from ..engine.columns import NONE
 from ..records import InsideHost, OutsideAddress
 from .figures import counted, end_text, per_second, short
 from .flows import Counted
-from .frame import Column, Frame, added, total
+from .frame import Column, Frame, added, paced, total
 from .source import Line, explained
 
 TYPE_CHECKING = False
@@ -96,18 +96,18 @@ class Nat(Counted):
         found, keys, rates = self._taken()
         rated = [*_rated(found.batches, rates)]
         kinds = Kinds(self.places.now()[0])  # whose columns are not asked for
-        translated = [*chain.from_iterable(translations(batch, kinds) for batch in rated)]
+        translated = [*chain.from_iterable(translations(batch, kinds) for batch in paced(rated))]
         flows = sum(map(len, translated))
         facts = [f"{flows:,} translated of {counted(len(keys), 'flow')}"]
         seconds = monotonic() if rates else None
         rows: Sequence[Any]
         own: list[Hashable]
         if group == "outside":
-            rows = outside_addresses(translated, self._port_ranges())
+            rows = outside_addresses(paced(translated), self._port_ranges())
             own = [(row.netns, row.outside_address, row.protocol) for row in rows]
             columns = _columns(OutsideAddress, rows)
         else:
-            rows = inside_hosts(translated)
+            rows = inside_hosts(paced(translated))
             own = [(row.netns, row.inside_address) for row in rows]
             columns = _columns(InsideHost, rows)
             columns["sent_rate"], columns["received_rate"] = columns["sent_bytes"], columns["received_bytes"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from itertools import repeat
 from time import monotonic
 
-from ..nouns.sockets.listing import SocketListing
+from ..nouns.sockets.listing_timed import TimedSockets
 from ..records import GroupRates, SocketRates
 
 TYPE_CHECKING = False
@@ -34,7 +34,10 @@ _OWNERS = ("processes", "owner_reason", "container")
 
 
 class Sampler:
-    """Keeps the counters of one sample, and gives the rates since then when it has the next."""
+    """Keeps the counters of one sample, and gives the rates since then when it has the next.
+
+    What is counted is listed with the time at which each socket was read (TimedSockets).
+    """
 
     def __init__(self) -> None:
         self._before: dict[Key, Counters] = {}
@@ -43,16 +46,12 @@ class Sampler:
         self._taken: float | None = None
 
     def counted(self, batches: Iterable[Batch]) -> Iterator[Batch]:
-        """The same batches, all of a new sample, when their counters have been taken down.
-
-        They are received before the first is looked at: so the time of each is that at which the kernel was asked, and
-        not that at which somebody had finished with those before it.
-        """
+        """The same batches, all of a new sample, when their counters have been taken down."""
         self._before, self._now = self._now, {}
         self._began, self._taken = self._taken, monotonic()
-        for time, batch in [(monotonic(), batch) for batch in batches]:
+        for batch in batches:
             acked, received, retransmits = _members(batch, _COUNTERS)
-            counters = zip(repeat(time), acked, received, retransmits, batch.values("drops"))
+            counters = zip(read_times(batch), acked, received, retransmits, batch.values("drops"), strict=True)
             self._now.update(zip(_keys(batch), counters, strict=True))
             yield batch
 
@@ -95,7 +94,14 @@ class Sampler:
             )
 
 
-class SampledListing(SocketListing):
+def read_times(batch: Batch) -> Iterable[float]:
+    """When each row was read: now, where that is not known, as of what procfs has."""
+    if "read_at" not in batch.schema.columns:
+        return repeat(monotonic(), len(batch))
+    return batch.values("read_at")
+
+
+class SampledListing(TimedSockets):
     """A listing of sockets whose counters a sampler takes down."""
 
     def __init__(self, sampler: Sampler, query: Query, places: Sequence[Place]) -> None:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from ..errors import NetinspectError
 from .frame import ENDED, Column, Frame, Marks
 from .history import History
+from .pace import begin
 from .source import Source
 
 _SOON = 0.3
@@ -124,6 +125,7 @@ class Sampling:
 
     def _sample(self, source: Source, group: str, marks: Marks) -> Sampled:
         began = monotonic()
+        begin()
         try:
             columns = source.columns(group)
             sampled = source.sample(group)

@@ -8,15 +8,17 @@ from time import monotonic
 
 from ..nouns.sockets.listing import ALL_STATES, Query, SocketListing
 from ..nouns.sockets.listing_joined import Selection, joined
+from ..nouns.sockets.listing_timed import TimedSockets
 from ..records import GroupRates, SocketRates
 from .figures import counted, end_text, per_second, short
-from .frame import Column, Frame, Joined, Meter, added, added_up, nth, total
+from .frame import Column, Frame, Joined, Meter, added, added_up, nth, paced, total
 from .holders import Holders
+from .rates import read_times
 from .source import Line, Places, Source, explained, fields_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Sequence
     from typing import Any
 
     from ..engine.columns import Batch
@@ -74,19 +76,6 @@ _SHARED = {"process": "process", "remote": "remote_address", "container": "conta
 """By group, the field that its members share."""
 
 
-class Timed(SocketListing):
-    """A listing whose batches are received as quickly as they come, each with its time."""
-
-    def __init__(self, query: Query, places: Sequence[Place]) -> None:
-        super().__init__(query, places)
-        self.times: list[tuple[float, Batch]] = []
-
-    def batches(self) -> Iterator[Batch]:
-        """Raises what the listing raises."""
-        self.times = [(monotonic(), batch) for batch in super().batches()]
-        return iter([batch for _, batch in self.times])
-
-
 class Sockets(Source):
     """The tab of the sockets."""
 
@@ -136,29 +125,24 @@ class Sockets(Source):
 
     def sample(self, group: str) -> Frame:
         """Raises NetinspectError."""
-        listing = Timed(self._query, self._begin())
+        listing = TimedSockets(self._query, self._begin())
         began = monotonic()
         selection = self._selection
-        if selection.by_owner or selection.uids:
-            batches = list(joined(listing, (), selection))
-            # What a join makes of a batch is another one: when the first came is near enough.
-            timed = [(listing.times[0][0] if listing.times else began, batch) for batch in batches]
-        else:
-            list(listing.batches())
-            timed = listing.times
+        selects = selection.by_owner or selection.uids
+        batches = list(paced(joined(listing, (), selection) if selects else listing.batches()))
         self.problems, self.notes = listing.problems, listing.notes
-        frame = self._frame(timed, began)
+        frame = self._frame(batches, began)
         if self._holders.problem:
             self.notes.append(f"{self._holders.problem}: processes may be missing")
         return _grouped(frame, group, self._meter.fresh) if group else frame
 
-    def _frame(self, timed: Sequence[tuple[float, Batch]], began: float) -> Frame:
-        found = Joined([batch for _, batch in timed])
-        times = [*chain.from_iterable(repeat(at, len(batch)) for at, batch in timed)]
+    def _frame(self, batches: Sequence[Batch], began: float) -> Frame:
+        found = Joined(batches)
+        times = [*chain.from_iterable(map(read_times, batches))]
         values: dict[str, Sequence[Any]] = {}
 
         def nested(name: str) -> list[Any]:
-            return [*chain.from_iterable(_member(batch, name) for _, batch in timed)]
+            return [*chain.from_iterable(_member(batch, name) for batch in paced(batches))]
 
         cookies, inodes = found.column("cookie"), found.column("inode")
         keys: list[Hashable] = cookies

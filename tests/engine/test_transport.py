@@ -9,6 +9,7 @@ import os
 import socket
 import struct
 from collections.abc import Iterable, Iterator
+from time import monotonic
 
 import pytest
 from fake_kernel import FakeKernel, From, Received, attribute, done, message, refusal
@@ -19,6 +20,7 @@ from throwaway import Namespace
 from netinspect.engine.netlink import transport
 from netinspect.engine.netlink.messages import Run
 from netinspect.engine.netlink.messages import message as request
+from netinspect.engine.netlink.timed import TimedDump, times_of
 from netinspect.engine.netlink.transport import Dump, connect
 from netinspect.errors import NetlinkError
 from netinspect.nouns.sockets import decode_unix as unix_diag
@@ -356,3 +358,28 @@ def test_no_descriptor_left_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(_socket, "socket", refuse)
     with pytest.raises(NetlinkError, match=r"^opening a netlink socket: Too many open files$"):
         connect(NETLINK_SOCK_DIAG)
+
+
+def test_a_timed_dump_knows_when_the_kernel_made_each_message() -> None:
+    """However late it is looked at, and with whichever others it is put together."""
+    asked: list[float] = []
+
+    def answers() -> Iterator[bytes]:
+        for number in range(8):
+            asked.append(monotonic())
+            yield rows(number) if number % 2 else message(SOCK_DIAG_BY_FAMILY, struct.pack("=II", number, 0), 2)
+        asked.append(monotonic())
+        yield done()
+
+    began = monotonic()
+    dump = TimedDump(FakeKernel(answers()), b"request", "listing tests")
+    parts = [part for run in dump for _, part in run.by_value(16)]
+    parts = [single for part in parts for single in part.singles()]
+    times = {part.u32(16)[0]: at for part in parts for at in times_of(part) or ()}
+    # The kernel makes a buffer while the one before is received, and the first while it is asked.
+    before, after = [0.0, began, *asked], [began, *asked]
+    assert sorted(times) == list(range(8))
+    assert times[0] >= began
+    for number in range(8):
+        assert before[number] <= times[number] <= after[number + (number == 0)]
+    assert not any(times_of(run) for run in Dump(FakeKernel([rows(1), done()]), b"request", "listing tests"))

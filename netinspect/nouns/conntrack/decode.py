@@ -156,6 +156,13 @@ class Decoder:
         return Constant(self._status[0]) if bits is NONE else bits.map(self._status.__getitem__)
 
 
+def _read_at(run: Run) -> Column:
+    from ...engine.netlink.timed import times_of
+
+    times = times_of(run)
+    return NONE if times is None else Array(times)
+
+
 def place(run: Run, paths: Paths, path: tuple[int, ...], size: int) -> int | None:
     """Where that attribute is in each message, or None where there is none. Raises NetlinkError for a short one."""
     if path not in paths:
@@ -325,6 +332,8 @@ FLOW = Schema(
         "netns": NONE,
     },
     extra={
+        # For rates: when the kernel read the entry, in seconds of time.monotonic, where the listing asked for it.
+        "read_at": lambda decoder, run, paths: _read_at(run),
         # For netstat -M: how TCP's sequence numbers of the original direction are shifted, and from which one on.
         "sequence_position": lambda decoder, run, paths: attribute_be32(
             run, paths, CTA_SEQ_ADJ_ORIG, CTA_SEQADJ_CORRECTION_POS

@@ -28,9 +28,10 @@ _NAMED = 5
 class FlowListing(BaseListing):
     """One listing: ``batches()`` streams it, and raises ConntrackError where there is no connection tracking."""
 
-    def __init__(self, wanted: FlowFilter | None = None, places: Sequence[Place] = ()) -> None:
-        """Without ``places``: the current namespace."""
+    def __init__(self, wanted: FlowFilter | None = None, places: Sequence[Place] = (), *, timed: bool = False) -> None:
+        """Without ``places``: the current namespace. ``timed``: rows have a column ``read_at``."""
         self.wanted = wanted or FlowFilter()
+        self.timed = timed
         super().__init__(places)
         self._idle: dict[str, list[str | None]] = {}
         """Why there are no entries at all, and in which places."""
@@ -71,7 +72,13 @@ class FlowListing(BaseListing):
         decoder = Decoder()
 
         def dump() -> Dump:
-            return Dump(place.connect(NETLINK_NETFILTER), asked, OPERATION)
+            return kind(place.connect(NETLINK_NETFILTER), asked, OPERATION)
+
+        kind: type[Dump] = Dump
+        if self.timed:
+            from ...engine.netlink.timed import TimedDump
+
+            kind = TimedDump
 
         return whole_dump(OPERATION, dump, decoder.batches, None, "id", self.problems.append, gather=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from _collections import _count_elements
+from _operator import itemgetter
 from itertools import compress, repeat
 
 from ...engine.columns import NONE
@@ -113,11 +114,16 @@ class _Outside:
     ) -> Iterator[OutsideAddress]:
         usual = PORTS if protocol in WITH_PORTS else (0, 65535)
         limits = {address: ranges.get(address, usual) for address in self.flows}
-        used: dict[str, dict[tuple[str, int | None], int]] = {address: {} for address in self.flows}
-        for address, port, there, there_port in self.used:
+        counts: dict[tuple[str, str, int | None], int] = {}
+        _count_elements(counts, map(itemgetter(0, 2, 3), self.used))
+        # All are counted at once; those that no rule's range has are taken off, which are few.
+        most, least = max(first for first, _ in limits.values()), min(last for _, last in limits.values())
+        for address, port, there, there_port in [use for use in self.used if not most <= (use[1] or 0) <= least]:
             first, last = limits[address]
-            of, end = used[address], (there, there_port)
-            of[end] = of.get(end, 0) + (first <= (port or 0) <= last)
+            counts[address, there, there_port] -= not first <= (port or 0) <= last
+        used: dict[str, dict[tuple[str, int | None], int]] = {address: {} for address in self.flows}
+        for (address, there, there_port), count in counts.items():
+            used[address][there, there_port] = count
         hosts: dict[str, int] = {}
         _count_elements(hosts, [address for address, _ in self.inside])
         for address, flows in self.flows.items():

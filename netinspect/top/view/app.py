@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import App
 from textual.binding import Binding
+from textual.events import InputEvent
 from textual.message import Message
 
 from ...engine.quoting import shell_line
@@ -19,6 +20,7 @@ from ...engine.signals import Ended
 from ...engine.terminal import shortened
 from ...engine.text import printable
 from ...errors import ExitStatus, NetinspectError
+from ..pace import hurry
 from ..sampling import Sampled, Sampling, ordered
 from ..source import Line
 from .bar import Bar
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from textual.app import ComposeResult
-    from textual.events import Resize
+    from textual.events import Event, Resize
     from textual.widgets import Input
 
     from ..source import Source
@@ -287,6 +289,12 @@ class TopApp(App[None]):
             )
 
     # What keys do.
+
+    async def on_event(self, event: Event) -> None:
+        """Keys and the mouse are answered before samples are taken."""
+        if isinstance(event, InputEvent):
+            hurry()
+        await super().on_event(event)
 
     def action_leave(self) -> None:
         """Ends the program."""
