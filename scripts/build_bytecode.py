@@ -25,6 +25,7 @@ PACKAGE = "netinspect"
 PARTS = (
     "engine",
     "uapi",
+    "records",
     "nouns/sockets",
     "nouns/routing",
     "nouns/links",

@@ -37,6 +37,7 @@ from netinspect.nouns.conntrack import decode_statistics as conntrack_statistics
 from netinspect.nouns.conntrack import request as conntrack
 from netinspect.nouns.drops import decode_qdiscs
 from netinspect.nouns.groups import decode as memberships
+from netinspect.nouns.groups import decode_interfaces as mld_versions
 from netinspect.nouns.groups import decode_mdb as bridge_groups
 from netinspect.nouns.groups import decode_packet as packet_memberships
 from netinspect.nouns.groups import decode_routing as multicast_routing
@@ -195,6 +196,7 @@ def requests() -> Iterator[tuple[str, int, bytes]]:
     yield "multicast-interfaces", NETLINK_ROUTE, multicast_routing.interfaces_request()
     yield "bridge-groups", NETLINK_ROUTE, bridge_groups.request()
     yield "queriers", NETLINK_ROUTE, bridge_groups.queriers_request()
+    yield "mld-versions", NETLINK_ROUTE, mld_versions.request()
     yield "flows", NETLINK_NETFILTER, conntrack.request(socket.AF_UNSPEC)
     yield "expectations", NETLINK_NETFILTER, expectations.request()
     yield "conntrack-size", NETLINK_NETFILTER, conntrack_statistics.size_request()

@@ -28,6 +28,7 @@ from netinspect.nouns.conntrack import decode_expectations as expectations
 from netinspect.nouns.conntrack import decode_statistics as conntrack_statistics
 from netinspect.nouns.drops import decode_qdiscs
 from netinspect.nouns.groups import decode as memberships
+from netinspect.nouns.groups import decode_interfaces as mld_versions
 from netinspect.nouns.groups import decode_mdb as bridge_groups
 from netinspect.nouns.groups import decode_packet as packet_memberships
 from netinspect.nouns.groups import decode_routing as multicast_routing
@@ -192,6 +193,7 @@ MESSAGES: dict[str, Target] = {
     "memberships": Target(_by_run(memberships.groups), True),
     "bridge-groups": Target(_by_run(lambda run: bridge_groups.groups(run, _name)), True),
     "queriers": Target(_by_run(bridge_groups.queriers)),
+    "mld-versions": Target(_by_run(mld_versions.forced_versions)),
     "multicast-routes": Target(_by_run(lambda run: multicast_routing.routes(run, _name)), True),
     "multicast-interfaces": Target(_by_run(lambda run: multicast_routing.interfaces(run, _name))),
     "flows": Target(_by_run(lambda run: conntrack.Decoder().batches(run)), True),

@@ -17,7 +17,7 @@ from ...engine.netlink.transport import Dump
 from ...engine.places import InterfaceNames, Place
 from ...engine.schema import rows_of
 from ...errors import NetinspectError, NetlinkError
-from ...procfs import interface_sysctl, network_text
+from ...procfs import network_text
 from ...records import Membership
 from ...uapi.netlink import NETLINK_ROUTE
 from . import decode as multicast
@@ -124,7 +124,7 @@ class MembershipListing(BaseListing):
         found = list(memberships(query, place, self.problems, self.notes, unfiltered))
         asked = found if self.query.sockets else []
         if self.query.filters and unfiltered:
-            from .owners import with_other_users
+            from .owners_kernel import with_other_users
 
             unfiltered &= with_other_users(place, found)
             asked = asked or [row for row in found if _identity(row) in unfiltered]
@@ -295,7 +295,6 @@ def _internet(
             for key, known in filters.items()
             if key in details and None in (known.mode(details[key].users), known.refused(details[key].users))
         )
-    versions: dict[str, str | None] = {}
     if groups is None and details:
         notes.append(
             f"{_WHAT[family]} multicast groups: this kernel does not dump them over rtnetlink (IPv4: since about Linux "
@@ -305,19 +304,18 @@ def _internet(
     keys: dict[Key, multicast.Group | None] = dict.fromkeys(details)
     if groups is not None:
         keys = {(group.index, group.group): group for group in groups}
+    versions = _forced_mld(place, problems) if family == "inet6" and keys else {}
     for (index, address), group in keys.items():
         created = None if group is None else group.created
         reported = details.get((index, address))
         interface = names[index] if groups is not None or reported is None else reported.interface
-        if family == "inet6" and interface not in versions:
-            versions[interface] = _forced_mld(place, interface)
         yield _membership(
             family,
             (index, address),
             interface,
             reported,
             filters.get((index, address)),
-            versions.get(interface),
+            versions.get(index),
             known_queriers.get((index, family)),
             None if created is None else age(created),
             source,
@@ -362,10 +360,23 @@ def _membership(
     )
 
 
-def _forced_mld(place: Place, interface: str) -> str | None:
-    """The version of MLD, which is reported only where it is set by hand; else it is the querier's, as a rule 2."""
-    forced = inside(place.descriptor, partial(interface_sysctl, "ipv6", interface, "force_mld_version"))
-    return f"MLDv{forced}" if forced in ("1", "2") else None
+def _forced_mld(place: Place, problems: list[str]) -> dict[int, str]:
+    """The version of MLD by interface, which is reported only where it is set by hand; else it is the querier's, as a
+    rule 2.
+    """
+    from .decode_interfaces import forced_versions, request
+
+    operation = "asking interfaces for the MLD version"
+
+    def dump() -> Dump:
+        return Dump(place.connect(NETLINK_ROUTE), request(), operation)
+
+    try:
+        found = whole_list(operation, dump, forced_versions, problems.append)
+    except NetlinkError as error:
+        problems.append(str(error))
+        return {}
+    return {index: f"MLDv{version}" for index, version in found if version in (1, 2)}
 
 
 def age(created: float) -> float:

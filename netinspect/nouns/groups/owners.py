@@ -9,7 +9,6 @@ the users of every group are known already: many groups have no users but the ke
 
 from __future__ import annotations
 
-from _socket import AF_INET6, inet_pton
 from errno import EBADF, ENOSYS, EPERM, ESRCH
 from itertools import chain
 
@@ -25,6 +24,7 @@ from ..sockets.listing import ALL_STATES, Query, SocketListing
 from ..sockets.owners import Owners
 from ..sockets.request_copies import Copy, namespace_cookie
 from . import decode_packet as packet_memberships
+from .owners_kernel import KernelUsers, key_of, users_in_kernel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,78 +48,10 @@ _UNBOUND = {
 }
 """Names of struct proto: sockets that are bound to nothing, but may have joined a group all the same."""
 _ANY = {"inet": ("0.0.0.0", "::"), "inet6": ("::",)}
-
-
-_OF_THE_KERNEL = frozenset(
-    ("224.0.0.1", "224.0.0.2", "224.0.0.106", "ff01::1", "ff01::2", "ff02::1", "ff02::2", "ff02::6a", "ff05::2")
-)
-"""Groups that the kernel itself joins: all systems; all routers where it forwards; all snooping switches on bridges."""
-_ALL_SYSTEMS = frozenset(("224.0.0.1", "ff01::1", "ff02::1"))
-"""Those that it joins on every interface."""
-_SOLICITED_NODE = "ff02::1:ff"
-_ADDRESSES_ALIKE = 2
-"""Users of a neighbour discovery group: a link-local and a global address that end alike are one each."""
-
 _REFUSALS = {
     EPERM: "needs CAP_SYS_PTRACE over their processes",
     ENOSYS: "needs pidfd_getfd(2), since Linux 5.6",
 }
-
-
-def _key(membership: Membership) -> Key:
-    return membership.family, membership.interface_index, membership.group
-
-
-def _users_in_kernel(group: str) -> int:
-    """How many of the users of a group may be no sockets."""
-    if group.startswith(_SOLICITED_NODE):
-        return _ADDRESSES_ALIKE
-    return int(group in _OF_THE_KERNEL)
-
-
-class _KernelUsers:
-    """How many of the users of a group are the kernel itself, as far as that is certain."""
-
-    def __init__(self, place: Place) -> None:
-        self._place = place
-        self._ends: dict[int, list[bytes]] | None = None
-
-    def at_least(self, key: Key) -> int:
-        """How many of them are no sockets."""
-        _, index, group = key
-        if group in _ALL_SYSTEMS:
-            return 1
-        if not group.startswith(_SOLICITED_NODE):
-            return 0
-        if self._ends is None:
-            self._ends = self._addresses()
-        return self._ends.get(index, []).count(inet_pton(AF_INET6, group)[-3:])
-
-    def _addresses(self) -> dict[int, list[bytes]]:
-        """By interface, the last three bytes of each of its IPv6 addresses: each has the group that ends alike."""
-        from ..links.listing_addresses import AddressListing
-        from ..links.listing_addresses import Query as Wanted
-
-        place = Place(None if self._place.descriptor is None else f"/proc/self/fd/{self._place.descriptor}")
-        ends: dict[int, list[bytes]] = {}
-        try:
-            for batch in AddressListing(Wanted(("inet6",)), (place,)).batches():
-                rows = zip(batch.values("interface_index"), batch.values("address"), strict=True)
-                for index, address in rows:
-                    ends.setdefault(index, []).append(inet_pton(AF_INET6, address.partition("/")[0])[-3:])
-        except NetlinkError:
-            return {}  # no IPv6
-        return ends
-
-
-def with_other_users(place: Place, memberships: Collection[Membership]) -> set[Key]:
-    """The memberships that may have users other than the kernel itself."""
-    kernels = _KernelUsers(place)
-    return {
-        _key(row)
-        for row in memberships
-        if row.family != "link" and (row.users is None or row.users > kernels.at_least(_key(row)))
-    }
 
 
 class _Answers:
@@ -237,7 +169,7 @@ class GroupSockets:
         """By inode, what each socket joined."""
         self._refused: set[int] = set()
         self._unbound: dict[int, str] = {}
-        self._kernels = _KernelUsers(place)
+        self._kernels = KernelUsers(place)
         self.unexplained: dict[Key, int | None] = {}
         """How many users of each membership are not known; None where it is not even known how many there are."""
         self._find([row for row in memberships if row.family != "link"])
@@ -245,9 +177,9 @@ class GroupSockets:
     def _find(self, memberships: Collection[Membership]) -> None:
         kernels = self._kernels
         for row in memberships:
-            least = kernels.at_least(_key(row))
+            least = kernels.at_least(key_of(row))
             if row.users is None or row.users > least:
-                self.unexplained[_key(row)] = None if row.users is None else row.users - least
+                self.unexplained[key_of(row)] = None if row.users is None else row.users - least
         groups = {group for _, _, group in self.unexplained}
         # Those that are bound to a group joined it, as a rule.
         for socket in sorted(self._bound, key=lambda socket: socket.local_address not in groups):
@@ -280,12 +212,12 @@ class GroupSockets:
         return [
             key
             for key, users in self.unexplained.items()
-            if users is None or users + self._kernels.at_least(key) > _users_in_kernel(key[2])
+            if users is None or users + self._kernels.at_least(key) > users_in_kernel(key[2])
         ]
 
     def filters(self, membership: Membership) -> list[Joined]:
         """How each of the sockets that are known to have joined it did so."""
-        key = _key(membership)
+        key = key_of(membership)
         return [joined[key] for joined in self._joined.values() if key in joined]
 
     def of(self, membership: Membership) -> tuple[GroupSocket, ...]:
@@ -356,7 +288,7 @@ class GroupSockets:
 
     def _asked(self, membership: Membership, inode: int) -> tuple[bool | None, str | None, tuple[str, ...]]:
         """Whether the socket joined it, with which sources; None where it may not be asked."""
-        key = _key(membership)
+        key = key_of(membership)
         answer = self._joined.get(inode, {}).get(key)
         if answer is not None:
             return (True, *answer)

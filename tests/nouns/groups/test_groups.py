@@ -474,6 +474,7 @@ def test_versions_are_those_that_the_interface_is_set_to(wired: Namespace) -> No
     assert membership(wired, "224.0.0.1").version == "IGMPv2"
     assert membership(wired, "ff02::1").version == "MLDv1"
     assert membership(wired, "224.0.0.1", "veth1").version == "IGMPv3"
+    assert membership(wired, "ff02::1", "veth1").version is None
 
 
 def test_pyroute2_reads_the_same_groups(wired: Namespace) -> None:
