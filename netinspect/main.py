@@ -159,20 +159,18 @@ def _trouble(arguments: Sequence[str]) -> int:
 
 
 def _dispatch(arguments: Sequence[str], environment: Environment) -> int:
-    name = arguments[0] if arguments else "--help"
+    name = arguments[0] if arguments else "help"
     if name in ("--help", "-h"):
-        from .engine.help import show
-
-        return show(overview(), environment)
+        name = "help"
     if name in ("--version", "-V"):
         from . import __version__
 
         environment.write(f"netinspect {__version__}\n".encode())
         return ExitStatus.OK
     if name not in COMMANDS:
-        from .engine.help import unknown
+        from .manual.slips import no_command
 
-        raise unknown("command", name, COMMANDS, " (see `netinspect --help`)")
+        raise no_command(arguments, COMMANDS, command_of)
     know_kinds()
     try:
         return command_of(name).main(list(arguments[1:]), environment)

@@ -53,8 +53,17 @@ class LabCommand(Command):
         usage = self.operands or "no operands"
         return UsageError(f"{self.name}: {text}: {usage} (see `netinspect {self.name} --help`)")
 
+    doing = ""
+    """What a line on a terminal says while it takes long."""
+
+    def screen(self) -> str:
+        """What it shows is shown at once; what takes long has a line until then."""
+        return "live" if self.doing else super().screen()
+
     def run(self) -> int:
         """Does it: each is a function of that name in command_actions. Raises NetinspectError."""
+        if self.doing:
+            self.environment.doing = self.doing
         from . import command_actions
 
         with Holding(vital=True):
@@ -89,6 +98,7 @@ class Up(OfTopology):
 
     name = "lab up"
     operands = "TOPOLOGY[+FAULT]"
+    doing = "building the lab"
     summary = "Starts a lab, which runs until `netinspect lab down`."
 
     called = One[str | None](None)
@@ -114,6 +124,7 @@ class Down(LabCommand):
 
     name = "lab down"
     operands = "[NAME]"
+    doing = "taking labs down"
     summary = (
         "Stops a lab and all its processes. NAME may be left out if only one lab is up. It is no error if the lab is "
         "not up."
@@ -164,6 +175,7 @@ class Break(LabCommand):
 
     name = "lab break"
     operands = "NAME FAULT"
+    doing = "breaking the lab"
     summary = "Breaks a lab in one way, for practice, and shows the symptom. To repair it, start it anew."
     notes = _FAULT
 
@@ -173,6 +185,7 @@ class Traffic(LabCommand):
 
     name = "lab traffic"
     operands = "NAME SCENARIO"
+    doing = "sending"
     summary = "Plays a traffic scenario in a lab, limited in packets and seconds, and shows what was sent."
 
     hold = One[float](0.0)
@@ -240,6 +253,7 @@ class Sweep(LabCommand):
     """One command line of ``netinspect lab sweep``."""
 
     name = "lab sweep"
+    doing = "removing what killed labs left behind"
     summary = "Removes what killed labs left behind; up, down and run do so as well."
 
 

@@ -22,7 +22,7 @@ from .topology_file import load, names
 from .traffic import fits, scenario, scenario_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from ..environment import Environment
     from .command import Break, Down, Exec, List, OfTopology, Run, Shell, Status, Sweep, Traffic, Up
@@ -206,7 +206,7 @@ def traffic_command(command: Traffic) -> int:
     name, played = command.words
     environment = command.environment
     with registry.attach(registry.find(name)) as lab:
-        sent = lab.traffic(played, progress=lambda line: environment.progress(f"… {line}"))
+        sent = lab.traffic(played, progress=_progress(environment))
         _write(environment, f"{printable(played)}: {sent}")
         time.sleep(command.hold)
     return ExitStatus.OK
@@ -218,11 +218,13 @@ def run_command(command: Run) -> int:
     name = command.host or (faults[0].host if faults else None)
     registry.sweep()
     with ExitStack() as opened:
-        lab = opened.enter_context(Lab[Any](topology))
-        host = lab[name or _first(lab.hosts, lab.name)]
-        _break(lab, faults, environment)
+        with _working(environment, "building the lab"):
+            lab = opened.enter_context(Lab[Any](topology))
+            host = lab[name or _first(lab.hosts, lab.name)]
+            _break(lab, faults, environment)
         for played in command.scenarios:
-            sent = lab.traffic(played, progress=lambda line: environment.progress(f"… {line}"))
+            with _working(environment, f"playing {played}"):
+                sent = lab.traffic(played, progress=_progress(environment))
             environment.progress(f"{played}: {sent}")
         if faults and not command.scenarios:
             opened.enter_context(_asking(lab, faults))
@@ -237,6 +239,34 @@ def run_command(command: Run) -> int:
         os.close(ended)
         status: int = process.wait()
     return 128 - status if status < 0 else status
+
+
+@contextmanager
+def _working(environment: Environment, doing: str) -> Iterator[None]:
+    """On a terminal a line says what is done, until that is done."""
+    if not environment.terminal:
+        yield
+        return
+    from ..engine.screen import Screen
+
+    environment.doing = doing
+    screen = Screen(environment, [], live=True)
+    try:
+        yield
+    finally:
+        screen.close()
+
+
+def _progress(environment: Environment) -> Callable[[str], object]:
+    """Takes what has been sent so far: on a terminal it is the line of what is done, else lines of their own."""
+
+    def show(line: str) -> None:
+        if environment.terminal:
+            environment.doing = line
+        else:
+            environment.progress(f"… {line}")
+
+    return show
 
 
 def _break(lab: Lab[Any], faults: list[Fault], environment: Environment) -> None:

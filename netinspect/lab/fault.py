@@ -120,9 +120,11 @@ def load(name: str) -> Fault:
     else:
         path = data_directory() / "faults" / f"{name}.toml"
         if name not in names():
-            raise TopologyError(
+            error = TopologyError(
                 f"no fault {name!r}: give a name from `netinspect lab list`, or the path of a TOML file"
             )
+            error.slip = name, names()
+            raise error
     return parse(read(path), str(path), path.stem)
 
 

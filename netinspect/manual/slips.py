@@ -6,7 +6,7 @@ suggestion are read by its command, and where they do not fit they are left out.
 
 from __future__ import annotations
 
-from ..engine.help import alike_names
+from ..engine.help import alike_names, unknown
 from ..engine.options import parse
 from ..engine.text import digits
 from ..errors import NetinspectError, UsageError
@@ -23,7 +23,7 @@ _WORDS = {
     "sockets": "ss socket sock sockstat lsof tcp udp unix listen listening connections",
     "routes": "route r ro fib",
     "links": "link l li interface interfaces iface ifconfig device devices dev",
-    "addresses": "address addr addrs a ips",
+    "addresses": "address addr addrs adr a ips",
     "neighbours": "neighbour neighbor neighbors neigh n arp ndp",
     "rules": "rule ru",
     "conntrack": "ct flows flow nf_conntrack connection-tracking",
@@ -38,12 +38,21 @@ _WORDS = {
     "lab": "labs",
     "completion": "completions complete",
     "help --man": "man manual",
+    "nat diagnose": "diag diagnose diagnosis doctor check",
+    "snapshot": "save dump",
     "explain": "describe what",
     "routes get": "lookup",
     "routes cache": "tcp_metrics",
 }
 """What others call what these commands show (ss(8), ip(8), ifconfig(8), nstat(8) …)."""
 _MEANT = {word: command for command, words in _WORDS.items() for word in words.split()}
+_ENDS = ("port", "sport", "dport", "host")
+"""Words before a port or an address."""
+_OTHERS_OPTIONS = {
+    "lsof": ("-i", "-n", "-P", "-nP", "-Pn"),
+    "ip": ("-s", "-d", "-o", "-br", "-brief", "-c", "-j", "-h"),
+}
+"""Options of programs that say how they show what is shown here in any case, or by another option."""
 _PREFIXES = ("ip", "bridge", "show", "list", "get")
 """Words that stand before the object in other programs."""
 
@@ -57,6 +66,7 @@ _CONNTRACK = {
     "-E": "events",
 }
 """conntrack(8)'s commands, and the views that show the same."""
+_SEE = " (see `netinspect --help`)"
 _FORMATS = ("csv", "ndjson", "table")
 _OPTIONS = {
     "--colour": "--color",
@@ -67,6 +77,15 @@ _OPTIONS = {
     "--details": "--extended",
     "--listen": "--listening",
 }
+
+
+def no_command(arguments: Sequence[str], commands: Iterable[str], command_of: CommandOf) -> UsageError:
+    """The error for a word that is no command: all commands are named only where none is known to be meant."""
+    name, known = arguments[0], list(commands)
+    error = unknown("command", name, known, _SEE)
+    if not alike_names(name, known) and suggestion(arguments, error, known, command_of):
+        return UsageError(f"no command {name!r}{_SEE}")
+    return error
 
 
 def suggestion(
@@ -84,6 +103,16 @@ def suggestion(
 
 def _other_command(words: list[str], commands: Sequence[str], command_of: CommandOf) -> list[str]:
     rest = list(words)
+    if rest[0] == "version":
+        return ["--version"]
+    if rest[0].startswith("-"):  # options without a command: those of ss(8)
+        meant_words = ["sockets", *rest]
+        meant_words = _renamed(meant_words) or meant_words
+        return meant_words if _makes_sense(meant_words, command_of) else []
+    if rest[0] in _ENDS or _is_end(rest[0]):
+        return _filter(["sockets", *rest], command_of)
+    quiet = _OTHERS_OPTIONS.get(rest[0], ())
+    rest = [word for word in rest if word not in quiet]
     while len(rest) > 1 and rest[0] in _PREFIXES:
         rest.pop(0)
     name = rest.pop(0)
@@ -95,7 +124,8 @@ def _other_command(words: list[str], commands: Sequence[str], command_of: Comman
         name = rest.pop(0)
     meant = _MEANT.get(name) or (name if name in commands else "")
     if not meant:
-        names = alike_names(name, commands)
+        names = alike_names(name, commands) or [_MEANT[word] for word in alike_names(name, _MEANT)]
+        names += [command for command in commands if len(name) > 2 and command.startswith(name)]
         if not names:
             return []
         meant = names[0]
@@ -104,6 +134,8 @@ def _other_command(words: list[str], commands: Sequence[str], command_of: Comman
     elif rest[:1] and rest[0] in ("show", "list", "ls", "lst", "s", "sh"):
         rest.pop(0)
     command = meant.split()
+    if meant == "sockets" and (found := _filter([*command, *options, *rest], command_of)):
+        return found
     for found in ([*command, *options, *rest], [*command, *options]):
         if _makes_sense(found, command_of):
             return found
@@ -135,12 +167,16 @@ def _filter(words: list[str], command_of: CommandOf) -> list[str]:
         operands = parse(command.name, command.all_groups(), words[1:])[1]
     except UsageError:
         return []
-    last = operands[-1] if operands and set(operands[:-1]) <= {"port", "sport", "dport", "host"} else ""
+    last = operands[-1] if operands and set(operands[:-1]) <= set(_ENDS) else ""
     rest = [word for word in words if word not in operands]
     port = digits(last.removeprefix(":"))
     if port is not None and port < 1 << 16:
         return [*rest, f"sport = :{port} or dport = :{port}"]
     return [*rest, f"src {last} or dst {last}"] if _is_address(last) else []
+
+
+def _is_end(word: str) -> bool:
+    return digits(word.removeprefix(":")) is not None or _is_address(word)
 
 
 def _is_address(word: str) -> bool:
@@ -170,11 +206,20 @@ def _spelt(words: list[str], error: NetinspectError) -> list[str]:
             continue
         head, tail = (f"{name}=", value) if word.startswith("--") and equals else ("", word)
         parts = [
-            right if part == given else part.replace(given, right) if part == f"-{given}" else part
+            right
+            if part == given
+            else part.replace(given, right)
+            if part in (f"-{given}", f"{_base(part)}+{given}")
+            else part
             for part in tail.split(",")
         ]
         found.append(head + ",".join(parts))
     return found
+
+
+def _base(part: str) -> str:
+    """What is before the fault that a topology is given with: ``gateway+no-forwarding``."""
+    return part.rpartition("+")[0]
 
 
 def _makes_sense(words: list[str], command_of: CommandOf) -> bool:

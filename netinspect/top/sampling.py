@@ -10,6 +10,7 @@ from typing import NamedTuple
 from ..errors import NetinspectError
 from .frame import ENDED, Column, Frame, Marks
 from .history import History
+from .memory import Trimmer
 from .pace import begin
 from .source import Source
 
@@ -90,7 +91,7 @@ class Sampling:
             self._changed.notify()
 
     def _run(self) -> None:
-        marks = Marks()
+        marks, trimmer = Marks(), Trimmer()
         shown: tuple[Source | None, str] = None, ""
         samples = 0
         due = monotonic()
@@ -115,6 +116,7 @@ class Sampling:
             samples += 1
             if sampled.failure is not None or not self._anew:
                 self._deliver(sampled)
+            trimmer.work()
             due = began + (min(_SOON, self._interval) if samples == 1 else self._interval)
 
     def _wait(self, due: float) -> float | None:

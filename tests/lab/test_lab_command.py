@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from patience import until
 
 from netinspect import main
-from netinspect.environment import of_process
+from netinspect.environment import Environment, of_process
 from netinspect.lab import registry
 from netinspect.lab.command import COMMAND
+from netinspect.lab.command_actions import _progress, _working
 from netinspect.lab.traffic import scenario_names
 
 SCRIPT = Path(__file__).parents[2] / "netns-lab" / "lab"
@@ -212,3 +214,17 @@ def test_a_terminated_run_takes_its_lab_down(place: Path) -> None:
         # The pipe ends when nobody holds it any more: the command inside has gone too.
         assert process.stdout.read() == ""
         assert process.wait(10) == 128 + signal.SIGTERM
+
+
+def test_long_work_has_a_line_on_a_terminal_until_it_is_done() -> None:
+    for terminal in (True, False):
+        said: list[bytes] = []
+        environment = Environment(lambda _: None, said.append, terminal, 80)
+        with _working(environment, "building the lab"):
+            if terminal:
+                until(lambda said=said: any(b"building the lab" in line for line in said))
+            _progress(environment)("1 of 2")
+            if terminal:
+                until(lambda said=said: any(b"1 of 2" in line for line in said))
+        assert all(line.startswith(b"\r") and not line.endswith(b"\n") for line in said) is terminal
+        assert said[-1] == (b"\r\x1b[K" if terminal else "… 1 of 2\n".encode())

@@ -21,6 +21,18 @@ def suggested(line: str) -> str:
     ("line", "meant"),
     [
         ("ss", "sockets"),
+        ("-tlnp", "sockets -tlnp"),
+        ("--csv", "sockets --format csv"),
+        ("version", "--version"),
+        ("port 22", "sockets 'sport = :22 or dport = :22'"),
+        (":443", "sockets 'sport = :443 or dport = :443'"),
+        ("10.0.0.1", "sockets 'src 10.0.0.1 or dst 10.0.0.1'"),
+        ("lsof -nP -i :22", "sockets 'sport = :22 or dport = :22'"),
+        ("ip -s link", "links"),
+        ("ip -br -6 addr", "addresses -6"),
+        ("diagnos", "nat diagnose"),
+        ("cap", "capabilities"),
+        ("lab up gateway+drop-after-nta", "lab up gateway+drop-after-nat"),
         ("ss -tlnp", "sockets -tlnp"),
         ("socket", "sockets"),
         ("scokets -tan", "sockets -tan"),
@@ -79,3 +91,17 @@ def test_nothing_is_suggested_where_nothing_is_known(line: str) -> None:
 
 def test_a_suggestion_stays_one_line_that_a_shell_reads_as_it_was() -> None:
     assert suggested("scokets 'a\x1b[2J' ''") == "sockets \"$(printf 'a\\033\\1332J')\" ''"
+
+
+def test_where_a_command_is_known_to_be_meant_the_others_are_not_named() -> None:
+    complaints: list[bytes] = []
+    run(["arp"], Environment(lambda _: None, complaints.append, False, 80))
+    assert complaints == [b"netinspect: no command 'arp' (see `netinspect --help`); try: netinspect neighbours\n"]
+    run(["qqqq"], Environment(lambda _: None, complaints.append, False, 80))
+    assert b"sockets, top, routes" in complaints[1]
+
+
+def test_help_before_the_command_is_help_for_it() -> None:
+    shown: list[bytes] = []
+    run(["-h", "sockets"], Environment(shown.append, lambda _: None, False, 80))
+    assert b"".join(shown).startswith(b"Usage: netinspect sockets")
