@@ -121,8 +121,9 @@ def run(arguments: Sequence[str], environment: Environment) -> int:
         environment.complain("interrupted")
         return ExitStatus.INTERRUPTED
     except Exception as error:
-        if _is_lack_of_memory(error):
-            environment.complain("out of memory: listings without --sort and --peers are streamed and need little")
+        lack = _lack(error)
+        if lack:
+            environment.complain(f"{lack}: {_REMEDIES[lack]}")
             return _trouble(arguments)
         from os import environ
 
@@ -144,11 +145,26 @@ def _instead(arguments: Sequence[str], error: NetinspectError) -> str:
     return f"; try: {command}" if command else ""
 
 
-def _is_lack_of_memory(error: Exception) -> bool:
-    """Whether memory ran out; when a module is being loaded, this raises other errors."""
+_MEMORY, _FILES = "out of memory", "too many open files"
+_REMEDIES = {
+    _MEMORY: "listings without --sort and --peers are streamed and need little",
+    _FILES: "raise the limit (ulimit -n)",
+}
+
+
+def _lack(error: Exception) -> str:
+    """What ran out, if anything did; when a module is being loaded, this raises other errors."""
     if isinstance(error, ImportError):
-        return "failed to map segment" in str(error) or "annot allocate memory" in str(error)  # dlopen(3)'s words
-    return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == 12)  # ENOMEM
+        words = str(error)  # dlopen(3)'s
+        if "failed to map segment" in words or "annot allocate memory" in words:
+            return _MEMORY
+        if "oo many open files" in words or "Error 24" in words:
+            return _FILES
+        output = sys.modules.get("netinspect.engine.output")
+        return _lack(output.failed_aside.pop()) if output is not None and output.failed_aside else ""
+    if isinstance(error, OSError):
+        return {12: _MEMORY, 24: _FILES, 23: _FILES}.get(error.errno or 0, "")  # ENOMEM, EMFILE, ENFILE
+    return _MEMORY if isinstance(error, MemoryError) else ""
 
 
 def _trouble(arguments: Sequence[str]) -> int:
@@ -207,10 +223,11 @@ def main() -> None:
     except (MemoryError, ImportError, OSError) as error:  # outside of a command, or even while that was reported
         from os import environ, write
 
-        if "NETINSPECT_DEBUG" in environ or not _is_lack_of_memory(error):
+        lack = _lack(error)
+        if "NETINSPECT_DEBUG" in environ or not lack:
             raise
 
-        write(2, b"netinspect: out of memory\n")
+        write(2, f"netinspect: {lack}\n".encode())
         status = ExitStatus.FAILED
     # Dump and lookup threads may still run: there is nothing to wait for, and nothing to flush.
     _exit(status)

@@ -475,6 +475,10 @@ NUMERIC = (
 )
 
 
+failed_aside: list[Exception] = []
+"""Why modules were not loaded by a thread."""
+
+
 def _load_aside(*modules: str) -> None:
     """Has a thread load modules that will be needed soon."""
 
@@ -482,8 +486,10 @@ def _load_aside(*modules: str) -> None:
         try:
             for module in modules:
                 __import__(module)
-        except (MemoryError, ImportError, OSError):
-            pass  # who needs it loads it again, and has the error
+        except (MemoryError, ImportError, OSError) as error:
+            # Who needs it loads it again, and has the error, unless that one was waiting for this one: then a name is
+            # missing in the module.
+            failed_aside.append(error)
 
     if sys.modules.keys() >= set(modules):
         return

@@ -264,3 +264,18 @@ def test_words_that_are_not_utf8_are_bad_usage(command: str) -> None:
     assert main.run([*command.split(), "\udcff"], environment) == 2
     assert b"\\udcff" in b"".join(complaints)
     assert b"codec" not in b"".join(complaints)
+
+
+@pytest.mark.parametrize("limit", [4, 5, 6])
+def test_without_descriptors_there_is_one_clear_line(crowd: Namespace, limit: int) -> None:
+    """Python itself does not get far with four: it loads no installed package then, and what it says is its own."""
+    python = f"{sys.executable} -S -c 'import sys; sys.path.insert(0, sys.argv.pop(1)); import netinspect.__main__'"
+    package = Path(__file__).parents[2]
+    # The shell's own descriptors above the three are closed when it executes.
+    result = shell(crowd, f"ulimit -n {limit}; exec {python} {package} sockets -uan")
+    if limit > 4:
+        assert result.returncode == 0
+        assert len(result.stdout.splitlines()) > 10
+    elif "netinspect: " in result.stderr:
+        assert result.returncode == 1
+        assert result.stderr == "netinspect: too many open files: raise the limit (ulimit -n)\n"

@@ -30,9 +30,10 @@ PATIENCE = 0.2
 """Seconds for all engines together."""
 _LARGEST = 8 << 20
 """Bytes of an answer: a container takes one to three thousand."""
-_MOST_CONTAINERS = 20_000
+_MOST_CONTAINERS = 4096
 _MOST_PORTS = 1 << 16
-"""Published ports of a container."""
+"""Published ports of all containers of an answer."""
+_LONGEST_STATUS = 32
 _LONGEST_NAME = 256
 _BLOCK = 1 << 16
 
@@ -128,7 +129,7 @@ class _Exchange:
         if not end or len(status) < 2 or not status[0].startswith(b"HTTP/1."):
             self.failure = "it does not speak HTTP"
         elif status[1] != b"200":
-            self.failure = f"it answers with status {marked(status[1].decode('ascii', 'replace'))}"
+            self.failure = f"it answers with status {marked(status[1][:_LONGEST_STATUS].decode('ascii', 'replace'))}"
         else:
             return body
         return None
@@ -196,20 +197,22 @@ def _containers(body: bytes, *, podman: bool) -> list[Container]:
         raise ValueError("it is no list of containers")
     of_podman, of_docker = maker(_Podman), maker(_Docker)
     found = []
+    room = _MOST_PORTS
     for row in rows[:_MOST_CONTAINERS]:
         try:
-            container = _podman(of_podman(row)) if podman else _docker(of_docker(row))
+            container = _podman(of_podman(row), room) if podman else _docker(of_docker(row), room)
         except ValueError:
             continue  # what cannot be understood has no name
         if container is not None:
             found.append(container)
+            room -= len(container.ports)
     return found
 
 
-def _docker(row: _Docker) -> Container | None:
+def _docker(row: _Docker, room: int) -> Container | None:
     ports = [
         PublishedPort(port.Type, _address(port.IP), port.PublicPort, port.PrivatePort)
-        for port in (row.Ports or ())[:_MOST_PORTS]
+        for port in (row.Ports or ())[:room]
         if port.PublicPort is not None and _is_port(port.PublicPort) and _is_port(port.PrivatePort)
     ]
     networks = (row.NetworkSettings or {}).get("Networks")
@@ -218,15 +221,15 @@ def _docker(row: _Docker) -> Container | None:
     return _container(row.Id, row.Names, row.Labels, None, ports, addresses)
 
 
-def _podman(row: _Podman) -> Container | None:
-    ports = []
-    tries = _MOST_PORTS
+def _podman(row: _Podman, room: int) -> Container | None:
+    ports: list[PublishedPort] = []
     for mapping in row.Ports or ():
-        for number in range(min(mapping.range or 1, tries)):
-            tries -= 1
-            port, inside = mapping.host_port + number, mapping.container_port + number
-            if _is_port(port) and _is_port(inside):
-                ports.append(PublishedPort(mapping.protocol, _address(mapping.host_ip), port, inside))
+        port, inside = mapping.host_port, mapping.container_port
+        if not (_is_port(port) and _is_port(inside)):
+            continue
+        count = min(mapping.range or 1, (1 << 16) - max(port, inside), room - len(ports))
+        address = _address(mapping.host_ip)
+        ports += [PublishedPort(mapping.protocol, address, port + at, inside + at) for at in range(count)]
     return _container(row.Id, row.Names, row.Labels, row.PodName, ports, ())
 
 

@@ -158,6 +158,19 @@ def test_names_are_text_of_others(tmp_path: Path, name: str) -> None:
     assert printable(found[WEB].name).isprintable()
 
 
+def test_what_an_engine_says_is_bounded_in_all(tmp_path: Path) -> None:
+    mapping = {"container_port": 1, "host_port": 1, "protocol": "tcp", "host_ip": "", "range": 1 << 60}
+    rows = [{"Id": f"{number:064x}", "Names": ["web"], "Ports": [mapping] * 3} for number in range(5000)]
+    answers = answering({"/v4.0.0/libpod/containers/json": json.dumps(rows).encode()})
+    with engine(tmp_path / "engine.sock", answers) as address:
+        found, _ = engines.ask([address], patience=30)
+    assert len(found) == 4096
+    assert sum(len(container.ports) for container in found.values()) == 65536
+    with engine(tmp_path / "other.sock", sending(b"HTTP/1.0 " + b"9" * 100_000 + b" x\r\n\r\n")) as address:
+        _, failures = engines.ask([address], patience=30)
+    assert failures[address] == f"it answers with status {'9' * 32}"
+
+
 def test_a_huge_range_of_ports_takes_no_time(tmp_path: Path) -> None:
     mapping = {"container_port": 1 << 30, "host_port": 1 << 30, "protocol": "tcp", "host_ip": "", "range": 1 << 60}
     row = {"Id": WEB, "Names": ["web"], "Ports": [mapping] * 1000}
