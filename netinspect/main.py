@@ -77,35 +77,6 @@ def command_of(name: str) -> type[Command]:
     return command
 
 
-EXIT_STATUSES = {
-    ExitStatus.OK: "success",
-    ExitStatus.FAILED: "failed; see standard error",
-    ExitStatus.USAGE: "bad usage",
-    ExitStatus.INCOMPLETE: "the output is incomplete; standard error lists what is missing",
-    ExitStatus.FOUND: "a problem was found (`nat diagnose`, `path`)",
-    ExitStatus.INTERRUPTED: "interrupted (Ctrl-C)",
-}
-"""The exit statuses of every command. A reader that closes the pipe early ends the program silently with SIGPIPE."""
-
-_OVERVIEW = """Usage: netinspect COMMAND [options]
-
-Shows the Linux kernel's network state, read over netlink.
-
-Commands:
-{commands}
-
-`netinspect COMMAND --help` lists the options of a command.
-Exit status: {statuses}.
-"""
-
-
-def overview() -> str:
-    """The text of ``netinspect --help``."""
-    commands = "\n".join(f"  {name:14}{text}" for name, text in COMMANDS.items())
-    statuses = ",\n  ".join(f"{status} {meaning}" for status, meaning in EXIT_STATUSES.items())
-    return _OVERVIEW.format(commands=commands, statuses=statuses)
-
-
 def run(arguments: Sequence[str], environment: Environment) -> int:
     """Runs one command and returns its exit status.
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from _queue import Empty, SimpleQueue
 from _thread import start_new_thread
-from errno import ETIMEDOUT
 from time import monotonic
 
 from .files import has_database, notes, table_lines
@@ -19,11 +18,10 @@ from .text import marked, number
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from typing import Any, TypeAlias, TypeVar
+    from typing import TypeAlias
 
     from .columns import Batch
 
-    Result = TypeVar("Result")
     Answer: TypeAlias = "tuple[str, str | None] | None"
     """An address with its name, or None from a thread that has ended."""
 
@@ -50,53 +48,6 @@ _UNNOTICED = 0.2
 """Seconds that are acceptable to wait for a table."""
 _GRACE = 0.02
 """Seconds in which /etc/hosts or a near cache answers: waiting so long keeps most listings in the kernel's order."""
-
-
-class _Patience:
-    """How long what asks the system's databases of names may take in all (nsswitch.conf(5)).
-
-    A server of names that is gone makes the C library wait 5 s and more for each name. What is spent comes back, a
-    tenth of the time that passes, for programs that run long.
-    """
-
-    total = 6.0
-    """Seconds: a second server is asked after 5 (resolv.conf(5): timeout)."""
-
-    def __init__(self) -> None:
-        self._left = self.total
-        self._since = monotonic()
-
-    def ask(self, call: Callable[..., Result], *arguments: object) -> Result:
-        """What the call returns or raises. Raises TimeoutError where the time is over."""
-        begun = monotonic()
-        self._left = min(self.total, self._left + (begun - self._since) / 10)
-        answers: SimpleQueue[tuple[bool, Any]] = SimpleQueue()
-        try:
-            if self._left <= 0:
-                raise Empty
-            start_new_thread(_answer, (answers, call, arguments))
-            succeeded, result = answers.get(True, self._left)
-        except RuntimeError:  # the system has no more threads for us
-            return call(*arguments)
-        except Empty:
-            raise TimeoutError(ETIMEDOUT, "the look-up timed out") from None
-        finally:
-            self._since = monotonic()
-            self._left -= self._since - begun
-        if not succeeded:
-            raise result
-        return result  # type: ignore[no-any-return]
-
-
-def _answer(answers: SimpleQueue[tuple[bool, Any]], call: Callable[..., object], arguments: Sequence[object]) -> None:
-    try:
-        answers.put((True, call(*arguments)))
-    except Exception as error:
-        answers.put((False, error))
-
-
-in_time = _Patience().ask
-"""Calls what looks up a name: all of these look-ups together have one bound. It raises TimeoutError, an OSError."""
 
 
 class ServiceNames(dict[int, str]):
@@ -135,6 +86,8 @@ class ServiceNames(dict[int, str]):
         name = str(port)
         if self._ask:
             from _socket import getservbyport
+
+            from .in_time import in_time
 
             try:
                 name = in_time(getservbyport, port, self._protocol)
@@ -184,6 +137,8 @@ class UserNames(dict["int | None", "str | None"]):
 
     def __missing__(self, uid: int | None) -> str | None:
         from pwd import getpwuid
+
+        from .in_time import in_time
 
         if self._ask is None:
             self._ask = has_database("passwd")

@@ -25,13 +25,14 @@ class Help(Command):
 
     def run(self) -> int:
         """Shows it. Raises UsageError where there is no such command."""
-        from ..main import COMMANDS, overview
+        from ..main import COMMANDS
+        from .overview import overview
 
         if self.man:
             self.environment.write(man_page().encode())
             return ExitStatus.OK
         if not self.words:
-            return show(overview(), self.environment)
+            return show(overview(COMMANDS), self.environment)
         if self.words[0] in COMMANDS:
             return _described(self.words).show_help(self.environment)
         raise unknown("command", " ".join(self.words), COMMANDS)
@@ -40,7 +41,8 @@ class Help(Command):
 def man_page() -> str:
     """netinspect(1) in roff: every command with every option (man(7))."""
     from .. import __version__
-    from ..main import COMMANDS, EXIT_STATUSES, command_of
+    from ..main import COMMANDS, command_of
+    from .overview import EXIT_STATUSES
 
     lines = [
         f'.TH NETINSPECT 1 "" "netinspect {__version__}"',

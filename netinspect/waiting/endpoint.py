@@ -77,7 +77,7 @@ def _port(text: str) -> int:
         return port
     if text and not text.isdecimal():
         check_database("services")
-        from ..engine.names import in_time
+        from ..engine.in_time import in_time
 
         try:
             return in_time(getservbyname, text)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from throwaway import Namespace
 
+from netinspect.engine import in_time as bound
 from netinspect.engine import names
 from netinspect.engine.columns import Batch
 from netinspect.engine.names import HostNames, HostsFile, ServiceNames, UserNames, as_named, as_named_in_order
@@ -366,9 +367,9 @@ print("settled", hosts.incomplete)
 
 
 def test_all_other_look_ups_have_one_bound_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(names, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(bound, "monotonic", lambda: clock[0])
     clock = [100.0]
-    patience = names._Patience()
+    patience = bound._Patience()
     monkeypatch.setattr(patience, "_left", 0.05)
     never = threading.Event()
     assert patience.ask(int, "7") == 7
@@ -383,7 +384,7 @@ def test_all_other_look_ups_have_one_bound_together(monkeypatch: pytest.MonkeyPa
     assert not asked
     clock[0] += 60  # a program that runs long may ask again
     assert patience.ask(int, "8") == 8
-    monkeypatch.setattr(names, "start_new_thread", _no_thread)
+    monkeypatch.setattr(bound, "start_new_thread", _no_thread)
     assert patience.ask(int, "9") == 9
     never.set()
 
@@ -401,7 +402,7 @@ def test_users_and_services_whose_look_up_times_out_are_numbers_and_that_is_said
         raise TimeoutError
 
     asked: list[object] = []
-    monkeypatch.setattr(names, "in_time", times_out)
+    monkeypatch.setattr(bound, "in_time", times_out)
     monkeypatch.setattr(names, "_services_elsewhere", lambda: True)
     said: dict[str, str] = {}
     monkeypatch.setattr(names, "notes", said)

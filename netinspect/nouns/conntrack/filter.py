@@ -209,7 +209,7 @@ def port_of(text: str) -> int:
     if port is not None and port < 65536:
         return port
     check_database("services")
-    from ...engine.names import in_time
+    from ...engine.in_time import in_time
 
     try:
         return in_time(getservbyname, text)

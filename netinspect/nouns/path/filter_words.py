@@ -230,7 +230,7 @@ def _protocol(text: str) -> int:
 
 
 def _service(name: str) -> int | None:
-    from ...engine.names import in_time
+    from ...engine.in_time import in_time
 
     check_database("services")
     try:

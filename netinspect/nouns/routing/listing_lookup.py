@@ -121,7 +121,7 @@ class Lookup:
 
 
 def _protocol_number(name: str) -> int:
-    from ...engine.names import in_time
+    from ...engine.in_time import in_time
 
     check_database("protocols")
     return in_time(getprotobyname, name)

@@ -43,7 +43,7 @@ class Lookups:
         failure = OSError(0, "it has no address")
         found: dict[bytes, None] = {}
         check_database("hosts")
-        from ...engine.names import in_time
+        from ...engine.in_time import in_time
 
         for family in families:
             try:
@@ -61,7 +61,7 @@ class Lookups:
         """The port of a service by protocol (getservbyname(3)); empty where there is no such service."""
         found = {}
         check_database("services")
-        from ...engine.names import in_time
+        from ...engine.in_time import in_time
 
         for protocol in self._protocols:
             try:

@@ -95,7 +95,7 @@ def _user_id(user: str | int) -> int:
     from pwd import getpwnam
 
     from ...engine.files import check_database
-    from ...engine.names import in_time
+    from ...engine.in_time import in_time
 
     check_database("passwd")
     try:
