@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import netinspect
-from netinspect.main import overview
+from netinspect.main import COMMANDS
+from netinspect.manual.overview import overview
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +59,7 @@ def test_the_manual_is_in_plain_english(kind: str) -> None:
         "explanations": sorted(PACKAGE.rglob("*.toml")),
         "lab": sorted((REPOSITORY / "netns-lab").rglob("*.toml")),
     }
-    read = [overview()] if kind == "overview" else [path.read_text("utf-8") for path in paths[kind]]
+    read = [overview(COMMANDS)] if kind == "overview" else [path.read_text("utf-8") for path in paths[kind]]
     assert read
     assert [word for text in read for word in found(text)] == []
 
