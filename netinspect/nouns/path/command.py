@@ -119,7 +119,8 @@ class PathCommand(ListingCommand):
     )
     notes = (
         "A flow may also be written as `a -> b:443`, `tcp a b 443`, `src a dst b dport 443`, or pasted from `conntrack "
-        "-L`, `netinspect nat` or tcpdump; `any` stands for any likely source.\n"
+        "-L`, `netinspect nat` (also a record in JSON), ss, netstat, tcpdump, `nft monitor trace` or the kernel's log; "
+        "`any` stands for any likely source.\n"
         "The last line is the verdict: arrives; leaves, if nothing here stops it and the rest is beyond this machine; "
         "fails, with the first step that stops it, why, and what to do; or unknown, if a condition could not be "
         "decided. Exit status: 0 it arrives or leaves, 4 it does not, 3 unknown."
