@@ -30,7 +30,9 @@ _LIVE_OPERANDS = {
     "explain": "states",
     "lab up": "topologies",
     "lab run": "topologies",
-    **dict.fromkeys(("lab down", "lab status", "lab exec", "lab shell", "lab break", "lab traffic"), "labs"),
+    **dict.fromkeys(
+        ("lab down", "lab status", "lab exec", "lab shell", "lab break", "lab mend", "lab traffic"), "labs"
+    ),
 }
 """Operands whose values are asked for."""
 _FILES = frozenset(("snapshot", "diff"))

@@ -27,12 +27,13 @@ from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
 from ..uapi.if_addr import IFA_F_NODAD
 from ..uapi.if_link import IFF_UP
+from .before import Broken
 from .errors import LabError
 from .fault import Change, Fault, LostRoute
 from .network import add_route, add_rule
 from .nft_program import run_nft
 from .requests import NLM_F_NEW, Refused, Requests, dump
-from .sysctls import write_sysctls
+from .sysctls import read_sysctls, write_sysctls
 
 if TYPE_CHECKING:
     from .lab import Host, Lab
@@ -41,6 +42,9 @@ _ESRCH_OR_ENOENT = (2, 3)
 _RT_SCOPE_NOWHERE = 255
 _NUD_KEPT = 0x40 | 0x80
 """linux/neighbour.h: NUD_NOARP and NUD_PERMANENT, which were not learnt."""
+_LIMIT, _COUNT = "net.netfilter.nf_conntrack_max", "net.netfilter.nf_conntrack_count"
+_MOST_FLOWS = 1 << 20
+"""Of some 300 bytes each in the kernel."""
 _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 
@@ -54,8 +58,10 @@ def break_lab(lab: Lab[Any], fault: Fault, topology: str | None = None) -> None:
         raise LabError(f"fault {fault.name} does not fit topology {name}: it fits {', '.join(fault.fits) or 'none'}")
     for host, change in fault.hosts.items():
         _check(lab[host], change)
+    broken = lab.broken = lab.broken or Broken()
     for host, change in fault.hosts.items():
         try:
+            broken.keep(lab[host], change)
             _change(lab[host], change)
         except Refused as error:
             raise LabError(f"host {host}: {error}") from None
@@ -63,6 +69,10 @@ def break_lab(lab: Lab[Any], fault: Fault, topology: str | None = None) -> None:
         forget_neighbours(known)
         if fault.flush:
             forget_flows(known)
+    broken.faults.append(fault)
+    for host, change in fault.hosts.items():
+        if change.full:
+            _fill_up(lab[host])
 
 
 def _check(host: Host, change: Change) -> None:
@@ -101,6 +111,17 @@ def _change(host: Host, change: Change) -> None:
         from .netem import impair
 
         impair(host, name, impairment)
+
+
+def _fill_up(host: Host) -> None:
+    from .fill import fill_host
+    from .topology import Fill
+
+    limit, count = host.call(partial(read_sysctls, (_LIMIT, _COUNT))).values()
+    if int(limit) > _MOST_FLOWS:
+        raise LabError(f"host {host.name}: {_LIMIT} is {limit}: a lab fills a table of {_MOST_FLOWS} flows at most")
+    with suppress(Refused):  # flows that began meanwhile leave no room for the last ones
+        fill_host(host, Fill("flows", max(0, int(limit) - int(count))))
 
 
 def _remove_route(requests: Requests, lost: LostRoute) -> None:

@@ -176,8 +176,22 @@ class Break(LabCommand):
     name = "lab break"
     operands = "NAME FAULT"
     doing = "breaking the lab"
-    summary = "Breaks a lab in one way, for practice, and shows the symptom. To repair it, start it anew."
+    summary = "Breaks a lab in one way, for practice, and shows the symptom. `netinspect lab mend` undoes it."
     notes = _FAULT
+
+
+class Mend(LabCommand):
+    """One command line of ``netinspect lab mend``."""
+
+    name = "lab mend"
+    operands = "NAME [FAULT]"
+    doing = "mending the lab"
+    summary = "Undoes what broke a lab: the fault of that name, or all. It is no error if the lab is not broken."
+    notes = (
+        "What faults changed becomes what it was before the first of them, whatever was changed by hand since: "
+        "interfaces, addresses, routes and rules of the hosts, settings, and nftables rules where a fault changed "
+        "these. Learnt neighbours are forgotten, and flows as by `netinspect lab break`."
+    )
 
 
 class Traffic(LabCommand):
@@ -259,7 +273,7 @@ class Sweep(LabCommand):
 
 _COMMANDS = {
     command.name.removeprefix("lab "): command
-    for command in (List, Up, Down, Status, Exec, Shell, Break, Traffic, Run, Sweep)
+    for command in (List, Up, Down, Status, Exec, Shell, Break, Mend, Traffic, Run, Sweep)
 }
 
 

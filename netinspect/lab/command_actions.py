@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from ..environment import Environment
-    from .command import Break, Down, Exec, List, OfTopology, Run, Shell, Status, Sweep, Traffic, Up
+    from .command import Break, Down, Exec, List, Mend, OfTopology, Run, Shell, Status, Sweep, Traffic, Up
     from .fault import Fault
     from .topology import Topology
 
@@ -64,9 +64,23 @@ def break_command(command: Break) -> int:
     state = registry.find(name)
     from .breaking import break_lab
 
-    with registry.attach(state) as lab:
+    with registry.attach_to_break(state) as lab:
         break_lab(lab, fault, state.topology)
     _write(command.environment, printable(f"{state.name}: {fault.description}"))
+    return ExitStatus.OK
+
+
+def mend_command(command: Mend) -> int:
+    name, *wanted = command.words
+    state = registry.find(name)
+    from .mending import mend_lab
+
+    with registry.attach_to_break(state) as lab:
+        undone = mend_lab(lab, next(iter(wanted), None), state.topology)
+    for fault in undone:
+        _write(command.environment, printable(f"{state.name}: {fault} is undone"))
+    if not undone:
+        _write(command.environment, f"{state.name} is not broken")
     return ExitStatus.OK
 
 

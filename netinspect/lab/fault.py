@@ -55,6 +55,8 @@ class Change:
     rules: tuple[Rule, ...] = ()
     nft: str = ""
     impairments: dict[str, Impairment] = field(default_factory=dict)
+    full: bool = False
+    """Whether its table of flows is filled up (net.netfilter.nf_conntrack_max)."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,9 @@ class Probe:
     """How many are held at the same time: all must be answered."""
     pause: int = 0
     """Milliseconds of silence after the answer, before the server sends again."""
+    passive: int | None = None
+    """A port that the server announces in its answer, as that to FTP's PASV (RFC 959): the client connects to it too.
+    """
 
 
 @dataclass(frozen=True)
@@ -160,6 +165,7 @@ def _complaints(fault: Fault) -> Iterator[tuple[Place, str]]:
         ("size", 1, 10_000_000),
         ("connections", 1, 1000),
         ("pause", 0, 60_000),
+        ("passive", 1, 65535),
     ):
         value = getattr(probe, key)
         if value is not None and not least <= value <= most:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import socket
     from typing import Self
 
+    from .before import Broken
     from .fault import Fault
     from .traffic import Traffic
 
@@ -213,6 +214,8 @@ class Lab(Generic[AnyHost]):
         """Sockets that keep multicast memberships."""
         self._host_type = cast("type[AnyHost]", host_type or Host)
         self._traffic: list[Traffic] = []
+        self.broken: Broken | None = None
+        """By which faults, where there are any."""
         self._owned = world is None
         self.world = world or World.open(user_namespace)
         try:
@@ -322,6 +325,16 @@ class Lab(Generic[AnyHost]):
         loaded = load(fault)
         break_lab(self, loaded)
         return loaded
+
+    def mend(self, fault: str | None = None) -> list[str]:
+        """Undoes ``break_with``: all faults, or the one of that name. Returns the names of those that are undone.
+
+        What faults changed is as it was before the first of them; learnt neighbours are forgotten. Raises LabError
+        where the lab does not have that fault.
+        """
+        from .mending import mend_lab
+
+        return mend_lab(self, fault)
 
     def probe(self, fault: Fault, *, timeout: float = 0.7) -> str | None:
         """None where the traffic that shows the fault is answered; else what went wrong, in a few words.

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import errno
-from struct import pack
+from base64 import b64decode, b64encode
+from struct import pack, unpack_from
 from typing import TYPE_CHECKING
 
-from ..engine.netlink.messages import attribute
-from ..uapi.netlink import NLM_F_CREATE, NLM_F_REPLACE
-from ..uapi.rtnetlink import RTM_NEWQDISC
+from ..engine.netlink.messages import attribute, attributes, message
+from ..engine.netlink.transport import Dump
+from ..uapi.netlink import NLM_F_CREATE, NLM_F_DUMP, NLM_F_REPLACE
+from ..uapi.pkt_sched import RTM_GETQDISC
+from ..uapi.rtnetlink import RTM_DELQDISC, RTM_NEWQDISC
 from .errors import LabError
 from .requests import Refused, Requests
 from .topology import Impairment, amount
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
 
 _ROOT = 0xFFFF_FFFF
 """linux/pkt_sched.h: TC_H_ROOT"""
+_TCMSG = 20
+"""Bytes of struct tcmsg."""
 _TCA_KIND, _TCA_OPTIONS = 1, 2
 _TCA_NETEM_RATE, _TCA_NETEM_RATE64, _TCA_NETEM_LATENCY64 = 6, 8, 10
 _LIMIT = 10_000
@@ -40,6 +45,36 @@ def impair(host: Host, interface: str, impairment: Impairment) -> None:
                 "(CONFIG_NET_SCH_NETEM, module sch_netem)"
             ) from None
         raise LabError(f"host {host.name}: {error}") from None
+
+
+def impairments(host: Host, interfaces: list[str]) -> dict[str, str]:
+    """By interface, base64: the attributes of its netem, none where it has no netem."""
+    names = {host.interfaces[name]: name for name in interfaces}
+    found = dict.fromkeys(interfaces, "")
+    request = message(RTM_GETQDISC, NLM_F_DUMP, bytes(_TCMSG), 1)
+    for run in Dump(host.namespace.route.dup(), request, f"listing queueing disciplines of {host.name}"):
+        for start in range(0, len(run.data), run.length):
+            index, _, parent = unpack_from("=iII", run.data, start + 20)
+            at = attributes(run.data, start + 16 + _TCMSG, start + run.length)
+            if index in names and parent == _ROOT and _TCA_KIND in at and _TCA_OPTIONS in at:
+                kind, given = (run.data[begin : begin + length] for begin, length in (at[_TCA_KIND], at[_TCA_OPTIONS]))
+                if kind == b"netem\0":
+                    found[names[index]] = b64encode(given).decode()
+    return found
+
+
+def impair_again(host: Host, before: dict[str, str]) -> None:
+    """Puts these interfaces back to what ``impairments`` gave."""
+    requests = Requests(host.namespace.route)
+    for interface, text in before.items():
+        body = pack("=BxxxiIII", 0, host.interfaces[interface], 0, _ROOT, 0)
+        what = f"netem on {interface}"
+        if text:
+            payload = body + attribute(_TCA_KIND, b"netem\0") + attribute(_TCA_OPTIONS, b64decode(text))
+            requests.add_raw(RTM_NEWQDISC, payload, NLM_F_CREATE | NLM_F_REPLACE, what)
+        else:
+            requests.add_raw(RTM_DELQDISC, body, 0, f"removing {what}")
+    requests.send()
 
 
 def options(impairment: Impairment) -> bytes:

@@ -27,11 +27,21 @@ def answered(lab: Lab[Any], probe: Probe, patience: float = _PATIENCE) -> str | 
     """
     with ExitStack() as opened:
         try:
-            exchange = _tcp if probe.protocol == "tcp" else _udp
-            exchange(lab, probe, patience, opened)
+            _ask(lab, probe, patience, _servers(lab, probe, patience, opened))
         except OSError as error:
             return error.strerror or str(error) or type(error).__name__
     return None
+
+
+def _ask(lab: Lab[Any], probe: Probe, patience: float, servers: list[socket.socket]) -> None:
+    with ExitStack() as opened:
+        exchange = _tcp if probe.protocol == "tcp" else _udp
+        exchange(lab, probe, patience, opened, servers)
+
+
+def _servers(lab: Lab[Any], probe: Probe, patience: float, opened: ExitStack) -> list[socket.socket]:
+    port = probe.serve or probe.port
+    return [_socket(lab[name], probe, opened, patience, port, True) for name in (probe.server, *probe.also)]
 
 
 def _socket(host: Host, probe: Probe, opened: ExitStack, patience: float, port: int, listen: bool) -> socket.socket:
@@ -52,9 +62,7 @@ def _socket(host: Host, probe: Probe, opened: ExitStack, patience: float, port: 
     return made
 
 
-def _tcp(lab: Lab[Any], probe: Probe, patience: float, opened: ExitStack) -> None:
-    port = probe.serve or probe.port
-    listeners = [_socket(lab[name], probe, opened, patience, port, True) for name in (probe.server, *probe.also)]
+def _tcp(lab: Lab[Any], probe: Probe, patience: float, opened: ExitStack, listeners: list[socket.socket]) -> None:
     pairs = []
     for _ in range(probe.connections):
         client = _socket(lab[probe.client], probe, opened, patience, probe.source_port or 0, False)
@@ -65,6 +73,8 @@ def _tcp(lab: Lab[Any], probe: Probe, patience: float, opened: ExitStack) -> Non
         _upload(client, server, probe.size)
         server.sendall(_ANSWER)
         _expect(client)
+        if probe.passive:
+            _second(lab, probe, patience, opened, client, server)
     if probe.pause:
         time.sleep(probe.pause / 1000)
         for client, server in pairs:
@@ -88,14 +98,32 @@ def _upload(client: socket.socket, server: socket.socket, size: int) -> None:
         received += len(server.recv(1 << 16))
 
 
+def _second(
+    lab: Lab[Any], probe: Probe, patience: float, opened: ExitStack, client: socket.socket, server: socket.socket
+) -> None:
+    """A second connection, to the port that the server announces as FTP's do: 227 (h1,h2,h3,h4,p1,p2)."""
+    assert probe.passive is not None
+    listener = _socket(lab[probe.server], probe, opened, patience, probe.passive, True)
+    host = server.getsockname()[0].split(".")
+    server.sendall(b"227 Entering Passive Mode (%s).\r\n" % ",".join([*host, *_bytes(probe.passive)]).encode())
+    numbers = client.recv(1 << 10).decode("ascii", "replace").partition("(")[2].partition(")")[0].split(",")
+    second = _socket(lab[probe.client], probe, opened, patience, 0, False)
+    second.connect((".".join(numbers[:4]), int(numbers[4]) << 8 | int(numbers[5])))
+    accepted = opened.enter_context(listener.accept()[0])
+    accepted.sendall(_ANSWER)
+    _expect(second)
+
+
+def _bytes(port: int) -> list[str]:
+    return [str(port >> 8), str(port & 255)]
+
+
 def _expect(client: socket.socket) -> None:
     if client.recv(len(_ANSWER)) != _ANSWER:
         raise ConnectionError("closed before the answer")
 
 
-def _udp(lab: Lab[Any], probe: Probe, patience: float, opened: ExitStack) -> None:
-    port = probe.serve or probe.port
-    servers = [_socket(lab[name], probe, opened, patience, port, True) for name in (probe.server, *probe.also)]
+def _udp(lab: Lab[Any], probe: Probe, patience: float, opened: ExitStack, servers: list[socket.socket]) -> None:
     clients = []
     for _ in range(probe.connections):
         client = _socket(lab[probe.client], probe, opened, patience, probe.source_port or 0, False)
@@ -114,7 +142,27 @@ def _udp(lab: Lab[Any], probe: Probe, patience: float, opened: ExitStack) -> Non
 
 
 def keep_asking(lab: Lab[Any], probe: Probe, stopped: Callable[[float], bool]) -> None:
-    """Asks again and again until ``stopped``, which waits for that many seconds, is true. Answers do not matter."""
-    while not stopped(0.1):
-        with suppress(OSError, NetinspectError):
-            answered(lab, probe)
+    """Asks again and again until ``stopped``, which waits for that many seconds, is true. Answers do not matter.
+
+    The servers stay meanwhile, as they do in a network.
+    """
+    with ExitStack() as opened:
+        servers: list[socket.socket] = []
+        while not stopped(0.1):
+            with suppress(OSError, NetinspectError):
+                servers = servers or _servers(lab, probe, _PATIENCE, opened)
+                for server in servers:
+                    _drain(server, probe)
+                _ask(lab, probe, _PATIENCE, servers)
+
+
+def _drain(server: socket.socket, probe: Probe) -> None:
+    """Takes what an earlier question left behind."""
+    with suppress(TimeoutError, BlockingIOError):
+        server.settimeout(0)
+        while True:
+            if probe.protocol == "tcp":
+                server.accept()[0].close()
+            else:
+                server.recv(1 << 16)
+    server.settimeout(_PATIENCE)

@@ -28,12 +28,14 @@ from .. import lab_directory
 from ..engine.signals import Ended
 from ..lab_directory import DIRECTORY as DIRECTORY
 from ..lab_directory import OWN as OWN
+from .before import Broken
 from .child import fork, outlive_parent
 from .errors import LabError
 from .fault import Fault
 from .lab import Lab
 from .processes import Holder, kill, kill_until_gone, orphaned, process_inside
 from .topology import Topology
+from .topology_file import Wrong
 from .world import World
 
 MARKER = ".netinspect-labs"
@@ -42,6 +44,8 @@ _MARK = b"The labs that are up, one file each. Made, and emptied, by `netinspect
 _LARGEST = 1 << 24
 """Bytes of a lab's file: one of 10,000 hosts takes 2 MB."""
 _LONGEST_NAME = 100
+_BROKEN = ".broken"
+"""The end of the name of the file that says by which faults a lab is broken."""
 
 
 class State(NamedTuple):
@@ -148,7 +152,9 @@ class Registry:
         names = os.listdir(self.descriptor)
         if MARKER in names:
             return
-        foreign = [name for name in names if self.entry(name) is None and not _is_draft(name)]
+        foreign = [
+            name for name in names if self.entry(name) is None and not _is_draft(name) and not name.endswith(_BROKEN)
+        ]
         if foreign:
             raise LabError(
                 f"{self.path} has files of other programs, such as {foreign[0]!r}: set {DIRECTORY} to another directory"
@@ -217,7 +223,42 @@ class Registry:
             if entry is None or entry.state.holder != holder:
                 return False
             os.unlink(f"{name}.json", dir_fd=self.descriptor)
+            with suppress(OSError):
+                os.unlink(f"{name}{_BROKEN}", dir_fd=self.descriptor)
         return True
+
+    def write_broken(self, name: str, holder: Holder, broken: Broken | None) -> None:
+        """Keeps by what faults a lab is broken, and what it was before; None where it is whole."""
+        file_name = f"{name}{_BROKEN}"
+        with self.alone(), suppress(FileNotFoundError):
+            entry = self.entry(f"{name}.json")
+            if broken is None or entry is None or entry.state.holder != holder:
+                os.unlink(file_name, dir_fd=self.descriptor)
+                return
+            draft = f".draft-{'-'.join(map(str, (holder.space, *Holder.current()[:2])))}"
+            with open(os.open(draft, _NEW_FILE, 0o600, dir_fd=self.descriptor), "w") as file:
+                json.dump({"holder": holder, **broken.as_json()}, file)
+            os.rename(draft, file_name, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
+
+    def read_broken(self, name: str, holder: Holder) -> Broken | None:
+        """What ``write_broken`` kept of that lab. Raises LabError where it cannot be read."""
+        try:
+            opened = os.open(
+                f"{name}{_BROKEN}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self.descriptor
+            )
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise LabError(f"{self.path / name}{_BROKEN}: {error.strerror}") from None
+        with open(opened, "rb") as file:
+            status = os.fstat(opened)
+            try:
+                if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
+                    raise ValueError("not a lab's file")
+                data = json.load(file)
+                return Broken.parse(data) if data.pop("holder") == list(holder) else None
+            except (ValueError, KeyError, TypeError, AttributeError, Wrong, OSError, RecursionError) as error:
+                raise LabError(f"{self.path / name}{_BROKEN}: {error}") from None
 
     def register(self, lab: Lab[Any], wanted: str, may_number: bool) -> int:
         """Writes the lab's file, whole or not at all, under a name that no other lab has.
@@ -400,6 +441,8 @@ def _hold(
                     break_lab(lab, fault)
                 registry.register(lab, name or _name_after(topology.name), name is None)
                 registered = lab.name
+                if lab.broken is not None:
+                    registry.write_broken(lab.name, Holder.current(), lab.broken)
             except Exception as error:
                 json.dump({"error": str(error)}, answer)
                 return
@@ -446,6 +489,17 @@ def attach(state: State, hosts: Callable[[str], bool] = lambda name: True) -> La
         lab.close()
         raise
     return lab
+
+
+@contextmanager
+def attach_to_break(state: State) -> Iterator[Lab[Any]]:
+    """A lab object for a lab that another process holds, with its faults; what becomes of these is kept."""
+    with Registry() as registry, attach(state) as lab:
+        lab.broken = registry.read_broken(state.name, state.holder)
+        try:
+            yield lab
+        finally:
+            registry.write_broken(state.name, state.holder, lab.broken)
 
 
 def enter(state: State, host: str) -> None:

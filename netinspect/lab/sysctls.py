@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 
 from .errors import LabError
+
+
+def _path(name: str) -> str:
+    return "/proc/sys/" + (name if "/" in name else name.replace(".", "/"))
+
+
+def read_sysctls(names: Iterable[str]) -> dict[str, str]:
+    """The values of sysctls in the current namespace, without those that cannot be read."""
+    found = {}
+    for name in names:
+        with suppress(OSError), open(_path(name)) as file:
+            found[name] = file.read().strip()
+    return found
 
 
 def write_sysctls(settings: Mapping[str, str]) -> None:
     """Writes sysctls in the current namespace. Raises LabError for one that is unknown or not allowed."""
     for name, value in settings.items():
-        path = "/proc/sys/" + (name if "/" in name else name.replace(".", "/"))
+        path = _path(name)
         try:
             with open(path, "w") as file:
                 file.write(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections import defaultdict
@@ -23,6 +24,7 @@ from netinspect.lab.topology_file import load, names
 from netinspect.testing import AssertingLab, LabFactory
 
 NETEM = {"uplink-lossy", "uplink-slow"}
+SETTINGS = ("net.ipv4.ip_forward", "net.ipv4.conf.all.rp_filter", "net.ipv6.conf.all.forwarding")
 CASES = [(name, topology) for name in fault.names() for topology in fault.load(name).fits if name not in NETEM]
 
 
@@ -50,7 +52,20 @@ def healthy_probe(lab: AssertingLab, name: str) -> str | None:
     return found
 
 
-def test_every_fault_breaks_a_healthy_lab(need: Callable[[str], None]) -> None:
+SHOWN = "ip -o -4 address; ip -o -6 address; ip -4 route show table all | sort; ip -6 route show table all | sort"
+SHOWN += "; ip -4 rule | sort; ip -6 rule | sort; nft -s list ruleset; cat"
+
+
+def seen(lab: AssertingLab, loaded: fault.Fault) -> list[str]:
+    """What hosts that a fault changes are, as programs show it: without states of addresses, and what is counted."""
+    settings = " ".join(f"/proc/sys/{key.replace('.', '/')}" for key in SETTINGS)
+    texts = [lab[name].run("sh", "-c", f"{SHOWN} {settings}").stdout for name in loaded.hosts]
+    return [
+        re.sub(r" (tentative|nodad|proto kernel_ll|pref medium|linkdown)\b|valid_lft.*", "", text) for text in texts
+    ]
+
+
+def test_every_fault_breaks_and_mends_a_lab(need: Callable[[str], None]) -> None:
     need("nft")
     by_topology: dict[str, list[str]] = defaultdict(list)
     for name, topology in CASES:
@@ -68,8 +83,15 @@ def test_every_fault_breaks_a_healthy_lab(need: Callable[[str], None]) -> None:
         with AssertingLab(load(topology)) as lab:
             if not loaded.flush:
                 lab.probe(loaded, timeout=5)  # what is to go stale
+            before = seen(lab, loaded)
             lab.break_with(name)
-            return None if lab.probe(loaded, timeout=0.5) else f"{name} in {topology}: still works"
+            if not lab.probe(loaded, timeout=0.5):
+                return f"{name} in {topology}: still works"
+            assert lab.mend() == [name]
+            if (after := seen(lab, loaded)) != before:
+                return f"{name} in {topology}: mended, it is {after}, and was {before}"
+            answered = healthy_probe(lab, name)
+            return f"{name} in {topology}: mended: {answered}" if answered else None
 
     for topology in by_topology:
         topology_works(topology)
@@ -221,6 +243,26 @@ def test_a_link_is_impaired_or_the_missing_kernel_support_reported(lab: LabFacto
         assert net.probe(net.break_with(name))
 
 
+def test_one_of_several_faults_is_mended_and_others_stay(lab: LabFactory, need: Callable[[str], None]) -> None:
+    need("nft")
+    net = lab("gateway")
+    before = seen(net, fault.load("forwarding-off"))
+    for name in ("forwarding-off", "no-forward-rule", "wan-down", "stale-translation"):
+        net.break_with(name)
+    broken = seen(net, fault.load("forwarding-off"))
+    assert net.mend("no-forward-rule") == ["no-forward-rule"]
+    assert seen(net, fault.load("forwarding-off")) != broken
+    with pytest.raises(
+        LabError, match="does not have the fault 'no-forward-rule': it has forwarding-off, wan-down, st"
+    ):
+        net.mend("no-forward-rule")
+    assert net.mend() == ["forwarding-off", "wan-down", "stale-translation"]
+    assert seen(net, fault.load("forwarding-off")) == before
+    assert net.mend() == []
+    with pytest.raises(LabError, match="does not have the fault 'wan-down': it has none"):
+        net.mend("wan-down")
+
+
 @pytest.fixture
 def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., tuple[int, str, str]]]:
     """Runs ``netinspect lab``: exit status, standard output and error."""
@@ -250,11 +292,21 @@ def test_faults_on_the_command_line(
     assert command("break", "two", "forwarding-off") == (0, f"two: {saw}\n", "")
     for name in ("one", "two"):
         assert command("exec", name, "gateway", "--", "cat", "/proc/sys/net/ipv4/ip_forward")[1] == "0\n"
+    # Mended by another command than the one that broke it, also where it was broken from the start.
+    assert command("mend", "one") == (0, "one: forwarding-off is undone\n", "")
+    assert command("mend", "one") == (0, "one is not broken\n", "")
+    assert command("break", "two", "no-forward-rule")[0] == 0
+    assert command("mend", "two", "forwarding-off") == (0, "two: forwarding-off is undone\n", "")
+    for name in ("one", "two"):
+        assert command("exec", name, "gateway", "--", "cat", "/proc/sys/net/ipv4/ip_forward")[1] == "1\n"
+    assert command("exec", "two", "gateway", "--", "nft", "list", "table", "ip", "firewall")[0] == 0
     for arguments, status, message in (
         (("break", "two", "vpn-table-empty"), 1, "does not fit topology gateway: it fits vpn"),
         (("break", "two", "nothing"), 2, "no fault 'nothing'"),
         (("break", "three", "forwarding-off"), 1, "no lab 'three' is up"),
         (("break", "two"), 2, "lab break: FAULT is missing"),
+        (("mend", "two", "forwarding-off"), 1, "does not have the fault 'forwarding-off': it has no-forward-rule"),
+        (("mend",), 2, "lab mend: NAME is missing"),
         (("up", "gateway+nothing"), 2, "no fault 'nothing'"),
         (("up", "pair+forwarding-off"), 1, "does not fit topology pair"),
         (("run", "gateway", "request", "idle", "--", "true"), 2, "lab run: unexpected operand 'idle'"),

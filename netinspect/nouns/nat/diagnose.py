@@ -24,6 +24,7 @@ from .diagnose_paths import of_flow, of_live, of_networks, of_refused
 from .diagnose_rules import addresses, forwarding, links, rules_read, tables, untranslated
 from .diagnose_settings import helpers, picked_up, timeouts
 from .diagnose_situation import Situation
+from .diagnose_taken import shared_targets, taken_ports
 from .diagnose_targets import let_through, targets
 
 TYPE_CHECKING = False
@@ -143,6 +144,8 @@ CHECKS: tuple[Callable[[Situation], Iterator[Finding]], ...] = (
     stale,
     entries,
     local_ports,
+    taken_ports,
+    shared_targets,
     accounting,
 )
 """All checks, in the order in which one would look."""

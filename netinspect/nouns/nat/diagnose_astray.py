@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ...records import Finding
+    from ..path.listing_segment import End
     from ..path.walk_path import Path
     from .diagnose_situation import Situation
 
@@ -108,14 +109,19 @@ def duplicates(situation: Situation, path: Path, known_by: str) -> Iterator[Find
         for address, ends in walk.duplicates if walk else ():
             if path.cause == "stray":
                 return
-            names = ", ".join(f"{end.interface} of {end.stack.label} ({end.interface.address})" for end in ends)
-            yield finding(
-                situation,
-                "duplicate",
-                WARNING,
-                f"duplicate address {address}",
-                [known_by, f"link: {address} is on {names}"],
-                f"several machines on the link have the address {address}: which of them gets the packets is chance",
-                "",
-                "give one of them another address",
-            )
+            yield duplicate(situation, address, ends, known_by)
+
+
+def duplicate(situation: Situation, address: str, ends: Sequence[End], known_by: str) -> Finding:
+    """An address that several machines on one link have."""
+    names = ", ".join(f"{end.interface} of {end.stack.label} ({end.interface.address})" for end in ends)
+    return finding(
+        situation,
+        "duplicate",
+        WARNING,
+        f"duplicate address {address}",
+        [known_by, f"link: {address} is on {names}"],
+        f"several machines on the link have the address {address}: which of them gets the packets is chance",
+        "",
+        "give one of them another address",
+    )

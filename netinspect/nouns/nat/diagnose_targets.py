@@ -134,7 +134,7 @@ def _packet(situation: Situation, rule: NatRule) -> tuple[Packet, Interface] | N
     protocol = values.get("protocol", bytes((TCP,)))[0]
     if protocol not in (TCP, UDP):
         return None
-    iif = _comes_by(situation, values, "inet6" if family == 6 else "inet")
+    iif = comes_by(situation, values, "inet6" if family == 6 else "inet")
     if iif is None:
         return None
     port = int.from_bytes(values.get("destination_port", b"\0\0")[:2], "big")
@@ -147,13 +147,14 @@ def _packet(situation: Situation, rule: NatRule) -> tuple[Packet, Interface] | N
         if not own:
             return None
         destination = own[0]
-    source = _from(situation, iif, values, family, size)
+    source = comes_from(situation, iif, values, family)
     if source is None or source == destination:
         return None
     return Packet(protocol, source, destination, 0, port), iif
 
 
-def _comes_by(situation: Situation, values: dict[str, bytes], family: str) -> Interface | None:
+def comes_by(situation: Situation, values: dict[str, bytes], family: str) -> Interface | None:
+    """The interface that a rule names by what it compares (Match.what), else a way out."""
     if "in" in values:
         return situation.home.named(values["in"].rstrip(b"\0").decode("utf-8", "backslashreplace"))
     if "in_index" in values:
@@ -164,10 +165,11 @@ def _comes_by(situation: Situation, values: dict[str, bytes], family: str) -> In
     return exits[0] if exits else None
 
 
-def _from(situation: Situation, iif: Interface, values: dict[str, bytes], family: int, size: int) -> str | None:
+def comes_from(situation: Situation, iif: Interface, values: dict[str, bytes], family: int) -> str | None:
     """Who would send it: whom the rule names, the next router of a way out, or a host of the network there."""
     from _socket import inet_ntop
 
+    size = 16 if family == 6 else 4
     if "source" in values:
         if len(values["source"]) != size:
             return None

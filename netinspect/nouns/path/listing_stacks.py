@@ -23,8 +23,9 @@ class Stacks:
     """The namespaces that packets pass, each read once however often they come by."""
 
     def __init__(self, *, closely: bool = False) -> None:
-        """``closely``: also namespaces that a thread, a mount or an open file keeps, by a look at every descriptor."""
-        self._closely = closely
+        self.closely = closely
+        """Whether to find also namespaces that a thread, a mount or an open file keeps, by a look at every descriptor.
+        """
         self.rules: dict[int, object] = {}
         """What walks read of the rules of each."""
         self._stacks: dict[tuple[int, int], Stack] = {}
@@ -77,7 +78,7 @@ class Stacks:
                         known[found] = (other.label, "", single)
         if number not in known:
             self._learn(stack, number, known, self._seen())
-        if number not in known and self._closely:
+        if number not in known and self.closely:
             self._every = every_namespace(closely=True)[0]
             self._learn(stack, number, known, self._every)
         if number not in known:

@@ -15,6 +15,7 @@ from nat_lab import SERVER, Traffic
 from netinspect.engine.places import Place
 from netinspect.lab import Lab, fault
 from netinspect.lab.breaking import break_lab, forget_flows
+from netinspect.lab.probing import keep_asking
 from netinspect.lab.topology_file import load
 from netinspect.nouns.conntrack.filter import FlowFilter
 from netinspect.nouns.nat.diagnose import diagnose, narrowed
@@ -588,3 +589,52 @@ def test_a_limit_that_loses_what_is_asked_for(need: Need, world: World) -> None:
             forget_flows(world.gateway)
             finding = next(found for found in world.diagnose(*flow, sample=1) if found["check"] == "rule")
             assert "limit" in finding["why"]
+
+
+SHOWN_BY_TRAFFIC = {
+    "dnat-range-takes-port": ("taken-port", "tcp port 8443"),
+    "duplicate-address": ("duplicate", "duplicate address 192.168.1.11"),
+    "ftp-without-helper": ("helper", "ftp on port 21"),
+    "related-errors-dropped": ("related", "ip firewall forward"),
+    "table-full": ("table-full", "the connection tracking table"),
+}
+"""Check and subject of what is found of a fault while traffic shows it, as `lab run TOPOLOGY+FAULT` has it."""
+
+
+@pytest.mark.parametrize("name", SHOWN_BY_TRAFFIC)
+def test_faults_are_named_without_a_flow_while_traffic_shows_them(need: Need, name: str) -> None:
+    need("nft")
+    broken = fault.load(name)
+    ended = Event()
+    with Lab[Any](load(broken.fits[0])) as lab:
+        break_lab(lab, broken)
+        asking = Thread(target=keep_asking, args=(lab, broken.probe, ended.wait), daemon=True)
+        asking.start()
+        try:
+            found: set[tuple[str, str]] = set()
+            for _ in range(40):  # a flow must have begun, and a server listen
+                with Place(lab[broken.host].path) as place:
+                    situation = Situation(place, FlowFilter(), 0, asked=False)
+                    found = {(finding.check, finding.subject) for finding in diagnose(situation) if finding.check}
+                    situation.stacks.close()
+                if SHOWN_BY_TRAFFIC[name] in found:
+                    break
+                ended.wait(0.1)
+            assert SHOWN_BY_TRAFFIC[name] in found, found
+        finally:
+            ended.set()
+            asking.join()
+
+
+def test_a_range_of_published_ports_takes_those_on_which_nobody_listens_here(need: Need, world: World) -> None:
+    """A program here that listens on one of them gets nothing from outside: by chance, or meant so."""
+    need("nft")
+    world.traffic.listen("gateway", "203.0.113.1", 8443)
+    for ports, taken in (("8400-8500", True), ("{ 80, 8443 }", True), ("8400-8442", False), ("8443", False)):
+        rule = f"add rule ip n pre iifname wan tcp dport {ports} dnat to {INSIDE}"
+        with world.rules(f"{MASQUERADE}; {DNAT}; {rule}"), Place(world.gateway.path) as place:
+            situation = Situation(place, FlowFilter(), 0, asked=False)
+            found = [finding for finding in diagnose(situation) if finding.check == "taken-port"]
+            situation.stacks.close()
+        assert bool(found) == taken, ports
+        assert all(finding.subject == "tcp port 8443" for finding in found)
