@@ -6,34 +6,12 @@
 
 from __future__ import annotations
 
-import re
-from _socket import getservbyname, inet_pton
-
 from ...engine.files import check_database
 from ...engine.text import digits
 from ...errors import UsageError
 from ..conntrack.decode_names import STATES, STATUS_BITS
+from .filter_ends import ANY, OF_NETSTAT, PORT_ANY, PROTOCOLS, endpoint, is_address, is_name, service
 
-_PROTOCOLS = {
-    "tcp": 6,
-    "udp": 17,
-    "icmp": 1,
-    "ping": 1,
-    "icmpv6": 58,
-    "icmp6": 58,
-    "ipv6-icmp": 58,
-    "sctp": 132,
-    "dccp": 33,
-    "udplite": 136,
-    "gre": 47,
-    "esp": 50,
-    "ah": 51,
-    "igmp": 2,
-}
-_OF_NETSTAT = {"tcp6": "tcp", "udp6": "udp", "udplite6": "udplite"}
-"""Names that netstat(8) gives protocols where it writes addresses without brackets."""
-_ANY = frozenset(("any", "*", "anywhere", "0.0.0.0/0", "::/0", "-"))
-_PORT_ANY = frozenset(("*", "any", "0", ""))
 _FILLING = frozenset(
     ("to", "from", "->", ">", "=>", "<->", "-->", "→", "and", "host", "flow", "ip", "ip6", "ipv4", "ipv6", "via", "the")
 )
@@ -102,7 +80,7 @@ class FlowWords:
         self.destination_port: int | None = None
 
     def __str__(self) -> str:
-        names = {number: name for name, number in reversed(_PROTOCOLS.items())}
+        names = {number: name for name, number in reversed(PROTOCOLS.items())}
         protocol = f"{names.get(self.protocol, self.protocol)} " if self.protocol is not None else ""
         return f"{protocol}{_end(self.source, self.source_port)} > {_end(self.destination, self.destination_port)}"
 
@@ -112,39 +90,23 @@ def _end(address: str | None, port: int | None) -> str:
     return host if port is None else f"{host}:{port}"
 
 
-_ARROW = re.compile(r"<?(?:-+|=+|~+)>|[→⇒⟶➜➔↔⇨]")
-_DASH = re.compile(r"^((?:[a-z]\w* )?\S*[\w\]]) [-\u2013\u2014] ([\w\[]\S*)$")
-"""``a - b:443``, and nothing else: in listings a dash stands for what is not known."""
-_URL = re.compile(r"([a-z][a-z0-9+.-]*)://([^\s/?#]+)[^\s]*", re.IGNORECASE)
-_OF_SS = re.compile(r"\b(?:users|timer|uid|ino|sk|cgroup|skmem|fwmark|backlog|class_id|dev):\S*")
-"""What ss(8) has behind the ends."""
-_DUMPED = re.compile(
-    r"(?:^|\s)IP6? (?:\((?P<header>.*?)\)\s+)?(?P<source>\S+) > (?P<destination>[^\s,]+?)(?P<rest>:\s.*|:?$)", re.DOTALL
+_OTHERS = (
+    "://",
+    '"',
+    "'",
+    "`",
+    "IP ",
+    "IP6 ",
+    "SRC=",
+    "trace id ",
+    "users:",
+    "timer:",
+    "uid:",
+    "tcp6 ",
+    "udp6 ",
+    " - ",
 )
-"""tcpdump(8), with and without -v."""
-_DUMPED_PROTOCOLS = (
-    (re.compile(r": Flags \["), "tcp"),
-    (re.compile(r": ICMP6"), "icmpv6"),
-    (re.compile(r": ICMP "), "icmp"),
-    (re.compile(r": (?:UDP|\d+[+*%|-]* |\[\w?udp)"), "udp"),
-    (re.compile(r": GRE"), "gre"),
-    (re.compile(r": ESP"), "esp"),
-    (re.compile(r": sctp"), "sctp"),
-)
-"""By what stands behind the ends; a query or answer of DNS begins with its number."""
-_HEADER_PROTOCOL = re.compile(r"(?:proto|next-header) (\S+) \(\d+\)")
-_TRACED = re.compile(r"\b(?:ip6? (saddr|daddr) (\S+)|(tcp|udp|sctp|dccp|udplite) (sport|dport) (\d+))")
-_TRACED_PROTOCOL = re.compile(r"\b(?:ip protocol|ip6 nexthdr|meta l4proto) (\S+)")
-"""nft(8), monitor trace."""
-_LOGGED = re.compile(r"\b(SRC|DST|PROTO|SPT|DPT)=([^\s\]]+)")
-"""The log of a rule (net/netfilter/nf_log_syslog.c)."""
-_ZONE_AND_PORT = re.compile(r"^([0-9a-fA-F:.]+)%[^\s\]:]+:(\w+)$")
-_ZONE = re.compile(r"(?<=[0-9a-fA-F:])%[^\s\]:]+")
-_PROGRAM = re.compile(r"\d+/[^/]+:?")
-"""As netstat(8) shows a process."""
-_SERVICE = re.compile(r"[a-zA-Z][a-zA-Z0-9_-]*")
-_HOST = re.compile(r"(?=.*[a-zA-Z])[a-zA-Z0-9_-]+(?:\.[a-zA-Z0-9_-]+)+\.?|localhost", re.ASCII)
-_PORTS_WITHOUT_BRACKETS = re.compile(r"(?<!\S)([0-9a-fA-F:.]*::?[0-9a-fA-F:.]*):(\d+|\*)(?!\S)")
+_ARROWS = ("<->", "-->", "->", "=>", "→")
 
 
 def flow_words(words: list[str] | tuple[str, ...]) -> FlowWords:
@@ -152,71 +114,16 @@ def flow_words(words: list[str] | tuple[str, ...]) -> FlowWords:
     text = " ".join(words)
     if text.lstrip().startswith("{"):
         return _of_json(text)
-    text = _logged(text) or _dumped(text) or _traced(text) or text
-    text = _OF_SS.sub(" ", text)
-    for quote in ('"', "'", "`"):
-        text = text.replace(quote, " ")
+    if any(mark in text for mark in _OTHERS) or not text.isascii() or "-->" in text:
+        from .filter_pasted import plain
+
+        text = plain(text)
     # What our own output says behind the flow is of its answers.
     for mark in ("(replies", ", without a reply"):
         text = text.partition(mark)[0]
-    text = _ARROW.sub(" ", _DASH.sub(r"\1 \2", _URL.sub(_of_url, text)))
-    for mark in (",", ";", " > ", "\t"):
+    for mark in (*_ARROWS, ",", ";", "\t", ">"):
         text = text.replace(mark, " ")
-    for name in _OF_NETSTAT:
-        if text.startswith(f"{name} "):
-            text = _PORTS_WITHOUT_BRACKETS.sub(r"[\1]:\2", text)
-    return _Reader(text.replace(">", " ").split()).read()
-
-
-def _logged(text: str) -> str:
-    """What the kernel's log says of a packet; of one that an ICMP error is about, nothing."""
-    found: dict[str, str] = {}
-    for key, value in _LOGGED.findall(text):
-        found.setdefault(key, value)
-    if "SRC" not in found or "DST" not in found:
-        return ""
-    if found.get("PROTO", "").lower() in ("icmp", "icmpv6"):
-        found.pop("SPT", None)
-        found.pop("DPT", None)
-    return " ".join(f"{key.lower()}={value}" for key, value in found.items())
-
-
-def _dumped(text: str) -> str:
-    found = _DUMPED.search(text)
-    if found is None:
-        return ""
-    named = _HEADER_PROTOCOL.search(found["header"] or "")
-    protocol = next((name for pattern, name in _DUMPED_PROTOCOLS if pattern.match(found["rest"])), "")
-    if named is not None and named[1].lower() in _PROTOCOLS:
-        protocol = named[1]
-    return f"{protocol} {found['source']} {found['destination']}"
-
-
-def _traced(text: str) -> str:
-    """A packet in the trace of nft(8)."""
-    if not re.search(r"\btrace id \S+ .* packet: ", text):
-        return ""
-    named = _TRACED_PROTOCOL.search(text)
-    parts = [f"protocol={named[1]}"] if named is not None and named[1].lower() in _PROTOCOLS else []
-    for side, address, protocol, port, number in _TRACED.findall(text):
-        parts += [f"{side}={address}"] if side else [protocol, f"{port}={number}"]
-    return " ".join(parts)
-
-
-def _of_url(url: re.Match[str]) -> str:
-    """``https://192.0.2.1/`` is where it leads: ``dst=192.0.2.1 dport=443``."""
-    scheme, place = url[1].lower(), url[2].rpartition("@")[2]
-    host, _, port = _endpoint_of(place)
-    protocol = scheme if scheme in _PROTOCOLS else "tcp"
-    known = port or (str(_service(scheme) or "") if scheme not in _PROTOCOLS else "")
-    return f" {protocol} dst={host} " + (f"dport={known} " if known else "")
-
-
-def _endpoint_of(place: str) -> tuple[str, str, str]:
-    ends = _endpoint(place)
-    if ends is not None:
-        return ends[0], ":", ends[1]
-    return place.rpartition(":") if place.rpartition(":")[2].isdecimal() else (place, "", "")
+    return _Reader(text.split()).read()
 
 
 def _of_json(text: str) -> FlowWords:
@@ -262,9 +169,9 @@ class _Reader:
                 self._named(name, value)
             elif name is not None and not equals and words and self._takes(name, words[-1], key):
                 self._named(name, words.pop())
-            elif not self._line or word.lower() in _PROTOCOLS:
+            elif not self._line or word.lower() in PROTOCOLS:
                 self._plain(word)
-                if self._line and word.lower() in _PROTOCOLS:
+                if self._line and word.lower() in PROTOCOLS:
                     self._given.add("protocol")
             elif self._numbered_protocol(word):
                 self._found.protocol = digits(word)
@@ -279,7 +186,7 @@ class _Reader:
         """Whether the word behind a key is its value: ``to`` and ``from`` may be mere filling."""
         if name in ("source", "destination"):
             return not (key in ("to", "from") and name in self._given) and (
-                _endpoint(following) is not None or following.lower() in _ANY
+                endpoint(following) is not None or following.lower() in ANY
             )
         return True
 
@@ -292,8 +199,8 @@ class _Reader:
             found.protocol = _protocol(value)
         elif name.endswith("_port"):
             self._port(name, value)
-        elif value.lower() not in _ANY:
-            ends = _endpoint(value) or _looked_up(value, self._other(name))
+        elif value.lower() not in ANY:
+            ends = endpoint(value) or _looked_up(value, self._other(name))
             if ends is None:
                 raise UsageError(f"{value!r} is not an address")
             setattr(found, name, ends[0])
@@ -305,20 +212,20 @@ class _Reader:
 
     def _plain(self, word: str) -> None:
         bare = word.strip("[]()").rstrip(":") if word.count(":") <= 1 else word
-        low = _OF_NETSTAT.get(bare.lower(), bare.lower())
-        if low in _PROTOCOLS:
-            self._found.protocol = _PROTOCOLS[low]
+        low = OF_NETSTAT.get(bare.lower(), bare.lower())
+        if low in PROTOCOLS:
+            self._found.protocol = PROTOCOLS[low]
             return
         if low in _FILLING or low in _NOISE or word.lower() in _NOISE:
             return
-        if low in _ANY:
+        if low in ANY:
             self._ends += 1
             return
         first, slash, second = low.partition("/")
-        if slash and (first in _PROTOCOLS or second in _PROTOCOLS) and not _address(low):
-            protocol, rest = (first, second) if first in _PROTOCOLS else (second, word.rpartition("/")[0])
-            self._found.protocol = _PROTOCOLS[protocol]
-            if first in _PROTOCOLS or _endpoint(rest) is None:
+        if slash and (first in PROTOCOLS or second in PROTOCOLS) and not is_address(low):
+            protocol, rest = (first, second) if first in PROTOCOLS else (second, word.rpartition("/")[0])
+            self._found.protocol = PROTOCOLS[protocol]
+            if first in PROTOCOLS or endpoint(rest) is None:
                 self._port("destination_port", rest.lstrip(":"))
             else:
                 self._endpoint(rest)
@@ -332,9 +239,9 @@ class _Reader:
             elif self._ends == 1 and self._found.source_port is None:
                 self._port("source_port", bare)
             return  # numbers before the ends are a listing's
-        if self._endpoint(word) or (self._ends >= 2 and _PROGRAM.fullmatch(word)):
+        if self._endpoint(word) or (self._ends >= 2 and _is_program(word)):
             return
-        if self._ends >= 2 and self._found.destination_port is None and _service(low) is not None:
+        if self._ends >= 2 and self._found.destination_port is None and service(low) is not None:
             self._port("destination_port", low)
             return
         raise UsageError(
@@ -343,7 +250,7 @@ class _Reader:
 
     def _endpoint(self, word: str) -> bool:
         side = "source" if self._ends == 0 else "destination"
-        ends = _endpoint(word.rstrip(":") if word.count(":") == 1 else word)
+        ends = endpoint(word.rstrip(":") if word.count(":") == 1 else word)
         if ends is None:
             ends = _looked_up(word, self._other(side))
         if ends is None:
@@ -351,7 +258,7 @@ class _Reader:
         self._ends += 1
         if self._ends > 2:
             return True  # listings have the outside address behind both
-        if ends[0].lower() not in _ANY:
+        if ends[0].lower() not in ANY:
             setattr(self._found, side, ends[0])
         if ends[1]:
             self._port(f"{side}_port", ends[1])
@@ -361,69 +268,21 @@ class _Reader:
         return self._found.source if side == "destination" else self._found.destination
 
     def _port(self, name: str, text: str) -> None:
-        if text.lower() in _PORT_ANY:
+        if text.lower() in PORT_ANY:
             return
-        number = _service(text.lower()) if digits(text) is None else digits(text)
+        number = service(text.lower()) if digits(text) is None else digits(text)
         if number is None or not 0 <= number <= _LONGEST_PORT:
             raise UsageError(f"{text!r} is not a port")
         setattr(self._found, name, number)
 
 
 def _protocol(text: str) -> int:
-    if text.lower() in _PROTOCOLS:
-        return _PROTOCOLS[text.lower()]
+    if text.lower() in PROTOCOLS:
+        return PROTOCOLS[text.lower()]
     number = digits(text)
     if number is not None and number < 256:
         return number
     raise UsageError(f"{text!r} is not a protocol")
-
-
-def _service(name: str) -> int | None:
-    from ...engine.in_time import in_time
-
-    check_database("services")
-    try:
-        return in_time(getservbyname, name)
-    except (OSError, ValueError):  # a name that is not UTF-8 is none
-        return None
-
-
-def _address(text: str) -> bool:
-    """Whether it is an address or a prefix."""
-    host, slash, length = text.partition("/")
-    family = 10 if ":" in host else 2
-    try:
-        inet_pton(family, host)
-    except (OSError, ValueError):
-        return False
-    bits = digits(length)
-    return not slash or (bits is not None and bits <= (128 if family == 10 else 32))
-
-
-def _endpoint(word: str) -> tuple[str, str] | None:
-    """An address and what stands behind it as a port; None where it begins with no address.
-
-    The zone of an address (``fe80::1%eth0``) is left out: ss(8) shows an interface so.
-    """
-    word = _ZONE.sub("", _ZONE_AND_PORT.sub(r"[\1]:\2", word))
-    if word.lower().startswith("[::ffff:") or (word.lower().startswith("::ffff:") and "." in word):
-        host, closed, rest = word.removeprefix("[")[7:].partition("]")
-        if "." in host:
-            word = f"{host}{rest}"
-    if word.startswith("["):
-        host, closed, rest = word[1:].partition("]")
-        return (host, rest.lstrip(":.")) if closed and _address(host) else None
-    if _address(word):
-        return word, ""
-    for mark in (":", ".", "#"):  # tcpdump writes a dot, conntrackd and pf a #
-        host, found, port = word.rpartition(mark)
-        if (
-            found
-            and (_address(host) or host.lower() in _ANY)
-            and (digits(port) is not None or port in _PORT_ANY or _SERVICE.fullmatch(port))
-        ):
-            return host, port
-    return None
 
 
 def _looked_up(word: str, other: str | None) -> tuple[str, str] | None:
@@ -432,13 +291,24 @@ def _looked_up(word: str, other: str | None) -> tuple[str, str] | None:
     Raises UsageError where it has none.
     """
     host, colon, port = word.partition(":")
-    if not _HOST.fullmatch(host) or (colon and not port):
+    labels = host.removesuffix(".").split(".")
+    named = len(labels) > 1 and any(map(str.isalpha, host)) and all(label and is_name(f"a{label}") for label in labels)
+    if not (named or host == "localhost") or (colon and not port):
         return None
-    from _socket import gaierror, getaddrinfo
+    from _socket import getaddrinfo
 
+    from ...engine.in_time import in_time
+
+    check_database("hosts")
     wanted = 0 if other is None else 10 if ":" in other else 2
     try:
-        answers = getaddrinfo(host, None, wanted, 1)
-    except (gaierror, OSError, ValueError) as error:
+        answers = in_time(getaddrinfo, host, None, wanted, 1)
+    except (OSError, ValueError) as error:
         raise UsageError(f"{host}: {getattr(error, 'strerror', None) or 'it has no address'}") from None
     return str(min(answers, key=lambda answer: answer[0])[4][0]).partition("%")[0], port
+
+
+def _is_program(word: str) -> bool:
+    """``123/curl``, as netstat(8) shows a process."""
+    pid, slash, name = word.partition("/")
+    return bool(slash and name) and digits(pid) is not None
