@@ -31,7 +31,9 @@ def inside(*pairs: tuple[int, bytes]) -> Attributes:
 
 
 def test_each_way_to_take_an_attribute_gives_it_or_none() -> None:
-    found = inside((1, b"\1\0\0\0\2"), (2, bytes((10, 0, 0, 1))), (3, b"\1\2"), (4, b"name\0rest"), (3, b"\3\4"))
+    found = inside(
+        (1, struct.pack("=IB", 1, 2)), (2, bytes((10, 0, 0, 1))), (3, b"\1\2"), (4, b"name\0rest"), (3, b"\3\4")
+    )
     assert found.struct(1, struct.Struct("=I")) == (1,)
     assert (found.address(2), found.big(3), found.text(4)) == ("10.0.0.1", 0x304, "name")
     assert list(found.each(3)) == [b"\1\2", b"\3\4"]

@@ -18,7 +18,8 @@ DUMP_INTR = 0x10
 
 def socket_message(cookie: int, flags: int = 2) -> bytes:
     """A listening IPv4 socket with this cookie."""
-    body = struct.pack("=BBBBHH16s16sIQIIIII", 2, 10, 0, 0, 0, 0, b"", b"", 0, cookie, 0, 0, 0, 0, cookie & 0xFFFFFFFF)
+    low, high = cookie & 0xFFFFFFFF, cookie >> 32
+    body = struct.pack("=BBBBHH16s16sIIIIIIII", 2, 10, 0, 0, 0, 0, b"", b"", 0, low, high, 0, 0, 0, 0, low)
     return struct.pack("=IHHII", 16 + len(body), 20, flags, 1, 0) + body
 
 

@@ -151,9 +151,9 @@ def test_a_message_shorter_than_its_header_is_malformed() -> None:
         list(run.by_layout(BODY, ANYTHING))
 
 
-@pytest.mark.parametrize("wrong", [b"\3\0\1\0", b"\5\0\1\0", b"\xff\xff\1\0", b"\0\0\0\0"])
-def test_an_attribute_with_an_impossible_length_is_malformed_in_any_message_of_a_run(wrong: bytes) -> None:
-    right = attribute(1, b"")
+@pytest.mark.parametrize(("length", "kind"), [(3, 1), (5, 1), (0xFFFF, 1), (0, 0)])
+def test_an_attribute_with_an_impossible_length_is_malformed_in_any_message_of_a_run(length: int, kind: int) -> None:
+    wrong, right = struct.pack("=HH", length, kind), attribute(1, b"")
     for place in range(3):
         tails = [right] * 3
         tails[place] = wrong
@@ -171,7 +171,7 @@ def test_a_buffer_of_equal_messages_is_one_run_with_the_end_behind_it_or_not() -
 
 
 def test_messages_whose_length_is_no_multiple_of_four_are_padded() -> None:
-    single = struct.pack("=IHHII", 16 + BODY + 5, 20, 2, 1, 0) + bytes(BODY) + b"\5\0\1\0x"
+    single = struct.pack("=IHHII", 16 + BODY + 5, 20, 2, 1, 0) + bytes(BODY) + struct.pack("=HHs", 5, 1, b"x")
     whole = single + b"\xee\xee\xee"  # padding says nothing
     answer = Answer(whole + whole + single, "testing")
     ((part, layout),) = list(answer.runs[0].by_layout(BODY, ANYTHING))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -313,7 +314,7 @@ def test_fields_of_some_kinds_are_as_ip_shows_them(kinds: Namespace, need: Calla
 def test_each_field_is_as_pyroute2_decodes_it(zoo: Namespace) -> None:
     messages = raw_messages(zoo, links.request())
     assert len(messages) >= 7
-    names = {int.from_bytes(message[20:24], "little"): f"if{number}" for number, message in enumerate(messages)}
+    names = {int.from_bytes(message[20:24], sys.byteorder): f"if{number}" for number, message in enumerate(messages)}
     for message in messages:
         decoder = links.Decoder(dict(names), {number: str(number) for number in range(9)})
         (one,) = decoder.batch(Answer(message, "testing").runs) or ()
@@ -457,7 +458,7 @@ def test_undecoded_details_of_a_kind_are_in_the_record_but_not_noted() -> None:
     from netinspect.records import UnknownAttribute
 
     info = attribute(1, b"batadv\0") + attribute(2, attribute(30, bytes(4)))
-    body = bytes(4) + (5).to_bytes(4, "little") + bytes(8) + attribute(3, b"bat0\0") + attribute(18, info)
+    body = bytes(4) + (5).to_bytes(4, sys.byteorder) + bytes(8) + attribute(3, b"bat0\0") + attribute(18, info)
     batch = Decoder({}, {0: "default"}).batch(runs_of([message(16, body)]))
     assert batch is not None
     assert list(batch.values("unknown_attributes")) == [(UnknownAttribute(30, 4, (18, 2)),)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from threading import Thread
@@ -88,7 +89,7 @@ def listed(namespace: Namespace, family: str) -> tuple[list[object], list[str]]:
 
 def dump_of(rows: Iterable[int], *, interrupted: bool) -> Dump:
     flags = NLM_F_DUMP_INTR if interrupted else 0
-    buffers = [message(99, flags, number.to_bytes(4, "little")) for number in rows]
+    buffers = [message(99, flags, number.to_bytes(4, sys.byteorder)) for number in rows]
     return Dump(FakeKernel([*buffers, message(NLMSG_DONE, 0, bytes(4))]), b"", "listing")
 
 

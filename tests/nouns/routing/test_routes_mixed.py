@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from array import array
 from collections.abc import Callable, Iterator
 
@@ -94,7 +95,7 @@ class _Changes:
 @pytest.mark.parametrize("when", range(1, 4))
 def test_duplicates_of_a_changing_table_are_dropped_across_merged_answers(when: int) -> None:
     def single(value: int) -> bytes:
-        return message(24, 0, value.to_bytes(4, "little") + bytes(4 * (value % 3)))
+        return message(24, 0, value.to_bytes(4, sys.byteorder) + bytes(4 * (value % 3)))
 
     told = [[1, 2, 3], [4, 5, 6], [2, 3, 7, 8], [1, 9, 10]]
     calm = [list(range(1, 12))]

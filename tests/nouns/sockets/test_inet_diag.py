@@ -294,7 +294,7 @@ def test_pyroute2_finds_the_same_in_the_same_bytes(held: Sockets, family: int, p
         only = oracle.get_attr("INET_DIAG_SKV6ONLY")
         assert record.v6only == (None if only is None else bool(only))
         assert record.cgroup_id == oracle.get_attr("INET_DIAG_CGROUP_ID")
-        assert (record.mark or 0) == int.from_bytes(_hex(oracle, "INET_DIAG_MARK"), "little")
+        assert (record.mark or 0) == int.from_bytes(_hex(oracle, "INET_DIAG_MARK"), sys.byteorder)
         memory = _hex(oracle, "INET_DIAG_SKMEMINFO")
         assert record.memory == (Memory(*struct.unpack("=9I", memory)) if memory else None)
         if record.tcp_info:
@@ -388,8 +388,8 @@ def naive(protocol: str, single: bytes) -> Socket:
         timer=Timer(timers.get(timer, f"unknown-{timer}"), expires if expires < 1 << 31 else 0, retransmits)
         if timer
         else None,
-        mark=int.from_bytes(found[15], "little") if 15 in found else None,
-        cgroup_id=int.from_bytes(found[21], "little") if 21 in found else None,
+        mark=int.from_bytes(found[15], sys.byteorder) if 15 in found else None,
+        cgroup_id=int.from_bytes(found[21], sys.byteorder) if 21 in found else None,
         shutdown=("none", "receive", "send", "both")[found[8][0] & 3] if 8 in found else None,
         v6only=bool(found[11][0]) if 11 in found else None,
         upper_layer_protocol=(ulp[1].rstrip(b"\0").decode() if ulp else None) if 19 in found else None,

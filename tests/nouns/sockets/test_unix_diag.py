@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import struct
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -192,7 +193,7 @@ def naive(data: list[bytes]) -> list[Socket]:
             known[inode] = shown(found[0])
     records = []
     for (_, kind, state, inode, cookie), found in parsed:
-        peer = int.from_bytes(found[2], "little") if 2 in found else None
+        peer = int.from_bytes(found[2], sys.byteorder) if 2 in found else None
         received, sent = struct.unpack("=II", found.get(4, bytes(8)))
         records.append(
             Socket(
@@ -207,7 +208,7 @@ def naive(data: list[bytes]) -> list[Socket]:
                 remote_address=known.get(peer) if peer is not None else None,
                 remote_port=None,
                 interface=None,
-                uid=int.from_bytes(found[7], "little") if 7 in found else None,
+                uid=int.from_bytes(found[7], sys.byteorder) if 7 in found else None,
                 inode=inode,
                 cookie=cookie,
                 shutdown=SHUTDOWNS[found[6][0] & 3] if 6 in found else None,

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic, sleep
@@ -377,7 +378,7 @@ def test_names_without_values_are_refused() -> None:
     st.binary(min_size=20, max_size=300).map(lambda data: data + bytes(-len(data) % 4)), st.sampled_from([18, 92, 66])
 )
 def test_senseless_messages_raise_nothing_else(body: bytes, kind: int) -> None:
-    data = (16 + len(body)).to_bytes(4, "little") + kind.to_bytes(2, "little") + bytes(10) + body
+    data = (16 + len(body)).to_bytes(4, sys.byteorder) + kind.to_bytes(2, sys.byteorder) + bytes(10) + body
     run = Run(data, kind, len(data), 1)
     for read in (link_statistics.links, link_statistics.bridges, neighbour_tables.tables):
         try:
