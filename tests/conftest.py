@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from availability import unavailable
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from kernel_lacks import lacking
 from throwaway import Namespace, own_world
 
@@ -32,7 +32,14 @@ def pytest_configure(config: pytest.Config) -> None:
     # No test depends on how fast the machine is. ``make examples`` tries many more.
     # The suite tries the same examples each time; `make examples` tries others, and many.
     asked = os.environ.get("NETINSPECT_EXAMPLES")
-    settings.register_profile("netinspect", deadline=None, max_examples=int(asked or 30), derandomize=asked is None)
+    settings.register_profile(
+        "netinspect",
+        deadline=None,
+        max_examples=int(asked or 30),
+        derandomize=asked is None,
+        # How slow a machine is says nothing of the strategies.
+        suppress_health_check=[HealthCheck.too_slow],
+    )
     settings.load_profile("netinspect")
     # A directory of this user's own: pytest's default, /tmp/pytest-of-NAME, takes root's name in a user namespace.
     if config.option.basetemp is None:

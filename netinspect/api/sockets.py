@@ -37,8 +37,8 @@ def sockets(
 
     Selectors, each with one value or several:
 
-    - ``protocols``: any of tcp, mptcp, udp, udplite, sctp, dccp, raw, unix, packet, netlink, vsock and xdp; None is
-      all. A protocol that the kernel cannot list is a problem if it is named, otherwise a note.
+    - ``protocols``: any of tcp, mptcp, udp, udplite, sctp, dccp, raw, unix, packet, netlink, tipc, vsock and xdp; None
+      is all. A protocol that the kernel cannot list is a problem if it is named, otherwise a note.
     - ``families``: inet, inet6, for the protocols over IP; None is both.
     - ``states``: names of states, see ``netinspect explain``; None is all of them.
     - ``filter``: an expression as in ss(8), applied by the kernel (``dport = :ssh and dst 10.0.0.0/8``).

@@ -165,20 +165,21 @@ class Socket(NamedTuple):
     """One socket, of any family. None means: does not apply to this kind of socket, or was not asked for."""
 
     protocol: Annotated[
-        str, "tcp, udp, udplite, mptcp, raw, sctp, dccp, unix, packet, netlink, vsock, xdp (or its number)"
+        str, "tcp, udp, udplite, mptcp, raw, sctp, dccp, unix, packet, netlink, tipc, vsock, xdp (or its number)"
     ]
-    family: Annotated[str, "inet, inet6, unix, packet, netlink, vsock or xdp"]
-    type: Annotated[str, "stream, dgram, seqpacket or raw"]
+    family: Annotated[str, "inet, inet6, unix, packet, netlink, tipc, vsock or xdp"]
+    type: Annotated[str, "stream, dgram, seqpacket, raw or rdm"]
     state: Annotated[str, "the state, by the kernel's name: see `netinspect explain`"]
     recv_queue: Annotated[
-        int, "bytes not yet read by the owner; for a listening socket, connections waiting for accept"
+        int, "bytes not yet read by the owner (tipc: messages); for a listening socket, connections waiting for accept"
     ]
     send_queue: Annotated[
         int,
-        "bytes not yet acknowledged by the peer; for a listening socket, the limit of that accept backlog",
+        "bytes not yet acknowledged by the peer (tipc: messages); for a listening socket, the limit of that backlog",
     ]
     local_address: Annotated[
-        str | None, "address, numeric; unix: path, '@' before an abstract name; netlink: its protocol's name"
+        str | None,
+        "address, numeric; unix: path, '@' before an abstract name; netlink: its protocol; tipc: node",
     ]
     local_port: Annotated[int | None, "port; netlink: port id; xdp: device queue; None for families without ports"]
     remote_address: Annotated[str | None, "the peer's address; unix: its name, if it has one"]

@@ -37,7 +37,7 @@ OUTPUT = frozenset(
 """How rows are shown: records have every field, and the values themselves."""
 
 _SOCKETS = dict.fromkeys(
-    ("tcp", "udp", "udplite", "mptcp", "sctp", "dccp", "raw", "unix", "packet", "netlink", "vsock", "xdp"),
+    ("tcp", "udp", "udplite", "mptcp", "sctp", "dccp", "raw", "unix", "packet", "netlink", "tipc", "vsock", "xdp"),
     "sockets.protocols",
 )
 _FAMILIES = ("ipv4", "ipv6")

@@ -125,6 +125,12 @@ def made_up() -> Iterator[tuple[str, bytes]]:
     yield "expectations", message(2 << 8, bytes((2, 0, 0, 0)) + told)
     yield "vsock", message(20, struct.pack("=BBBB7I", 40, 1, 10, 3, 2, 1024, 3, 1025, 77, 5, 6))
     xdp = attribute(1, struct.pack("=II", 1, 0)) + attribute(2, bytes(4)) + attribute(8, bytes(36))
+    tipc = (
+        attribute(2, bytes(4)) + attribute(1, bytes(4)) + attribute(3, attribute(2, bytes(4)) + attribute(3, bytes(4)))
+    )
+    tipc += b"".join(attribute(kind, bytes(4)) for kind in (6, 9, 7, 8)) + attribute(10, bytes(8))
+    tipc += attribute(5, b"".join(attribute(kind, bytes(4)) for kind in (1, 2, 5)))
+    yield "tipc", message(20, attribute(1, tipc))
     yield "xdp", message(20, struct.pack("=BBHIII", 44, 3, 0, 77, 5, 6) + xdp)
     peers = attribute(13, struct.pack("=HH4s", 2, 0, bytes((10, 0, 0, 2))).ljust(128, b"\0"))
     yield (

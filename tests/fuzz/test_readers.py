@@ -26,6 +26,7 @@ _INPUTS = 12
 """Made of each target's corpus, beside what is in it."""
 
 WITHOUT = {
+    "bytecode.py": "a file of the package",
     "engine/bpf/kernel.py": "answers of bpf(2) to what we loaded ourselves",
     "engine/containers/engines.py:_Exchange.go_on": "receives; what it received is `docker` and `podman`",
     "engine/descriptors.py": "names of directories and links, and kcmp(2)",

@@ -22,7 +22,17 @@ MODULES = (
     "af_packet_diag",
     "netlink_diag",
 )
-MODULES += ("vsock_diag", "xsk_diag", "nf_conntrack_netlink", "nf_tables", "nft_ct", "mpls_router", "bridge", "tcp_bbr")
+MODULES += (
+    "diag",
+    "vsock_diag",
+    "xsk_diag",
+    "nf_conntrack_netlink",
+    "nf_tables",
+    "nft_ct",
+    "mpls_router",
+    "bridge",
+    "tcp_bbr",
+)
 SETTINGS = ("nf_conntrack_acct", "nf_conntrack_timestamp")
 
 

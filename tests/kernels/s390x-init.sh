@@ -13,7 +13,7 @@ cd /memory/root
 $b mkdir -p out "./$NI_TREE" tmp/venv/bin
 $b mount -t 9p -o $how out out
 $b mount -t 9p -o $how,ro,cache=loose tree "./$NI_TREE"
-# A .venv with the guest's Python and the host's packages, but for hypothesis: parts of that are compiled.
+# A .venv with the guest's Python and the host's packages, but for those with compiled parts: these are the guest's own.
 venv=./$NI_TREE/.venv
 for folder in "$venv"/lib/python*; do packages=$folder/site-packages; done
 $b mkdir -p tmp/packages tmp/venv/lib/python3.11/site-packages
@@ -21,11 +21,13 @@ $b mount -o bind "$packages" tmp/packages
 for entry in tmp/packages/*; do
     name=${entry##*/}
     case $name in
-    *hypothesis*) ;;
+    *hypothesis* | jsonschema* | referencing* | rpds* | attr | attrs*) ;;
     *) $b ln -s "/tmp/packages/$name" tmp/venv/lib/python3.11/site-packages/ ;;
     esac
 done
-for entry in usr/lib/python3/dist-packages/*hypothesis*; do $b ln -s "/$entry" tmp/venv/lib/python3.11/site-packages/; done
+for entry in usr/lib/python3/dist-packages/*; do
+    [ -e "tmp/venv/lib/python3.11/site-packages/${entry##*/}" ] || $b ln -s "/$entry" tmp/venv/lib/python3.11/site-packages/
+done
 for name in python python3 python3.11; do $b ln -s /usr/bin/python3 tmp/venv/bin/$name; done
 $b cp "$venv/bin/netinspect" tmp/venv/bin/
 $b cp "$venv/pyvenv.cfg" tmp/venv/

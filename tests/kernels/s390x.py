@@ -19,7 +19,7 @@ SUITE = "bookworm"
 PROGRAMS = (
     *("base-files", "bash", "busybox-static", "conntrack", "coreutils", "findutils", "grep", "hostname", "iproute2"),
     *("iptables", "kmod", "linux-image-s390x", "mount", "net-tools", "nftables", "procps", "python3"),
-    *("python3-hypothesis", "sed", "util-linux"),
+    *("python3-hypothesis", "python3-jsonschema", "sed", "util-linux"),
 )
 # What the first program needs until it sees the host's files; all else is loaded from there.
 MODULES = ("9pnet_virtio", "9p", "overlay")

@@ -94,7 +94,7 @@ _NETFILTER = {
     0xA04: "nftables",
     0xA07: "nftables",
 }
-_FAMILIES = {1: "unix", 16: "netlink", 17: "packet", 40: "vsock", 44: "xdp"}
+_FAMILIES = {1: "unix", 16: "netlink", 17: "packet", 30: "tipc", 40: "vsock", 44: "xdp"}
 _PROTOCOLS = {6: "tcp", 17: "udp", 255: "raw", 132: "sctp", 6 | 0x100: "mptcp"}
 
 

@@ -175,7 +175,7 @@ MESSAGES: dict[str, Target] = {
     "unix": Target(_unix, True),
     **{
         family: Target(_by_run(lambda run, family=family: other_sockets.Decoder(family, _name).batches(run)), True)
-        for family in ("packet", "netlink", "vsock", "xdp")
+        for family in ("packet", "netlink", "tipc", "vsock", "xdp")
     },
     "packet-groups": Target(_by_run(packet_memberships.memberships)),
     "routes": Target(_table(lambda runs: routes.Decoder(NAMES).batch(runs)), True),

@@ -96,6 +96,8 @@ def differences(info: bytes, told: dict[str, Any], indexes: dict[str, int]) -> l
             found.append(f"{field}: {record.unknown_attributes}")
         for name, value in told.get(data, {}).items():
             ours_of_it = _in_ip_words(name, record, told, indexes)
+            if isinstance(ours_of_it, int) and isinstance(value, str) and value.startswith("0x"):
+                value = int(value, 16)
             if ours_of_it is not _PASSED and ours_of_it != value:
                 found.append(f"{field}: {name}: {value!r}, not {ours_of_it!r}")
     return found

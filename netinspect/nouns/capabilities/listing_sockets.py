@@ -13,7 +13,8 @@ from ..sockets import decode_other as other_diag
 from ..sockets import decode_tcp_info as tcp_info
 from ..sockets import decode_unix as unix_diag
 from ..sockets import request as inet_request
-from ..sockets.listing import DIAG_MODULES, FAMILIES, PROTOCOLS
+from ..sockets.listing import FAMILIES, PROTOCOLS
+from ..sockets.listing_modules import DIAG_MODULES
 from . import request as probes
 from .listing_prober import LACKING, PARTIAL, PRIVILEGE, UNCLEAR, YES, Answer, Feature
 
@@ -88,6 +89,7 @@ _OPTIONS = {
     "dccp": "IP_DCCP",
     "unix": "UNIX",
     "packet": "PACKET",
+    "tipc": "TIPC",
     "vsock": "VSOCKETS",
     "xdp": "XDP_SOCKETS",
 }

@@ -148,6 +148,7 @@ class Sockets(ListingCommand):
             Option("x", "unix", "unix domain", to=protocols.constant("unix")),
             Option("0", "packet", "packet: sends and receives frames on an interface", to=protocols.constant("packet")),
             Option("", "netlink", "netlink: talks to the kernel", to=protocols.constant("netlink")),
+            Option("", "tipc", "TIPC: talks within a cluster", to=protocols.constant("tipc")),
             Option("", "vsock", "vsock: talks to virtual machines", to=protocols.constant("vsock")),
             Option("", "xdp", "AF_XDP", to=protocols.constant("xdp")),
             Option("4", "ipv4", "IPv4 only", to=families.constant("inet")),

@@ -38,7 +38,7 @@ STATES = (
 UNCONNECTED_STATES = tuple("UNCONNECTED" if state == "CLOSE" else state for state in STATES)
 """For families without connections TCP_CLOSE means no more than that there is no peer."""
 
-TYPES = {1: "stream", 2: "dgram", 3: "raw", 5: "seqpacket"}
+TYPES = {1: "stream", 2: "dgram", 3: "raw", 4: "rdm", 5: "seqpacket"}
 """Socket types (linux/net.h: enum sock_type)."""
 
 SHUTDOWNS = ("none", "receive", "send", "both")

@@ -1,4 +1,4 @@
-"""The small sock_diag families: packet, netlink, vsock and xdp sockets.
+"""The small sock_diag families: packet, netlink, tipc, vsock and xdp sockets.
 
 Sources: linux/packet_diag.h, linux/netlink_diag.h, linux/vm_sockets_diag.h, linux/xdp_diag.h.
 """
@@ -30,6 +30,8 @@ from ...uapi.sock_diag import (
     XDP_SHOW_INFO,
     XDP_SHOW_MEMINFO,
 )
+from ...uapi.tipc import AF_TIPC
+from . import decode_tipc as tipc
 from .decode_common import (
     SHUTDOWNS,
     SOCKET,
@@ -124,7 +126,9 @@ class Decoder:
                 "protocol": Constant(family),
                 "family": Constant(family),
                 "source": Constant("sock_diag"),
-                "cookie": lambda decoder, run, layout: cookies(run, cookie),
+                "cookie": lambda decoder, run, layout: (
+                    tipc.cookie_column(run, layout) if cookie is None else cookies(run, cookie)
+                ),
                 "unknown_attributes": lambda decoder, run, layout: Constant(shape.unknown(layout)),
                 **self._family.makers,
             }
@@ -135,8 +139,11 @@ class Decoder:
     def batches(self, run: Run) -> Iterator[Batch]:
         """The sockets of a run. Raises NetlinkError where messages are malformed."""
         parts = list(run.by_layout(self._family.body, self._family.shape))
-        for part, _ in parts:
-            expect_family(part, self._family.number)
+        for part, layout in parts:
+            if self._family.cookie is None:
+                tipc.check(part, layout)
+            else:
+                expect_family(part, self._family.number)
         for part, layout in parts:
             batch = self._schema.batch(part.count, self, part, layout)
             yield self._once(batch) if self._family.twice else batch
@@ -151,13 +158,15 @@ class Decoder:
 
     def identities(self, run: Run) -> array[int]:
         """The low words of the cookies of a run's sockets."""
-        return identities(run, self._family.body, self._family.cookie)
+        cookie = self._family.cookie
+        return tipc.identities(run) if cookie is None else identities(run, self._family.body, cookie)
 
 
 class _Family:
     """One family: what to ask, the size of the answers' header, the place of the cookie, the attributes, and what
     makes each column.
 
+    Where ``cookie`` is None, as for tipc, the answers begin with no address family, and the cookie is an attribute.
     ``twice`` says that the kernel may list a socket twice.
     """
 
@@ -167,7 +176,7 @@ class _Family:
         self,
         request: bytes,
         body: int,
-        cookie: int,
+        cookie: int | None,
         shape: Shape,
         makers: dict[str, Column | Callable[[Decoder, Run, Layout], Values]],
         *,
@@ -295,6 +304,7 @@ FAMILIES: dict[str, _Family] = {
         # Those that have joined a group are in the table of all, and in the list of members (net/netlink/diag.c).
         twice=True,
     ),
+    "tipc": _Family(pack("=BBHI", AF_TIPC, 0, 0, 0xFFFFFFFF), tipc.BODY, None, tipc.SHAPE, tipc.MAKERS),
     "vsock": _Family(
         pack("=BBHIII8x", AF_VSOCK, 0, 0, 0xFFFFFFFF, 0, 0),
         32,

@@ -36,6 +36,7 @@ PROTOCOLS = (
     "unix",
     "packet",
     "netlink",
+    "tipc",
     "vsock",
     "xdp",
 )
@@ -60,23 +61,6 @@ _LATER_STATE = 1 << 14
 
 _ORDERED_ROWS = 2000
 """Rows that are put in order by family: what a person reads."""
-
-DIAG_MODULES = {
-    "tcp": ("tcp_diag", "INET_TCP_DIAG"),
-    "mptcp": ("mptcp_diag", "INET_MPTCP_DIAG"),
-    "udp": ("udp_diag", "INET_UDP_DIAG"),
-    "udplite": ("udp_diag", "INET_UDP_DIAG"),
-    "sctp": ("sctp_diag", "INET_SCTP_DIAG"),
-    "dccp": ("dccp_diag", "INET_DCCP_DIAG"),
-    "raw": ("raw_diag", "INET_RAW_DIAG"),
-    "unix": ("unix_diag", "UNIX_DIAG"),
-    "packet": ("af_packet_diag", "PACKET_DIAG"),
-    "netlink": ("netlink_diag", "NETLINK_DIAG"),
-    "vsock": ("vsock_diag", "VSOCKETS_DIAG"),
-    "xdp": ("xsk_diag", "XDP_SOCKETS_DIAG"),
-}
-"""Kernel module and configuration option behind each protocol's sock_diag."""
-
 
 _OTHER_FAMILIES = frozenset(("unix", "packet", "netlink", "vsock"))
 
@@ -282,6 +266,7 @@ class SocketListing(BaseListing):
     def _missing(self, protocol: str, place: Place) -> Iterator[Batch]:
         """What to say, and to list instead, where the kernel has no sock_diag for a protocol."""
         from ... import procfs
+        from .listing_modules import DIAG_MODULES
 
         module, option = DIAG_MODULES[protocol]
         if protocol == "raw":

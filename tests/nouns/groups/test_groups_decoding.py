@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from collections import Counter
 from struct import pack
 
@@ -28,10 +29,17 @@ READERS = {
     "ip_mr_vif": lambda text: list(multicast_text.multicast_interfaces(text, "inet")),
 }
 
+
+def word(address: str) -> str:
+    """A 32-bit number in the order of the network, as the kernel prints it."""
+    return f"{int.from_bytes(socket.inet_aton(address), sys.byteorder):08X}"
+
+
+HOSTS, OTHER = word("224.0.0.1"), word("239.1.1.1")
 IGMP = (
     "Idx\tDevice    : Count Querier\tGroup    Users Timer\tReporter\n"
-    "2\teth0      :     2      V3\n\t\t\t\t010101EF     2 1:00000064\t\t1\n\t\t\t\t010000E0     1 0:00000000\t\t0\n"
-    "3\tvery-long-name1:     1      V2\n\t\t\t\t010000E0     1 0:00000000\t\t0\n"
+    f"2\teth0      :     2      V3\n\t\t\t\t{OTHER}     2 1:00000064\t\t1\n\t\t\t\t{HOSTS}     1 0:00000000\t\t0\n"
+    f"3\tvery-long-name1:     1      V2\n\t\t\t\t{HOSTS}     1 0:00000000\t\t0\n"
 )
 
 

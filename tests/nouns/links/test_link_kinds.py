@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ RECORDED = [line for line in LINES if "info" in line]
 INDEXES = {line["name"]: line["index"] for line in LINES}
 
 
+@pytest.mark.skipif(sys.byteorder == "big", reason="the bytes were recorded where the byte order is little")
 @pytest.mark.parametrize("line", RECORDED, ids=lambda line: line["name"])
 def test_what_was_recorded_is_as_ip_showed_it(line: dict[str, Any]) -> None:
     assert differences(bytes.fromhex(line["info"]), line["ip"], INDEXES) == []
@@ -53,7 +55,9 @@ def test_what_this_kernel_sends_is_as_ip_shows_it(namespace: Namespace, need: Ca
 
 def test_an_ipsec_interface_is_read_from_bytes_as_in_the_header() -> None:
     # No kernel of `make test-kernels` but the one of `make kernel` has these.
-    info = attribute(1, b"xfrm\0") + attribute(2, attribute(1, b"\3\0\0\0") + attribute(2, b"\x2a\0\0\0"))
+    info = attribute(1, b"xfrm\0") + attribute(
+        2, attribute(1, struct.pack("=I", 3)) + attribute(2, struct.pack("=I", 42))
+    )
     found = kinds_of(info)["xfrm"]
     assert (found.link_index, found.interface_id, found.unknown_attributes) == (3, 42, ())
 

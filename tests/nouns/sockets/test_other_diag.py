@@ -24,6 +24,8 @@ from netinspect.records import Memory, Socket
 
 AF = {"packet": 17, "netlink": 16, "vsock": 40, "xdp": 44}
 COOKIE = (3 << 32) + 2
+HEADED = [name for name, family in FAMILIES.items() if family.cookie is not None]
+"""Those whose answers begin with the family: all but tipc (test_tipc.py)."""
 
 
 @pytest.fixture(scope="module")
@@ -219,7 +221,7 @@ def xdp(*attributes: tuple[int, bytes], kind: int = 3) -> bytes:
 
 def netlink(state: int, *attributes: tuple[int, bytes], protocol: int = 0, cookie: int = COOKIE) -> bytes:
     """struct netlink_diag_msg (linux/netlink_diag.h)."""
-    body = struct.pack("=BBBB4IQ", AF["netlink"], 3, protocol, state, 5, 44, 1, 99, cookie)
+    body = struct.pack("=BBBB6I", AF["netlink"], 3, protocol, state, 5, 44, 1, 99, cookie & 0xFFFFFFFF, cookie >> 32)
     return message(20, body + b"".join(attribute(*pair) for pair in attributes))
 
 
@@ -343,24 +345,24 @@ def test_memory_of_an_older_kernel_has_no_drops() -> None:
     assert record.memory == Memory(*(*MEMORY[:8], 0))
 
 
-@pytest.mark.parametrize("family", list(FAMILIES))
+@pytest.mark.parametrize("family", HEADED)
 def test_identities_are_the_low_words_of_the_cookies(family: str) -> None:
     body = FAMILIES[family].body
     cookies = [(7 << 32) + number for number in (1, 0xFFFFFFFF)]
-    data = [message(20, bytes([AF[family]]) + bytes(body - 9) + struct.pack("=Q", cookie)) for cookie in cookies]
+    data = [message(20, bytes([AF[family]]) + bytes(body - 9) + struct.pack("=II", low, 7)) for low in (1, 0xFFFFFFFF)]
     (run,) = runs_of(data)
     assert list(Decoder(family, str).identities(run)) == [1, 0xFFFFFFFF]
     assert [record.cookie for record in decoded(family, data)] == cookies
 
 
-@pytest.mark.parametrize("family", list(FAMILIES))
+@pytest.mark.parametrize("family", HEADED)
 def test_a_socket_of_another_family_is_malformed(family: str) -> None:
     with pytest.raises(NetlinkError, match=f"a socket of another address family than {AF[family]}"):
         decoded(family, [message(20, bytes(FAMILIES[family].body))])
 
 
 @given(
-    st.sampled_from(list(FAMILIES)),
+    st.sampled_from(HEADED),
     st.binary(min_size=31, max_size=31),
     st.lists(st.tuples(st.integers(0, 9), st.binary(max_size=40)), max_size=5),
 )
