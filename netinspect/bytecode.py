@@ -19,29 +19,36 @@ def start() -> None:
     not fit is loaded as ever.
     """
     import posix
+    from marshal import loads
 
     importlib = sys.modules["_frozen_importlib_external"]
     directory = __file__.rpartition("/")[0]
     path = f"{directory}/bytecode.{sys.implementation.cache_tag}"
+
+    def read(size: int, at: int) -> "tuple[bytes, tuple[int, int]]":
+        """Bytes of the file, and which file it is: another one may come in its place while the program runs."""
+        file = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+        try:
+            status = posix.fstat(file)
+            return posix.pread(file, size, at), (status.st_ino, status.st_mtime_ns)
+        finally:
+            posix.close(file)
+
     try:
-        with importlib._io.FileIO(path) as file:
-            head = file.read(8)
-            if head[:4] != importlib.MAGIC_NUMBER or sys.flags.optimize:
-                return
-            size = int.from_bytes(head[4:], "little")
-            index = importlib.marshal.loads(file.read(size))
-    except (OSError, ValueError, EOFError, TypeError):
+        head, same = read(8, 0)
+        if head[:4] != importlib.MAGIC_NUMBER or sys.flags.optimize:
+            return
+        size = int.from_bytes(head[4:], "little")
+        index = loads(read(size, 8)[0])
+        compiled = importlib._compile_bytecode  # a private name
+    except (OSError, ValueError, EOFError, TypeError, AttributeError):
         return
 
     class Loader(importlib.SourceFileLoader):  # type: ignore[misc, name-defined]
         def get_code(self, name: str) -> "Any":
             at, length, *_ = index[name]
-            file = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
-            try:
-                code = posix.pread(file, length, 8 + size + at)
-            finally:
-                posix.close(file)
-            return importlib._compile_bytecode(code, name, None, self.path)
+            code, file = read(length, 8 + size + at)
+            return compiled(code, name, None, self.path) if file == same else super().get_code(name)
 
     class Finder:
         @staticmethod

@@ -81,3 +81,20 @@ def test_without_a_fitting_file_modules_are_loaded_as_ever(checkout: Path, spoil
 def test_assertions_are_left_out_where_python_is_told_so(checkout: Path) -> None:
     file = write(checkout, made(True))
     assert loaded(checkout, "-O")[0] != file
+
+
+def test_a_file_that_another_build_has_put_in_its_place_is_left_alone(checkout: Path) -> None:
+    file = write(checkout, made(True))
+    program = """
+import os, sys
+sys.path.insert(0, sys.argv.pop(1))
+from netinspect.bytecode import start
+start()
+import netinspect.engine
+open(sys.argv[1] + ".new", "wb").write(b"x" * 4_000_000)
+os.replace(sys.argv[1] + ".new", sys.argv[1])
+from netinspect.engine import text
+print(text.marked("a"))
+"""
+    command = [sys.executable, "-c", program, str(checkout), file]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "a\n"
