@@ -133,7 +133,9 @@ def _width(character: str) -> int:
 
     if east_asian_width(character) in "WF":
         return 2
-    return 0 if category(character) in ("Mn", "Me", "Cf") else 1
+    # The vowels and finals of a Korean syllable are drawn into its first letter (Hangul_Syllable_Type V and T).
+    joins = "\u1160" <= character <= "\u11ff" or "\ud7b0" <= character <= "\ud7fb"
+    return 0 if joins or category(character) in ("Mn", "Me", "Cf") else 1
 
 
 def shortened(text: str, room: int) -> str:

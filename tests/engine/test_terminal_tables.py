@@ -203,7 +203,7 @@ def test_the_scope_of_an_address_has_a_colour(address: str, code: str) -> None:
     assert tone("address", address) == code
 
 
-@pytest.mark.parametrize("text", ["", "short", "x" * 40, "文字" * 20, "é" * 33, "a文" * 9])
+@pytest.mark.parametrize("text", ["", "short", "x" * 40, "文字" * 20, "é" * 33, "a文" * 9, "\u1112\u1161\u11ab" * 12])
 def test_a_text_is_shortened_in_the_middle(text: str) -> None:
     for room in range(1, 30):
         made = shortened(text, room)
@@ -245,3 +245,7 @@ def test_columns_always_fit(columns: list[tuple[int, int, int]], room: int) -> N
     assert all(at in kept for at, (_, _, rank) in enumerate(columns) if not rank)
     widths = allotted([least[at] for at in kept], [natural[at] for at in kept], room - len(kept) + 1)
     assert sum(widths) + len(kept) - 1 <= max(room, 2 * len(kept) - 1)
+
+
+def test_a_korean_syllable_in_letters_is_as_wide_as_in_one_piece() -> None:
+    assert width("\u1112\u1161\u11ab") == width("\ud55c") == 2
