@@ -255,6 +255,7 @@ def test_an_interrupt_while_the_program_is_loaded(tmp_path: Path, arguments: lis
     (package / "__init__.py").touch()
     (package / "__main__.py").write_text((SCRIPT.parents[1] / "netinspect" / "__main__.py").read_text())
     (package / "main.py").write_text(_INTERRUPTED)
+    (package / "bytecode.py").write_text("def start() -> None: ...\n")
     result = subprocess.run(
         ["sh", "-c", "trap '' INT; exec \"$@\"" if ignored else 'exec "$@"', "sh", sys.executable, *arguments],
         cwd=tmp_path,
