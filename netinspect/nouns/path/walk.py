@@ -68,6 +68,8 @@ class Walk(Steps):
         self.end: tuple[Stack, Interface | None] | None = None
         self.next_hop: str | None = None
         """The router that it was last sent to."""
+        self.to_many = False
+        """Whether it left as multicast or broadcast."""
         self.home_only = False
         """Whether what leaves the namespace in which it began is not followed."""
         self.reported: set[tuple[int, str]] = set()

@@ -167,7 +167,12 @@ def _path(
     if there.outcome == DROPPED:
         _failed(found, there)
         return found
-    if there.outcome in (DELIVERED, LEAVES) and there.last is not None:
+    if there.to_many and there.outcome == LEAVES:
+        found.verdict = UNKNOWN if there.unknown else LEAVES
+        found.why = "; ".join(there.unknown) or (
+            "it is sent to everybody on the link; no answer comes from such an address, but from the hosts' own"
+        )
+    elif there.outcome in (DELIVERED, LEAVES) and there.last is not None:
         _answer(found, stacks, start, invented)
     else:
         found.why = "; ".join(there.unknown) or "its way is unknown"

@@ -58,6 +58,13 @@ def link_works(walk: Walk, stack: Stack, interface: Interface, packet: Packet, h
 def transmitted(walk: Walk, stack: Stack, oif: Interface, next_hop: str, packet: Packet) -> Arrival | None:
     """From an interface to the next machine; None where the packet's way ends, or leaves what can be looked at."""
     walk.last, walk.end = packet, (stack, oif)
+    group = _group(stack, oif, packet.destination)
+    if group:
+        walk.to_many = True
+        walk.ends(
+            stack, "wire", f"leaves by {oif}", LEAVES, packet, f"{group}: everybody on the link of {oif} may hear it"
+        )
+        return None
     if walk.home_only and stack is walk.home:
         if oif.kind == "bridge":
             crossing = Crossing(stack, oif, None, _port_to(stack, oif, next_hop))
@@ -95,6 +102,23 @@ def transmitted(walk: Walk, stack: Stack, oif: Interface, next_hop: str, packet:
         taken += f" ({end.interface.address})"
     walk.passes(stack, "neighbour", next_hop, packet, *evidence, taken)
     return _along(walk, end, known or end.interface.address, packet)
+
+
+def _group(stack: Stack, oif: Interface, destination: str) -> str:
+    """What kind of address for many it is, for which no neighbour is asked (RFC 1112, RFC 4291); empty for others."""
+    if ":" in destination:
+        return "multicast" if destination.lower().startswith("ff") else ""
+    if 224 <= int(destination.partition(".")[0]) < 240:
+        return "multicast"
+    from _socket import inet_aton
+
+    number = int.from_bytes(inet_aton(destination), "big")
+    for text, length in stack.networks(oif):
+        if ":" not in text and length < 31:
+            hosts = (1 << 32 - length) - 1
+            if number == int.from_bytes(inet_aton(text), "big") | hosts:
+                return "broadcast"
+    return "broadcast" if destination == "255.255.255.255" else ""
 
 
 def from_port(walk: Walk, stack: Stack, bridge: Interface, packet: Packet) -> Packet | None:

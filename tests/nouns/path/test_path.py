@@ -333,6 +333,25 @@ def test_what_is_wrong_with_the_command_line(world: World) -> None:
         assert result.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("source", "destination", "kind"),
+    [
+        ("203.0.113.1", "224.0.0.251", "multicast"),
+        ("203.0.113.1", "203.0.113.255", "broadcast"),
+        ("203.0.113.1", "255.255.255.255", "broadcast"),
+    ],
+)
+def test_what_is_sent_to_many_asks_for_no_neighbour(world: World, source: str, destination: str, kind: str) -> None:
+    """The kernel sends it to a link-layer address of its own making: nobody answers for such an address."""
+    world.gateway.run("ip", "route", "add", "default", "dev", "wan")
+    try:
+        status, steps = world.path(source, destination, "-p", "udp")
+    finally:
+        world.gateway.run("ip", "route", "del", "default", "dev", "wan")
+    assert (status, steps[-1]["verdict"], steps[-1]["direction"]) == (0, "leaves", "there")
+    assert f"{kind}: everybody on the link of wan may hear it" in json.dumps(steps)
+
+
 def test_a_prefix_is_translated_and_hosts_keep_their_part(need: Need, world: World) -> None:
     need("nft")
     need("ip")
