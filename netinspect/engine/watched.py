@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     Row = dict[str, str]
 
 _ENTER = b"\x1b[?1049h\x1b[?25l"
-_LEAVE = b"\x1b[0m\x1b[?25h\x1b[?1049l"
+_LEAVE = b"\x1b[0m\x1b[H\x1b[J\x1b[?25h\x1b[?1049l"
+"""Cleared before it is left: tmux brings wide rows back to the first screen where its size has changed meanwhile."""
 _MOST_NOTES = 4
 
 

@@ -150,7 +150,7 @@ def test_watch_has_a_screen_of_its_own(namespace: Namespace) -> None:
         terminal.until(lambda: terminal.lines[-1] == f"… {200 - 37} more rows" and len(terminal.lines) == 40)
         terminal.type("\x03")
         assert terminal.end() == 130
-        assert terminal.raw.endswith(b"\x1b[?25h\x1b[?1049l")
+        assert terminal.raw.endswith(b"\x1b[H\x1b[J\x1b[?25h\x1b[?1049l")
         assert b"interrupted" not in terminal.raw
         assert terminal.scrolled == []
         assert terminal.flags == before
