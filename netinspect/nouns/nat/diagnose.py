@@ -8,7 +8,7 @@ from __future__ import annotations
 from ..conntrack.filter import prefix_of
 from .diagnose_discovery import discovery
 from .diagnose_entries import entries, local_ports
-from .diagnose_findings import NOTE, families, finding
+from .diagnose_findings import ERROR, NOTE, families, finding
 from .diagnose_flows import (
     accounting,
     counters,
@@ -20,7 +20,8 @@ from .diagnose_flows import (
     table_size,
     unanswered,
 )
-from .diagnose_paths import of_flow, of_live, of_networks, of_refused
+from .diagnose_heard import of_heard, of_requests, of_senders, of_wanted
+from .diagnose_paths import of_flow, of_live, of_networks
 from .diagnose_rules import addresses, forwarding, links, rules_read, tables, untranslated
 from .diagnose_settings import helpers, picked_up, timeouts
 from .diagnose_situation import Situation
@@ -98,6 +99,10 @@ def once(findings: list[Finding]) -> list[Finding]:
         ):
             continue
         kept.append(found)
+    # That another machine, which got the packet by mistake, does not forward it is no cause.
+    by_mistake = [found for found in kept if found.check == "forwarding" and found.subject.startswith("forwarding on ")]
+    if any(found.severity == ERROR and found not in by_mistake for found in kept):
+        return [found._replace(severity=NOTE) if found in by_mistake else found for found in kept]
     return kept
 
 
@@ -124,7 +129,10 @@ CHECKS: tuple[Callable[[Situation], Iterator[Finding]], ...] = (
     discovery,
     of_live,
     of_networks,
-    of_refused,
+    of_heard,
+    of_wanted,
+    of_requests,
+    of_senders,
     let_through,
     targets,
     links,

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import _socket
 from struct import pack, unpack_from
-from time import monotonic
+from time import monotonic, sleep
+from typing import Any, NamedTuple
 
 from ...engine.places import Place
 
@@ -19,7 +20,11 @@ _ETH_P_ALL = 3
 _SOL_PACKET, _PACKET_AUXDATA = 263, 8
 _CSUM_NOT_READY = 1 << 3
 """TP_STATUS_CSUMNOTREADY: the sender's checksum is not computed yet."""
-_HOST = 0
+_HOST, _OTHER_HOST, _OUTGOING = 0, 3, 4
+"""linux/if_packet.h: for this machine, for another one, and sent by it."""
+_ARP = 0x0806
+_ARP_REQUEST = bytes((0, 1, 8, 0, 6, 4, 0, 1))
+"""RFC 826: Ethernet, IPv4, and the request."""
 _MOST = 4000
 _CUT = 2048
 
@@ -67,31 +72,78 @@ class Heard:
             return len(payload) >= 20 and payload[13] & 0x12 == 0x02
         return self.protocol == 17 and len(payload) >= 8
 
+    @property
+    def refuses(self) -> bool:
+        """Whether it is TCP's answer of who does not take a connection: RFC 9293, 3.5.2 has the number 0 in it."""
+        payload = self.payload
+        return self.protocol == 6 and len(payload) >= 20 and payload[13] & 0x14 == 0x14 and payload[4:8] == bytes(4)
 
-def heard(place: Place, seconds: float) -> list[Heard]:
-    """The packets that come in for some seconds; at most 4,000. Empty where that is not permitted."""
-    try:
-        opened = place.call(_open)
-    except OSError:
-        return []
-    found: list[Heard] = []
-    end = monotonic() + seconds
-    try:
-        while len(found) < _MOST:
-            rest = end - monotonic()
-            if rest <= 0:
-                break
-            opened.settimeout(rest)
-            data, ancillary, _, (interface, _, kind, *_) = opened.recvmsg(_CUT, 128)
-            if kind != _HOST or len(data) < 20 or data[0] >> 4 not in (4, 6) or (data[0] >> 4 == 6 and len(data) < 40):
-                continue
-            status = next((unpack_from("=I", raw)[0] for level, _, raw in ancillary if level == _SOL_PACKET), 0)
-            found.append(Heard(data, interface, unfinished=bool(status & _CSUM_NOT_READY)))
-    except OSError:
-        pass  # the time is over
-    finally:
-        opened.close()
-    return found
+
+class Asked(NamedTuple):
+    """An ARP request that came in."""
+
+    interface: str
+    sender: str
+    """MAC address of who asks."""
+    source: str
+    wanted: str
+
+
+class Capture:
+    """A socket that hears what comes in from when it is made; hears nothing where that is not permitted."""
+
+    def __init__(self, place: Place) -> None:
+        """``place`` is open."""
+        self.packets: list[Heard] = []
+        """IP packets for this machine's interfaces; at most 4,000."""
+        self.passing: list[Heard] = []
+        """Those for other machines: frames that a bridge passes on, or that a switch floods."""
+        self.asked: list[Asked] = []
+        """ARP requests."""
+        self._socket: _socket.socket | None = None
+        try:
+            self._socket = place.call(_open)
+        except OSError:
+            pass
+
+    def listen(self, seconds: float) -> None:
+        """Reads what has come in and what comes in the next seconds; waits for all of them in any case."""
+        end = monotonic() + seconds
+        try:
+            while self._socket is not None and len(self.packets) + len(self.passing) < _MOST:
+                rest = end - monotonic()
+                if rest <= 0:
+                    break
+                self._socket.settimeout(rest)
+                self._take(*self._socket.recvmsg(_CUT, 128))
+        except OSError:
+            pass  # the time is over
+        finally:
+            self.close()
+        sleep(max(0.0, end - monotonic()))
+
+    def close(self) -> None:
+        """Hears no more."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def _take(self, data: bytes, ancillary: Any, _: int, where: Any) -> None:
+        interface, protocol, kind, *_ = where
+        if protocol == _ARP:
+            if kind != _OUTGOING and len(data) >= 28 and data[:8] == _ARP_REQUEST:
+                sender = data[8:14].hex(":")
+                ends = (_socket.inet_ntop(2, data[at : at + 4]) for at in (14, 24))
+                if len(self.asked) < _MOST:
+                    self.asked.append(Asked(interface, sender, *ends))
+            return
+        if kind not in (_HOST, _OTHER_HOST) or len(data) < 20 or data[0] >> 4 not in (4, 6):
+            return
+        if data[0] >> 4 == 6 and len(data) < 40:
+            return
+        status = next((unpack_from("=I", raw)[0] for level, _, raw in ancillary if level == _SOL_PACKET), 0)
+        packet = Heard(data, interface, unfinished=bool(status & _CSUM_NOT_READY))
+        (self.packets if kind == _HOST else self.passing).append(packet)
 
 
 def _open() -> _socket.socket:

@@ -1,46 +1,62 @@
-"""Packets that come in to a gateway while it is looked at, listened for where something asks for them."""
+"""Packets that come in to a gateway while it is looked at, heard for as long as the sample lasts."""
 
 from __future__ import annotations
 
 from ..path.listing_stack import inside_of
-from .diagnose_capture import Heard, heard, wrong_checksums
+from .diagnose_capture import Asked, Capture, Heard, wrong_checksums
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ...engine.places import Place
-    from ..path.listing_stack import Stack
+    from ..path.listing_stack import Interface, Stack
     from ..path.walk_packet import Packet
     from .diagnose_situation import Network
 
-_SECONDS = 1.5
-"""For how long packets are listened to, at most."""
-
 
 class Hearing:
-    """What is heard in one namespace. Nothing is listened to before it is asked for, and nothing is sent."""
+    """What is heard in one namespace. Nothing is sent."""
 
     def __init__(self, place: Place, home: Stack, inside: Sequence[Network], sample: float) -> None:
-        """``place`` is open. ``sample``: seconds, at most; 0 hears nothing."""
-        self._place = place
+        """``place`` is open; what comes in is heard from now on. ``sample``: seconds, at most; 0 hears nothing."""
         self._home = home
         self._inside = inside
-        self._sample = sample
-        self._begun: list[Heard] | None = None
-        self._coming: list[Heard] = []
-        self.packets: list[Heard] = []
-        """Packets heard, where something is wrong with some."""
+        self._capture = Capture(place) if sample else None
         self.wrong_checksums: list[Heard] = []
         """Packets heard whose checksum is wrong; looked for only where there are invalid ones."""
         self.off_path: list[Heard] = []
         """Packets heard that the reverse path filter drops, except forged ones; looked for only where some are."""
 
-    def listen(self, *, dropped: bool) -> None:
-        """Listens because counters say that something is wrong; ``dropped``: the reverse path filter drops some."""
-        packets = heard(self._place, min(self._sample, _SECONDS))
+    def listen(self, seconds: float) -> None:
+        """Waits some seconds, and hears what comes in meanwhile."""
+        if self._capture is not None:
+            self._capture.listen(seconds)
+
+    def close(self) -> None:
+        """Hears no more."""
+        if self._capture is not None:
+            self._capture.close()
+
+    @property
+    def packets(self) -> list[Heard]:
+        """The packets for this machine's interfaces that were heard."""
+        return self._capture.packets if self._capture is not None else []
+
+    @property
+    def passing(self) -> list[Heard]:
+        """The packets for other machines that were heard."""
+        return self._capture.passing if self._capture is not None else []
+
+    @property
+    def asked(self) -> list[Asked]:
+        """The ARP requests that were heard."""
+        return self._capture.asked if self._capture is not None else []
+
+    def explain(self, *, dropped: bool) -> None:
+        """Looks for what counters say is wrong; ``dropped``: the reverse path filter drops some."""
+        packets = self.packets
         self.wrong_checksums = list(wrong_checksums(packets))
-        self.packets = packets
         if not dropped:
             return
         inside_networks = [(network.address, network.length, network.interface.name) for network in self._inside]
@@ -62,31 +78,52 @@ class Hearing:
             self.off_path.append(packet)
 
     def begun(self) -> list[Heard]:
-        """First packets of flows that are heard coming in; waits for them once."""
-        if self._begun is None:
-            self._coming = heard(self._place, min(self._sample, _SECONDS)) if self._sample else []
-            self._begun = [packet for packet in self._coming if packet.begins]
-        return self._begun
+        """First packets of flows that were heard coming in."""
+        return [packet for packet in self.packets if packet.begins]
 
-    def coming(self) -> list[Heard]:
-        """All packets that are heard coming in; waits for them once."""
-        self.begun()
-        return self._coming
+    def interface(self, packet: Heard) -> Interface | None:
+        """The interface with addresses that a packet comes in by: of a port its bridge."""
+        found = self._home.named(packet.interface)
+        return found if found is None else self._home.bridge_of(found) or found
 
     def attempts(self) -> list[Heard]:
-        """Those from inside, for others than this machine."""
+        """First packets from inside, for others than this machine; of those that a bridge gives on, one each."""
         networks = [(network.address, network.length, network.interface.name) for network in self._inside]
+        found = [(packet, packet.interface) for packet in self.packets if packet.begins]
+        given_on = {(packet.data[4:6], packet.source, packet.destination, packet.ports) for packet, _ in found}
+        for packet in self.passing:
+            on = self.interface(packet)
+            if packet.begins and on is not None and on.name != packet.interface:
+                key = packet.data[4:6], packet.source, packet.destination, packet.ports
+                if key not in given_on and self._home.on_link(packet.destination) is not on:
+                    found.append((packet, on.name))
         return [
             packet
-            for packet in self.begun()
+            for packet, interface in found
             if not self._home.is_local(packet.destination)
             and any(
-                name == packet.interface
+                name == interface
                 and (":" in text) == (":" in packet.source)
                 and inside_of(packet.source, f"{text}/{length}")
                 for text, length, name in networks
             )
         ]
+
+    def bridged(self) -> list[Heard]:
+        """First packets that come in by a port of a bridge, for another host of its network."""
+        found = []
+        for packet in self.passing:
+            on = self.interface(packet)
+            if (
+                packet.begins
+                and on is not None
+                and on.name != packet.interface
+                and self._home.on_link(packet.source) is on
+                and self._home.on_link(packet.destination) is on
+                and not self._home.is_local(packet.destination)
+            ):
+                found.append(packet)
+        return found
 
     def lost(self, wanted: Packet) -> int:
         """How many first packets of a flow were heard, where none of them got an entry."""

@@ -290,25 +290,9 @@ def _stopped(situation: Situation, packet: Packet) -> list[Path]:
     return paths
 
 
-def of_refused(situation: Situation) -> Iterator[Finding]:
-    """Connections to this machine that were reset, and that a rule should have sent on but cannot.
-
-    Only what no packet at all could meet counts: others knock at every port.
-    """
-    from .diagnose_redirected import not_redirected
-
-    for flow in situation.traffic.refused:
-        packet = packet_of(flow)
-        try:
-            source, iif = incoming(situation.home, packet.source, packet.destination, None, None)
-        except UsageError:
-            continue
-        for path in walk_flow(situation, packet.but(source=source), iif)[:1]:
-            if path.cause == "no-socket" and path.where is situation.home:
-                known_by = f"conntrack: {flow_text(flow)}, reset by this machine"
-                found = not_redirected(situation, path, [known_by, *path.evidence], asked=False, never=True)
-                if found is not None:
-                    yield found
+def world_of(situation: Situation, family: str) -> str:
+    """An address of the world that inside hosts talk to, else an example of one."""
+    return situation.traffic.talked_to.get(family) or _OUTSIDE[family]
 
 
 def _to_the_world(situation: Situation, network: Network, exits: Sequence[Interface]) -> Iterator[Packet]:
@@ -359,6 +343,13 @@ def found_on(situation: Situation, paths: Sequence[Path], known_by: str, *, aske
         if path.verdict != FAILS:
             yield from _leaves_private(situation, path, known_by)
             break
+
+
+def reported(situation: Situation, path: Path, known_by: str) -> Iterator[Finding]:
+    """What a way that fails says, whatever chance does to others."""
+    found = _finding(situation, path, known_by, asked=False)
+    if found is not None:
+        yield found
 
 
 def _over_a_limit(path: Path) -> bool:
@@ -435,20 +426,26 @@ def _finding(situation: Situation, path: Path, known_by: str, *, asked: bool) ->
     if better is not None:
         return better
     if elsewhere and path.cause in _OWN_POLICY:
-        if not asked and not (path.cause == "no-socket" and _targeted(path)):
+        if not asked and not (path.cause == "no-socket" and targeted(path)):
             return None
         severity = NOTE
-        if path.cause == "no-socket" and _targeted(path):
+        if path.cause == "no-socket" and targeted(path):
             severity, check = ERROR, "dnat-target"
     elif path.cause == "no-socket" and not asked:
-        return None
+        if not targeted(path):
+            return None
+        check = "dnat-target"
     return finding(situation, check, severity, subject, evidence, why, fix, advice)
 
 
-def _targeted(path: Path) -> bool:
+def targeted(path: Path) -> bool:
     """Whether a rule here translates the destination: who answers is then this gateway's choice."""
     return any(
-        passed.tracked is not None and passed.tracked.translated.destination != passed.tracked.original.destination
+        passed.tracked is not None
+        and (
+            "dnat" in passed.tracked.status
+            or passed.tracked.translated.destination != passed.tracked.original.destination
+        )
         for passed in path.there.passed
     )
 

@@ -35,7 +35,11 @@ def missed(situation: Situation, path: Path, evidence: Sequence[str]) -> Finding
     passed = passed_here(situation, path)
     if passed is None or passed.iif is None:
         return None
-    return _mark_missing(situation, path, passed, evidence) or _shadowed_for(situation, path, passed, evidence)
+    return (
+        _mark_missing(situation, path, passed, evidence)
+        or _mark_unasked(situation, path, evidence)
+        or _shadowed_for(situation, path, passed, evidence)
+    )
 
 
 def _mark_missing(situation: Situation, path: Path, passed: Passed, evidence: Sequence[str]) -> Finding | None:
@@ -80,6 +84,48 @@ def _mark_missing(situation: Situation, path: Path, passed: Passed, evidence: Se
 def marked_text(rule: Rule) -> str:
     """The rule that looks for a mark, as evidence."""
     return f"rule: {selector_text(rule).removeprefix('from all ')} {action_text(rule)} (priority {rule.priority})"
+
+
+def _mark_unasked(situation: Situation, path: Path, evidence: Sequence[str]) -> Finding | None:
+    """The packet gets a mark that no policy rule asks for, and a policy rule asks for one that nobody sets."""
+    marks = [mark for stack, hook, mark, _ in path.there.marked if stack is situation.home and hook == "prerouting"]
+    asking = [rule for rule in situation.home.rules(path.packet.family) if rule.mark and not rule.inverted]
+    if not marks or not marks[-1] or any(_asks_for(rule, marks[-1]) for rule in asking):
+        return None
+    rules = path.there.rules_of(situation.home)
+    texts = [rules.text(rule) for rule in _marking(rules)]
+    made = {int(found[1], 0) for text in texts if (found := _SET.search(text))}
+    orphans = [
+        rule
+        for rule in asking
+        if rule.action == "lookup"
+        and rule.table not in situation.empty_tables
+        and not any(_asks_for(rule, mark) for mark in made)
+    ]
+    if not orphans:
+        return None
+    mark, rule = marks[-1], orphans[0]
+    mask = f"/{rule.mask:#x}" if rule.mask not in (None, 0xFFFFFFFF) else ""
+    return finding(
+        situation,
+        "mark",
+        ERROR,
+        f"mark {mark:#x}",
+        [
+            *evidence,
+            *(f"nftables: {text}" for text in texts[:3]),
+            marked_text(rule),
+        ],
+        f"the packet gets the mark {mark:#x}, and no policy rule asks for it; the rule for table {rule.table} asks for "
+        f"{rule.mark:#x}{mask}, which nobody sets: the packet goes by the routes without a mark",
+        "",
+        "have the rule and the mark agree",
+    )
+
+
+def _asks_for(rule: Rule, mark: int) -> bool:
+    mask = 0xFFFFFFFF if rule.mask is None else rule.mask
+    return rule.mark is not None and mark & mask == rule.mark & mask
 
 
 def _only_by_place(rules: Rules, reason: Reason, rule: NftRule, seen: object) -> bool:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from ...netfilter.decode import Rule
     from ...records import Finding
+    from ..path.listing_stack import Interface
     from ..path.walk_path import Path
     from .diagnose_situation import Situation
 
@@ -33,7 +34,8 @@ def not_redirected(
 ) -> Finding | None:
     """It arrives at this machine and no socket takes it: should a rule have forwarded it?
 
-    ``never``: only rules count that can apply to no packet from outside.
+    ``never``: only rules count that can apply to no packet from outside, or that one from inside is kept from by its
+    interface alone.
     """
     passed = passed_here(situation, path)
     if passed is None or path.failed is not path.there:
@@ -66,7 +68,10 @@ def not_redirected(
     if never:
         hooks = [reason for reason in hooks if holds(rules, "prerouting", seen, reason.rule)]
         near = [
-            reason for reason in near if reason.kind == "incoming interface" and _names_none(situation, reason.rule)
+            reason
+            for reason in near
+            if reason.kind == "incoming interface"
+            and (_names_none(situation, reason.rule) or _from_inside(situation, path, passed.iif, reason.rule))
         ]
     chosen = hooks or near
     if asked and not chosen:
@@ -106,6 +111,20 @@ def _names_none(situation: Situation, rule: Rule) -> bool:
                 if match.what == "in" and match.equal and match.value.endswith(b"\0")
             ]
             return bool(names) and not any(map(situation.home.named, names))
+    return False
+
+
+def _from_inside(situation: Situation, path: Path, iif: Interface | None, rule: Rule) -> bool:
+    """Whether a host inside asks for an outside address of this machine, and for the port that a rule is for."""
+    owner = situation.home.owner(path.packet.destination)
+    if iif is None or owner is None or owner is iif or owner not in situation.exits[path.packet.family]:
+        return False
+    if not any(network.interface.index == iif.index for network in situation.inside):
+        return False
+    for found in situation.rules:
+        if str(found.rule) == str(rule):
+            ports = [match.value for match in found.matches if match.what == "destination_port" and match.equal]
+            return path.packet.destination_port.to_bytes(2, "big") in [value[:2] for value in ports]
     return False
 
 

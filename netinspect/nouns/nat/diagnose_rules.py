@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from .decode_rules import NatRule
     from .diagnose_situation import Situation
 
+_MOST = 64
+"""Addresses of a range that are looked at, at most."""
+
 
 def forwarding(situation: Situation) -> Iterator[Finding]:
     """Packets between interfaces are dropped where forwarding is off altogether; single interfaces are walked by."""
@@ -141,9 +144,12 @@ def addresses(situation: Situation) -> Iterator[Finding]:
     """Addresses that rules translate to, or from, and that nobody answers for on their link."""
     reported = set()
     for rule in situation.rules:
-        text = _single(rule)
-        if text is None or text in reported or text in situation.local:
+        missing = [text for text in _addresses(rule) if text not in situation.local]
+        if not missing or missing[0] in reported:
             continue
+        text = missing[0]
+        if any(map(situation.traffic.still_answered, _addresses(rule)[1:])):
+            continue  # of a range others are reached: it may be routed here
         on = situation.home.on_link(text)
         if on is None or answers_for(situation, on, text):
             continue
@@ -155,6 +161,7 @@ def addresses(situation: Situation) -> Iterator[Finding]:
         evidence = [
             f"nftables: {rule}",
             f"address: {text} is not an address of this machine, and of the network on {on}",
+            *([f"address: neither are {len(missing) - 1} more of the range"] if missing[1:] else []),
             *others,
         ]
         why = (
@@ -181,24 +188,26 @@ def addresses(situation: Situation) -> Iterator[Finding]:
             f"{text}: no address of this machine",
             evidence,
             why,
-            pasted(["ip", "address", "add", f"{text}/{length}", "dev", on.name]),
+            "; ".join(pasted(["ip", "address", "add", f"{each}/{length}", "dev", on.name]) for each in missing),
             "or route it to the target, and have proxy_arp answer for it" if not source and length == 32 else "",
         )
 
 
-def _single(rule: NatRule) -> str | None:
-    """The one address of the outside that a rule translates to, or from."""
+def _addresses(rule: NatRule) -> list[str]:
+    """The addresses of the outside that a rule translates to, the first of a range; or the one that it is for."""
     from _socket import inet_ntop
 
     if rule.kind == "snat" and rule.addresses is not None and "postrouting" in rule.hooks:
-        low, high = rule.addresses
-        return inet_ntop(2 if len(low) == 4 else 10, low) if low == high else None
+        low, high = (int.from_bytes(end, "big") for end in rule.addresses)
+        size = len(rule.addresses[0])
+        family = 2 if size == 4 else 10
+        return [inet_ntop(family, at.to_bytes(size, "big")) for at in range(low, min(high, low + _MOST - 1) + 1)]
     if rule.kind != "dnat" or "prerouting" not in rule.hooks or rule.uncertain:
-        return None
+        return []
     wanted = [match.value for match in rule.matches if match.what == "destination" and match.equal]
     if len(wanted) != 1 or len(wanted[0]) not in (4, 16):
-        return None
-    return inet_ntop(2 if len(wanted[0]) == 4 else 10, wanted[0])
+        return []
+    return [inet_ntop(2 if len(wanted[0]) == 4 else 10, wanted[0])]
 
 
 def untranslated(situation: Situation) -> Iterator[Finding]:

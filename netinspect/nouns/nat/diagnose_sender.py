@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from .diagnose_situation import Situation
 
 
-def of_sender(situation: Situation, packet: Packet, iif: Interface | None) -> Iterator[Finding]:
-    """Whether who sends it, where that can be looked at, sends it here at all."""
+def of_sender(situation: Situation, packet: Packet, iif: Interface | None, *, asked: bool = True) -> Iterator[Finding]:
+    """Whether who sends it, where that can be looked at, sends it here at all.
+
+    Where it is not ``asked`` for, it need not have a route: some hosts are to stay inside.
+    """
     home = situation.home
     if iif is None or home.on_link(packet.source) is not iif or home.on_link(packet.destination) is iif:
         return
@@ -35,6 +38,8 @@ def of_sender(situation: Situation, packet: Packet, iif: Interface | None) -> It
         or segment.beyond
         or any(True for _ in segment.with_address(hop))
     ):
+        return
+    if hop is None and not asked:
         return
     networks = [f"{text}/{length}" for text, length in sender.stack.networks(sender.interface)]
     if hop is None:
@@ -54,7 +59,7 @@ def of_sender(situation: Situation, packet: Packet, iif: Interface | None) -> It
         ERROR,
         subject,
         [
-            f"asked for: {packet}",
+            f"asked for: {packet}" if asked else f"a packet as from {packet.source}: {packet}",
             f"address: {', '.join(networks)} on {sender.interface} of {sender.stack.label}",
             f"route: {route_text(answer)}",
             f"address: {', '.join(f'{text}/{length}' for text, length in home.networks(iif))} on {iif} here",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from _functools import partial
 from errno import ENOENT
-from time import monotonic, sleep
+from time import monotonic
 
 from ...engine.namespaces import inside
 from ...engine.places import Place
@@ -75,8 +75,12 @@ class Situation:
         queues = self._queues() if sample else {}
         waiting = self.home.unanswering() if sample else set()
         begun = monotonic()
-        self.traffic = Traffic(place, wanted, self.local, self.rules)
-        sleep(max(0.0, sample - (monotonic() - begun)))
+        self.hearing = Hearing(place, self.home, self.inside, sample)
+        try:
+            self.traffic = Traffic(place, wanted, self.local, self.rules)
+            self.hearing.listen(max(0.0, sample - (monotonic() - begun)))
+        finally:
+            self.hearing.close()
         if waiting:
             self.home.unresolved = waiting & self.home.unanswering()
         self.queues: list[tuple[str, str, int, int]] = []
@@ -85,9 +89,8 @@ class Situation:
         self.rising = _rising(before, counters(place))
         """What each counter grew by."""
         self.reverse_path_drops = self._reverse_path_drops() - dropped
-        self.hearing = Hearing(place, self.home, self.inside, sample)
-        if sample and (self.rising.get("invalid", 0) > 0 or self.reverse_path_drops > 0):
-            self.hearing.listen(dropped=self.reverse_path_drops > 0)
+        if self.rising.get("invalid", 0) > 0 or self.reverse_path_drops > 0:
+            self.hearing.explain(dropped=self.reverse_path_drops > 0)
         self.count: ConntrackCount = count(place)
         self.accounting = setting(place, "net.netfilter.nf_conntrack_acct")
         self.exceptions: list[Route] = [
@@ -275,7 +278,7 @@ class Situation:
         if self.home_tracks:
             return False  # then the table would have shown it
         exits = {found.name for found in self.exits[network.family]}
-        return any(packet.interface in exits and within(packet.destination) for packet in self.hearing.coming())
+        return any(packet.interface in exits and within(packet.destination) for packet in self.hearing.packets)
 
     @property
     def home_tracks(self) -> bool:

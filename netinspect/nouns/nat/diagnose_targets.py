@@ -4,10 +4,13 @@ through. Nothing is sent.
 
 from __future__ import annotations
 
+import re
+
 from ..path.walk_packet import TCP, UDP, Packet, endpoint
 from ..path.walk_path import host_of
-from .diagnose_findings import ERROR, NOTE, finding
-from .diagnose_paths import found_on, walk_flow
+from ..path.walk_reasons import why_not
+from .diagnose_findings import ERROR, NOTE, finding, passed_here
+from .diagnose_paths import found_on, reported, walk_flow
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +22,11 @@ if TYPE_CHECKING:
     from .decode_rules import NatRule
     from .diagnose_situation import Situation
 
+_SOURCE = re.compile(r"\bsaddr\b| -s |\bsrc\b|\b(src-range|mac-source|set|geoip|recent)\b|meter| @")
+"""What a rule has that looks at who sends a packet, or remembers it."""
+_PORTS = re.compile(r"\bdports? ([^{\s]\S*|\{[^}]*\})")
+_MOST_RULES = 200
+"""Rules of a chain that are looked at for what they lack."""
 _PROBED, _WALKED = 256, 12
 """Targets that are looked up, and rules whose packets are walked, at most."""
 
@@ -100,10 +108,49 @@ def let_through(situation: Situation) -> Iterator[Finding]:
             for path in paths
             if any("dnat" in passed.tracked.status for passed in path.there.passed if passed.tracked is not None)
         ]
-        for found in found_on(situation, translated, f"a packet as the {rule} wants it: {packet}", asked=False):
+        known_by = f"a packet as the {rule} wants it: {packet}"
+        if not translated and len(paths) == 1 and _before_it(situation, paths[0]):
+            yield from reported(situation, paths[0], known_by)
+        for found in found_on(situation, translated, known_by, asked=False):
+            if _for_some(situation, translated):
+                found = found._replace(severity=NOTE, fix="", advice="right, if only some may use it")
             # A program that is not running, or a host that is off, is not a fault until a client wants it.
             unwanted = found.check == "dnat-target" and all(_unwanted(situation, path) for path in translated)
             yield found._replace(severity=NOTE) if unwanted else found
+
+
+def _before_it(situation: Situation, path: Path) -> bool:
+    """Whether a rule drops a packet, whoever sends it, before one that translates sees it."""
+    return path.cause in ("rule", "policy") and path.where is situation.home and not _for_some(situation, [path])
+
+
+def _for_some(situation: Situation, paths: list[Path]) -> bool:
+    """Whether it is the source by which a packet is dropped: a rule looks at it, or one that accepts others does."""
+    for path in paths:
+        walk = path.failed
+        if walk is None or path.cause not in ("rule", "policy") or path.where is not situation.home:
+            continue
+        step, chain, hook = (walk.facts.get(name) for name in ("step", "chain", "hook"))
+        if step is None or chain is None or hook is None or walk.before is not None:
+            continue
+        rules = walk.rules_of(situation.home)
+        if step.rule is not None:
+            if _SOURCE.search(rules.text(step.rule)):
+                return True
+            continue
+        passed = passed_here(situation, path)
+        if passed is None:
+            continue
+        oif = passed.oif or situation.home.route_to(walk.facts["seen"].destination) if hook == "forward" else None
+        seen = rules.packet_of(walk.facts["seen"], passed.iif, oif, passed.tracked)
+        for rule in rules.ruleset.rules.get(chain.key, ())[:_MOST_RULES]:
+            if rules.text(rule).endswith((" accept", "ACCEPT")):
+                reason = why_not(rules, hook, seen, rule, walk.outcome_of(situation.home, hook))
+                if reason is not None and reason.kind == "source" and reason.decider is rule:
+                    ports = _PORTS.findall(rules.text(rule))
+                    if not ports or any(str(walk.facts["seen"].destination_port) in words for words in ports):
+                        return True
+    return False
 
 
 def _unwanted(situation: Situation, path: Path) -> bool:

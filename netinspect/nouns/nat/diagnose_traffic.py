@@ -81,8 +81,6 @@ class Traffic:
         """By outside address: flows of which no reply was seen."""
         self.silent: list[Flow] = []
         """Flows that no reply was seen of, one of a kind."""
-        self.refused: list[Flow] = []
-        """Connections to this machine itself that were reset, one of a kind."""
         self.untouched: list[Flow] = []
         """Answered flows from private addresses to public ones that are not translated, of several sources."""
         self.went_out: list[Flow] = []
@@ -144,8 +142,6 @@ class Traffic:
                         self.lasting += batch.take([at])
                 if (protocol, port) in _HELPED:
                     self._wants_helper(batch, at)
-            elif state == "CLOSE" and destination in local and source not in local and answering == destination:
-                self._refused(batch, at, (protocol, destination, port))
             if not silent and source not in local and destination not in local and not is_global(source):
                 self._got_out(batch, at, (source, destination, protocol, port))
             if answering != destination and state not in _OVER:
@@ -189,12 +185,6 @@ class Traffic:
         if kind not in self._kinds and len(self.silent) < _WALKED:
             self._kinds.add(kind)
             self.silent += batch.take([at])
-
-    def _refused(self, batch: Batch, at: int, kind: tuple[object, ...]) -> None:
-        """One connection of a kind to this machine that was reset."""
-        if kind not in self._kinds and len(self.refused) < _WALKED:
-            self._kinds.add(kind)
-            self.refused += batch.take([at])
 
     def _got_out(self, batch: Batch, at: int, kind: tuple[object, ...]) -> None:
         """One answered flow of an inside host and service."""

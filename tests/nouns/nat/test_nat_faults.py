@@ -521,16 +521,22 @@ def test_a_next_hop_object_that_drops(need: Need, world: World) -> None:
 
 
 @contextmanager
-def sending(world: World, host: str, to: tuple[str, int], source: str | None = None) -> Iterator[None]:
+def sending(
+    world: World, host: str, to: tuple[str, int], source: str | None = None, kind: int = socket.SOCK_DGRAM
+) -> Iterator[None]:
     """First packets of flows to an address, each from another port, as long as the block lasts."""
     ended = Event()
 
     def send() -> None:
         while not ended.is_set():
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened, suppress(OSError):
+            with socket.socket(socket.AF_INET, kind) as opened, suppress(OSError):
                 if source is not None:
                     opened.bind((source, 0))
-                opened.sendto(b"x", to)
+                if kind == socket.SOCK_DGRAM:
+                    opened.sendto(b"x", to)
+                else:
+                    opened.setblocking(False)
+                    opened.connect(to)
             ended.wait(0.01)
 
     thread = Thread(target=world.lab[host].call, args=(send,))
@@ -638,3 +644,231 @@ def test_a_range_of_published_ports_takes_those_on_which_nobody_listens_here(nee
             situation.stacks.close()
         assert bool(found) == taken, ports
         assert all(finding.subject == "tcp port 8443" for finding in found)
+
+
+OUTSIDE = "203.0.113.1"
+HEARD_FAULTS = {
+    "not tracked": (
+        "notrack",
+        "ip r p",
+        (SERVER, 9),
+        (
+            MASQUERADE,
+            "add table ip r; add chain ip r p { type filter hook prerouting priority raw; }; "
+            "add rule ip r p udp dport 9 notrack",
+        ),
+    ),
+    "a table by mark that drops": (
+        "route",
+        "blackhole",
+        (SERVER, 9),
+        (
+            MASQUERADE,
+            "add table ip m; add chain ip m p { type filter hook prerouting priority mangle; }; "
+            "add rule ip m p udp dport 9 meta mark set 0x51",
+            "ip route add blackhole default table 51",
+            "ip rule add fwmark 0x51 lookup 51",
+        ),
+    ),
+    "a mark that no policy rule asks for": (
+        "mark",
+        "0x15",
+        ("192.0.2.9", 9),
+        (
+            MASQUERADE,
+            "add table ip m; add chain ip m p { type filter hook prerouting priority mangle; }; "
+            "add rule ip m p udp dport 9 meta mark set 0x51",
+            "ip route add default via 198.51.100.100 table 51",
+            "ip rule add fwmark 0x15 lookup 51",
+            "ip route add blackhole 192.0.2.0/24",
+        ),
+    ),
+    "a limit that lets too little pass": (
+        "rule",
+        "limit",
+        (SERVER, 9),
+        (
+            MASQUERADE,
+            f"{FORWARD}; add rule ip f c ct state established,related accept; add rule ip f c tcp dport 443 accept; "
+            "add rule ip f c limit rate 1/day burst 1 packets accept",
+        ),
+    ),
+    "a service without endpoints": (
+        "rule",
+        "KUBE-SERVICES",
+        ("10.96.0.10", 9),
+        (
+            MASQUERADE,
+            f"{FORWARD.replace('policy drop', 'policy accept')}; add chain ip f KUBE-SERVICES; "
+            "add rule ip f c ct state new jump KUBE-SERVICES; "
+            "add rule ip f KUBE-SERVICES ip daddr 10.96.0.10 udp dport 9 reject",
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HEARD_FAULTS)
+def test_what_is_heard_and_gets_no_entry(need: Need, world: World, name: str) -> None:
+    need("nft")
+    need("ip")
+    check, word, to, scripts = HEARD_FAULTS[name]
+    forget_flows(world.gateway)
+    with world.rules(*scripts):
+        try:
+            with sending(world, "inside", to):
+                found = [finding for finding in world.diagnose(sample=1) if finding["check"] == check]
+            assert found
+            assert word in f"{found[0]['subject']} {found[0]['evidence']} {found[0]['why']}"
+        finally:
+            for script in scripts:
+                if script.startswith("ip "):
+                    world.sh(script.replace(" add ", " del "))
+
+
+def test_what_rules_are_meant_to_drop_is_no_fault(need: Need, world: World) -> None:
+    need("nft")
+    forget_flows(world.gateway)
+    allowed = f"{FORWARD}; add rule ip f c ct state established,related accept; add rule ip f c iifname lan tcp dport "
+    with world.rules(
+        f"{MASQUERADE}; {DNAT}; add rule ip n pre iifname wan tcp dport 80 dnat to {INSIDE}:8080",
+        f"{allowed} {{ 80, 443 }} accept; add rule ip f c ip saddr 192.0.2.7 ct status dnat accept",
+    ):
+        world.sh("ip route add blackhole 198.18.0.0/15")
+        try:
+            with (
+                sending(world, "inside", (SERVER, 9)),
+                sending(world, "inside", ("198.18.0.9", 443), kind=socket.SOCK_STREAM),
+                sending(world, "outside", (OUTSIDE, 80), kind=socket.SOCK_STREAM),
+                sending(world, "outside", (OUTSIDE, 22), kind=socket.SOCK_STREAM),
+                sending(world, "inside", ("192.168.1.77", 9)),
+            ):
+                assert world.diagnose(sample=1) == []
+        finally:
+            world.sh("ip route del blackhole 198.18.0.0/15")
+
+
+def test_services_that_clients_want_and_do_not_get(need: Need, world: World) -> None:
+    need("nft")
+    dnat = f"{MASQUERADE}; {DNAT}; add rule ip n pre iifname wan tcp dport"
+    cases = {
+        "nobody listens": (f"{dnat} 80 dnat to {INSIDE}:81", "outside", "dnat-target", f"{INSIDE}:81"),
+        "the proxy is down": (f"{dnat} 80 redirect to :3128", "outside", "dnat-target", "3128"),
+        "an interface that is gone": (
+            f"{MASQUERADE}; {DNAT}; add rule ip n pre iifname gone tcp dport 80 dnat to {INSIDE}:8080",
+            "outside",
+            "dnat",
+            "incoming interface",
+        ),
+        "from inside": (f"{dnat} 80 dnat to {INSIDE}:8080", "inside", "dnat", "incoming interface"),
+        "dropped before it": (
+            f"{dnat} 80 dnat to {INSIDE}:8080; "
+            "add chain ip n first { type filter hook prerouting priority mangle; }; "
+            "add rule ip n first iifname wan tcp dport != 22 ct state new drop",
+            "outside",
+            "rule",
+            "ip n first",
+        ),
+    }
+    for name, (script, host, check, word) in cases.items():
+        forget_flows(world.gateway)
+        with world.rules(script), sending(world, host, (OUTSIDE, 80), kind=socket.SOCK_STREAM):
+            found = [finding for finding in world.diagnose(sample=0.7) if finding["check"] == check]
+            assert found, name
+            assert word in f"{found[0]['subject']} {found[0]['evidence']} {found[0]['why']}", name
+
+
+def test_senders_whose_packets_do_not_come(need: Need, world: World) -> None:
+    need("nft")
+    need("ip")
+    peer = world.inside.popen(["sleep", "60"])  # it shows where its namespace is
+    with world.rules(MASQUERADE):
+        world.inside.run("ip", "route", "replace", "default", "via", "192.168.1.254")
+        try:
+            found = world.diagnose()
+            assert [finding["check"] for finding in found] == ["sender"]
+            assert "192.168.1.254" in found[0]["subject"]
+            world.inside.run("ip", "route", "del", "default")
+            assert world.diagnose() == []  # it is to stay inside, maybe
+        finally:
+            world.inside.run("ip", "route", "replace", "default", "via", "192.168.1.1")
+        world.inside.run("ip", "route", "add", "192.0.2.9", "dev", "eth0")
+        world.inside.run("ip", "neigh", "flush", "all")
+        try:
+            with sending(world, "inside", ("192.0.2.9", 9)):
+                found = world.diagnose(sample=1.5)
+            assert [finding["check"] for finding in found] == ["sender"]
+            assert "asks who has 192.0.2.9" in found[0]["evidence"][0]
+        finally:
+            world.inside.run("ip", "route", "del", "192.0.2.9")
+        try:
+            world.gateway.sysctl("net.ipv4.conf.lan.arp_ignore", 8)
+            world.inside.run("ip", "neigh", "flush", "all")
+            with sending(world, "inside", (SERVER, 9)):
+                found = [each for each in world.diagnose(sample=1.5) if each["check"] == "neighbour-discovery"]
+            assert found[0]["subject"] == "arp_ignore on lan"
+            world.sh(found[0]["fix"])
+            text = world.gateway.run("cat", "/proc/sys/net/ipv4/conf/lan/arp_ignore").stdout
+            assert text.strip() == "0"
+        finally:
+            world.gateway.sysctl("net.ipv4.conf.lan.arp_ignore", 0)
+            peer.kill()
+            peer.wait()
+
+
+def test_a_range_to_translate_to_that_is_not_here(need: Need, world: World) -> None:
+    need("nft")
+    need("ip")
+    try:
+        with world.rules(f"{NAT}; add rule ip n post oifname wan snat to 203.0.113.1-203.0.113.3"):
+            found = [each for each in world.diagnose() if each["check"] == "snat-address"]
+            assert [each["subject"] for each in found] == ["203.0.113.2: no address of this machine"]
+            world.sh(found[0]["fix"])
+            assert world.diagnose() == []
+    finally:
+        for address in ("203.0.113.2", "203.0.113.3"):
+            world.sh(f"ip address del {address}/32 dev wan 2>&1 || true")
+
+
+def test_another_machine_with_the_gateways_address(need: Need, world: World) -> None:
+    need("nft")
+    need("ip")
+    peer = world.inside.popen(["sleep", "60"])  # it shows where its namespace is
+    world.inside.run("ip", "address", "add", "192.168.1.1/32", "dev", "eth0")
+    try:
+        with world.rules(MASQUERADE):
+            found = [each for each in world.diagnose() if each["check"] == "duplicate"]
+            assert [each["subject"] for each in found] == ["duplicate address 192.168.1.1"]
+    finally:
+        world.inside.run("ip", "address", "del", "192.168.1.1/32", "dev", "eth0")
+        peer.kill()
+        peer.wait()
+
+
+def test_bridged_frames_that_a_policy_drops(need: Need) -> None:
+    need("nft")
+    need("ip")
+    with Lab[Any]() as lab:
+        left, right, gateway = lab.host("left"), lab.host("right"), lab.host("gateway", forwarding=True)
+        lab.link(left, gateway, "10.0.0.2/24", names=("eth0", "p1"))
+        lab.link(right, gateway, "10.0.0.3/24", names=("eth0", "p2"))
+        gateway.run("sh", "-c", "ip link add br0 type bridge; ip addr add 10.0.0.1/24 dev br0; ip link set br0 up")
+        for port in ("p1", "p2"):
+            gateway.run("ip", "link", "set", port, "master", "br0")
+        if gateway.run("sysctl", "-w", "net.bridge.bridge-nf-call-iptables=1", check=False).returncode:
+            unavailable("br_netfilter")
+        macs = {host: host.run("cat", "/sys/class/net/eth0/address").stdout.strip() for host in (left, right)}
+        left.run("ip", "neigh", "replace", "10.0.0.3", "lladdr", macs[right], "dev", "eth0", "nud", "permanent")
+        gateway.run("nft", f"{FORWARD}; add rule ip f c ct state established,related accept")
+        ours = World.__new__(World)
+        ours.lab, ours.gateway = lab, gateway
+        peers = [host.popen(["sleep", "60"]) for host in (left, right)]  # they show where their namespaces are
+        try:
+            with sending(ours, "left", ("10.0.0.3", 9)):
+                found = ours.diagnose(sample=1)
+                assert [finding["check"] for finding in found] == ["br-netfilter"]
+                gateway.run("nft", "add rule ip f c iifname br0 oifname br0 drop")  # now it is meant to be so
+                assert ours.diagnose(sample=1) == []
+        finally:
+            for peer in peers:
+                peer.kill()
+                peer.wait()
