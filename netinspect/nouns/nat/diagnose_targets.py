@@ -116,6 +116,8 @@ def let_through(situation: Situation) -> Iterator[Finding]:
                 found = found._replace(severity=NOTE, fix="", advice="right, if only some may use it")
             # A program that is not running, or a host that is off, is not a fault until a client wants it.
             unwanted = found.check == "dnat-target" and all(_unwanted(situation, path) for path in translated)
+            if unwanted and all(path.cause == "no-socket" and path.where is situation.home for path in translated):
+                continue  # a program here that is not running now: nobody wants it
             yield found._replace(severity=NOTE) if unwanted else found
 
 
