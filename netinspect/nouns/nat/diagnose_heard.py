@@ -151,20 +151,21 @@ def of_wanted(situation: Situation) -> Iterator[Finding]:
     """
     hearing: Hearing = situation.hearing
     home = situation.home
-    seen: set[tuple[object, ...]] = set()
+    seen: dict[tuple[object, ...], int] = {}
     for heard in hearing.begun():
         source_port, port = heard.ports
         key = heard.protocol, heard.interface, heard.destination, port
         iif = hearing.interface(heard)
-        if key in seen or iif is None or len(seen) >= _KINDS:
+        if iif is None or seen.get(key, 0) >= _FEW or (key not in seen and len(seen) >= _KINDS):
             continue
         if not home.is_local(heard.destination) and heard.destination not in situation.traffic.aimed:
             continue
-        seen.add(key)
+        seen[key] = seen.get(key, 0) + 1
         if home.tracked(heard.protocol, heard.source, heard.destination, (source_port, port)) is not None:
             continue
         packet = Packet(heard.protocol, heard.source, heard.destination, source_port, port)
         known_by = f"packet heard on {iif}: {packet}, without an entry now"
+        seen[key] = _FEW
         for path in walk_flow(situation, packet, iif)[:1]:
             yield from _unavailable(situation, path, known_by)
 
@@ -252,8 +253,6 @@ def of_requests(situation: Situation) -> Iterator[Finding]:
         heard_on = home.named(request.interface)
         if iif is None or heard_on is None or (iif is not heard_on and home.bridge_of(heard_on) is not iif):
             continue
-        if not any(network.interface.index == iif.index for network in situation.inside):
-            continue
         for network in situation.networks:
             if network.interface is heard_on and network.address == request.source:
                 seen = f"ARP heard on {request.interface}: {request.sender} asks as {request.source}"
@@ -261,6 +260,8 @@ def of_requests(situation: Situation) -> Iterator[Finding]:
         if home.owner(request.wanted) is iif and request.source not in reported_of and not _answers(situation, iif):
             reported_of.add(request.source)
             yield _unanswered(situation, iif, request)
+        if not any(network.interface.index == iif.index for network in situation.inside):
+            continue
         if request.source in reported_of or home.is_local(request.wanted) or home.on_link(request.wanted) is iif:
             continue
         way = home.route_to(request.wanted)
