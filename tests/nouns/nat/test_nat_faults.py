@@ -774,8 +774,13 @@ def test_services_that_clients_want_and_do_not_get(need: Need, world: World) -> 
     for name, (script, host, check, word) in cases.items():
         forget_flows(world.gateway)
         with world.rules(script), sending(world, host, (OUTSIDE, 80), kind=socket.SOCK_STREAM):
-            found = [finding for finding in world.diagnose(sample=1) if finding["check"] == check]
-            assert found, name
+            found = []
+            for _ in range(3):  # a sample of a busy machine may miss it
+                every = world.diagnose(sample=1)
+                found = [finding for finding in every if finding["check"] == check]
+                if found:
+                    break
+            assert found, (name, every)
             assert word in f"{found[0]['subject']} {found[0]['evidence']} {found[0]['why']}", name
 
 
