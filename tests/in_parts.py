@@ -17,7 +17,18 @@ from typing import IO
 
 TESTS = Path(__file__).parent
 PARTS = (
-    {"lab", "nouns/drops", "testing", "waiting", "test_examples.py", "test_readme.py", "test_signals.py"},
+    {
+        "lab",
+        "nouns/conntrack",
+        "nouns/drops",
+        "nouns/groups",
+        "nouns/sockets",
+        "testing",
+        "waiting",
+        "test_examples.py",
+        "test_readme.py",
+        "test_signals.py",
+    },
     {"fuzz", "netfilter", "nouns/nat", "nouns/path", "snapshots", "test_structure.py", "top"},
 )
 """Each about as much work as all the others, of which there may come more."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from availability import unavailable
 from jsonschema import Draft202012Validator
 from nat_lab import SERVER, SERVER6, Traffic, netinspect
 
@@ -158,8 +160,9 @@ route add default via 203.0.113.100 dev wan table 77
 @pytest.fixture
 def ruled(need: Need, world: World) -> Iterator[World]:
     need("ip")
-    world.gateway.run("ip", "-batch", "-", input=RULES)
+    rules = [line for line in RULES.splitlines(True) if not (os.geteuid() and "uidrange" in line)]
     try:
+        world.gateway.run("ip", "-batch", "-", input="".join(rules))
         yield world
     finally:
         for priority in ("100", "101", "102", "103", "103", "104", "105"):
@@ -193,6 +196,8 @@ def test_a_policy_rule_is_shown_with_all_its_conditions(ruled: World) -> None:
 def test_a_policy_rule_that_cannot_be_decided_is_said(
     ruled: World, arguments: tuple[str, ...], rule: int | None, reason: str | None
 ) -> None:
+    if rule == 102 and os.geteuid():
+        unavailable("a rule by user id: only root's is there in an ordinary user's namespace")
     _, steps = ruled.path(*arguments)
     doubts = [step for step in steps if step["verdict"] == "unknown" and step["stage"] == "route"]
     there = [step for step in doubts if step["direction"] == "there"]
