@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from ...errors import UsageError
+from ..path.walk_packet import Packet
 from ..path.walk_path import incoming
 from ..path.walk_steps import pasted, sysctl_set
 from .diagnose_findings import ERROR, NOTE, WARNING, examples, families, finding
 from .diagnose_invalid import invalid
-from .diagnose_paths import packet_of, walk_flow
+from .diagnose_paths import packet_of, targeted, walk_flow
 from .diagnose_settings import writable
 from .diagnose_untranslated import free_table
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ...records import Finding, Flow
+    from .diagnose_capture import Heard
     from .diagnose_situation import Situation
 
 _NEARLY_FULL, _ALMOST_FULL = 80.0, 95.0
@@ -24,6 +26,8 @@ _LONG_CHAINS = 8
 """Entries a bucket from which on look-ups take noticeably longer."""
 _FEW_DROPPED = 3
 """Packets that a queue dropped meanwhile which are no accident any more."""
+_SENDERS_ASKED = 8
+"""Kinds of packets with a wrong checksum that are looked into."""
 _FEW_UNANSWERED = 3
 """Flows without a reply that are no accident any more."""
 
@@ -122,13 +126,15 @@ def counters(situation: Situation) -> Iterator[Finding]:
 
 def _checksums(situation: Situation, invalid: int) -> Finding:
     """Packets that are invalid since their checksum is wrong."""
-    found = situation.hearing.wrong_checksums
+    every = situation.hearing.wrong_checksums
+    asked = {(heard.source, heard.destination, heard.ports[1]): heard for heard in every}
+    harmful = {key for key, heard in list(asked.items())[:_SENDERS_ASKED] if not _only_knocks(situation, heard)}
+    found = [heard for heard in every if (heard.source, heard.destination, heard.ports[1]) in harmful] or every
     first = found[0]
-    fix = ""
     return finding(
         situation,
         "checksum",
-        ERROR,
+        ERROR if harmful else NOTE,
         f"wrong checksums from {first.source}",
         [
             f"{len(found)} packets seen with a wrong checksum, such as protocol {first.protocol} from {first.source} "
@@ -136,12 +142,27 @@ def _checksums(situation: Situation, invalid: int) -> Finding:
             f"ctnetlink counter invalid: {invalid} more",
         ],
         "packets with a wrong checksum are invalid to connection tracking (nf_conntrack_checksum): they are not "
-        "translated, and rules that drop what is invalid drop them. Mostly the sender's offload is broken",
-        fix,
+        "translated, and rules that drop what is invalid drop them. "
+        + ("Mostly the sender's offload is broken" if harmful else "These are for no flow and no rule: a scanner's"),
+        "",
         f"put the sender right, {first.source}: ethtool -K INTERFACE tx off there; "
         "net.netfilter.nf_conntrack_checksum=0 "
         "here would only pass them on",
     )
+
+
+def _only_knocks(situation: Situation, heard: Heard) -> bool:
+    """Whether a packet is for this machine itself, of nobody inside, and for no flow and no rule: as scanners send."""
+    home = situation.home
+    iif = situation.hearing.interface(heard)
+    if iif is None or not home.is_local(heard.destination):
+        return False
+    if any(network.interface.index == iif.index for network in situation.inside):
+        return False
+    if home.tracked(heard.protocol, heard.source, heard.destination, heard.ports) is not None:
+        return False
+    packet = Packet(heard.protocol, heard.source, heard.destination, *heard.ports)
+    return not any(map(targeted, walk_flow(situation, packet, iif, home_only=True)))
 
 
 def port_exhaustion(situation: Situation) -> Iterator[Finding]:

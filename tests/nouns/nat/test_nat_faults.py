@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from threading import Event, Thread
@@ -52,15 +53,15 @@ class World:
         self.traffic.listen("outside", SERVER, 443)
         self.traffic.listen("inside", INSIDE, 8080)
 
-    def diagnose(self, *flow: str, sample: float = 0) -> list[dict[str, Any]]:
-        """What the command finds except notes, without starting a program for it."""
+    def diagnose(self, *flow: str, sample: float = 0, notes: bool = False) -> list[dict[str, Any]]:
+        """What the command finds, notes only where they are asked for, without starting a program for it."""
         words = flow_words(flow) if flow else None
         wanted = FlowFilter() if words is None else narrowed(FlowFilter(), words)
         with Place(self.gateway.path) as place:
             situation = Situation(place, wanted, sample, asked=words is not None)
             found = diagnose(situation, words)
             situation.stacks.close()
-        return [finding._asdict() for finding in found if finding.severity != "note"]
+        return [finding._asdict() for finding in found if notes or finding.severity != "note"]
 
     def has_legacy(self) -> bool:
         return self.gateway.run("iptables-legacy", "-L", "FORWARD", check=False).returncode == 0
@@ -778,6 +779,39 @@ def test_services_that_clients_want_and_do_not_get(need: Need, world: World) -> 
             found = [finding for finding in every if finding["check"] == check]
             assert found, (name, every)
             assert word in f"{found[0]['subject']} {found[0]['evidence']} {found[0]['why']}", name
+
+
+@contextmanager
+def broken_checksums(world: World, port: int) -> Iterator[None]:
+    """TCP segments from outside to the gateway's own address, whose checksum is wrong."""
+    ended, begun = Event(), Event()
+    segment = struct.pack(">HHIIBBHHH", 4000, port, 1, 9, 0x50, 0x10, 500, 0xBAD, 0)
+
+    def send() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_RAW, 6) as raw:
+            while not ended.is_set():
+                raw.sendto(segment, (OUTSIDE, 0))
+                begun.set()
+                ended.wait(0.01)
+
+    thread = Thread(target=world.lab["outside"].call, args=(send,))
+    thread.start()
+    try:
+        assert begun.wait(10)
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def test_broken_packets_of_scanners_are_a_note(need: Need, world: World) -> None:
+    need("nft")
+    with world.rules(f"{MASQUERADE}; {DNAT}; add rule ip n pre iifname wan tcp dport 81 dnat to {INSIDE}:8080"):
+        for port, severity in ((22, "note"), (81, "error")):
+            with broken_checksums(world, port):
+                found = next(found for found in world.diagnose(sample=1, notes=True) if found["check"] == "checksum")
+            assert found["severity"] == severity, found
+            assert found["subject"] == f"wrong checksums from {SERVER}"
 
 
 def test_senders_whose_packets_do_not_come(need: Need, world: World) -> None:
