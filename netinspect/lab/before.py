@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyroute2.netlink.rtnl import RTM_GETADDR, RTM_GETLINK, RTM_GETROUTE, RTM_GETRULE
 
-from ..engine.netlink.messages import attribute, attribute_list, message
+from ..engine.netlink.messages import HEADER_SIZE, attribute, attribute_list, message
 from ..engine.netlink.transport import Dump
 from ..errors import NetlinkError
 from ..uapi.if_addr import IFA_CACHEINFO, IFA_F_NODAD, IFA_FLAGS
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from .lab import Host
 
-_NETLINK_HEADER = 16
 _ADDRESS, ROUTE, _LINK = 8, 12, 16
 """Bytes of struct ifaddrmsg, rtmsg, ifinfomsg, behind which attributes are."""
 _ADDRESS_FLAGS = 0x200 | 0x400
@@ -180,7 +179,7 @@ def _dump(host: Host, kind: int, body: bytes, what: str) -> list[bytes]:
         # A dump ends with its socket: with a copy of this one, which is used again.
         for run in Dump(host.namespace.route.dup(), request, f"{what} of {host.name}"):
             for at in range(0, len(run.data), run.length):
-                found.append(bytes(run.data[at + _NETLINK_HEADER : at + run.length]))
+                found.append(bytes(run.data[at + HEADER_SIZE : at + run.length]))
     except NetlinkError as error:
         if not error.errno:
             raise LabError(str(error)) from None

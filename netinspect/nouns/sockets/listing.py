@@ -118,6 +118,11 @@ class Query:
 class SocketListing(BaseListing):
     """One listing: ``batches()`` streams it."""
 
+    _made_by: type[Dump] = Dump
+    """What its dumps are made by."""
+    _gathers = False
+    """Whether these join messages of one shape by themselves."""
+
     def __init__(self, query: Query, places: Sequence[Place] = ()) -> None:
         """Without ``places``: the current namespace."""
         self.query = query
@@ -257,10 +262,10 @@ class SocketListing(BaseListing):
         identities: Callable[[Run], array[int]],
     ) -> Iterator[Batch]:
         def dump() -> Dump:
-            return Dump(place.connect(NETLINK_SOCK_DIAG), request, operation)
+            return self._made_by(place.connect(NETLINK_SOCK_DIAG), request, operation)
 
         # The text of TCP information has many parts: short batches would not pay.
-        gather = self.query.tcp_info
+        gather = self.query.tcp_info and not self._gathers
         return whole_dump(operation, dump, decode, identities, "cookie", self.problems.append, gather=gather)
 
     def _missing(self, protocol: str, place: Place) -> Iterator[Batch]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from ...engine.dumps import whole_dump
 from ...engine.netlink.timed import TimedDump, times_of
-from ...uapi.netlink import NETLINK_SOCK_DIAG
 from .listing import SocketListing
 
 TYPE_CHECKING = False
@@ -14,7 +12,6 @@ if TYPE_CHECKING:
 
     from ...engine.columns import Batch
     from ...engine.netlink.messages import Run
-    from ...engine.netlink.transport import Dump
     from ...engine.places import Place
 
 _LOW = 0xFFFFFFFF
@@ -24,6 +21,9 @@ _LOW = 0xFFFFFFFF
 class TimedSockets(SocketListing):
     """Sockets, those of IP with the time at which each was read."""
 
+    _made_by = TimedDump
+    _gathers = True
+
     def _dump(
         self,
         request: bytes,
@@ -32,9 +32,6 @@ class TimedSockets(SocketListing):
         decode: Callable[[Run], Iterable[Batch]],
         identities: Callable[[Run], array[int]],
     ) -> Iterator[Batch]:
-        def dump() -> Dump:
-            return TimedDump(place.connect(NETLINK_SOCK_DIAG), request, operation)
-
         def decoded(run: Run) -> Iterator[Batch]:
             times = dict(zip(identities(run), times_of(run) or (), strict=True))
             for batch in decode(run):
@@ -43,4 +40,4 @@ class TimedSockets(SocketListing):
                     batch.schema.wider(("read_at",)),
                 )
 
-        return whole_dump(operation, dump, decoded, identities, "cookie", self.problems.append)
+        return super()._dump(request, operation, place, decoded, identities)
