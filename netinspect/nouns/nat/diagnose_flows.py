@@ -153,13 +153,10 @@ def _checksums(situation: Situation, invalid: int) -> Finding:
 
 def _only_knocks(situation: Situation, heard: Heard) -> bool:
     """Whether a packet is for this machine itself, of nobody inside, and for no flow and no rule: as scanners send."""
-    home = situation.home
     iif = situation.hearing.interface(heard)
-    if iif is None or not home.is_local(heard.destination):
+    if iif is None or situation.is_inside(iif) or not situation.home.is_local(heard.destination):
         return False
-    if any(network.interface.index == iif.index for network in situation.inside):
-        return False
-    if home.tracked(heard.protocol, heard.source, heard.destination, heard.ports) is not None:
+    if situation.hearing.has_entry(heard):
         return False
     packet = Packet(heard.protocol, heard.source, heard.destination, *heard.ports)
     return not any(map(targeted, walk_flow(situation, packet, iif, home_only=True)))

@@ -80,7 +80,6 @@ def of_heard(situation: Situation) -> Iterator[Finding]:
 def _lost(situation: Situation) -> tuple[list[Kind], int]:
     """The kinds of first packets without an entry, and how many first packets there were in all."""
     hearing: Hearing = situation.hearing
-    home = situation.home
     kinds: dict[tuple[object, ...], Kind] = {}
     number = 0
     found = [(packet, False) for packet in hearing.attempts()] + [(packet, True) for packet in hearing.bridged()]
@@ -93,7 +92,7 @@ def _lost(situation: Situation) -> tuple[list[Kind], int]:
         key = heard.protocol, heard.source, heard.destination, port
         if key not in kinds and len(kinds) >= _KINDS:
             continue
-        if home.tracked(heard.protocol, heard.source, heard.destination, (source_port, port)) is not None:
+        if hearing.has_entry(heard):
             continue
         if key not in kinds:
             packet = Packet(heard.protocol, heard.source, heard.destination, source_port, port)
@@ -161,7 +160,7 @@ def of_wanted(situation: Situation) -> Iterator[Finding]:
         if not home.is_local(heard.destination) and heard.destination not in situation.traffic.aimed:
             continue
         seen[key] = seen.get(key, 0) + 1
-        if home.tracked(heard.protocol, heard.source, heard.destination, (source_port, port)) is not None:
+        if hearing.has_entry(heard):
             continue
         packet = Packet(heard.protocol, heard.source, heard.destination, source_port, port)
         known_by = f"packet heard on {iif}: {packet}, without an entry now"
@@ -260,7 +259,7 @@ def of_requests(situation: Situation) -> Iterator[Finding]:
         if home.owner(request.wanted) is iif and request.source not in reported_of and not _answers(situation, iif):
             reported_of.add(request.source)
             yield _unanswered(situation, iif, request)
-        if not any(network.interface.index == iif.index for network in situation.inside):
+        if not situation.is_inside(iif):
             continue
         if request.source in reported_of or home.is_local(request.wanted) or home.on_link(request.wanted) is iif:
             continue

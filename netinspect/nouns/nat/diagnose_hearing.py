@@ -81,6 +81,10 @@ class Hearing:
         """First packets of flows that were heard coming in."""
         return [packet for packet in self.packets if packet.begins]
 
+    def has_entry(self, packet: Heard) -> bool:
+        """Whether connection tracking has an entry for a packet by now."""
+        return self._home.tracked(packet.protocol, packet.source, packet.destination, packet.ports) is not None
+
     def interface(self, packet: Heard) -> Interface | None:
         """The interface with addresses that a packet comes in by: of a port its bridge."""
         found = self._home.named(packet.interface)
@@ -136,7 +140,7 @@ class Hearing:
                 wanted.destination_port,
             ):
                 continue
-            if self._home.tracked(packet.protocol, packet.source, packet.destination, packet.ports) is not None:
+            if self.has_entry(packet):
                 return 0
             number += 1
         return number

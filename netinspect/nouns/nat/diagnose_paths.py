@@ -247,12 +247,12 @@ def _shut(situation: Situation, family: str) -> Finding | None:
     for heard in situation.hearing.attempts():
         if (":" in heard.source) != (family == "inet6") or len(tried) >= _TRIED:
             continue
-        source_port, port = heard.ports
+        _, port = heard.ports
         kind = heard.source, heard.destination, heard.protocol, port
         if kind in tried:
             continue
         tried.add(kind)
-        if situation.home.tracked(heard.protocol, heard.source, heard.destination, (source_port, port)) is not None:
+        if situation.hearing.has_entry(heard):
             return None
         packet = Packet(heard.protocol, heard.source, heard.destination, 0, port)
         stopped = _stopped(situation, packet)

@@ -119,7 +119,7 @@ def _from_inside(situation: Situation, path: Path, iif: Interface | None, rule: 
     owner = situation.home.owner(path.packet.destination)
     if iif is None or owner is None or owner is iif or owner not in situation.exits[path.packet.family]:
         return False
-    if not any(network.interface.index == iif.index for network in situation.inside):
+    if not situation.is_inside(iif):
         return False
     for found in situation.rules:
         if str(found.rule) == str(rule):

@@ -136,10 +136,14 @@ class Situation:
                         found.add(match.value.rstrip(b"\0").decode("utf-8", "backslashreplace"))
         return found
 
+    def is_inside(self, interface: Interface) -> bool:
+        """Whether an inside network is on that interface."""
+        return any(network.interface.index == interface.index for network in self.inside)
+
     def inside_only(self, address: str) -> bool:
         """Whether an address is one of an inside network."""
         found = self.home.on_link(address)
-        return found is not None and any(network.interface.index == found.index for network in self.inside)
+        return found is not None and self.is_inside(found)
 
     def beyond(self, address: str) -> Route | None:
         """The default route, if it alone leads to a private address: nobody beyond knows it. Raises NetlinkError."""

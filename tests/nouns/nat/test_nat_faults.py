@@ -522,26 +522,17 @@ def test_a_next_hop_object_that_drops(need: Need, world: World) -> None:
 
 
 @contextmanager
-def sending(
-    world: World, host: str, to: tuple[str, int], source: str | None = None, kind: int = socket.SOCK_DGRAM
-) -> Iterator[None]:
-    """First packets of flows to an address, each from another port, as long as the block lasts."""
+def always(world: World, host: str, send: Callable[[], object]) -> Iterator[None]:
+    """Sends from a host every hundredth of a second, as long as the block lasts."""
     begun, ended = Event(), Event()
 
-    def send() -> None:
+    def work() -> None:
         while not ended.is_set():
-            with socket.socket(socket.AF_INET, kind) as opened, suppress(OSError):
-                if source is not None:
-                    opened.bind((source, 0))
-                if kind == socket.SOCK_DGRAM:
-                    opened.sendto(b"x", to)
-                else:
-                    opened.setblocking(False)
-                    opened.connect(to)
+            send()
             begun.set()
             ended.wait(0.01)
 
-    thread = Thread(target=world.lab[host].call, args=(send,))
+    thread = Thread(target=world.lab[host].call, args=(work,))
     thread.start()
     try:
         assert begun.wait(10)
@@ -549,6 +540,26 @@ def sending(
     finally:
         ended.set()
         thread.join()
+
+
+@contextmanager
+def sending(
+    world: World, host: str, to: tuple[str, int], source: str | None = None, kind: int = socket.SOCK_DGRAM
+) -> Iterator[None]:
+    """First packets of flows to an address, each from another port, as long as the block lasts."""
+
+    def send() -> None:
+        with socket.socket(socket.AF_INET, kind) as opened, suppress(OSError):
+            if source is not None:
+                opened.bind((source, 0))
+            if kind == socket.SOCK_DGRAM:
+                opened.sendto(b"x", to)
+            else:
+                opened.setblocking(False)
+                opened.connect(to)
+
+    with always(world, host, send):
+        yield
 
 
 def test_a_gateway_that_lets_nobody_out(need: Need, world: World) -> None:
@@ -784,24 +795,10 @@ def test_services_that_clients_want_and_do_not_get(need: Need, world: World) -> 
 @contextmanager
 def broken_checksums(world: World, port: int) -> Iterator[None]:
     """TCP segments from outside to the gateway's own address, whose checksum is wrong."""
-    ended, begun = Event(), Event()
     segment = struct.pack(">HHIIBBHHH", 4000, port, 1, 9, 0x50, 0x10, 500, 0xBAD, 0)
-
-    def send() -> None:
-        with socket.socket(socket.AF_INET, socket.SOCK_RAW, 6) as raw:
-            while not ended.is_set():
-                raw.sendto(segment, (OUTSIDE, 0))
-                begun.set()
-                ended.wait(0.01)
-
-    thread = Thread(target=world.lab["outside"].call, args=(send,))
-    thread.start()
-    try:
-        assert begun.wait(10)
+    raw = world.lab["outside"].call(lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, 6))
+    with raw, always(world, "outside", lambda: raw.sendto(segment, (OUTSIDE, 0))):
         yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 def test_broken_packets_of_scanners_are_a_note(need: Need, world: World) -> None:
