@@ -8,6 +8,21 @@ DIRECTORY = "NETINSPECT_LAB_DIRECTORY"
 """The environment variable that puts the files elsewhere: into a directory of their own below it."""
 OWN = "netinspect-labs"
 """That directory's name."""
+_OF_SYSTEM = "/run/netinspect/labs"
+
+
+def names() -> list[str]:
+    """The names of the files there; none where there are none, or they are not ours to see."""
+    path = directory()
+    if path != _OF_SYSTEM:
+        from .engine.answering import answers
+
+        if not answers(path):
+            return []
+    try:
+        return os.listdir(path)
+    except OSError:
+        return []
 
 
 def directory() -> str:
@@ -19,7 +34,7 @@ def directory() -> str:
     if chosen:
         return f"{chosen}/{OWN}"
     if os.geteuid() == 0 and os.access("/run", os.W_OK):
-        return "/run/netinspect/labs"
+        return _OF_SYSTEM
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     if runtime:
         return f"{runtime}/{OWN}"

@@ -35,7 +35,7 @@ PACKAGES = {
     "nouns": {"startup", "errors", "environment", "records", "uapi", "engine", "procfs", "netfilter", "", "netstat"},
     "netstat": {"errors", "environment", "records", "uapi", "engine", "procfs", "nouns", ""},
     "lab": {"errors", "environment", "uapi", "engine", "lab_directory"},
-    "lab_directory": {"procfs"},
+    "lab_directory": {"engine", "procfs"},
     "lab_places": {"errors", "lab", "lab_directory"},
     "waiting": {"errors", "environment", "records", "uapi", "engine", "nouns"},
     "snapshots": {"errors", "environment", "records", "uapi", "engine", "nouns", "waiting", ""},

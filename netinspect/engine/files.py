@@ -37,6 +37,8 @@ _SILENCE = 30_000
 _LINK_LIMIT = 40
 """Symbolic links that are followed on the way to one file, as path_resolution(7) has it."""
 _NAME_TRIES = 8
+_LOCAL = ("/run/netns/", "/etc/", "/proc/thread-self/")
+"""Where no server has to answer for a file system, or another thread would find something else."""
 
 _KINDS = (
     (S_ISDIR, "a directory"),
@@ -70,7 +72,22 @@ def _failed(path: str, error: OSError | ValueError) -> FileError:
 
 
 def open_regular(path: str, *, pipes: bool = False) -> int:
-    """A descriptor to read a regular file; with ``pipes`` also a FIFO. It does not block. Raises FileError."""
+    """A descriptor to read a regular file; with ``pipes`` also a FIFO. It does not block. Raises FileError.
+
+    Where no server answers for the path, a signal ends the wait (see answering.py).
+    """
+    return _patiently(path, _open_regular, path, pipes)
+
+
+def _patiently(path: str, call: Callable[..., Result], *arguments: object) -> Result:
+    if path.startswith(_LOCAL):
+        return call(*arguments)
+    from .answering import answered
+
+    return answered(call, *arguments)
+
+
+def _open_regular(path: str, pipes: bool) -> int:
     try:
         looked_at = os.open(path, os.O_PATH | os.O_CLOEXEC)
         try:
@@ -91,7 +108,11 @@ def open_regular(path: str, *, pipes: bool = False) -> int:
 
 def read(path: str, limit: int = _TABLE_LIMIT) -> bytes:
     """A regular file of at most ``limit`` bytes. Raises FileError."""
-    descriptor = open_regular(path)
+    return _patiently(path, _read, path, limit)
+
+
+def _read(path: str, limit: int) -> bytes:
+    descriptor = _open_regular(path, False)
     try:
         _check_size(path, os.fstat(descriptor).st_size, limit)
         blocks = []
@@ -205,7 +226,7 @@ def _blocks(path: str, descriptor: int, wait: int | None) -> Iterator[bytes]:
                     if wait == _SILENCE or not _readable(descriptor, _SILENCE):
                         raise FileError(f"{path}: no data for {_SILENCE // 1000} seconds") from None
             try:
-                block = os.read(descriptor, _BLOCK)
+                block = os.read(descriptor, _BLOCK) if wait != 0 else _patiently(path, os.read, descriptor, _BLOCK)
             except BlockingIOError:
                 if wait == 0:  # a file of the kernel's in which there is nothing yet, such as /proc/kmsg
                     raise
@@ -257,7 +278,7 @@ def write_file(path: str, fill: Callable[[Callable[[bytes], object]], Result]) -
     character device are written to as they are. Raises OutputError, and what ``fill`` raises.
     """
     try:
-        directory, name, status, is_open = _locate(path)
+        directory, name, status, is_open = _patiently(path, _locate, path)
     except (OSError, ValueError) as error:
         raise OutputError(str(_failed(path, error))) from None
     try:

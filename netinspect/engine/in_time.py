@@ -5,15 +5,15 @@ Names of hosts for addresses that are shown have a bound of their own (see ``nam
 
 from __future__ import annotations
 
-from _queue import Empty, SimpleQueue
-from _thread import start_new_thread
 from errno import ETIMEDOUT
 from time import monotonic
 
+from .answering import answered
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from typing import Any, TypeVar
+    from collections.abc import Callable
+    from typing import TypeVar
 
     Result = TypeVar("Result")
 
@@ -36,29 +36,13 @@ class _Patience:
         """What the call returns or raises. Raises TimeoutError where the time is over."""
         begun = monotonic()
         self._left = min(self.total, self._left + (begun - self._since) / 10)
-        answers: SimpleQueue[tuple[bool, Any]] = SimpleQueue()
         try:
             if self._left <= 0:
-                raise Empty
-            start_new_thread(_answer, (answers, call, arguments))
-            succeeded, result = answers.get(True, self._left)
-        except RuntimeError:  # the system has no more threads for us
-            return call(*arguments)
-        except Empty:
-            raise TimeoutError(ETIMEDOUT, "the look-up timed out") from None
+                raise TimeoutError(ETIMEDOUT, "the look-up timed out")
+            return answered(call, *arguments, within=self._left)
         finally:
             self._since = monotonic()
             self._left -= self._since - begun
-        if not succeeded:
-            raise result
-        return result  # type: ignore[no-any-return]
-
-
-def _answer(answers: SimpleQueue[tuple[bool, Any]], call: Callable[..., object], arguments: Sequence[object]) -> None:
-    try:
-        answers.put((True, call(*arguments)))
-    except Exception as error:
-        answers.put((False, error))
 
 
 in_time = _Patience().ask

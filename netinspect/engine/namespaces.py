@@ -36,7 +36,8 @@ def open_namespace(name: str) -> int:
     of_kind = name.partition(":")[0] in (*KINDS, *_KINDS) and ":" in name
     is_path = "/" in name and not of_kind
     if is_path:
-        if (of_socket := _of_socket(name)) is not None:
+        # Of all paths only /proc's lead to sockets that have a namespace to find; elsewhere no server may answer.
+        if name.startswith("/proc/") and (of_socket := _of_socket(name)) is not None:
             return of_socket
         candidates = [name]
     elif of_kind:

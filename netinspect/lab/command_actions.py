@@ -11,6 +11,7 @@ import time
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
+from ..engine.answering import answered
 from ..engine.text import printable
 from ..errors import ExitStatus
 from . import fault as fault_files
@@ -87,7 +88,7 @@ def mend_command(command: Mend) -> int:
 def _broken(operand: str, command: OfTopology) -> tuple[Topology, list[Fault]]:
     """The topology that an operand names, and the faults behind it."""
     path, slash, last = operand.rpartition("/")
-    name, *faults = [operand] if os.path.exists(operand) else last.split("+")
+    name, *faults = [operand] if answered(os.path.exists, operand) else last.split("+")
     topology = load(f"{path}{slash}{name}" if faults else operand, dict(command.parameters))
     return topology, list(map(fault_files.load, faults))
 

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from .. import lab_directory
+from ..engine.answering import answered
 from ..engine.signals import Ended
 from ..lab_directory import DIRECTORY as DIRECTORY
 from ..lab_directory import OWN as OWN
@@ -128,6 +129,7 @@ class Registry:
         path = directory()
         chosen = os.environ.get(DIRECTORY)
         try:
+            answered(os.path.lexists, chosen or path)
             if chosen:
                 Path(chosen).mkdir(mode=0o700, parents=True, exist_ok=True)
                 _check_owner(Path(chosen), os.lstat(chosen), 0o022)

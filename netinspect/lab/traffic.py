@@ -16,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from ..engine.answering import answered
 from .errors import LabError
 from .topology_file import data_directory
 
@@ -152,7 +153,7 @@ def scenario(name: str) -> ModuleType:
     known = "/" not in name and not name.endswith(".py")
     path = data_directory() / "scenarios" / f"{name.replace('-', '_')}.py" if known else Path(name)
     spec = spec_from_file_location(f"netinspect_lab_scenario_{path.stem}", path)
-    if spec is None or spec.loader is None or not os.path.isfile(path):
+    if spec is None or spec.loader is None or not answered(os.path.isfile, path):
         raise LabError(f"no scenario {name!r}: give one of {', '.join(scenario_names())}, or the path of a Python file")
     module = module_from_spec(spec)
     try:

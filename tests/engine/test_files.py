@@ -9,6 +9,7 @@ import signal
 import socket
 import stat
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,7 @@ from netinspect.errors import FileError, NamespaceError, OutputError
 from netinspect.nouns.routing.names import RoutingNames
 
 NOBODY = 65534
+DEAD_MOUNT = str(Path(__file__).parents[1] / "support/dead_mount.py")
 
 
 def fill(put: Callable[[bytes], object]) -> int:
@@ -235,6 +237,41 @@ def test_endless_input_is_refused() -> None:
         result = subprocess.run([*NETINSPECT, "diff", "-"], stdin=zeros, capture_output=True, text=True, timeout=60)
     assert result.returncode == 2
     assert result.stderr == "netinspect: -: has a line of more than 16 MiB\n"
+
+
+def test_what_never_answers_can_be_interrupted(namespace: Namespace, tmp_path: Path) -> None:
+    """A file system whose server is gone; paths there that nobody typed are waited for a short time."""
+    if not os.access("/dev/fuse", os.W_OK):
+        unavailable("a file system without a server takes root and /dev/fuse")
+    dead = tmp_path / "dead"
+    dead.mkdir()
+    at = f"{dead}/x"
+    commands = {
+        f"sockets -N {at}": signal.SIGINT,
+        f"snapshot {at}": signal.SIGTERM,
+        f"stats --since {at}": signal.SIGINT,
+        f"lab up {at}+fault.toml": signal.SIGTERM,
+        "lab status": signal.SIGINT,
+        "sockets --container X": 0,
+        "completion --values namespaces bash": 0,
+    }
+    started = [
+        namespace.popen(
+            [sys.executable, DEAD_MOUNT, str(dead), str(int(number)), *NETINSPECT, *command.split()],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "NETINSPECT_LAB_DIRECTORY" if number else "XDG_RUNTIME_DIR": str(dead)},
+        )
+        for command, number in commands.items()
+    ]
+    for (command, number), process in zip(commands.items(), started, strict=True):
+        out, err = process.communicate(timeout=60)
+        if number:
+            said = "netinspect: interrupted\n" if number == signal.SIGINT else ""
+            assert (process.returncode, out, err) == (128 + number, "", said), command
+        else:
+            assert process.returncode in (0, 2), (command, process.returncode, err)
+            assert "--container" not in command or "does not answer" in err
 
 
 def test_a_namespace_is_no_fifo_and_no_device(tmp_path: Path) -> None:

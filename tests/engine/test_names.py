@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from throwaway import Namespace
 
+from netinspect.engine import answering, names
 from netinspect.engine import in_time as bound
-from netinspect.engine import names
 from netinspect.engine.columns import Batch
 from netinspect.engine.names import HostNames, HostsFile, ServiceNames, UserNames, as_named, as_named_in_order
 from netinspect.engine.schema import rows_of
@@ -384,7 +384,7 @@ def test_all_other_look_ups_have_one_bound_together(monkeypatch: pytest.MonkeyPa
     assert not asked
     clock[0] += 60  # a program that runs long may ask again
     assert patience.ask(int, "8") == 8
-    monkeypatch.setattr(bound, "start_new_thread", _no_thread)
+    monkeypatch.setattr(answering, "start_new_thread", _no_thread)
     assert patience.ask(int, "9") == 9
     never.set()
 

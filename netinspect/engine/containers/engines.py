@@ -18,6 +18,7 @@ from ...records import Container, PublishedPort
 from ..text import marked
 from ..typed import maker, parse
 from .cgroups import is_id
+from .sources import may_be_reached
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -141,14 +142,19 @@ def ask(addresses: Iterable[str], patience: float = PATIENCE) -> tuple[dict[str,
     The first engine that knows a container names it. It takes ``patience`` seconds at most, and no privileges but
     those that the sockets ask for.
     """
-    exchanges = [_Exchange(address, path) for address in addresses for path in _PATHS]
+    found: dict[str, Container] = {}
+    failures: dict[str, str] = {}
+    exchanges = []
+    for address in addresses:
+        if may_be_reached(address):
+            exchanges += [_Exchange(address, path) for path in _PATHS]
+        else:
+            failures[address] = "its file system does not answer"
     try:
         _exchange(exchanges, monotonic() + patience)
     finally:
         for exchange in exchanges:
             exchange.socket.close()
-    found: dict[str, Container] = {}
-    failures: dict[str, str] = {}
     answered: set[str] = set()
     for exchange in exchanges:
         containers = None

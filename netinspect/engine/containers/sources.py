@@ -8,6 +8,7 @@ LOGS = "/var/log/containers"
 """The kubelet's links."""
 _DOCKER, _PODMAN = "DOCKER_HOST", "CONTAINER_HOST"
 """Environment variables of `docker` and `podman` that say where the engine is."""
+_SYSTEM = ("/run/docker.sock", "/run/podman/podman.sock")
 
 
 def sockets() -> list[str]:
@@ -17,15 +18,11 @@ def sockets() -> list[str]:
     """
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     found: list[str] = []
-    for variable, paths in (
-        (_DOCKER, ("/run/docker.sock", "docker.sock")),
-        (_PODMAN, ("/run/podman/podman.sock", "podman/podman.sock")),
-    ):
+    for variable, system, own in zip((_DOCKER, _PODMAN), _SYSTEM, ("docker.sock", "podman/podman.sock"), strict=True):
         chosen = os.environ.get(variable)
         if chosen is not None:
             found += [chosen.removeprefix("unix://")] if chosen.startswith("unix:///") else []
             continue
-        system, own = paths
         found.append(system)
         if runtime:
             found.append(f"{runtime}/{own}")
@@ -34,4 +31,18 @@ def sockets() -> list[str]:
 
 def any_source() -> bool:
     """Whether anybody may give names to containers here."""
-    return any(map(os.path.exists, (*sockets(), LOGS)))
+    return os.path.exists(LOGS) or any(map(may_listen, sockets()))
+
+
+def may_listen(path: str) -> bool:
+    """Whether there is something at that path: also where a file system does not answer for it."""
+    return not may_be_reached(path) or os.path.lexists(path)
+
+
+def may_be_reached(path: str) -> bool:
+    """Whether a file system answers for that path; the system's own do."""
+    if path in _SYSTEM:
+        return True
+    from ..answering import answers
+
+    return answers(path)

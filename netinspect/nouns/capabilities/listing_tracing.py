@@ -76,7 +76,7 @@ def _view() -> Capability:
 
 def containers() -> Capability:
     """Whether an engine gives names. Raises nothing."""
-    found = [path for path in sources.sockets() if os.path.lexists(path)]
+    found = [path for path in sources.sockets() if sources.may_listen(path)]
     if not found:
         evidence = "no socket of Docker or Podman"
         return _CONTAINERS.has(NO, evidence, "nothing: no container engine offers its names here")
