@@ -121,7 +121,8 @@ def _ct(expression: Expression) -> Program:
     key = expression.number(nft.NFTA_CT_KEY) or 0
     direction = (expression.raw(nft.NFTA_CT_DIRECTION) or b"\0")[0]
     if nft.NFTA_CT_SREG in expression.layout:
-        return _ct_set(key, register(expression.number(nft.NFTA_CT_SREG)))
+        way = 1 + direction if nft.NFTA_CT_DIRECTION in expression.layout else 0
+        return _ct_set(key, register(expression.number(nft.NFTA_CT_SREG)), way)
     at = register(expression.number(nft.NFTA_CT_DREG))
     if key == nft.NFT_CT_STATE:
         return loading(at, 4, byteorder, _ct_state, "the state of its connection")
@@ -134,7 +135,7 @@ def _ct(expression: Expression) -> Program:
     return loading(at, size, "big", _entry(lambda tracking: UNKNOWN), what)
 
 
-def _ct_set(key: int, at: int) -> Program:
+def _ct_set(key: int, at: int, way: int) -> Program:
     names = {nft.NFT_CT_MARK: "ct mark", nft.NFT_CT_ZONE: "zone", nft.NFT_CT_LABELS: "ct label"}
 
     def act(machine: Machine) -> int:
@@ -142,7 +143,7 @@ def _ct_set(key: int, at: int) -> Program:
         if key == nft.NFT_CT_ZONE:
             value, doubt = number_at(machine, at, 2)
             if tracking is None or isinstance(tracking, Unknown):
-                machine.act("zone", f"ct zone set {value}", number=value, doubt=doubt)
+                machine.act("zone", f"ct zone set {value}", number=value, flags=way, doubt=doubt)
             return CONTINUE
         entry = tracking_of(machine)
         if entry is None:

@@ -77,7 +77,11 @@ class Action(NamedTuple):
     text: Annotated[str, "what it did in a few words"] = ""
     addresses: Annotated[tuple[str, str] | None, "first and last address to translate to, or to send to"] = None
     ports: Annotated[tuple[int, int] | None, "first and last port to translate to, or to send to"] = None
-    flags: Annotated[int, "linux/netfilter/nf_nat.h: NF_NAT_RANGE_* of a translation"] = 0
+    flags: Annotated[
+        int,
+        "of a translation NF_NAT_RANGE_* (linux/netfilter/nf_nat.h); of a zone 1 or 2 where it counts in the "
+        "original direction or the reply's alone",
+    ] = 0
     number: Annotated[int | None, "mark, zone, segment size, queue"] = None
     doubt: Annotated[Doubt | None, "why addresses, ports or number are not known, where they are not"] = None
 

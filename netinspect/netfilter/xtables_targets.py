@@ -6,13 +6,13 @@ from _socket import inet_ntop
 from struct import unpack_from
 
 from ..uapi import nf_tables as nft
-from .expressions import unknown
+from .expressions import MANY, unknown
 from .expressions_ending import synproxied
 from .expressions_header import clamp_to, no_transport
 from .expressions_routing import segment_size
 from .expressions_tracking import tracking_of
 from .expressions_translating import translate
-from .machine import CONTINUE, DROP, UNKNOWN_WHY, VERDICT, Doubt, Machine, Verdict
+from .machine import CONTINUE, DROP, MAY, UNKNOWN_WHY, VERDICT, Doubt, Machine, Verdict
 from .packet import ETH_P_IPV6, TCP, UNKNOWN, UNTRACKED, Tracking, Unknown
 from .xtables import SHORTEST
 
@@ -56,7 +56,6 @@ _NOTED = {
     "LED": "timer",
     "SECMARK": "secmark",
     "CONNSECMARK": "secmark",
-    "HMARK": "mark",
     "TCPOPTSTRIP": "header",
     "ECN": "header",
 }
@@ -80,6 +79,20 @@ def _set_mark(info: bytes, revision: int) -> Program:
     return act
 
 
+def _hash_mark(info: bytes, revision: int) -> Program:
+    modulus, offset = unpack_from("=II", info, 52)  # struct xt_hmark_info
+    word = f"it depends on the kernel's hash of the flow (HMARK, {offset} up to {offset + modulus - 1})"
+
+    def act(machine: Machine) -> int:
+        if modulus <= MANY:
+            _put_mark(machine, offset + (machine.choose(modulus, Doubt(MAY, word)) if modulus > 1 else 0))
+        else:
+            _put_mark(machine, None)
+        return CONTINUE
+
+    return act
+
+
 def _put_mark(machine: Machine, value: int | None) -> None:
     machine.change(mark=UNKNOWN if value is None else value)
     doubt = Doubt(UNKNOWN_WHY, "the packet's mark") if value is None else None
@@ -94,14 +107,14 @@ def _put_connmark(machine: Machine, entry: Tracking | Unknown, value: int | None
 
 
 def _set_connmark(info: bytes, revision: int) -> Program:
-    ctmark, ctmask, nfmask, mode, left, shift = unpack_from("=IIIBBB", info)
+    # linux/netfilter/xt_connmark.h: the second revision puts the shift before the mode.
+    ctmark, ctmask, nfmask, *rest = unpack_from("=IIIBBB", info)
+    right, shift, mode = rest if revision == 2 else (0, 0, rest[0])
     if revision not in (1, 2) or mode > 2:
         return unknown(f"iptables' target CONNMARK, revision {revision}")
-    if revision == 1:
-        shift = 0
 
     def shifted(value: int) -> int:
-        moved: int = value >> shift if left else value << shift
+        moved: int = value >> shift if right else value << shift
         return moved & 0xFFFFFFFF
 
     def act(machine: Machine) -> int:
@@ -193,7 +206,13 @@ def _ct(info: bytes, revision: int) -> Program:
         if isinstance(machine.state.packet.tracking, Tracking):
             return CONTINUE
         if zone or flags & 16:
-            machine.act("zone", f"ct zone set {'mark' if flags & 16 else zone}", number=None if flags & 16 else zone)
+            number, doubt = zone, None
+            if flags & 16:
+                mark = machine.state.packet.mark
+                number = mark & 0xFFFF if isinstance(mark, int) else None
+                doubt = None if number is not None else Doubt(UNKNOWN_WHY, "the packet's mark")
+            ways = flags >> 2 & 3
+            machine.act("zone", f"ct zone set {'mark' if flags & 16 else zone}", number=number, flags=ways, doubt=doubt)
         if helper:
             machine.act("helper", f"ct helper set {helper}")
         return CONTINUE
@@ -315,6 +334,7 @@ def _nat(kind: str) -> Callable[[bytes, int], Program]:
 _TARGETS: dict[str, Callable[[bytes, int], Program]] = {
     "MARK": _set_mark,
     "CONNMARK": _set_connmark,
+    "HMARK": _hash_mark,
     "TCPMSS": _tcpmss_target,
     "REJECT": _reject,
     "NOTRACK": _notrack,

@@ -151,3 +151,47 @@ def test_an_unknown_extension_is_named(load: Load, namespace: Namespace, need: N
     found = walk(SYN)
     assert sorted(verdicts(found)) == [("accept", "unknown"), ("drop", "unknown")]
     assert any("string" in doubt.reason for doubt in found.outcome.doubts)
+
+
+@pytest.mark.parametrize(
+    ("target", "marks"),
+    [
+        ("CONNMARK --restore-mark", (7, 7)),
+        ("CONNMARK --save-mark", (1, 1)),
+        ("CONNMARK --restore-mark --nfmask 0xf0 --ctmask 0xf", (6, 7)),
+        ("CONNMARK --save-mark --nfmask 0xff --ctmask 0x3", (1, 5)),
+        ("CONNMARK --set-xmark 0x10/0x1", (1, 22)),
+        ("MARK --set-xmark 0x30/0x1", (48, 7)),
+    ],
+)
+def test_marks_of_iptables(namespace: Namespace, need: Need, target: str, marks: tuple[int, int]) -> None:
+    need("iptables-nft")
+    namespace.run("iptables-nft", "-t", "mangle", "-A", "FORWARD", "-j", *target.split())
+    with Place(namespace.path) as place:
+        walk = run_hook(read(place), "ip", "forward", SYN.replace(mark=1, tracking=Tracking("new", status=0, mark=7)))
+    after = walk.outcome.packet
+    assert isinstance(after.tracking, Tracking)
+    assert (after.mark, after.tracking.mark) == marks
+    assert walk.certain
+
+
+@pytest.mark.parametrize(
+    ("target", "zone"), [("--zone 4", (4, 0)), ("--zone-orig 4", (4, 1)), ("--zone-reply mark", (9, 2))]
+)
+def test_zones_of_iptables(namespace: Namespace, need: Need, target: str, zone: tuple[int, int]) -> None:
+    need("iptables-nft")
+    namespace.run("iptables-nft", "-t", "raw", "-A", "PREROUTING", "-j", "CT", *target.split())
+    with Place(namespace.path) as place:
+        action = run_hook(read(place), "ip", "prerouting", SYN.replace(mark=9, outgoing=None)).outcome.action("zone")
+    assert action is not None
+    assert (action.number, action.flags) == zone
+
+
+def test_a_mark_by_hash_is_every_mark_that_it_may_be(namespace: Namespace, need: Need) -> None:
+    need("iptables-nft")
+    words = "HMARK --hmark-tuple src,dst --hmark-mod 3 --hmark-offset 10 --hmark-rnd 1"
+    if namespace.run("iptables-nft", "-t", "mangle", "-A", "FORWARD", "-j", *words.split(), check=False).returncode:
+        unavailable("the kernel has no target HMARK")
+    with Place(namespace.path) as place:
+        walk = run_hook(read(place), "ip", "forward", SYN)
+    assert {outcome.packet.mark for outcome in walk.outcomes} == {10, 11, 12}

@@ -21,7 +21,6 @@ from netinspect.netfilter.packet import (
     INVALID,
     PACKET_HOST,
     PACKET_OTHERHOST,
-    UNKNOWN,
     UNTRACKED,
     Ends,
     Interface,
@@ -120,6 +119,8 @@ class Router:
         self.before: Frame | None = None
         self.marks: dict[int, int] = {}
         self.ends: dict[int, Ends] = {}
+        self.replies: dict[int, Ends] = {}
+        """The other direction of flows, as far as they have been translated."""
         self.seen: Counter[str] = Counter()
         self.pairs: Counter[str] = Counter()
         self.rejected: Counter[str] = Counter()
@@ -176,6 +177,7 @@ class Router:
         self.router.run("conntrack", "-F", check=False)
         self.marks.clear()
         self.ends.clear()
+        self.replies.clear()
         self.before = None
         self.renew()
 
@@ -408,16 +410,15 @@ class Expectation:
                 return packet
             now = later[-1].packet(lambda index, kind: Interface(index, ""))
         assert now is not None
-        if (now.source, now.destination) != (
-            packet.source,
-            packet.destination,
-        ) or now.source_port != packet.source_port:
-            # What answers are expected from is not worth following here.
-            packet = packet.replace(tracking=tracking._replace(reply=UNKNOWN))
         changed = {
             name: getattr(now, name) for name in ("source", "destination", "source_port", "destination_port", "icmp_id")
         }
-        return packet.replace(**changed)
+        packet = packet.replace(**changed)
+        if tracking.direction == "original" and not tracking.status & 8:  # type: ignore[operator]
+            # Of its first packet; the kernel has the reply's tuple changed by then (net/netfilter/nf_nat_core.c).
+            ends = self.router.replies[tracking.id] = _mirrored(_ends(packet))  # type: ignore[index]
+            packet = packet.replace(tracking=tracking._replace(reply=ends))
+        return packet
 
     def tracked(self, packet: Packet) -> Packet:
         """What connection tracking makes of it, by the first event that shows it."""
@@ -427,16 +428,12 @@ class Expectation:
         if told.tracking_id is None:
             return packet.replace(tracking=UNTRACKED if told.tracking_state == "untracked" else INVALID)
         identity = told.tracking_id
-        if identity not in self.router.ends:
-            self.router.ends[identity] = _ends(packet)
-        original = self.router.ends[identity]
-        reply = Ends(
-            original.destination, original.source, original.protocol, original.destination_port, original.source_port
-        )
-        if packet.protocol in (1, 58):
-            reply = reply._replace(source_port=original.source_port)
         # An entry that was never confirmed is gone with its packet; another may have its number.
         confirmed = (told.tracking_status or 0) & 8
+        if identity not in self.router.ends or not confirmed:
+            self.router.ends[identity] = _ends(packet)
+            self.router.replies[identity] = _mirrored(_ends(packet))
+        original, reply = self.router.ends[identity], self.router.replies[identity]
         mark = self.router.marks.get(identity, 0) if confirmed else 0
         return packet.replace(
             tracking=Tracking(
@@ -544,6 +541,16 @@ def _ends(packet: Packet) -> Ends:
     if packet.protocol not in (1, 58, 6, 17):
         ports = 0, 0
     return Ends(str(packet.source), str(packet.destination), packet.protocol, *ports)  # type: ignore[arg-type]
+
+
+def _mirrored(ends: Ends) -> Ends:
+    """The tuple of the answers; of ICMP the source port is the number, and the destination port type and code."""
+    if ends.protocol in (1, 58):
+        kind, code = divmod(ends.destination_port, 256)
+        ports = ends.source_port, {8: 0, 13: 14, 128: 129}.get(kind, kind) << 8 | code
+    else:
+        ports = ends.destination_port, ends.source_port
+    return Ends(ends.destination, ends.source, ends.protocol, *ports)
 
 
 def _data(packet: Packet, transport: bytes) -> bytes:

@@ -200,10 +200,19 @@ class Walk(Steps):
         loopback = next((found for found in stack.interfaces.values() if found.loopback), None)
         if loopback is None:
             return
-        on = rules.late(self, stack, "postrouting", packet, None, loopback, passed.tracked)
+        tracked = passed.tracked
+        on = rules.late(self, stack, "postrouting", packet, None, loopback, tracked)
         if on is not None:
-            on = rules.behind(self, "postrouting", on, None, loopback, passed.tracked)
+            on = translated(self, stack, on, tracked, "source", None, loopback)
         if on is not None:
-            on = rules.late(self, stack, "input", on, loopback, None, passed.tracked)
-        if on is not None:
-            taken(self, stack, loopback, on)
+            on = rules.behind(self, "postrouting", on, None, loopback, tracked)
+        if on is not None and link_works(self, stack, loopback, on, "comes back by"):
+            on = rules.egress(self, stack, loopback, on)
+            if on is not None:
+                on = rules.ingress(self, stack, loopback, on)
+            if on is not None:
+                on = rules.looped(self, on, loopback, tracked)
+            if on is not None:
+                on = rules.late(self, stack, "input", on, loopback, None, tracked)
+            if on is not None:
+                taken(self, stack, loopback, on)

@@ -14,7 +14,6 @@ from ...netfilter.evaluate import run_hook
 from ...netfilter.ruleset import Ruleset, place_of, read
 from ...netfilter.text import exactly
 from ...netfilter.text import rule_text as words
-from ...uapi.nf_tables import NFTA_CT_DIRECTION
 from .walk_facts import Facts, packet_seen
 from .walk_opening import opening
 from .walk_packet import ICMPV6, Packet
@@ -182,6 +181,12 @@ class Rules:
             return packet
         return self._pass(walk, family, hook, packet, iif, oif, tracked, chains, behind=True)
 
+    def looped(self, walk: Walk, packet: Packet, loopback: Interface, tracked: Tracked | None) -> Packet | None:
+        """The chains of prerouting for what this machine sent to itself: its flow is known, and translated, by then."""
+        family = _FAMILIES[packet.family]
+        chains = self.ruleset.base_chains(family, "prerouting")
+        return self._pass(walk, family, "prerouting", packet, loopback, None, tracked, chains) if chains else packet
+
     def bridged(self, walk: Walk, part: Crossing, packet: Packet) -> Packet | None:
         """A frame over a bridge: the bridge's own chains, and IP's where br_netfilter passes it to them."""
         stack = self.stack
@@ -292,7 +297,7 @@ class Rules:
         except NetlinkError as error:
             walk.unknowable(self.stack, hook, "nftables", packet, str(error), why=f"a set could not be asked: {error}")
             return packet
-        outcome = walk.chosen(self.stack, hook, _distinct(found.outcomes))
+        outcome = walk.chosen(self.stack, hook, _distinct(found.outcomes, self.tracks))
         walk.asked.append((self.stack, f"{hook}, translated" if behind else hook, outcome))
         return self._taken(walk, hook, packet, outcome, early, tracked)
 
@@ -332,6 +337,9 @@ class Rules:
                 tracked.helper = action.text.rpartition(" ")[2]
             elif action.kind == "clamp":
                 walk.clamped.append((stack, action))
+            elif action.kind == "zone" and action.number is None:
+                reason = action.doubt.reason if action.doubt else "what it is set from"
+                walk.unknowable(stack, hook, "ct zone", on, why=f"the conntrack zone set by rules is unknown: {reason}")
         if early:
             self._template(outcome)
         translation = outcome.translation
@@ -345,7 +353,7 @@ class Rules:
                 untracked = f"rule: {self.text(action.rule)}"
             elif action.kind == "zone":
                 zone = action.number or 0
-                direction = zone_direction(action.rule)
+                direction = (None, "original", "reply", None)[action.flags & 3]
         self.template = (zone, direction, untracked)
 
     def _say(self, walk: Walk, hook: str, packet: Packet, outcome: Outcome) -> None:
@@ -412,22 +420,13 @@ def _solicited(address: str) -> str:
     return inet_ntop(10, packed("ff02::1:ff00:0")[:13] + packed(address)[13:])
 
 
-def zone_direction(rule: Rule) -> str | None:
-    """In which direction alone a rule's zone counts."""
-    for expression in rule.expressions:
-        if expression.name == "ct":
-            number = expression.number(NFTA_CT_DIRECTION)
-            if number is not None:
-                return "reply" if number else "original"
-    return None
-
-
 def _reasons(outcome: Outcome) -> list[str]:
     return [f"{doubt.kind}: {doubt.reason}" for doubt in outcome.doubts]
 
 
-def _distinct(outcomes: Iterable[Outcome]) -> list[Outcome]:
-    """Those that differ in what matters for the rest of the way."""
+def _distinct(outcomes: Iterable[Outcome], tracks: bool) -> list[Outcome]:
+    """Those that differ in what matters for the rest of the way; ``tracks``: whether connections are tracked."""
+    of_tracking = ("zone", "notrack") if tracks else ()
     found: dict[object, Outcome] = {}
     for outcome in outcomes:
         translation = outcome.translation
@@ -435,7 +434,7 @@ def _distinct(outcomes: Iterable[Outcome]) -> list[Outcome]:
             outcome.verdict.name,
             outcome.packet.mark,
             translation and (translation.kind, translation.addresses, translation.ports),
-            tuple((action.kind, action.number) for action in outcome.actions if action.kind in ("zone", "notrack")),
+            tuple((action.kind, action.number) for action in outcome.actions if action.kind in of_tracking),
         )
         found.setdefault(key, outcome)
     return list(found.values())

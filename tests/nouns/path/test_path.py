@@ -243,6 +243,23 @@ def test_rules_stop_it(need: Need, world: World, cause: str, direction: str, scr
     assert world.path(INSIDE, f"{SERVER}:443")[0] == 0
 
 
+@pytest.mark.parametrize(
+    "chain",
+    [
+        "add chain inet o c { type filter hook prerouting priority 0; }",
+        "add chain inet o c { type filter hook ingress device lo priority 0; }",
+        "add chain inet o c { type filter hook postrouting priority 0; }",
+    ],
+    ids=["prerouting", "ingress", "postrouting"],
+)
+def test_what_a_machine_sends_to_itself_passes_its_loopback(need: Need, world: World, chain: str) -> None:
+    need("nft")
+    with broken(world, f"add table inet o; {chain}; add rule inet o c tcp dport 9 drop"):
+        for own in ("127.0.0.1", "203.0.113.1"):
+            assert stops(world, "rule", flow=(own, f"{own}:9"))["direction"] == "there"
+            stops(world, "no-socket", flow=(own, f"{own}:10"))
+
+
 def test_what_tproxy_gives_to_a_socket_needs_a_local_route(need: Need, world: World) -> None:
     need("nft")
     need("ip")
