@@ -141,9 +141,11 @@ class Interface:
 def sort_key(name: str) -> tuple[str, int, str, int]:
     """net-tools' order: by the name without the number at its end, then by that number; eth1 comes before eth0.100.
 
-    A label (eth1:1) comes behind its interface.
+    A label that is a number (eth1:1) comes behind its interface; others (eth1:x) are names as any.
     """
-    interface, _, label = name.partition(":")
+    interface, _, label = name.rpartition(":")
+    if not interface or label.strip("0123456789") or not label:
+        interface, label = name, ""
     return *_numbered(interface), *_numbered(label)
 
 

@@ -176,6 +176,8 @@ def test_names_are_sorted_as_people_do() -> None:
     odd = ["a10b1", "a1b2", "a1b10", "b1", "b.1", "bb"]
     assert sorted(sorted(odd), key=sort_key) == odd
     assert sorted(names, key=sort_key) == ["a", "eth", "eth1", "eth1:1", "eth2", "eth10", "lo"]
+    labels = ["e0", "e0:1", "e1", "e1:0", "e2", "e0:x", "e0:x2", "e0:x10", "lo", "w1"]
+    assert sorted(sorted(labels), key=sort_key) == labels
 
 
 @pytest.mark.parametrize(
