@@ -47,6 +47,7 @@ _UNBOUND = {
     **dict.fromkeys(("RAW", "RAWv6"), "raw"),
 }
 """Names of struct proto: sockets that are bound to nothing, but may have joined a group all the same."""
+_MAPPED = "::ffff:"
 _ANY = {"inet": ("0.0.0.0", "::"), "inet6": ("::",)}
 _REFUSALS = {
     EPERM: "needs CAP_SYS_PTRACE over their processes",
@@ -273,9 +274,12 @@ class GroupSockets:
         """Whether the socket is bound to the group or to any address, and to that interface or to none."""
         if socket.interface not in (None, membership.interface):
             return False
-        if socket.local_address == membership.group:
+        address = socket.local_address or ""
+        if membership.family == "inet":
+            address = address.removeprefix(_MAPPED)  # bound through IPv6 to an IPv4 address
+        if address == membership.group:
             return True
-        if socket.local_address not in _ANY[membership.family]:
+        if address not in _ANY[membership.family]:
             return False
         return not (membership.family == "inet" and socket.family == "inet6" and socket.v6only)
 

@@ -198,11 +198,20 @@ def test_what_the_kernel_would_not_deliver_is_not_shown_as_receiving(wired: Name
         made.bind((address, 6000))
         return made
 
+    def joined(made: socket.socket) -> socket.socket:
+        where = socket.inet_aton(group) + socket.inet_aton("10.0.0.1")
+        made.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, where)
+        return made
+
     reuse = (socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     inet, inet6, device = socket.AF_INET, socket.AF_INET6, socket.SO_BINDTODEVICE
     makers = {
         "wildcard": lambda: opened(inet, "0.0.0.0", reuse),
         "dual stack": lambda: opened(inet6, "::", reuse),
+        # Bound through IPv6 to an IPv4 address, with a membership of their own.
+        "mapped wildcard": lambda: joined(opened(inet6, "::ffff:0.0.0.0", reuse)),
+        "mapped group": lambda: joined(opened(inet6, f"::ffff:{group}", reuse)),
+        "mapped other group": lambda: joined(opened(inet6, "::ffff:239.9.9.9", reuse)),
         "this interface": lambda: opened(inet, "0.0.0.0", reuse, (socket.SOL_SOCKET, device, b"veth0")),
         "IPv6 only": lambda: opened(inet6, "::", reuse, (socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)),
         "other interface": lambda: opened(inet, "0.0.0.0", reuse, (socket.SOL_SOCKET, device, b"veth1")),
@@ -230,7 +239,7 @@ def test_what_the_kernel_would_not_deliver_is_not_shown_as_receiving(wired: Name
     for held in (*made.values(), sender):
         held.close()
     # IP_MULTICAST_ALL is off for sockets of IPv6: one that takes IPv4 as well gets the groups that it joined itself.
-    assert names == delivered == {"wildcard", "this interface"}
+    assert names == delivered == {"wildcard", "this interface", "mapped wildcard", "mapped group"}
 
 
 def test_more_sources_than_fit_at_first(wired: Namespace) -> None:
