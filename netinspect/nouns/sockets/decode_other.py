@@ -11,6 +11,7 @@ from ...engine.columns import NONE, Constant
 from ...engine.fields import attribute_u32, numbers, place
 from ...engine.netlink.attributes import ANY, Shape
 from ...engine.netlink.messages import message
+from ...engine.text import number as number_of
 from ...uapi.netlink import AF_NETLINK, AF_PACKET, AF_VSOCK, AF_XDP, NLM_F_DUMP
 from ...uapi.sock_diag import (
     NDIAG_PROTO_ALL,
@@ -48,7 +49,7 @@ from .decode_common import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from ...engine.columns import Batch, Column, Values
     from ...engine.netlink.messages import Layout, Run
@@ -206,6 +207,48 @@ def _named(names: dict[int, str], number: int) -> str:
 
 def _netlink_protocol(number: int) -> str:
     return _NETLINK_PROTOCOLS[number] if number < len(_NETLINK_PROTOCOLS) else str(number)
+
+
+_OTHER_NAMES = {
+    "packet": {"802_3": 1, "802_2": 4, "mpls_uc": 0x8847, "ppp_disc": 0x8863, "ppp_ses": 0x8864},
+    "netlink": {
+        "rtnl": 0,
+        "fw": 3,
+        "tcpdiag": 4,
+        "inet_diag": 4,
+        "fiblookup": 10,
+        "nft": 12,
+        "ip6fw": 13,
+        "dec-rt": 14,
+        "uevent": 15,
+        "genl": 16,
+        "scsi-trans": 18,
+    },
+    "vsock": {},
+}
+"""What iproute2 calls some of them (ss(8), /etc/iproute2/nl_protos), and the kernel did."""
+
+
+def listed_name(family: str, name: str) -> str | None:
+    """What a packet or netlink protocol or a vsock address is listed as.
+
+    ``name`` is that, or what iproute2 calls it, or its number, decimal or after 0x hexadecimal; None where it is none.
+    """
+    name = name.lower()
+    number = _OTHER_NAMES[family].get(name)
+    if number is None:
+        number = number_of(name)
+    if family == "packet":
+        return _named(_ETHERNET_PROTOCOLS, number) if number is not None else _among(name, _ETHERNET_PROTOCOLS.values())
+    if family == "netlink":
+        return _netlink_protocol(number) if number is not None else _among(name, _NETLINK_PROTOCOLS)
+    if number is not None:
+        return _VSOCK_ADDRESSES.get(number) or str(number)
+    return _among(name, _VSOCK_ADDRESSES.values())
+
+
+def _among(name: str, names: Iterable[str]) -> str | None:
+    return name if name in names else None
 
 
 def _received(run: Run, layout: Layout, kind: int) -> Values:

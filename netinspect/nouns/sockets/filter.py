@@ -17,7 +17,7 @@ The language::
     HOST        = [FAMILY:]ADDRESS[:PORT], :PORT or *
     ADDRESS     = 10.1.2.3, 10.0.0.0/8, 10/8, [2001:db8::1], [2001:db8::]/32, ::1, a host's name
                   unix:PATTERN     fnmatch(3), upper and lower case alike; "/…" and "@…" need no "unix:"
-                  netlink:NAME[:PORTID], link:PROTOCOL[:INTERFACE], vsock:CID[:PORT]: names as they are listed
+                  netlink:NAME[:PORTID], link:PROTOCOL[:INTERFACE], vsock:CID[:PORT]: names or numbers
 
 White space, parentheses, ``&`` and ``|`` end a value; a backslash takes away the meaning of the next character.
 

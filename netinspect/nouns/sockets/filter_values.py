@@ -41,7 +41,7 @@ def host(side: str, text: str, family: str | None, lookups: Lookups) -> Conditio
         return Name(side, "unix", _pattern(rest))
     try:
         if family in ("packet", "netlink", "vsock"):
-            return _other(side, rest, family)
+            return _other(side, rest, family, lookups)
         condition = _internet(side, rest, family, lookups)
     except BadValueError as error:
         raise BadValueError(error.reason, error.index + start) from None
@@ -181,15 +181,24 @@ def _host_name(side: str, text: str, at: int, family: str | None, lookups: Looku
     return addresses[0] if len(addresses) == 1 else Or(addresses)
 
 
-def _other(side: str, text: str, family: str) -> Condition:
+def _other(side: str, text: str, family: str, lookups: Lookups) -> Condition:
     """``NAME[:PORT]`` of netlink, packet and vsock sockets."""
     name, colon, port_text = text.partition(":")
     parts: list[Condition] = [Family(family)]
     if name not in ("", "*"):
-        parts.append(Name(side, family, name))
+        from .decode_other import listed_name
+
+        listed = listed_name(family, name)
+        if listed is None:
+            what = "a vsock address" if family == "vsock" else f"a protocol of {family} sockets"
+            raise BadValueError(f"{quoted(name)} is not {what}: give its number", 0)
+        parts.append(Name(side, family, listed))
     if colon and port_text not in ("", "*"):
         if family == "packet":
-            parts.append(Interface(port_text))
+            try:
+                parts.append(interface(port_text, lookups))
+            except BadValueError as error:
+                raise BadValueError(error.reason, len(name) + 1) from None
         else:
             number = 0 if family == "netlink" and port_text == "kernel" else number_of(port_text)
             if number is None or number > _MAXIMUM:
