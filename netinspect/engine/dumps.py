@@ -110,7 +110,7 @@ def whole_dump(
                     given.append(identities(run))
                 for batch in batches:
                     if identities is None:
-                        given.append(array("I", [(value or 0) & 0xFFFFFFFF for value in batch.values(identity)]))
+                        given.append(_low_bits(batch.values(identity)))
                     if known is not None:
                         # A row without an identity cannot be recognized: better twice than not at all.
                         batch = batch.select(
@@ -126,6 +126,16 @@ def whole_dump(
     else:
         problem(f"{operation}: the table changed during each of {ATTEMPTS} reads: rows may be missing")
     faults.report(operation, problem)
+
+
+def _low_bits(values: Iterable[int | None]) -> array[int]:
+    """The low 32 bits of each."""
+    if isinstance(values, list):
+        try:
+            return array("I", values)
+        except (TypeError, OverflowError):
+            pass
+    return array("I", [(value or 0) & 0xFFFFFFFF for value in values])
 
 
 class _Watched:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from time import monotonic
 
 from .figures import counted, short
-from .frame import Column, Frame, Meter
+from .frame import Column, Frame
+from .meter import Meter
 from .source import Line, Places, Source, filtered
 
 TYPE_CHECKING = False

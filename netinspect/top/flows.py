@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from itertools import chain, repeat
 from shlex import split
+from struct import Struct
 from time import monotonic
 
+from ..engine.columns import NONE
 from .figures import counted, end_text, per_second, short
-from .frame import Column, Frame, Joined, Meter, added, added_up, paced, total
+from .frame import Column, Frame, Joined, added_up, paced
+from .meter import Meter, added, total
 from .rates import read_times
 from .source import Line, Places, Source, explained
 
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
     from ..nouns.conntrack.filter import FlowFilter
 
 COUNTERS = ("bytes", "reply_bytes", "packets", "reply_packets")
+_PACKED = Struct(">4Q")
+"""COUNTERS as the column ``counters`` of an entry has them."""
 NOT_COUNTED = "connection tracking counts no bytes here: net.netfilter.nf_conntrack_acct is 0, or was when flows began"
 
 
@@ -109,10 +114,9 @@ class Counted(Source):
         keys: list[Hashable] = found.column("id")
         if self.labelled:
             keys = [*zip(found.column("netns"), keys, strict=True)]
-        counters = [*map(found.column, COUNTERS)]
-        if keys and counters[0].count(None) == len(keys):
+        if batches and all(batch.column("counters") is NONE for batch in batches):
             self.notes.append(NOT_COUNTED)
-        rates = self._meter.rates(keys, times, counters, began)
+        rates = self._meter.packed_rates(keys, times, found.column("counters"), _PACKED, began)
         return found, keys, rates
 
 
@@ -154,7 +158,9 @@ class Flows(Counted):
             values["unreplied"] = ["SEEN_REPLY" not in status for status in found.column("status")]
             names = [*chain.from_iterable(map(GROUPINGS[group], paced(found.batches)))]
             return added_up(names, values, facts, "flows", seconds)
-        return Frame(keys, values, found.column, found.value, seconds=seconds, facts=facts)
+        frame = Frame(keys, values, found.column, found.value, seconds=seconds, facts=facts)
+        frame.compared = self._meter.compared
+        return frame
 
     def command(self, group: str, sort: str) -> list[str]:
         """The largest groups, or the entries."""

@@ -6,12 +6,14 @@ Nothing here is text yet: a cell is formatted when it is shown, so that a table 
 from __future__ import annotations
 
 from _collections import _count_elements
-from _operator import add, is_not, ne
+from _operator import is_not
 from bisect import bisect_right
-from itertools import accumulate, chain, compress, count, filterfalse, islice, repeat
+from itertools import accumulate, chain, compress, count, islice, repeat
 
-from ..engine.columns import picker
+from ..engine.cut import CutBatch
 from ..engine.text import printable
+from .compared import Compared
+from .meter import Sparse
 from .pace import rest
 
 TYPE_CHECKING = False
@@ -27,6 +29,8 @@ _TOP, _OTHERS = 300, 40
 """Rows of one sample that have ended and are still shown: those that were at the top, and others where these are few.
 Each is decoded whole, in a sample of which otherwise only what is on the screen is.
 """
+_FEW = 10_000
+"""Rows that are put in order while a key waits."""
 MARKED_SECONDS = 3.0
 """For so long a row is marked as new, and shown when it has ended."""
 
@@ -71,7 +75,7 @@ class Column:
 class Frame:
     """One sample. Columns are made when they are first asked for."""
 
-    __slots__ = ("_columns", "_make", "_peek", "changes", "count", "facts", "keys", "order", "seconds")
+    __slots__ = ("_columns", "_make", "_peek", "changes", "compared", "count", "facts", "keys", "order", "seconds")
 
     def __init__(
         self,
@@ -92,6 +96,8 @@ class Frame:
         self.count = len(keys)
         self.changes: dict[Hashable, str] = {}
         """Keys of rows that are NEW or have ENDED."""
+        self.compared: Compared | None = None
+        """Its keys beside those of the sample before, where somebody has compared them."""
         self.order: Sequence[int] = ()
         """The rows in the order in which they are shown."""
         self.seconds = seconds
@@ -133,8 +139,10 @@ class Frame:
 
     def ordered(self, column: Column, reverse: bool) -> list[int]:
         """The rows sorted by a column, None last: ascending, numbers descending, or the other way round."""
-        order = list(range(self.count))
         descending = column.right != reverse
+        if len(column.fields) == 1 and isinstance(found := self.column(column.fields[0]), Sparse):
+            return found.ordered(descending)
+        order = list(range(self.count))
         for field in reversed(column.fields[:2]):
             values = self.column(field)
             rest()
@@ -146,6 +154,11 @@ class Frame:
             known.sort(key=values.__getitem__, reverse=descending)
             order = known + unknown
         return order
+
+    def orders_at_once(self, column: Column) -> bool:
+        """Whether `ordered` is a matter of milliseconds by this column."""
+        known = [self._columns.get(field) for field in column.fields[:2]]
+        return self.count <= _FEW or (len(known) == 1 and isinstance(known[0], Sparse))
 
     def taken(self, rows: Sequence[int], names: Iterable[str]) -> dict[str, list[Any]]:
         """The values of some rows, by field."""
@@ -165,16 +178,19 @@ class Marks:
         """The same sample with its marks, and with the rows that have ended. ``fields`` are all that a row shows."""
         before, self._before = self._before, frame
         rest()
-        if before is not None and before.keys != frame.keys:
-            was, there = dict(zip(before.keys, range(before.count), strict=True)), set(frame.keys)
-            self._new |= dict.fromkeys(filterfalse(was.__contains__, frame.keys), now)
-            gone = {was[key]: None for key in filterfalse(there.__contains__, before.keys)}
+        if before is not None:
+            compared = frame.compared
+            if compared is None or compared.before is not before.keys or compared.keys is not frame.keys:
+                compared = Compared(before.keys, frame.keys)
+            fresh = [frame.keys[row] for row in compared.fresh]
+            self._new |= dict.fromkeys(fresh, now)
+            gone = dict.fromkeys(compared.gone)
             top = [row for row in before.order[:_TOP] if row in gone]
             kept = [*islice(dict.fromkeys(chain(top, gone)), max(len(top), _OTHERS))]
             values = zip(*(before.taken(kept, fields)).values(), strict=True)
             self._ended |= {before.keys[row]: (now, row_values) for row, row_values in zip(kept, values, strict=True)}
-            for key in self._ended.keys() & there:
-                del self._ended[key]
+            for key in fresh:
+                self._ended.pop(key, None)
         since = now - self._seconds
         self._new = {key: at for key, at in self._new.items() if at > since}
         self._ended = {key: ended for key, ended in self._ended.items() if ended[0] > since}
@@ -187,7 +203,7 @@ class Marks:
         whole = Frame(
             [*frame.keys, *self._ended],
             {},
-            lambda name: [*frame.column(name), *ended.get(name, unknown)],
+            lambda name: _longer(frame.column(name), ended.get(name, unknown)),
             lambda name, row: (
                 frame.value(row, name) if row < frame.count else ended.get(name, unknown)[row - frame.count]
             ),
@@ -198,76 +214,11 @@ class Marks:
         return whole
 
 
-class Meter:
-    """Counters, sample after sample: what they rose a second."""
-
-    def __init__(self) -> None:
-        self.fresh: Sequence[int] = ()
-        """The rows of the last sample that the one before had not."""
-        self._keys: Sequence[Hashable] | None = None
-        self._times: Sequence[float] = ()
-        self._counters: Sequence[Sequence[int | None]] = ()
-        self._began = 0.0
-
-    def rates(
-        self,
-        keys: Sequence[Hashable],
-        times: Sequence[float],
-        counters: Sequence[Sequence[int | None]],
-        began: float,
-    ) -> list[list[float | None]] | None:
-        """The rate of each counter for each row; None in the first sample.
-
-        ``times`` are when each row was read, ``began`` when the sample began. A row that the sample before had not
-        counts from nothing, all of it since then.
-        """
-        before, old_times, old = self._keys, self._times, self._counters
-        old_began, self._began = self._began, began
-        self._keys, self._times, self._counters = keys, times, counters
-        self.fresh = ()
-        if before is None:
-            return None
-        if before != keys:
-            # A row that was not there is where nothing was counted.
-            none = len(before)
-            places = [*map(dict(zip(before, range(none), strict=True)).get, keys, repeat(none))]
-            pick = picker(places)
-            old = [pick([*values, 0]) for values in old]
-            old_times = pick([*old_times, old_began])
-            self.fresh = [*compress(range(len(places)), map(none.__eq__, places))] if none in places else ()
-        found = []
-        for now, values in zip(counters, old, strict=True):
-            rest()
-            found.append(_rates(now, values, times, old_times))
-        return found
-
-
-def _rates(
-    now: Sequence[int | None], old: Sequence[int | None], times: Sequence[float], old_times: Sequence[float]
-) -> list[float | None]:
-    """Most counters stand still: those are not computed."""
-    found: list[float | None] = [None if value is None else 0.0 for value in now] if None in now else [0.0] * len(now)
-    for row in compress(range(len(now)), map(ne, now, old)):
-        value, before = now[row], old[row]
-        if value is None or before is None:
-            found[row] = None
-        else:
-            found[row] = max(value - before, 0) / max(times[row] - old_times[row], 1e-9)
-    return found
-
-
-def added(one: Sequence[float | None], other: Sequence[float | None]) -> list[float | None]:
-    """The sum of two columns, row by row; None where one is."""
-    if None in one or None in other:
-        pairs = zip(one, other, strict=True)
-        return [None if first is None or second is None else first + second for first, second in pairs]
-    return [*map(add, one, other)]
-
-
-def total(values: Sequence[float | None]) -> float | None:
-    """The sum of what is known; None where nothing is."""
-    known = [value for value in values if value is not None]
-    return sum(known) if known else None
+def _longer(column: Sequence[Any], more: Sequence[Any]) -> list[Any]:
+    """A column with further rows behind it."""
+    if isinstance(column, Sparse):
+        return Sparse([*column, *more], [*column.rows, *range(len(column), len(column) + len(more))])
+    return [*column, *more]
 
 
 def paced(batches: Iterable[Batch]) -> Iterator[Batch]:
@@ -283,6 +234,7 @@ class Joined:
     def __init__(self, batches: Sequence[Batch]) -> None:
         self.batches = batches
         self._ends = [*accumulate(map(len, batches))]
+        self._singles: dict[int, Batch] = {}
 
     def column(self, name: str) -> list[Any]:
         """The values of a column of all batches."""
@@ -295,9 +247,14 @@ class Joined:
         return batch, row - self._ends[number] + len(batch)
 
     def value(self, name: str, row: int) -> Any:
-        """One value: only its batch's column is decoded."""
+        """One value: where its batch's column has not been decoded, only this."""
         batch, at = self.at(row)
-        return nth(batch.values(name), at)
+        if not isinstance(batch, CutBatch) or batch.has(name):
+            return nth(batch.values(name), at)
+        single = self._singles.get(row)
+        if single is None:
+            single = self._singles[row] = batch.single(at)
+        return nth(single.values(name), 0)
 
 
 def nth(values: Iterable[Any], at: int) -> Any:

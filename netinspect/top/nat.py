@@ -10,7 +10,8 @@ from ..engine.columns import NONE
 from ..records import InsideHost, OutsideAddress
 from .figures import counted, end_text, per_second, short
 from .flows import Counted
-from .frame import Column, Frame, added, paced, total
+from .frame import Column, Frame, paced
+from .meter import added, total
 from .source import Line, explained
 
 TYPE_CHECKING = False

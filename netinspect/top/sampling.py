@@ -37,6 +37,8 @@ class Sampled(NamedTuple):
     """Why the kernel could not be asked; the sample before stands then."""
     failure: Exception | None = None
     """What must not happen."""
+    again: bool = False
+    """Whether it has been delivered before, in another order."""
 
 
 class Sampling:
@@ -56,6 +58,7 @@ class Sampling:
         self._watched: frozenset[Hashable] = frozenset()
         self._frozen = self._ended = False
         self._anew = self._restart = True
+        self._reorder: Sampled | None = None
         Thread(target=self._run, name="sampling", daemon=True).start()
 
     def show(self, source: Source, group: str, sort: tuple[str, bool], *, restart: bool = True) -> None:
@@ -72,6 +75,12 @@ class Sampling:
     def sort_by(self, sort: tuple[str, bool]) -> None:
         """Sorts the samples to come by this."""
         self._sort = sort
+
+    def reorder(self, sampled: Sampled, sort: tuple[str, bool]) -> None:
+        """The same, and delivers this sample again in that order."""
+        with self._changed:
+            self._sort, self._reorder = sort, sampled
+            self._changed.notify()
 
     def watch(self, keys: Iterable[Hashable]) -> None:
         """Keeps the history of these rows, wherever they are."""
@@ -101,8 +110,12 @@ class Sampling:
                     self._changed.wait(wait)
                 if self._ended or self._source is None:
                     return
+                reorder, self._reorder = self._reorder, None
                 source, group, anew, restart = self._source, self._group, self._anew, self._restart
                 self._anew = self._restart = False
+            if reorder is not None and not anew:
+                self._deliver(self._ordered_again(reorder))
+                continue
             if anew:
                 marks = Marks()
                 if restart:
@@ -121,9 +134,20 @@ class Sampling:
 
     def _wait(self, due: float) -> float | None:
         """Seconds until the next sample is due; None: until something is asked for."""
+        if self._reorder is not None:
+            return 0
         if self._source is None or (self._frozen and not self._anew):
             return None
         return 0 if self._anew else max(due - monotonic(), 0)
+
+    def _ordered_again(self, sampled: Sampled) -> Sampled:
+        begin()
+        try:
+            assert sampled.frame is not None
+            order = ordered(sampled.frame, sampled.source.columns(sampled.group), self._sort)
+        except Exception as failure:
+            return sampled._replace(failure=failure)
+        return sampled._replace(order=order, again=True)
 
     def _sample(self, source: Source, group: str, marks: Marks) -> Sampled:
         began = monotonic()

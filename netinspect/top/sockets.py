@@ -11,8 +11,9 @@ from ..nouns.sockets.listing_joined import Selection, joined
 from ..nouns.sockets.listing_timed import TimedSockets
 from ..records import GroupRates, SocketRates
 from .figures import counted, end_text, per_second, short
-from .frame import Column, Frame, Joined, Meter, added, added_up, nth, paced, total
+from .frame import Column, Frame, Joined, added_up, nth, paced
 from .holders import Holders
+from .meter import Meter, added, total
 from .rates import read_times
 from .source import Line, Places, Source, explained, fields_of
 
@@ -180,7 +181,9 @@ class Sockets(Source):
         facts = [counted(len(keys), "socket")]
         if rates and (carried := total(values["rate"])) is not None:
             facts.append(per_second(carried))
-        return Frame(keys, values, make, peek, seconds=began if rates else None, facts=facts)
+        frame = Frame(keys, values, make, peek, seconds=began if rates else None, facts=facts)
+        frame.compared = self._meter.compared
+        return frame
 
     def command(self, group: str, sort: str) -> list[str]:
         """The same as a table of one sample."""

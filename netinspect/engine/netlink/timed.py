@@ -29,7 +29,8 @@ class TimedRun(Run):
     __slots__ = ("times",)
 
     def __init__(self, run: Run, times: Sequence[float]) -> None:
-        super().__init__(run.data, run.kind, run.length, run.count, run.operation, run.positions)
+        for name in Run.__slots__:  # not made anew: they hold a copy of the data
+            setattr(self, name, getattr(run, name))
         self.times = times
 
     def singles(self) -> Iterator[Run]:

@@ -6,7 +6,8 @@ Numbers are in network order unless noted otherwise.
 
 from __future__ import annotations
 
-from struct import pack
+from itertools import chain
+from struct import iter_unpack, pack
 from sys import byteorder
 
 from ...engine.addresses import IPv4Texts, IPv6Texts
@@ -15,6 +16,7 @@ from ...engine.netlink.attributes import ANY, Shape
 from ...engine.netlink.messages import Run, malformed
 from ...engine.schema import Schema
 from ...engine.text import text
+from ...startup import array
 from ...uapi.netlink import AF_INET, AF_INET6
 from ...uapi.nfnetlink import (
     CTA_COUNTERS_BYTES,
@@ -139,7 +141,11 @@ class Decoder:
         """The same, each batch with the positions of its messages, which ``run`` must know if they are asked for."""
         for part, paths in run.by_paths(_BODY, _SHAPE):
             for _, same in part.by_value(_FAMILY):
-                yield FLOW.batch(same.count, self, same, paths), same.positions or ()
+                yield self.batch(same, paths), same.positions or ()
+
+    def batch(self, run: Run, paths: Paths) -> Batch:
+        """The entries of a run whose attributes are all at the same places."""
+        return FLOW.batch(run.count, self, run, paths)
 
     def address(self, run: Run, paths: Paths, direction: int, side: int) -> Column:
         """Address text. ``side`` is 0 for the source and 1 for the destination."""
@@ -154,6 +160,22 @@ class Decoder:
     def status(self, run: Run, paths: Paths) -> Column:
         bits = attribute_be32(run, paths, CTA_STATUS)
         return Constant(self._status[0]) if bits is NONE else bits.map(self._status.__getitem__)
+
+
+def _counters(run: Run, paths: Paths) -> Column:
+    """Bytes and packets of both directions, in the order of COUNTERS: what stands still is compared as a whole."""
+    places = [
+        place(run, paths, (counters, kind), 8)
+        for kind in (CTA_COUNTERS_BYTES, CTA_COUNTERS_PACKETS)
+        for counters in (CTA_COUNTERS_ORIG, CTA_COUNTERS_REPLY)
+    ]
+    known = [at for at in places if at is not None]
+    if len(known) < len(places):
+        return NONE
+    words = array("I", bytes(32 * run.count))
+    for number, at in enumerate(known):
+        words[2 * number :: 8], words[2 * number + 1 :: 8] = run.words(at), run.words(at + 4)
+    return Array([*chain.from_iterable(iter_unpack("32s", words.tobytes()))])
 
 
 def _read_at(run: Run) -> Column:
@@ -334,6 +356,8 @@ FLOW = Schema(
     extra={
         # For rates: when the kernel read the entry, in seconds of time.monotonic, where the listing asked for it.
         "read_at": lambda decoder, run, paths: _read_at(run),
+        # For rates as well: all counters in one value, four numbers of 64 bits in network order.
+        "counters": lambda decoder, run, paths: _counters(run, paths),
         # For netstat -M: how TCP's sequence numbers of the original direction are shifted, and from which one on.
         "sequence_position": lambda decoder, run, paths: attribute_be32(
             run, paths, CTA_SEQ_ADJ_ORIG, CTA_SEQADJ_CORRECTION_POS

@@ -69,7 +69,7 @@ class FlowListing(BaseListing):
                 raise explained(second) from None
 
     def _dump(self, place: Place, asked: bytes) -> Iterator[Batch]:
-        decoder = Decoder()
+        decoder = self._decoder()
 
         def dump() -> Dump:
             return kind(place.connect(NETLINK_NETFILTER), asked, OPERATION)
@@ -81,6 +81,13 @@ class FlowListing(BaseListing):
             kind = TimedDump
 
         return whole_dump(OPERATION, dump, decoder.batches, None, "id", self.problems.append, gather=True)
+
+    def _decoder(self) -> Decoder:
+        if not self.timed:
+            return Decoder()
+        from .decode_single import SingleDecoder  # a live view shows some rows of many
+
+        return SingleDecoder()
 
     def explain_nothing(self, place: Place) -> None:
         """Finds out why a place has no entries at all, for ``conclude`` to say."""

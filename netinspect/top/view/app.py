@@ -21,7 +21,7 @@ from ...engine.terminal import shortened
 from ...engine.text import printable
 from ...errors import ExitStatus, NetinspectError
 from ..pace import hurry
-from ..sampling import Sampled, Sampling, ordered
+from ..sampling import Sampled, Sampling
 from ..source import Line
 from .bar import Bar
 from .details import Details, Keys
@@ -229,7 +229,11 @@ class TopApp(App[None]):
         if sampled.failure is not None:
             self._handle_exception(sampled.failure)
             return
-        if sampled.source is not self.source or sampled.group != self.group or self.frozen:
+        if sampled.source is not self.source or sampled.group != self.group or (self.frozen and not sampled.again):
+            return
+        if sampled.again:
+            if sampled.frame is self.grid.frame:
+                self.grid.sorted_by(sampled.order, self.sort)
             return
         self.sampled = sampled if sampled.frame is not None or self.sampled is None else self.sampled
         self._said = (sampled.error, ERROR_STYLE) if sampled.error else ("", PLAIN)
@@ -335,10 +339,14 @@ class TopApp(App[None]):
     def _sort_by(self, sort: str) -> None:
         self._sorts[self._tab] = sort
         self.sampling.sort_by(self._sort_words())
-        frame = self.grid.frame
-        if frame is not None:
-            columns = self.source.columns(self.group)
-            self.grid.sorted_by(ordered(frame, columns, self._sort_words()), sort)
+        frame, sampled = self.grid.frame, self.sampled
+        columns = self.source.columns(self.group)
+        column = next(column for column in columns if column.name == sort.removeprefix("-"))
+        if frame is not None and frame.orders_at_once(column):
+            self.grid.sorted_by(frame.ordered(column, sort.startswith("-")), sort)
+        elif frame is not None and sampled is not None:
+            self.grid.headed_by(sort)
+            self.sampling.reorder(sampled, self._sort_words())
         self.query_one(Headings).refresh()
 
     def action_group(self, step: int) -> None:

@@ -90,16 +90,25 @@ class Grid(ScrollView):
         self._keep()
         self.refresh()
 
+    def headed_by(self, sort: str) -> None:
+        """Another order is to come: only the headings show it so far."""
+        self._sort = sort
+
     def move(self, rows: int) -> None:
         """Moves the cursor by so many rows."""
         self.go(self.cursor + rows)
 
     def go(self, position: int) -> None:
         """Moves the cursor to a position in the order."""
+        before, first = self.cursor, round(self.scroll_y)
         self.cursor = max(min(position, len(self.order) - 1), 0)
         self._keep()
         self._reveal()
-        self.refresh()
+        if round(self.scroll_y) != first:
+            self.refresh()
+            return
+        for line in (before, self.cursor):
+            self.refresh_line(line)
 
     # What the keys of a thing that scrolls do: here the cursor moves, and the rows follow.
 

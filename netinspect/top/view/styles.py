@@ -48,11 +48,24 @@ class Palette:
         return style if self._coloured else Style(bold=style.bold, dim=style.dim, reverse=style.reverse)
 
 
+def _merged(parts: Sequence[Part]) -> list[Part]:
+    """Texts of the same style that follow each other as one: each costs as much as a long one."""
+    merged: list[Part] = []
+    last: Style | None = None
+    for text, style in parts:
+        if style is last:
+            merged[-1] = merged[-1][0] + text, style
+        else:
+            merged.append((text, style))
+            last = style
+    return merged
+
+
 def strip(parts: Sequence[Part], columns: int, around: Style = PLAIN) -> Strip:
     """One line of exactly so many columns: what does not fit is cut, what is left is blank."""
     segments: list[Segment] = []
     left = columns
-    for text, style in parts:
+    for text, style in _merged(parts):
         if left <= 0:
             break
         taken = width(text)
@@ -61,7 +74,7 @@ def strip(parts: Sequence[Part], columns: int, around: Style = PLAIN) -> Strip:
             taken = width(text)
             if taken < left:  # half of a wide character
                 text, taken = text + " " * (left - taken), left
-        segments.append(Segment(text, around + style))
+        segments.append(Segment(text, style if around is PLAIN else around + style))
         left -= taken
     if left > 0:
         segments.append(Segment(" " * left, around))

@@ -23,6 +23,7 @@ from jsonschema import Draft202012Validator
 from throwaway import NETINSPECT, Namespace
 
 from netinspect import records
+from netinspect.engine.cut import CutBatch
 from netinspect.engine.json_schema import array_schema, schema
 from netinspect.engine.netlink.messages import Answer, Run, attribute, gathered, message
 from netinspect.engine.netlink.transport import Dump, connect
@@ -75,6 +76,20 @@ def test_every_kind_of_entry_is_what_conntrack_shows(tracked: Namespace, need: C
         assert before[number] >= parsed["timeout"] >= ours[number].pop("timeout")
         del parsed["timeout"]
     assert ours == theirs
+
+
+def test_one_row_of_a_timed_listing_is_read_alone_and_the_same(tracked: Namespace) -> None:
+    packed = struct.Struct(">4Q")
+    batches = list(FlowListing(None, [Place(tracked.path)], timed=True).batches())
+    for batch in batches:
+        assert isinstance(batch, CutBatch)
+        singles = [flow for row in range(len(batch)) for flow in batch.single(row)]
+        assert [*filter(batch.has, Flow._fields)] == ["id"]  # nothing else is made of the other rows
+        assert singles == list(batch)
+        for flow, counters in zip(batch, batch.values("counters"), strict=True):
+            known = flow.bytes, flow.reply_bytes, flow.packets, flow.reply_packets
+            assert known == (4 * (None,) if counters is None else packed.unpack(counters))
+    assert sum(map(len, batches)) == len(OF_EVERY_KIND)
 
 
 def test_what_was_put_in_comes_out(tracked: Namespace) -> None:
