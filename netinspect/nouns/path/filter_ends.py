@@ -86,6 +86,14 @@ def _without_zone(word: str) -> str:
     return f"[{host.removeprefix('[')}]:{port}" if port else host
 
 
+def zone_of(word: str) -> str | None:
+    """The interface behind a link-local address of IPv6: ``eth0`` of ``fe80::1%eth0`` and ``[fe80::1%eth0]:22``."""
+    host, percent, rest = word.removeprefix("[").partition("%")
+    if not percent or not host.lower().startswith(("fe8", "fe9", "fea", "feb", "ff")):
+        return None
+    return rest.partition("]")[0].partition(":")[0] or None
+
+
 def is_name(text: str) -> bool:
     """Whether it may be the name of a service."""
     return text.isascii() and text[:1].isalpha() and text.replace("-", "").replace("_", "").isalnum()

@@ -10,7 +10,7 @@ from ...engine.files import check_database
 from ...engine.text import digits
 from ...errors import UsageError
 from ..conntrack.decode_names import STATES, STATUS_BITS
-from .filter_ends import ANY, OF_NETSTAT, PORT_ANY, PROTOCOLS, endpoint, is_address, is_name, service
+from .filter_ends import ANY, OF_NETSTAT, PORT_ANY, PROTOCOLS, endpoint, is_address, is_name, service, zone_of
 
 _FILLING = frozenset(
     ("to", "from", "->", ">", "=>", "<->", "-->", "→", "and", "host", "flow", "ip", "ip6", "ipv4", "ipv6", "via", "the")
@@ -69,7 +69,7 @@ _LONGEST_PORT = 65535
 class FlowWords:
     """What was reported of a flow; None where nothing was."""
 
-    __slots__ = ("destination", "destination_port", "protocol", "source", "source_port")
+    __slots__ = ("destination", "destination_port", "protocol", "source", "source_port", "zone")
 
     def __init__(self) -> None:
         self.protocol: int | None = None
@@ -78,6 +78,8 @@ class FlowWords:
         self.source_port: int | None = None
         self.destination: str | None = None
         self.destination_port: int | None = None
+        self.zone: str | None = None
+        """The interface that stands behind a link-local address."""
 
     def __str__(self) -> str:
         names = {number: name for name, number in reversed(PROTOCOLS.items())}
@@ -204,6 +206,7 @@ class _Reader:
             if ends is None:
                 raise UsageError(f"{value!r} is not an address")
             setattr(found, name, ends[0])
+            found.zone = zone_of(value) or found.zone
             if ends[1]:
                 self._port(f"{name}_port", ends[1])
             self._ends = max(self._ends, 1 if name == "source" else 2)
@@ -260,6 +263,7 @@ class _Reader:
             return True  # listings have the outside address behind both
         if ends[0].lower() not in ANY:
             setattr(self._found, side, ends[0])
+            self._found.zone = zone_of(word) or self._found.zone
         if ends[1]:
             self._port(f"{side}_port", ends[1])
         return True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .walk_packet import is_link_local
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,6 +54,8 @@ class End:
 
     def has(self, address: str) -> bool:
         """Whether its namespace answers for an address there: Linux does for all that it has (arp_ignore)."""
+        if is_link_local(address):
+            return any(text == address for text, _ in self.stack.networks(self.interface))
         return self.stack.is_local(address)
 
 

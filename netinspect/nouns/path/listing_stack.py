@@ -260,6 +260,17 @@ class Stack:
                 return self.interfaces.get(index)
         return None
 
+    def joined(self, interface: Interface) -> frozenset[str] | None:
+        """The groups of IPv6 that an interface takes packets for; None where they cannot be listed."""
+        from ..groups.decode import groups, request
+
+        dump = Dump(self.place.connect(NETLINK_ROUTE), request("inet6"), "listing the IPv6 multicast groups")
+        try:
+            found = [group for runs in dump.answers() for run in runs for group in groups(run)]
+        except NetlinkError:
+            return None
+        return frozenset(group.group for group in found if group.index == interface.index)
+
     def setting(self, name: str) -> int | None:
         """A sysctl that is a number; None where it cannot be read."""
         return self._setting((name,), partial(sysctl, name))

@@ -6,7 +6,7 @@ What the kernel can be asked for one packet, it is asked; only the rules are eva
 
 from __future__ import annotations
 
-from .walk_decision import decided, is_local
+from .walk_decision import decided, is_local, well_formed
 from .walk_leaving import forwarded, may_leave, postrouted, sent
 from .walk_local import delivered, taken
 from .walk_rules import Rules
@@ -107,14 +107,19 @@ class Walk(Steps):
         if len(outcomes) == 1:
             return outcomes[0]
         ordered = sorted(outcomes, key=lambda outcome: outcome.verdict.name != "accept")
-        at = len(self.forks)
-        taken = self.choices[at] if at < len(self.choices) else 0
-        outcome = ordered[min(taken, len(ordered) - 1)]
         doubt = next((doubt for found in ordered for doubt in found.doubts), None)
-        self.forks.append((taken, len(ordered), doubt.reason if doubt else "rules"))
+        outcome = ordered[self.forked(stack, len(ordered), doubt.reason if doubt else "rules")]
         if any(found.kind == "unknown" for found in outcome.doubts):
             self.unknown += [found.reason for found in outcome.doubts if found.kind == "unknown"]
         return outcome
+
+    def forked(self, stack: Stack, ways: int, why: str) -> int:
+        """Which of several ways is taken in this walk, and notes that there are others."""
+        self.last_stack = stack
+        at = len(self.forks)
+        taken = min(self.choices[at], ways - 1) if at < len(self.choices) else 0
+        self.forks.append((taken, ways, why))
+        return taken
 
     # Each stage returns the packet after it, or None if it ends there.
 
@@ -159,6 +164,7 @@ class Walk(Steps):
         if on is None or answer is None:
             return None
         if is_local(answer):
+            self.to_many = answer.type in ("broadcast", "multicast")
             delivered(self, passed, iif, on)
             return None
         leaving = forwarded(self, passed, on, answer)
@@ -173,6 +179,8 @@ class Walk(Steps):
         if not link_works(self, stack, iif, packet, "comes in by"):
             return None
         on = rules.ingress(self, stack, iif, packet)
+        if on is not None and not well_formed(self, stack, iif, on):
+            return None
         if on is not None:
             on = rules.early(self, stack, "prerouting", on, iif, None)
         if on is None:

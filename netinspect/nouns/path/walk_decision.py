@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from errno import EHOSTUNREACH, ENETUNREACH
 
+from ...records import Route
+from .listing_stack import Answer
+from .walk_packet import is_link_local
 from .walk_routes import doubted, refused, route_interfaces, route_text
 from .walk_steps import sysctl_set
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .listing_stack import Answer, Interface, Stack
+    from .listing_stack import Interface, Stack
     from .walk import Walk
     from .walk_packet import Packet
 
@@ -30,6 +33,8 @@ def decided(walk: Walk, stack: Stack, iif: Interface, packet: Packet) -> Answer 
     walk.last = packet
     if not _is_no_martian(walk, stack, iif, packet):
         return None
+    if packet.family == "inet6" and packet.destination.lower().startswith("ff") and not iif.loopback:
+        return _group_answer(walk, stack, iif, packet)
     answer = stack.route(
         packet.destination,
         source=packet.source,
@@ -57,10 +62,85 @@ def decided(walk: Walk, stack: Stack, iif: Interface, packet: Packet) -> Answer 
         return answer
     if not _forwards(walk, stack, iif, packet):
         return None
+    if answer.route is not None and _stays_on_its_link(walk, stack, iif, packet, answer):
+        return None
     if answer.route is None:
         refused(walk, stack, packet, answer, iif)
         return None
     return answer
+
+
+def _stays_on_its_link(walk: Walk, stack: Stack, iif: Interface, packet: Packet, answer: Answer) -> bool:
+    """Whether IPv6 does not route it for its source, unspecified or of one link (ip6_forward)."""
+    out = answer.route.interface if answer.route else None
+    if packet.family != "inet6" or out == iif.name or not (is_link_local(packet.source) or packet.source == "::"):
+        return False
+    walk.dropped(
+        stack,
+        "forward",
+        f"source {packet.source}",
+        packet,
+        "link-scope",
+        [f"packet: {packet}", f"route: dev {out}, it came in by {iif}"],
+        "its source is valid on its own link alone: a router does not pass it to another",
+        advice="have the sender use an address of a wider scope as its source",
+        interface=iif,
+    )
+    return True
+
+
+def _group_answer(walk: Walk, stack: Stack, iif: Interface, packet: Packet) -> Answer | None:
+    """For a group of IPv6, of which the kernel cannot be asked: it is for whoever joined it (ip6_mc_input)."""
+    joined = stack.joined(iif)
+    if joined is None:
+        why = "the groups of that interface cannot be listed"
+        walk.unknowable(stack, "route", f"group {packet.destination}", packet, why=why)
+    elif packet.destination not in joined:
+        walk.dropped(
+            stack,
+            "route",
+            f"group {packet.destination}",
+            packet,
+            "no-route",
+            [f"groups of {iif}: {', '.join(sorted(joined)) or 'none'}"],
+            f"nobody here has joined the group {packet.destination} on {iif}",
+            advice=f"have a program join it on {iif}",
+            address=packet.destination,
+            iif=iif,
+        )
+        return None
+    answer = Answer()
+    answer.route = Route(
+        family="inet6",
+        type="multicast",
+        destination=packet.destination,
+        gateway=None,
+        interface=iif.name,
+        table="local",
+        protocol="kernel",
+        scope="global",
+        metric=0,
+        preferred_source=None,
+    )
+    walk.passes(stack, "route", "for a group that is joined here", packet, f"group: {packet.destination} dev {iif}")
+    return answer
+
+
+def well_formed(walk: Walk, stack: Stack, iif: Interface, packet: Packet) -> bool:
+    """Addresses that IPv6 drops before any rule of it (net/ipv6/ip6_input.c: ip6_rcv_core)."""
+    if packet.family != "inet6" or iif.loopback:
+        return True
+    source, destination = packet.source.lower(), packet.destination.lower()
+    if source == "::1" or source.startswith("ff"):
+        subject, why = f"martian source {source}", "a loopback or multicast source may not come in from a wire"
+    elif destination == "::1":
+        subject, why = "martian destination ::1", "what comes in from a wire may not be for the loopback address"
+    elif destination[:2] == "ff" and destination[3:4] in ("0", "1"):
+        subject, why = f"martian destination {destination}", "a group of this scope does not leave a machine"
+    else:
+        return True
+    walk.dropped(stack, "route", subject, packet, "martian", [f"packet: {packet}"], why)
+    return False
 
 
 def is_local(answer: Answer) -> bool:
@@ -74,6 +154,16 @@ def _is_no_martian(walk: Walk, stack: Stack, iif: Interface, packet: Packet) -> 
         return True
     localnet = max(stack.own("ipv4", "all", "route_localnet") or 0, stack.own("ipv4", iif.name, "route_localnet") or 0)
     setting = f"net.ipv4.conf.{iif}.route_localnet = {localnet}"
+    first = int(packet.source.partition(".")[0])
+    broadcast = packet.destination == "255.255.255.255" or packet.destination == packet.source == "0.0.0.0"
+    if 224 <= first < 240 or packet.source == "255.255.255.255" or (packet.source == "0.0.0.0" and not broadcast):
+        why = "a source that is nobody's (multicast, broadcast or unspecified) may not come in from a wire"
+        walk.dropped(stack, "route", f"martian source {packet.source}", packet, "martian", [f"packet: {packet}"], why)
+        return False
+    if packet.destination == "0.0.0.0" and not broadcast:
+        why = "the unspecified address is nobody's destination on a wire"
+        walk.dropped(stack, "route", "martian destination 0.0.0.0", packet, "martian", [f"packet: {packet}"], why)
+        return False
     if packet.destination.startswith("127.") and not localnet:
         walk.dropped(
             stack,

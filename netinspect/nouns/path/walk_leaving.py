@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .walk_routes import doubted, hop_of, refused, route_text
-from .walk_steps import UNKNOWN, pasted
+from .walk_steps import SPREAD, UNKNOWN, pasted
 from .walk_tracking import track
 from .walk_translation import translated
 
@@ -23,7 +23,7 @@ _TOO_LARGE = (
 class Leaving:
     """A packet that has a route, perhaps to an own address."""
 
-    __slots__ = ("answer", "next_hop", "oif", "packet", "route")
+    __slots__ = ("answer", "next_hop", "oif", "packet", "route", "spread")
 
     def __init__(self, stack: Stack, packet: Packet, answer: Answer) -> None:
         assert answer.route is not None
@@ -31,6 +31,8 @@ class Leaving:
         self.answer = answer
         self.route: Route = answer.route
         self.oif, self.next_hop = hop_of(stack, answer.route, packet)
+        self.spread: list[str] = []
+        """The next hops that flows are spread over, in words, where there are several."""
 
 
 def forwarded(walk: Walk, passed: Passed, packet: Packet, answer: Answer) -> Leaving | None:
@@ -129,9 +131,9 @@ def sent(walk: Walk, passed: Passed, packet: Packet) -> Leaving | None:
         if again.route is None:
             refused(walk, stack, on, again, None)
             return None
-        leaving = Leaving(stack, on, again)
+        leaving = _chosen(walk, stack, on, again)
         doubted(walk, stack, on, again)
-        walk.passes(stack, "route", f"again: dev {leaving.oif}", on, route_text(again))
+        walk.passes(stack, "route", f"again: dev {leaving.oif}", on, route_text(again), *leaving.spread)
     leaving.packet = on
     return leaving
 
@@ -162,6 +164,7 @@ def _look_up(stack: Stack, packet: Packet) -> Answer:
     return stack.route(
         packet.destination,
         source=packet.source if stack.is_local(packet.source) else None,
+        oif=packet.zone,
         mark=packet.mark,
         protocol=packet.protocol,
         ports=packet.ports,
@@ -171,9 +174,29 @@ def _look_up(stack: Stack, packet: Packet) -> Answer:
 
 def _routed(walk: Walk, stack: Stack, packet: Packet, answer: Answer) -> Leaving:
     doubted(walk, stack, packet, answer)
-    leaving = Leaving(stack, packet, answer)
+    leaving = _chosen(walk, stack, packet, answer)
     via = f"via {leaving.next_hop} " if leaving.next_hop != packet.destination else ""
-    walk.passes(stack, "route", f"{via}dev {leaving.oif}", packet, route_text(answer))
+    walk.passes(stack, "route", f"{via}dev {leaving.oif}", packet, route_text(answer), *leaving.spread)
+    return leaving
+
+
+def _chosen(walk: Walk, stack: Stack, packet: Packet, answer: Answer) -> Leaving:
+    """By one of the route's next hops: that of the kernel's answer, or another where the walk is to take that.
+
+    The hash that chooses may be of the card, of the socket or of inner headers: a look-up tells one of the ways only.
+    """
+    leaving = Leaving(stack, packet, answer)
+    entry = answer.entry
+    hops = [hop for hop in (entry.next_hops if entry else None) or () if "dead" not in hop.flags]
+    if leaving.oif is None or len(hops) < 2:
+        return leaving
+    ways = sorted(
+        ((stack.named(hop.interface), hop.gateway or packet.destination) for hop in hops),
+        key=lambda way: way != (leaving.oif, leaving.next_hop),
+    )
+    leaving.oif, leaving.next_hop = ways[walk.forked(stack, len(ways), SPREAD)]
+    named = ", ".join(f"via {hop.gateway or 'the link'} dev {hop.interface} weight {hop.weight}" for hop in hops)
+    leaving.spread = [f"next hops: {named}: a hash of the flow chooses"]
     return leaving
 
 

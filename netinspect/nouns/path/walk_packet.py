@@ -9,6 +9,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from .listing_stack import Interface
+
 TCP, UDP, ICMP, ICMPV6 = 6, 17, 1, 58
 TTL = 64
 """net.ipv4.ip_default_ttl, and what most systems send."""
@@ -19,7 +21,7 @@ class Packet:
 
     __slots__ = (
         *("destination", "destination_port", "icmp", "mark", "protocol", "reply", "size", "source"),
-        *("source_port", "ttl"),
+        *("source_port", "ttl", "zone"),
     )
 
     def __init__(
@@ -48,6 +50,8 @@ class Packet:
         """Bytes, with its IP header."""
         self.ttl: int | None = TTL
         """Its time to live, or hop limit; None where rules made it one that is not known."""
+        self.zone: Interface | None = None
+        """The interface that the sender names with a link-local destination (``fe80::9%eth0``)."""
 
     @property
     def family(self) -> str:
@@ -81,6 +85,7 @@ class Packet:
             reply=not self.reply,
             mark=0,
             ttl=TTL,
+            zone=None,
         )
 
     def same_flow(self, other: Packet) -> bool:
@@ -112,6 +117,14 @@ class Packet:
             endpoint(self.destination, self.destination_port if with_ports else 0),
         )
         return f"{protocol} {source} > {destination}"
+
+
+def is_link_local(address: str) -> bool:
+    """Whether an address of IPv6 says only with an interface whose it is (RFC 4007)."""
+    low = address.lower()
+    return (low[:2] == "fe" and low[2:3] in ("8", "9", "a", "b") and low[4:5] == ":") or (
+        low[:2] == "ff" and low[3:4] in ("1", "2")
+    )
 
 
 def endpoint(address: str, port: int) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from ...engine.places import Place
+from ...engine.prefixes import packed
 from ...errors import UsageError
 from .listing_segment import Segment
-from .listing_stack import Stack
+from .listing_stack import Stack, inside_of
 from .listing_stacks import Stacks
 from .walk import Walk
-from .walk_packet import TCP, Packet
-from .walk_steps import ARRIVES, DELIVERED, DROPPED, FAILS, LEAVES, UNKNOWN
+from .walk_packet import TCP, Packet, is_link_local
+from .walk_steps import ARRIVES, DELIVERED, DROPPED, FAILS, LEAVES, SPREAD, UNKNOWN
+from .walk_wire import group_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,6 +39,11 @@ class Path:
         self.evidence: tuple[str, ...] = ()
         self.fix = self.advice = ""
         self.where: Stack = home
+
+    @property
+    def forks(self) -> list[tuple[int, int, str]]:
+        """The way taken, how many there were and why, wherever there were several."""
+        return [*self.there.forks, *(self.back.forks if self.back else ())]
 
     @property
     def steps(self) -> list[PathStep]:
@@ -67,7 +74,7 @@ class Path:
         return found
 
 
-_MOST_WAYS = 8
+_MOST_WAYS = 16
 """Ways in which chance may fall that are followed."""
 
 
@@ -92,7 +99,7 @@ def walked(
         single = _path(stacks, home, packet, iif, sender, home_only, choices, invented or home_only)
         _doubted(single)
         found.append(single)
-        forks = [*single.there.forks, *(single.back.forks if single.back else ())]
+        forks = single.forks
         choices = None
         for at in range(len(forks) - 1, -1, -1):
             taken, ways, _ = forks[at]
@@ -104,9 +111,13 @@ def walked(
 
 def _only_bridged(stack: Stack, iif: Interface, packet: Packet) -> bool:
     """Whether both ends are on the wire of one interface: they talk to each other directly, past the routing here."""
-    if stack.is_local(packet.destination) or stack.is_local(packet.source):
+    if stack.is_local(packet.destination) or stack.is_local(packet.source) or group_of(stack, iif, packet.destination):
         return False
-    return stack.on_link(packet.source) is iif and stack.on_link(packet.destination) is iif
+    return all(
+        any(length < 8 * len(packed(text)) and inside_of(wanted, f"{text}/{length}") for text, length in own)
+        for own in (stack.networks(iif),)
+        for wanted in (packet.source, packet.destination)
+    )
 
 
 def _sent_here(stacks: Stacks, stack: Stack, iif: Interface, packet: Packet) -> bool:
@@ -121,9 +132,11 @@ def _sent_here(stacks: Stacks, stack: Stack, iif: Interface, packet: Packet) -> 
 def worst(paths: list[Path]) -> Path:
     """Of several paths the one to report: one that fails for a reason other than a limit or chance in a rule."""
     for path in paths:
-        if path.verdict == FAILS and path.cause not in ("rule", "policy"):
+        spread = {why == SPREAD for _, _, why in path.forks}
+        if path.verdict == FAILS and (path.cause not in ("rule", "policy") or spread == {True}):
             if len(paths) > 1:
-                path.why += f" (one of {len(paths)} ways, by chance)"
+                path.why += f" (one of {len(paths)} ways: {SPREAD})" if True in spread else ""
+                path.why += f" (one of {len(paths)} ways, by chance)" if True not in spread else ""
             return path
     return paths[0]
 
@@ -167,8 +180,8 @@ def _path(
     if there.outcome == DROPPED:
         _failed(found, there)
         return found
-    if there.to_many and there.outcome == LEAVES:
-        found.verdict = UNKNOWN if there.unknown else LEAVES
+    if there.to_many and there.outcome in (LEAVES, DELIVERED):
+        found.verdict = UNKNOWN if there.unknown else LEAVES if there.outcome == LEAVES else ARRIVES
         found.why = "; ".join(there.unknown) or (
             "it is sent to everybody on the link; no answer comes from such an address, but from the hosts' own"
         )
@@ -187,6 +200,8 @@ def _answer(found: Path, stacks: Stacks, start: Stack, invented: bool) -> None:
     assert there.end is not None
     stack, interface = there.end
     answer = there.last.answer()
+    if is_link_local(answer.destination):
+        answer = answer.but(zone=interface)
     if there.outcome == DELIVERED:
         back.send(stack, answer)
     else:
@@ -270,7 +285,8 @@ def _reaches(found: Path, stack: Stack, interface: Interface | None) -> bool:
     assert back is not None
     if back.outcome == LEAVES:
         return stack is found.home and interface is not None
-    return stack.is_local(found.packet.source)
+    # What came in from a wire is not from here, whatever it says.
+    return stack is not found.home and stack.is_local(found.packet.source)
 
 
 def _explain_stray(found: Path, got: Packet, expected: Packet) -> None:
@@ -352,6 +368,7 @@ def asked(
         if interface is None:
             raise UsageError(f"no interface {iif!r}")
     destination = flow.destination or ""
+    zone, interface = _zone(from_stack or home, flow, destination, interface)
     source, interface = incoming(home, flow.source, destination, interface, from_stack)
     packet = Packet(
         TCP if flow.protocol is None else flow.protocol,
@@ -361,7 +378,35 @@ def asked(
         flow.destination_port or 0,
         mark,
     )
+    packet.zone = zone
     return worst(walked(stacks, home, packet, interface, sender=from_stack))
+
+
+def _zone(
+    sender: Stack, flow: FlowWords, destination: str, iif: Interface | None
+) -> tuple[Interface | None, Interface | None]:
+    """The interface that a link-local destination is meant on by who sends it, and the one that it comes in by.
+
+    Raises UsageError.
+    """
+    if flow.zone is None and not is_link_local(destination):
+        return None, iif
+    named = sender.called(flow.zone) if flow.zone is not None else None
+    if flow.zone is not None and named is None:
+        raise UsageError(f"no interface {flow.zone!r}")
+    source = flow.source
+    if source is not None and "/" not in source and not sender.is_local(source):
+        return None, iif or named  # it comes from a neighbour, by that interface
+    if named is None and iif is None:
+        able = [
+            found
+            for found in sender.interfaces.values()
+            if found.works and not found.loopback and any(is_link_local(text) for text, _ in sender.networks(found))
+        ]
+        if len(able) != 1:
+            raise UsageError(f"{destination} is on each link of its own: name the interface ({destination}%INTERFACE)")
+        named = able[0]
+    return named, iif
 
 
 def incoming(
@@ -394,8 +439,6 @@ def incoming(
 def host_of(home: Stack, prefix: str) -> str:
     """A host of a network: the second address, unless that is our own."""
     from _socket import inet_ntop
-
-    from ...engine.prefixes import packed
 
     network, _, length = prefix.partition("/")
     raw = packed(network)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 PASSES, DROPPED, UNKNOWN, DELIVERED, LEAVES = "passes", "dropped", "unknown", "delivered", "leaves"
 ARRIVES, FAILS = "arrives", "fails"
+SPREAD = "which next hop a flow takes depends on a hash of it"
+"""Why there are several ways by routes with several next hops."""
 
 
 UNWRITABLE_ADVICE = "the command for it would have to name something that cannot be written in one"

@@ -58,7 +58,7 @@ def link_works(walk: Walk, stack: Stack, interface: Interface, packet: Packet, h
 def transmitted(walk: Walk, stack: Stack, oif: Interface, next_hop: str, packet: Packet) -> Arrival | None:
     """From an interface to the next machine; None where the packet's way ends, or leaves what can be looked at."""
     walk.last, walk.end = packet, (stack, oif)
-    group = _group(stack, oif, packet.destination)
+    group = group_of(stack, oif, packet.destination)
     if group:
         walk.to_many = True
         walk.ends(
@@ -104,7 +104,7 @@ def transmitted(walk: Walk, stack: Stack, oif: Interface, next_hop: str, packet:
     return _along(walk, end, known or end.interface.address, packet)
 
 
-def _group(stack: Stack, oif: Interface, destination: str) -> str:
+def group_of(stack: Stack, oif: Interface, destination: str) -> str:
     """What kind of address for many it is, for which no neighbour is asked (RFC 1112, RFC 4291); empty for others."""
     if ":" in destination:
         return "multicast" if destination.lower().startswith("ff") else ""
@@ -277,6 +277,10 @@ def bridged(walk: Walk, stack: Stack, interface: Interface, packet: Packet) -> A
     segment = Segment(walk.stacks, stack, interface)
     first, end = (next(iter(segment.with_address(text)), None) for text in (packet.source, packet.destination))
     neighbour = stack.neighbour(interface, packet.destination)
+    if end is None and not segment.beyond:
+        evidence = [_neighbour_text(interface, packet.destination, neighbour)]
+        _nobody(walk, segment, stack, interface, packet.destination, packet, _known(neighbour), evidence)
+        return None
     if end is None:
         walk.unknown.append(f"where {packet.destination} is on the wire of {interface}")
         why = (

@@ -374,6 +374,72 @@ def test_what_is_sent_to_many_asks_for_no_neighbour(world: World, source: str, d
     assert f"{kind}: everybody on the link of wan may hear it" in json.dumps(steps)
 
 
+@pytest.mark.parametrize("destination", ["192.168.1.255", "255.255.255.255", "224.0.0.1", "ff02::1"])
+def test_a_group_has_no_answer_to_be_followed(world: World, destination: str) -> None:
+    """It is for whoever hears it, this machine among them: not on the wire alone, and not answered from its address."""
+    with world.gateway.call(lambda: socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)) as opened:
+        opened.bind(("::", 5353))
+        source = INSIDE6 if ":" in destination else INSIDE
+        status, steps = world.path("udp", source, destination, "5353", "--iif", "lan")
+        assert (status, steps[-1]["verdict"], steps[-1]["direction"]) == (0, "arrives", "there"), steps[-1]
+    stops(world, "no-route", flow=(source, "ff02::1234" if ":" in destination else "239.1.2.3"))
+
+
+@pytest.mark.parametrize(
+    ("source", "destination", "cause"),
+    [
+        ("224.0.0.1", SERVER, "martian"),
+        ("255.255.255.255", SERVER, "martian"),
+        ("0.0.0.0", SERVER, "martian"),
+        ("::1", SERVER6, "martian"),
+        ("ff02::1", SERVER6, "martian"),
+        ("::", SERVER6, "link-scope"),
+        ("fe80::5", SERVER6, "link-scope"),
+    ],
+)
+def test_addresses_that_are_nobodys(world: World, source: str, destination: str, cause: str) -> None:
+    stops(world, cause, "--iif", "lan", flow=(source, destination))
+
+
+def test_a_zone_decides_the_way_of_what_is_link_local(need: Need, world: World) -> None:
+    need("ip")
+
+    def own(host: Any, device: str) -> str:
+        lines = host.run("ip", "-6", "-o", "address", "show", "dev", device, "scope", "link").stdout
+        return str(lines.split()[3].partition("/")[0])
+
+    outside, inside = own(world.outside, "eth0"), own(world.inside, "eth0")
+    with world.outside.call(lambda: socket.create_server(("::", 22), family=socket.AF_INET6)):
+        status, steps = world.path(own(world.gateway, "wan"), f"[{outside}%wan]:22")
+        assert (status, steps[-1]["verdict"]) == (0, "arrives"), steps[-1]
+        stops(world, "neighbour", flow=(own(world.gateway, "lan"), f"[{outside}%lan]:22"))
+        stops(world, "no-socket", flow=(inside, f"[{own(world.gateway, 'lan')}%lan]:22"))
+    result = netinspect(world.gateway, "path", own(world.gateway, "wan"), outside, check=False)
+    assert "name the interface" in result.stderr
+
+
+def test_flows_are_spread_over_next_hops(need: Need, world: World) -> None:
+    need("ip")
+    hops = ["nexthop", "via", SERVER, "dev", "wan", "nexthop", "via", "192.168.1.77", "dev", "lan"]
+    six = ["nexthop", "via", SERVER6, "dev", "wan", "nexthop", "via", "fd00:1::77", "dev", "lan"]
+    world.run("ip", "route", "add", "198.51.100.0/24", *hops)
+    world.run("ip", "-6", "route", "add", "2001:db8:9::/64", *six)
+    own = ("198.51.100.1/32", "2001:db8:9::1/128")
+    for address in own:
+        world.outside.run("ip", "address", "add", address, "dev", "lo")
+    try:
+        for flow in ((INSIDE, "198.51.100.1:9"), (INSIDE6, "[2001:db8:9::1]:9")):
+            end = stops(world, "neighbour", flow=flow)
+            assert "one of 2 ways: which next hop a flow takes depends on a hash of it" in end["why"]
+        world.run("ip", "route", "replace", "198.51.100.0/24", *hops[:5])
+        stops(world, "no-socket", flow=(INSIDE, "198.51.100.1:9"))
+    finally:
+        for address in own:
+            world.outside.run("ip", "address", "del", address, "dev", "lo")
+        world.run("ip", "route", "del", "198.51.100.0/24")
+        world.run("ip", "-6", "route", "del", "2001:db8:9::/64")
+
+
 def test_a_prefix_is_translated_and_hosts_keep_their_part(need: Need, world: World) -> None:
     need("nft")
     need("ip")
