@@ -88,7 +88,13 @@ def _ttl(info: bytes, revision: int) -> Callable[[Machine], Iterable[Condition]]
 
 
 def _policy(info: bytes, revision: int) -> Callable[[Machine], Iterable[Condition]]:
-    return lambda machine: [(UNKNOWN, "the IPsec policy that it came by or goes out by")]
+    none = bool(unpack_from("=H", info, 304)[0] & 4)  # struct xt_policy_info: XT_POLICY_MATCH_NONE
+
+    def check(machine: Machine) -> Iterable[Condition]:
+        known = machine.state.packet.ipsec is False
+        yield none if known else UNKNOWN, "the IPsec policy that it came by or goes out by"
+
+    return check
 
 
 MATCHES: dict[str, Matcher] = {

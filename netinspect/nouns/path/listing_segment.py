@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .walk_packet import is_link_local
+from .listing_stack import is_link_local
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ...engine.columns import Batch
     from ...records import Flow, Neighbour, Route, Rule
     from ...records.link_kinds import BridgePort
+    from .decode_policies import Policy
 
 PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1, "icmpv6": 58, "sctp": 132, "dccp": 33, "udplite": 136}
 NUMBERS = {number: name for name, number in PROTOCOLS.items()}
@@ -54,6 +55,14 @@ _REFUSING = {"blackhole": 6, "unreachable": 7, "prohibit": 8, "throw": 9}
 def family_of(text: str) -> str:
     """inet or inet6."""
     return "inet6" if ":" in text else "inet"
+
+
+def is_link_local(address: str) -> bool:
+    """Whether an address of IPv6 says only with an interface whose it is (RFC 4007)."""
+    low = address.lower()
+    return (low[:2] == "fe" and low[2:3] in ("8", "9", "a", "b") and low[4:5] == ":") or (
+        low[:2] == "ff" and low[3:4] in ("1", "2")
+    )
 
 
 def inside_of(address: str, network: str) -> bool:
@@ -165,6 +174,7 @@ class Stack:
         self._names: Any = None
         self._bridge_ports: dict[int, BridgePort | None] | None = None
         self._rules: dict[str, list[Rule]] = {}
+        self._policies: list[Policy] | bool | None = False
         self.unresolved: set[tuple[str, str]] = set()
         """Interface and address of neighbours that were asked for all the time, and did not answer."""
 
@@ -259,6 +269,15 @@ class Stack:
             if length < full and inside_of(wanted, f"{text}/{length}"):
                 return self.interfaces.get(index)
         return None
+
+    @property
+    def policies(self) -> list[Policy] | None:
+        """IPsec's policies, in order; None where only root may list them. Raises NetlinkError."""
+        if isinstance(self._policies, bool):
+            from .decode_policies import policies
+
+            self._policies = policies(self.place)
+        return self._policies
 
     def joined(self, interface: Interface) -> frozenset[str] | None:
         """The groups of IPv6 that an interface takes packets for; None where they cannot be listed."""

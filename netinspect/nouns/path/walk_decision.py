@@ -8,8 +8,7 @@ from __future__ import annotations
 from errno import EHOSTUNREACH, ENETUNREACH
 
 from ...records import Route
-from .listing_stack import Answer
-from .walk_packet import is_link_local
+from .listing_stack import Answer, is_link_local
 from .walk_routes import doubted, refused, route_interfaces, route_text
 from .walk_steps import sysctl_set
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .walk_policies import comes_in, goes_out
 from .walk_routes import doubted, hop_of, refused, route_text
 from .walk_steps import SPREAD, UNKNOWN, pasted
 from .walk_tracking import track
@@ -40,9 +41,13 @@ def forwarded(walk: Walk, passed: Passed, packet: Packet, answer: Answer) -> Lea
     leaving = _routed(walk, passed.stack, packet, answer)
     if not _has_interface(walk, passed.stack, leaving):
         return None
+    if not comes_in(walk, passed.stack, passed.iif, packet, forwarded=True):
+        return None
     if not _lives(walk, passed.stack, passed.iif, packet) or _has_socket(walk, passed.stack, packet, leaving):
         return None
     aged = packet if packet.ttl is None else packet.but(ttl=packet.ttl - 1)
+    if not goes_out(walk, passed.stack, leaving.oif, packet):
+        return None
     rules = walk.rules_of(passed.stack)
     on = rules.late(walk, passed.stack, "forward", aged, passed.iif, leaving.oif, passed.tracked)
     if on is None:
@@ -114,6 +119,8 @@ def sent(walk: Walk, passed: Passed, packet: Packet) -> Leaving | None:
     if not packet.source and answer.route.preferred_source:
         packet = packet.but(source=answer.route.preferred_source)
     leaving = _routed(walk, stack, packet, answer)
+    if not goes_out(walk, stack, leaving.oif, packet):
+        return None
     on = rules.early(walk, stack, "output", packet, None, leaving.oif)
     if on is None:
         return None
@@ -155,8 +162,11 @@ def postrouted(walk: Walk, passed: Passed, leaving: Leaving) -> Packet | None:
     passed.leaving = packet
     rules = walk.rules_of(stack)
     on = rules.late(walk, stack, "postrouting", packet, passed.iif, oif, passed.tracked)
+    before = on
     if on is not None:
         on = translated(walk, stack, on, passed.tracked, "source", passed.iif, oif)
+    if on is not None and on is not before and not goes_out(walk, stack, oif, on):
+        return None  # what is translated is looked up again (net/netfilter/nf_nat_core.c: nf_xfrm_me_harder)
     return None if on is None else rules.behind(walk, "postrouting", on, passed.iif, oif, passed.tracked)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...errors import NetlinkError
 from .walk_packet import ICMP, ICMPV6, TCP, UDP, endpoint
+from .walk_policies import comes_in
 from .walk_steps import DELIVERED
 from .walk_translation import restored
 
@@ -19,6 +20,8 @@ def delivered(walk: Walk, passed: Passed, iif: Interface, packet: Packet) -> Non
     stack, tracked = passed.stack, passed.tracked
     on = walk.rules_of(stack).late(walk, stack, "input", packet, iif, None, tracked)
     if on is None:
+        return
+    if not comes_in(walk, stack, iif, on):
         return
     if tracked is not None and tracked.direction == "reply" and tracked.state == "established":
         on = restored(walk, stack, on, tracked, "source")

@@ -119,14 +119,6 @@ class Packet:
         return f"{protocol} {source} > {destination}"
 
 
-def is_link_local(address: str) -> bool:
-    """Whether an address of IPv6 says only with an interface whose it is (RFC 4007)."""
-    low = address.lower()
-    return (low[:2] == "fe" and low[2:3] in ("8", "9", "a", "b") and low[4:5] == ":") or (
-        low[:2] == "ff" and low[3:4] in ("1", "2")
-    )
-
-
 def endpoint(address: str, port: int) -> str:
     """An address with its port, where it has one."""
     if not port:

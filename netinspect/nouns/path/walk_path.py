@@ -6,10 +6,10 @@ from ...engine.places import Place
 from ...engine.prefixes import packed
 from ...errors import UsageError
 from .listing_segment import Segment
-from .listing_stack import Stack, inside_of
+from .listing_stack import Stack, inside_of, is_link_local
 from .listing_stacks import Stacks
 from .walk import Walk
-from .walk_packet import TCP, Packet, is_link_local
+from .walk_packet import TCP, Packet
 from .walk_steps import ARRIVES, DELIVERED, DROPPED, FAILS, LEAVES, SPREAD, UNKNOWN
 from .walk_wire import group_of
 

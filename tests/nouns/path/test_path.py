@@ -374,6 +374,39 @@ def test_what_is_sent_to_many_asks_for_no_neighbour(world: World, source: str, d
     assert f"{kind}: everybody on the link of wan may hear it" in json.dumps(steps)
 
 
+@pytest.mark.parametrize(
+    ("words", "cause"),
+    [
+        (f"src 192.168.1.0/24 dst {SERVER}/32 dir fwd action block", "ipsec"),
+        (f"src {SERVER}/32 dst 192.168.1.0/24 dir fwd action block", "ipsec"),
+        (f"src 203.0.113.1/32 dst {SERVER}/32 dir out action block", "ipsec"),  # as it is translated
+        (f"src 192.168.1.0/24 dst {SERVER}/32 proto tcp dport 443 dir out action block", "ipsec"),
+        (
+            f"src 192.168.1.0/24 dst {SERVER}/32 dir out tmpl src 203.0.113.1 dst {SERVER} proto esp mode tunnel",
+            "ipsec",
+        ),
+        (
+            f"src 192.168.1.0/24 dst {SERVER}/32 dir fwd tmpl src {INSIDE} dst 192.168.1.1 proto esp mode tunnel",
+            "ipsec",
+        ),
+        (f"src 192.168.1.0/24 dst {SERVER}/32 proto tcp dport 444 dir out action block", None),
+        (f"src 192.168.1.0/24 dst {SERVER}/32 dir in action block", None),
+        (f"src 192.168.1.0/24 dst {SERVER}/32 dir out mark 5 mask 0xff action block", None),
+    ],
+)
+def test_policies_of_ipsec(need: Need, world: World, words: str, cause: str | None) -> None:
+    need("ip")
+    if world.gateway.run("ip", "xfrm", "policy", "add", *words.split(), check=False).returncode:
+        unavailable("this kernel has no IPsec")
+    try:
+        if cause:
+            assert "policy: " in stops(world, cause)["evidence"][0]
+        else:
+            assert world.path(INSIDE, f"{SERVER}:443")[0] == 0
+    finally:
+        world.run("ip", "xfrm", "policy", "flush")
+
+
 @pytest.mark.parametrize("destination", ["192.168.1.255", "255.255.255.255", "224.0.0.1", "ff02::1"])
 def test_a_group_has_no_answer_to_be_followed(world: World, destination: str) -> None:
     """It is for whoever hears it, this machine among them: not on the wire alone, and not answered from its address."""
