@@ -35,6 +35,8 @@ _ENDED = (FileNotFoundError, ProcessLookupError)
 """A process, thread or descriptor that is gone."""
 _LINK = "socket:["
 _NAMESPACE = "net:["
+_TUN_DEVICES = ("/dev/net/tun", "/net/tun")
+"""As seen from here, and where the file system that it is on is not mounted here."""
 _MOST_SOCKETS = 128
 """Sockets at either end of a table that are looked at for their network namespace, at 15 µs each."""
 _RING = "anon_inode:[io_uring]"
@@ -349,7 +351,7 @@ def network_namespace_files(pids: Iterable[int], sockets: dict[str, str] | None 
     """Paths of the open files of these processes that are network namespaces. Unreadable ones are left out.
 
     A thread with a descriptor table of its own has its own paths. ``sockets`` gets paths of sockets: each socket once,
-    and of a process with very many the first and the last.
+    and of a process with very many the first and the last; and those of open tun devices, which are sockets as well.
     """
     counted = counts_descriptors()
     compare = None
@@ -371,6 +373,10 @@ def network_namespace_files(pids: Iterable[int], sockets: dict[str, str] | None 
                 held = [pair for pair in zip(links, numbers, strict=True) if pair[0].startswith(_LINK)]
                 for link, number in (*held[:_MOST_SOCKETS], *held[_MOST_SOCKETS:][-_MOST_SOCKETS:]):
                     sockets.setdefault(link, f"{path}/{number}")
+                for device in _TUN_DEVICES:
+                    if device in links:
+                        opened = [number for number, link in zip(numbers, links, strict=True) if link == device]
+                        sockets.update((tun, tun) for tun in (f"{path}/{number}" for number in opened))
 
 
 def _table_of(path: str, counted: bool) -> tuple[Sequence[int], list[str]]:

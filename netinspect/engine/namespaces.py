@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from errno import EACCES, ENOENT, EPERM
-from stat import S_ISSOCK
+from stat import S_ISCHR, S_ISSOCK
 
 from ..environment import KINDS
 from ..errors import FileError, NamespaceError
@@ -13,8 +13,10 @@ from .text import raw, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Container, Iterable
     from typing import TypeVar
+
+    from .namespaces_of_sockets import OnTheirWay
 
     Identity = tuple[int, int]
 
@@ -45,7 +47,9 @@ def open_namespace(name: str) -> int:
     else:
         # Listings label a namespace whose name is not UTF-8 by a text that stands for it.
         names = dict.fromkeys((name, os.fsdecode(raw(name))))
-        candidates = [f"{NAMED}/{each}" for each in names] + ([f"/proc/{name}/ns/net"] if name.isdecimal() else [])
+        candidates = [f"{NAMED}/{each}" for each in names] + (
+            _of_process(name) if name.isascii() and name.isdecimal() else []
+        )
     descriptor = _open(name, candidates)
     if descriptor is None and not (is_path or of_kind or name.isdecimal()):
         descriptor = _open(name, [_found(name)])
@@ -54,14 +58,29 @@ def open_namespace(name: str) -> int:
     return descriptor
 
 
-def _of_socket(path: str) -> int | None:
-    """A descriptor of the namespace of the socket at ``/proc/PID/fd/NUMBER``; None for any other path."""
-    try:
-        if not S_ISSOCK(os.stat(path).st_mode):
-            return None
-        from .namespaces_of_sockets import is_socket_path, namespace_of_socket
+def _of_process(pid: str) -> list[str]:
+    """The paths of its namespace: that of another thread where the first one has ended."""
+    from ..procfs import other_threads
 
-        found = is_socket_path(path)
+    path = f"/proc/{pid}/ns/net"
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        return [path, *(f"/proc/{thread}/ns/net" for thread in other_threads(int(pid)))]
+    except OSError:
+        pass  # opening it says why
+    return [path]
+
+
+def _of_socket(path: str) -> int | None:
+    """A descriptor of the namespace of the socket, or the tun device, at ``/proc/PID/fd/NUMBER``; None for others."""
+    try:
+        status = os.stat(path)
+        if not (S_ISSOCK(status.st_mode) or S_ISCHR(status.st_mode)):
+            return None
+        from .namespaces_of_sockets import is_socket_path, keeps_a_namespace, namespace_of_socket
+
+        found = is_socket_path(path) if keeps_a_namespace(status) else None
         return None if found is None else namespace_of_socket(*found)
     except (OSError, ValueError):
         return None  # it is reported as any other file would be
@@ -109,12 +128,15 @@ def _found(name: str) -> str:
     return found
 
 
-def every_namespace(*, closely: bool = False) -> tuple[list[tuple[str, str, tuple[int, int]]], int]:
+def every_namespace(
+    *, closely: bool = False, problems: list[str] | None = None
+) -> tuple[list[tuple[str, str, tuple[int, int]]], int]:
     """All network namespaces that have a name or a process, as (label, path, identity), the current one first.
 
     With ``closely`` also those that something else keeps: a thread that is not the first of its process, a mount
-    outside of /run/netns, an open file or, as root, a socket. That is a look at every descriptor of the machine. Nobody
-    can find one that only the kernel keeps, or a descriptor on its way.
+    outside of /run/netns, an open file or, as root, a socket. That is a look at every descriptor of the machine. One
+    that only a descriptor on its way keeps has no path: ``problems`` gets a message about those. Nobody can find one
+    that only the kernel keeps.
 
     The label is the name (ip-netns(8)), that of a lab's host, container, pod or unit, the lowest id of a process or
     thread inside, or a path: `--netns` takes each.
@@ -162,15 +184,36 @@ def every_namespace(*, closely: bool = False) -> tuple[list[tuple[str, str, tupl
         for path in (*network_namespace_mounts(pids), *network_namespace_files(pids, sockets)):
             _take(found, path, text(os.fsencode(path)), current.st_dev)
         if sockets:
-            from .namespaces_of_sockets import namespaces_of_sockets
+            from .namespaces_of_sockets import OnTheirWay, namespaces_of_sockets
 
-            for path, identity in namespaces_of_sockets(sockets.values()):
+            on_their_way = None if problems is None else OnTheirWay(_is_network_namespace)
+            for path, identity in namespaces_of_sockets(sockets.values(), on_their_way):
                 found.setdefault(identity, (path, path))
+            if problems is not None and on_their_way is not None:
+                problems += _on_their_way(on_their_way, found)
     _label(found, inside, pids, (current.st_dev, current.st_ino))
     first = found.pop((current.st_dev, current.st_ino), None)
     if first:
         found = {(current.st_dev, current.st_ino): first} | found
     return [(*named, identity) for identity, named in found.items()], hidden
+
+
+def _on_their_way(waiting: OnTheirWay, found: Container[Identity]) -> list[str]:
+    """Messages about namespaces that only a descriptor keeps that is on its way to a process."""
+    messages = []
+    unlisted = {identity: path for identity, path in waiting.found.items() if identity not in found}
+    if unlisted:
+        queues = ", ".join(sorted(set(unlisted.values())))
+        messages.append(
+            f"network namespaces that only a descriptor on its way to a process keeps are not listed: {len(unlisted)}, "
+            f"in the queue of {queues}"
+        )
+    if unread := waiting.unread():
+        messages.append(
+            "network namespaces may be kept by descriptors on their way that cannot be looked at, in the queue of "
+            + ", ".join(sorted(unread))
+        )
+    return messages
 
 
 def _label(

@@ -219,17 +219,16 @@ class EveryPlace(list[Place]):
         from ..procfs import processes_hidden
         from .namespaces import every_namespace
 
-        found, hidden = every_namespace(closely=True)
+        more: list[str] = []
+        found, hidden = every_namespace(closely=True, problems=more)
         super().__init__([Place(path, label, identity=identity) for label, path, identity in found])
         processes = "1 process" if hidden == 1 else f"{hidden} processes" if hidden else ""
         if processes_hidden():
             processes = f"{processes} and of those" if processes else "processes"
             processes += " that /proc hides (proc(5): hidepid)"
-        self.problem = (
-            f"the network namespaces of {processes} may not be seen: run as root to list all of them"
-            if processes
-            else ""
-        )
+        if processes:
+            more.insert(0, f"the network namespaces of {processes} may not be seen: run as root to list all of them")
+        self.problem = "; ".join(more)
         """The message about namespaces that are not visible; empty if there are none."""
 
 

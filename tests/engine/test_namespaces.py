@@ -13,7 +13,7 @@ from errno import EINVAL, ENOMEM, EPERM
 from pathlib import Path
 
 import pytest
-from patience import eventually
+from patience import eventually, until
 from throwaway import NETINSPECT, Namespace
 
 from netinspect.engine import namespaces
@@ -66,6 +66,24 @@ def test_a_namespace_is_opened_by_process_id_and_by_path(namespace: Namespace) -
         found = {label: path for label, path, _ in every_namespace()[0]}
         assert os.stat(found[str(sleeper.pid)]).st_ino == os.fstat(namespace.descriptor).st_ino
         sleeper.kill()
+
+
+FIRST_ENDED = """
+import ctypes, sys, threading
+threading.Thread(target=sys.stdin.read).start()
+ctypes.CDLL(None).pthread_exit(None)
+"""
+
+
+def test_a_process_whose_first_thread_has_ended_is_named_by_its_id(namespace: Namespace) -> None:
+    with namespace.popen([sys.executable, "-c", FIRST_ENDED], stdin=subprocess.PIPE) as process:
+        assert process.stdin
+        until(lambda: not os.path.exists(f"/proc/{process.pid}/ns/net"), "end of the first thread")
+        descriptor = open_namespace(str(process.pid))
+        assert os.path.sameopenfile(descriptor, namespace.descriptor or -1)
+        os.close(descriptor)
+    with pytest.raises(NamespaceError, match="no network namespace"):
+        open_namespace(str(process.pid))
 
 
 def test_a_namespace_is_opened_and_listed_by_name(namespace: Namespace, tmp_path: Path) -> None:
@@ -150,7 +168,7 @@ def test_the_processes_of_a_namespace_may_end(namespace: Namespace) -> None:
 
 
 KEPT = r"""
-import ctypes, os, socket, sys, threading
+import ctypes, fcntl, os, socket, struct, sys, threading
 libc = ctypes.CDLL(None)
 home = os.open("/proc/self/ns/net", 0)
 def enter(port):
@@ -187,7 +205,24 @@ for target, event in ((stay, ready), (own_table, tables)):
     other.start()
     event.wait()
     print(other.native_id, end=" ")
-print(kept[3].fileno(), flush=True)
+print(kept[3].fileno(), end=" ")
+sender, receiver = socket.socketpair()
+inner, queue = socket.socketpair()
+assert libc.unshare(0x40000000) == 0
+own = os.open("/proc/thread-self/ns/net", 0)
+socket.send_fds(inner, [b"x"], [own])
+socket.send_fds(sender, [b"x"], [queue.fileno()])  # a queue within a queue
+os.close(own)
+queue.close()
+libc.setns(home, 0)
+print(receiver.fileno(), end=" ")
+assert libc.unshare(0x40000000) == 0
+tun = -1
+if os.access("/dev/net/tun", os.R_OK | os.W_OK):
+    tun = os.open("/dev/net/tun", os.O_RDWR)
+    fcntl.ioctl(tun, 0x400454CA, struct.pack("16sH22x", b"kept", 0x1001))  # TUNSETIFF: tun, no information
+libc.setns(home, 0)
+print(tun, flush=True)
 sys.stdin.read()
 """
 
@@ -200,7 +235,8 @@ def test_namespaces_without_a_process_are_found_by_what_keeps_them(namespace: Na
         try:
             assert process.stdin
             assert process.stdout
-            thread, own_table, by_socket = process.stdout.readline().split()
+            thread, own_table, by_socket, receiver, tun = process.stdout.readline().split()
+            everything = namespace.netinspect("links", "-j", "--all-netns", check=False)
             labels = {}
             for port in (7501, 7502, 7503, 7504, 7505):
                 rows = json.loads(
@@ -218,6 +254,13 @@ def test_namespaces_without_a_process_are_found_by_what_keeps_them(namespace: Na
     assert labels[7504] == [f"/proc/{process.pid}/fd/{by_socket}"]  # util-linux #3200
     assert re.fullmatch(rf"/proc/{own_table}/fd/\d+", labels[7505][0])
     assert list(map(len, labels.values())) == [1] * 5
+    by_tun = {f"/proc/{process.pid}/fd/{tun}"} if int(tun) >= 0 else set()
+    assert by_tun <= {row["netns"] for row in json.loads(everything.stdout) if row["name"] == "kept"}
+    # What is on its way has no path to be opened by: that it is there is said.
+    unlisted = (
+        r"network namespaces that only a descriptor on its way to a process keeps are not listed: \d+, in the queue"
+    )
+    assert re.search(rf"{unlisted} of .*/proc/{process.pid}/fd/{receiver}\b", everything.stderr)
 
 
 WITHOUT_PTRACE = ("setpriv", "--inh-caps=-all", "--bounding-set=-all,+sys_admin", *NETINSPECT)

@@ -11,27 +11,15 @@ import os
 from ctypes import CDLL, c_int, c_uint, c_void_p, create_string_buffer
 from ctypes import byref as reference
 from stat import S_ISSOCK
-from sys import byteorder
 
-from ...engine.copies import copied
+from ...engine.copies import DEEPEST, copied, copies_on_their_way
 from ...procfs import descriptors_in_flight
-from ...startup import array
 from ..groups import request_filter as multicast_filter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ...records import Process
 
-_SO_PEEK_OFF, _SCM_PIDFD = 42, 4
-"""asm-generic/socket.h and linux/socket.h."""
-_MOST_RIGHTS = 253
-"""Descriptors that fit into a message (include/net/scm.h: SCM_MAX_FD)."""
-_OTHER_RIGHTS = 1024
-"""Bytes for what else a socket may be set to receive."""
-_QUEUE = 1 << 18
-"""Bytes that are looked at for the first message with descriptors: more than a queue of the default size has."""
-_DEEPEST = 4
-"""Sockets in the queues of sockets: the kernel has a limit of its own (include/net/scm.h: UNIX_INFLIGHT_SCM_MAX)."""
 _libc = CDLL(None, use_errno=True)
 _libc.getsockopt.argtypes = (c_int, c_int, c_int, c_void_p, c_void_p)
 
@@ -100,10 +88,9 @@ class Copy:
         That is the first message with descriptors (unix(7): SCM_RIGHTS): it is looked at, and stays in the queue. What
         waits may be a unix socket in whose queue others wait.
         """
-        peek_offset = self._option(_socket.SOL_SOCKET, _SO_PEEK_OFF, bytes(4))
-        if depth >= _DEEPEST or peek_offset is None or int.from_bytes(peek_offset, byteorder, signed=True) >= 0:
-            return [], False  # what looks ahead in the queue would find less by our look
-        descriptors = self._first_descriptors()
+        if depth >= DEEPEST:
+            return [], False
+        descriptors = copies_on_their_way(self._descriptor)
         inodes: list[int] = []
         whole = len(descriptors) == descriptors_in_flight(os.getpid(), self._descriptor)
         try:
@@ -119,24 +106,6 @@ class Copy:
             for descriptor in descriptors:
                 os.close(descriptor)
         return inodes, whole
-
-    def _first_descriptors(self) -> list[int]:
-        """Copies of the descriptors in the first message that has some, for the caller to close."""
-        flags = _socket.MSG_PEEK | _socket.MSG_DONTWAIT | _socket.MSG_CMSG_CLOEXEC
-        opened = _socket.socket(fileno=os.dup(self._descriptor))
-        try:
-            _, ancillary, _, _ = opened.recvmsg(_QUEUE, _socket.CMSG_SPACE(4 * _MOST_RIGHTS) + _OTHER_RIGHTS, flags)
-        except OSError:
-            return []  # a listener, whose queue is that of sockets to come; or nothing is there any more
-        finally:
-            opened.close()
-        found = {_socket.SCM_RIGHTS: array("i"), _SCM_PIDFD: array("i")}
-        for level, kind, data in ancillary:
-            if level == _socket.SOL_SOCKET and kind in found:
-                found[kind].frombytes(data[: len(data) // 4 * 4])
-        for descriptor in found[_SCM_PIDFD]:
-            os.close(descriptor)
-        return list(found[_socket.SCM_RIGHTS])
 
     def _option(self, level: int, option: int, value: bytes) -> bytes | None:
         """getsockopt(2), which for some options reads what it is given; None where it fails."""
