@@ -35,9 +35,13 @@ _MOUNT_POINT = 4
 """The field of a line of mountinfo, counted from 0."""
 _OF_OTHERS = (b"fuse", b"nfs", b"cifs", b"smb", b"9p", b"ceph", b"afs", b"autofs", b"virtiofs")
 """File system types that depend on a program or another machine."""
+_READING = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+"""What is mounted in place of a file, such as a FIFO, blocks nobody."""
 _GZIP = 31
 """zlib.h, inflateInit2: a window of 15 bits, and the header of gzip."""
 _LONGEST_CONFIGURATION = 1 << 22
+_LONGEST_TABLE_NAME = 32
+"""linux/netfilter/x_tables.h: XT_TABLE_MAXNAMELEN, with the NUL."""
 _HIDING = ("2", "invisible", "4", "ptraceable")
 """Values of /proc's option hidepid with which it leaves processes out."""
 
@@ -418,7 +422,7 @@ def _lines(name: str) -> list[str]:
 
 def _read(path: str, limit: int = 1 << 24) -> bytes:
     """A file's bytes. Unlike open(), this costs no more than the three system calls."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = os.open(path, _READING)
     try:
         return b"".join(_blocks(descriptor, limit))
     finally:
@@ -427,7 +431,7 @@ def _read(path: str, limit: int = 1 << 24) -> bytes:
 
 def _record(path: str, limit: int) -> bytes:
     """A file of one record, which a single read(2) gives whole."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = os.open(path, _READING)
     try:
         return os.read(descriptor, limit)
     finally:
@@ -448,10 +452,10 @@ def legacy_tables() -> list[str]:
     found = []
     for family, name in (("ip", "ip_tables_names"), ("ip6", "ip6_tables_names")):
         try:
-            text = _text(_read(f"/proc/thread-self/net/{name}"))
+            text = _text(_read(f"/proc/thread-self/net/{name}", 1 << 16))
         except OSError:
             continue
-        found += [f"{family} {table}" for table in text.split()]
+        found += [f"{family} {table}" for table in text.split() if len(table) < _LONGEST_TABLE_NAME]
     return found
 
 
@@ -527,9 +531,11 @@ def code_symbols() -> list[tuple[int, str]]:
 def outer_uid() -> int:
     """This user's id as the user namespace around this one has it (user_namespaces(7)): the same in the initial one."""
     uid = os.geteuid()
-    with open("/proc/self/uid_map") as lines:
-        for line in lines:
+    try:
+        for line in _read("/proc/self/uid_map").splitlines():
             inside, outside, count = map(int, line.split())
             if inside <= uid < inside + count:
                 return outside + uid - inside
+    except (OSError, ValueError):
+        pass  # without /proc it is taken for the initial one
     return uid

@@ -14,7 +14,33 @@ from patience import until
 from throwaway import Namespace
 
 from netinspect import procfs
+from netinspect.engine.answering import answered
+from netinspect.engine.places import Place
 from netinspect.errors import NetinspectError
+from netinspect.nouns.drops import listing_account
+
+
+def test_what_is_mounted_in_place_of_a_file_costs_that_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fifo = str(tmp_path / "fifo")
+    os.mkfifo(fifo)
+    for reads in (procfs._read, procfs._record):
+        assert answered(reads, fifo, 64, within=10) == b"", "nobody waits for a writer"
+    for content in (b"", b"\xff 1\n", b"0 0\n", b"9" * 5000 + b" 0 1\n"):
+        monkeypatch.setattr(procfs, "_read", lambda *_, content=content: content)
+        assert procfs.outer_uid() == os.geteuid()
+    monkeypatch.setattr(procfs, "_read", lambda *_: b"nat\n" + b"\0" * 4000)
+    assert procfs.legacy_tables() == ["ip nat", "ip6 nat"]
+
+
+def test_a_file_of_the_account_of_drops_costs_its_malformed_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = ["00000001"] * 15
+    lines = [" ".join(columns), "f" * 5000 + " 2", "x " * 15, " ".join(["9" * 5000] * 9)]
+    monkeypatch.setattr(listing_account, "network_text", lambda _: "\n".join(lines))
+    account = listing_account.Account([place := Place()], None)
+    assert {figure.value for figure in account._softnet(place).values()} == {1}
+    assert {figure.value for figure in account._queues(place).values()} == {1}
+    files = ("softnet_stat", "netfilter/nfnetlink_queue")
+    assert account.problems == [f"/proc/net/{file}: a malformed line is left out" for file in files]
 
 
 @pytest.mark.parametrize(

@@ -260,8 +260,11 @@ class Netstat(Command):
         if self.table == "statistics":
             from .command_statistics import statistics
 
-            environment.write(statistics(self.in_order, self.named).encode())
-            return ExitStatus.OK
+            problems: list[str] = []
+            environment.write(statistics(self.in_order, self.named, problems.append).encode())
+            for text in problems:
+                environment.complain(text)
+            return ExitStatus.INCOMPLETE if problems else ExitStatus.OK
         once = self._other_table() or _Sockets(self).once
         status = once()
         while status == ExitStatus.OK and self.continuous:

@@ -38,7 +38,7 @@ WITHOUT = {
     "engine/rtnetlink.py:labels": "MPLS labels that decoders have checked",
     "engine/watched.py": "our own output",
     "lab/": "what a lab made: its processes, and their /proc; its files are `registry`, `topology` and `fault`",
-    "lab_places.py:Labs.labels": "names of files; what is in them is `registry`",
+    "lab_directory.py:names": "names of files; what is in them is `registry`",
     "manual/": "files of the package",
     "netfilter/tracer.py:Tracer._send": "acknowledgments of our own requests",
     "netstat/render_interfaces.py:_address_bytes": "a field of a record",

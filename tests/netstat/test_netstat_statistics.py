@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from patience import standing_still
 from throwaway import Namespace
 
+from netinspect.errors import NetinspectError
+from netinspect.netstat import command_statistics
 from netinspect.netstat.render_statistics import TABLES, text
 from netinspect.nouns.statistics import decode_text as statistics_text
 
@@ -146,3 +148,16 @@ def test_no_counter_is_lost() -> None:
         part = shown.partition(f"{title}:\n")[2]
         for name, value in counters:
             assert name in hidden or re.search(rf"\b{value}\b", part), (title, name)
+
+
+def test_a_file_that_makes_no_sense_costs_its_counters_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def tables(file: str) -> list[statistics_text.Table]:
+        return statistics_text.pairs({"snmp": "Udp: InDatagrams\nUdp: 7\n", "netstat": "TcpExt: x\n"}[file], file)
+
+    monkeypatch.setattr(command_statistics, "_FILES", {"inet": ("netstat", "snmp"), "inet6": ("netstat",)})
+    monkeypatch.setattr(command_statistics, "tables", tables)
+    problems: list[str] = []
+    assert "7 packets received" in command_statistics.statistics((), (), problems.append)
+    assert problems == ["/proc/net/netstat: malformed line: a line with names but no values"]
+    with pytest.raises(NetinspectError, match="malformed"):
+        command_statistics.statistics(("inet6",), (), problems.append)

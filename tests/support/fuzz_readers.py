@@ -275,7 +275,8 @@ def softnet(data: bytes) -> list[Any]:
     place.call = lambda _: text_of(data)
     account = Account.__new__(Account)
     account.places = (place,)
-    return [account._softnet(place), account._queues(place)]
+    account.problems = []
+    return [str(figure.value) for read in (account._softnet, account._queues) for figure in read(place).values()]
 
 
 def groups_of_processes(data: bytes) -> list[Any]:

@@ -16,6 +16,7 @@ from ...engine.netlink import interfaces
 from ...engine.netlink.transport import Dump
 from ...engine.places import InterfaceNames, Place, in_places
 from ...engine.schema import rows_of
+from ...engine.text import digits, number
 from ...errors import NetinspectError
 from ...netfilter import ruleset
 from ...procfs import network_text
@@ -211,17 +212,16 @@ class Account(BaseListing):
         if place is not self.places[0]:
             return {}
         found: dict[Key, _Figure] = {}
-        for number, line in enumerate((place.call(partial(network_text, "softnet_stat")) or "").splitlines()):
-            columns = line.split()
-            try:
-                values = [int(column, 16) for column in columns]
-            except ValueError:
+        for row, line in enumerate((place.call(partial(network_text, "softnet_stat")) or "").splitlines()):
+            values = [number(f"0x{column}") for column in line.split()]
+            if None in values:
+                self._malformed("softnet_stat")
                 continue
-            cpu = values[_SOFTNET_CPU] if len(values) > _SOFTNET_CPU else number
+            cpu = values[_SOFTNET_CPU] if len(values) > _SOFTNET_CPU else row
             for name, column, what, look in _SOFTNET:
                 if column < len(values):
                     key = "softnet", name, f"cpu {cpu} (whole machine)", None
-                    found[key] = _Figure(values[column], "procfs: /proc/net/softnet_stat", what, look)
+                    found[key] = _Figure(values[column] or 0, "procfs: /proc/net/softnet_stat", what, look)
         return found
 
     def _queues(self, place: Place) -> dict[Key, _Figure]:
@@ -230,11 +230,19 @@ class Account(BaseListing):
         for line in text.splitlines():
             columns = line.split()
             for name, column, what, look in _QUEUES:
-                if column < len(columns) and columns[column].isdecimal():
+                value = digits(columns[column]) if column < len(columns) else None
+                if value is None:
+                    self._malformed("netfilter/nfnetlink_queue")
+                else:
                     key = "netfilter", name, f"queue {columns[0]}", None
                     source = "procfs: /proc/net/netfilter/nfnetlink_queue"
-                    found[key] = _Figure(int(columns[column]), source, what, look)
+                    found[key] = _Figure(value, source, what, look)
         return found
+
+    def _malformed(self, file: str) -> None:
+        problem = f"/proc/net/{file}: a malformed line is left out"
+        if problem not in self.problems:
+            self.problems.append(problem)
 
     def _rules(self, place: Place) -> dict[Key, _Figure]:
         """Rules with a counter that drop or reject."""
