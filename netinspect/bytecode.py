@@ -5,6 +5,9 @@ imports ``annotations`` from __future__, which loads a module.
 """
 
 import sys
+from _thread import RLock
+
+_lock = RLock()
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,9 +21,15 @@ def start() -> None:
     source is that of the source it was made of; in an editable installation the time of its change too. Whatever does
     not fit is loaded as ever.
     """
+    import gc
     import posix
     from marshal import loads
 
+    # Neither modules nor rows make reference cycles: a collection for every 700 new tuples finds nothing, at a fiftieth
+    # of a short listing and 10 % of a long one.
+    gc.set_threshold(100_000)
+    if sys.flags.no_site:
+        _without_site()
     importlib = sys.modules["_frozen_importlib_external"]
     directory = __file__.rpartition("/")[0]
     path = f"{directory}/bytecode.{sys.implementation.cache_tag}"
@@ -71,3 +80,28 @@ def start() -> None:
 
     root, make = directory.removesuffix("netinspect"), type(__spec__)
     sys.meta_path.insert(0, Finder)
+
+
+def _without_site() -> None:
+    """What the script netinspect goes without is done when it is first needed, and its name is the process's."""
+    import posix
+
+    sys.meta_path.append(sys.modules[__name__])
+    try:
+        file = posix.open("/proc/self/comm", posix.O_WRONLY | posix.O_CLOEXEC)
+    except OSError:
+        return
+    posix.write(file, b"netinspect")
+    posix.close(file)
+
+
+def find_spec(name: str, path: "Any" = None, target: "Any" = None) -> "Any":
+    """A module that is not found without the module site: of a library, in the packages of this or another folder."""
+    if path is not None:
+        return None
+    with _lock:
+        if "site" not in sys.modules:
+            import site
+
+            site.main()
+    return sys.modules["_frozen_importlib_external"].PathFinder.find_spec(name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import posix
 
 from .errors import OutputError
 
@@ -74,8 +74,8 @@ _LONGEST_LINE = 4000
 def of_process() -> Environment:
     """The environment of this process: file descriptors 1 and 2."""
     _keep_numbers()
-    environment = Environment(_write_output, _write_error, os.isatty(1), _USUAL_COLUMNS)
-    environment.forced = "CLICOLOR_FORCE" in os.environ
+    environment = Environment(_write_output, _write_error, posix.isatty(1), _USUAL_COLUMNS)
+    environment.forced = b"CLICOLOR_FORCE" in posix.environ
     if environment.terminal:
         from .engine.terminal import size
 
@@ -87,16 +87,16 @@ def _keep_numbers() -> None:
     """Opens closed standard streams, so that no socket gets their numbers, and the output."""
     for descriptor in range(3):
         try:
-            os.fstat(descriptor)
+            posix.fstat(descriptor)
         except OSError:
-            os.open("/", os.O_RDONLY)  # gets the lowest free number; writing to it fails as before
+            posix.open("/", posix.O_RDONLY)  # gets the lowest free number; writing to it fails as before
 
 
 def _write_output(data: bytes) -> None:
     """Writes everything. Raises OutputError."""
     while data:
         try:
-            written = os.write(1, data)
+            written = posix.write(1, data)
         except BlockingIOError:  # another user of this pipe or terminal made it non-blocking
             from select import select
 
@@ -113,6 +113,6 @@ def _write_output(data: bytes) -> None:
 
 def _write_error(data: bytes) -> None:
     try:
-        os.write(2, data)
+        posix.write(2, data)
     except OSError:
         pass  # nobody is left to inform

@@ -6,7 +6,33 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .records import ConditionResult
+    from .errors_rare import (
+        ConditionError as ConditionError,
+    )
+    from .errors_rare import (
+        ConditionTimeoutError as ConditionTimeoutError,
+    )
+    from .errors_rare import (
+        ConditionUnknownError as ConditionUnknownError,
+    )
+    from .errors_rare import (
+        ConntrackError as ConntrackError,
+    )
+    from .errors_rare import (
+        FilterError as FilterError,
+    )
+    from .errors_rare import (
+        IncomparableError as IncomparableError,
+    )
+    from .errors_rare import (
+        MissingLibraryError as MissingLibraryError,
+    )
+    from .errors_rare import (
+        ProcessEndedError as ProcessEndedError,
+    )
+    from .errors_rare import (
+        SnapshotError as SnapshotError,
+    )
 
 
 class ExitStatus:
@@ -39,26 +65,6 @@ class UsageError(NetinspectError):
     status = ExitStatus.USAGE
 
 
-class FilterError(UsageError):
-    """A bad filter expression; ``column`` (from 1) is the position of the error in ``expression``, in characters.
-
-    The text has the reason, the expression (if long, the part around the error), and a caret below that column.
-    ``reason`` is one line.
-    """
-
-    def __init__(self, reason: str, expression: str, column: int, lines: tuple[str, ...]) -> None:
-        """``lines`` of the text, already printable, so that the caret is in the right column."""
-        self.reason = reason
-        self.expression = expression
-        self.column = column
-        self._lines = lines
-        super().__init__("\n".join(lines))
-
-    @property
-    def lines(self) -> tuple[str, ...]:
-        return self._lines
-
-
 class OutputError(NetinspectError):
     """Standard output cannot be written."""
 
@@ -69,10 +75,6 @@ class FileError(NetinspectError):
     def __init__(self, text: str, errno: int = 0) -> None:
         super().__init__(text)
         self.errno = errno
-
-
-class MissingLibraryError(NetinspectError):
-    """A library that an extra of netinspect brings is not installed."""
 
 
 class NamespaceError(NetinspectError):
@@ -118,43 +120,27 @@ class NoAnswerError(NetlinkError):
     """The kernel did not answer in time."""
 
 
-class ConntrackError(NetinspectError):
-    """Connection tracking cannot be read: no permission, or not in this kernel."""
+_RARE = frozenset(
+    (
+        "FilterError",
+        "MissingLibraryError",
+        "ConntrackError",
+        "SnapshotError",
+        "IncomparableError",
+        "ConditionError",
+        "ConditionTimeoutError",
+        "ProcessEndedError",
+        "ConditionUnknownError",
+    )
+)
 
 
-class SnapshotError(NetinspectError):
-    """A file that is not a complete snapshot."""
+def __getattr__(name: str) -> object:
+    # To make a class of errors takes 0.1 million instructions, and most runs have none of these.
+    if name not in _RARE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(__import__("netinspect.errors_rare", fromlist=(name,)), name)
 
 
-class IncomparableError(NetinspectError):
-    """Two snapshots that cannot be compared."""
-
-
-class ConditionError(NetinspectError):
-    """A condition that was waited for does not hold. ``result`` is a records.ConditionResult with what was seen."""
-
-    def __init__(self, text: str, result: ConditionResult) -> None:
-        """``text``: what does not hold, and below it, a line each, what is there."""
-        self.result = result
-        super().__init__(text, result)
-
-    def __str__(self) -> str:
-        return str(self.args[0])
-
-    @property
-    def lines(self) -> tuple[str, ...]:
-        return tuple(str(self).split("\n"))
-
-
-class ConditionTimeoutError(ConditionError):
-    """It did not come to hold in time."""
-
-
-class ProcessEndedError(ConditionError):
-    """The process that was to hold the socket has ended."""
-
-
-class ConditionUnknownError(ConditionError):
-    """Whether it holds is not known: something could not be looked at (``result.problems``)."""
-
-    status = ExitStatus.INCOMPLETE
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_RARE})

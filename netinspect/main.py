@@ -174,7 +174,7 @@ def _report_unread_files(environment: Environment) -> None:
 
 def main() -> None:
     """The ``netinspect`` program."""
-    from os import _exit
+    from posix import _exit
 
     try:
         from .engine.signals import Ended, handle, status_of

@@ -6,7 +6,8 @@ mounts and, on kernels without the sock_diag modules, raw sockets and the number
 
 from __future__ import annotations
 
-import os
+import posix
+import sys
 
 from .engine.text import text as _text
 from .errors import NetinspectError
@@ -35,7 +36,7 @@ _MOUNT_POINT = 4
 """The field of a line of mountinfo, counted from 0."""
 _OF_OTHERS = (b"fuse", b"nfs", b"cifs", b"smb", b"9p", b"ceph", b"afs", b"autofs", b"virtiofs")
 """File system types that depend on a program or another machine."""
-_READING = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+_READING = posix.O_RDONLY | posix.O_NONBLOCK | posix.O_CLOEXEC
 """What is mounted in place of a file, such as a FIFO, blocks nobody."""
 _GZIP = 31
 """zlib.h, inflateInit2: a window of 15 bits, and the header of gzip."""
@@ -49,7 +50,7 @@ _HIDING = ("2", "invisible", "4", "ptraceable")
 def process_ids() -> list[int]:
     """The processes of this /proc, in ascending order. Raises NetinspectError if it is not mounted or unreadable."""
     try:
-        pids = sorted(map(int, filter(str.isdecimal, os.listdir("/proc"))))
+        pids = sorted(map(int, filter(str.isdecimal, posix.listdir("/proc"))))
     except FileNotFoundError:
         pids = []
     except OSError as error:
@@ -62,7 +63,7 @@ def process_ids() -> list[int]:
 def counts_descriptors() -> bool:
     """Whether the size of /proc/PID/fd is the number of descriptors, as since Linux 6.2."""
     try:
-        return os.stat("/proc/self/fd").st_size > 0
+        return posix.stat("/proc/self/fd").st_size > 0
     except OSError:
         return False
 
@@ -71,7 +72,7 @@ def may_have_files(pid: int) -> bool:
     """Whether this may be an ordinary process: kernel threads and zombies have no descriptors."""
     try:
         if counts_descriptors():
-            return os.stat(f"/proc/{pid}/fd").st_size > 0
+            return posix.stat(f"/proc/{pid}/fd").st_size > 0
         return is_alive_program(pid)
     except _ENDED:
         return False
@@ -140,7 +141,7 @@ def program_name(pid: int) -> str | None:
 
 def _command_line_of_threads(pid: int) -> bytes:
     """A main thread that has ended has no arguments; the other threads of the process still have them."""
-    for thread in os.listdir(f"/proc/{pid}/task"):
+    for thread in posix.listdir(f"/proc/{pid}/task"):
         try:
             if line := _record(f"/proc/{pid}/task/{thread}/cmdline", 511):
                 return line
@@ -186,9 +187,9 @@ def other_threads(pid: int) -> list[int]:
     """The threads of a process except the first one; none if it has ended, or is not readable."""
     tasks = f"/proc/{pid}/task"
     try:
-        if os.stat(tasks).st_nlink <= LONE_THREAD:
+        if posix.stat(tasks).st_nlink <= LONE_THREAD:
             return []
-        return sorted(set(map(int, filter(str.isdecimal, os.listdir(tasks)))) - {pid})
+        return sorted(set(map(int, filter(str.isdecimal, posix.listdir(tasks)))) - {pid})
     except OSError:
         return []
 
@@ -202,7 +203,7 @@ def network_namespace_mounts(pids: list[int]) -> list[str]:
     seen: set[int] = set()
     for process in ("self", *pids):
         try:
-            number = os.stat(f"/proc/{process}/ns/mnt").st_ino
+            number = posix.stat(f"/proc/{process}/ns/mnt").st_ino
             if number in seen:
                 continue
             seen.add(number)
@@ -219,9 +220,7 @@ def network_namespace_mounts(pids: list[int]) -> list[str]:
         ]
         if points:
             hanging = _may_hang(lines)
-            paths += [
-                root + os.fsdecode(_unescaped(point)) for point in points if not (point + b"/").startswith(hanging)
-            ]
+            paths += [root + _path(_unescaped(point)) for point in points if not (point + b"/").startswith(hanging)]
     return paths
 
 
@@ -247,7 +246,7 @@ def cgroup2_mounts() -> list[tuple[str, str]]:
         fields = before.split(b" ")
         if after.startswith(b"cgroup2 ") and len(fields) > _MOUNT_POINT:
             root, directory = fields[_MOUNT_POINT - 1 : _MOUNT_POINT + 1]
-            mounts.append((_text(_unescaped(root)), os.fsdecode(_unescaped(directory))))
+            mounts.append((_text(_unescaped(root)), _path(_unescaped(directory))))
     return mounts
 
 
@@ -266,7 +265,7 @@ def _unescaped(field: bytes) -> bytes:
 def in_initial_pid_namespace() -> bool:
     """Whether every process of the machine is in our pid namespace (pid_namespaces(7))."""
     try:
-        return os.stat("/proc/self/ns/pid").st_ino == _INITIAL_PID_NAMESPACE
+        return posix.stat("/proc/self/ns/pid").st_ino == _INITIAL_PID_NAMESPACE
     except OSError:
         return False
 
@@ -276,9 +275,9 @@ def processes_hidden() -> bool:
 
     If process 1 is our own (in a pid namespace), /proc's options and our privileges decide.
     """
-    if not os.path.exists("/proc/1"):
+    if not _exists("/proc/1"):
         return True
-    return os.geteuid() != 0 and _hides_processes() and not _is_privileged()
+    return posix.geteuid() != 0 and _hides_processes() and not _is_privileged()
 
 
 def _hides_processes() -> bool:
@@ -355,7 +354,7 @@ def kernel_configuration() -> str | None:
 
 def has_network_file(name: str) -> bool:
     """Whether /proc/net has such a file, and it is readable."""
-    return os.access(f"/proc/thread-self/net/{name}", os.R_OK)
+    return posix.access(f"/proc/thread-self/net/{name}", posix.R_OK)
 
 
 def raw_sockets(family: str) -> Batch:
@@ -422,24 +421,24 @@ def _lines(name: str) -> list[str]:
 
 def _read(path: str, limit: int = 1 << 24) -> bytes:
     """A file's bytes. Unlike open(), this costs no more than the three system calls."""
-    descriptor = os.open(path, _READING)
+    descriptor = posix.open(path, _READING)
     try:
         return b"".join(_blocks(descriptor, limit))
     finally:
-        os.close(descriptor)
+        posix.close(descriptor)
 
 
 def _record(path: str, limit: int) -> bytes:
     """A file of one record, which a single read(2) gives whole."""
-    descriptor = os.open(path, _READING)
+    descriptor = posix.open(path, _READING)
     try:
-        return os.read(descriptor, limit)
+        return posix.read(descriptor, limit)
     finally:
-        os.close(descriptor)
+        posix.close(descriptor)
 
 
 def _blocks(descriptor: int, limit: int) -> Iterator[bytes]:
-    while limit > 0 and (block := os.read(descriptor, min(limit, 1 << 16))):
+    while limit > 0 and (block := posix.read(descriptor, min(limit, 1 << 16))):
         yield block
         limit -= len(block)
 
@@ -467,7 +466,7 @@ def network_text(name: str) -> str | None:
     try:
         return _text(_read(f"/proc/thread-self/net/{name}"))
     except FileNotFoundError:
-        if os.path.exists("/proc/thread-self/net"):
+        if _exists("/proc/thread-self/net"):
             return None
         raise NetinspectError("/proc is not there: mount it (mount -t proc proc /proc)") from None
     except OSError as error:
@@ -485,7 +484,7 @@ def interface_sysctl(family: str, interface: str, name: str) -> str | None:
 def socket_protocol(pid: int, descriptor: int) -> str | None:
     """The kernel's name for the protocol of a socket that a process holds: ``UDP``, ``RAWv6``; None where unknown."""
     try:
-        return _text(os.getxattr(f"/proc/{pid}/fd/{descriptor}", "system.sockprotoname").rstrip(b"\0"))
+        return _text(posix.getxattr(f"/proc/{pid}/fd/{descriptor}", "system.sockprotoname").rstrip(b"\0"))
     except OSError:
         return None
 
@@ -493,16 +492,29 @@ def socket_protocol(pid: int, descriptor: int) -> str | None:
 def sysctl_writable(name: str) -> bool:
     """Whether a sysctl is writable in the calling thread's network namespace, by its mode: some are read-only there."""
     try:
-        return bool(os.stat(f"/proc/sys/{name.replace('.', '/')}").st_mode & 0o200)
+        return bool(posix.stat(f"/proc/sys/{name.replace('.', '/')}").st_mode & 0o200)
     except OSError:
         return False
 
 
+def _path(name: bytes) -> str:
+    """As posix.fsdecode has it."""
+    return name.decode(sys.getfilesystemencoding(), sys.getfilesystemencodeerrors())
+
+
+def _exists(path: str) -> bool:
+    try:
+        posix.stat(path)
+    except OSError:
+        return False
+    return True
+
+
 def has_module(name: str) -> bool:
     """Whether a module is loaded, built in, or available for loading."""
-    if os.path.exists(f"/sys/module/{name}"):
+    if _exists(f"/sys/module/{name}"):
         return True
-    release = os.uname().release
+    release = posix.uname().release
     for listing in ("modules.builtin", "modules.dep"):
         try:
             if f"/{name}.ko" in _text(_read(f"/lib/modules/{release}/{listing}")):
@@ -530,7 +542,7 @@ def code_symbols() -> list[tuple[int, str]]:
 
 def outer_uid() -> int:
     """This user's id as the user namespace around this one has it (user_namespaces(7)): the same in the initial one."""
-    uid = os.geteuid()
+    uid = posix.geteuid()
     try:
         for line in _read("/proc/self/uid_map").splitlines():
             inside, outside, count = map(int, line.split())

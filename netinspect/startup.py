@@ -7,15 +7,16 @@ that it can be taken out:
   annotations of the largest records. Without it: ``from typing import Annotated, NamedTuple`` in every module that
   imports them from here, as type checkers see it already, and `collections.namedtuple` for ``named_tuple``.
 - ``array``: its module without the package collections, 3 ms. Without it: ``from array import array``.
-- ``settle``: collections of garbage where there is none, 10 % of a long listing, and memory that is mapped anew for
-  each large buffer, 3 µs a page of 4 KiB. Without it: nothing in its place.
+- ``settle``: memory that is mapped anew for each large buffer, 3 µs a page of 4 KiB. Without it: nothing in its place.
 
-Four more are elsewhere: modules come from one file of bytecode where the build made one (bytecode.py: 5 of 62 million
+More are elsewhere: modules come from one file of bytecode where the build made one, without the annotations and
+docstrings of functions, and without collections of garbage, which would find none (bytecode.py: 7 of 62 million
 instructions of a short listing, and 300 system calls); they are imported where they are first needed (the import budget
-in the tests holds it: their number and size too), annotations stand behind ``TYPE_CHECKING = False``,
-which costs no import, and the program is installed as a script of ours (scripts/netinspect): what pip makes of an entry
-point imports ``re``, which is 24 of the 81 million instructions of a listing of few rows. Without it:
-``[project.scripts]``.
+in the tests holds it: their number and size too), annotations stand behind ``TYPE_CHECKING = False``, which costs no
+import, and classes of rare errors are made when they are asked for (errors.py). The program is installed as scripts of
+ours: what pip makes of an entry point imports ``re``, which is 24 of the 81 million instructions of a listing of few
+rows. Without it: ``[project.scripts]``. One of them, scripts/netinspect, starts Python without the module site, 8 of 57
+million; therefore ``posix`` stands for ``os`` wherever a listing may load it. Without it: scripts/netinspect-python.
 """
 
 from __future__ import annotations
@@ -39,10 +40,6 @@ if TYPE_CHECKING:
 
 def settle() -> None:
     """Settings of the process, for the program alone: a library has no business with them."""
-    import gc
-
-    # Rows make no reference cycles: a collection for every 700 new tuples finds nothing, at 10 % of the time.
-    gc.set_threshold(100_000)
     # glibc maps large blocks anew each time, at 3 µs a page, until one has been freed; from then on it keeps memory
     # for blocks of up to that size (mallopt(3): M_MMAP_THRESHOLD). This one is never touched, so it costs nothing.
     try:
@@ -64,15 +61,22 @@ def __getattr__(name: str) -> Any:
     if "collections" in sys.modules:
         from array import array
     else:
-        import _collections_abc
-
-        sys.modules["collections"] = sys.modules["collections.abc"] = _collections_abc
+        standing_in = sys.modules.get("_collections_abc", _Unregistered)  # which the module site loads
+        sys.modules["collections"] = sys.modules["collections.abc"] = standing_in  # type: ignore[assignment]
         try:
             from array import array
         finally:
             del sys.modules["collections"], sys.modules["collections.abc"]
     globals()["array"] = array
     return array
+
+
+class _Unregistered:
+    """What stands in for collections.abc where even its parts are not loaded."""
+
+    class MutableSequence:
+        @staticmethod
+        def register(_: type) -> None: ...
 
 
 def named_tuple(name: str, annotations: Mapping[str, str], namespace: Mapping[str, Any]) -> Any:

@@ -96,7 +96,28 @@ def _compiled(source: bytes, name: str) -> Any:
             flags = __future__.annotations.compiler_flag
             tree.body.remove(statement)
             break
+    _without_words(tree)
     return compile(tree, name, "exec", flags, dont_inherit=True, optimize=0)
+
+
+def _without_words(tree: ast.Module) -> None:
+    """Takes out what only people and type checkers read of functions: annotations and docstrings.
+
+    Classes keep theirs: schemas and the meanings of columns are made of them. So does the module itself keep its text.
+    """
+    for node in ast.walk(tree):
+        if isinstance(node, ast.arg):
+            node.annotation = None
+        elif isinstance(node, ast.FunctionDef):
+            node.returns = None
+            if ast.get_docstring(node, clean=False) is not None:
+                node.body = node.body[1:] or [ast.copy_location(ast.Pass(), node)]
+    tree.body = [
+        ast.copy_location(ast.Assign([statement.target], statement.value), statement)
+        if isinstance(statement, ast.AnnAssign) and statement.value
+        else statement
+        for statement in tree.body
+    ]
 
 
 if __name__ == "__main__":

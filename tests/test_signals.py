@@ -236,7 +236,7 @@ def test_a_lab_is_up_whole_or_not_at_all(namespace: Namespace, tmp_path: Path, c
         assert lab("sweep") == "nothing to remove\n"
 
 
-SCRIPT = Path(__file__).parents[1] / "scripts" / "netinspect"
+SCRIPTS = Path(__file__).parents[1] / "scripts"
 _INTERRUPTED = """import os, signal, sys
 sys.stdout.write("loading ")
 sys.stdout.flush()
@@ -245,15 +245,21 @@ def main(): print("loaded")
 """
 
 
-@pytest.mark.parametrize("arguments", [["netinspect"], ["-m", "netinspect"]], ids=["script", "module"])
+@pytest.mark.parametrize(
+    "arguments",
+    [["netinspect"], ["-S", "in/netinspect/start.py"], ["-m", "netinspect"]],
+    ids=["script", "start", "module"],
+)
 @pytest.mark.parametrize("ignored", [False, True])
 def test_an_interrupt_while_the_program_is_loaded(tmp_path: Path, arguments: list[str], ignored: bool) -> None:
     """As a C program ends, without a word, before the handlers stand; where it is ignored the program goes on."""
     package = tmp_path / "in" / "netinspect"
     package.mkdir(parents=True)
-    (tmp_path / "netinspect").write_text(SCRIPT.read_text())
+    for script in ("netinspect", "netinspect-python"):
+        (tmp_path / script).write_text((SCRIPTS / script).read_text())
     (package / "__init__.py").touch()
-    (package / "__main__.py").write_text((SCRIPT.parents[1] / "netinspect" / "__main__.py").read_text())
+    for module in ("__main__.py", "start.py"):
+        (package / module).write_text((SCRIPTS.parent / "netinspect" / module).read_text())
     (package / "main.py").write_text(_INTERRUPTED)
     (package / "bytecode.py").write_text("def start() -> None: ...\n")
     result = subprocess.run(

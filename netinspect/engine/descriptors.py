@@ -6,7 +6,7 @@ it.
 
 from __future__ import annotations
 
-import os
+import posix
 from _thread import allocate_lock, start_new_thread
 from errno import ENAMETOOLONG
 from itertools import compress
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 else:
     from _functools import partial  # functools itself takes long to import
 
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_DIRECTORY = posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC
 _ENDED = (FileNotFoundError, ProcessLookupError)
 """A process, thread or descriptor that is gone."""
 _LINK = "socket:["
@@ -181,9 +181,9 @@ class _Search:
             self.errors.append(error)
 
     def _look_at_threads(self, tasks: str) -> None:
-        if os.stat(tasks).st_nlink <= LONE_THREAD:
+        if posix.stat(tasks).st_nlink <= LONE_THREAD:
             return
-        threads = sorted(map(int, filter(str.isdecimal, os.listdir(tasks))))
+        threads = sorted(map(int, filter(str.isdecimal, posix.listdir(tasks))))
         if not self.deep:
             for thread in threads:
                 if self.tables:
@@ -207,10 +207,10 @@ class _Search:
             self.errors.append(error)
 
     def _read(self, path: str, thread: int | None) -> None:
-        directory = os.open(f"{path}/fd", _DIRECTORY)
+        directory = posix.open(f"{path}/fd", _DIRECTORY)
         try:
             # A new descriptor gets the lowest free number, so nearly all of them are below their count.
-            size = os.fstat(directory).st_size if self.counted else 0
+            size = posix.fstat(directory).st_size if self.counted else 0
             numbers = range(size) if self.counted else _listed(directory)
             if not numbers:
                 return
@@ -224,7 +224,7 @@ class _Search:
             if missing and size:
                 table.take(_sockets(directory, _above(directory, size), self.deep, self.errors))
         finally:
-            os.close(directory)
+            posix.close(directory)
 
     def holders(self) -> list[Holder]:
         """What was found, once all parts of large tables are read."""
@@ -266,7 +266,7 @@ class _Search:
         table.parts = []
         if table.size and missing:
             try:
-                directory = os.open(f"{table.path}/fd", _DIRECTORY)
+                directory = posix.open(f"{table.path}/fd", _DIRECTORY)
             except _ENDED:
                 return
             except OSError as error:
@@ -275,7 +275,7 @@ class _Search:
             try:
                 table.take(_sockets(directory, _above(directory, table.size), self.deep, self.errors))
             finally:
-                os.close(directory)
+                posix.close(directory)
 
 
 class _Table:
@@ -335,7 +335,7 @@ class _Part:
 
     def read(self) -> None:
         try:
-            directory = os.open(f"{self.path}/fd", _DIRECTORY)
+            directory = posix.open(f"{self.path}/fd", _DIRECTORY)
         except _ENDED:
             return
         except OSError as error:
@@ -344,7 +344,7 @@ class _Part:
         try:
             self.found = _sockets(directory, self.numbers, self.deep, self.errors)
         finally:
-            os.close(directory)
+            posix.close(directory)
 
 
 def network_namespace_files(pids: Iterable[int], sockets: dict[str, str] | None = None) -> Iterator[str]:
@@ -381,9 +381,9 @@ def network_namespace_files(pids: Iterable[int], sockets: dict[str, str] | None 
 
 def _table_of(path: str, counted: bool) -> tuple[Sequence[int], list[str]]:
     """The descriptors of a table, and what they refer to. Raises OSError."""
-    directory = os.open(path, _DIRECTORY)
+    directory = posix.open(path, _DIRECTORY)
     try:
-        size = os.fstat(directory).st_size if counted else 0
+        size = posix.fstat(directory).st_size if counted else 0
         numbers: Sequence[int] = range(size) if counted else _listed(directory)
         links = _links(directory, numbers, [])
         if size and "" in links:
@@ -391,7 +391,7 @@ def _table_of(path: str, counted: bool) -> tuple[Sequence[int], list[str]]:
             numbers, links = [*numbers, *above], links + _links(directory, above, [])
         return numbers, links
     finally:
-        os.close(directory)
+        posix.close(directory)
 
 
 def _above(directory: int, size: int) -> list[int]:
@@ -404,7 +404,7 @@ def _above(directory: int, size: int) -> list[int]:
 
 def _listed(directory: int) -> list[int]:
     # Something else may be mounted over a process's directory.
-    return list(map(int, filter(str.isdecimal, os.listdir(directory))))
+    return list(map(int, filter(str.isdecimal, posix.listdir(directory))))
 
 
 def _links(directory: int, numbers: Iterable[int], errors: list[OSError]) -> list[str]:
@@ -414,7 +414,7 @@ def _links(directory: int, numbers: Iterable[int], errors: list[OSError]) -> lis
     no sockets.
     """
     links: list[str] = []
-    remaining = map(partial(os.readlink, dir_fd=directory), map(str, numbers))
+    remaining = map(partial(posix.readlink, dir_fd=directory), map(str, numbers))
     while True:
         try:
             links.extend(remaining)
@@ -478,7 +478,7 @@ def _comparison() -> Callable[[int, int], bool]:
 
     Where the kernel does not report (CONFIG_KCMP), no two do: each table is read, which takes longer.
     """
-    number = _KCMP.get(os.uname().machine)
+    number = _KCMP.get(posix.uname().machine)
     if number is None or not _of_64_bits():
         return lambda thread, other: False
     from ctypes import CDLL, c_long

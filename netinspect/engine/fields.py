@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from struct import calcsize
+from _struct import calcsize
 from sys import byteorder
 
 from .columns import NONE, Array, Column, Constant

@@ -10,7 +10,7 @@ with fs.protected_symlinks, protected_fifos and protected_regular, which may be 
 
 from __future__ import annotations
 
-import os
+import posix
 from _stat import S_IFMT, S_IMODE, S_ISBLK, S_ISCHR, S_ISDIR, S_ISFIFO, S_ISLNK, S_ISREG, S_ISSOCK, S_ISVTX, S_IWOTH
 
 from ..errors import FileError, OutputError
@@ -57,9 +57,9 @@ def kind_of(mode: int) -> str:
     return next((words for is_kind, words in _KINDS if is_kind(mode)), "not a regular file")
 
 
-def _is_null(status: os.stat_result) -> bool:
+def _is_null(status: posix.stat_result) -> bool:
     """Whether it is /dev/null (1:3 in the kernel's admin-guide/devices.txt), which stands for an empty file."""
-    return S_ISCHR(status.st_mode) and status.st_rdev == os.makedev(1, 3)
+    return S_ISCHR(status.st_mode) and status.st_rdev == posix.makedev(1, 3)
 
 
 def _failed(path: str, error: OSError | ValueError) -> FileError:
@@ -89,17 +89,17 @@ def _patiently(path: str, call: Callable[..., Result], *arguments: object) -> Re
 
 def _open_regular(path: str, pipes: bool) -> int:
     try:
-        looked_at = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        looked_at = posix.open(path, posix.O_PATH | posix.O_CLOEXEC)
         try:
-            status = os.fstat(looked_at)
+            status = posix.fstat(looked_at)
         finally:
-            os.close(looked_at)
+            posix.close(looked_at)
         mode = status.st_mode
         if not (S_ISREG(mode) or (pipes and S_ISFIFO(mode)) or _is_null(status)):
             raise FileError(f"{path}: is {kind_of(mode)}")
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-        if S_IFMT(os.fstat(descriptor).st_mode) != S_IFMT(mode):
-            os.close(descriptor)
+        descriptor = posix.open(path, posix.O_RDONLY | posix.O_NONBLOCK | posix.O_NOCTTY | posix.O_CLOEXEC)
+        if S_IFMT(posix.fstat(descriptor).st_mode) != S_IFMT(mode):
+            posix.close(descriptor)
             raise FileError(f"{path}: was replaced while it was being opened")
     except (OSError, ValueError) as error:
         raise _failed(path, error) from None
@@ -114,10 +114,10 @@ def read(path: str, limit: int = _TABLE_LIMIT) -> bytes:
 def _read(path: str, limit: int) -> bytes:
     descriptor = _open_regular(path, False)
     try:
-        _check_size(path, os.fstat(descriptor).st_size, limit)
+        _check_size(path, posix.fstat(descriptor).st_size, limit)
         blocks = []
         left = limit
-        while block := os.read(descriptor, _BLOCK):
+        while block := posix.read(descriptor, _BLOCK):
             blocks.append(block)
             left -= len(block)
             if left < 0:
@@ -125,7 +125,7 @@ def _read(path: str, limit: int) -> bytes:
     except OSError as error:
         raise _failed(path, error) from None
     finally:
-        os.close(descriptor)
+        posix.close(descriptor)
     return b"".join(blocks)
 
 
@@ -141,7 +141,7 @@ def package_text(module: str, name: str) -> str:
     specification = modules[module].__spec__
     assert specification is not None
     assert specification.origin is not None
-    path = f"{os.path.dirname(specification.origin)}/{name}"
+    path = f"{specification.origin.rpartition('/')[0]}/{name}"
     return specification.loader.get_data(path).decode()  # type: ignore[union-attr, no-any-return]
 
 
@@ -176,7 +176,7 @@ def check_database(database: str) -> None:
     for name in ("nsswitch.conf", *_CONSULTED.get(database, (database,))):
         path = f"/etc/{name}"
         try:
-            status = os.stat(path)
+            status = posix.stat(path)
         except OSError:
             continue
         if not (S_ISREG(status.st_mode) or _is_null(status)):
@@ -204,12 +204,12 @@ def lines(path: str) -> Iterator[bytes]:
         return
     descriptor = open_regular(path, pipes=True)
     try:
-        status = os.fstat(descriptor)
+        status = posix.fstat(descriptor)
         _check_size(path, status.st_size, _FILE_LIMIT)
         wait = _WRITER_WAIT if S_ISFIFO(status.st_mode) else 0
         yield from _split(path, _blocks(path, descriptor, wait))
     finally:
-        os.close(descriptor)
+        posix.close(descriptor)
 
 
 def _blocks(path: str, descriptor: int, wait: int | None) -> Iterator[bytes]:
@@ -220,13 +220,14 @@ def _blocks(path: str, descriptor: int, wait: int | None) -> Iterator[bytes]:
             if wait and not _readable(descriptor, wait):
                 # Before a writer opens, a read returns end of file; after that, EAGAIN.
                 try:
-                    if not os.read(descriptor, 1):
+                    if not posix.read(descriptor, 1):
                         raise FileError(f"{path}: is a FIFO without a writer")
                 except BlockingIOError:
                     if wait == _SILENCE or not _readable(descriptor, _SILENCE):
                         raise FileError(f"{path}: no data for {_SILENCE // 1000} seconds") from None
             try:
-                block = os.read(descriptor, _BLOCK) if wait != 0 else _patiently(path, os.read, descriptor, _BLOCK)
+                call = posix.read
+                block = call(descriptor, _BLOCK) if wait != 0 else _patiently(path, call, descriptor, _BLOCK)
             except BlockingIOError:
                 if wait == 0:  # a file of the kernel's in which there is nothing yet, such as /proc/kmsg
                     raise
@@ -286,12 +287,12 @@ def write_file(path: str, fill: Callable[[Callable[[bytes], object]], Result]) -
             with Holding(vital=True):
                 return _replace(path, directory, name, status, fill)
         assert status is not None
-        return _into(path, directory, name, status.st_mode, 0 if is_open else os.O_NOFOLLOW, fill)
+        return _into(path, directory, name, status.st_mode, 0 if is_open else posix.O_NOFOLLOW, fill)
     finally:
-        os.close(directory)
+        posix.close(directory)
 
 
-def _locate(path: str) -> tuple[int, str, os.stat_result | None, bool]:
+def _locate(path: str) -> tuple[int, str, posix.stat_result | None, bool]:
     """The directory of a file that is to be written, the name there, and what is there: no symbolic link.
 
     At the end: whether it is a link all the same, one of /proc/PID/fd, which leads to an open file and not to a path.
@@ -306,7 +307,7 @@ def _locate(path: str) -> tuple[int, str, os.stat_result | None, bool]:
             if name in ("", "."):
                 continue
             try:
-                status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+                status = posix.stat(name, dir_fd=directory, follow_symlinks=False)
             except FileNotFoundError:
                 if left:
                     raise
@@ -314,45 +315,45 @@ def _locate(path: str) -> tuple[int, str, os.stat_result | None, bool]:
             if S_ISLNK(status.st_mode):
                 _check_owner(path, directory, status, "a symbolic link")
                 if _is_open_file(name, status):
-                    return directory, name, os.stat(name, dir_fd=directory), True
+                    return directory, name, posix.stat(name, dir_fd=directory), True
                 links += 1
                 if links > _LINK_LIMIT:
                     raise OutputError(f"{path}: too many symbolic links")
-                target = os.readlink(name, dir_fd=directory)
+                target = posix.readlink(name, dir_fd=directory)
                 if target.startswith("/"):
-                    os.close(directory)
+                    posix.close(directory)
                     directory = _directory("/")
                 left += target.split("/")[::-1]
             elif left or S_ISDIR(status.st_mode):
                 inner = _directory(name, directory)
-                os.close(directory)
+                posix.close(directory)
                 directory = inner
             else:
                 _check_owner(path, directory, status, kind_of(status.st_mode))
                 return directory, name, status, False
         raise OutputError(f"{path}: is a directory" if path else "the name of a file to write is empty")
     except BaseException:
-        os.close(directory)
+        posix.close(directory)
         raise
 
 
 def _directory(name: str, parent: int | None = None) -> int:
-    return os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+    return posix.open(name, posix.O_PATH | posix.O_DIRECTORY | posix.O_NOFOLLOW | posix.O_CLOEXEC, dir_fd=parent)
 
 
-def _is_open_file(name: str, status: os.stat_result) -> bool:
+def _is_open_file(name: str, status: posix.stat_result) -> bool:
     """Whether this link is one of /proc/PID/fd, to which /dev/stdout leads."""
     try:
-        return name.isdecimal() and status.st_dev == os.stat("/proc").st_dev
+        return name.isdecimal() and status.st_dev == posix.stat("/proc").st_dev
     except OSError:
         return False
 
 
-def _check_owner(path: str, directory: int, status: os.stat_result, what: str) -> None:
+def _check_owner(path: str, directory: int, status: posix.stat_result, what: str) -> None:
     """Raises OutputError for another user's file in a world-writable directory."""
-    around = os.fstat(directory)
+    around = posix.fstat(directory)
     shared = S_ISVTX | S_IWOTH
-    if around.st_mode & shared == shared and status.st_uid not in (os.geteuid(), around.st_uid):
+    if around.st_mode & shared == shared and status.st_uid not in (posix.geteuid(), around.st_uid):
         what = what.replace("not a regular file", "a file")
         raise OutputError(f"{path}: refusing to replace {what} of another user in a world-writable directory")
 
@@ -367,15 +368,15 @@ def _into(
     try:
         try:
             descriptor = _open_other_end(path, directory, name, flags)
-            if S_IFMT(os.fstat(descriptor).st_mode) != S_IFMT(mode):
+            if S_IFMT(posix.fstat(descriptor).st_mode) != S_IFMT(mode):
                 raise OutputError(f"{path}: was replaced while it was being opened")
-            os.set_blocking(descriptor, True)
+            posix.set_blocking(descriptor, True)
         except OSError as error:
             raise OutputError(f"{path}: {error.strerror}") from None
         return fill(_putter(path, descriptor))
     finally:
         if descriptor is not None:
-            os.close(descriptor)
+            posix.close(descriptor)
 
 
 def _open_other_end(path: str, directory: int, name: str, flags: int) -> int:
@@ -383,11 +384,11 @@ def _open_other_end(path: str, directory: int, name: str, flags: int) -> int:
     from errno import ENXIO
     from time import monotonic, sleep
 
-    flags |= os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+    flags |= posix.O_WRONLY | posix.O_APPEND | posix.O_NONBLOCK | posix.O_NOCTTY | posix.O_CLOEXEC
     until = monotonic() + _WRITER_WAIT / 1000
     while True:
         try:
-            return os.open(name, flags, dir_fd=directory)
+            return posix.open(name, flags, dir_fd=directory)
         except OSError as error:
             if error.errno != ENXIO:
                 raise
@@ -401,7 +402,7 @@ def _putter(path: str, descriptor: int) -> Callable[[bytes], object]:
         left = memoryview(data)
         try:
             while left:
-                left = left[os.write(descriptor, left) :]
+                left = left[posix.write(descriptor, left) :]
         except OSError as error:
             raise OutputError(f"{path}: {error.strerror}") from None
 
@@ -412,7 +413,7 @@ def _replace(
     path: str,
     directory: int,
     name: str,
-    status: os.stat_result | None,
+    status: posix.stat_result | None,
     fill: Callable[[Callable[[bytes], object]], Result],
 ) -> Result:
     """Makes a file beside it, which then takes its name."""
@@ -420,7 +421,7 @@ def _replace(
     descriptor = None
     try:
         try:
-            if status is not None and not os.access(name, os.W_OK, dir_fd=directory, effective_ids=True):
+            if status is not None and not posix.access(name, posix.W_OK, dir_fd=directory, effective_ids=True):
                 raise OutputError(f"{path}: permission denied")
             with _Uninterrupted():
                 temporary, descriptor = _temporary(directory, 0o666 if status is None else 0o600)
@@ -430,9 +431,9 @@ def _replace(
         try:
             if status is not None:
                 _keep_rights(descriptor, status, f"/proc/self/fd/{directory}/{name}")
-            os.fsync(descriptor)  # some file systems report only now that they are full
+            posix.fsync(descriptor)  # some file systems report only now that they are full
             with _Uninterrupted():
-                os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+                posix.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
                 temporary = None
         except OSError as error:
             raise OutputError(f"{path}: {error.strerror}") from None
@@ -440,10 +441,10 @@ def _replace(
     finally:
         with _Uninterrupted():
             if descriptor is not None:
-                os.close(descriptor)
+                posix.close(descriptor)
             if temporary is not None:
                 try:
-                    os.unlink(temporary, dir_fd=directory)
+                    posix.unlink(temporary, dir_fd=directory)
                 except OSError:
                     pass  # somebody has removed it, or the file system has gone
 
@@ -451,10 +452,10 @@ def _replace(
 def _temporary(directory: int, mode: int) -> tuple[str, int]:
     """Name and descriptor of a new file: its random name cannot have been taken in advance."""
     for left in range(_NAME_TRIES, 0, -1):
-        name = f".netinspect-{os.urandom(8).hex()}.part"
+        name = f".netinspect-{posix.urandom(8).hex()}.part"
         try:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            return name, os.open(name, flags, mode, dir_fd=directory)
+            flags = posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_NOFOLLOW | posix.O_CLOEXEC
+            return name, posix.open(name, flags, mode, dir_fd=directory)
         except FileExistsError:
             if left == 1:
                 raise
@@ -464,28 +465,28 @@ def _temporary(directory: int, mode: int) -> tuple[str, int]:
 _ACCESS_LIST = "system.posix_acl_access"
 
 
-def _keep_rights(descriptor: int, status: os.stat_result, path: str) -> None:
+def _keep_rights(descriptor: int, status: posix.stat_result, path: str) -> None:
     """Gives a new file the owner, mode and access list (acl(5)) of the old one; nobody gets more access than before.
 
     Raises OSError.
     """
     mode = S_IMODE(status.st_mode) & 0o777
     try:
-        os.fchown(descriptor, status.st_uid, status.st_gid)
+        posix.fchown(descriptor, status.st_uid, status.st_gid)
     except OSError:
         try:
-            os.fchown(descriptor, -1, status.st_gid)
+            posix.fchown(descriptor, -1, status.st_gid)
         except OSError:
             mode &= ~0o070  # it is of another group now
-    os.fchmod(descriptor, mode)
+    posix.fchmod(descriptor, mode)
     try:
-        found = os.getxattr(path, _ACCESS_LIST, follow_symlinks=False)
+        found = posix.getxattr(path, _ACCESS_LIST, follow_symlinks=False)
     except OSError:
         return  # it has none, as nearly all files
     try:
-        os.setxattr(descriptor, _ACCESS_LIST, found)
+        posix.setxattr(descriptor, _ACCESS_LIST, found)
     except OSError:
-        os.fchmod(descriptor, mode & ~0o070)  # what looks like the group's rights was a mask for those of the list
+        posix.fchmod(descriptor, mode & ~0o070)  # what looks like the group's rights was a mask for those of the list
 
 
 class _Uninterrupted:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import posix
+from _stat import S_ISCHR, S_ISSOCK
 from errno import EACCES, ENOENT, EPERM
-from stat import S_ISCHR, S_ISSOCK
 
 from ..environment import KINDS
 from ..errors import FileError, NamespaceError
@@ -45,8 +45,10 @@ def open_namespace(name: str) -> int:
     elif of_kind:
         candidates = [_found(name)]
     else:
+        from os import fsdecode
+
         # Listings label a namespace whose name is not UTF-8 by a text that stands for it.
-        names = dict.fromkeys((name, os.fsdecode(raw(name))))
+        names = dict.fromkeys((name, fsdecode(raw(name))))
         candidates = [f"{NAMED}/{each}" for each in names] + (
             _of_process(name) if name.isascii() and name.isdecimal() else []
         )
@@ -64,7 +66,7 @@ def _of_process(pid: str) -> list[str]:
 
     path = f"/proc/{pid}/ns/net"
     try:
-        os.stat(path)
+        posix.stat(path)
     except FileNotFoundError:
         return [path, *(f"/proc/{thread}/ns/net" for thread in other_threads(int(pid)))]
     except OSError:
@@ -75,7 +77,7 @@ def _of_process(pid: str) -> list[str]:
 def _of_socket(path: str) -> int | None:
     """A descriptor of the namespace of the socket, or the tun device, at ``/proc/PID/fd/NUMBER``; None for others."""
     try:
-        status = os.stat(path)
+        status = posix.stat(path)
         if not (S_ISSOCK(status.st_mode) or S_ISCHR(status.st_mode)):
             return None
         from .namespaces_of_sockets import is_socket_path, keeps_a_namespace, namespace_of_socket
@@ -104,7 +106,7 @@ def _open(name: str, candidates: Iterable[str]) -> int | None:
             continue
         if _is_network_namespace(descriptor):
             return descriptor
-        os.close(descriptor)
+        posix.close(descriptor)
         raise NamespaceError(f"{name!r} is not a network namespace")
     if failure in (EACCES, EPERM):
         raise NamespaceError(f"network namespace {name!r}: permission denied (run as root, or as its owner)")
@@ -144,26 +146,28 @@ def every_namespace(
     returned is the number of processes whose namespace may not be seen: there may be namespaces that only they are in.
     Raises NetinspectError where /proc is not mounted.
     """
+    from os import fsencode
+
     from ..procfs import process_ids
 
     pids = process_ids()
     found: dict[tuple[int, int], tuple[str, str]] = {}
     inside: dict[tuple[int, int], list[int]] = {}
     try:
-        current = os.stat("/proc/thread-self/ns/net")
+        current = posix.stat("/proc/thread-self/ns/net")
     except OSError as error:
         raise NamespaceError(f"the current network namespace, /proc/thread-self/ns/net: {error.strerror}") from None
     try:
-        names = sorted(os.listdir(NAMED))
+        names = sorted(posix.listdir(NAMED))
     except OSError:
         names = []
     for name in names:
-        _take(found, f"{NAMED}/{name}", text(os.fsencode(name)), current.st_dev)
+        _take(found, f"{NAMED}/{name}", text(fsencode(name)), current.st_dev)
     hidden = 0
     for pid in pids:
         path = f"/proc/{pid}/ns/net"
         try:
-            status = os.stat(path)
+            status = posix.stat(path)
         except PermissionError:
             hidden += 1
         except OSError:
@@ -180,9 +184,9 @@ def every_namespace(
             for thread in other_threads(pid):
                 _take(found, f"/proc/{thread}/ns/net", str(thread), current.st_dev)
         # To ask a socket for its namespace takes CAP_NET_ADMIN.
-        sockets: dict[str, str] | None = {} if os.geteuid() == 0 else None
+        sockets: dict[str, str] | None = {} if posix.geteuid() == 0 else None
         for path in (*network_namespace_mounts(pids), *network_namespace_files(pids, sockets)):
-            _take(found, path, text(os.fsencode(path)), current.st_dev)
+            _take(found, path, text(fsencode(path)), current.st_dev)
         if sockets:
             from .namespaces_of_sockets import OnTheirWay, namespaces_of_sockets
 
@@ -256,7 +260,7 @@ _UUID = frozenset("0123456789abcdef-")
 def _take(found: dict[tuple[int, int], tuple[str, str]], path: str, label: str, device: int) -> None:
     """Takes in the namespace at that path, if there is one that is not known."""
     try:
-        status = os.stat(path)
+        status = posix.stat(path)
     except OSError:
         return  # removed just now, or not ours to see
     # What is not mounted is an empty file, on another file system.
@@ -281,7 +285,7 @@ def inside(descriptor: int | None, action: Callable[[], Result]) -> Result:
     if descriptor is None:
         return action()
     try:
-        home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        home = posix.open("/proc/thread-self/ns/net", posix.O_RDONLY | posix.O_CLOEXEC)
     except OSError as error:
         raise NamespaceError(f"the current network namespace, /proc/self/ns/net: {error.strerror}") from None
     try:
@@ -289,7 +293,7 @@ def inside(descriptor: int | None, action: Callable[[], Result]) -> Result:
             _setns(descriptor)
         except OSError as error:
             # setns(2) asks for CAP_SYS_ADMIN even where it would lead to the namespace that we are in.
-            if error.errno == EPERM and os.path.samestat(os.fstat(descriptor), os.fstat(home)):
+            if error.errno == EPERM and _is_same(descriptor, home):
                 return action()
             raise _not_entered(error) from None
         try:
@@ -297,7 +301,7 @@ def inside(descriptor: int | None, action: Callable[[], Result]) -> Result:
         finally:
             _setns(home)
     finally:
-        os.close(home)
+        posix.close(home)
 
 
 def enter(descriptor: int) -> None:
@@ -308,6 +312,11 @@ def enter(descriptor: int) -> None:
         raise _not_entered(error) from None
 
 
+def _is_same(one: int, other: int) -> bool:
+    first, second = posix.fstat(one), posix.fstat(other)
+    return (first.st_dev, first.st_ino) == (second.st_dev, second.st_ino)
+
+
 def _not_entered(error: OSError) -> NamespaceError:
     if isinstance(error, PermissionError):
         return NamespaceError("entering another network namespace needs CAP_SYS_ADMIN: run as root")
@@ -315,6 +324,8 @@ def _not_entered(error: OSError) -> NamespaceError:
 
 
 def _setns(descriptor: int) -> None:
+    import os
+
     if hasattr(os, "setns"):
         os.setns(descriptor, _CLONE_NEWNET)
         return

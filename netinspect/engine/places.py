@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import _socket
-import os
+import posix
 from _functools import partial
 
 from ..errors import NamespaceError, NamespaceGoneError, NetinspectError, NetlinkError, UsageError
@@ -40,10 +40,12 @@ def interface_index(name: str) -> int | None:
 
     None where it has no such interface.
     """
+    from os import fsdecode, fsencode
+
     # Listings show a name that is not UTF-8 by a text that stands for it.
-    for candidate in dict.fromkeys((name, os.fsdecode(raw(name)))):
+    for candidate in dict.fromkeys((name, fsdecode(raw(name)))):
         try:
-            encoded = os.fsencode(candidate)
+            encoded = fsencode(candidate)
             if len(encoded) < _NAME_SIZE:
                 return _socket.if_nametoindex(candidate)
         except (OSError, ValueError):
@@ -70,8 +72,10 @@ def interface(name: str) -> tuple[int, str] | None:
     index = interface_index(name)
     if index is None:
         return None
+    from os import fsencode
+
     try:
-        return index, text(os.fsencode(_socket.if_indextoname(index)))
+        return index, text(fsencode(_socket.if_indextoname(index)))
     except OSError:
         return None  # it went just now
 
@@ -150,7 +154,7 @@ class Place:
 
         self.descriptor = open_namespace(name)
         try:
-            status = os.fstat(self.descriptor)
+            status = posix.fstat(self.descriptor)
             if self._identity not in (None, (status.st_dev, status.st_ino)):
                 raise NamespaceGoneError(f"the network namespace {name!r} is gone")
             self._identity = (status.st_dev, status.st_ino)
@@ -169,7 +173,7 @@ class Place:
     def close(self) -> None:
         """Closes it."""
         if self.descriptor is not None:
-            os.close(self.descriptor)
+            posix.close(self.descriptor)
             self.descriptor = None
 
     def call(self, action: Callable[[], Result]) -> Result:
@@ -206,7 +210,7 @@ class Place:
 
 def _identity(path: str) -> tuple[int, int] | None:
     try:
-        status = os.stat(path)
+        status = posix.stat(path)
     except OSError:
         return None
     return status.st_dev, status.st_ino

@@ -53,6 +53,8 @@ def marked(found: str) -> str:
 
 def raw(name: str) -> bytes:
     """The bytes that ``text`` made this name of."""
+    if "\\" not in name:
+        return name.encode("utf-8", "surrogateescape")
     from re import sub
 
     def bytes_of(found: Match[str]) -> str:

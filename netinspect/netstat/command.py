@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from os import geteuid
+from posix import geteuid
 
 from ..engine.command import Command
 from ..engine.options import Count, Flag, Group, Many, One, Option

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import posix
 import resource
 import socket
 import subprocess
@@ -110,9 +111,9 @@ def test_what_cannot_be_read_of_one_process_is_left_out_and_reported(
         (directories.add if f"/proc/{failing.pid}/" in str(path) else directories.discard)(opened)
         return opened
 
-    monkeypatch.setattr(os, call, fail)
+    monkeypatch.setattr(posix, call, fail)
     if call != "open":
-        monkeypatch.setattr(os, "open", remember)
+        monkeypatch.setattr(posix, "open", remember)
     try:
         holders, unseen = descriptors.socket_holders(deep=True)
     finally:
@@ -241,7 +242,7 @@ def test_threads_with_their_own_descriptor_table_are_read_on_request(
 
 
 def test_without_proc_there_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "listdir", lambda _: ["meminfo"])
+    monkeypatch.setattr(posix, "listdir", lambda _: ["meminfo"])
     with pytest.raises(NetinspectError, match="mount it"):
         descriptors.socket_holders()
 
@@ -256,7 +257,7 @@ def test_kernel_threads_and_zombies_have_no_files(monkeypatch: pytest.MonkeyPatc
     def refuse(*_: object) -> None:
         raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
 
-    monkeypatch.setattr(os, "stat", refuse)
+    monkeypatch.setattr(posix, "stat", refuse)
     assert procfs.may_have_files(1)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import errno
 import os
+import posix
 import signal
 import socket
 import stat
@@ -169,7 +170,7 @@ def test_nothing_is_left_whatever_goes_wrong(tmp_path: Path, monkeypatch: pytest
 
     for call in ("write", "fsync", "rename", "fchmod"):
         with monkeypatch.context() as patched:
-            patched.setattr(os, call, no_room)
+            patched.setattr(posix, call, no_room)
             with pytest.raises(OutputError, match="No space left"):
                 write_file(str(path), fill)
     assert path.read_text() == "old"
@@ -184,7 +185,7 @@ def test_signals_wait_while_the_file_takes_its_name(tmp_path: Path, monkeypatch:
         masks.append(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
         rename(*arguments, **options)
 
-    monkeypatch.setattr(os, "rename", look)
+    monkeypatch.setattr(posix, "rename", look)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     write_file(str(tmp_path / "file"), fill)
     assert masks[0] >= {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
@@ -382,7 +383,7 @@ def test_a_file_of_the_kernels_that_has_nothing_yet_is_not_waited_for(
 
     path = tmp_path / "kmsg"
     path.touch()
-    monkeypatch.setattr(os, "read", would_wait)
+    monkeypatch.setattr(posix, "read", would_wait)
     with pytest.raises(FileError, match="temporarily unavailable"):
         list(lines(str(path)))
 

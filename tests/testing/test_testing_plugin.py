@@ -115,7 +115,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_installed_program_loads_nothing_heavy_either(site: Path) -> None:
-    program = site / "bin" / "netinspect"
+    assert (site / "bin" / "netinspect").read_text().startswith("#!/bin/sh\n")  # see test_script.py
+    program = site / "bin" / "netinspect-python"
     assert program.read_text().startswith(f"#!{sys.executable}\n")
     command = [sys.executable, "-S", "-X", "importtime", str(program), "sockets", "-tan"]
     environment = {"PYTHONPATH": str(site), "PYTHONDONTWRITEBYTECODE": "1"}

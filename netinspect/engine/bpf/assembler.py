@@ -6,7 +6,7 @@ behind the stack's 512 bytes.
 
 from __future__ import annotations
 
-from struct import pack
+from _struct import pack
 from sys import byteorder
 
 from ...uapi.bpf import BPF_PSEUDO_MAP_FD, BPF_FUNC_probe_read_kernel

@@ -6,8 +6,8 @@ their offsets, and only requested types are read.
 
 from __future__ import annotations
 
+from _struct import unpack_from
 from struct import error as StructError
-from struct import unpack_from
 
 from ...errors import NetinspectError
 from ...startup import array

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+from _struct import pack, unpack_from
 from ctypes import CDLL, addressof, c_long, create_string_buffer, get_errno
 from errno import EACCES, EINVAL, ENOENT, ENOSYS, EPERM
 from mmap import MAP_SHARED, PAGESIZE, PROT_READ, mmap
-from struct import pack, unpack_from
 
 from ...errors import NetinspectError
 from ...uapi.bpf import (

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from _struct import Struct
 from mmap import MAP_SHARED, PAGESIZE, PROT_READ, PROT_WRITE, mmap
-from struct import Struct
 
 from ...startup import array
 from ...uapi.bpf import BPF_RINGBUF_HEADER

@@ -9,7 +9,7 @@ it. What a shape does not name is unknown, and shown as such: a rule without one
 from __future__ import annotations
 
 from _socket import inet_ntop
-from struct import Struct
+from _struct import Struct
 from sys import byteorder
 
 from ...uapi.netlink import AF_INET, AF_INET6

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from struct import pack
+from _struct import pack
 
 from ...uapi.if_link import (
     IFLA_ALT_IFNAME,

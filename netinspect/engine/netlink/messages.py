@@ -7,9 +7,9 @@ field of all of them is then one strided slice of the buffer, at about 10 ns a v
 from __future__ import annotations
 
 import sys
+from _struct import Struct, calcsize, iter_unpack, pack
 from errno import ENOBUFS
 from itertools import chain
-from struct import Struct, calcsize, iter_unpack, pack
 
 from ...errors import MalformedError, NetlinkError, UsageError
 from ...startup import array

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from struct import pack
+from _struct import pack
 
 from ...uapi.net_namespace import NETNSA_FD, NETNSA_NSID
 from ...uapi.rtnetlink import RTM_GETNSID

@@ -6,8 +6,8 @@ until the buffer has been emptied, and counts every one (net/netlink/af_netlink.
 
 from __future__ import annotations
 
+from _struct import unpack
 from errno import EAGAIN, EINTR, ENOBUFS
-from struct import unpack
 
 from ...errors import NetlinkError, TruncatedError
 from ...uapi.netlink import NETLINK_ADD_MEMBERSHIP, NLMSG_OVERRUN, SOL_NETLINK

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import _socket
 import _thread
-from struct import pack
+from _struct import pack
 from sys import getswitchinterval, setswitchinterval
 
 from ...errors import NetlinkError, NoAnswerError, TruncatedError

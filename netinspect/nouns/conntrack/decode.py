@@ -6,8 +6,8 @@ Numbers are in network order unless noted otherwise.
 
 from __future__ import annotations
 
+from _struct import iter_unpack, pack
 from itertools import chain
-from struct import iter_unpack, pack
 from sys import byteorder
 
 from ...engine.addresses import IPv4Texts, IPv6Texts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from struct import Struct
+from _struct import Struct
 
 from ...engine.columns import NONE
 from ...engine.netlink.messages import Run

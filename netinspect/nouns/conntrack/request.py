@@ -5,8 +5,8 @@ linux/netfilter/nfnetlink_conntrack.h, net/netfilter/nf_internals.h (CTA_FILTER_
 
 from __future__ import annotations
 
+from _struct import pack
 from errno import EINVAL, EOPNOTSUPP, EPERM, EPROTONOSUPPORT
-from struct import pack
 
 from ...engine.netlink.messages import attribute, message
 from ...errors import ConntrackError, NetinspectError, NetlinkError

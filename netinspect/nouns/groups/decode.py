@@ -7,7 +7,7 @@ the kernel answers with is RTM_GETMULTICAST or RTM_NEWMULTICAST, by family and v
 from __future__ import annotations
 
 from _socket import AF_INET, AF_INET6, inet_ntop
-from struct import pack, unpack_from
+from _struct import pack, unpack_from
 
 from ...engine.netlink.attributes import ADDRESS, Shape
 from ...engine.netlink.messages import malformed, message

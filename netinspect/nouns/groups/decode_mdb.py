@@ -5,7 +5,7 @@ Sources: linux/if_bridge.h, linux/if_link.h, net/bridge/br_mdb.c.
 
 from __future__ import annotations
 
-from struct import pack, unpack_from
+from _struct import pack, unpack_from
 
 from ...engine.fields import bit_names
 from ...engine.netlink.attributes import ANY, NUMBER, Attributes, Shape

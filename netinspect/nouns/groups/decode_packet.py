@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from struct import pack, unpack_from
+from _struct import pack, unpack_from
 
 from ...engine.netlink.attributes import ANY, Shape
 from ...engine.netlink.messages import message

@@ -6,7 +6,7 @@ family. IPv6's interfaces (MIFs) have no netlink source.
 
 from __future__ import annotations
 
-from struct import Struct, pack, unpack_from
+from _struct import Struct, pack, unpack_from
 
 from ...engine.netlink.attributes import ADDRESS, ANY, NUMBER, Attributes, Shape
 from ...engine.netlink.messages import HEADER_SIZE, malformed, message

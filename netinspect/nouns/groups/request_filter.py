@@ -6,8 +6,8 @@ RFC 3678, section 5.1.2: getSourceFilter. The kernel answers EADDRNOTAVAIL where
 from __future__ import annotations
 
 from _socket import AF_INET, AF_INET6, inet_ntop, inet_pton
+from _struct import calcsize, pack, unpack_from
 from errno import EINVAL
-from struct import calcsize, pack, unpack_from
 
 MCAST_MSFILTER = 48
 LEVELS = {"inet": 0, "inet6": 41}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from struct import pack
+from _struct import pack
 
 from ...engine.columns import NONE, Array, Column, Constant, Nested, interleaved
 from ...engine.fields import place

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from struct import Struct, pack, unpack_from
+from _struct import Struct, pack, unpack_from
 
 from ...engine.netlink.attributes import ADDRESS, ANY, NUMBER, Shape
 from ...engine.netlink.messages import malformed, message

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from struct import unpack_from
+from _struct import unpack_from
 
 from ...records import Bridge, BridgePort
 from ...uapi.if_link import IFLA_BR_FDB_N_LEARNED, IFLA_BR_MULTI_BOOLOPT

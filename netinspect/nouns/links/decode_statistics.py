@@ -6,7 +6,7 @@ have no names but their place in linux/snmp.h, which has not stayed the same.
 
 from __future__ import annotations
 
-from struct import iter_unpack, pack, unpack_from
+from _struct import iter_unpack, pack, unpack_from
 
 from ...engine.netlink.attributes import ANY, Shape
 from ...engine.netlink.messages import attributes, message

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from struct import pack
+from _struct import pack
 from sys import byteorder
 
 from ...engine.columns import NONE, Array, Constant, Plain, interleaved

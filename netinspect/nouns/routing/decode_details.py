@@ -7,7 +7,7 @@ linux/ip_tunnels.h.
 
 from __future__ import annotations
 
-from struct import unpack_from
+from _struct import unpack_from
 from sys import byteorder
 
 from ...engine.netlink.attributes import ADDRESS, ANY, NUMBER, Attributes, Shape

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from struct import pack
+from _struct import pack
 
 from ...engine.netlink.messages import HEADER_SIZE, message
 from ...uapi.netlink import AF_MPLS, NLM_F_DUMP

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from struct import Struct, pack
+from _struct import Struct, pack
 from sys import byteorder
 
 from ...engine.netlink.attributes import ADDRESS, ANY, Attributes, Shape

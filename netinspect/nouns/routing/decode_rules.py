@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from struct import Struct, pack, unpack
+from _struct import Struct, pack, unpack
 
 from ...engine.fields import bit_names
 from ...engine.netlink.attributes import ADDRESS, ANY, NUMBER, Shape

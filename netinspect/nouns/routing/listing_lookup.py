@@ -5,7 +5,7 @@ from __future__ import annotations
 from _operator import itemgetter
 from _socket import getprotobyname, inet_pton
 from errno import EACCES, EHOSTUNREACH, EINVAL, ENETUNREACH, EXDEV
-from os import geteuid
+from posix import geteuid
 
 from ...engine.columns import Constant
 from ...engine.files import check_database

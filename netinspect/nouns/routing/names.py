@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import posix
 
 from ...engine.files import table_lines
 from ...engine.text import number
@@ -29,7 +29,7 @@ class RoutingNames(dict[int, str]):
         for directory in DIRECTORIES:
             self._read(f"{directory}/{kind}")
             try:
-                more = sorted(os.listdir(f"{directory}/{kind}.d"))
+                more = sorted(posix.listdir(f"{directory}/{kind}.d"))
             except OSError:
                 continue
             for name in more:

@@ -65,7 +65,7 @@ def _dccp_states() -> tuple[str, ...]:
 
     By themselves the numbers do not report which it is, and nothing but the release does.
     """
-    from os import uname
+    from posix import uname
 
     release = [int(part) for part in uname().release.replace("-", ".").split(".")[:2] if part.isdecimal()]
     first = 14 if release >= [6, 8] else 13

@@ -5,7 +5,7 @@ Sources: linux/packet_diag.h, linux/netlink_diag.h, linux/vm_sockets_diag.h, lin
 
 from __future__ import annotations
 
-from struct import calcsize, pack
+from _struct import calcsize, pack
 
 from ...engine.columns import NONE, Constant
 from ...engine.fields import attribute_u32, numbers, place

@@ -5,7 +5,7 @@ Addresses of nodes are numbers, written in hexadecimal as tipc(8) does; 0 is tha
 
 from __future__ import annotations
 
-from struct import unpack_from
+from _struct import unpack_from
 
 from ...engine.columns import NONE, Constant
 from ...engine.fields import attribute_u32

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from struct import pack
+from _struct import pack
 
 from ...engine.columns import NONE, Constant
 from ...engine.fields import attribute_u32, numbers, place

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import _socket
-import os
+import posix
 
 from ...engine.files import check_database
 
@@ -89,8 +89,8 @@ class Lookups:
                 continue
             try:
                 # The dot is for directories only: a file of a cgroup is no cgroup.
-                found = os.stat(f"{directory}/{inside}/.")
-                if found.st_dev == os.stat(directory).st_dev:
+                found = posix.stat(f"{directory}/{inside}/.")
+                if found.st_dev == posix.stat(directory).st_dev:
                     return found.st_ino
                 failure = OSError(0, f"it is outside {directory}")
             except (OSError, ValueError) as error:

@@ -8,7 +8,7 @@ end: at threads with descriptors of their own, io_urings, and descriptors that a
 
 from __future__ import annotations
 
-import os
+import posix
 from _operator import not_, or_
 from itertools import chain, compress, repeat
 
@@ -191,7 +191,7 @@ class Owners:
         inodes = list(batch.values("inode"))
         programs = self.programs(inodes)
         if "-" in programs and not self._looked_closely:
-            me = os.geteuid()
+            me = posix.geteuid()
             everybody = me == 0 or not self.unseen.refused
             rows = zip(programs, inodes, batch.values("uid"), strict=True)
             if any(inode and program == "-" and (everybody or uid in (None, me)) for program, inode, uid in rows):
@@ -268,11 +268,11 @@ class Owners:
         if not unknown:
             return None
         # A socket of ours, such as the one of the dump itself, is found by looking at this one process.
-        self._add(self._holders([os.getpid()]), unknown)
+        self._add(self._holders([posix.getpid()]), unknown)
         settled = [inode in self._first or inode == 0 for inode in inodes]
         if "netlink" in batch.values("protocol"):
             settled = [row or not port for row, port in zip(settled, batch.values("local_port"), strict=True)]
-        me = os.geteuid()
+        me = posix.geteuid()
         if self.unseen.refused and me != 0:
             # Only root can find the holder of another user's socket by looking again.
             theirs = [uid not in (None, me) for uid in batch.values("uid")]

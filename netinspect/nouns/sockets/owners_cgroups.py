@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import posix
 
 from ...procfs import cgroup2_mounts
 
@@ -52,7 +52,7 @@ class CgroupPaths(dict[int, str]):
         unread = False
         for root, directory in mounts:
             try:
-                top = os.stat(directory).st_ino
+                top = posix.stat(directory).st_ino
             except OSError:
                 continue
             if top == _ROOT_ID:
@@ -62,7 +62,7 @@ class CgroupPaths(dict[int, str]):
             while waiting:
                 directory, path = waiting.pop()
                 try:
-                    with os.scandir(directory) as entries:
+                    with posix.scandir(directory) as entries:
                         for entry in entries:
                             if entry.is_dir(follow_symlinks=False):
                                 self[entry.inode()] = below = f"{path}/{entry.name}"

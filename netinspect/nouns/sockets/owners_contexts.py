@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from os.path import exists
+import posix
 
 from ...procfs import security_context
 
@@ -17,7 +17,11 @@ _SELINUX = "/sys/fs/selinux/enforce"
 
 def selinux_enabled() -> bool:
     """Whether SELinux is there: its file system is mounted (selinux(8))."""
-    return exists(_SELINUX)
+    try:
+        posix.stat(_SELINUX)
+    except OSError:
+        return False
+    return True
 
 
 def contexts(owners: Owners, inodes: Iterable[int]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from struct import pack
+from _struct import pack
 
 from ...engine.netlink.messages import attribute, message
 from ...uapi.netlink import AF_INET, AF_INET6, AF_UNSPEC, NLM_F_DUMP

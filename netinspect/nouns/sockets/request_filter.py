@@ -9,7 +9,7 @@ bytes behind the end, which rejects it. An attribute, its header included, has l
 
 from __future__ import annotations
 
-from struct import pack
+from _struct import pack
 
 from ...engine.places import interface_index, local_ports
 from ...engine.text import digits

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import posix
 import socket
 import struct
 import subprocess
@@ -567,7 +568,7 @@ def test_states_that_the_kernel_does_not_heed_are_looked_at(protocol: str, name:
     ("release", "first"), [("5.10.0-30-amd64", 13), ("6.7.12", 13), ("6.8.0-rc1", 14), ("7.2.7", 14)]
 )
 def test_states_that_only_dccp_has_are_named_and_listed(monkeypatch: Any, release: str, first: int) -> None:
-    monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(release=release))
+    monkeypatch.setattr(posix, "uname", lambda: SimpleNamespace(release=release))
     place = Answering(*(made_up(state=n, cookie=n, inode=n) for n in (1, 7, first, first + 1)))
     listing = SocketListing(Query(("dccp",)), (place,))
     found = {record.inode: record.state for batch in listing.batches() for record in batch}
