@@ -6,7 +6,7 @@ thread waits, and this one can be interrupted. When the program ends, the other 
 
 from __future__ import annotations
 
-import os
+import posix
 from _queue import Empty, SimpleQueue
 from _thread import start_new_thread
 from errno import ETIMEDOUT
@@ -46,6 +46,13 @@ def _answer(answers: SimpleQueue[tuple[bool, Any]], call: Callable[..., object],
         answers.put((False, error))
 
 
+def _look(path: str) -> None:
+    try:
+        posix.lstat(path)
+    except (OSError, ValueError):
+        pass  # an answer as well
+
+
 def answers(path: str) -> bool:
     """Whether anything answers for that path, be it there or not.
 
@@ -53,7 +60,7 @@ def answers(path: str) -> bool:
     """
     if path not in _silent:
         try:
-            answered(os.path.lexists, path, within=_LOOK)
+            answered(_look, path, within=_LOOK)
         except TimeoutError:
             _silent.add(path)
     return path not in _silent

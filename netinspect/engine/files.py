@@ -37,8 +37,9 @@ _SILENCE = 30_000
 _LINK_LIMIT = 40
 """Symbolic links that are followed on the way to one file, as path_resolution(7) has it."""
 _NAME_TRIES = 8
-_LOCAL = ("/run/netns/", "/etc/", "/proc/thread-self/")
-"""Where no server has to answer for a file system, or another thread would find something else."""
+_LOCAL = ("/run/netns/", "/etc/", "/usr/share/iproute2/", "/usr/lib/iproute2/", "/proc/thread-self/")
+"""Where no server has to answer for a file system beside that of the system itself, from which Python has come as well,
+or another thread would find something else."""
 
 _KINDS = (
     (S_ISDIR, "a directory"),
