@@ -106,7 +106,9 @@ def run(arguments: Sequence[str], environment: Environment) -> int:
 
 def _instead(arguments: Sequence[str], error: NetinspectError) -> str:
     """What follows the error: the command that was probably meant, where one is known."""
-    if error.status != ExitStatus.USAGE and not error.slip[0]:
+    from .errors import NamespaceError
+
+    if error.status != ExitStatus.USAGE and not error.slip[0] and not isinstance(error, NamespaceError):
         return ""
     from .engine.quoting import shell_line
     from .manual.slips import suggestion

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 
+from ..manual.live_names import containers, interfaces, namespaces, states
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-
-_NAMED_NAMESPACES = "/run/netns"
-
 
 _BESIDE = frozenset("@%+=:,./_-")
 """What stands for itself in every shell, beside letters and digits (POSIX.1, Shell Command Language, 2.2)."""
@@ -21,48 +20,6 @@ def is_one_word(name: str) -> bool:
     One that begins with a dash would be an option.
     """
     return bool(name) and name[0] != "-" and all(each.isalnum() or each in _BESIDE for each in name)
-
-
-def interfaces(of: Sequence[str]) -> Iterable[str]:
-    """The interfaces of this network namespace."""
-    from _socket import if_nameindex  # the module socket takes milliseconds to load
-
-    return [name for _, name in if_nameindex()]
-
-
-def namespaces(of: Sequence[str]) -> Iterable[str]:
-    """The network namespaces that have a name (ip-netns(8)), and containers."""
-    try:
-        named = os.listdir(_NAMED_NAMESPACES)
-    except OSError:
-        named = []
-    return {*named, *containers(of)}
-
-
-def containers(of: Sequence[str]) -> Iterable[str]:
-    """The containers that run, by name: an engine is asked only where its socket is."""
-    from ..engine.containers.sources import any_source
-
-    if not any_source():
-        return ()
-    from ..engine.containers.names import known
-
-    return {container.title for container in known().all()}
-
-
-def states(of: Sequence[str]) -> Iterable[str]:
-    """The states that ``--state`` of a command takes; without one, those of sockets."""
-    if of == ["neighbours"]:
-        from ..nouns.routing.decode_neighbours import STATES
-
-        return [name for name in STATES.values() if name]
-    if of in (["conntrack"], ["nat"]):
-        from ..nouns.conntrack.decode_names import STATES as TRACKED
-
-        return {name for names in TRACKED.values() for name in names}
-    from ..nouns.sockets.filter_states import STATE_NAMES
-
-    return STATE_NAMES
 
 
 def fields(of: Sequence[str]) -> Iterable[str]:

@@ -106,7 +106,18 @@ def alike_names(name: str, known: Iterable[str]) -> list[str]:
     from difflib import get_close_matches  # it takes milliseconds to load
 
     names = {one.casefold(): one for one in known}
-    return [names[found] for found in get_close_matches(name.casefold(), names, n=3, cutoff=0.7)]
+    given = name.casefold()
+    found = get_close_matches(given, names, n=3, cutoff=0.7)
+    # Of short names a slip leaves too little for that: letters that have changed places, one that is wrong, the end.
+    found = found or [one for one in names if sorted(one) == sorted(given)]
+    found = found or [one for one in names if len(given) > 2 and one.startswith(given)]
+    if not found and 2 <= len(given) <= 4:
+        found = [one for one in names if len(one) == len(given) and one[0] == given[0] and _differ(one, given) == 1]
+    return [names[one] for one in found[:3]]
+
+
+def _differ(one: str, other: str) -> int:
+    return sum(letter != instead for letter, instead in zip(one, other, strict=True))
 
 
 def wrapped(text: str, indent: str, width: int = WIDEST) -> list[str]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+from pathlib import Path
 
 import pytest
+from throwaway import Namespace
 
 from netinspect.environment import Environment
 from netinspect.main import run
@@ -49,7 +52,7 @@ def suggested(line: str) -> str:
         ("ip maddr", "groups"),
         ("bridge mdb", "groups bridge"),
         ("ifconfig", "links"),
-        ("traceroute 10.0.0.1", "path 10.0.0.1"),
+        ("traceroute 127.0.0.1", "path 127.0.0.1 127.0.0.1"),
         ("nstat", "stats"),
         ("conntrack -L", "conntrack list"),
         ("conntrack -L -n", "conntrack list -n"),
@@ -78,13 +81,60 @@ def suggested(line: str) -> str:
         ("help sokets", "help sockets"),
         ("schema sokets", "schema sockets"),
         ("wait listenning 80", "wait listening 80"),
+        # Words of programs that do what this one does not, and what serves as well.
+        ("ps aux", "sockets -ap"),
+        ("tcpdump -i lo port 80", "conntrack events"),
+        ("iptables -t nat -L -n", "nat diagnose"),
+        ("tc -s qdisc show dev lo", "drops account"),
+        ("ping -c 1 127.0.0.1", "path 127.0.0.1 127.0.0.1"),
+        ("path 127.0.0.1:80", "path 127.0.0.1 127.0.0.1:80"),
+        ("iftop", "top"),
+        ("ethtool -i lo", "links lo"),
+        ("fuser 80/tcp", "sockets -ap -t 'sport = :80 or dport = :80'"),
+        ("lsof -i tcp:80", "sockets -t 'sport = :80 or dport = :80'"),
+        ("lsof -iTCP -sTCP:LISTEN", "sockets -t -l"),
+        ("ip monitor link", "links --watch"),
+        ("ip netns exec blue ss -tln", "sockets -tln -N blue"),
+        ("ip netns exec blue ip r", "routes -N blue"),
+        # Words behind ip(8)'s objects, behind ours too.
+        ("ip r s t local", "routes --table local"),
+        ("ip route show dev lo proto kernel", "routes --interface lo --protocol kernel"),
+        ("ip -d link show type bridge", "links --kind bridge"),
+        ("links show dev lo", "links lo"),
+        ("neighbours dev lo", "neighbours lo"),
+        ("rules list", "rules"),
+        ("routes table main", "routes --table main"),
+        # Options and states without their dashes.
+        ("sockets listening", "sockets --listening"),
+        ("sockets tcp established", "sockets --tcp --state established"),
+        # Names that the system has, and those that an error lists.
+        ("links l0", "links lo"),
+        ("routes -i lp", "routes -i lo"),
+        ("groups --interface=ol", "groups --interface=lo"),
+        ("sockets 'dev lp and sport = :22'", "sockets 'dev lo and sport = :22'"),
+        ("sockets sport = :htpp", "sockets sport '=' :http"),
+        ("routes --table mian", "routes --table main"),
+        ("routes --type unicst", "routes --type unicast"),
+        ("conntrack list -p tpc", "conntrack list -p tcp"),
+        ("nat dignose", "nat diagnose"),
+        ("groups routs", "groups routes"),
+        ("drops acount", "drops account"),
+        ("completion bsh", "completion bash"),
+        ("explain TcpRetransSegs", "stats explain Tcp.RetransSegs"),
+        ("explain TCPLostRetransmitt", "stats explain TcpExt.TCPLostRetransmit"),
     ],
 )
 def test_the_command_to_type_is_printed(line: str, meant: str) -> None:
     assert suggested(line) == meant
 
 
-@pytest.mark.parametrize("line", ["frobnicate", "links --frobnicate", "sockets 'sport ='", "conntrack -D", "routes -x"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("frobnicate", "links --frobnicate", "sockets 'sport ='", "conntrack -D", "routes -x"),
+        *("ip route add default via 10.0.0.1", "bridge fdb", "bridge vlan show", "dig example.com", "links zzzz9"),
+    ],
+)
 def test_nothing_is_suggested_where_nothing_is_known(line: str) -> None:
     assert suggested(line) == ""
 
@@ -99,6 +149,27 @@ def test_where_a_command_is_known_to_be_meant_the_others_are_not_named() -> None
     assert complaints == [b"netinspect: no command 'arp' (see `netinspect --help`); try: netinspect neighbours\n"]
     run(["qqqq"], Environment(lambda _: None, complaints.append, False, 80))
     assert b"sockets, top, routes" in complaints[1]
+    for words, said in (("bridge fdb", b"no forwarding tables"), ("ip a del 10.0.0.1", b"netinspect changes nothing")):
+        run(words.split(), Environment(lambda _: None, complaints.append, False, 80))
+        assert said in complaints[-1]
+        assert b"sockets, top, routes" not in complaints[-1]
+
+
+def test_namespaces_that_are_misspelt(namespace: Namespace) -> None:
+    if os.access("/run", os.W_OK):  # only root may name a namespace, and must let it go
+        name = f"slips-{os.getpid()}-first"
+        path = Path("/run/netns", name)
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+        try:
+            assert suggested(f"links -N {name}x") == f"links -N {name}"
+            assert suggested(f"sockets -tln --netns={name}x") == f"sockets -tln --netns={name}"
+        finally:
+            path.unlink()
+    # The interfaces are those of the namespace that was asked for.
+    namespace.run("ip", "link", "add", "outside7", "type", "veth")
+    assert suggested(f"links outsdie7 -N {namespace.path}") == f"links outside7 -N {namespace.path}"
+    assert suggested("links outsdie7") == ""
 
 
 def test_help_before_the_command_is_help_for_it() -> None:
