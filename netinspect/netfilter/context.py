@@ -41,6 +41,10 @@ class Context:
         """Whether a transparent socket would take a packet that is sent to this address and port instead."""
         return UNKNOWN
 
+    def queue_served(self, first: int, last: int) -> bool | Unknown:
+        """Whether programs read all queues of packets from ``first`` to ``last``."""
+        return UNKNOWN
+
     def now(self) -> float:
         """Seconds since 1970 for rules that look at the time."""
         from time import time

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..uapi import nf_tables as nft
 from .expressions import number_at, registers
 from .expressions_header import no_transport
-from .machine import BREAK, CONTINUE, DROP, STOLEN, UNKNOWN_WHY, VERDICT, Doubt, Machine, Verdict, register
+from .machine import ACCEPT, BREAK, CONTINUE, DROP, STOLEN, UNKNOWN_WHY, VERDICT, Doubt, Machine, Verdict, register
 from .packet import TCP, Unknown
 
 TYPE_CHECKING = False
@@ -57,6 +57,13 @@ def _reject(expression: Expression) -> Program:
     return act
 
 
+def queued(machine: Machine, first: int, last: int, bypass: bool) -> Verdict:
+    """What becomes of a packet for queues: where nobody reads them, it is dropped, or let pass (nf_queue.c)."""
+    if machine.context.queue_served(first, last) is False:
+        return ACCEPT if bypass else DROP
+    return Verdict("queue", "", f"{first}" if first == last else f"{first}-{last}")
+
+
 def _queue(expression: Expression) -> Program:
     first = expression.number(nft.NFTA_QUEUE_NUM) or 0
     total = expression.number(nft.NFTA_QUEUE_TOTAL) or 1
@@ -69,7 +76,11 @@ def _queue(expression: Expression) -> Program:
             value, _ = number_at(machine, register(expression.number(nft.NFTA_QUEUE_SREG_QNUM)), 2)
             number = "?" if value is None else f"{value}"
         machine.act("queue", f"queue to {number}{' bypass' if bypass else ''}", number=first)
-        machine.verdict = Verdict("queue", "", number)
+        machine.verdict = (
+            Verdict("queue", "", number)
+            if number == "?"
+            else queued(machine, int(number.partition("-")[0]), int(number.rpartition("-")[2]), bypass)
+        )
         return VERDICT
 
     return act

@@ -201,11 +201,18 @@ def _extension(word: str) -> Statement:
     """Matches and targets of iptables, which have no words in nft(8)'s language."""
 
     def write(writer: Writer, expression: Expression) -> None:
-        writer.words.append(f"xt {word} {quoted(expression.text(nft.NFTA_MATCH_NAME))}")
+        name = expression.text(nft.NFTA_MATCH_NAME)
         values.EXACTNESS.lost = True
+        if word == "match" and name == "comment":  # linux/netfilter/xt_comment.h: the text alone
+            text = expression.raw(nft.NFTA_MATCH_INFO) or b""
+            writer.words.append(f"comment {quoted(text.partition(NUL)[0].decode('utf-8', 'surrogateescape'))}")
+            return
+        writer.words.append(f"xt {word} {quoted(name)}")
 
     return write
 
+
+NUL = b"\0"
 
 STATEMENTS: dict[str, Statement] = {
     "counter": _counter,

@@ -7,7 +7,7 @@ from struct import unpack_from
 
 from ..uapi import nf_tables as nft
 from .expressions import MANY, unknown
-from .expressions_ending import synproxied
+from .expressions_ending import queued, synproxied
 from .expressions_header import clamp_to, no_transport
 from .expressions_routing import segment_size
 from .expressions_tracking import tracking_of
@@ -272,7 +272,7 @@ def _queue(info: bytes, revision: int) -> Program:
     def act(machine: Machine) -> int:
         number = f"{first}" if total <= 1 else f"{first}-{first + total - 1}"
         machine.act("queue", f"queue to {number}{' bypass' if bypass & 1 else ''}", number=first)
-        machine.verdict = Verdict("queue", "", number)
+        machine.verdict = queued(machine, first, first + max(total, 1) - 1, bool(bypass & 1))
         return VERDICT
 
     return act

@@ -21,6 +21,8 @@ from .diagnose_flows import (
     unanswered,
 )
 from .diagnose_heard import of_heard, of_requests, of_senders, of_wanted
+from .diagnose_links import hardware, tunnels
+from .diagnose_misrouted import ipv6_off
 from .diagnose_paths import of_flow, of_live, of_networks
 from .diagnose_rules import addresses, forwarding, links, rules_read, tables, untranslated
 from .diagnose_settings import helpers, picked_up, timeouts
@@ -127,12 +129,15 @@ CHECKS: tuple[Callable[[Situation], Iterator[Finding]], ...] = (
     rules_read,
     forwarding,
     discovery,
+    ipv6_off,
     of_live,
     of_networks,
     of_heard,
     of_wanted,
     of_requests,
     of_senders,
+    hardware,
+    tunnels,
     let_through,
     targets,
     links,

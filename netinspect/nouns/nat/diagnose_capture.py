@@ -25,7 +25,11 @@ _HOST, _OTHER_HOST, _OUTGOING = 0, 3, 4
 _ARP = 0x0806
 _ARP_REQUEST = bytes((0, 1, 8, 0, 6, 4, 0, 1))
 """RFC 826: Ethernet, IPv4, and the request."""
+_SOLICITATION = 135
+"""RFC 4861: of neighbour discovery, who has this address?"""
 _MOST = 4000
+_MOVES = 16
+"""Interfaces that are kept of each sender, in the order in which it was heard."""
 _CUT = 2048
 
 
@@ -80,7 +84,7 @@ class Heard:
 
 
 class Asked(NamedTuple):
-    """An ARP request that came in."""
+    """An ARP request that came in, or a neighbour solicitation."""
 
     interface: str
     sender: str
@@ -99,7 +103,9 @@ class Capture:
         self.passing: list[Heard] = []
         """Those for other machines: frames that a bridge passes on, or that a switch floods."""
         self.asked: list[Asked] = []
-        """ARP requests."""
+        """ARP requests, and solicitations of IPv6."""
+        self.moves: dict[bytes, list[str]] = {}
+        """By MAC address the interfaces that it was heard on, a new one each time that it changes."""
         self._socket: _socket.socket | None = None
         try:
             self._socket = place.call(_open)
@@ -129,13 +135,22 @@ class Capture:
             self._socket = None
 
     def _take(self, data: bytes, ancillary: Any, _: int, where: Any) -> None:
-        interface, protocol, kind, *_ = where
+        interface, protocol, kind, _, *hardware = where
+        if kind != _OUTGOING and hardware and len(hardware[0]) == 6:
+            moves = self.moves.setdefault(hardware[0], []) if len(self.moves) < _MOST else []
+            if moves[-1:] != [interface] and len(moves) < _MOVES:
+                moves.append(interface)
         if protocol == _ARP:
             if kind != _OUTGOING and len(data) >= 28 and data[:8] == _ARP_REQUEST:
                 sender = data[8:14].hex(":")
                 ends = (_socket.inet_ntop(2, data[at : at + 4]) for at in (14, 24))
                 if len(self.asked) < _MOST:
                     self.asked.append(Asked(interface, sender, *ends))
+            return
+        if len(data) >= 64 and data[0] >> 4 == 6 and data[6] == 58 and data[40] == _SOLICITATION:
+            if kind != _OUTGOING and any(data[8:24]) and len(self.asked) < _MOST:
+                ends = (_socket.inet_ntop(10, data[at : at + 16]) for at in (8, 48))
+                self.asked.append(Asked(interface, hardware[0].hex(":") if hardware else "", *ends))
             return
         if kind not in (_HOST, _OTHER_HOST) or len(data) < 20 or data[0] >> 4 not in (4, 6):
             return

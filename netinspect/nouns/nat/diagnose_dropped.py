@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ..path.walk_opening import opening
 from ..path.walk_packet import Packet, endpoint
 from ..path.walk_reasons import why_not
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from .diagnose_situation import Situation
 
 
+UNSERVED = re.compile(r"has no (local |active |ready )?endpoints|kube-proxy|\bKUBE-(EXTERNAL-)?SERVICES\b")
+"""What kube-proxy's rules for a service without a backend have."""
 _MOST_RULES = 200
 """Rules of a chain that are looked at for what they lack."""
 
@@ -82,7 +86,10 @@ def dropped(
     what = "rule" if step.rule is not None else "policy"
     fix = opening(chain, hook, packet, walk) if asked else ""
     advice = path.advice
-    if fix and walk.before is None and hook == "forward" and situation.beyond(packet.destination):
+    if step.rule is not None and any(map(UNSERVED.search, (subject, *path.evidence))):
+        fix = ""
+        advice = "the service has no backend here that is ready: start one, or ask where there is one"
+    elif fix and walk.before is None and hook == "forward" and situation.beyond(packet.destination):
         fix = ""
         advice = (
             f"no network here has {packet.destination}, so letting it pass does not help: if it is the address of a "

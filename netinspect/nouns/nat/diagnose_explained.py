@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from ..path.walk_packet import endpoint
-from ..path.walk_steps import sysctl_set
+from ..path.walk_steps import pasted, sysctl_set
 from .diagnose_astray import astray_duplicate, hairpin, sent_back
 from .diagnose_dropped import dropped
 from .diagnose_findings import ERROR, finding, passed_here
+from .diagnose_misrouted import misrouted
 from .diagnose_policy import missed
 from .diagnose_redirected import not_redirected
 from .diagnose_untranslated import delete_fix
@@ -28,6 +29,8 @@ def explained(situation: Situation, path: Path, evidence: Sequence[str], *, aske
     here = path.where is situation.home
     step = path.failed.failure if path.failed else None
     facts: dict[str, Any] = path.failed.facts if path.failed else {}
+    if (by_route := misrouted(situation, path, evidence)) is not None:
+        return by_route
     settled = here and path.cause in ("rule", "policy", "forwarding", "zones", "notrack")
     if not settled and (by_policy := missed(situation, path, evidence)):
         return by_policy
@@ -88,6 +91,20 @@ def _no_route(situation: Situation, path: Path, evidence: Sequence[str]) -> Find
             more.append(f"link: {found.name} is down; the routes over it went with it")
     if not any(route.family == family for route in situation.defaults):
         more.append(f"route: there is no default route for {'IPv6' if family == 'inet6' else 'IPv4'}")
+    rules = situation.home.rules(family)
+    if rules and not any(rule.table == "main" and rule.action == "lookup" for rule in rules):
+        version = ["-6"] if family == "inet6" else []
+        more.append("rule: none leads to table main, in which routes are made: `ip rule flush` deletes that one too")
+        return finding(
+            situation,
+            "rule-missing",
+            ERROR,
+            "no rule for table main",
+            more,
+            f"{path.why}: the policy rule that sends packets to table main is gone",
+            pasted(["ip", *version, "rule", "add", "lookup", "main", "pref", "32766"]),
+            "that is the rule which the kernel begins with; the table default has one too, at 32767",
+        )
     if family == "inet6" and situation.setting("net.ipv6.conf.all.forwarding"):
         for found in situation.interfaces.values():
             accepts = situation.own("accept_ra", found, "ipv6")

@@ -6,11 +6,10 @@ what is sent goes over, a policy that bridged frames come under, a service that 
 
 from __future__ import annotations
 
-import re
-
 from ..path.listing_segment import Segment
 from ..path.walk_packet import TCP, Packet, endpoint
 from ..path.walk_steps import FAILS, sysctl_set
+from .diagnose_dropped import UNSERVED
 from .diagnose_findings import ERROR, NOTE, WARNING, families, finding, passed_here
 from .diagnose_paths import found_on, reported, targeted, walk_flow, world_of
 from .diagnose_redirected import not_redirected
@@ -34,8 +33,6 @@ _FEW = 3
 """First packets that a limit drops which are no accident any more."""
 _SENDERS = 16
 """Senders of each network that are asked for their routes, at most."""
-_UNSERVED = re.compile(r"has no endpoints|kube-proxy|\bKUBE-(EXTERNAL-)?SERVICES\b")
-"""What kube-proxy's rules for a service without a backend have."""
 _NEVER = 8
 """arp_ignore: no answer for any address."""
 _ROUTE_TYPES = ("blackhole", "prohibit", "unreachable", "no-route")
@@ -140,7 +137,7 @@ def _over_limit(situation: Situation, path: Path, known_by: str, number: int) ->
 def _unserved(situation: Situation, path: Path) -> bool:
     """Whether a rule of kube-proxy refuses the packet: it makes one for each service that has no backend."""
     step = path.failed.failure if path.failed is not None else None
-    return step is not None and any(_UNSERVED.search(text) for text in (path.why or "", step.subject, *path.evidence))
+    return step is not None and any(UNSERVED.search(text) for text in (path.why or "", step.subject, *path.evidence))
 
 
 def of_wanted(situation: Situation) -> Iterator[Finding]:
@@ -179,6 +176,8 @@ def _unavailable(situation: Situation, path: Path, known_by: str) -> Iterator[Fi
             if found is not None:
                 yield found
         return
+    if path.cause == "rule" and path.where is situation.home and _unserved(situation, path):
+        yield from reported(situation, path, known_by)
     if path.verdict == FAILS or not targeted(path):
         return
     passed = passed_here(situation, path)
@@ -242,15 +241,28 @@ def _taken(situation: Situation, network: Network, seen: str, severity: str) -> 
 
 
 def of_requests(situation: Situation) -> Iterator[Finding]:
-    """ARP requests for what is on another link: who asks takes it for a neighbour."""
+    """Requests (ARP) for what is on another link: who asks takes it for a neighbour."""
     home = situation.home
     from .diagnose_claims import answers_for
+    from .diagnose_links import filtered, not_proxied
 
     reported_of = set()
     for request in situation.hearing.asked:
-        iif = home.on_link(request.source)
         heard_on = home.named(request.interface)
-        if iif is None or heard_on is None or (iif is not heard_on and home.bridge_of(heard_on) is not iif):
+        heard_on = heard_on if heard_on is None else home.bridge_of(heard_on) or heard_on
+        if ":" in request.wanted:
+            unproxied = not_proxied(situation, heard_on, request) if heard_on is not None else None
+            if unproxied is not None and request.wanted not in reported_of:
+                reported_of.add(request.wanted)
+                yield unproxied
+            continue
+        iif = home.on_link(request.source)
+        if iif is not None and iif is not heard_on and heard_on is not None and request.source not in reported_of:
+            kept_back = filtered(situation, heard_on, request)
+            if kept_back is not None:
+                reported_of.add(request.source)
+                yield kept_back
+        if iif is None or heard_on is None or iif is not heard_on:
             continue
         for network in situation.networks:
             if network.interface is heard_on and network.address == request.source:
@@ -260,6 +272,10 @@ def of_requests(situation: Situation) -> Iterator[Finding]:
             reported_of.add(request.source)
             yield _unanswered(situation, iif, request)
         if not situation.is_inside(iif):
+            unproxied = not_proxied(situation, iif, request)
+            if unproxied is not None and request.wanted not in reported_of:
+                reported_of.add(request.wanted)
+                yield unproxied
             continue
         if request.source in reported_of or home.is_local(request.wanted) or home.on_link(request.wanted) is iif:
             continue

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ...engine.places import Place
+    from ...records import Flow
     from ..path.listing_stack import Interface, Stack
     from ..path.walk_packet import Packet
     from .diagnose_situation import Network
@@ -23,6 +24,8 @@ class Hearing:
         self._home = home
         self._inside = inside
         self._capture = Capture(place) if sample else None
+        self._heard_on: dict[str, dict[str, None]] | None = None
+        """By source the names of the interfaces that it was heard on."""
         self.wrong_checksums: list[Heard] = []
         """Packets heard whose checksum is wrong; looked for only where there are invalid ones."""
         self.off_path: list[Heard] = []
@@ -50,8 +53,29 @@ class Hearing:
 
     @property
     def asked(self) -> list[Asked]:
-        """The ARP requests that were heard."""
+        """The ARP requests, and neighbour solicitations, that were heard."""
         return self._capture.asked if self._capture is not None else []
+
+    @property
+    def moves(self) -> dict[bytes, list[str]]:
+        """By MAC address the interfaces that it was heard on, in order."""
+        return self._capture.moves if self._capture is not None else {}
+
+    def heard_on(self, source: str) -> list[Interface]:
+        """The interfaces with addresses on which packets or ARP requests from an address were heard."""
+        if self._heard_on is None:
+            self._heard_on = {}
+            for packet in self.packets:
+                self._heard_on.setdefault(packet.source, {})[packet.interface] = None
+            for request in self.asked:
+                self._heard_on.setdefault(request.source, {})[request.interface] = None
+        found = []
+        for name in self._heard_on.get(source, ()):
+            on = self._home.named(name)
+            on = on if on is None else self._home.bridge_of(on) or on
+            if on is not None and on not in found:
+                found.append(on)
+        return found
 
     def explain(self, *, dropped: bool) -> None:
         """Looks for what counters say is wrong; ``dropped``: the reverse path filter drops some."""
@@ -128,6 +152,18 @@ class Hearing:
             ):
                 found.append(packet)
         return found
+
+    def only_bridged(self, flow: Flow) -> bool:
+        """Whether packets like a flow's, of its host to its service, are for another machine where they are heard."""
+
+        def same(packet: Heard) -> bool:
+            return (packet.protocol, packet.source, packet.destination, packet.ports[1]) == (
+                *(flow.protocol_number, flow.source_address, flow.destination_address, flow.destination_port or 0),
+            )
+
+        return any(map(same, self.passing)) and not any(
+            same(packet) for packet in self.packets if self.interface(packet) is self._home.named(packet.interface)
+        )
 
     def lost(self, wanted: Packet) -> int:
         """How many first packets of a flow were heard, where none of them got an entry."""

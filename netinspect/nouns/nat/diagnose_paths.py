@@ -12,6 +12,7 @@ from ..path.walk_packet import TCP, Packet
 from ..path.walk_path import Path, incoming, walked
 from ..path.walk_steps import ARRIVES, FAILS, LEAVES
 from .diagnose_findings import ERROR, NOTE, families, finding, flow_text, passed_here
+from .diagnose_misrouted import of_nowhere, way_in
 from .diagnose_sender import of_sender
 from .diagnose_untranslated import source_rules, untranslated
 from .listing import is_global
@@ -90,13 +91,13 @@ def of_flow(situation: Situation, words: FlowWords) -> Iterator[Finding]:
         )
     for packet, source_of in asked:
         try:
-            source, iif = incoming(situation.home, packet.source or None, packet.destination, None, None)
+            source, iif = way_in(situation, packet)
         except UsageError as error:
             yield _no_way_in(situation, packet, str(error))
             continue
         packet = packet.but(source=source)
         paths = walk_flow(situation, packet, iif)
-        found = [
+        found = list(of_nowhere(situation, paths[0], source_of)) or [
             *of_sender(situation, packet, iif),
             *found_on(situation, paths, source_of, asked=True),
             *aside(situation, paths, source_of),
@@ -161,13 +162,19 @@ def packet_of(flow: Flow, *, new: bool = True) -> Packet:
 
 
 def _no_way_in(situation: Situation, packet: Packet, error: str) -> Finding:
+    answer = situation.home.route(packet.source, matched=True) if packet.source else None
+    evidence, why = [f"route: {error}"], "answers to them find no way"
+    if answer is not None and answer.refused and answer.entry is not None:
+        entry = answer.entry
+        evidence = [f"route: {answer.refused} {entry.destination} in table {entry.table}"]
+        why = f"answers to them are refused by a route of type {answer.refused}: no other to {packet.source} is left"
     return finding(
         situation,
         "route",
         ERROR,
         f"no way from {packet.source or 'anybody'}",
-        [f"route: {error}"],
-        "packets of this flow cannot come to this machine, and answers to them find no way",
+        evidence,
+        f"packets of this flow cannot come to this machine, and {why}",
         "",
         f"add a route to {packet.source}",
     )
@@ -180,7 +187,7 @@ def of_live(situation: Situation) -> Iterator[Finding]:
             continue
         packet = packet_of(flow)
         try:
-            source, iif = incoming(situation.home, packet.source, packet.destination, None, None)
+            source, iif = way_in(situation, packet)
         except UsageError:
             continue
         paths = walk_flow(situation, packet.but(source=source), iif)
@@ -431,11 +438,23 @@ def _finding(situation: Situation, path: Path, known_by: str, *, asked: bool) ->
         severity = NOTE
         if path.cause == "no-socket" and targeted(path):
             severity, check = ERROR, "dnat-target"
+    elif elsewhere and path.cause == "forwarding" and not asked and _others_arrive(situation, path):
+        severity = NOTE
     elif path.cause == "no-socket" and not asked:
         if not targeted(path):
             return None
         check = "dnat-target"
     return finding(situation, check, severity, subject, evidence, why, fix, advice)
+
+
+def _others_arrive(situation: Situation, path: Path) -> bool:
+    """Whether other destinations answer by the same way out: then this one is not there, and the way to it is right."""
+    passed = passed_here(situation, path)
+    if passed is None or passed.oif is None or path.back is not None or targeted(path):
+        return False
+    reached = {text for found in situation.traffic.reached.values() for text in list(found)[:_TRIED]}
+    reached.discard(path.packet.destination)
+    return any(situation.home.route_to(text) is passed.oif for text in reached)
 
 
 def targeted(path: Path) -> bool:

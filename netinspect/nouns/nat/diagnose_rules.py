@@ -213,6 +213,8 @@ def _addresses(rule: NatRule) -> list[str]:
 def untranslated(situation: Situation) -> Iterator[Finding]:
     """Flows that left as they are: begun before the rule, or passed over by it."""
     answered = all("SEEN_REPLY" in flow.status for flow in situation.traffic.untranslated.examples)
+    if all(map(situation.hearing.only_bridged, situation.traffic.untranslated.examples)):
+        return  # br_netfilter has frames tracked that a bridge passes on to another router
     if situation.traffic.untranslated and (
         not answered or any(map(situation.translated_now, situation.traffic.untranslated.examples))
     ):

@@ -26,6 +26,7 @@ class Facts(Context):
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
+        self._queues: frozenset[int] | nf.Unknown | None = None
 
     def address_type(self, address: str, device: nf.Interface | None) -> int | nf.Unknown:
         from ...engine.rtnetlink import ROUTE_TYPES
@@ -63,6 +64,13 @@ class Facts(Context):
             return False
         return nf.UNKNOWN if found.options is None else "transparent" in found.options
 
+    def queue_served(self, first: int, last: int) -> bool | nf.Unknown:
+        if self._queues is None:
+            self._queues = queues_read(self._stack)
+        if isinstance(self._queues, nf.Unknown):
+            return nf.UNKNOWN
+        return all(number in self._queues for number in range(first, last + 1))
+
     def reverse_route(
         self, address: str, source: str | None, mark: int, tos: int, device: nf.Interface | None
     ) -> Route | nf.Unknown | None:
@@ -82,6 +90,24 @@ class Facts(Context):
             interface_of(self._stack, found),
             answer.route.gateway,
         )
+
+
+def queues_read(stack: Stack) -> frozenset[int] | nf.Unknown:
+    """The queues of packets that programs read (net/netfilter/nfnetlink_queue.c: seq_show)."""
+    from _functools import partial
+
+    from ...engine.namespaces import inside
+    from ...errors import NetinspectError
+    from ...procfs import network_text
+
+    try:
+        text = inside(stack.place.descriptor, partial(network_text, "netfilter/nfnetlink_queue"))
+    except NetinspectError:
+        return nf.UNKNOWN  # only root may read it
+    if text is None:
+        return frozenset()  # the module is not loaded: no program can read one
+    first = (line.split()[:1] for line in text.splitlines())
+    return frozenset(int(column) for columns in first for column in columns if column.isdecimal())
 
 
 def interface_of(stack: Stack, interface: Interface | None) -> nf.Interface | None:

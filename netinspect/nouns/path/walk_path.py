@@ -427,13 +427,22 @@ def incoming(
     if (":" in source) != (":" in destination):
         raise UsageError(f"{source} and {destination} are of two address families")
     if iif is None and not home.is_local(source):
-        iif = home.route_to(source) or home.on_link(source)
+        iif = _way_to(home, source)
         owner = home.owner(destination)
         if owner is not None and owner is not iif and not owner.loopback and home.on_link(source) is None:
             iif = owner  # from far away, to an address of another uplink: it comes in by that
         if iif is None:
             raise UsageError(f"no route leads to {source}: name the interface that the packet comes in by (--iif)")
     return source, iif
+
+
+def _way_to(home: Stack, source: str) -> Interface | None:
+    """The interface that leads to a source: its own link, where only the default route does, or one by a router."""
+    routed, on = home.route_to(source), home.on_link(source)
+    if on is None or routed is on or not on.works:
+        return routed or on
+    entry = home.route(source, matched=True).entry
+    return on if routed is None or (entry and (entry.gateway or entry.destination.endswith("/0"))) else routed
 
 
 def host_of(home: Stack, prefix: str) -> str:

@@ -389,6 +389,10 @@ class Rules:
             ]
             why = f"no rule of the chain {chain} accepts it, and the chain's policy is drop"
             cause = "policy"
+        elif (queue := outcome.action("queue")) is not None and queue.rule is last.rule:
+            number = queue.text.partition(" to ")[2]
+            self._unread_queue(walk, hook, packet, chain, number, [*bridging, *applied])
+            return
         else:
             evidence = [*bridging, *applied]
             why = (
@@ -412,6 +416,22 @@ class Rules:
             hook=hook,
             seen=packet,
             doubts=outcome.doubts,
+        )
+
+    def _unread_queue(
+        self, walk: Walk, hook: str, packet: Packet, chain: Chain, queue: str, evidence: list[str]
+    ) -> None:
+        walk.dropped(
+            self.stack,
+            hook,
+            f"queue {queue} of {chain}",
+            packet,
+            "queue",
+            [*evidence, f"procfs: /proc/net/netfilter/nfnetlink_queue: no program reads queue {queue}"],
+            f"a rule of the chain {chain} hands it to queue {queue}, which no program reads: it is dropped. What "
+            "should decide (intrusion prevention, a filter) is not running",
+            advice=f"start the program that reads queue {queue}; with `bypass` (iptables: --queue-bypass) packets pass "
+            "the rule while it does not run",
         )
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _NO_ADDRESSES = frozenset(("tun", "wireguard", "ipip", "gre", "sit", "ip6tnl", "ppp", "vti", "xfrm"))
 """Kinds of links without link-layer address resolution."""
+_ETHERNET = frozenset(("veth", "bridge", "bond", "team", "vlan", "macvlan"))
+"""Kinds of Ethernet links whose neighbours must be asked for; others, such as ipvlan and modems, do without."""
 
 
 def link_works(walk: Walk, stack: Stack, interface: Interface, packet: Packet, how: str) -> bool:
@@ -65,6 +67,8 @@ def transmitted(walk: Walk, stack: Stack, oif: Interface, next_hop: str, packet:
             stack, "wire", f"leaves by {oif}", LEAVES, packet, f"{group}: everybody on the link of {oif} may hear it"
         )
         return None
+    if _keeps_silent(walk, stack, oif, next_hop, packet):
+        return None
     if walk.home_only and stack is walk.home:
         if oif.kind == "bridge":
             crossing = Crossing(stack, oif, None, _port_to(stack, oif, next_hop))
@@ -102,6 +106,29 @@ def transmitted(walk: Walk, stack: Stack, oif: Interface, next_hop: str, packet:
         taken += f" ({end.interface.address})"
     walk.passes(stack, "neighbour", next_hop, packet, *evidence, taken)
     return _along(walk, end, known or end.interface.address, packet)
+
+
+def _keeps_silent(walk: Walk, stack: Stack, oif: Interface, next_hop: str, packet: Packet) -> bool:
+    """Whether ARP is off on a link that needs it: frames bear its own address (net/ipv4/arp.c: arp_constructor)."""
+    if "noarp" not in oif.flags or oif.type_number != 1 or oif.kind not in _ETHERNET or "pointopoint" in oif.flags:
+        return False
+    neighbour = stack.neighbour(oif, next_hop)
+    if neighbour is not None and neighbour.state not in ("noarp", "failed", "incomplete"):
+        return False  # an entry that somebody made
+    walk.dropped(
+        stack,
+        "neighbour",
+        f"ARP is switched off on {oif}",
+        packet,
+        "arp-off",
+        [f"link: {oif} has the flag noarp", _neighbour_text(oif, next_hop, neighbour)],
+        f"no neighbour is asked for on {oif}, and none is answered: frames for {next_hop} bear the MAC address of "
+        f"{oif} itself, and nobody takes them",
+        ["ip", "link", "set", "dev", oif.name, "arp", "on"],
+        interface=oif,
+        next_hop=next_hop,
+    )
+    return True
 
 
 def group_of(stack: Stack, oif: Interface, destination: str) -> str:
@@ -348,8 +375,50 @@ def _over_bridge(walk: Walk, part: Crossing, link_address: str | None, packet: P
             + ("bridge link set dev PORT isolated off" if "isolated" in shut[0] else "look why the port is shut (STP)"),
         )
         return None
+    if part.exit is not None and link_address and _kept_from(walk, part, link_address, subject, packet, evidence):
+        return None
     walk.passes(stack, "bridge", subject, packet, *evidence)
     return walk.rules_of(stack).bridged(walk, part, packet)
+
+
+def _kept_from(
+    walk: Walk, part: Crossing, link_address: str, subject: str, packet: Packet, evidence: list[str]
+) -> bool:
+    """Whether a bridge sends a frame by another port than its receiver is behind, or by none."""
+    stack, exit_ = part.stack, part.exit
+    assert exit_ is not None
+    port = stack.port_for(part.bridge, link_address)
+    if port is not None and port is not exit_ and port is not part.bridge:
+        walk.dropped(
+            stack,
+            "bridge",
+            subject,
+            packet,
+            "fdb",
+            evidence,
+            f"the bridge {part.bridge} has {link_address} behind {port}, and it is behind {exit_}: the frame goes out "
+            "by the wrong port",
+            ["bridge", "fdb", "del", link_address, "dev", port.name, "master"],
+            "a static entry stays when the machine moves; one that was learned is put right by its next frame",
+        )
+        return True
+    known = stack.bridge_port(exit_) if port is None else None
+    if known is not None and known.unicast_flood is False:
+        learning = "" if known.learning is None else f", learning {'on' if known.learning else 'off'}"
+        walk.dropped(
+            stack,
+            "bridge",
+            subject,
+            packet,
+            "flood",
+            [*evidence, f"bridge port: {exit_} has flood off{learning}"],
+            f"the bridge {part.bridge} does not know behind which port {link_address} is, and {exit_} gets nothing "
+            "that is for unknown addresses (flood off)",
+            ["bridge", "link", "set", "dev", exit_.name, "flood", "on"],
+            f"or name it: bridge fdb add {link_address} dev {exit_} master static",
+        )
+        return True
+    return False
 
 
 def _shut_ports(stack: Stack, part: Crossing) -> list[str]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import struct
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from threading import Event, Thread
 from typing import Any
 
@@ -64,7 +65,13 @@ class World:
         return [finding._asdict() for finding in found if notes or finding.severity != "note"]
 
     def has_legacy(self) -> bool:
-        return self.gateway.run("iptables-legacy", "-L", "FORWARD", check=False).returncode == 0
+        return bool(self.gateway.run("iptables-legacy", "-L", "FORWARD", check=False).returncode == 0)
+
+    def has_queue(self) -> bool:
+        try:
+            return bool(self.gateway.run("iptables-nft", "-A", "INPUT", "-j", "NFQUEUE", check=False).returncode == 0)
+        finally:
+            self.sh("nft flush ruleset")
 
     def sh(self, *commands: str) -> None:
         for command in commands:
@@ -342,6 +349,40 @@ FLOW_FAULTS = {
         FLOW,
         (MASQUERADE, f"{FORWARD}; add rule ip f c iifname lan quota 0 bytes accept"),
     ),
+    "a queue that no program reads": (
+        "queue",
+        FLOW,
+        (
+            "iptables-nft -t nat -A POSTROUTING -o wan -j MASQUERADE",
+            "iptables-nft -t mangle -A FORWARD -j NFQUEUE --queue-num 8 --queue-bypass",
+            "iptables-nft -A FORWARD -j NFQUEUE --queue-num 7",
+        ),
+    ),
+    "the network of a link has no route": (
+        "return-route",
+        FLOW,
+        (MASQUERADE, "ip route del 192.168.1.0/24 dev lan"),
+    ),
+    "a more specific route leads elsewhere": (
+        "return-route",
+        FLOW,
+        (MASQUERADE, "ip route add 192.168.1.0/28 via 198.51.100.100"),
+    ),
+    "a private source that no network here has": (
+        "return-route",
+        ("tcp", "172.16.9.9", f"{SERVER}:443"),
+        (MASQUERADE,),
+    ),
+    "the rule for table main is gone": (
+        "rule-missing",
+        FLOW,
+        (MASQUERADE, "ip rule del lookup main"),
+    ),
+    "ARP is switched off": (
+        "arp-off",
+        FLOW,
+        (MASQUERADE, "ip link set wan arp off"),
+    ),
     "a mark for what is sent here only": (
         "mark",
         ("tcp", INSIDE, "192.0.2.9:443"),
@@ -352,12 +393,19 @@ FLOW_FAULTS = {
         ),
     ),
 }
-WITH_PEERS = {"a host asks for itself", "a mark for what is sent here only"}
+WITH_PEERS = {
+    *("a host asks for itself", "a mark for what is sent here only", "a more specific route leads elsewhere"),
+    "the network of a link has no route",
+}
 UNDO = {
     "a dnat for an address from before": "ip address del 203.0.113.99/32 dev wan",
     "errors of the gateway itself are dropped": "ip link set wan mtu 1500",
     "segments that are too large are allowed": "ip link set wan mtu 1500",
     "legacy iptables drops": "iptables-legacy -F FORWARD",
+    "the network of a link has no route": "ip route replace 192.168.1.0/24 dev lan src 192.168.1.1 scope link",
+    "a more specific route leads elsewhere": "ip route del 192.168.1.0/28",
+    "the rule for table main is gone": "ip rule list | grep -q 32766 || ip rule add lookup main pref 32766",
+    "ARP is switched off": "ip link set wan arp on; ip neigh flush dev wan",
     "a dnat for an address that nobody has": "ip address del 203.0.113.60/32 dev wan",
 }
 
@@ -370,6 +418,8 @@ def test_why_a_flow_does_not_get_through(need: Need, world: World, name: str) ->
     check, flow, scripts = FLOW_FAULTS[name]
     if name.startswith("legacy") and not world.has_legacy():
         unavailable("this kernel has no legacy iptables (CONFIG_IP_NF_IPTABLES_LEGACY)")
+    if name.startswith("a queue") and not world.has_queue():
+        unavailable("this kernel has no NFQUEUE of iptables (CONFIG_NETFILTER_XT_TARGET_NFQUEUE)")
     world.sh("ip rule add fwmark 0x51 lookup 51 pref 60", "ip route add default via 198.51.100.100 table 51")
     # A process in each shows where their namespaces are.
     seen = [host.popen(["sleep", "60"]) for host in (world.inside, world.outside)] if name in WITH_PEERS else []
@@ -403,6 +453,19 @@ def test_settings_and_tables(need: Need, world: World) -> None:
         (finding,) = world.diagnose()
         assert (finding["check"], finding["subject"], finding["fix"]) == ("empty-table", "table 52", "")
         world.sh("ip rule del pref 61")
+    six = "add table ip6 n; add chain ip6 n post { type nat hook postrouting priority srcnat; }"
+    with world.rules(MASQUERADE, f"{six}; add rule ip6 n post oifname wan masquerade"):
+        world.sh("ip -6 addr add 2001:db8::1/64 dev wan nodad", "ip -6 route add default via 2001:db8::100")
+        for name, value in (("all.forwarding", 1), ("lan.disable_ipv6", 1)):
+            world.gateway.sysctl(f"net.ipv6.conf.{name}", value)
+        try:
+            (finding,) = world.diagnose()
+            assert (finding["check"], finding["subject"]) == ("ipv6-off", "IPv6 is switched off on lan")
+            world.sh(finding["fix"])
+            assert world.diagnose() == []
+        finally:
+            world.sh("ip -6 addr flush dev wan scope global", "ip -6 route flush default || true")
+            world.gateway.sysctl("net.ipv6.conf.all.forwarding", 0)
     with world.rules(f"{NAT}; add rule ip n post oifname wan snat to 203.0.113.50"):
         finding = next(found for found in world.diagnose() if found["check"] == "snat-address")
         world.sh(finding["fix"])
@@ -774,6 +837,13 @@ def test_services_that_clients_want_and_do_not_get(need: Need, world: World) -> 
             "incoming interface",
         ),
         "from inside": (f"{dnat} 80 dnat to {INSIDE}:8080", "inside", "dnat", "incoming interface"),
+        "no backend": (
+            f"{dnat} 81 dnat to {INSIDE}:8080; add chain ip n first {{ type filter hook input priority 0; }}; "
+            'add rule ip n first tcp dport 80 drop comment "web:http has no local endpoints"',
+            "outside",
+            "rule",
+            "no local endpoints",
+        ),
         "dropped before it": (
             f"{dnat} 80 dnat to {INSIDE}:8080; "
             "add chain ip n first { type filter hook prerouting priority mangle; }; "
@@ -843,10 +913,60 @@ def test_senders_whose_packets_do_not_come(need: Need, world: World) -> None:
             world.sh(found[0]["fix"])
             text = world.gateway.run("cat", "/proc/sys/net/ipv4/conf/lan/arp_ignore").stdout
             assert text.strip() == "0"
+            world.gateway.sysctl("net.ipv4.conf.all.arp_filter", 1)
+            world.sh("ip address add 192.168.1.254/24 dev wan2")
+            world.outside.run("ip", "address", "add", "192.168.1.99/24", "dev", "eth1")
+            with sending(world, "outside", ("192.168.1.254", 9)):
+                found = [each for each in world.diagnose(sample=1.5) if each["check"] == "neighbour-discovery"]
+            assert [each["subject"] for each in found] == ["arp_filter on wan2"]
         finally:
             world.gateway.sysctl("net.ipv4.conf.lan.arp_ignore", 0)
+            world.gateway.sysctl("net.ipv4.conf.all.arp_filter", 0)
+            world.sh("ip address flush to 192.168.1.254")
+            world.outside.run("ip", "address", "flush", "to", "192.168.1.99")
             peer.kill()
             peer.wait()
+        world.sh("ip route add 203.0.113.50/32 dev lan")
+        try:
+            with sending(world, "outside", ("203.0.113.50", 9)):
+                found = world.diagnose(sample=1.5)
+                assert [finding["check"] for finding in found] == ["proxy"]
+                world.sh(found[0]["fix"])
+                assert world.diagnose(sample=0.3) == []
+        finally:
+            world.sh("ip route del 203.0.113.50/32 dev lan", "ip neigh del proxy 203.0.113.50 dev wan || true")
+
+
+def test_hosts_that_are_not_there_and_tunnels_without_ends(need: Need, world: World) -> None:
+    need("nft")
+    need("ip")
+    peer = world.outside.popen(["sleep", "60"])  # it shows where its namespace is
+    try:
+        with world.rules(MASQUERADE):
+            forget_flows(world.gateway)
+            world.traffic.connect("inside", SERVER, 443)
+            world.traffic.datagram("gateway", "192.0.2.77", 9)
+            notes = world.diagnose(notes=True)
+            assert [found["severity"] for found in notes if found["check"] == "forwarding"] == ["note"]
+            if world.gateway.run(
+                "ip", "link", "add", "probe", "type", "vxlan", "id", "1", "dstport", "0", check=False
+            ).returncode:
+                unavailable("this kernel has no vxlan")
+            world.sh("ip link del probe")
+            for words, ends in (
+                ("local 203.0.113.77 remote 203.0.113.100 dstport 4789", "own end 203.0.113.77"),
+                ("local 203.0.113.1 remote 192.0.2.7 dstport 4789", "other end 192.0.2.7"),
+                ("local 203.0.113.1 remote 203.0.113.100 dstport 4789", ""),
+            ):
+                world.sh(
+                    f"ip link add vx0 type vxlan id 5 {words}", "ip link set vx0 up", "ip route add 192.0.2.7 dev vx0"
+                )
+                found = [each["subject"] for each in world.diagnose() if each["check"] == "tunnel"]
+                world.sh("ip link del vx0")
+                assert found == ([f"vx0: {ends}"] if ends else [])
+    finally:
+        peer.kill()
+        peer.wait()
 
 
 def test_a_range_to_translate_to_that_is_not_here(need: Need, world: World) -> None:
@@ -890,7 +1010,7 @@ def test_bridged_frames_that_a_policy_drops(need: Need) -> None:
             gateway.run("ip", "link", "set", port, "master", "br0")
         if gateway.run("sysctl", "-w", "net.bridge.bridge-nf-call-iptables=1", check=False).returncode:
             unavailable("br_netfilter")
-        macs = {host: host.run("cat", "/sys/class/net/eth0/address").stdout.strip() for host in (left, right)}
+        macs = {host: mac_of(host, "eth0") for host in (left, right)}
         left.run("ip", "neigh", "replace", "10.0.0.3", "lladdr", macs[right], "dev", "eth0", "nud", "permanent")
         gateway.run("nft", f"{FORWARD}; add rule ip f c ct state established,related accept")
         ours = World.__new__(World)
@@ -902,7 +1022,54 @@ def test_bridged_frames_that_a_policy_drops(need: Need) -> None:
                 assert [finding["check"] for finding in found] == ["br-netfilter"]
                 gateway.run("nft", "add rule ip f c iifname br0 oifname br0 drop")  # now it is meant to be so
                 assert ours.diagnose(sample=1) == []
+            gateway.run("nft", "flush ruleset")
+            _of_the_bridge(ours, left, right, macs)
         finally:
             for peer in peers:
                 peer.kill()
                 peer.wait()
+
+
+def mac_of(host: Any, name: str) -> str:
+    text: str = json.loads(host.run("ip", "-j", "link", "show", name).stdout)[0]["address"]
+    return text
+
+
+def _of_the_bridge(world: World, left: Any, right: Any, macs: dict[Any, str]) -> None:
+    """What else goes wrong on a bridge: another gateway, wrong ports, addresses that two have."""
+    left.run("ip", "route", "add", "default", "via", "10.0.0.3")
+    flow = ("tcp", "10.0.0.2", "192.0.2.9:443")
+    for forwarding, severity in ((0, "error"), (1, "note")):
+        right.sysctl("net.ipv4.ip_forward", forwarding)
+        found = [each for each in world.diagnose(*flow, notes=True) if each["check"] == "sender"]
+        assert [each["severity"] for each in found] == [severity]
+        assert "10.0.0.3" in found[0]["subject"]
+    for check, commands in (
+        ("fdb", (f"bridge fdb replace {macs[left]} dev p2 master static",)),
+        (
+            "flood",
+            ("bridge link set dev p1 learning off flood off", f"bridge fdb del {macs[left]} dev p1 master || true"),
+        ),
+    ):
+        world.sh(*commands)
+        (finding,) = world.diagnose("udp", "10.0.0.3", "10.0.0.2:9")
+        assert finding["check"] == check
+        world.sh(finding["fix"])
+        assert world.diagnose("udp", "10.0.0.3", "10.0.0.2:9") == [], check
+    own = mac_of(world.gateway, "br0")
+    for address, hosts in (("52:54:00:12:34:56", ("left", "right")), (own, ("left",))):
+        with ExitStack() as stack:
+            for host in hosts:
+                stack.enter_context(frames_from(world, host, address))
+            found = [each["subject"] for each in world.diagnose(sample=1) if each["check"] == "duplicate"]
+        assert found == [f"duplicate MAC address {address}"]
+
+
+@contextmanager
+def frames_from(world: World, host: str, address: str) -> Iterator[None]:
+    """Frames to everybody that bear a MAC address as their sender's (IEEE 802: 0x88b5 is for experiments)."""
+    opened = world.lab[host].call(lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW))
+    world.lab[host].call(lambda: opened.bind(("eth0", 0)))
+    frame = bytes((0xFF,)) * 6 + bytes.fromhex(address.replace(":", "")) + bytes((0x88, 0xB5)) + bytes(46)
+    with opened, always(world, host, lambda: opened.send(frame)):
+        yield
