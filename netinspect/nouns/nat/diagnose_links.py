@@ -164,8 +164,8 @@ def _ends(situation: Situation, tunnel: Interface, local: str | None, remote: st
                 f"link: {tunnel} ({tunnel.kind}) has the local address {local}",
                 f"address: {local} is none of this machine",
             ],
-            f"the tunnel {tunnel} sends from {local}, which is no address of this machine (any more): nothing leaves "
-            "by it, or no answer comes back",
+            f"the tunnel {tunnel} sends from {local}, an address that this machine does not have (any more): nothing "
+            "leaves by it, or no answer comes back",
             "",
             f"make {tunnel} anew with the address of today, or give {local} back",
         )

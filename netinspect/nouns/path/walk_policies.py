@@ -21,7 +21,8 @@ def comes_in(walk: Walk, stack: Stack, iif: Interface | None, packet: Packet, *,
     """Whether the policies let on what came in by an interface: for this machine, or to be forwarded."""
     if not stack.policies or iif is None or _exempt(stack, iif, packet, "disable_policy"):
         return _readable(walk, stack, packet)
-    policy = _first(walk, stack, packet, XFRM_POLICY_FWD if forwarded else XFRM_POLICY_IN, iif)
+    seen = _as_it_came(walk, stack, packet)
+    policy = _first(walk, stack, seen, XFRM_POLICY_FWD if forwarded else XFRM_POLICY_IN, iif)
     if policy is None:
         return True
     wanted = [template for template in policy.templates if not template.optional]
@@ -65,6 +66,20 @@ def goes_out(walk: Walk, stack: Stack, oif: Interface | None, packet: Packet) ->
     walk.unknown.append(why)
     walk.ends(stack, "ipsec", "policy", UNKNOWN, packet, f"policy: {policy}", why=why)
     return False
+
+
+def _as_it_came(walk: Walk, stack: Stack, packet: Packet) -> Packet:
+    """The packet with the addresses from before its translation here (net/netfilter/nf_nat_core.c: decode_session)."""
+    tracked = walk.passed[-1].tracked if walk.passed and walk.passed[-1].stack is stack else None
+    if tracked is None or tracked.state == "untracked":
+        return packet
+    came = tracked.translated.answer() if tracked.direction == "reply" else tracked.original
+    return packet.but(
+        source=came.source,
+        destination=came.destination,
+        source_port=came.source_port,
+        destination_port=came.destination_port,
+    )
 
 
 def _readable(walk: Walk, stack: Stack, packet: Packet) -> bool:
