@@ -7,6 +7,7 @@ one entry); links, addresses and settings are read once.
 from __future__ import annotations
 
 from _functools import partial
+from _socket import inet_ntop
 from errno import EACCES, EHOSTUNREACH, EINVAL, ENETUNREACH, ENOENT, EXDEV
 
 from ...engine.namespaces import inside
@@ -17,7 +18,7 @@ from ...engine.rtnetlink import FAMILY_NUMBERS
 from ...errors import NetlinkError
 from ...procfs import interface_sysctl, sysctl
 from ...uapi import rtnetlink as rt
-from ...uapi.netlink import AF_UNSPEC, NETLINK_NETFILTER, NETLINK_ROUTE, NETLINK_SOCK_DIAG
+from ...uapi.netlink import AF_INET, AF_INET6, AF_UNSPEC, NETLINK_NETFILTER, NETLINK_ROUTE, NETLINK_SOCK_DIAG
 from ..conntrack.decode import Decoder as FlowDecoder
 from ..links import decode as links
 from ..links import decode_addresses as address
@@ -174,6 +175,7 @@ class Stack:
         self._names: Any = None
         self._bridge_ports: dict[int, BridgePort | None] | None = None
         self._rules: dict[str, list[Rule]] = {}
+        self._tables: dict[tuple[str, str], dict[str, str]] = {}
         self._policies: list[Policy] | bool | None = False
         self.unresolved: set[tuple[str, str]] = set()
         """Interface and address of neighbours that were asked for all the time, and did not answer."""
@@ -470,7 +472,6 @@ class Stack:
 
     def _may_decide(self, rule: Rule, flow: Any, answer: Answer) -> bool:
         """Whether a rule changes the answer, if it is for the packet."""
-        from ..routing.listing import Prefix, Query, RouteListing
         from ..routing.listing_matching import table_of
 
         if rule.action != "lookup":
@@ -478,15 +479,28 @@ class Stack:
         table, found = table_of(rule, flow), answer.entry or answer.route
         if table is None or (found is not None and found.table == table and rule.suppress_prefix_length is None):
             return False
-        query = Query((family_of(flow.destination),), table=None, prefix=Prefix(flow.destination, "match"))
-        lengths = [
-            int(one.destination.rpartition("/")[2])
-            for batch in RouteListing(query, (self.place,)).batches()
-            for one in batch
-            if one.table == table and one.type != "throw"
-        ]
-        shortest = rule.suppress_prefix_length
-        return bool(lengths) and (shortest is None or max(lengths) > shortest)
+        routes = self._routes_of(family_of(flow.destination), table)
+        raw = packed(flow.destination)
+        width, number = 8 * len(raw), int.from_bytes(raw, "big")
+        shortest = -1 if rule.suppress_prefix_length is None else rule.suppress_prefix_length
+        for length in range(width, shortest, -1):
+            network = (number >> (width - length) << (width - length)).to_bytes(len(raw), "big")
+            kind = routes.get(f"{inet_ntop(AF_INET6 if width == 128 else AF_INET, network)}/{length}")
+            if kind is not None:
+                return kind != "throw"
+        return False
+
+    def _routes_of(self, family: str, table: str) -> dict[str, str]:
+        """The types of the routes of a table by their prefixes, read once: a rule may be asked of for each packet."""
+        if (family, table) not in self._tables:
+            from ..routing.listing import Query, RouteListing
+
+            found: dict[str, str] = {}
+            query = Query((family,), table=self.names().tables.number(table) or 0)
+            for batch in RouteListing(query, (self.place,)).batches():
+                found.update(zip(batch.values("destination"), batch.values("type"), strict=True))
+            self._tables[family, table] = found
+        return self._tables[family, table]
 
     def _refusing_routes(self, destination: str) -> list[Route]:
         found: list[Route] = []

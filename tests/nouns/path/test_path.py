@@ -15,9 +15,11 @@ from jsonschema import Draft202012Validator
 from nat_lab import SERVER, SERVER6, Traffic, netinspect
 
 from netinspect.engine.json_schema import array_schema
+from netinspect.engine.places import Place
 from netinspect.engine.text import text
 from netinspect.lab import Lab
 from netinspect.lab.topology_file import load
+from netinspect.nouns.path.listing_stack import Stack
 from netinspect.nouns.path.walk_steps import pasted
 from netinspect.records import PathStep
 
@@ -205,6 +207,32 @@ def test_a_policy_rule_that_cannot_be_decided_is_said(
     if reason is not None:
         assert there[0]["why"].endswith(reason)
         assert ruled.path(*arguments)[0] == 3
+
+
+def test_tables_of_doubtful_rules_are_read_once(need: Need, world: World) -> None:
+    """What is asked of the kernel for a packet does not grow with the rules that may be for it."""
+    need("ip")
+    rules = [f"rule add ipproto tcp sport {1000 + at}-2000 lookup 77 pref {100 + at}" for at in range(40)]
+    lines = ["route add throw 203.0.113.0/25 table 77", "route add 198.51.100.0/24 via 203.0.113.9 table 77", *rules]
+    world.gateway.run("ip", "-batch", "-", input="\n".join(lines))
+    asked: list[int] = []
+
+    class Counting(Place):
+        def connect(self, protocol: int) -> Any:
+            asked.append(protocol)
+            return super().connect(protocol)
+
+    try:
+        with Counting(world.gateway.path) as place:
+            stack = Stack(place, "gateway")
+            for destination, doubts in ((SERVER, 0), ("198.51.100.7", 40), ("9.9.9.9", 0)):
+                found = stack.route(destination, protocol=6, ports=(0, 443), matched=True)
+                assert len(found.doubts) == doubts, destination
+    finally:
+        for at in range(40):
+            world.run("ip", "rule", "del", "pref", str(100 + at))
+        world.run("ip", "route", "flush", "table", "77")
+    assert len(asked) < 20
 
 
 FORWARD = "add table inet f; add chain inet f c { type filter hook forward priority 0; policy drop; }"
