@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     Condition = tuple[bool | Unknown, str]
     Matcher = Callable[[bytes, int], Callable[[Machine], Iterable[Condition]]]
 
-SHORTEST = 192
+SHORTEST = 320
 """Infos are filled up with zeros: those of older revisions lack the last fields."""
 
 

@@ -290,6 +290,8 @@ IPTABLES = """
 -t mangle -A PREROUTING -j CONNMARK --restore-mark
 -t mangle -A PREROUTING -j CONNMARK --set-xmark 1/3
 -t mangle -A PREROUTING -j MARK --set-xmark 2/2
+-t mangle -A FORWARD -j HMARK --hmark-tuple src,dst --hmark-mod 3 --hmark-offset 10 --hmark-rnd 1
+-t filter -A FORWARD -m policy --dir in --pol none -j ACCEPT
 -t raw -A PREROUTING -p tcp --dport 21 -j CT --helper ftp --zone 3
 -t raw -A PREROUTING -j CT --notrack
 -t nat -A POSTROUTING -o r1 -p tcp -j SNAT --to-source 10.0.0.1-10.0.0.9:1000-2000

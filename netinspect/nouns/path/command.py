@@ -119,7 +119,8 @@ class PathCommand(ListingCommand):
     )
     notes = (
         "A flow may also be written as `a -> b:443`, `tcp a b 443`, `src a dst b dport 443`, or pasted from `conntrack "
-        "-L`, `netinspect nat` (also a record in JSON), ss, netstat, tcpdump, `nft monitor trace` or the kernel's log; "
+        "-L`, `netinspect nat` (also a record in JSON), ss, netstat, tcpdump, Wireshark, `nft monitor trace`, the "
+        "kernel's log, or the errors and logs of programs (ssh, curl, sshd, web servers); "
         "`any` stands for any likely source.\n"
         "The last line is the verdict: arrives; leaves, if nothing here stops it and the rest is beyond this machine; "
         "fails, with the first step that stops it, why, and what to do; or unknown, if a condition could not be "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from _socket import getservbyname, inet_pton
+from _socket import getservbyname, inet_ntop, inet_pton
 
 from ...engine.files import check_database
 from ...engine.text import digits
@@ -49,6 +49,16 @@ def is_address(text: str) -> bool:
         return False
     bits = digits(length)
     return not slash or (bits is not None and bits <= (128 if family == 10 else 32))
+
+
+def canonical(text: str) -> str | None:
+    """An address, or a prefix, as the kernel's are shown; None where it is none."""
+    host, slash, length = text.partition("/")
+    family = 10 if ":" in host else 2
+    try:
+        return inet_ntop(family, inet_pton(family, host)) + slash + length
+    except (OSError, ValueError):
+        return None
 
 
 def endpoint(word: str) -> tuple[str, str] | None:

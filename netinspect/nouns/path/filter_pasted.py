@@ -13,7 +13,10 @@ _URL = re.compile(r"([a-z][a-z0-9+.-]*)://([^\s/?#]+)[^\s]*", re.IGNORECASE)
 _OF_SS = re.compile(r"\b(?:users|timer|uid|ino|sk|cgroup|skmem|fwmark|backlog|class_id|dev):\S*")
 """What ss(8) has behind the ends."""
 _DUMPED = re.compile(
-    r"(?:^|\s)IP6? (?:\((?P<header>.*?)\)\s+)?(?P<source>\S+) > (?P<destination>[^\s,]+?)(?P<rest>:\s.*|:?$)", re.DOTALL
+    r"(?:^|\s)(?:IP6? |ethertype IPv[46] \(0x\w+\), (?:length \d+: )?)"
+    r"(?:truncated-ip6? - \d+ bytes missing! ?)?"
+    r"(?:\((?P<header>.*?)\)\s+)?(?P<source>\S+) > (?P<destination>[^\s,]+?)(?P<rest>:\s.*|:?$)",
+    re.DOTALL,
 )
 """tcpdump(8), with and without -v."""
 _BY_REST = (

@@ -10,7 +10,18 @@ from ...engine.files import check_database
 from ...engine.text import digits
 from ...errors import UsageError
 from ..conntrack.decode_names import STATES, STATUS_BITS
-from .filter_ends import ANY, OF_NETSTAT, PORT_ANY, PROTOCOLS, endpoint, is_address, is_name, service, zone_of
+from .filter_ends import (
+    ANY,
+    OF_NETSTAT,
+    PORT_ANY,
+    PROTOCOLS,
+    canonical,
+    endpoint,
+    is_address,
+    is_name,
+    service,
+    zone_of,
+)
 
 _FILLING = frozenset(
     ("to", "from", "->", ">", "=>", "<->", "-->", "→", "and", "host", "flow", "ip", "ip6", "ipv4", "ipv6", "via", "the")
@@ -40,6 +51,28 @@ _KEYS = {
     "source_port": "source_port",
     "destination_port": "destination_port",
     "proto": "protocol",
+    "src_ip": "source",
+    "srcip": "source",
+    "srcaddr": "source",
+    "source_ip": "source",
+    "ip.src": "source",
+    "ipv6.src": "source",
+    "id.orig_h": "source",
+    "dst_ip": "destination",
+    "dstip": "destination",
+    "dstaddr": "destination",
+    "dest_ip": "destination",
+    "destination_ip": "destination",
+    "ip.dst": "destination",
+    "ipv6.dst": "destination",
+    "id.resp_h": "destination",
+    "src_port": "source_port",
+    "srcport": "source_port",
+    "id.orig_p": "source_port",
+    "dst_port": "destination_port",
+    "dstport": "destination_port",
+    "dest_port": "destination_port",
+    "id.resp_p": "destination_port",
     "protocol": "protocol",
 }
 _NOISE = frozenset(
@@ -59,11 +92,16 @@ _NOISE = frozenset(
             "established",
         ),
         *("conntrack:", "seen:", "new", "update", "destroy"),
-        *("unconn", "syn", "ack", "syn-ack", "syn,ack", "fin", "rst", "psh", "urg"),
+        *("df", "on", "listen", "unconn", "syn", "ack", "syn-ack", "syn,ack", "fin", "rst", "psh", "urg"),
     )
 )
 """What stands in listings beside the ends."""
 _LONGEST_PORT = 65535
+
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class FlowWords:
@@ -107,7 +145,15 @@ _OTHERS = (
     "tcp6 ",
     "udp6 ",
     " - ",
+    "ethertype",
 )
+_SAYING = (
+    *("onnect", "dial ", "sshd", "curl", "wget", "ssh ", "telnet ", "nc ", "ncat ", "ping ", "ailed", "refused"),
+    *("imeout", "timed", "pstream", "client", "ception", "retries", "Trying", "eset by", "unreachable", "respond"),
+    *("ERR_", "ECONN", "ETIMED", "EHOST", "read ", "write ", "accept ", "haproxy", "eni-", "martian", "HTTP/"),
+    *("TCP ", "UDP ", "DNS ", "ICMP ", "ClusterIP", "NodePort", "LoadBalancer", "Src", "who-has", ">80/", "dig "),
+)
+"""What stands in lines that other programs log."""
 _ARROWS = ("<->", "-->", "->", "=>", "→")
 
 
@@ -116,6 +162,11 @@ def flow_words(words: list[str] | tuple[str, ...]) -> FlowWords:
     text = " ".join(words)
     if text.lstrip().startswith("{"):
         return _of_json(text)
+    text = text.replace("\t", " ")
+    if any(mark in text for mark in _SAYING) or ("->" in text and text.endswith(("/tcp", "/udp"))):
+        from .filter_prose import said
+
+        text = said(text) or text
     if any(mark in text for mark in _OTHERS) or not text.isascii() or "-->" in text:
         from .filter_pasted import plain
 
@@ -123,8 +174,9 @@ def flow_words(words: list[str] | tuple[str, ...]) -> FlowWords:
     # What our own output says behind the flow is of its answers.
     for mark in ("(replies", ", without a reply"):
         text = text.partition(mark)[0]
-    for mark in (*_ARROWS, ",", ";", "\t", ">"):
+    for mark in (*_ARROWS, ",", ";", ">", "|", "&&"):
         text = text.replace(mark, " ")
+    text = text.replace(" == ", "=")
     return _Reader(text.split()).read()
 
 
@@ -137,17 +189,45 @@ def _of_json(text: str) -> FlowWords:
     except (ValueError, RecursionError):
         raise UsageError("that is no JSON object: a flow is one record, or words") from None
     words = []
+    record = dict(_flattened(record, 0))
     for names, key in (
-        (("protocol",), "protocol"),
-        (("source_address", "local_address", "source"), "src"),
-        (("source_port", "local_port"), "sport"),
-        (("destination_address", "remote_address", "destination"), "dst"),
-        (("destination_port", "remote_port"), "dport"),
+        (("protocol", "proto"), "protocol"),
+        (("source_address", "local_address", *_names_of("source")), "src"),
+        (("local_port", *_names_of("source_port")), "sport"),
+        (("destination_address", "remote_address", *_names_of("destination")), "dst"),
+        (("remote_port", *_names_of("destination_port")), "dport"),
     ):
         value = next((record[name] for name in names if record.get(name) not in (None, "")), None)
         if value is not None and (key not in ("sport", "dport") or value != 0):
             words.append(f"{key}={value}")
+    if not words:
+        raise UsageError("that record says nothing of a flow: its ends, protocol or ports")
     return _Reader(words).read()
+
+
+_DEEPEST = 4
+"""Levels of a record that are looked at: clouds log a connection within a payload."""
+
+
+def _names_of(name: str) -> list[str]:
+    return [key for key, value in _KEYS.items() if value == name and key not in ("from", "to", "port")]
+
+
+def _flattened(record: object, depth: int) -> Iterator[tuple[str, object]]:
+    """The fields of a record, and of those within it; of several with one name the first counts."""
+    if not isinstance(record, dict):
+        return
+    within = []
+    for key, value in reversed(record.items()):
+        if isinstance(value, dict):
+            within.append((key, value))
+        else:
+            yield str(key), value
+    for key, value in within:
+        if str(key).lower() in PROTOCOLS:
+            yield "protocol", str(key).lower()
+        if depth < _DEEPEST:
+            yield from _flattened(value, depth + 1)
 
 
 class _Reader:
@@ -164,7 +244,15 @@ class _Reader:
         while words:
             word = words.pop()
             key, equals, value = word.partition("=")
-            name = _KEYS.get(key.lower())
+            name = _KEYS.get(key.lower()) or _KEYS.get(key.removesuffix(":").lower()) or self._of_header(key)
+            if name in ("source", "destination") and words and not equals:
+                behind = words[-1].removesuffix(":").lower()
+                if behind == "port":
+                    name, _ = f"{name}_port", words.pop()
+                elif behind == "host":
+                    words.pop()
+            if name == "destination_port" and key == "port" and self._ends == 1 and any(map(endpoint, words[:-1])):
+                name = "source_port"
             if equals and value:
                 if self._line and name in self._given:
                     break  # the second of each is the reply's
@@ -177,7 +265,29 @@ class _Reader:
                     self._given.add("protocol")
             elif self._numbered_protocol(word):
                 self._found.protocol = digits(word)
-        return self._found
+        found = self._found
+        if "LISTEN" in self._words and found.source_port is not None:
+            # What listens is what others come to: nobody is at the other end yet.
+            here = None if found.source in ("0.0.0.0", "::") else found.source
+            found.source, found.source_port, found.destination, found.destination_port = (
+                *(None, None),
+                *(here, found.source_port),
+            )
+        known = (found.protocol, found.source_port, found.destination_port)
+        if self._words and not self._ends and not self._given and known == (None, None, None):
+            raise UsageError(f"{' '.join(self._words)!r} says nothing of a flow: its ends, protocol or ports")
+        return found
+
+    def _of_header(self, key: str) -> str | None:
+        """``tcp.dstport``, as Wireshark has it."""
+        protocol, dot, field = key.lower().partition(".")
+        if field == "addr" and protocol in ("ip", "ipv6"):
+            return "destination" if self._ends else "source"
+        names = {"srcport": "source_port", "dstport": "destination_port", "port": "destination_port"}
+        name = names.get(field) if dot else None
+        if name is not None and protocol in PROTOCOLS:
+            self._found.protocol = PROTOCOLS[protocol]
+        return name
 
     def _numbered_protocol(self, word: str) -> bool:
         """Whether it is the number of a protocol whose name conntrack(8) does not know: ``unknown 2 599 src=…``."""
@@ -205,7 +315,7 @@ class _Reader:
             ends = endpoint(value) or _looked_up(value, self._other(name))
             if ends is None:
                 raise UsageError(f"{value!r} is not an address")
-            setattr(found, name, ends[0])
+            setattr(found, name, canonical(ends[0]) or ends[0])
             found.zone = zone_of(value) or found.zone
             if ends[1]:
                 self._port(f"{name}_port", ends[1])
@@ -214,6 +324,14 @@ class _Reader:
             self._ends = max(self._ends, 1 if name == "source" else 2)
 
     def _plain(self, word: str) -> None:
+        if word[:1] in "(<" or word[-1:] in ").":
+            word = word.strip("()<>").rstrip(".")
+            if not word:
+                return
+        named, colon, rest = word.partition(":")
+        if colon and rest and named.lower() in PROTOCOLS:
+            self._found.protocol = PROTOCOLS[named.lower()]
+            word = rest if digits(rest) is None else f":{rest}"
         bare = word.strip("[]()").rstrip(":") if word.count(":") <= 1 else word
         low = OF_NETSTAT.get(bare.lower(), bare.lower())
         if low in PROTOCOLS:
@@ -244,8 +362,11 @@ class _Reader:
             return  # numbers before the ends are a listing's
         if self._endpoint(word) or (self._ends >= 2 and _is_program(word)):
             return
-        if self._ends >= 2 and self._found.destination_port is None and service(low) is not None:
-            self._port("destination_port", low)
+        known = service({"dns": "domain"}.get(low, low)) if self._found.destination_port is None else None
+        if low == "echo" and self._ends < 2:
+            return  # of ICMP
+        if known is not None:
+            self._found.destination_port = known
             return
         raise UsageError(
             f"{word!r} is not an address, port or protocol: a flow is [PROTOCOL] SOURCE[:PORT] [DESTINATION[:PORT]]"
@@ -262,7 +383,7 @@ class _Reader:
         if self._ends > 2:
             return True  # listings have the outside address behind both
         if ends[0].lower() not in ANY:
-            setattr(self._found, side, ends[0])
+            setattr(self._found, side, canonical(ends[0]) or ends[0])
             self._found.zone = zone_of(word) or self._found.zone
         if ends[1]:
             self._port(f"{side}_port", ends[1])

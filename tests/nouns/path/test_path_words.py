@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from netinspect.errors import UsageError
@@ -122,8 +124,31 @@ def test_what_is_meant(text: str, meant: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["a b", "10.0.0.2 198.51.100.1:99999", "10.0.0.2 nonsense", "10.0.0.256 1.1.1.1", "{", "{]"]
+    "text",
+    [
+        "a b",
+        "mark=5",
+        "{}",
+        "Connection refused",
+        "10.0.0.2 198.51.100.1:99999",
+        "10.0.0.2 nonsense",
+        "10.0.0.256 1.1.1.1",
+        "{",
+        "{]",
+    ],
 )
 def test_meaningless_words_are_refused(text: str) -> None:
     with pytest.raises(UsageError):
         flow_words(text.split())
+
+
+# Each line is what is meant, two spaces, and the words, with \\n and \\t for what they stand for.
+SAID = [line.split("  ", 1) for line in (Path(__file__).parent / "said_of_flows.txt").read_text().splitlines()]
+
+
+@pytest.mark.parametrize(("meant", "text"), SAID)
+def test_what_programs_say(meant: str, text: str) -> None:
+    """Errors, logs and lists of programs, and commands that somebody ran."""
+    text = text.replace("\\n", "\n").replace("\\t", "\t")
+    assert str(flow_words([text])) == meant
+    assert str(flow_words(text.split())) == meant
