@@ -133,6 +133,11 @@ class Top(Sockets):
         return self.by in ("process", "container") or not wanted.isdisjoint(_OWNERS)
 
     @property
+    def names_wanted(self) -> bool:
+        """Whether names of containers are shown."""
+        return super().names_wanted or self.by == "container"
+
+    @property
     def fields(self) -> list[str]:
         """The record's fields that will be shown."""
         if self.chosen is not None:

@@ -27,6 +27,8 @@ class Holders:
     def __init__(self) -> None:
         self.problem = ""
         """What could not be seen; empty where that is nothing."""
+        self.missing = ""
+        """Why containers have no names; empty where they have, or there are none."""
         self._held: dict[int, Held] = {}
         self._nobody: set[int] = set()
         """Sockets that no process was seen to hold: they are not looked for again at once."""
@@ -52,6 +54,10 @@ class Holders:
             self._take(owners)
             self._nobody = missing.difference(self._held)
             self.problem = owners.not_seen()
+            if any(about[1] is not None for about in self._held.values()):
+                from ..engine.containers.names import known
+
+                self.missing = known().missing()
         finally:
             self._looked = monotonic()
             self._due = self._looked + max(_PAUSE, _SHARE * (thread_time() - began))

@@ -135,6 +135,8 @@ class Sockets(Source):
         frame = self._frame(batches, began)
         if self._holders.problem:
             self.notes.append(f"{self._holders.problem}: processes may be missing")
+        if self._holders.missing:
+            self.notes.append(self._holders.missing)
         return _grouped(frame, group, self._meter.fresh) if group else frame
 
     def _frame(self, batches: Sequence[Batch], began: float) -> Frame:

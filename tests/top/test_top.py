@@ -12,11 +12,14 @@ from loopback import Connection
 from throwaway import Namespace
 
 from netinspect import records
+from netinspect.engine.containers import names
 from netinspect.engine.places import Place
 from netinspect.environment import Environment
 from netinspect.main import run
 from netinspect.nouns.sockets.listing import Query
-from netinspect.records import SocketRates
+from netinspect.records import Process, SocketRates
+from netinspect.top import holders
+from netinspect.top.command import Top
 from netinspect.top.rates import SampledListing, Sampler, grouped
 
 
@@ -110,6 +113,29 @@ def test_sums() -> None:
     assert [group.group for group in grouped(rows, "container")] == ["-"]
 
 
+def test_the_live_view_says_why_it_shows_ids(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Held:
+        def scan(self) -> None: ...
+
+        def descriptors(self) -> list[tuple[int, int, int]]:
+            return [(7, 812, 3)]
+
+        def processes(self, inode: int) -> list[Process]:
+            return [Process(812, "nginx", fd=3, container="ef" * 32)]
+
+        def not_seen(self) -> str:
+            return ""
+
+    monkeypatch.setattr(holders, "Owners", Held)
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere.sock")
+    monkeypatch.setenv("CONTAINER_HOST", "")
+    monkeypatch.setattr(names, "_known", [names.Containers()])
+    looked = holders.Holders()
+    looked._look({7})
+    assert looked.of([7]) == [("812/nginx", "efefefefefef")]
+    assert looked.missing.startswith("container names: no engine answers: /nowhere.sock")
+
+
 def called(namespace: Namespace, *arguments: str) -> tuple[int, str, str]:
     output: list[bytes] = []
     said: list[bytes] = []
@@ -129,6 +155,10 @@ def test_the_command(namespace: Namespace, connection: Connection) -> None:
         status, output, errors = called(namespace, "--by", by)
         assert status in (0, 3), errors
         assert output.split()[0] == by.capitalize()
+        # Only where containers are shown is it of interest that no engine tells their names.
+        command = Top.read(["--by", by], Environment(lambda _: None, lambda _: None, False, 80))
+        assert command is not None
+        assert command.names_wanted is (by == "container")
     status, output, _ = called(namespace, "--by", "process", "--format", "ndjson")
     assert status in (0, 3)  # 3: processes of others may not be seen
     assert sum(json.loads(line)["sockets"] for line in output.splitlines()) >= 2

@@ -82,7 +82,7 @@ def _container_name(name: str, parent: str) -> str | None:
         return _unescaped(bare.removeprefix("systemd-nspawn@"))
     if name.startswith("pod") and parent in _POD_PARENTS:
         return name
-    if name.startswith("kubepods") and name.endswith(".slice") and "-pod" in bare:
+    if "kubepods" in name and name.endswith(".slice") and "-pod" in bare:
         # A "-" in a slice's name makes another level, so the driver writes "_" in the id instead.
         return "pod" + bare.rpartition("-pod")[2].replace("_", "-")
     return None

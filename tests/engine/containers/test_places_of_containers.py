@@ -83,6 +83,7 @@ def leads_there(name: str, namespace: Namespace) -> bool:
             ["web-7d9f", "nginx", "pod:web-7d9f", "container:default/web-7d9f/nginx"],
         ),
         (f"/kubepods/besteffort/pod{POD}", None, f"pod:{POD}", []),
+        (f"/kubelet.slice/kubelet-kubepods-burstable-pod{POD.replace('-', '_')}.slice", None, f"pod:{POD}", []),
         ("/lxc.payload.mail/init.scope", None, "mail", ["container:mail"]),
         ("/machine.slice/machine-deb\\x2d12.scope", None, "deb-12", []),
         ("/system.slice/web.service", None, "unit:web.service", ["web.service"]),
