@@ -14,7 +14,7 @@ from time import monotonic, sleep
 
 from ..errors import ExitStatus
 from .signals import unfinished
-from .terminal import shortened, width
+from .terminal import moves, shortened, width
 from .text import printable
 
 TYPE_CHECKING = False
@@ -42,7 +42,10 @@ class Left(BaseException):
 
 
 def pager_of(environ: Mapping[str, str]) -> list[str]:
-    """The pager's command line; empty where none is wanted: an empty name, or cat(1)."""
+    """The pager's command line; empty where none is wanted: an empty name, or cat(1).
+
+    Without one, less(1) is used, but not on a terminal that cannot scroll. What no shell can read is none either.
+    """
     for name in ("NETINSPECT_PAGER", "PAGER"):
         if name in environ:
             words = environ[name].split()
@@ -50,8 +53,14 @@ def pager_of(environ: Mapping[str, str]) -> list[str]:
                 return []
             if all(_METACHARACTERS.isdisjoint(word) for word in words):
                 return words
+            from shlex import split
+
+            try:
+                split(environ[name])
+            except ValueError:
+                return []
             return ["/bin/sh", "-c", environ[name]]
-    return ["less", "-FRX"]
+    return ["less", "-FRX"] if (environ.get("TERM") or "dumb") != "dumb" else []
 
 
 def shown(command: Command) -> int:
@@ -178,7 +187,7 @@ class Screen:
     def _tell(self) -> None:
         """Says what is waited for, and for how long, until there is output: runs in a thread of its own."""
         sleep(_SILENT_SECONDS)
-        while self._silent:
+        while self._silent and moves():
             environment = self._environment
             line = f"{printable(environment.doing)} … {monotonic() - self._began:.0f} s"
             with self._lock:

@@ -75,7 +75,14 @@ def wants_colour(choice: str, terminal: bool) -> bool:
         return False
     if environ.get("CLICOLOR_FORCE", "0") not in ("", "0"):
         return True
-    return terminal and environ.get("TERM", "dumb") != "dumb" and environ.get("CLICOLOR") != "0"
+    return terminal and moves() and environ.get("CLICOLOR") != "0"
+
+
+def moves() -> bool:
+    """Whether a terminal's cursor moves: on a dumb one, or one that nobody names, all is written line by line."""
+    from os import environ
+
+    return (environ.get("TERM") or "dumb") != "dumb"
 
 
 def kind_of(name: str) -> str:

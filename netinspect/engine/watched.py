@@ -14,7 +14,7 @@ from time import localtime, monotonic, strftime
 
 from ..errors import ExitStatus
 from .signals import Ended, Holding
-from .terminal import BOLD, DIM, RESET, cut, painted, shortened, size, width
+from .terminal import BOLD, DIM, RESET, cut, moves, painted, shortened, size, width
 from .text import printable
 
 TYPE_CHECKING = False
@@ -35,6 +35,12 @@ _MOST_NOTES = 4
 
 def watch(command: ListingCommand) -> int:
     """Lists again and again, until a signal or an error. Raises what the listing raises."""
+    if not moves():
+        from .watching import repeat, timed
+
+        repeat(
+            timed(command) if command.format == "table" and not command.no_header else command.once, command.watch or 1
+        )
     command.watched = Watched(command.environment, command.watch or 1)
     return command.watched.repeat(command.once)
 

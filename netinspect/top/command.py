@@ -167,10 +167,12 @@ class Top(Sockets):
             return False
         if self.chosen is not None or self.limit or self.wide or self.no_header:
             return False
-        from os import environ, isatty
+        from os import isatty
+
+        from ..engine.terminal import moves
 
         # Keys come from standard input, and Textual draws on standard error.
-        return isatty(0) and isatty(2) and environ.get("TERM", "dumb") != "dumb"
+        return isatty(0) and isatty(2) and moves()
 
     def query(self, text: str) -> Query:
         """What to ask of sock_diag with this filter. Raises UsageError."""

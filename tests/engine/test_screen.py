@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Callable
@@ -114,7 +115,10 @@ def test_the_pager_ends_with_a_signal(tmp_path: Path, pager: Callable[[str], str
 @pytest.mark.parametrize(
     ("environment", "words"),
     [
-        ({}, ["less", "-FRX"]),
+        ({"TERM": "xterm"}, ["less", "-FRX"]),
+        *(({"TERM": term}, []) for term in ("", "dumb")),
+        ({"TERM": "dumb", "PAGER": "more"}, ["more"]),
+        ({"PAGER": "less 'of nothing"}, []),
         ({"PAGER": "more -s"}, ["more", "-s"]),
         ({"PAGER": "more", "NETINSPECT_PAGER": "less"}, ["less"]),
         ({"PAGER": "more", "NETINSPECT_PAGER": ""}, []),
@@ -154,6 +158,17 @@ def test_watch_has_a_screen_of_its_own(namespace: Namespace) -> None:
         assert b"interrupted" not in terminal.raw
         assert terminal.scrolled == []
         assert terminal.flags == before
+
+
+@pytest.mark.parametrize("name", ["dumb", ""])
+def test_on_a_terminal_whose_cursor_does_not_move_listings_follow_each_other(namespace: Namespace, name: str) -> None:
+    argv = [*NETINSPECT, "links", "--watch", "0.1"]
+    with Terminal(argv, 160, 60, start=namespace.popen, environment={"TERM": name}) as terminal:
+        terminal.until(lambda: terminal.raw.count(b"Queueing") > 2)
+        assert b"\x1b" not in terminal.raw
+        assert re.match(rb"\d{4}-\d\d-\d\dT[\d:+-]+\r\n", terminal.raw)
+        terminal.type("\x03")
+        terminal.end()
 
 
 def test_watch_marks_what_has_changed(namespace: Namespace) -> None:

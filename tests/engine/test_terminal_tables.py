@@ -155,7 +155,7 @@ def test_colours_have_a_meaning_on_a_terminal(gateway: Any) -> None:
     raw = on_terminal(gateway, "sockets -tan", 200, 50).raw.decode()
     assert f"{GREEN}LISTEN{RESET}" in raw
     assert f"{DIM}127.0.0.1:8443{RESET}" in raw
-    for quiet in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
+    for quiet in ({"NO_COLOR": "1"}, {"TERM": "dumb"}, {"TERM": ""}):
         assert "\x1b" not in on_terminal(gateway, "sockets -tan", 200, 50, **quiet).raw.decode()
     assert "\x1b" not in on_terminal(gateway, "sockets -tan --color never", 200, 50).raw.decode()
     assert "\x1b" not in on_terminal(gateway, "sockets -tan --json", 200, 50).raw.decode()
