@@ -20,9 +20,11 @@ from .diagnose_flows import (
     table_size,
     unanswered,
 )
+from .diagnose_fragments import fragments
 from .diagnose_heard import of_heard, of_requests, of_senders, of_wanted
 from .diagnose_links import hardware, tunnels
 from .diagnose_misrouted import ipv6_off
+from .diagnose_own import own
 from .diagnose_paths import of_flow, of_live, of_networks
 from .diagnose_rules import addresses, forwarding, links, rules_read, tables, untranslated
 from .diagnose_settings import helpers, picked_up, timeouts
@@ -134,10 +136,12 @@ CHECKS: tuple[Callable[[Situation], Iterator[Finding]], ...] = (
     of_networks,
     of_heard,
     of_wanted,
+    own,
     of_requests,
     of_senders,
     hardware,
     tunnels,
+    fragments,
     let_through,
     targets,
     links,

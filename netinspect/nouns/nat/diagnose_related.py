@@ -92,7 +92,7 @@ def tried(
     outcomes = run_hook(rules.ruleset, family, "forward", seen, rules.facts).outcomes
     if not all(outcome.verdict.name == "drop" for outcome in outcomes):
         return None
-    return _last_drop(rules, outcomes[0])
+    return last_drop(rules, outcomes[0])
 
 
 def before_routing(rules: Rules, passed: Passed, tracked: Tracked, packet: Packet) -> tuple[Chain, list[str]] | None:
@@ -115,11 +115,11 @@ def before_routing(rules: Rules, passed: Passed, tracked: Tracked, packet: Packe
         device = passed.iif.name if of == "netdev" else None
         outcomes = run_hook(rules.ruleset, of, hook, seen, rules.facts, device=device, chains=asked).outcomes
         if all(outcome.verdict.name == "drop" for outcome in outcomes):
-            return _last_drop(rules, outcomes[0])
+            return last_drop(rules, outcomes[0])
     return None
 
 
-def _last_drop(rules: Rules, outcome: Outcome) -> tuple[Chain, list[str]] | None:
+def last_drop(rules: Rules, outcome: Outcome) -> tuple[Chain, list[str]] | None:
     last = next((step for step in reversed(outcome.steps) if step.verdict.name == "drop"), None)
     if last is None:
         return None
@@ -189,7 +189,7 @@ def own_errors_dropped(situation: Situation, path: Path, known_by: str) -> Itera
     tracked.translated, tracked.state, tracked.direction = passed.tracked.translated, "related", "reply"
     seen = rules.packet_of(error, None, passed.iif, tracked)
     outcomes = run_hook(rules.ruleset, "ip6" if six else "ip", "output", seen, rules.facts).outcomes
-    stopped = _last_drop(rules, outcomes[0]) if all(found.verdict.name == "drop" for found in outcomes) else None
+    stopped = last_drop(rules, outcomes[0]) if all(found.verdict.name == "drop" for found in outcomes) else None
     if stopped is None:
         return
     chain, texts = stopped

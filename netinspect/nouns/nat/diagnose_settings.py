@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from _functools import partial
 
 from ...engine.namespaces import inside
@@ -14,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ...records import Finding
+    from ...records import Finding, Flow
     from .diagnose_situation import Situation
 
 _TIMEOUTS = {
@@ -47,6 +48,12 @@ _HELPERS = {
     (17, 161): ("snmp", "udp", "SNMP: it may carry private addresses", NOTE),
 }
 
+_SPEAKS = {
+    "ftp": re.compile(rb"^(EPSV|PASV|229 )", re.IGNORECASE),
+    "sip": re.compile(rb"^(m|contact|c=)\s*[:I]", re.IGNORECASE),
+}
+"""What names an address, or does without: FTP (RFC 2428), and SIP's contact and session (RFC 3261, RFC 8866)."""
+_UDP = 17
 _MODULES = {"snmp": "nf_nat_snmp_basic"}
 """net/ipv4/netfilter: the one that is not called like the others."""
 
@@ -105,22 +112,66 @@ def _meant(situation: Situation) -> bool:
     return any(b"synproxy\0" in rule.data or b"SYNPROXY\0" in rule.data for rule in situation.ruleset.every_rule())
 
 
+def _known(flow: Flow) -> tuple[str, str, str, str] | None:
+    """Which helper a flow is for, by its destination's port before translation, or behind it."""
+    number = flow.protocol_number
+    return _HELPERS.get((number, flow.destination_port or 0)) or _HELPERS.get((number, flow.reply_source_port or 0))
+
+
+def _carried(situation: Situation, flow: Flow) -> str | None:
+    """How packets heard of a flow carry the inside address: empty where they do without, None where that is not known.
+
+    FTP has it with commas (RFC 959). Via of SIP may have it: answers come to where requests are from (RFC 3581).
+    """
+    inner, ports = flow.source_address or "", (flow.source_port, flow.destination_port)
+    if flow.source_address == flow.reply_destination_address:  # the destination is translated
+        inner, ports = flow.reply_source_address or "", (flow.reply_source_port, flow.reply_destination_port)
+    known = _known(flow)
+    speaks = _SPEAKS.get(known[0]) if known is not None else None
+    if speaks is None:
+        return None
+    words = (inner.encode(), inner.replace(".", ",").encode())
+    heard = False
+    for packet in situation.hearing.packets:
+        if packet.protocol != flow.protocol_number or packet.source != inner or packet.ports != ports:
+            continue
+        payload = packet.payload
+        start = 8 if packet.protocol == _UDP else payload[12] >> 4 << 2 if len(payload) > 12 else len(payload)
+        lines = payload[start:].splitlines()
+        heard = heard or any(map(speaks.search, lines))
+        for line in lines:
+            if not line.lower().startswith((b"via:", b"v:")) and any(word in line for word in words):
+                return line.decode("ascii", "backslashreplace")
+    return "" if heard else None
+
+
 def helpers(situation: Situation) -> Iterator[Finding]:
     """Protocols that carry addresses inside need a helper where they are translated."""
-    reported = set()
+    wanting: dict[str, list[tuple[int, Flow, str | None]]] = {}
     for flow in situation.traffic.helped:
-        known = _HELPERS.get((flow.protocol_number, flow.destination_port or 0))
-        if known is None or flow.helper or known[0] in reported:
+        known = _known(flow)
+        if known is None or flow.helper:
             continue
-        name, protocol, what, severity = known
         if (
             flow.source_address == flow.reply_destination_address
             and flow.destination_address == flow.reply_source_address
         ):
             continue
-        reported.add(name)
-        if situation.asked and severity == NOTE:
+        carried = _carried(situation, flow)
+        rank = 0 if carried else 1 if carried == "" else 2  # the first that needs it, if one does
+        wanting.setdefault(known[0], []).append((rank, flow, carried))
+    for name, flows in wanting.items():
+        _, flow, carried = min(flows, key=lambda found: found[0])
+        known = _known(flow)
+        assert known is not None
+        _, protocol, what, severity = known
+        if carried == "":
+            severity = NOTE
+        elif situation.asked and severity == NOTE:
             severity = WARNING
+        seen = {None: [], "": ["packets heard: none of them carries the inside address"]}.get(
+            carried, [f"packet heard: it carries {carried}"]
+        )
         module = _MODULES.get(name, f"nf_nat_{name}")
         there = inside(situation.place.descriptor, partial(has_module, module))
         family = "ip6" if flow.family == "inet6" else "ip"
@@ -135,7 +186,7 @@ def helpers(situation: Situation) -> Iterator[Finding]:
             "helper",
             severity,
             f"{name} on port {flow.destination_port}",
-            [f"conntrack: {flow_text(flow)}, no helper"],
+            [f"conntrack: {flow_text(flow)}, no helper", *seen],
             f"{what}. Without the helper {name} the payload is not translated, and related connections are not "
             "expected",
             pasted(["nft", script]) if there else "",

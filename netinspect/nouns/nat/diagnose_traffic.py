@@ -89,6 +89,8 @@ class Traffic:
         """Flows of UDP, one of a kind: they keep their translation as long as they send."""
         self.helped: list[Flow] = []
         """Flows of protocols that carry addresses inside, which a helper translates."""
+        self.own_answered = False
+        """Whether a flow that began here, to another machine, has an answer."""
         self._kinds: set[tuple[object, ...]] = set()
         self.reached: dict[str, set[str]] = {}
         """By outside address some destinations that answered it."""
@@ -121,15 +123,17 @@ class Traffic:
         local = self._local
         fields = (
             *("source_address", "destination_address", "reply_destination_address", "reply_source_address"),
-            *("status", "state", "protocol_number", "destination_port"),
+            *("status", "state", "protocol_number", "destination_port", "reply_source_port"),
         )
         untranslated: list[int] = []
         stale: list[int] = []
         columns = list(zip(*map(batch.values, fields), strict=True))
-        for at, (source, destination, outside, answering, status, state, protocol, port) in enumerate(columns):
+        for at, (source, destination, outside, answering, status, state, protocol, port, inner) in enumerate(columns):
             if source is None or outside is None or destination is None:
                 continue
             silent = "SEEN_REPLY" not in status
+            if not silent and source in local and destination not in local:
+                self.own_answered = True
             if not silent and source not in local and is_global(destination):
                 self.talked_to.setdefault(_FAMILY[":" in destination], destination)
             if state not in _OVER:
@@ -140,7 +144,7 @@ class Traffic:
                     if kind not in self._kinds:
                         self._kinds.add(kind)
                         self.lasting += batch.take([at])
-                if (protocol, port) in _HELPED:
+                if (protocol, port) in _HELPED or (inner != port and (protocol, inner) in _HELPED):
                     self._wants_helper(batch, at)
             if not silent and source not in local and destination not in local and not is_global(source):
                 self._got_out(batch, at, (source, destination, protocol, port))

@@ -7,6 +7,7 @@ import socket
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from errno import EINPROGRESS, EPERM
 from threading import Event, Thread
 from typing import Any
 
@@ -1073,3 +1074,54 @@ def frames_from(world: World, host: str, address: str) -> Iterator[None]:
     frame = bytes((0xFF,)) * 6 + bytes.fromhex(address.replace(":", "")) + bytes((0x88, 0xB5)) + bytes(46)
     with opened, always(world, host, lambda: opened.send(frame)):
         yield
+
+
+def test_fragments_that_do_not_become_packets(need: Need, world: World) -> None:
+    need("nft")
+    early = "add table ip r; add chain ip r p { type filter hook prerouting priority -450; }"
+    opened = world.inside.call(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    with opened, always(world, "inside", lambda: opened.sendto(bytes(3000), (SERVER, 9))):
+        with world.rules(MASQUERADE):
+            assert world.diagnose(sample=0.3) == []
+            for name in ("low", "high"):
+                world.gateway.sysctl(f"net.ipv4.ipfrag_{name}_thresh", 0)
+            (finding,) = world.diagnose(sample=0.3)
+            assert (finding["check"], finding["subject"]) == ("fragments", "net.ipv4.ipfrag_high_thresh")
+            world.sh(finding["fix"])
+            assert world.diagnose(sample=0.3) == []
+        with world.rules(MASQUERADE, f"{early}; add rule ip r p ip frag-off & 0x1fff != 0 drop"):
+            (finding,) = world.diagnose(sample=0.3)
+            assert (finding["check"], finding["subject"]) == ("fragments", "ip r p")
+
+
+def test_what_the_gateway_itself_opens(need: Need, world: World) -> None:
+    need("nft")
+    out = "add table ip o; add chain ip o c { type filter hook output priority 0; }"
+    for rules, severity in (
+        (f"{out}; chain ip o c {{ policy drop; }}", "error"),
+        (f"{out}; add rule ip o c drop", "note"),
+    ):
+        forget_flows(world.gateway)
+        with world.rules(MASQUERADE, rules), world.gateway.call(lambda: socket.socket()) as opened:
+            opened.setblocking(False)
+            assert opened.connect_ex((SERVER, 9)) in (0, EINPROGRESS, EPERM)
+            found = [each for each in world.diagnose(sample=0.1, notes=True) if each["check"] == "rule"]
+            assert [(each["severity"], each["subject"]) for each in found] == [(severity, "ip o c")]
+            assert "a program here opens a connection" in found[0]["evidence"][0]
+
+
+def test_a_helper_is_wanted_by_what_is_heard(need: Need, world: World) -> None:
+    need("nft")
+    world.traffic.listen("outside", SERVER, 21)
+    with world.rules(MASQUERADE):
+        for words, severity, seen in (
+            (b"EPSV\r\n", "note", "none of them carries the inside address"),
+            (b"NOOP\r\n", "warning", ""),
+            (b"PORT 192,168,1,11,4,1\r\n", "warning", "it carries PORT 192,168,1,11,4,1"),
+        ):
+            forget_flows(world.gateway)
+            opened = world.inside.call(lambda: socket.create_connection((SERVER, 21), timeout=10))
+            with opened, always(world, "inside", lambda: opened.send(words)):  # noqa: B023
+                found = [each for each in world.diagnose(sample=0.3, notes=True) if each["check"] == "helper"]
+            assert [each["severity"] for each in found] == [severity], words
+            assert any(seen in text for text in found[0]["evidence"])
