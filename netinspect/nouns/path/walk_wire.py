@@ -101,11 +101,36 @@ def transmitted(walk: Walk, stack: Stack, oif: Interface, next_hop: str, packet:
         beyond = f"beyond: {'; '.join(segment.beyond)}"
         walk.ends(stack, "wire", f"leaves by {oif}", LEAVES, packet, *evidence, beyond)
         return None
+    if known is None and _asks(oif):
+        from .walk_resolving import kept_away
+
+        own = next((text for text, _ in stack.networks(oif) if (":" in text) == (":" in next_hop)), None)
+        away = kept_away(walk, stack, oif, own, next_hop, end)
+        if away:
+            _unasked(walk, stack, oif, next_hop, packet, [*evidence, *away])
+            return None
     taken = f"link: {end.interface} of {end.stack.label} takes it"
     if end.interface.address:
         taken += f" ({end.interface.address})"
     walk.passes(stack, "neighbour", next_hop, packet, *evidence, taken)
-    return _along(walk, end, known or end.interface.address, packet)
+    return _along(walk, end, known or end.interface.address, packet, oif.address)
+
+
+def _unasked(walk: Walk, stack: Stack, oif: Interface, next_hop: str, packet: Packet, evidence: list[str]) -> None:
+    """Nothing is known of a neighbour, and what it would be asked by does not pass."""
+    asked = "neighbour discovery" if ":" in next_hop else "ARP"
+    walk.dropped(
+        stack,
+        "neighbour",
+        f"{next_hop} on {oif}",
+        packet,
+        "neighbour",
+        evidence,
+        f"{asked} for {next_hop} does not pass: its link-layer address cannot be found",
+        advice=f"have {asked} pass there",
+        next_hop=next_hop,
+        interface=oif,
+    )
 
 
 def _keeps_silent(walk: Walk, stack: Stack, oif: Interface, next_hop: str, packet: Packet) -> bool:
@@ -153,7 +178,9 @@ def from_port(walk: Walk, stack: Stack, bridge: Interface, packet: Packet) -> Pa
     if bridge.kind != "bridge":
         return packet
     rules = walk.rules_of(stack)
-    if not any(rules.ruleset.base_chains("bridge", hook) for hook in ("prerouting", "input")):
+    chains = rules.ruleset.base_chains
+    own = any(chains("bridge", hook) for hook in ("prerouting", "input"))
+    if not own and not any(chains("netdev", "ingress", port.name) for port in stack.ports(bridge)):
         return packet
     back = stack.route(packet.source).route
     hop = (back.gateway if back is not None else None) or packet.source
@@ -164,8 +191,11 @@ def from_port(walk: Walk, stack: Stack, bridge: Interface, packet: Packet) -> Pa
         why = f"by which port of {bridge} it comes in is not known, and the bridge has rules"
         walk.unknowable(stack, "bridge", bridge.name, packet, why=why)
         return packet
-    walk.passes(stack, "bridge", f"{bridge}: {port} > {bridge}", packet)
-    return rules.bridged(walk, Crossing(stack, bridge, port, None), packet)
+    on = rules.ingress(walk, stack, port, packet)
+    if on is None:
+        return None
+    walk.passes(stack, "bridge", f"{bridge}: {port} > {bridge}", on)
+    return rules.bridged(walk, Crossing(stack, bridge, port, None), on)
 
 
 def _port_to(stack: Stack, bridge: Interface, address: str) -> Interface | None:
@@ -324,7 +354,7 @@ def bridged(walk: Walk, stack: Stack, interface: Interface, packet: Packet) -> A
     crossing = Crossing(stack, interface, entry, exit_)
     rest = type(end)(end.stack, end.interface, (crossing, *end.via[1:]))
     known = neighbour.link_address if neighbour else None
-    return _along(walk, rest, known or end.interface.address, packet)
+    return _along(walk, rest, known or end.interface.address, packet, first.interface.address if first else None)
 
 
 def _port(end: End | None) -> Interface | None:
@@ -332,7 +362,7 @@ def _port(end: End | None) -> Interface | None:
     return end.via[0].exit if end and end.via and isinstance(end.via[0], Crossing) else None
 
 
-def _along(walk: Walk, end: End, link_address: str | None, packet: Packet) -> Arrival | None:
+def _along(walk: Walk, end: End, link_address: str | None, packet: Packet, sender: str | None) -> Arrival | None:
     """Through bridges and veth pairs to the interface at the end."""
     for part in end.via:
         if isinstance(part, Wire):
@@ -343,17 +373,27 @@ def _along(walk: Walk, end: End, link_address: str | None, packet: Packet) -> Ar
                 packet,
             )
         elif isinstance(part, Crossing):
-            on = _over_bridge(walk, part, link_address, packet)
+            on = _over_bridge(walk, part, link_address, packet, sender)
             if on is None:
                 return None
             packet = on
     return end.stack, end.interface, packet
 
 
-def _over_bridge(walk: Walk, part: Crossing, link_address: str | None, packet: Packet) -> Packet | None:
-    """Over a bridge: its own rules, and those of IP where br_netfilter has frames pass them."""
-    stack = part.stack
+def _over_bridge(
+    walk: Walk, part: Crossing, link_address: str | None, packet: Packet, sender: str | None
+) -> Packet | None:
+    """Over a bridge: its own rules, and those of IP where br_netfilter has frames pass them.
+
+    ``link_address`` is whom the frame is for, ``sender`` whom it is from.
+    """
+    stack, rules = part.stack, walk.rules_of(part.stack)
     evidence = []
+    if part.entry is not None:
+        arrived = rules.ingress(walk, stack, part.entry, packet)
+        if arrived is None:
+            return None
+        packet = arrived
     if part.exit is not None and link_address:
         port = stack.port_for(part.bridge, link_address)
         if port is None:
@@ -375,10 +415,13 @@ def _over_bridge(walk: Walk, part: Crossing, link_address: str | None, packet: P
             + ("bridge link set dev PORT isolated off" if "isolated" in shut[0] else "look why the port is shut (STP)"),
         )
         return None
+    if sender and _locked_out(walk, part, sender, subject, packet):
+        return None
     if part.exit is not None and link_address and _kept_from(walk, part, link_address, subject, packet, evidence):
         return None
     walk.passes(stack, "bridge", subject, packet, *evidence)
-    return walk.rules_of(stack).bridged(walk, part, packet)
+    on = rules.bridged(walk, part, packet)
+    return on if on is None or part.exit is None else rules.egress(walk, stack, part.exit, on)
 
 
 def _kept_from(
@@ -388,7 +431,8 @@ def _kept_from(
     stack, exit_ = part.stack, part.exit
     assert exit_ is not None
     port = stack.port_for(part.bridge, link_address)
-    if port is not None and port is not exit_ and port is not part.bridge:
+    if port is not None and port is not exit_:
+        own = port is part.bridge
         walk.dropped(
             stack,
             "bridge",
@@ -396,9 +440,11 @@ def _kept_from(
             packet,
             "fdb",
             evidence,
-            f"the bridge {part.bridge} has {link_address} behind {port}, and it is behind {exit_}: the frame goes out "
-            "by the wrong port",
-            ["bridge", "fdb", "del", link_address, "dev", port.name, "master"],
+            f"the bridge {part.bridge} takes {link_address} for its own, and it is behind {exit_}: the frame stays here"
+            if own
+            else f"the bridge {part.bridge} has {link_address} behind {port}, and it is behind {exit_}: the frame goes "
+            "out by the wrong port",
+            ["bridge", "fdb", "del", link_address, "dev", port.name, "self" if own else "master"],
             "a static entry stays when the machine moves; one that was learned is put right by its next frame",
         )
         return True
@@ -419,6 +465,26 @@ def _kept_from(
         )
         return True
     return False
+
+
+def _locked_out(walk: Walk, part: Crossing, sender: str, subject: str, packet: Packet) -> bool:
+    """Whether a port takes frames from known senders only, and this is none (bridge(8): locked)."""
+    stack, entry = part.stack, part.entry
+    port = stack.bridge_port(entry) if entry is not None else None
+    if entry is None or port is None or not port.locked or stack.port_for(part.bridge, sender) is entry:
+        return False
+    walk.dropped(
+        stack,
+        "bridge",
+        subject,
+        packet,
+        "fdb",
+        [f"bridge port: {entry} is locked", f"fdb: {sender} is not known behind {entry}"],
+        f"{entry} is locked: the bridge {part.bridge} takes frames from senders only that are known behind it",
+        ["bridge", "fdb", "add", sender, "dev", entry.name, "master", "static"],
+        "right, if the machine has not authenticated (802.1X); an entry lets it in without",
+    )
+    return True
 
 
 def _shut_ports(stack: Stack, part: Crossing) -> list[str]:

@@ -343,6 +343,27 @@ def test_rules_and_ports_of_a_bridge(need: Need) -> None:
             gateway.run("ip", "link", "set", "dev", port, "type", "bridge_slave", "isolated", "on")
         status, end = path(*across)
         assert (status, end["cause"]) == (4, "isolated"), end
+        for port in ("lan1", "lan2"):
+            gateway.run("ip", "link", "set", "dev", port, "type", "bridge_slave", "isolated", "off")
+        assert path(*across)[0] == 0
+        # The hooks of the ports themselves, and what neighbours ask each other by.
+        for chain, rule, cause in (
+            ("netdev x c { type filter hook ingress device lan1 priority 0; }", "ip protocol udp drop", "rule"),
+            ("netdev x c { type filter hook egress device lan2 priority 0; }", "ip protocol udp drop", "rule"),
+            ("bridge x c { type filter hook forward priority 0; }", "arp operation reply drop", "neighbour"),
+        ):
+            for name in ("lan1", "lan2"):
+                lab[name].run("ip", "neighbour", "flush", "all")
+            family = chain.partition(" ")[0]
+            gateway.run("nft", f"add table {family} x; add chain {chain}; add rule {family} x c {rule}")
+            status, end = path(*across)
+            gateway.run("nft", f"delete table {family} x")
+            assert (status, end["cause"]) == (4, cause), (chain, end)
+        gateway.run("ip", "link", "set", "dev", "lan1", "type", "bridge_slave", "locked", "on")
+        bridge = json.loads(gateway.run("ip", "-j", "link", "show", "dev", "lan1").stdout)[0]["master"]
+        gateway.run("ip", "link", "set", "dev", bridge, "type", "bridge", "fdb_flush")
+        status, end = path(*across)
+        assert (status, end["cause"]) == (4, "fdb"), end
         for peer in peers:
             peer.kill()
             peer.wait()
