@@ -26,10 +26,15 @@ def unknown(what: str) -> Program:
 
 
 def loading(
-    at: int, size: int, order: str, get: Callable[[Machine], int | bytes | bool | Unknown | None], what: str
+    at: int,
+    size: int,
+    order: str,
+    get: Callable[[Machine], int | bytes | bool | Unknown | None],
+    what: str,
+    kind: str = UNKNOWN_WHY,
 ) -> Program:
     """Loads what ``get`` returns: None ends the rule, UNKNOWN leaves the register open."""
-    doubt = Doubt(UNKNOWN_WHY, what, what)
+    doubt = Doubt(kind, what, what)
 
     def load(machine: Machine) -> int:
         value = get(machine)

@@ -36,6 +36,8 @@ def _rt(expression: Expression) -> Program:
         packet = machine.state.packet
         if key == nft.NFT_RT_CLASSID:
             return packet.realm
+        if key == nft.NFT_RT_XFRM and packet.ipsec is False and packet.outgoing is not None:
+            return 0
         route = machine.context.next_route(packet)
         if route is None or isinstance(route, Unknown):
             return route

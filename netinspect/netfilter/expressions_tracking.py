@@ -7,7 +7,7 @@ from sys import byteorder
 
 from ..uapi import nf_tables as nft
 from .expressions import hexadecimal, loading, number_at
-from .machine import BREAK, CONTINUE, MAY, Doubt, Machine, register
+from .machine import BREAK, CONTINUE, MAY, UNKNOWN_WHY, Doubt, Machine, register
 from .packet import UNKNOWN, UNTRACKED, Ends, Tracking, Unknown
 
 TYPE_CHECKING = False
@@ -109,6 +109,8 @@ _CT_OTHERS = {
     nft.NFT_CT_BYTES: (8, "the bytes of its flow so far"),
     nft.NFT_CT_AVGPKT: (8, "the average size of its flow's packets"),
 }
+_CT_COUNTED = frozenset((nft.NFT_CT_EXPIRATION, nft.NFT_CT_PKTS, nft.NFT_CT_BYTES, nft.NFT_CT_AVGPKT))
+"""What depends on the packets of a flow before."""
 _CT_TUPLE = {
     **dict.fromkeys((nft.NFT_CT_SRC, nft.NFT_CT_DST, nft.NFT_CT_SRC_IP6, nft.NFT_CT_DST_IP6), 16),
     **dict.fromkeys((nft.NFT_CT_SRC_IP, nft.NFT_CT_DST_IP), 4),
@@ -132,7 +134,8 @@ def _ct(expression: Expression) -> Program:
     if key in _CT_TUPLE:
         return loading(at, _CT_TUPLE[key], "big", _entry(_of_tuple(key, direction)), "the addresses of its flow")
     size, what = _CT_OTHERS.get(key, (4, f"ct key {key}"))
-    return loading(at, size, "big", _entry(lambda tracking: UNKNOWN), what)
+    kind = MAY if key in _CT_COUNTED else UNKNOWN_WHY
+    return loading(at, size, "big", _entry(lambda tracking: UNKNOWN), what, kind)
 
 
 def _ct_set(key: int, at: int, way: int) -> Program:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _SYN, _SYN_ACK = 0x02, 0x12
 _ECHO = {ICMP: (8, 0), ICMPV6: (128, 129)}
+_OPTIONS = bytes.fromhex("020405b40402080a000000000000000001030307")
+"""Of a SYN: segment size, SACK, timestamps, window scale, as Linux and most others send them."""
 _DONE = {"source": 1 << 7, "destination": 1 << 8}
 _STATUS = {"SEEN_REPLY": 1 << 1, "ASSURED": 1 << 2, "CONFIRMED": 1 << 3, "snat": 1 << 4, "dnat": 1 << 5}
 """linux/netfilter/nf_conntrack_common.h: IPS_*"""
@@ -71,6 +73,22 @@ class Facts(Context):
             return nf.UNKNOWN
         return all(number in self._queues for number in range(first, last + 1))
 
+    def next_route(self, packet: nf.Packet) -> Route | nf.Unknown | None:
+        from ...engine.rtnetlink import ROUTE_TYPES
+
+        if packet.outgoing is None:
+            return None
+        if not isinstance(packet.destination, str) or isinstance(packet.mark, nf.Unknown):
+            return nf.UNKNOWN
+        oif = self._stack.interfaces.get(packet.outgoing.index)
+        try:
+            route = self._stack.route(packet.destination, oif=oif, mark=packet.mark).route
+        except NetlinkError:
+            return nf.UNKNOWN
+        if route is None:
+            return nf.UNKNOWN
+        return Route(ROUTE_TYPES.index(route.type), packet.outgoing, route.gateway)
+
     def reverse_route(
         self, address: str, source: str | None, mark: int, tos: int, device: nf.Interface | None
     ) -> Route | nf.Unknown | None:
@@ -110,6 +128,11 @@ def queues_read(stack: Stack) -> frozenset[int] | nf.Unknown:
     return frozenset(int(column) for columns in first for column in columns if column.isdecimal())
 
 
+def without_socket(packet: nf.Packet) -> nf.Packet:
+    """What came in from a wire belongs to no socket yet (net/ipv4/ip_input.c: skb_orphan in ip_rcv_core)."""
+    return packet.replace(uid=None, gid=None, cgroup=None, cgroup2=None)
+
+
 def interface_of(stack: Stack, interface: Interface | None) -> nf.Interface | None:
     """An interface as rules see it."""
     if interface is None:
@@ -139,7 +162,7 @@ def packet_seen(
         fields["destination_port"] = packet.destination_port or nf.UNKNOWN
     if packet.protocol == TCP:
         fields["tcp_flags"] = _SYN_ACK if packet.reply else _SYN
-        fields["tcp_options"] = b"\x02\x04\x05\xb4"
+        fields["tcp_options"] = _OPTIONS
     return nf.Packet(
         source=packet.source,
         destination=packet.destination,

@@ -14,7 +14,7 @@ from ...netfilter.evaluate import run_hook
 from ...netfilter.ruleset import Ruleset, place_of, read
 from ...netfilter.text import exactly
 from ...netfilter.text import rule_text as words
-from .walk_facts import Facts, packet_seen
+from .walk_facts import Facts, packet_seen, without_socket
 from .walk_opening import opening
 from .walk_packet import ICMPV6, Packet
 from .walk_tracking import track
@@ -292,6 +292,8 @@ class Rules:
         device: str | None = None,
     ) -> Packet | None:
         made = self.packet_of(packet, iif, oif, None if early else tracked)
+        if iif is not None and hook != "input":
+            made = without_socket(made)
         try:
             found = run_hook(self.ruleset, family, hook, made, self.facts, device=device, chains=chains)
         except NetlinkError as error:

@@ -397,6 +397,25 @@ def test_chance_and_what_cannot_be_evaluated(need: Need, world: World) -> None:
         assert (status, steps[-1]["verdict"]) == (3, "unknown")
 
 
+def test_what_is_known_of_a_forwarded_packet(need: Need, world: World) -> None:
+    """It has no socket, came in clear, was its flow's first, and has the options that a SYN has."""
+    need("nft")
+    chain = "add table ip l; add chain ip l c { type filter hook postrouting priority 0; }"
+    passing = (
+        "meta skuid 0",
+        "meta cgroup 1",
+        "ct original bytes > 99999",
+        "rt ipsec exists",
+        "rt nexthop 203.0.113.9",
+    )
+    with broken(world, "; ".join((chain, *(f"add rule ip l c {rule} drop" for rule in passing)))):
+        status, steps = world.path(INSIDE, f"{SERVER}:443")
+        assert (status, steps[-1]["why"]) == (0, "the packet arrives, and so does the answer to it")
+    for rule in (f"oifname wan rt nexthop {SERVER}", "oifname wan tcp option sack-perm exists"):
+        with broken(world, f"{chain}; add rule ip l c {rule} drop"):
+            stops(world, "rule")
+
+
 def test_what_is_wrong_with_the_command_line(world: World) -> None:
     for arguments in (["10.0.0.1"], ["a", "b"], ["10.0.0.1", "::1"], [INSIDE, SERVER, "--iif", "nope"]):
         result = netinspect(world.gateway, "path", *arguments, check=False)
