@@ -193,7 +193,10 @@ def by_bytes(run: Run, layout: Layout, kind: int, made: Mapping[bytes, Any]) -> 
     if kind not in layout:
         return NONE
     at, size = layout[kind]
-    return Array([made[raw] for (raw,) in run.rows(at, f"{size}s")])
+    raws = [raw for (raw,) in run.rows(at, f"{size}s")]
+    if raws.count(raws[0]) == len(raws):
+        return Constant(made[raws[0]])
+    return Array(list(map(made.__getitem__, raws)))
 
 
 def named(values: bytes | Sequence[int], names: Mapping[int, Any] | Sequence[Any]) -> Column:

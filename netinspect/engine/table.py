@@ -121,6 +121,15 @@ class Field(Column):
                 return values
         return map(self._shown.__getitem__ if self._kept else self._text, values)
 
+    def measure(self, batch: Batch) -> None:
+        column = batch.column(self.field)
+        if column.constant or not self._number or None in column:
+            super().measure(batch)
+            return
+        values = list(column.values(batch.count))
+        if values:
+            self.width = max(self.width, len(str(max(values))), len(str(min(values))))
+
     def cell(self, batch: Batch) -> Cell:
         column = batch.column(self.field)
         if column.constant:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from .groups import MulticastHop as MulticastHop
     from .groups import MulticastInterface as MulticastInterface
     from .groups import MulticastRoute as MulticastRoute
+    from .link_counters import LinkRates as LinkRates
+    from .link_counters import LinkStatistics as LinkStatistics
     from .link_kinds import Bond as Bond
     from .link_kinds import BondPort as BondPort
     from .link_kinds import Bridge as Bridge
@@ -48,8 +50,6 @@ if TYPE_CHECKING:
     from .link_kinds import Vxlan as Vxlan
     from .link_kinds import Xfrm as Xfrm
     from .links import Link as Link
-    from .links import LinkRates as LinkRates
-    from .links import LinkStatistics as LinkStatistics
     from .links import XdpProgram as XdpProgram
     from .nat import Finding as Finding
     from .nat import InsideHost as InsideHost
@@ -120,8 +120,8 @@ MODULES = {
     "InsideHost": "nat",
     "Ipvlan": "link_kinds",
     "Link": "links",
-    "LinkRates": "links",
-    "LinkStatistics": "links",
+    "LinkRates": "link_counters",
+    "LinkStatistics": "link_counters",
     "Macsec": "link_kinds",
     "Macvlan": "link_kinds",
     "Membership": "groups",

@@ -66,7 +66,13 @@ def indices(run: Run) -> list[int]:
 def texts(run: Run, layout: Layout, kind: int) -> list[str]:
     """A column of an attribute that is a name, up to its NUL."""
     at, size = layout[kind]
-    return [text(raw.split(b"\0", 1)[0]) for (raw,) in run.rows(at, f"{size}s")]
+    raws = [raw for (raw,) in run.rows(at, f"{size}s")]
+    together = b"".join(raws)
+    if together.isascii() and b"\\" not in together:
+        found = together.decode().split("\0")
+        if len(found) == run.count + 1 and not found[-1] and together[size - 1 :: size].count(0) == run.count:
+            return found[:-1]  # each has the one NUL at its end, as the kernel has it
+    return [text(raw.split(b"\0", 1)[0]) for raw in raws]
 
 
 def names(runs: Iterable[Run]) -> Iterator[tuple[int, str]]:

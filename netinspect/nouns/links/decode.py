@@ -192,6 +192,8 @@ class Decoder:
         self.groups = groups
         self.flags = CachedValues(_flags_of)
         self.details = CachedValues(_details_of)
+        self.detailed: tuple[Run | None, Column] = None, NONE
+        """The messages whose details were asked for last, and these: several columns are made of them."""
         self.kinds: CachedValues | None = None
         """What only links of one kind have, where it is asked for."""
 
@@ -250,7 +252,9 @@ def _details_of(raw: bytes) -> dict[str, Any]:
 
 def _detail(field: str) -> Callable[[Decoder, Run, Layout], Column]:
     def column(decoder: Decoder, run: Run, layout: Layout) -> Column:
-        found = by_bytes(run, layout, IFLA_LINKINFO, decoder.details)
+        if decoder.detailed[0] is not run:
+            decoder.detailed = run, by_bytes(run, layout, IFLA_LINKINFO, decoder.details)
+        found = decoder.detailed[1]
         return found if found is NONE else found.map(lambda details: details.get(field))
 
     return column
