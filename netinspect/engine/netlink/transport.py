@@ -97,8 +97,12 @@ class Dump:
     twice.
     """
 
-    def __init__(self, opened: NetlinkSocket, request: bytes, operation: str) -> None:
+    def __init__(
+        self, opened: NetlinkSocket, request: bytes, operation: str, *, wanted: Callable[[Run], bool] | None = None
+    ) -> None:
+        """``wanted`` tells quickly whether any message of a run may be: where few are."""
         self.interrupted = False
+        self._wanted = wanted
         self._socket = opened
         self._request = request
         self._operation = operation
@@ -118,7 +122,7 @@ class Dump:
             for buffer in buffers:
                 answer = Answer(buffer, self._operation)
                 self.interrupted |= answer.interrupted
-                yield answer.runs
+                yield answer.runs if self._wanted is None else list(filter(self._wanted, answer.runs))
                 if answer.done:
                     break
         finally:
@@ -133,7 +137,8 @@ class Dump:
             raise self._failure(error) from None
         for _ in range(_BUFFERS_WITHOUT_THREAD):
             yield self._receive()
-        yield from self._read_ahead()
+        if self._wanted is None:  # what is hardly looked at is not worth the hand-over
+            yield from self._read_ahead()
         while True:
             yield self._receive()
 

@@ -78,6 +78,8 @@ _SHAPE = Shape(
 )
 _BITS = {AF_INET: 32, AF_INET6: 128, AF_MPLS: 20}
 _LENGTHS = {family: bytes(range(bits + 1)) for family, bits in _BITS.items()}
+_TABLE_SIZE = 8
+"""The attribute of the table."""
 _INSIDE = {
     RTA_METRICS: "metrics",
     RTA_MULTIPATH: "next_hops",
@@ -138,6 +140,19 @@ def get_request(
         else:
             payload += attribute(kind, pack("=I", number))
     return message(RTM_GETROUTE, 0, payload)
+
+
+def may_lead_to(upper: bytes, run: Run) -> bool:
+    """Whether any of the routes may have a destination that begins with these bytes: a quick look at a column of each.
+
+    A destination comes first, or behind the table (IPv4); where it does not, as that of a default route, a closer look
+    is due.
+    """
+    header = pack("=HH", 4 + _BITS.get(run.data[_FAMILY], 0) // 8, RTA_DST)
+    for at in (HEADER_SIZE + _BODY, HEADER_SIZE + _BODY + _TABLE_SIZE):
+        if all(run.u8(at + place).count(byte) == run.count for place, byte in enumerate(header)):
+            return all(byte in run.u8(at + 4 + place) for place, byte in enumerate(upper))
+    return True
 
 
 class Decoder:

@@ -55,6 +55,13 @@ class Prefix:
         lengths = range(0 if mode == "match" else self.length, self.length + 1)
         self._uppers = {self.bits >> (width - length) << (width - length) >> below for length in lengths}
 
+    def upper_bytes(self) -> bytes:
+        """The first bytes of every such destination; empty where nothing can be said, as of one that may be any."""
+        if self.mode == "match" or self.length == 0 or self.family is None:
+            return b""
+        size = 16 if self.family == "inet6" else 4
+        return self.bits.to_bytes(size, "big")[: size if self.mode == "exact" else self.length // 8]
+
     def chosen(self, batch: Batch) -> Batch:
         """The routes of a batch to those destinations."""
         family = batch.column("family")
@@ -199,8 +206,11 @@ class RouteListing(BaseListing):
         )
         operation = f"listing {'route exceptions' if query.exceptions else 'routes'} ({family})"
 
+        upper = b"" if query.prefix is None else query.prefix.upper_bytes()
+        wanted = partial(route.may_lead_to, upper) if upper else None
+
         def dump() -> Dump:
-            return Dump(place.connect(NETLINK_ROUTE), request, operation)
+            return Dump(place.connect(NETLINK_ROUTE), request, operation, wanted=wanted)
 
         def decode(runs: list[Run]) -> Batch | None:
             batch: Batch | None = decoder.batch(runs)

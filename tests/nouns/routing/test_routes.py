@@ -230,6 +230,32 @@ def test_prefixes_select_as_in_ip(mode: str, prefix: str, zoo: Namespace, need: 
     assert [as_ip_has_it(one)["dst"] for one in ours] == [row["dst"] for row in theirs]
 
 
+@pytest.mark.parametrize(
+    "text", ["10.41.0.0/25", "10.0.0.0/8", "10.0.0.0/7", "10.9.7.7/32", "0.0.0.0/0", "fd00::/8", "fd09::1:2", "::/0"]
+)
+def test_a_quick_look_leaves_out_routes_to_other_prefixes_alone(text: str, zoo: Namespace) -> None:
+    """Of a large table most buffers are read no further than that."""
+    messages = raw_messages(zoo, route.request(AF_INET6 if ":" in text else AF_INET))
+    runs = [run for message in messages for run in Answer(message, "").runs]
+    decoder = route.Decoder(
+        Names(
+            {n: f"if{n}" for n in range(1, 64)},
+            RoutingNames("rt_tables"),
+            RoutingNames("rt_protos"),
+            RoutingNames("rt_scopes"),
+        )
+    )
+    for mode in ("exact", "root", "match"):
+        prefix = Prefix(text, mode)
+        upper = prefix.upper_bytes()
+        looked_at = [bool(not upper or route.may_lead_to(upper, run)) for run in runs]
+        for run, might in zip(runs, looked_at, strict=True):
+            batch = decoder.batch([run])
+            assert batch is not None
+            assert might or not prefix.chosen(batch).count
+        assert all(looked_at) == (mode == "match" or text[-2:] == "/0" or (text, mode) == ("10.0.0.0/7", "root"))
+
+
 def test_a_route_to_a_next_hop_group_shows_its_members(zoo: Namespace) -> None:
     found = {one.destination: one for one in routes(zoo, Query(("inet",)))}
     group = found["10.12.0.0/16"]
