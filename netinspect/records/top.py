@@ -25,10 +25,16 @@ class SocketRates(NamedTuple):
     seconds: Annotated[float, "length of the interval"]
     new: Annotated[bool, "whether it began in this interval"]
     rate: Annotated[float | None, "bytes per second, sent and received; None where the kernel does not count them: UDP"]
-    sent_rate: Annotated[float | None, "bytes per second that the peer acknowledged (tcp_info: bytes_acked)"]
-    received_rate: Annotated[float | None, "bytes per second received in order (tcp_info: bytes_received)"]
-    retransmit_rate: Annotated[float | None, "segments retransmitted per second"]
-    drop_rate: Annotated[float | None, "packets dropped at this socket per second"]
+    sent_rate: Annotated[
+        float | None, "bytes per second that the peer acknowledged (tcp_info: bytes_acked); None for other than TCP"
+    ]
+    received_rate: Annotated[
+        float | None, "bytes per second received in order (tcp_info: bytes_received); None for other than TCP"
+    ]
+    retransmit_rate: Annotated[float | None, "segments retransmitted per second; None for other than TCP"]
+    drop_rate: Annotated[
+        float | None, "packets dropped at this socket per second; None where the kernel counts none: socket memory"
+    ]
     rtt: Annotated[float | None, "smoothed round-trip time, milliseconds"]
     congestion_window: Annotated[int | None, "congestion window, segments"]
     recv_queue: Annotated[int, "bytes not yet read by the owner"]
@@ -49,8 +55,10 @@ class GroupRates(NamedTuple):
     sockets: Annotated[int, "how many"]
     new: Annotated[int, "how many of them began in this interval"]
     rate: Annotated[float | None, "bytes per second, sent and received; None where no socket has counters"]
-    sent_rate: Annotated[float | None, "bytes per second that peers acknowledged"]
-    received_rate: Annotated[float | None, "bytes per second received in order"]
-    retransmit_rate: Annotated[float | None, "segments retransmitted per second"]
-    drop_rate: Annotated[float | None, "packets dropped at these sockets per second"]
+    sent_rate: Annotated[float | None, "bytes per second that peers acknowledged; None where no socket is TCP's"]
+    received_rate: Annotated[float | None, "bytes per second received in order; None where no socket is TCP's"]
+    retransmit_rate: Annotated[float | None, "segments retransmitted per second; None where no socket is TCP's"]
+    drop_rate: Annotated[
+        float | None, "packets dropped at these sockets per second; None where the kernel counts none: socket memory"
+    ]
     netns: Annotated[str | None, "network namespace, where more than the current one was requested"] = None

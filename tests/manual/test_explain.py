@@ -298,7 +298,8 @@ def test_every_command_that_an_explanation_names_takes_the_options_given() -> No
 
 
 @pytest.mark.parametrize(
-    "record", ["Route", "Rule", "Neighbour", "Address", "Link", "LinkStatistics", "Membership", "Statistic"]
+    "record",
+    ["Route", "Rule", "Neighbour", "Address", "Link", "LinkStatistics", "Membership", "Statistic", "GroupRates"],
 )
 def test_columns_of_every_noun_are_explained_with_the_reason_for_a_dash(record: str) -> None:
     fields = getattr(records, record)
