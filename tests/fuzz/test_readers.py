@@ -59,7 +59,7 @@ WITHOUT = {
     "nouns/routing/listing_interfaces.py:_number": "an attribute of four bytes, checked",
     "nouns/sockets/owners_cgroups.py": "names of directories",
     "nouns/sockets/owners_published.py:_translations": "rules that `ruleset` takes apart",
-    "nouns/sockets/request_copies.py": "descriptors in a socket's queue, and options of the socket",
+    "engine/copies.py:copies_on_their_way": "descriptors in a socket's queue",
     "nouns/statistics/counters.py": "a file of the package",
     "procfs.py:_command_line_of_threads": "names of directories; the lines are `proc`",
     "procfs.py:other_threads": "names of directories that are numbers",
