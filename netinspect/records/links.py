@@ -101,3 +101,12 @@ class Link(NamedTuple):
     rates: Annotated[LinkRates | None, "traffic per second, if requested"] = None
     netns: Annotated[str | None, "network namespace; None unless namespaces were selected"] = None
     unknown_attributes: Annotated[tuple[UnknownAttribute, ...], "attributes that this release does not know"] = ()
+    link_mode: Annotated[
+        str | None, "what the state of the link is left at when it comes up: dormant or testing; None: up (RFC 2863)"
+    ] = None
+    protocol_down: Annotated[bool, "whether a program keeps the link down (ip-link(8): protodown)"] = False
+    protocol_down_reasons: Annotated[tuple[int, ...], "why, as numbers (ip-link(8): protodown_reason)"] = ()
+    physical_port: Annotated[str | None, "name of the port of a switch or network card"] = None
+    physical_port_id: Annotated[str | None, "identifier of that port, hexadecimal"] = None
+    physical_switch: Annotated[str | None, "identifier of the switch that it is a port of, hexadecimal"] = None
+    namespace_fixed: Annotated[bool, "whether the link cannot be moved to another network namespace"] = False

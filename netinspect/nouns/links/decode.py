@@ -34,19 +34,28 @@ from ...uapi.if_link import (
     IFLA_LINK,
     IFLA_LINK_NETNSID,
     IFLA_LINKINFO,
+    IFLA_LINKMODE,
     IFLA_MAP,
     IFLA_MASTER,
     IFLA_MAX_MTU,
     IFLA_MIN_MTU,
     IFLA_MTU,
+    IFLA_NETNS_IMMUTABLE,
     IFLA_NUM_RX_QUEUES,
     IFLA_NUM_TX_QUEUES,
     IFLA_OPERSTATE,
     IFLA_PARENT_DEV_BUS_NAME,
     IFLA_PARENT_DEV_NAME,
     IFLA_PERM_ADDRESS,
+    IFLA_PHYS_PORT_ID,
+    IFLA_PHYS_PORT_NAME,
+    IFLA_PHYS_SWITCH_ID,
     IFLA_PROMISCUITY,
     IFLA_PROP_LIST,
+    IFLA_PROTO_DOWN,
+    IFLA_PROTO_DOWN_REASON,
+    IFLA_PROTO_DOWN_REASON_MASK,
+    IFLA_PROTO_DOWN_REASON_VALUE,
     IFLA_QDISC,
     IFLA_STATS64,
     IFLA_TSO_MAX_SEGS,
@@ -102,6 +111,9 @@ _XDP_PROGRAMS = {5: "driver", 6: "generic", 7: "offload"}
 _XDP_ATTACHED, _XDP_PROG_ID = 2, 4
 _XDP_SHAPE = Shape({_XDP_ATTACHED: NUMBER, _XDP_PROG_ID: NUMBER, **dict.fromkeys(_XDP_PROGRAMS, NUMBER)})
 
+_REASONS_SHAPE = Shape({IFLA_PROTO_DOWN_REASON_VALUE: NUMBER}, (IFLA_PROTO_DOWN_REASON_MASK,))
+_MODES_OF_LINKS = {0: None, 1: "dormant", 2: "testing"}
+"""linux/if.h: IF_LINK_MODE_*."""
 _STATES = ("unknown", "notpresent", "down", "lowerlayerdown", "testing", "dormant", "up")
 """linux/if.h: IF_OPER_*."""
 _FLAGS = (
@@ -144,27 +156,33 @@ _SHAPE = Shape(
     {
         **dict.fromkeys((IFLA_ADDRESS, IFLA_BROADCAST, IFLA_PERM_ADDRESS), ANY),
         **dict.fromkeys((IFLA_IFNAME, IFLA_QDISC, IFLA_IFALIAS, IFLA_PARENT_DEV_NAME, IFLA_PARENT_DEV_BUS_NAME), ANY),
-        **dict.fromkeys((IFLA_LINKINFO, IFLA_XDP, IFLA_PROP_LIST), ANY),
+        **dict.fromkeys((IFLA_LINKINFO, IFLA_XDP, IFLA_PROP_LIST, IFLA_PROTO_DOWN_REASON), ANY),
+        **dict.fromkeys((IFLA_PHYS_PORT_NAME, IFLA_PHYS_PORT_ID, IFLA_PHYS_SWITCH_ID), ANY),
         **dict.fromkeys((IFLA_MTU, IFLA_LINK, IFLA_MASTER, IFLA_TXQLEN, IFLA_GROUP, IFLA_PROMISCUITY), 4),
         **dict.fromkeys((IFLA_NUM_TX_QUEUES, IFLA_NUM_RX_QUEUES, IFLA_CARRIER_CHANGES, IFLA_LINK_NETNSID), 4),
         **dict.fromkeys((IFLA_GSO_MAX_SEGS, IFLA_GSO_MAX_SIZE, IFLA_GRO_MAX_SIZE), 4),
         **dict.fromkeys((IFLA_TSO_MAX_SIZE, IFLA_TSO_MAX_SEGS), 4),
         **dict.fromkeys((IFLA_CARRIER_UP_COUNT, IFLA_CARRIER_DOWN_COUNT), 4),
         **dict.fromkeys((IFLA_MIN_MTU, IFLA_MAX_MTU, IFLA_ALLMULTI), 4),
-        **dict.fromkeys((IFLA_OPERSTATE, IFLA_CARRIER), 1),
+        **dict.fromkeys((IFLA_OPERSTATE, IFLA_CARRIER, IFLA_LINKMODE, IFLA_PROTO_DOWN, IFLA_NETNS_IMMUTABLE), 1),
         IFLA_MAP: 28,
         IFLA_STATS64: 8 * 23,
     },
     (
-        *(7, 8, 9, 11, 12, 15, 17),  # STATS, COST, PRIORITY, WIRELESS, PROTINFO, WEIGHT, LINKMODE
+        *(7, 8, 9, 11, 12, 15),  # STATS, COST, PRIORITY, WIRELESS, PROTINFO, WEIGHT
         *(19, 21, 22, 24, 25, 26),  # NET_NS_PID, NUM_VF, VFINFO_LIST, VF_PORTS, PORT_SELF, AF_SPEC
-        *(28, 29, 34, 36, 38, 39),  # NET_NS_FD, EXT_MASK, PHYS_PORT_ID, PHYS_SWITCH_ID, PHYS_PORT_NAME, PROTO_DOWN
+        *(28, 29),  # NET_NS_FD, EXT_MASK
         *(42, 44, 45, 46, 49),  # PAD, EVENT, NEW_NETNSID, IF_NETNSID, NEW_IFINDEX
-        *(55, 62, 63, 64),  # PROTO_DOWN_REASON, DEVLINK_PORT, GSO_IPV4_MAX_SIZE, GRO_IPV4_MAX_SIZE
-        *(65, 66, 67, 68, 69),  # DPLL_PIN, MAX_PACING_OFFLOAD_HORIZON, NETNS_IMMUTABLE, HEADROOM, TAILROOM
+        *(62, 63, 64),  # DEVLINK_PORT, GSO_IPV4_MAX_SIZE, GRO_IPV4_MAX_SIZE
+        *(65, 66, 68, 69),  # DPLL_PIN, MAX_PACING_OFFLOAD_HORIZON, HEADROOM, TAILROOM
     ),
 )
-_INSIDE = {IFLA_LINKINFO: "kind", IFLA_PROP_LIST: "alternative_names", IFLA_XDP: "xdp"}
+_INSIDE = {
+    IFLA_LINKINFO: "kind",
+    IFLA_PROP_LIST: "alternative_names",
+    IFLA_XDP: "xdp",
+    IFLA_PROTO_DOWN_REASON: "protocol_down_reasons",
+}
 """Attributes that have a shape of their own, and columns that are made of them."""
 _TYPE, _INDEX, _FLAGS_AT = 18, 20, 24
 
@@ -333,6 +351,33 @@ def _carriers(_: Decoder, run: Run, layout: Layout) -> Values:
     return NONE if at is None else list(map(bool, run.u8(at)))
 
 
+def _switches(kind: int) -> Callable[[Decoder, Run, Layout], Values]:
+    def column(decoder: Decoder, run: Run, layout: Layout) -> Values:
+        at = place(run, layout, kind, 1)
+        return Constant(False) if at is None else list(map(bool, run.u8(at)))
+
+    return column
+
+
+def _link_modes(_: Decoder, run: Run, layout: Layout) -> Values:
+    at = place(run, layout, IFLA_LINKMODE, 1)
+    return NONE if at is None else [_MODES_OF_LINKS.get(number, str(number)) for number in run.u8(at)]
+
+
+def _reasons(_: Decoder, run: Run, layout: Layout) -> Column:
+    found = by_bytes(run, layout, IFLA_PROTO_DOWN_REASON, CachedValues(_reasons_of))
+    return Constant(()) if found is NONE else found
+
+
+def _reasons_of(raw: bytes) -> tuple[int, ...]:
+    value = Attributes(raw, "listing links", _REASONS_SHAPE).number(IFLA_PROTO_DOWN_REASON_VALUE) or 0
+    return tuple(bit for bit in range(value.bit_length()) if value >> bit & 1)
+
+
+def _identifiers(kind: int) -> Callable[[Decoder, Run, Layout], Values]:
+    return lambda _, run, layout: by_bytes(run, layout, kind, CachedValues(bytes.hex))
+
+
 def _states(_: Decoder, run: Run, layout: Layout) -> Values:
     at = place(run, layout, IFLA_OPERSTATE, 1)
     return Constant("unknown") if at is None else [_STATES[n] if n < len(_STATES) else str(n) for n in run.u8(at)]
@@ -462,6 +507,13 @@ LINK = Schema(
         "tso_max_size": _numbers(IFLA_TSO_MAX_SIZE),
         "tso_max_segs": _numbers(IFLA_TSO_MAX_SEGS),
         "xdp": lambda _, run, layout: by_bytes(run, layout, IFLA_XDP, CachedValues(_xdp_of)),
+        "link_mode": _link_modes,
+        "protocol_down": _switches(IFLA_PROTO_DOWN),
+        "protocol_down_reasons": _reasons,
+        "physical_port": _texts(IFLA_PHYS_PORT_NAME),
+        "physical_port_id": _identifiers(IFLA_PHYS_PORT_ID),
+        "physical_switch": _identifiers(IFLA_PHYS_SWITCH_ID),
+        "namespace_fixed": _switches(IFLA_NETNS_IMMUTABLE),
         "statistics": _statistics,
         "unknown_attributes": _unknown_attributes,
         **dict.fromkeys(("parent_namespace", "rates", "netns"), NONE),  # unless joined

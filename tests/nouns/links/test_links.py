@@ -275,10 +275,17 @@ def in_our_words(name: str, value: Any) -> Any:
 
 def test_fields_of_some_kinds_are_as_ip_shows_them(kinds: Namespace, need: Callable[[str], None]) -> None:
     need("ip")
+    kinds.run("ip", "link", "set", "vx0", "protodown", "on")
+    kinds.run("ip", "link", "set", "vx0", "protodown_reason", "17", "on")
+    kinds.run("ip", "link", "set", "v0", "mode", "dormant")
     ours = {one.name: one for one in listed(kinds)}
+    assert [one.name for one in ours.values() if one.protocol_down_reasons] == ["vx0"]
+    assert ours["vx0"].protocol_down_reasons == (17,)
     seen = set()
     for row in by_ip(kinds, "link"):
         one, details = ours[row["ifname"]], row.get("linkinfo", {})
+        assert one.protocol_down == row.get("proto_down", False) == (one.name == "vx0")
+        assert (one.link_mode or "default").upper() == row["linkmode"]
         assert (one.tso_max_size, one.gro_max_size) == (row["tso_max_size"], row["gro_max_size"])
         assert one.parent == row.get("link", details.get("info_data", {}).get("link"))
         kind = {"macvtap": "macvlan"}.get(details.get("info_kind"), details.get("info_kind"))
@@ -467,6 +474,21 @@ def test_undecoded_details_of_a_kind_are_in_the_record_but_not_noted() -> None:
     assert command is not None
     command.write([batch])
     assert complaints == []
+
+
+def test_ports_of_hardware_have_their_names() -> None:
+    from fake_kernel import attribute, message, runs_of
+
+    about = (
+        attribute(38, b"p1s0\0")
+        + attribute(34, b"\x00\xab")
+        + attribute(36, bytes.fromhex("0200ff"))
+        + attribute(67, b"\1")
+    )
+    body = bytes(4) + (5).to_bytes(4, sys.byteorder) + bytes(8) + attribute(3, b"swp1\0") + about
+    (one,) = links.Decoder({}, {0: "default"}).batch(runs_of([message(16, body)])) or ()
+    assert (one.physical_port, one.physical_port_id, one.physical_switch) == ("p1s0", "00ab", "0200ff")
+    assert (one.namespace_fixed, one.protocol_down, one.link_mode) == (True, False, None)
 
 
 def test_a_kind_longer_than_the_kernel_takes_is_bad_usage(namespace: Namespace) -> None:
