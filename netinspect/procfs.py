@@ -194,16 +194,18 @@ def other_threads(pid: int) -> list[int]:
         return []
 
 
-def network_namespace_mounts(pids: list[int]) -> list[str]:
-    """Paths at which network namespaces are mounted, in our mount namespace and in those of these processes.
+def network_namespace_mounts(pids: list[int]) -> list[tuple[str, int, bool]]:
+    """Where network namespaces are mounted, in our mount namespace and in those of these processes.
 
-    Those that cannot be read are left out.
+    Each is a path, the inode number of the namespace and whether the path may be followed: not where that may hang.
+    Another mount may hide what is there. Those that cannot be read are left out.
     """
-    paths: list[str] = []
-    seen: set[int] = set()
+    mounts: list[tuple[str, int, bool]] = []
+    seen: set[tuple[int, str]] = set()
     for process in ("self", *pids):
         try:
-            number = posix.stat(f"/proc/{process}/ns/mnt").st_ino
+            # What a process has below its root is all that its mountinfo shows (chroot(2)).
+            number = posix.stat(f"/proc/{process}/ns/mnt").st_ino, posix.readlink(f"/proc/{process}/root")
             if number in seen:
                 continue
             seen.add(number)
@@ -212,16 +214,20 @@ def network_namespace_mounts(pids: list[int]) -> list[str]:
             continue
         root = "" if process == "self" else f"/proc/{process}/root"
         points = [
-            fields[_MOUNT_POINT]
+            (fields[_MOUNT_POINT], int(inode))
             for line in lines
             if b" - nsfs " in line
             and len(fields := line.split(b" ")) > _MOUNT_POINT
             and fields[_MOUNT_POINT - 1].startswith(b"net:[")
+            and (inode := fields[_MOUNT_POINT - 1][5:-1]).isdigit()
         ]
         if points:
             hanging = _may_hang(lines)
-            paths += [root + _path(_unescaped(point)) for point in points if not (point + b"/").startswith(hanging)]
-    return paths
+            mounts += [
+                (root + _path(_unescaped(point)), inode, not (point + b"/").startswith(hanging))
+                for point, inode in points
+            ]
+    return mounts
 
 
 def _may_hang(lines: list[bytes]) -> tuple[bytes, ...]:

@@ -224,12 +224,10 @@ def test_a_family_that_the_kernel_lacks_has_no_raw_sockets() -> None:
 @pytest.mark.parametrize("around", ["/", "/far", "/far/net"])
 def test_what_may_hang_is_not_looked_at(monkeypatch: pytest.MonkeyPatch, around: str) -> None:
     """A namespace that is mounted below, or under, what another program must answer for: anybody can mount such."""
-    lines = [
-        f"41 31 0:4 net:[4026531840] {point} rw - nsfs nsfs rw\n".encode()
-        for point in ("/far/net", "/far/b", "/near/net")
-    ]
+    points = ("/far/net", "/far/b", "/near/net")
+    lines = [f"41 31 0:4 net:[4026531840] {point} rw - nsfs nsfs rw\n".encode() for point in points]
     lines.append(f"42 31 0:38 / {around} rw - fuse.x x rw\n".encode())
     monkeypatch.setattr(procfs, "_read", lambda _: b"".join(lines))
     found = procfs.network_namespace_mounts([])
     kept = {"/": [], "/far": ["/near/net"], "/far/net": ["/far/b", "/near/net"]}
-    assert found == kept[around]
+    assert found == [(point, 4026531840, point in kept[around]) for point in points]

@@ -185,7 +185,9 @@ def every_namespace(
                 _take(found, f"/proc/{thread}/ns/net", str(thread), current.st_dev)
         # To ask a socket for its namespace takes CAP_NET_ADMIN.
         sockets: dict[str, str] | None = {} if posix.geteuid() == 0 else None
-        for path in (*network_namespace_mounts(pids), *network_namespace_files(pids, sockets)):
+        mounts = network_namespace_mounts(pids)
+        reachable = [path for path, _, followed in mounts if followed]
+        for path in (*reachable, *network_namespace_files(pids, sockets)):
             _take(found, path, text(fsencode(path)), current.st_dev)
         if sockets:
             from .namespaces_of_sockets import OnTheirWay, namespaces_of_sockets
@@ -195,11 +197,27 @@ def every_namespace(
                 found.setdefault(identity, (path, path))
             if problems is not None and on_their_way is not None:
                 problems += _on_their_way(on_their_way, found)
+        listed = {inode for _, inode in found}
+        if problems is not None and not listed.issuperset(inode for _, inode, _ in mounts):
+            # What is still mounted was not unmounted while we looked.
+            still = [mount for mount in mounts if mount[1] not in listed and mount in network_namespace_mounts(pids)]
+            problems += _out_of_reach(still)
     _label(found, inside, pids, (current.st_dev, current.st_ino))
     first = found.pop((current.st_dev, current.st_ino), None)
     if first:
         found = {(current.st_dev, current.st_ino): first} | found
     return [(*named, identity) for identity, named in found.items()], hidden
+
+
+def _out_of_reach(mounts: list[tuple[str, int, bool]]) -> list[str]:
+    """A message about namespaces that are mounted where no path leads: below another mount, or where it may hang."""
+    if not mounts:
+        return []
+    from os import fsencode
+
+    paths = ", ".join(sorted({text(fsencode(path)) for path, *_ in mounts}))
+    count = len({inode for _, inode, _ in mounts})
+    return [f"network namespaces mounted where they cannot be reached are not listed: {count}, at {paths}"]
 
 
 def _on_their_way(waiting: OnTheirWay, found: Container[Identity]) -> list[str]:

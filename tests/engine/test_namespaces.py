@@ -222,7 +222,28 @@ if os.access("/dev/net/tun", os.R_OK | os.W_OK):
     tun = os.open("/dev/net/tun", os.O_RDWR)
     fcntl.ioctl(tun, 0x400454CA, struct.pack("16sH22x", b"kept", 0x1001))  # TUNSETIFF: tun, no information
 libc.setns(home, 0)
-print(tun, flush=True)
+print(tun, end=" ")
+# One mounted where another mount hides it.
+assert libc.unshare(0x40000000) == 0
+assert libc.mount(b"/proc/thread-self/ns/net", sys.argv[2].encode() + b"/n", None, 4096, None) == 0
+assert libc.mount(b"none", sys.argv[2].encode(), b"tmpfs", 0, None) == 0
+libc.setns(home, 0)
+# One mounted in a mount namespace whose first process has another root, below which it is not.
+told, tell = os.pipe()
+if os.fork() == 0:
+    assert libc.unshare(0x20000) == 0
+    assert libc.mount(b"none", b"/", None, 0x44000, None) == 0  # private, with all below
+    second = os.fork()
+    if second == 0:
+        assert libc.unshare(0x40000000) == 0
+        assert libc.mount(b"/proc/thread-self/ns/net", sys.argv[3].encode(), None, 4096, None) == 0
+        libc.setns(home, 0)
+        os.write(tell, b"%d" % os.getpid())
+    else:
+        os.chroot(os.path.dirname(sys.argv[2]) + "/empty")
+    os.read(0, 1)  # the lock of sys.stdin is held by a thread
+    os._exit(0)
+print(os.read(told, 20).decode(), flush=True)
 sys.stdin.read()
 """
 
@@ -230,12 +251,18 @@ sys.stdin.read()
 def test_namespaces_without_a_process_are_found_by_what_keeps_them(namespace: Namespace, tmp_path: Path) -> None:
     mount = tmp_path / "a mount"
     mount.touch()
-    arguments = [sys.executable, "-c", KEPT, str(mount)]
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    (hidden / "n").touch()
+    (tmp_path / "empty").mkdir()
+    private = tmp_path / "private"
+    private.touch()
+    arguments = [sys.executable, "-c", KEPT, str(mount), str(hidden), str(private)]
     with namespace.popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         try:
             assert process.stdin
             assert process.stdout
-            thread, own_table, by_socket, receiver, tun = process.stdout.readline().split()
+            thread, own_table, by_socket, receiver, tun, second = process.stdout.readline().split()
             everything = namespace.netinspect("links", "-j", "--all-netns", check=False)
             labels = {}
             for port in (7501, 7502, 7503, 7504, 7505):
@@ -247,7 +274,8 @@ def test_namespaces_without_a_process_are_found_by_what_keeps_them(namespace: Na
                 assert f":{port} " in again
         finally:
             process.communicate("")
-            subprocess.run(["umount", str(mount)], check=False)
+            for mounted in (mount, hidden, hidden / "n"):
+                subprocess.run(["umount", str(mounted)], check=False)
     assert re.fullmatch(rf"/proc/{process.pid}/fd/\d+", labels[7501][0])
     assert labels[7502] == [str(mount)]
     assert labels[7503] == [thread]
@@ -256,11 +284,14 @@ def test_namespaces_without_a_process_are_found_by_what_keeps_them(namespace: Na
     assert list(map(len, labels.values())) == [1] * 5
     by_tun = {f"/proc/{process.pid}/fd/{tun}"} if int(tun) >= 0 else set()
     assert by_tun <= {row["netns"] for row in json.loads(everything.stdout) if row["name"] == "kept"}
+    assert f"/proc/{second}/root{private}" in {row["netns"] for row in json.loads(everything.stdout)}
     # What is on its way has no path to be opened by: that it is there is said.
     unlisted = (
         r"network namespaces that only a descriptor on its way to a process keeps are not listed: \d+, in the queue"
     )
     assert re.search(rf"{unlisted} of .*/proc/{process.pid}/fd/{receiver}\b", everything.stderr)
+    out_of_reach = r"network namespaces mounted where they cannot be reached are not listed: \d+, at"
+    assert re.search(rf"{out_of_reach} .*{re.escape(str(hidden))}/n\b", everything.stderr)
 
 
 WITHOUT_PTRACE = ("setpriv", "--inh-caps=-all", "--bounding-set=-all,+sys_admin", *NETINSPECT)
