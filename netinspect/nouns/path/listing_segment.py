@@ -56,7 +56,19 @@ class End:
         """Whether its namespace answers for an address there: Linux does for all that it has (arp_ignore)."""
         if is_link_local(address):
             return any(text == address for text, _ in self.stack.networks(self.interface))
-        return self.stack.is_local(address)
+        return self.stack.is_local(address) and not self.silent(address)
+
+    def silent(self, address: str) -> str:
+        """The setting that keeps its namespace from answering for an address that it has (ip-sysctl: arp_ignore)."""
+        if ":" in address:
+            return ""
+        names = ("all", self.interface.name)
+        values = [self.stack.own("ipv4", name, "arp_ignore") or 0 for name in names]
+        ignored = max(values)
+        here = any(text == address for text, _ in self.stack.networks(self.interface))
+        if not (ignored == 8 or (ignored in (1, 2) and not here)):
+            return ""
+        return f"net.ipv4.conf.{names[values.index(ignored)]}.arp_ignore = {ignored}"
 
 
 class Segment:

@@ -263,6 +263,11 @@ def _nobody(
             interface=oif,
         )
         return
+    silent = [
+        f"{found.stack.label} has it, and does not answer on {found.interface}: {found.silent(next_hop)}"
+        for found in segment.ends
+        if found.stack.is_local(next_hop) and found.silent(next_hop)
+    ]
     others = {
         f"{text} on {found.interface} of {found.stack.label}"
         for found in segment.ends
@@ -274,7 +279,7 @@ def _nobody(
         subject,
         packet,
         "neighbour",
-        [*evidence, *segment.dead, f"on the link of {oif}: {', '.join(sorted(others)) or 'nobody'}"],
+        [*evidence, *segment.dead, *silent, f"on the link of {oif}: {', '.join(sorted(others)) or 'nobody'}"],
         f"nobody on the link of {oif} answers for {next_hop}: the machine is down or gone, or has another address",
         advice=f"look whether {next_hop} is up, and whether it is on the link of {oif}",
         next_hop=next_hop,
