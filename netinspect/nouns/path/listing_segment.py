@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 _MOST = 512
 """Interfaces that are looked at: a bridge may have thousands of ports."""
 
+_SHARING = frozenset(("macvlan", "macvtap", "ipvlan", "ipvtap"))
+"""Kinds of interfaces that share a link, often from other namespaces."""
+
 
 class Crossing:
     """A bridge on the way of a frame: the port it comes in by, and the one it leaves by; None is the bridge itself."""
@@ -81,6 +84,7 @@ class Segment:
         self.dead: list[str] = []
         """Where it ends since a link is down."""
         self._stacks = stacks
+        self._shared: list[tuple[Stack, Interface, Via, Interface | None]] = []
         self._seen: set[tuple[int, int]] = set()
         self._below(stack, interface, None, ())
 
@@ -94,13 +98,18 @@ class Segment:
             parent = stack.interfaces.get(interface.parent_index)
             if parent is not None:
                 self._below(stack, parent, interface.vlan_id, via)
-        elif interface.kind == "macvlan" and interface.parent_index:
-            parent = stack.interfaces.get(interface.parent_index) if interface.parent_nsid is None else None
-            if parent is None:
+        elif interface.kind in _SHARING and interface.parent_index:
+            found = self._stacks.parent(stack, interface)
+            if found is None:
                 self.beyond.append(f"the link below {interface} in another network namespace")
                 return
-            self._above(stack, parent, tag, via, but=interface)
-            self._out(stack, parent, tag, via)
+            lower, parent = found
+            if interface.mode not in ("private", "vepa", "passthru"):
+                self._sharing(lower, parent, via, but=interface)
+            if parent.kind in ("vlan", "bridge"):
+                self._below(lower, parent, tag, via)
+            else:
+                self._out(lower, parent, tag, via)
         else:
             self._out(stack, interface, tag, via)
 
@@ -150,9 +159,30 @@ class Segment:
             self.ends += [End(stack, found, via) for found in above]
             return
         self.ends.append(End(stack, interface, via))
+        self._sharing(stack, interface, via)
+
+    def _sharing(self, stack: Stack, lower: Interface, via: Via, but: Interface | None = None) -> None:
+        """The interfaces with addresses of their own that share a link; those of other namespaces are looked for later.
+
+        The link itself does not hear them, nor they it (drivers/net/macvlan.c).
+        """
         self.ends += [
-            End(stack, found, via) for found in above if found.kind == "macvlan" and found.parent_nsid is None
+            End(stack, found, via)
+            for found in stack.interfaces.values()
+            if found.kind in _SHARING
+            and found.parent_index == lower.index
+            and found.parent_nsid is None
+            and found is not but
         ]
+        self._shared.append((stack, lower, via, but))
+
+    def look_further(self) -> bool:
+        """Looks in all namespaces for interfaces that share a link of this wire; whether there are any."""
+        before = len(self.ends)
+        for stack, lower, via, but in self._shared:
+            self.ends += [End(*found, via) for found in self._stacks.sharing(stack, lower) if found[1] is not but]
+        self._shared = []
+        return len(self.ends) > before
 
     def with_address(self, address: str) -> Iterator[End]:
         """The ends that answer for an address, one of each namespace."""
@@ -162,9 +192,10 @@ class Segment:
                 seen.add(id(end.stack))
                 yield end
 
-    def with_link_address(self, wanted: str) -> End | None:
-        """The end that takes frames for a MAC address."""
-        return next((end for end in self.ends if end.interface.address == wanted), None)
+    def with_link_address(self, wanted: str, address: str) -> End | None:
+        """The end that takes frames for a MAC address: of several (ipvlan) the one that has the IP address."""
+        taking = [end for end in self.ends if end.interface.address == wanted]
+        return next((end for end in taking if end.stack.is_local(address)), taking[0] if taking else None)
 
 
 def state_of(interface: Interface) -> str:

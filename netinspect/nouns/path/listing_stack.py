@@ -75,7 +75,19 @@ class Interface:
     """What matters of an interface for the packets that pass it."""
 
     __slots__ = (
-        *("address", "alternative_names", "carrier", "flags", "group", "index", "kind", "master", "mtu", "name"),
+        *(
+            "address",
+            "alternative_names",
+            "carrier",
+            "flags",
+            "group",
+            "index",
+            "kind",
+            "master",
+            "mode",
+            "mtu",
+            "name",
+        ),
         *("parent_index", "group_number", "parent_nsid", "queue_discipline", "state", "type_number", "vlan_id"),
     )
 
@@ -87,6 +99,7 @@ class Interface:
     flags: tuple[str, ...]
     mtu: int
     master: str | None
+    mode: str | None
     parent_index: int | None
     parent_nsid: int | None
     address: str | None

@@ -61,6 +61,31 @@ class Stacks:
         found = other.interfaces.get(interface.parent_index)
         return (other, found) if found is not None else f"an interface of {other.label} that is gone"
 
+    def parent(self, stack: Stack, interface: Interface) -> tuple[Stack, Interface] | None:
+        """The interface below another one, and its namespace; None where it cannot be seen."""
+        if not interface.parent_index:
+            return None
+        lower = stack if interface.parent_nsid is None else self._numbered(stack, interface.parent_nsid)
+        found = lower.interfaces.get(interface.parent_index) if lower is not None else None
+        return (lower, found) if lower is not None and found is not None else None
+
+    def sharing(self, stack: Stack, lower: Interface) -> Iterator[tuple[Stack, Interface]]:
+        """The interfaces in other namespaces that have this one below them, as macvlan has."""
+        for label, path, identity in self._seen():
+            if identity not in self._stacks:
+                place = Place(path, label, identity=identity)
+                try:
+                    place.open()
+                except NamespaceError:
+                    continue
+                self._stacks[identity] = Stack(place, label)
+            other = self._stacks[identity]
+            for found in other.interfaces.values() if other is not stack else ():
+                if found.parent_index == lower.index and found.parent_nsid is not None and found.kind != "veth":
+                    below = self.parent(other, found)
+                    if below is not None and below[0] is stack:
+                        yield other, found
+
     def _seen(self) -> list[tuple[str, str, tuple[int, int]]]:
         if self._every is None:
             self._every = every_namespace()[0]

@@ -88,6 +88,8 @@ def transmitted(walk: Walk, stack: Stack, oif: Interface, next_hop: str, packet:
         _unanswering(walk, stack, oif, next_hop, packet, there)
         return None
     end = _receiver(walk, segment, oif, next_hop, known)
+    if (end is None or not end.stack.is_local(next_hop)) and segment.look_further():
+        end = _receiver(walk, segment, oif, next_hop, known)
     if end is None and (
         not segment.beyond or (known is None and neighbour is not None and neighbour.state == "failed")
     ):
@@ -229,7 +231,7 @@ def _receiver(walk: Walk, segment: Segment, oif: Interface, next_hop: str, known
     if len(owners) > 1:
         walk.duplicates.append((next_hop, owners))
     if known is not None:
-        return segment.with_link_address(known)
+        return segment.with_link_address(known, next_hop)
     if owners:
         return owners[0]
     if not segment.beyond and not _asks(oif) and segment.ends:
@@ -338,6 +340,8 @@ def bridged(walk: Walk, stack: Stack, interface: Interface, packet: Packet) -> A
     walk.last, walk.end = packet, (stack, interface)
     segment = Segment(walk.stacks, stack, interface)
     first, end = (next(iter(segment.with_address(text)), None) for text in (packet.source, packet.destination))
+    if (first is None or end is None) and segment.look_further():
+        first, end = (next(iter(segment.with_address(text)), None) for text in (packet.source, packet.destination))
     neighbour = stack.neighbour(interface, packet.destination)
     if end is None and not segment.beyond:
         evidence = [_neighbour_text(interface, packet.destination, neighbour)]

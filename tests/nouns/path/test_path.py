@@ -13,6 +13,7 @@ import pytest
 from availability import unavailable
 from jsonschema import Draft202012Validator
 from nat_lab import SERVER, SERVER6, Traffic, netinspect
+from throwaway import Namespace
 
 from netinspect.engine.json_schema import array_schema
 from netinspect.engine.places import Place
@@ -395,6 +396,27 @@ def test_chance_and_what_cannot_be_evaluated(need: Need, world: World) -> None:
     with broken(world, f"{chain}; add rule ip l c @th,64,32 0x41424344 drop"):
         status, steps = world.path("udp", INSIDE, f"{SERVER}:53")
         assert (status, steps[-1]["verdict"]) == (3, "unknown")
+
+
+@pytest.mark.parametrize("mode", ["bridge", "private", "passthru"])
+def test_a_macvlan_in_another_namespace_takes_part_in_the_wire(
+    need: Need, world: World, namespace: Namespace, mode: str
+) -> None:
+    """As engines of containers make them: it hears what comes by the link below, and not what the link's owner sends."""
+    need("ip")
+    made = world.gateway.run("ip", "link", "add", "mv0", "link", "lan", "type", "macvlan", "mode", mode, check=False)
+    if made.returncode:
+        unavailable("this kernel has no macvlan")
+    world.run("ip", "link", "set", "mv0", "netns", namespace.path)
+    namespace.run("ip", "address", "add", "192.168.1.50/24", "dev", "mv0")
+    namespace.run("ip", "link", "set", "mv0", "up")
+    for flow, cause in (((INSIDE, "192.168.1.50:9"), "no-socket"), (("192.168.1.1", "192.168.1.50:9"), "neighbour")):
+        host = world.inside if cause == "no-socket" else world.gateway
+        result = netinspect(host, "path", "-j", *flow, check=False)
+        end = json.loads(result.stdout)[-1]
+        assert end["cause"] == cause, (flow, end)
+    result = netinspect(namespace, "path", "-j", "192.168.1.50", f"{INSIDE}:9", check=False)
+    assert json.loads(result.stdout)[-1]["cause"] == "no-socket"
 
 
 def test_what_is_known_of_a_forwarded_packet(need: Need, world: World) -> None:
