@@ -30,7 +30,7 @@ class PathStep(NamedTuple):
     stage: Annotated[
         str,
         "link, rp_filter, prerouting, route, forward, input, output, postrouting, ingress, egress, bridge, conntrack, "
-        "nat, ipsec, mtu, neighbour, wire, socket, end",
+        "nat, ipsec, tunnel, mtu, neighbour, wire, socket, end",
     ]
     subject: Annotated[str, "what decides there: an interface, a setting, a chain, a route, a socket"]
     verdict: Annotated[

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from ...engine.columns import Batch
     from ...records import Flow, Neighbour, Route, Rule
-    from ...records.link_kinds import BridgePort
+    from ...records.link_kinds import BridgePort, Tunnel, Vxlan
     from .decode_policies import Policy
 
 PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1, "icmpv6": 58, "sctp": 132, "dccp": 33, "udplite": 136}
@@ -187,6 +187,7 @@ class Stack:
         self._settings: dict[tuple[str, ...], int | None] = {}
         self._names: Any = None
         self._bridge_ports: dict[int, BridgePort | None] | None = None
+        self._tunnels: dict[int, Any] | None = None
         self._rules: dict[str, list[Rule]] = {}
         self._tables: dict[tuple[str, str], dict[str, str]] = {}
         self._policies: list[Policy] | bool | None = False
@@ -244,6 +245,16 @@ class Stack:
         """The bridge that an interface is a port of."""
         master = self.named(interface.master) if interface.master else None
         return master if master is not None and master.kind == "bridge" else None
+
+    def tunnel(self, interface: Interface) -> tuple[int | None, Vxlan | None, Tunnel | None]:
+        """VXLAN's number, and a tunnel's ends. Raises NetlinkError."""
+        if self._tunnels is None:
+            self._tunnels = {}
+            for batch in self._links(RoutingNames("group")):
+                columns = (batch.values(field) for field in ("index", "vni", "vxlan", "tunnel"))
+                self._tunnels.update({index: found for index, *found in zip(*columns, strict=True)})
+        vni, vxlan, tunnel = self._tunnels.get(interface.index, (None, None, None))
+        return vni, vxlan, tunnel
 
     def bridge_port(self, port: Interface) -> BridgePort | None:
         """How an interface is set up as a port of its bridge. Raises NetlinkError."""

@@ -70,6 +70,10 @@ class Walk(Steps):
         """The router that it was last sent to."""
         self.to_many = False
         """Whether it left as multicast or broadcast."""
+        self.depth = 0
+        """Tunnels that its packet is in."""
+        self.carries = False
+        """Whether its packet carries another: a tunnel's other end takes it, and no program."""
         self.home_only = False
         """Whether what leaves the namespace in which it began is not followed."""
         self.reported: set[tuple[int, str]] = set()

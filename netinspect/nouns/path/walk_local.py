@@ -38,7 +38,7 @@ def delivered(walk: Walk, passed: Passed, iif: Interface, packet: Packet) -> Non
 def taken(walk: Walk, stack: Stack, iif: Interface | None, packet: Packet) -> None:
     """Who takes it: of an answer that is found out later, by who asked."""
     walk.last, walk.end = packet, (stack, iif)
-    if walk.before is not None:
+    if walk.before is not None or walk.carries:
         walk.ends(stack, "socket", f"arrives in {stack.label}", DELIVERED, packet)
         return
     if packet.protocol in (ICMP, ICMPV6):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .listing_segment import Crossing, Segment, Wire, state_of
 from .walk_steps import LEAVES, UNKNOWN
+from .walk_tunnels import encapsulated, is_tunnel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -100,6 +101,8 @@ def transmitted(walk: Walk, stack: Stack, oif: Interface, next_hop: str, packet:
     if end is None:
         if neighbour is not None and neighbour.state == "incomplete":
             walk.unknown.append(f"{next_hop} has not answered on {oif} yet")
+        if is_tunnel(oif):
+            return encapsulated(walk, stack, oif, packet)
         beyond = f"beyond: {'; '.join(segment.beyond)}"
         walk.ends(stack, "wire", f"leaves by {oif}", LEAVES, packet, *evidence, beyond)
         return None

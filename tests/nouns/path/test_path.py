@@ -402,7 +402,7 @@ def test_chance_and_what_cannot_be_evaluated(need: Need, world: World) -> None:
 def test_a_macvlan_in_another_namespace_takes_part_in_the_wire(
     need: Need, world: World, namespace: Namespace, mode: str
 ) -> None:
-    """As engines of containers make them: it hears what comes by the link below, and not what the link's owner sends."""
+    """As engines of containers make them: it hears what comes by the link below, not its owner."""
     need("ip")
     made = world.gateway.run("ip", "link", "add", "mv0", "link", "lan", "type", "macvlan", "mode", mode, check=False)
     if made.returncode:
@@ -417,6 +417,34 @@ def test_a_macvlan_in_another_namespace_takes_part_in_the_wire(
         assert end["cause"] == cause, (flow, end)
     result = netinspect(namespace, "path", "-j", "192.168.1.50", f"{INSIDE}:9", check=False)
     assert json.loads(result.stdout)[-1]["cause"] == "no-socket"
+
+
+def test_what_carries_a_packet_of_a_tunnel_is_followed(need: Need, world: World) -> None:
+    need("ip")
+    need("nft")
+    ends = ((world.gateway, "203.0.113.1", SERVER, "10.8.0.1"), (world.outside, SERVER, "203.0.113.1", "10.8.0.2"))
+    for host, local, remote, own in ends:
+        words = f"vx0 type vxlan id 5 local {local} remote {remote} dstport 4789"
+        if host.run("ip", "link", "add", *words.split(), check=False).returncode:
+            unavailable("this kernel has no vxlan")
+        host.run("ip", "address", "add", f"{own}/24", "dev", "vx0")
+        host.run("ip", "link", "set", "vx0", "up")
+    try:
+        flow = "10.8.0.1", "10.8.0.2:9"
+        stops(world, "no-socket", flow=flow)
+        chain = "add table ip o; add chain ip o c { type filter hook output priority 0; }"
+        with broken(world, f"{chain}; add rule ip o c udp dport 4789 drop"):
+            stops(world, "rule", flow=flow)
+        world.run("ip", "route", "add", "blackhole", f"{SERVER}/32")
+        stops(world, "blackhole", flow=flow)
+        world.run("ip", "route", "del", "blackhole", f"{SERVER}/32")
+        # The tunnel by itself: a loop that the kernel cuts short.
+        world.run("ip", "route", "add", f"{SERVER}/32", "dev", "vx0")
+        stops(world, "loop", flow=flow)
+        world.run("ip", "route", "del", f"{SERVER}/32", "dev", "vx0")
+    finally:
+        for host, *_ in ends:
+            host.run("ip", "link", "del", "vx0")
 
 
 def test_what_is_known_of_a_forwarded_packet(need: Need, world: World) -> None:

@@ -1,0 +1,105 @@
+"""Tunnels: the packet that carries another is walked to the tunnel's other end, and the inner one goes on there."""
+
+from __future__ import annotations
+
+from .walk_packet import Packet
+from .walk_steps import DELIVERED, DROPPED, LEAVES, UNKNOWN
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .listing_stack import Interface, Stack
+    from .walk import Walk
+    from .walk_wire import Arrival
+
+_GRE, _IPIP, _IPV6, _UDP = 47, 4, 41, 17
+_PROTOCOLS = {
+    **dict.fromkeys(("gre", "gretap", "erspan", "ip6gre", "ip6gretap", "ip6erspan"), _GRE),
+    **dict.fromkeys(("vxlan", "geneve"), _UDP),
+    "ipip": _IPIP,
+    "sit": _IPV6,
+    "ip6tnl": _IPV6,
+}
+"""Kinds of tunnels, and the protocol that carries their packets."""
+_GENEVE_PORT = 6081
+_DEEPEST = 4
+"""Tunnels in tunnels that are followed."""
+
+
+def encapsulated(walk: Walk, stack: Stack, interface: Interface, packet: Packet) -> Arrival | None:
+    """From a tunnel's interface to the one at its other end; None where the packet's way ends."""
+    found = _outer(stack, interface, packet)
+    if found is None:
+        walk.ends(stack, "wire", f"leaves by {interface}", LEAVES, packet, f"beyond: {interface} ({interface.kind})")
+        return None
+    outer, number = found
+    if walk.depth >= _DEEPEST:
+        why = f"the packets of {interface} go by {interface} again, or by a tunnel in a tunnel without end"
+        walk.dropped(stack, "tunnel", interface.name, packet, "loop", [f"tunnel: {outer}"], why)
+        return None
+    what = f"{interface}: {interface.kind}{f' {number}' if number is not None else ''} to {outer.destination}"
+    walk.passes(stack, "tunnel", what, outer, f"tunnel: {packet} in {outer}")
+    carrying = type(walk)(walk.stacks, walk.home)
+    carrying.direction, carrying.carries, carrying.depth = walk.direction, True, walk.depth + 1
+    carrying.choices = walk.choices[len(walk.forks) :]
+    carrying.send(stack, outer)
+    walk.list += [step._replace(number=len(walk.list) + at) for at, step in enumerate(carrying.list, 1)]
+    walk.forks += carrying.forks
+    walk.unknown += carrying.unknown
+    walk.reported |= carrying.reported
+    if carrying.outcome != DELIVERED or carrying.end is None:
+        walk.outcome, walk.stopped_in, walk.facts = carrying.outcome, carrying.stopped_in, carrying.facts
+        if carrying.outcome == DROPPED:
+            walk.last = packet
+        return None
+    there = carrying.end[0]
+    taking = next((one for one in there.interfaces.values() if _takes(there, one, interface, outer, number)), None)
+    if taking is None or there.bridge_of(taking) is not None:
+        why = (
+            f"no tunnel of {there.label} is known to take it"
+            if taking is None
+            else f"it goes on over the bridge of {taking} in {there.label}, which is not followed"
+        )
+        walk.unknown.append(why)
+        walk.ends(there, "tunnel", str(taking or there.label), UNKNOWN, packet, why=why)
+        return None
+    walk.passes(there, "tunnel", f"out of {taking}", packet)
+    return there, taking, packet
+
+
+def _outer(stack: Stack, interface: Interface, packet: Packet) -> tuple[Packet, int | None] | None:
+    """The packet that carries it, and the tunnel's number; None where the other end is not a single known address."""
+    protocol = _PROTOCOLS.get(interface.kind or "")
+    vni, vxlan, tunnel = stack.tunnel(interface)
+    ends = vxlan or tunnel
+    remote = ends.remote if ends is not None else None
+    if protocol is None or not remote or remote in ("0.0.0.0", "::") or remote.lower().startswith("ff"):
+        return None
+    if ":" not in remote and 224 <= int(remote.partition(".")[0]) < 240:
+        return None
+    source = ends.local if ends is not None and ends.local not in (None, "0.0.0.0", "::") else None
+    if source is None:
+        answer = stack.route(remote)
+        source = answer.route.preferred_source if answer.route is not None else None
+    port = 0
+    if protocol == _UDP:
+        port = (vxlan.port or 0) if vxlan is not None else _GENEVE_PORT
+    number = vni if vxlan is not None else (tunnel.id if tunnel is not None else None)
+    return Packet(protocol, source or "", remote, 0, port, size=packet.size + 50), number
+
+
+def _takes(stack: Stack, one: Interface, sent: Interface, outer: Packet, number: int | None) -> bool:
+    """Whether an interface is the other end."""
+    if one.kind != sent.kind or not one.up:
+        return False
+    vni, vxlan, tunnel = stack.tunnel(one)
+    ends = vxlan or tunnel
+    if ends is None or (tunnel.id if tunnel is not None else vni) != number:
+        return False
+    return ends.local in (None, "0.0.0.0", "::", outer.destination) and (
+        vxlan is not None or ends.remote in (None, "0.0.0.0", "::", outer.source)
+    )
+
+
+def is_tunnel(interface: Interface) -> bool:
+    """Whether packets go on in others from it."""
+    return interface.kind in _PROTOCOLS
