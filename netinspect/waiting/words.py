@@ -162,10 +162,16 @@ def _route(asked: Asked) -> Condition:
             raise UsageError(f"no table {found['table']!r}")
         else:
             found["table"] = tables[table]
-    if target == "default" or "/" in target:
-        Prefix(target)  # raises UsageError
+    is_prefix = target == "default" or "/" in target
+    target = target if is_prefix else _address_of(target)
+    family = Prefix(target).family  # raises UsageError
+    for name, families in (("via", ("inet6",)), ("src", ("inet", "inet6"))):
+        # Routes of IPv4 have gateways of both families.
+        if name in found and family in families and (":" in found[name]) != (family == "inet6"):
+            raise UsageError(f"no route to {target} has {name} {found[name]}: one is IPv4, the other IPv6")
+    if is_prefix:
         return RouteExists(target, Wanted(**found), table)
-    return Routed(_address_of(target), Wanted(**found))
+    return Routed(target, Wanted(**found))
 
 
 def _link(asked: Asked) -> Condition:

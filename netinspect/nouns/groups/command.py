@@ -47,10 +47,14 @@ def _address(value: str) -> str:
             return inet_ntop(family, inet_pton(family, value))
         except (OSError, ValueError):
             continue
-    octets = value.lower().split(":")
-    if len(octets) >= 6 and all(len(octet) == 2 for octet in octets):
+    if _is_link_address(value):
         return value.lower()
     raise UsageError(f"{value!r} is not a group address: give an IPv4, IPv6 or link-layer address")
+
+
+def _is_link_address(value: str) -> bool:
+    octets = value.split(":")
+    return len(octets) >= 6 and all(len(octet) == 2 for octet in octets)
 
 
 class Groups(ListingCommand):
@@ -167,6 +171,15 @@ class Groups(ListingCommand):
         self.take_view()
         if self.view == "watch":
             self.netns_column = 1
+
+    def check(self) -> None:
+        """Raises UsageError."""
+        if self.families:
+            for group in self.addresses:
+                family = "link" if _is_link_address(group) else "inet6" if ":" in group else "inet"
+                # Bridges' groups of the link layer are listed with those of IPv4 and IPv6.
+                if family not in self.families and not (family == "link" and self.view == "bridge"):
+                    raise UsageError(f"the group {group} is of another address family than requested")
 
     @property
     def query(self) -> Query:

@@ -113,6 +113,18 @@ def _parsed(text: str) -> tuple[str | None, int, int]:
     return family, int.from_bytes(raw, "big") >> (width - prefix_length) << (width - prefix_length), prefix_length
 
 
+def _agree(families: Sequence[str], prefix: Prefix | None, equal: Mapping[str, Any]) -> None:
+    """Raises UsageError where no route of these families can have that destination, gateway or source."""
+    if prefix is not None and prefix.family not in (None, *families):
+        raise UsageError("the prefix is of another address family than requested")
+    # Routes of IPv4 and MPLS have gateways of both (RTA_VIA).
+    gateway, source = equal.get("gateway"), equal.get("preferred_source")
+    if gateway is not None and ":" not in gateway and set(families) == {"inet6"}:
+        raise UsageError(f"no IPv6 route has the IPv4 gateway {gateway}")
+    if source is not None and ("inet6" if ":" in source else "inet") not in families:
+        raise UsageError(f"the source {source} is of another address family than the routes")
+
+
 class Query:
     """What to ask. What is None does not matter."""
 
@@ -141,6 +153,7 @@ class Query:
         """
         if kind is not None and kind not in ROUTE_TYPES:
             raise UsageError(f"no type of route {kind!r}: {', '.join(ROUTE_TYPES[1:12])}")
+        _agree(families, prefix, equal or {})
         self.families = families
         self.table = table
         self.protocol = protocol

@@ -673,6 +673,8 @@ def test_without_proc_the_missing_parts_are_reported(wired: Namespace, arguments
     [
         (["nonsense"], "takes one of"),
         (["-g", "nonsense"], "not a group address"),
+        (["-4", "-g", "ff05::1"], "of another address family"),
+        (["-0", "-g", "239.1.1.1"], "of another address family"),
         (["--interval", "1"], "does not go with"),
         (["watch", "--for", "-1"], "takes a number"),
         (["watch", "--sockets"], "does not go with"),

@@ -358,6 +358,10 @@ def test_json_matches_the_schema_and_the_records(zoo: Namespace) -> None:
         (["get", "10.0.0.1", "mark", "x"], "mark takes a number"),
         (["get", "10.0.0.1", "colour", "red"], "no selector"),
         (["--via", "x"], "not an address"),
+        # No route could be so: an empty table would say that there is none by chance.
+        (["-4", "match", "fd00::1"], "of another address family"),
+        (["-6", "--via", "10.0.0.1"], "no IPv6 route has the IPv4 gateway"),
+        (["10.0.0.0/8", "--source", "fd00::1"], "of another address family"),
         (["--columns", "nonsense"], "no field"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
