@@ -242,6 +242,8 @@ def words_of_gateways() -> set[str]:
 
     from netinspect.nouns.conntrack import decode_names, decode_statistics
     from netinspect.nouns.nat import command as nat
+    from netinspect.nouns.nat import diagnose_paths
+    from netinspect.nouns.nat import diagnose_untranslated as untranslated
 
     words = {*decode_names.STATUS_BITS, "UNREPLIED", "SNAT", "DNAT", *nat._HOSTS.values(), *nat._OUTSIDE.values()}
     words |= {
@@ -251,6 +253,7 @@ def words_of_gateways() -> set[str]:
     words |= {"Double-NAT", "Hairpin", "Answers", "Expires", "Zone-Dir", "Reply-Source", "Secctx", "other-source"}
     stages = get_type_hints(PathStep, include_extras=True)["stage"].__metadata__[0]
     words.update(stages.split(", "))
+    words |= {*diagnose_paths._CHECKS, *diagnose_paths._CHECKS.values(), *(name for _, name, _ in untranslated._CHECKS)}
     arguments = {"finding": 1, "dropped": 4, "_strange": 2, "passes": 1, "unknowable": 1, "ends": 1}
     for path in sorted(Path(decode_names.__file__).parents[1].glob("*/[dw][ia][al]*.py")):
         if path.parent.name not in ("nat", "path"):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from ..path.listing_stack import inside_of
-from ..path.walk_routes import route_text
+from ..path.walk_routes import is_group, route_text
 from ..path.walk_steps import pasted, sysctl_set
 from .diagnose_claims import answers_for
 from .diagnose_findings import ERROR, finding
@@ -170,7 +169,7 @@ def _ends(situation: Situation, tunnel: Interface, local: str | None, remote: st
             f"make {tunnel} anew with the address of today, or give {local} back",
         )
         return
-    if remote is None or remote in ("0.0.0.0", "::") or remote.startswith("ff") or _is_group(remote):
+    if remote is None or remote in ("0.0.0.0", "::") or is_group(remote):
         return
     answer = home.route(remote, matched=True)
     way = home.named(answer.route.interface) if answer.route is not None else None
@@ -197,7 +196,3 @@ def _ends(situation: Situation, tunnel: Interface, local: str | None, remote: st
             "",
             f"add a route to {remote} by the link below: ip route add {remote} via ROUTER dev LINK",
         )
-
-
-def _is_group(address: str) -> bool:
-    return inside_of(address, "224.0.0.0/4") if ":" not in address else False

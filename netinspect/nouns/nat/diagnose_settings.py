@@ -7,6 +7,7 @@ from _functools import partial
 
 from ...engine.namespaces import inside
 from ...procfs import has_module, sysctl_writable
+from ..conntrack.listing_state import counters
 from ..path.walk_steps import pasted
 from .diagnose_findings import ERROR, NOTE, WARNING, finding, flow_text
 from .diagnose_untranslated import free_table
@@ -54,6 +55,8 @@ _SPEAKS = {
 }
 """What names an address, or does without: FTP (RFC 2428), and SIP's contact and session (RFC 3261, RFC 8866)."""
 _UDP = 17
+_LONGER = 2
+"""So many times the sample more are waited for, where that decides."""
 _MODULES = {"snmp": "nf_nat_snmp_basic"}
 """net/ipv4/netfilter: the one that is not called like the others."""
 
@@ -86,6 +89,8 @@ def picked_up(situation: Situation) -> Iterator[Finding]:
     """tcp_loose: whether a connection whose entry is gone may go on."""
     invalid = situation.rising.get("invalid", 0)
     loose = situation.setting("net.netfilter.nf_conntrack_tcp_loose")
+    if loose == 0 and not invalid and not _meant(situation):
+        invalid = _sent_again(situation)
     if loose == 0 and invalid > 0 and not _meant(situation):
         yield finding(
             situation,
@@ -102,6 +107,21 @@ def picked_up(situation: Situation) -> Iterator[Finding]:
             "with tcp_loose=1 a packet in the middle of a connection may begin an entry; rules that accept "
             "`ct state new` without looking for SYN then let it pass",
         )
+
+
+def _sent_again(situation: Situation) -> int:
+    """Invalid packets of a while longer: what hangs sends again after twice the time of before (RFC 6298)."""
+    from time import monotonic, sleep
+
+    def number() -> int:
+        return sum(values.get("invalid", 0) for values in counters(situation.place).values())
+
+    first, end = number(), monotonic() + _LONGER * situation.sample
+    while situation.sample and monotonic() < end:
+        sleep(situation.sample / 10)
+        if (more := number() - first) > 0:
+            return more
+    return 0
 
 
 def _meant(situation: Situation) -> bool:

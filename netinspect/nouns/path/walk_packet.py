@@ -110,13 +110,13 @@ class Packet:
         )
 
     def __str__(self) -> str:
-        protocol = NUMBERS.get(self.protocol, str(self.protocol))
+        protocol = NUMBERS.get(self.protocol, str(self.protocol)) + " " if self.protocol else ""
         with_ports = self.protocol in WITH_PORTS
         source, destination = (
             endpoint(self.source, self.source_port if with_ports else 0),
             endpoint(self.destination, self.destination_port if with_ports else 0),
         )
-        return f"{protocol} {source} > {destination}"
+        return f"{protocol}{source} > {destination}"
 
 
 def endpoint(address: str, port: int) -> str:

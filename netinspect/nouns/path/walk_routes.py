@@ -48,6 +48,13 @@ def doubted(walk: Walk, stack: Stack, packet: Packet, answer: Answer) -> None:
         walk.unknowable(stack, "route", f"rule {rule.priority}", packet, f"rule: {text}", why=why)
 
 
+def is_group(address: str) -> bool:
+    """Whether it is a multicast address (RFC 1112, RFC 4291)."""
+    if ":" in address:
+        return address.lower().startswith("ff")
+    return 224 <= int(address.partition(".")[0]) < 240
+
+
 def refused(walk: Walk, stack: Stack, packet: Packet, answer: Answer, iif: Interface | None) -> None:
     """There is no route, or one that refuses."""
     entry = answer.entry
@@ -114,6 +121,12 @@ def refused(walk: Walk, stack: Stack, packet: Packet, answer: Answer, iif: Inter
         return
     if answer.errno == EACCES:
         cause, why = "prohibit", "a rule or route of type prohibit is for it"
+    elif iif is not None and is_group(packet.destination):
+        cause, why = (
+            "no-route",
+            f"{packet.destination} is a group (multicast): it is for who joined it on {iif}, which nothing here did, "
+            "and only multicast routing passes it on",
+        )
     else:
         cause, why = (
             "no-route",

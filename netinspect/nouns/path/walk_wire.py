@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .listing_segment import Crossing, Segment, Wire, state_of
+from .walk_routes import is_group
 from .walk_steps import LEAVES, UNKNOWN
 from .walk_tunnels import encapsulated, is_tunnel
 
@@ -163,10 +164,10 @@ def _keeps_silent(walk: Walk, stack: Stack, oif: Interface, next_hop: str, packe
 
 def group_of(stack: Stack, oif: Interface, destination: str) -> str:
     """What kind of address for many it is, for which no neighbour is asked (RFC 1112, RFC 4291); empty for others."""
-    if ":" in destination:
-        return "multicast" if destination.lower().startswith("ff") else ""
-    if 224 <= int(destination.partition(".")[0]) < 240:
+    if is_group(destination):
         return "multicast"
+    if ":" in destination:
+        return ""
     from _socket import inet_aton
 
     number = int.from_bytes(inet_aton(destination), "big")

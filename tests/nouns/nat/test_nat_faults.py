@@ -22,6 +22,7 @@ from netinspect.lab.probing import keep_asking
 from netinspect.lab.topology_file import load
 from netinspect.nouns.conntrack.filter import FlowFilter
 from netinspect.nouns.nat.diagnose import diagnose, narrowed
+from netinspect.nouns.nat.diagnose_settings import picked_up
 from netinspect.nouns.nat.diagnose_situation import Situation
 from netinspect.nouns.path.filter_words import flow_words
 from netinspect.records import Finding
@@ -1125,3 +1126,19 @@ def test_a_helper_is_wanted_by_what_is_heard(need: Need, world: World) -> None:
                 found = [each for each in world.diagnose(sample=0.3, notes=True) if each["check"] == "helper"]
             assert [each["severity"] for each in found] == [severity], words
             assert any(seen in text for text in found[0]["evidence"])
+
+
+def test_a_connection_that_hangs_is_waited_for(need: Need, world: World) -> None:
+    need("nft")
+    segment = struct.pack(">HHIIBBHHH", 4001, 443, 9, 9, 0x50, 0x10, 500, 0, 0)  # in the middle of a connection
+    with world.rules(MASQUERADE), Place(world.gateway.path) as place:
+        world.gateway.sysctl("net.netfilter.nf_conntrack_tcp_loose", 0)
+        situation = Situation(place, FlowFilter(), 0.2)
+        try:
+            assert list(picked_up(situation)) == []
+            raw = world.inside.call(lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, 6))
+            with raw, always(world, "inside", lambda: raw.sendto(segment, (SERVER, 0))):
+                assert [finding.check for finding in picked_up(situation)] == ["tcp-loose"]
+        finally:
+            situation.stacks.close()
+            world.gateway.sysctl("net.netfilter.nf_conntrack_tcp_loose", 1)

@@ -65,6 +65,13 @@ def test_martians_are_named(gateway: Namespace, source: str, destination: str) -
     assert "martian" in refusal(gateway, destination, "from", source, "iif", "g0")
 
 
+def test_groups_that_nobody_joined_are_named(gateway: Namespace) -> None:
+    gateway.run("ip", "route", "replace", "default", "dev", "g1")
+    found = refusal(gateway, "224.0.0.5", "from", INSIDE, "iif", "g0")
+    assert "is a group (multicast)" in found
+    assert "no default route" not in found
+
+
 @pytest.mark.parametrize("kind", ["blackhole", "prohibit", "unreachable"])
 def test_routes_and_rules_that_refuse_are_distinguished(gateway: Namespace, kind: str) -> None:
     gateway.run("ip", "route", "add", kind, "198.18.1.0/24")
