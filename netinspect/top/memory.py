@@ -6,10 +6,32 @@ that are freed lie about, and the C library keeps them. Without this, a process 
 
 from __future__ import annotations
 
+import gc
+from contextlib import contextmanager
 from ctypes import CDLL, c_int, c_size_t
 from time import monotonic
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 _SECONDS = 10.0
+_OBJECTS = 50_000
+"""New containers after which cycles are looked for: those of some ten samples, and of what is drawn meanwhile."""
+
+
+@contextmanager
+def cycles_looked_for_rarely() -> Iterator[None]:
+    """A look for cycles visits each value of the new columns, and there are no cycles in them.
+
+    With 100,000 rows that took a twelfth of a sample, and no key was answered meanwhile.
+    """
+    before = gc.get_threshold()
+    gc.set_threshold(_OBJECTS, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 class Trimmer:

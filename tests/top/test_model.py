@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import threading
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,7 @@ from netinspect.engine.places import Place
 from netinspect.top.figures import bars, per_second, short
 from netinspect.top.frame import ENDED, NEW, Column, Frame, Marks, added_up
 from netinspect.top.history import History
+from netinspect.top.memory import cycles_looked_for_rarely
 from netinspect.top.meter import Meter, Sparse, added, total
 from netinspect.top.sampling import Sampled, Sampling, ordered
 from netinspect.top.source import Places, Source
@@ -213,6 +215,13 @@ def test_a_key_does_not_wait_for_many_rows_to_be_put_in_order() -> None:
         assert threading.current_thread() not in source.makers
     finally:
         sampling.end()
+
+
+def test_cycles_are_looked_for_rarely_while_the_view_is_there() -> None:
+    before = gc.get_threshold()
+    with cycles_looked_for_rarely():
+        assert gc.get_threshold()[0] > 20 * before[0]
+    assert gc.get_threshold() == before
 
 
 def test_rows_are_added_up() -> None:

@@ -20,6 +20,7 @@ from ...engine.signals import Ended
 from ...engine.terminal import shortened
 from ...engine.text import printable
 from ...errors import ExitStatus, NetinspectError
+from ..memory import cycles_looked_for_rarely
 from ..pace import hurry
 from ..sampling import Sampled, Sampling
 from ..source import Line
@@ -469,7 +470,8 @@ def run(app: TopApp) -> int:
         if signal.getsignal(handled) is not signal.SIG_IGN:
             before[handled] = signal.signal(handled, end)
     try:
-        app.run()
+        with cycles_looked_for_rarely():
+            app.run()
     finally:
         app.sampling.end()
         for number, handler in before.items():
