@@ -110,12 +110,9 @@ def _instead(arguments: Sequence[str], error: NetinspectError) -> str:
 
     if error.status != ExitStatus.USAGE and not error.slip[0] and not isinstance(error, NamespaceError):
         return ""
-    from .engine.quoting import shell_line
-    from .manual.slips import suggestion
+    from .manual.slips import instead
 
-    words = suggestion(arguments, error, COMMANDS, command_of)
-    command = shell_line(["netinspect", *words]) if words else None
-    return f"; try: {command}" if command else ""
+    return instead(arguments, error, COMMANDS, command_of)
 
 
 _MEMORY, _FILES = "out of memory", "too many open files"

@@ -107,9 +107,9 @@ def alike_names(name: str, known: Iterable[str]) -> list[str]:
 
     names = {one.casefold(): one for one in known}
     given = name.casefold()
-    found = get_close_matches(given, names, n=3, cutoff=0.7)
-    # Of short names a slip leaves too little for that: letters that have changed places, one that is wrong, the end.
-    found = found or [one for one in names if sorted(one) == sorted(given)]
+    # Of short names a slip leaves little that is alike: letters that have changed places, one that is wrong, the end.
+    found = [one for one in names if sorted(one) == sorted(given)]
+    found += [one for one in get_close_matches(given, names, n=3, cutoff=0.7) if one not in found]
     found = found or [one for one in names if len(given) > 2 and one.startswith(given)]
     if not found and 2 <= len(given) <= 4:
         found = [one for one in names if len(one) == len(given) and one[0] == given[0] and _differ(one, given) == 1]

@@ -51,3 +51,10 @@ def states(of: Sequence[str]) -> Iterable[str]:
     from ..nouns.sockets.filter_states import STATE_NAMES
 
     return STATE_NAMES
+
+
+def services() -> set[str]:
+    """The services of TCP and UDP, by name (services(5))."""
+    from ..engine.names import ServiceNames
+
+    return {name for protocol in ("tcp", "udp") for name in ServiceNames(protocol).values() if name.isalnum()}

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from ..engine.help import alike_names, unknown
 from ..engine.options import parse
+from ..engine.quoting import shell_line
 from ..engine.text import digits
 from ..errors import NetinspectError, UsageError
+from .live_names import interfaces, services
 from .live_names import states as states_of
 
 TYPE_CHECKING = False
@@ -95,6 +97,9 @@ _CONNTRACK = {
     "-E": "events",
 }
 """conntrack(8)'s commands, and the views that show the same."""
+_CHANGEABLE = ("routes", "links", "addresses", "neighbours", "rules", "groups")
+_CHANGING = frozenset(("-D", "--delete", "-F", "--flush", "-I", "--create", "-U", "--update", "-A", "--add"))
+"""Its commands that change the table."""
 _SEE = " (see `netinspect --help`)"
 _FORMATS = ("csv", "ndjson", "table")
 _OPTIONS = {
@@ -124,6 +129,17 @@ def no_command(arguments: Sequence[str], commands: Iterable[str], command_of: Co
     return error
 
 
+def instead(arguments: Sequence[str], error: NetinspectError, commands: Iterable[str], command_of: CommandOf) -> str:
+    """What follows the error: the command that was probably meant, where one is known."""
+    first, *more = *arguments, ""
+    changes = first in _CHANGEABLE and more[0] in _CHANGES
+    if changes or (first == "conntrack" and not _CHANGING.isdisjoint(more)):
+        return "; netinspect changes nothing"
+    words = suggestion(arguments, error, commands, command_of)
+    command = shell_line(["netinspect", *words]) if words else None
+    return f"; try: {command}" if command else ""
+
+
 def suggestion(
     arguments: Sequence[str], error: NetinspectError, commands: Iterable[str], command_of: CommandOf
 ) -> list[str]:
@@ -133,9 +149,11 @@ def suggestion(
         return []
     if words[0] not in commands:
         return _other_command(words, list(commands), command_of)
-    ways = _renamed, _filter, _of_iproute2, _own_source, _view
+    ways = [_renamed, _filter, _of_iproute2, _own_source, _listening, _as_options, _view]
+    if error.slip[0]:  # a name that is misspelt for sure
+        ways.remove(_as_options)
     found = next((found for way in ways if (found := way(words, command_of))), None)
-    found = found or _spelt(words, error, command_of) or _as_options(words, command_of)
+    found = found or _spelt(words, error, command_of)
     return found if found and found != words and _makes_sense(found, command_of) else []
 
 
@@ -254,21 +272,39 @@ def _view(words: list[str], command_of: CommandOf) -> list[str]:
 def _as_options(words: list[str], command_of: CommandOf) -> list[str]:
     """Words that are options here, or states: ``sockets listening``, ``sockets tcp``, ``conntrack udp``."""
     command = command_of(words[0])
+    try:
+        operands = parse(command.name, command.all_groups(), words[1:])[1]
+    except UsageError:
+        return []
     options = {option.long: option for group in command.all_groups() for option in group.options}
     named = "state" in options and words[0] in ("sockets", "conntrack", "nat", "neighbours")
     states = {state.casefold() for state in states_of(words[:1])} if named else set()
     found = words[:1]
     for word in words[1:]:
         option = options.get(word)
-        if option is not None and not option.value:
+        if word not in operands or word in getattr(command, "views", ()):
+            found.append(word)
+        elif "interface" in options and word in interfaces(()):
+            found += ["--interface", word]
+        elif "source" in options and _is_address(word):
+            found += ["--source", word]
+        elif option is not None and not option.value:
             found.append(f"--{word}")
         elif word.casefold() in states:
             found += ["--state", word]
         elif "protocol" in options and word in ("tcp", "udp", "icmp", "sctp"):
             found += ["--protocol", word]
-        elif word not in _LISTED or word in getattr(command, "views", ()):
+        elif word not in _LISTED:
             found.append(word)
     return found if found != words else []
+
+
+def _listening(words: list[str], command_of: CommandOf) -> list[str]:
+    """A port to wait for, without what is to happen at it: ``wait 80``."""
+    if words[0] not in ("wait", "assert") or len(words) < 2:
+        return []
+    rest = words[2:] if words[1] in _ENDS else words[1:]
+    return [words[0], "listening", *rest] if rest and digits(rest[0].removeprefix(":")) is not None else []
 
 
 def _own_source(words: list[str], command_of: CommandOf) -> list[str]:
@@ -298,6 +334,12 @@ def _own_source(words: list[str], command_of: CommandOf) -> list[str]:
 
 def _renamed(words: list[str], command_of: CommandOf) -> list[str]:
     """Options that are called otherwise here."""
+    for option in ("--port", "--sport", "--dport"):
+        if words[0] in ("sockets", "top") and option in words[:-1]:
+            at = words.index(option)
+            sides = ("sport", "dport") if option == "--port" else (option.removeprefix("--"),)
+            said = " or ".join(f"{side} = :{words[at + 1]}" for side in sides)
+            return [*words[:at], *words[at + 2 :], said]
     if words[0] == "conntrack" and any(word in _CONNTRACK for word in words):
         view = next(_CONNTRACK[word] for word in words if word in _CONNTRACK)
         return ["conntrack", view, *(word for word in words[1:] if word not in _CONNTRACK)]
@@ -325,6 +367,11 @@ def _filter(words: list[str], command_of: CommandOf) -> list[str]:
     except UsageError:
         return []
     last = operands[-1] if operands and set(operands[:-1]) <= set(_ENDS) else ""
+    end, _, name = last.rpartition(":")
+    if _is_address(end) and digits(name) is not None:
+        return [*(word for word in words if word not in operands), f"src {last} or dst {last}"]
+    if last and not end and name not in _ENDS and name in services():
+        return [*(word for word in words if word not in operands), f"sport = :{name} or dport = :{name}"]
     rest = [word for word in words if word not in operands]
     port_text, _, of = last.partition("/")  # 80/tcp, as fuser(1) has it
     if of in ("tcp", "udp") and digits(port_text) is not None:
@@ -352,8 +399,8 @@ def _is_address(word: str) -> bool:
 
 
 def _counter(words: list[str], command_of: CommandOf) -> list[str]:
-    """A counter that `explain` was asked for, though `stats explain` knows them."""
-    if words[0] != "explain" or len(words) != 2:
+    """A counter that `explain` was asked for, though `stats explain` knows them, or `stats`, which takes tables."""
+    if words[0] not in ("explain", "stats") or len(words) != 2:
         return []
     from ..nouns.statistics.counters import texts
 
@@ -366,6 +413,8 @@ def _counter(words: list[str], command_of: CommandOf) -> list[str]:
     if not any(map(str.isupper, words[1][1:])) or words[1].isupper():
         return []  # counters are written as one word of several
     near = [words[1].casefold()] if words[1].casefold() in known else alike_names(words[1], known)
+    if near and words[0] == "stats":
+        return ["stats", known[near[0]].partition(".")[0]]
     return ["stats", "explain", known[near[0]]] if near else []
 
 

@@ -63,9 +63,7 @@ def _containers(words: Sequence[str], text: str) -> Iterable[str]:
 
 
 def _services(words: Sequence[str], text: str) -> Iterable[str]:
-    from ..engine.names import ServiceNames
-
-    return {name for protocol in ("tcp", "udp") for name in ServiceNames(protocol).values() if name.isprintable()}
+    return live_names.services()
 
 
 def _protocols(words: Sequence[str], text: str) -> Iterable[str]:

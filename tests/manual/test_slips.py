@@ -107,6 +107,18 @@ def suggested(line: str) -> str:
         # Options and states without their dashes.
         ("sockets listening", "sockets --listening"),
         ("sockets tcp established", "sockets --tcp --state established"),
+        ("stats ListenDrops", "stats TcpExt"),
+        ("stats healt", "stats health"),
+        ("conntrack tcp", "conntrack --protocol tcp"),
+        ("conntrack -n 10.0.0.1", "conntrack -n --source 10.0.0.1"),
+        ("groups lo", "groups --interface lo"),
+        ("wait port 80", "wait listening 80"),
+        ("wait :80 --timeout 3", "wait listening :80 --timeout 3"),
+        ("sockets -t --port 80", "sockets -t 'sport = :80 or dport = :80'"),
+        ("sockets --dport 80 -n", "sockets -n 'dport = :80'"),
+        ("sockets 127.0.0.1:22", "sockets 'src 127.0.0.1:22 or dst 127.0.0.1:22'"),
+        ("sockets -n http", "sockets -n 'sport = :http or dport = :http'"),
+        ("sockets --tpc", "sockets --tcp"),
         # Names that the system has, and those that an error lists.
         ("links l0", "links lo"),
         ("routes -i lp", "routes -i lo"),
@@ -149,6 +161,14 @@ def test_where_a_command_is_known_to_be_meant_the_others_are_not_named() -> None
     assert complaints == [b"netinspect: no command 'arp' (see `netinspect --help`); try: netinspect neighbours\n"]
     run(["qqqq"], Environment(lambda _: None, complaints.append, False, 80))
     assert b"sockets, top, routes" in complaints[1]
+    for words in (
+        "conntrack -D -s 10.0.0.1",
+        "routes add default via 10.0.0.1",
+        "links set lo up",
+        "rules del table 7",
+    ):
+        run(words.split(), Environment(lambda _: None, complaints.append, False, 80))
+        assert complaints[-1].endswith(b"; netinspect changes nothing\n")
     for words, said in (("bridge fdb", b"no forwarding tables"), ("ip a del 10.0.0.1", b"netinspect changes nothing")):
         run(words.split(), Environment(lambda _: None, complaints.append, False, 80))
         assert said in complaints[-1]
