@@ -69,9 +69,13 @@ class Diff(ListingCommand, OfNouns):
 
     def run(self) -> int:
         """Compares, once or again and again with --watch. Raises NetinspectError."""
-        from .read import read
+        from .read import read, read_both
 
-        self._before = read(self.words[0])
+        self._after = None
+        if len(self.words) == 2 and self.watch is None:
+            self._before, self._after = read_both(*self.words)
+        else:
+            self._before = read(self.words[0])
         return super().run()
 
     @property
@@ -87,7 +91,7 @@ class Diff(ListingCommand, OfNouns):
 
         before, head = self._before, self._before.header
         if len(self.words) == 2:
-            after = read(self.words[1])
+            after = self._after or read(self.words[1])
         else:
             named = self.netns or self.all_netns
             after = take(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from _struct import pack
 from sys import byteorder
 
-from ...engine.columns import NONE, Array, Constant, Plain, interleaved
+from ...engine.columns import NONE, Array, Batch, Constant, Plain, interleaved
 from ...engine.fields import numbers, place
 from ...engine.netlink.attributes import ADDRESS, ANY, Shape
 from ...engine.netlink.messages import HEADER_SIZE, attribute, malformed, message
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    from ...engine.columns import Batch, Column, Values
+    from ...engine.columns import Column, Values
     from ...engine.netlink.messages import Layout, Run
     from ...engine.rtnetlink import Names
 
@@ -87,6 +87,22 @@ _INSIDE = {
     RTA_VIA: "gateway",
 }
 """Attributes that have a shape of their own, and the columns that are made of them."""
+_WITHOUT = {
+    RTA_MULTIPATH: ("next_hops",),
+    RTA_NH_ID: ("next_hop_id",),
+    RTA_ENCAP_TYPE: ("encapsulation",),
+    RTA_METRICS: ("metrics", "pmtu"),
+    RTA_PREF: ("preference",),
+    RTA_CACHEINFO: ("expires", "error"),
+    RTA_FLOW: ("realms",),
+    RTA_NEWDST: ("new_labels",),
+    RTA_TTL_PROPAGATE: ("ttl_propagate",),
+    RTA_IIF: ("input_interface",),
+    RTA_MARK: ("mark",),
+    RTA_UID: ("uid",),
+    RTA_PREFSRC: ("preferred_source",),
+}
+"""Columns that are None without an attribute."""
 _FAMILY, _DESTINATION_LENGTH, _SOURCE_LENGTH, _TOS = 16, 17, 18, 19
 _TABLE, _PROTOCOL, _SCOPE, _TYPE, _FLAGS = 20, 21, 22, 23, 24
 
@@ -166,13 +182,20 @@ class Decoder:
     def batch(self, runs: Sequence[Run]) -> Batch | None:
         """The routes of one received buffer, in the kernel's order. Raises NetlinkError where they are malformed."""
         parts: list[tuple[Batch, Sequence[int]]] = []
+        kinds: set[int] = set()
         for run in runs:
             if run.kind != RTM_NEWROUTE:
                 raise malformed(f"a message of type {run.kind} among routes", run.operation)
             for part, layout in run.by_layout(_BODY, _SHAPE):
+                kinds.update(layout)
                 for family, same in part.by_value(_FAMILY):
                     parts.append((self._part(family, same, layout), same.positions or (0,)))
-        return interleaved(parts) if parts else None
+        if len(parts) < 2:
+            return parts[0][0] if parts else None
+        # Most of what a route may have, none has; and it is not worth asking each of many parts.
+        absent = {field for kind, fields in _WITHOUT.items() if kind not in kinds for field in fields}
+        whole = interleaved(parts)
+        return Batch(ROUTE, whole.count, lambda name: NONE if name in absent else whole.column(name))
 
     def _part(self, family: int, run: Run, layout: Layout) -> Batch:
         if family not in FAMILIES:
