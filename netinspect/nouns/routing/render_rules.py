@@ -68,7 +68,8 @@ def action_text(rule: Rule) -> str:
     if rule.suppress_interface_group is not None:
         words.append(f"suppress_ifgroup {rule.suppress_interface_group}")
     if rule.realms is not None:
-        words.append(f"realms {rule.realms >> 16}/{rule.realms & 0xFFFF}")
+        source, destination = rule.realms >> 16, rule.realms & 0xFFFF
+        words.append(f"realms {source}/{destination}" if source else f"realms {destination}")
     return " ".join(words)
 
 

@@ -43,6 +43,7 @@ rule add fwmark 0x5/0 lookup 7 pref 743
 rule add nop pref 744
 rule add tun_id 77 lookup 7 pref 745
 rule add from all to 10.0.0.0/0 lookup 7 realms 3/4 pref 746
+rule add from 10.1.0.0/16 lookup 7 realms 9 pref 749
 rule add uidrange 0-0 ipproto udp dport 1-65535 lookup 7 pref 747
 rule add l3mdev pref 748
 rule add from all lookup main suppress_ifgroup 7 pref 750 protocol static
