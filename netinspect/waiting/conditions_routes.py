@@ -6,17 +6,19 @@ from itertools import chain
 from typing import NamedTuple
 
 from ..engine.netlink.groups import ROUTE_CHANGES
-from ..errors import NetlinkError
+from ..errors import NetinspectError, NetlinkError
 from ..nouns.routing.listing import FAMILIES, Prefix, Query, RouteListing
 from ..uapi.netlink import NETLINK_ROUTE
 from .conditions import MOSTLY_REPORTED, REPORTED, Observation, named, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from ..engine.places import Place
     from ..records import Route
+
+_REFUSING = ("blackhole", "unreachable", "prohibit")
 
 
 class Wanted(NamedTuple):
@@ -145,7 +147,23 @@ class Routed(NamedTuple):
             rows += chain.from_iterable(listing.batches())
         except NetlinkError:
             pass  # there is no route
+        if not rows and self.wanted.type in _REFUSING:
+            rows += self._refusals(places)
         return rows, listing.problems
+
+    def _refusals(self, places: Sequence[Place]) -> Iterator[Route]:
+        """The routes of that type that the kernel finds for the address: it answers with an error, not with them."""
+        from ..engine.places import Place
+        from ..nouns.path.listing_stacks import Stacks
+
+        for place in places or (Place(None),):
+            try:
+                with place:
+                    answer = Stacks().of(place).route(self.address)
+            except NetinspectError:
+                continue  # it is gone, or has no answer: there is no such route
+            if answer.entry is not None and answer.refused == self.wanted.type:
+                yield answer.entry._replace(netns=place.label)
 
     def nearest(self, places: Sequence[Place]) -> list[str]:
         """How it is routed."""

@@ -411,6 +411,22 @@ def test_an_ipv6_only_wildcard_is_not_reached_over_ipv4(namespace: Namespace) ->
 # The commands
 
 
+@pytest.mark.parametrize("family", [("-4", "10.9.0.0/16", "10.9.0.5"), ("-6", "fd09::/48", "fd09::5")], ids=("4", "6"))
+def test_an_address_is_refused_by_the_type_of_its_route(
+    namespace: Namespace, need: Callable[[str], None], family: tuple[str, str, str]
+) -> None:
+    """The kernel answers with an error there, which is no route of any other type."""
+    need("ip")
+    version, prefix, address = family
+    refusing = ("blackhole", "unreachable", "prohibit")
+    for kind in refusing:
+        namespace.run("ip", version, "route", "replace", kind, prefix)
+        for asked in (*refusing, "unicast"):
+            sought, _ = condition("route", address, "type", asked)
+            found = sought.look([Place(namespace.path)]).found
+            assert [route.type for route in found] == [kind] * (asked == kind), (kind, asked)
+
+
 def asserted(namespace: Namespace, *arguments: str) -> tuple[int, str]:
     """Exit status and standard error of an assertion."""
     result = namespace.netinspect("assert", *arguments, check=False)
