@@ -73,6 +73,5 @@ _CHANCE = {
     "rateest": "rates of the time",
     "nfacct": "an account's quota",
     "cpu": "the processor that it is handled on",
-    "time": "the time",
     "cluster": "a hash",
 }

@@ -97,6 +97,39 @@ def _policy(info: bytes, revision: int) -> Callable[[Machine], Iterable[Conditio
     return check
 
 
+_DAY = 86400
+_EVERY_DAY = 0xFFFFFFFE
+
+
+def _time(info: bytes, revision: int) -> Callable[[Machine], Iterable[Condition]]:
+    first, last, start, stop, days, weekdays, flags = unpack_from("=IIIIIBB", info)  # struct xt_time_info
+
+    def holds(now: int) -> bool:
+        of_day = now % _DAY
+        if not first <= now <= last:
+            return False
+        if start < stop:
+            if not start <= of_day <= stop:
+                return False
+        elif of_day < start and of_day > stop:
+            return False
+        elif flags & 2 and of_day <= stop:
+            now -= _DAY  # the span began the day before
+        if not weekdays >> ((3 + now // _DAY) % 7 + 1) & 1:
+            return False
+        if days == _EVERY_DAY:
+            return True
+        from time import gmtime
+
+        return bool(days >> gmtime(now).tm_mday & 1)
+
+    def check(machine: Machine) -> Iterable[Condition]:
+        # By the kernel's own zone, which only it knows, where that is wanted.
+        yield UNKNOWN if flags & 1 else holds(int(machine.context.now())), "the time in the kernel's time zone"
+
+    return check
+
+
 MATCHES: dict[str, Matcher] = {
     "mark": _mark,
     "length": _length,
@@ -107,4 +140,5 @@ MATCHES: dict[str, Matcher] = {
     "ttl": _ttl,
     "hl": _ttl,
     "policy": _policy,
+    "time": _time,
 }

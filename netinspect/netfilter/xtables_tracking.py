@@ -5,7 +5,7 @@ from __future__ import annotations
 from _socket import inet_pton
 from struct import unpack_from
 
-from .expressions_tracking import STATES, tracking_of
+from .expressions_tracking import IPS_EXPECTED, STATES, tracking_of
 from .machine import Machine
 from .packet import UNKNOWN, Ends, Tracking, Unknown
 from .xtables import inverted, on_field
@@ -131,4 +131,41 @@ def _connmark(info: bytes, revision: int) -> Callable[[Machine], Iterable[Condit
     return check
 
 
-MATCHES: dict[str, Matcher] = {"state": _state, "conntrack": _conntrack, "connmark": _connmark}
+def _helper(info: bytes, revision: int) -> Callable[[Machine], Iterable[Condition]]:
+    invert = bool(unpack_from("=i", info)[0])
+    name = info[4:34].split(b"\0", 1)[0].decode("utf-8", "backslashreplace")
+
+    def check(machine: Machine) -> Iterable[Condition]:
+        entry = tracking_of(machine)
+        status = entry.status if isinstance(entry, Tracking) else UNKNOWN
+        if entry is None or (isinstance(status, int) and not status & IPS_EXPECTED):
+            yield invert, ""  # it is the helper of the flow that expected this one
+            return
+        held = entry.helper if isinstance(entry, Tracking) else UNKNOWN
+        holds = held.startswith(name) if isinstance(held, str) else UNKNOWN
+        yield inverted(holds, invert), "the helper of the flow that expected it"
+
+    return check
+
+
+def _connlabel(info: bytes, revision: int) -> Callable[[Machine], Iterable[Condition]]:
+    bit, options = unpack_from("=HH", info)
+    if options & 2:
+        raise LookupError(revision)  # one that sets the label
+
+    def check(machine: Machine) -> Iterable[Condition]:
+        entry = tracking_of(machine)
+        labels = 0 if entry is None else entry.labels if isinstance(entry, Tracking) else UNKNOWN
+        holds = on_field(labels, lambda value: bool(value >> bit & 1))
+        yield inverted(holds, options & 1), "the labels of its conntrack entry"
+
+    return check
+
+
+MATCHES: dict[str, Matcher] = {
+    "state": _state,
+    "conntrack": _conntrack,
+    "connmark": _connmark,
+    "helper": _helper,
+    "connlabel": _connlabel,
+}

@@ -176,6 +176,38 @@ def test_marks_of_iptables(namespace: Namespace, need: Need, target: str, marks:
 
 
 @pytest.mark.parametrize(
+    ("words", "verdict"),
+    [
+        ("-m time --timestart 10:00 --timestop 11:00", "drop"),
+        ("-m time --timestart 11:00 --timestop 12:00", "accept"),
+        ("-m time --timestart 23:00 --timestop 11:00", "drop"),
+        ("-m time --timestart 23:00 --timestop 11:00 --contiguous --weekdays Fri", "drop"),
+        ("-m time --weekdays Sat", "drop"),
+        ("-m time --weekdays Fri", "accept"),
+        ("-m time --monthdays 28", "drop"),
+        ("-m time --monthdays 27", "accept"),
+        ("-m time --datestop 2026-11-28T10:00:00", "accept"),
+        ("-m helper --helper ftp", "accept"),
+        ("-m connlabel --label 1", "accept"),
+        ("-m physdev --physdev-is-bridged", "accept"),
+    ],
+)
+def test_matches_of_iptables(namespace: Namespace, need: Need, words: str, verdict: str) -> None:
+    need("iptables-nft")
+
+    class At(Context):
+        def now(self) -> float:
+            return 1795861800.0  # Saturday, 28 November 2026, 10:30 UTC
+
+    if namespace.run("iptables-nft", "-A", "FORWARD", *words.split(), "-j", "DROP", check=False).returncode:
+        unavailable(f"no match for {words}")
+    packet = SYN.replace(tracking=Tracking("new", status=0, mark=0, labels=0), physical_incoming=None)
+    with Place(namespace.path) as place:
+        walk = run_hook(read(place), "ip", "forward", packet, At())
+    assert verdicts(walk) == [(verdict, "yes")]
+
+
+@pytest.mark.parametrize(
     ("target", "zone"), [("--zone 4", (4, 0)), ("--zone-orig 4", (4, 1)), ("--zone-reply mark", (9, 2))]
 )
 def test_zones_of_iptables(namespace: Namespace, need: Need, target: str, zone: tuple[int, int]) -> None:

@@ -15,6 +15,10 @@ TARGETS4 = [f"10.2.0.{number}" for number in range(1, 7)]
 SOURCES6 = [f"fd01::{number}" for number in range(1, 7)]
 TARGETS6 = [f"fd02::{number}" for number in range(1, 7)]
 PORTS = [1, 22, 53, 80, 443, 1000, 1001, 1005, 8080, 65535]
+CONNMARKS = (
+    *("--set-xmark 1", "--save-mark", "--restore-mark", "--set-xmark 0x2/0x2"),
+    *("--restore-mark --nfmask 0xf0 --ctmask 0xf", "--save-mark --nfmask 0xff --ctmask 0x3"),
+)
 VERDICTS = ("accept", "drop", "continue", "return")
 ROUTER4, ROUTER6 = "10.1.0.254", "fd01::fe"
 
@@ -579,7 +583,7 @@ class Iptables:
             choices += [
                 f"-j MARK --set-xmark {some('1', '0x2/0x2', '0x3/0x1')}",
                 f"-j MARK --{some('or', 'and', 'xor')}-mark 1",
-                f"-j CONNMARK {some('--set-xmark 1', '--save-mark', '--restore-mark', '--set-xmark 0x2/0x2')}",
+                f"-j CONNMARK {some(*CONNMARKS)}",
                 f"-j TOS --set-tos {some('0x10', '0x4/0xfc')}",
                 f"-j DSCP --set-dscp {some('10', '0')}",
                 "-j HL --hl-set 60" if self.six else "-j TTL --ttl-set 60",

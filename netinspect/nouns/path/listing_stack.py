@@ -155,13 +155,15 @@ def _not_asked(rule: Rule, protocol: int) -> bool:
 class Answer:
     """What a look-up in the routing tables gives: a route, or the reason why there is none."""
 
-    __slots__ = ("doubts", "entry", "errno", "refused", "route", "rule")
+    __slots__ = ("doubts", "entry", "errno", "refused", "route", "rule", "tos")
 
     def __init__(self) -> None:
         self.route: Route | None = None
         self.entry: Route | None = None
         """The line of the table that gave it, where the kernel reports."""
         self.rule: Rule | None = None
+        self.tos = 0
+        """The type of service that was asked for."""
         self.errno = 0
         """Where there is none."""
         self.refused: str | None = None
@@ -358,6 +360,7 @@ class Stack:
         iif: Interface | None = None,
         oif: Interface | None = None,
         mark: int = 0,
+        tos: int = 0,
         protocol: int = 0,
         ports: tuple[int, int] = (0, 0),
         uid: int | None = None,
@@ -384,12 +387,13 @@ class Stack:
                     kind: port for kind, port in zip((rt.RTA_SPORT, rt.RTA_DPORT), ports, strict=True) if port > 0
                 }
         answer = Answer()
+        answer.tos = tos
         raw_source = packed(source) if source else b""
         flag = rt.RTM_F_LOOKUP_TABLE if family == "inet" else 0
 
         def ask(flags: int) -> Route | None:
             asked = route.get_request(
-                FAMILY_NUMBERS[family], packed(destination), flags | flag, source=raw_source, numbers=numbers
+                FAMILY_NUMBERS[family], packed(destination), flags | flag, source=raw_source, tos=tos, numbers=numbers
             )
             return self._route(asked, destination)
 
@@ -440,6 +444,7 @@ class Stack:
         flow = Selectors(destination)
         flow.source = source
         flow.input_interface, flow.output_interface = iif and iif.name, oif and oif.name
+        flow.tos = answer.tos
         flow.mark, flow.ip_protocol, flow.uid = mark, protocol, uid or 0
         flow.source_port, flow.destination_port = ports
         flow.unknown = frozenset(_unknown(family_of(destination), iif, protocol, ports, uid))

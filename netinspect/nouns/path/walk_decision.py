@@ -39,6 +39,7 @@ def decided(walk: Walk, stack: Stack, iif: Interface, packet: Packet) -> Answer 
         source=packet.source,
         iif=iif,
         mark=packet.mark,
+        tos=(packet.tos or 0) & ~3,
         protocol=packet.protocol,
         ports=packet.ports,
         matched=True,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _SYN, _SYN_ACK = 0x02, 0x12
 _ECHO = {ICMP: (8, 0), ICMPV6: (128, 129)}
+_NOT_BRIDGED: dict[str, Any] = {"physical_incoming": None, "physical_outgoing": None}
 _OPTIONS = bytes.fromhex("020405b40402080a000000000000000001030307")
 """Of a SYN: segment size, SACK, timestamps, window scale, as Linux and most others send them."""
 _DONE = {"source": 1 << 7, "destination": 1 << 8}
@@ -169,7 +170,7 @@ def packet_seen(
         protocol=packet.protocol,
         ethertype=nf.ETH_P_IPV6 if packet.family == "inet6" else nf.ETH_P_IP,
         length=packet.size,
-        tos=0,
+        tos=nf.UNKNOWN if packet.tos is None else packet.tos,
         ttl=nf.UNKNOWN if packet.ttl is None else packet.ttl,
         fragment=0x4000,
         mark=packet.mark,
@@ -177,6 +178,7 @@ def packet_seen(
         incoming=interface_of(stack, iif),
         outgoing=interface_of(stack, oif),
         ipsec=False,
+        **({} if iif is not None and iif.kind == "bridge" else _NOT_BRIDGED),
         tracking=_tracking(tracked),
         **fields,
     )

@@ -121,6 +121,7 @@ def sent(walk: Walk, passed: Passed, packet: Packet) -> Leaving | None:
     leaving = _routed(walk, stack, packet, answer)
     if not goes_out(walk, stack, leaving.oif, packet):
         return None
+    rules.rerouted = False
     on = rules.early(walk, stack, "output", packet, None, leaving.oif)
     if on is None:
         return None
@@ -133,7 +134,13 @@ def sent(walk: Walk, passed: Passed, packet: Packet) -> Leaving | None:
         on = walk.rules_of(stack).behind(walk, "output", on, None, leaving.oif, passed.tracked)
     if on is None:
         return None
-    if on.destination != packet.destination or on.mark != packet.mark:
+    if (on.mark, on.tos) != (packet.mark, packet.tos) and not rules.rerouted and on.destination == packet.destination:
+        why = (
+            "its mark or type of service was set by a chain of type filter: it has been routed by what it had before "
+            "(a chain of type route has it routed again)"
+        )
+        walk.passes(stack, "route", f"still dev {leaving.oif}", on, why=why)
+    elif (on.destination, on.mark, on.tos) != (packet.destination, packet.mark, packet.tos):
         again = _look_up(stack, on)  # net/netfilter: ip_route_me_harder
         if again.route is None:
             refused(walk, stack, on, again, None)
@@ -176,6 +183,7 @@ def _look_up(stack: Stack, packet: Packet) -> Answer:
         source=packet.source if stack.is_local(packet.source) else None,
         oif=packet.zone,
         mark=packet.mark,
+        tos=(packet.tos or 0) & ~3,
         protocol=packet.protocol,
         ports=packet.ports,
         matched=True,

@@ -21,7 +21,7 @@ class Packet:
 
     __slots__ = (
         *("destination", "destination_port", "icmp", "mark", "protocol", "reply", "size", "source"),
-        *("source_port", "ttl", "zone"),
+        *("source_port", "tos", "ttl", "zone"),
     )
 
     def __init__(
@@ -50,6 +50,8 @@ class Packet:
         """Bytes, with its IP header."""
         self.ttl: int | None = TTL
         """Its time to live, or hop limit; None where rules made it one that is not known."""
+        self.tos: int | None = 0
+        """Its type of service, or traffic class; None where rules made it one that is not known."""
         self.zone: Interface | None = None
         """The interface that the sender names with a link-local destination (``fe80::9%eth0``)."""
 
@@ -85,6 +87,7 @@ class Packet:
             reply=not self.reply,
             mark=0,
             ttl=TTL,
+            tos=0,
             zone=None,
         )
 

@@ -92,6 +92,8 @@ class Rules:
         self.template: tuple[int, str | None, str | None] = (0, None, None)
         """What the rules before connection tracking chose: zone, the direction it counts in, and the rule that turns
         tracking off."""
+        self.rerouted = False
+        """Whether a chain of type route changed what the packet that is being sent is routed by."""
         self.translation: Translation | None = None
         """What the last hook wants of the flow's addresses."""
 
@@ -291,6 +293,17 @@ class Rules:
         behind: bool = False,
         device: str | None = None,
     ) -> Packet | None:
+        kinds = [chain.kind == "route" for chain in chains] if hook == "output" else []
+        if True in kinds and False in kinds:
+            # Only chains of type route have what they change routed again, so each kind is passed by itself.
+            on: Packet | None = packet
+            start = 0
+            for end in range(1, len(chains) + 1):
+                if on is not None and (end == len(chains) or kinds[end] is not kinds[start]):
+                    part = chains[start:end]
+                    on = self._pass(walk, family, hook, on, iif, oif, tracked, part, early=early, behind=behind)
+                    start = end
+            return on
         made = self.packet_of(packet, iif, oif, None if early else tracked)
         if iif is not None and hook != "input":
             made = without_socket(made)
@@ -301,7 +314,11 @@ class Rules:
             return packet
         outcome = walk.chosen(self.stack, hook, _distinct(found.outcomes, self.tracks))
         walk.asked.append((self.stack, f"{hook}, translated" if behind else hook, outcome))
-        return self._taken(walk, hook, packet, outcome, early, tracked)
+        after = self._taken(walk, hook, packet, outcome, early, tracked)
+        if after is not None and True in kinds:
+            changed = (after.mark, after.tos) != (packet.mark, packet.tos)
+            self.rerouted = self.rerouted or changed
+        return after
 
     def _taken(
         self, walk: Walk, hook: str, packet: Packet, outcome: Outcome, early: bool, tracked: Tracked | None
@@ -314,6 +331,9 @@ class Rules:
         if ttl != packet.ttl:
             on = on.but(ttl=ttl if isinstance(ttl, int) else None)
             walk.lived.append((stack, outcome))
+        tos = outcome.packet.tos
+        if tos != packet.tos:
+            on = on.but(tos=tos if isinstance(tos, int) else None)
         if not isinstance(mark, int):
             walk.unknowable(stack, hook, "mark", packet, why="the mark set by rules is unknown")
         self._say(walk, hook, on, outcome)

@@ -97,13 +97,15 @@ def _decide(
         tracked.translated = made.but(
             destination=address or made.destination, destination_port=wanted.port or made.destination_port
         )
-        tracked.status.add("dnat")
+        if not tracked.translated.same_flow(made):
+            tracked.status.add("dnat")  # what stays as it is counts as not translated (nf_nat_setup_info)
         return
     address = wanted.address
     if address is None and oif is not None:
         address = masquerade_address(stack, oif, packet, walk.next_hop)
     tracked.translated = made.but(source=address or made.source, source_port=wanted.source_port(made.source_port))
-    tracked.status.add("snat")
+    if not tracked.translated.same_flow(made):
+        tracked.status.add("snat")
 
 
 def _has_free_port(walk: Walk, stack: Stack, tracked: Tracked, wanted: Translation, packet: Packet) -> bool:

@@ -466,6 +466,42 @@ def test_what_is_known_of_a_forwarded_packet(need: Need, world: World) -> None:
             stops(world, "rule")
 
 
+def test_what_rules_write_is_there_for_later_rules(need: Need, world: World) -> None:
+    need("nft")
+    chains = (
+        "add table ip l; add chain ip l p { type filter hook prerouting priority -150; }",
+        "add chain ip l f { type filter hook forward priority 0; }",
+        "add rule ip l p ip dscp set ef; add rule ip l f ip dscp ef drop",
+    )
+    with broken(world, *chains):
+        stops(world, "rule")
+    world.run("ip", "rule", "add", "tos", "0x10", "prohibit", "pref", "60")
+    try:
+        with broken(world, chains[0], "add rule ip l p ip dscp set 4"):
+            assert "tos 0x10" in stops(world, "prohibit")["evidence"][0]
+        assert world.path(INSIDE, f"{SERVER}:443")[0] == 0
+    finally:
+        world.run("ip", "rule", "del", "pref", "60")
+    # What is sent from here is routed again by chains of type route alone.
+    world.run("ip", "rule", "add", "fwmark", "9", "prohibit", "pref", "60")
+    try:
+        sent = "203.0.113.1", f"{SERVER}:443"
+        for kind in ("filter", "route"):
+            output = f"add table ip l; add chain ip l o {{ type {kind} hook output priority -150; }}"
+            other = "add chain ip l x { type filter hook output priority 0; }; add rule ip l x counter"
+            with broken(world, output, other, "add rule ip l o meta mark set 9"):
+                status, steps = world.path(*sent)
+                assert status == (0 if kind == "filter" else 4)
+                assert ("by a chain of type filter" in json.dumps(steps)) is (kind == "filter")
+    finally:
+        world.run("ip", "rule", "del", "pref", "60")
+    # A translation to what it is already is none.
+    same = "add table ip d; add chain ip d p { type nat hook prerouting priority dstnat; }"
+    same += f"; add rule ip d p tcp dport 443 dnat to {SERVER}:443"
+    with broken(world, same, f"{chains[0]}; {chains[1]}; add rule ip l f ct status dnat drop"):
+        assert world.path(INSIDE, f"{SERVER}:443")[0] == 0
+
+
 def test_what_is_wrong_with_the_command_line(world: World) -> None:
     for arguments in (["10.0.0.1"], ["a", "b"], ["10.0.0.1", "::1"], [INSIDE, SERVER, "--iif", "nope"]):
         result = netinspect(world.gateway, "path", *arguments, check=False)
