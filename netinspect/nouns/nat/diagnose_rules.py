@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..path.walk_steps import pasted
+from ..path.walk_wire import group_of
 from .diagnose_claims import answers_for, shared
 from .diagnose_findings import ERROR, FORWARDING, NOTE, VERSIONS, WARNING, examples, families, finding
 from .diagnose_legacy import policies
@@ -142,8 +143,9 @@ def tables(situation: Situation) -> Iterator[Finding]:
 
 def addresses(situation: Situation) -> Iterator[Finding]:
     """Addresses that rules translate to, or from, and that nobody answers for on their link."""
-    reported = set()
+    reported: set[str] = set()
     for rule in situation.rules:
+        yield from _to_everybody(situation, rule, reported)
         missing = [text for text in _addresses(rule) if text not in situation.local]
         if not missing or missing[0] in reported:
             continue
@@ -190,6 +192,28 @@ def addresses(situation: Situation) -> Iterator[Finding]:
             why,
             "; ".join(pasted(["ip", "address", "add", f"{each}/{length}", "dev", on.name]) for each in missing),
             "or route it to the target, and have proxy_arp answer for it" if not source and length == 32 else "",
+        )
+
+
+def _to_everybody(situation: Situation, rule: NatRule, reported: set[str]) -> Iterator[Finding]:
+    """A source that is the broadcast address of a link: its answers are for everybody there, and not passed on."""
+    every = _addresses(rule) if rule.kind == "snat" else []
+    for text in every:
+        on = situation.home.on_link(text)
+        if on is None or text in reported or group_of(situation.home, on, text) != "broadcast":
+            continue
+        reported.add(text)
+        networks = [f"{one}/{length}" for one, length in situation.home.networks(on) if ":" not in one]
+        yield finding(
+            situation,
+            "snat-address",
+            WARNING if every[1:] else ERROR,
+            f"{text}: broadcast address of {on}",
+            [f"nftables: {rule}", f"address: {', '.join(networks)} on {on}"],
+            f"packets are sent with the source {text}, the broadcast address of {on}: answers go to everybody on the "
+            "link, and a router does not pass on what comes as a broadcast",
+            "",
+            f"leave {text} out of the rule's addresses",
         )
 
 

@@ -985,6 +985,14 @@ def test_a_range_to_translate_to_that_is_not_here(need: Need, world: World) -> N
             world.sh(f"ip address del {address}/32 dev wan 2>&1 || true")
 
 
+def test_a_range_to_translate_to_with_the_broadcast_address(need: Need, world: World) -> None:
+    need("nft")
+    for words, severity in (("203.0.113.255", "error"), ("203.0.113.254-203.0.113.255", "warning")):
+        with world.rules(f"{NAT}; add rule ip n post oifname wan snat to {words}"):
+            found = [each for each in world.diagnose() if "broadcast" in each["subject"]]
+            assert [each["severity"] for each in found] == [severity]
+
+
 def test_another_machine_with_the_gateways_address(need: Need, world: World) -> None:
     need("nft")
     need("ip")
