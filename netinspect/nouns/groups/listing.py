@@ -17,7 +17,7 @@ from ...engine.netlink.transport import Dump
 from ...engine.places import InterfaceNames, Place
 from ...engine.schema import rows_of
 from ...errors import NetinspectError, NetlinkError
-from ...procfs import network_text
+from ...procfs import interface_sysctl, network_text
 from ...records import Membership
 from ...uapi.netlink import NETLINK_ROUTE
 from . import decode as multicast
@@ -147,6 +147,10 @@ def _groups(count: int) -> str:
     return "1 group" if count == 1 else f"{count} groups"
 
 
+_FEW = 8
+"""Interfaces whose setting is read one by one: the netlink dump has all settings of all of them."""
+
+
 def _identity(row: Membership) -> tuple[str, int, str]:
     return row.family, row.interface_index, row.group
 
@@ -188,6 +192,8 @@ def memberships(
     """
     rows: list[Membership] = []
     names = InterfaceNames(place)
+    # Of the others neither names nor settings are worth asking for. By its name a row is chosen at the end.
+    only = {place.interface_index(name) for name in query.interfaces} if query.interfaces else None
     known_queriers = {}
     if set(query.families) - {"link"}:
         from .listing_routing import queriers
@@ -197,7 +203,7 @@ def memberships(
         if family == "link":
             rows += _link_layer(place, problems)
         else:
-            rows += _internet(family, place, names, known_queriers, problems, notes, unfiltered)
+            rows += _internet(family, place, names, only, known_queriers, problems, notes, unfiltered)
     # A stable sort: of each interface the link layer first, then in the kernel's own order.
     rows.sort(key=lambda row: row.interface_index)
     return (row for row in rows if query.wants(row.interface, row.group))
@@ -274,6 +280,7 @@ def _internet(
     family: str,
     place: Place,
     names: InterfaceNames,
+    only: set[int | None] | None,
     known_queriers: dict[Key, str],
     problems: list[str],
     notes: list[str],
@@ -304,7 +311,11 @@ def _internet(
     keys: dict[Key, multicast.Group | None] = dict.fromkeys(details)
     if groups is not None:
         keys = {(group.index, group.group): group for group in groups}
-    versions = _forced_mld(place, problems) if family == "inet6" and keys else {}
+    if only is not None:
+        keys = {key: group for key, group in keys.items() if key[0] in only}
+    versions = {}
+    if family == "inet6" and keys:
+        versions = _forced_mld(place, names, {index for index, _ in keys} if only else None, problems)
     for (index, address), group in keys.items():
         created = None if group is None else group.created
         reported = details.get((index, address))
@@ -360,10 +371,17 @@ def _membership(
     )
 
 
-def _forced_mld(place: Place, problems: list[str]) -> dict[int, str]:
+def _forced_mld(place: Place, names: InterfaceNames, only: set[int] | None, problems: list[str]) -> dict[int, str]:
     """The version of MLD by interface, which is reported only where it is set by hand; else it is the querier's, as a
-    rule 2.
+    rule 2. ``only``: of these alone, where they are few.
     """
+    if only is not None and len(only) <= _FEW:
+        texts = {
+            index: inside(place.descriptor, partial(interface_sysctl, "ipv6", names[index], "force_mld_version"))
+            for index in only
+        }
+        if None not in texts.values():
+            return {index: f"MLDv{text}" for index, text in texts.items() if text in ("1", "2")}
     from .decode_interfaces import forced_versions, request
 
     operation = "asking interfaces for the MLD version"

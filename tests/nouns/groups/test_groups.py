@@ -142,6 +142,11 @@ def test_each_version_in_the_lab_reaches_the_bridge_and_its_leaving_is_seen(
     with host.call(lambda: member(group, "eth0")) as opened:
         (row,) = listed(host.path, groups=[group], sockets=True)
         assert (row.version, row.users, row.filter_mode) == (version, 1, "exclude")
+        # Of one interface neither the names nor the settings of all are asked for.
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr("netinspect.nouns.groups.decode_interfaces.request", lambda: b"")
+            (alone,) = listed(host.path, groups=[group], interfaces=["eth0"])
+        assert (alone.interface, alone.version) == ("eth0", version)
         ((process,),) = (found.processes for found in row.sockets or () if found.joined)
         assert os.readlink(f"/proc/{process.pid}/fd/{process.fd}") == os.readlink(f"/proc/self/fd/{opened.fileno()}")
         deadline = monotonic() + 30
