@@ -60,6 +60,8 @@ def test_an_alternative_name_is_as_good_as_the_name(named: Namespace) -> None:
         assert expected[1] == 0
         assert "bridge" in command or expected[2] > 1 or command.startswith("assert"), command
         assert said(command, "short0") == said(command, LONG) == expected
+        if command == "links {}":
+            assert said(command, f"v0 {LONG} v0") == expected  # one link by three names
         unknown = named.netinspect(*command.format("nope").split(), check=False)
         assert unknown.returncode == (1 if command.startswith("assert") else 2), unknown.stderr
         assert "no interface 'nope'" in unknown.stderr

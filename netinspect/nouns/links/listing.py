@@ -93,8 +93,8 @@ class LinkListing(BaseListing):
     def _found(self, place: Place, decoder: links.Decoder) -> Iterator[Batch]:
         query = self.query
         if query.names:
-            for name in query.names:
-                index = self._interface_index(place, name)
+            # Two names may be those of one interface.
+            for index in dict.fromkeys([self._interface_index(place, name) for name in query.names]):
                 if index is not None:
                     yield from self._single(index, place, decoder)
             return
