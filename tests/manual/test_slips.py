@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from throwaway import Namespace
 
 from netinspect.environment import Environment
 from netinspect.main import run
+from netinspect.manual import live_names
 
 
 def suggested(line: str) -> str:
@@ -175,17 +175,12 @@ def test_where_a_command_is_known_to_be_meant_the_others_are_not_named() -> None
         assert b"sockets, top, routes" not in complaints[-1]
 
 
-def test_namespaces_that_are_misspelt(namespace: Namespace) -> None:
-    if os.access("/run", os.W_OK):  # only root may name a namespace, and must let it go
-        name = f"slips-{os.getpid()}-first"
-        path = Path("/run/netns", name)
-        path.parent.mkdir(exist_ok=True)
-        path.touch()
-        try:
-            assert suggested(f"links -N {name}x") == f"links -N {name}"
-            assert suggested(f"sockets -tln --netns={name}x") == f"sockets -tln --netns={name}"
-        finally:
-            path.unlink()
+def test_namespaces_that_are_misspelt(namespace: Namespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Not in the machine's own directory: what others list there would not be a namespace.
+    (tmp_path / "slips-first").touch()
+    monkeypatch.setattr(live_names, "_NAMED_NAMESPACES", str(tmp_path))
+    assert suggested("links -N slips-firts") == "links -N slips-first"
+    assert suggested("sockets -tln --netns=slips-frst") == "sockets -tln --netns=slips-first"
     # The interfaces are those of the namespace that was asked for.
     namespace.run("ip", "link", "add", "outside7", "type", "veth")
     assert suggested(f"links outsdie7 -N {namespace.path}") == f"links outside7 -N {namespace.path}"
