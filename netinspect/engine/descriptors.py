@@ -394,6 +394,10 @@ def _table_of(path: str, counted: bool) -> tuple[Sequence[int], list[str]]:
         posix.close(directory)
 
 
+_END = 1 << 31
+"""A descriptor is an int, and not negative."""
+
+
 def _above(directory: int, size: int) -> list[int]:
     """The descriptors with numbers that are not below their count."""
     try:
@@ -404,7 +408,8 @@ def _above(directory: int, size: int) -> list[int]:
 
 def _listed(directory: int) -> list[int]:
     # Something else may be mounted over a process's directory.
-    return list(map(int, filter(str.isdecimal, posix.listdir(directory))))
+    names = filter(str.isdecimal, posix.listdir(directory))
+    return [number for name in names if len(name) <= 10 and (number := int(name)) < _END]
 
 
 def _links(directory: int, numbers: Iterable[int], errors: list[OSError]) -> list[str]:

@@ -294,7 +294,13 @@ def test_a_busy_ring_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_is_mounted_over_a_process_is_not_taken_for_its_descriptors(tmp_path: Path) -> None:
-    for name, target in (("3", "socket:[7]"), ("4", "socket:[x]"), ("5", "/socket:[8]"), ("x", "socket:[9]")):
+    for name, target in (
+        ("3", "socket:[7]"),
+        ("4", "socket:[x]"),
+        ("5", "/socket:[8]"),
+        ("x", "socket:[9]"),
+        ("9" * 20, "socket:[1]"),
+    ):
         (tmp_path / name).symlink_to(target)
     directory = os.open(tmp_path, os.O_RDONLY)
     try:
