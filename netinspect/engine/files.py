@@ -368,7 +368,7 @@ def _into(
     descriptor = None
     try:
         try:
-            descriptor = _open_other_end(path, directory, name, flags)
+            descriptor = _open_other_end(path, directory, name, mode, flags)
             if S_IFMT(posix.fstat(descriptor).st_mode) != S_IFMT(mode):
                 raise OutputError(f"{path}: was replaced while it was being opened")
             posix.set_blocking(descriptor, True)
@@ -380,7 +380,7 @@ def _into(
             posix.close(descriptor)
 
 
-def _open_other_end(path: str, directory: int, name: str, flags: int) -> int:
+def _open_other_end(path: str, directory: int, name: str, mode: int, flags: int) -> int:
     """A descriptor to write. A FIFO's reader may still be on its way."""
     from errno import ENXIO
     from time import monotonic, sleep
@@ -391,7 +391,7 @@ def _open_other_end(path: str, directory: int, name: str, flags: int) -> int:
         try:
             return posix.open(name, flags, dir_fd=directory)
         except OSError as error:
-            if error.errno != ENXIO:
+            if error.errno != ENXIO or not S_ISFIFO(mode):
                 raise
             if monotonic() >= until:
                 raise OutputError(f"{path}: the FIFO has no reader") from None

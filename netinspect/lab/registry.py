@@ -145,7 +145,8 @@ class Registry:
             opened = os.fstat(self.descriptor)
             if (opened.st_dev, opened.st_ino) != (status.st_dev, status.st_ino):
                 raise LabError(f"{path} was replaced while it was being opened")
-            self._mark()
+            with self._writing():
+                self._mark()
         except BaseException:
             self.close()
             raise
@@ -192,6 +193,14 @@ class Registry:
         finally:
             os.close(again)
 
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """What the file system refuses meanwhile, such as where it is full, is a LabError."""
+        try:
+            yield
+        except OSError as error:
+            raise LabError(f"{self.path}: {error.strerror}") from None
+
     def entries(self) -> list[Entry]:
         """The labs' files, by name."""
         found = (self.entry(name) for name in sorted(os.listdir(self.descriptor)))
@@ -232,15 +241,20 @@ class Registry:
     def write_broken(self, name: str, holder: Holder, broken: Broken | None) -> None:
         """Keeps by what faults a lab is broken, and what it was before; None where it is whole."""
         file_name = f"{name}{_BROKEN}"
-        with self.alone(), suppress(FileNotFoundError):
+        with self._writing(), self.alone(), suppress(FileNotFoundError):
             entry = self.entry(f"{name}.json")
             if broken is None or entry is None or entry.state.holder != holder:
                 os.unlink(file_name, dir_fd=self.descriptor)
                 return
             draft = f".draft-{'-'.join(map(str, (holder.space, *Holder.current()[:2])))}"
-            with open(os.open(draft, _NEW_FILE, 0o600, dir_fd=self.descriptor), "w") as file:
-                json.dump({"holder": holder, **broken.as_json()}, file)
-            os.rename(draft, file_name, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
+            opened = os.open(draft, _NEW_FILE, 0o600, dir_fd=self.descriptor)
+            try:
+                with open(opened, "w") as file:
+                    json.dump({"holder": holder, **broken.as_json()}, file)
+                os.rename(draft, file_name, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
+            except BaseException:
+                os.unlink(draft, dir_fd=self.descriptor)
+                raise
 
     def read_broken(self, name: str, holder: Holder) -> Broken | None:
         """What ``write_broken`` kept of that lab. Raises LabError where it cannot be read."""
@@ -267,6 +281,10 @@ class Registry:
 
         Returns a descriptor: the lab counts as alive for as long as it is open. Raises LabError.
         """
+        with self._writing():
+            return self._register(lab, wanted, may_number)
+
+    def _register(self, lab: Lab[Any], wanted: str, may_number: bool) -> int:
         holder = Holder.current()
         draft = f".draft-{holder.space}-{holder.pid}-{holder.start}"
         opened = os.open(draft, _NEW_FILE, 0o600, dir_fd=self.descriptor)

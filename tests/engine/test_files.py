@@ -388,6 +388,18 @@ def test_a_file_of_the_kernels_that_has_nothing_yet_is_not_waited_for(
         list(lines(str(path)))
 
 
+def test_a_device_without_a_terminal_is_no_fifo() -> None:
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        try:
+            write_file("/dev/tty", fill)
+        except OutputError as error:
+            os._exit(str(error) != f"/dev/tty: {os.strerror(errno.ENXIO)}")
+        os._exit(2)
+    assert os.waitpid(child, 0)[1] == 0
+
+
 def test_a_file_to_write_has_a_name() -> None:
     with pytest.raises(OutputError, match="empty"):
         write_file("", lambda put: put(b"x"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -10,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -234,3 +236,23 @@ def test_a_registry_that_no_lab_came_of_goes(place: Path) -> None:
         assert {path.name for path in place.iterdir()} == {registry.OWN}
     finally:
         registry.down(state)
+
+
+def test_a_full_file_system_is_one_line_and_leaves_nothing(place: Path, need: Callable[[str], None]) -> None:
+    need("unshare")
+    script = 'mount -t tmpfs -o size=4k,mode=700 none "$0" && cd "$0" && head -c 4096 /dev/zero >full && "$@"; ls'
+    command = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, str(place), *NETINSPECT)
+    result = subprocess.run([*command, "lab", "up", "pair"], capture_output=True, text=True, timeout=60)
+    assert result.stderr == f"netinspect: {place / registry.OWN}: No space left on device\n"
+    assert result.stdout == "full\n"
+
+
+def test_what_cannot_be_kept_of_faults_leaves_no_draft(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = registry.up(load("pair"))
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with registry.Registry() as own:
+        monkeypatch.setattr(registry.json, "dump", mock.Mock(side_effect=full))
+        for _ in range(2):
+            with pytest.raises(LabError, match="No space left"):
+                own.write_broken("pair", state.holder, mock.Mock(as_json=dict))
+        assert sorted(os.listdir(own.descriptor)) == [registry.MARKER, "pair.json"]
