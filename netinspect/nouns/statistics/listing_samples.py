@@ -89,9 +89,12 @@ def load(path: str) -> Sample:
             raise ValueError("it has another format")
         return Sample(typed.maker(Saved)(found))
     except FileError as error:
+        from errno import ENOENT
+
         from ...engine.quoting import shell_line
 
-        command = shell_line(["netinspect", "stats", "--save", path])
+        # What is there, and cannot be read, would be replaced.
+        command = shell_line(["netinspect", "stats", "--save", path]) if error.errno == ENOENT else None
         raise NetinspectError(f"{error}" + (f": `{command}` creates a sample" if command else "")) from None
     except ValueError as error:
         reason = "not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error
