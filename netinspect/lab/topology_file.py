@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
@@ -21,6 +22,9 @@ Result = TypeVar("Result")
 PARAMETERS = "parameters"
 _LARGEST = 1 << 23
 """Bytes of a file."""
+_MOST_DOTS = 200
+"""In a line, outside of strings: those of keys, and of numbers."""
+_STRING = re.compile(r"\"{3}|'{3}|\"(?:[^\"\\\n]|\\.)*+\"?|'[^'\n]*+'?")
 
 
 def data_directory() -> Path:
@@ -76,6 +80,9 @@ def parsed(text: str, source: str, make: Callable[[dict[str, Any]], Result]) -> 
     """What ``make`` makes of that TOML text. Raises TopologyError, with the line where Wrong says what is wrong."""
     try:
         try:
+            # tomllib takes time with the square of a dotted key's parts.
+            if any(line.count(".") > _MOST_DOTS for line in _STRING.sub("", text).split("\n")):
+                raise RecursionError
             document = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise TopologyError(f"{source}: {error}") from None

@@ -182,6 +182,9 @@ def test_the_topology_in_the_documentation_works(lab: LabFactory) -> None:
     "text",
     [
         "x = " + "[" * 5000 + "]" * 5000,
+        "a" + ".a" * 50_000 + " = 1",
+        'x = {b = """\n""", ' + '"a".' * 50_000 + "a = 1}",
+        '"\\' * 50_000,
         "x = " + "{a=" * 5000 + "1" + "}" * 5000,
         "[hosts.a]\n" + "a." * 5000 + "b = 1",
         "[links]\n" + "x = " + "9" * 5000,
