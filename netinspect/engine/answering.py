@@ -10,6 +10,7 @@ import posix
 from _queue import Empty, SimpleQueue
 from _thread import start_new_thread
 from errno import ETIMEDOUT
+from time import monotonic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 _LOOK = 0.1
 """Seconds for a look at a path that nobody typed: a file system that answers takes some milliseconds."""
+_STEP = 0.1
+"""Seconds: a signal that comes just before a wait begins does not end it, and its handler runs after it."""
 _silent: set[str] = set()
 
 
@@ -30,10 +33,15 @@ def answered(call: Callable[..., Result], *arguments: object, within: float | No
         start_new_thread(_answer, (answers, call, arguments))
     except RuntimeError:  # the system has no more threads for us
         return call(*arguments)
-    try:
-        succeeded, result = answers.get(True, within)
-    except Empty:
-        raise TimeoutError(ETIMEDOUT, "the look-up timed out") from None
+    until = None if within is None else monotonic() + within
+    while True:
+        left = _STEP if until is None else min(_STEP, until - monotonic())
+        try:
+            succeeded, result = answers.get(True, max(left, 0))
+            break
+        except Empty:
+            if left < _STEP:
+                raise TimeoutError(ETIMEDOUT, "the look-up timed out") from None
     if not succeeded:
         raise result
     return result  # type: ignore[no-any-return]
