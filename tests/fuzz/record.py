@@ -278,6 +278,11 @@ IPTABLES = """
 -t filter -A FORWARD -m length --length 0:60
 -t filter -A FORWARD -m mark ! --mark 1/3
 -t filter -A FORWARD -m state --state NEW
+-t filter -A FORWARD -m connmark --mark 7
+-t filter -A FORWARD -m policy --dir in --pol none
+-t filter -A FORWARD -m time --timestart 10:00 --timestop 11:00 --monthdays 28
+-t filter -A FORWARD -m helper --helper ftp
+-t filter -A FORWARD -m connlabel --label 1
 -t filter -A FORWARD -p tcp -m tcp --dport 22 --tcp-flags SYN,ACK SYN -m multiport --sports 1:9,80 -j REJECT
 -t filter -A FORWARD -p udp -m udp ! --sport 53 -m mac --mac-source 02:00:00:00:00:01 -m length --length 0:60 -j RETURN
 -t filter -A OUTPUT -m owner --uid-owner 0 -m mark ! --mark 1/3 -m devgroup --dst-group 5 -j DROP
@@ -291,7 +296,6 @@ IPTABLES = """
 -t mangle -A PREROUTING -j CONNMARK --set-xmark 1/3
 -t mangle -A PREROUTING -j MARK --set-xmark 2/2
 -t mangle -A FORWARD -j HMARK --hmark-tuple src,dst --hmark-mod 3 --hmark-offset 10 --hmark-rnd 1
--t filter -A FORWARD -m policy --dir in --pol none -j ACCEPT
 -t raw -A PREROUTING -p tcp --dport 21 -j CT --helper ftp --zone 3
 -t raw -A PREROUTING -j CT --notrack
 -t nat -A POSTROUTING -o r1 -p tcp -j SNAT --to-source 10.0.0.1-10.0.0.9:1000-2000
