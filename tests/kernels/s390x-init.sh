@@ -29,7 +29,7 @@ for entry in usr/lib/python3/dist-packages/*; do
     [ -e "tmp/venv/lib/python3.11/site-packages/${entry##*/}" ] || $b ln -s "/$entry" tmp/venv/lib/python3.11/site-packages/
 done
 for name in python python3 python3.11; do $b ln -s /usr/bin/python3 tmp/venv/bin/$name; done
-$b cp "$venv/bin/netinspect" tmp/venv/bin/
+$b cp "$venv/bin/netinspect" "$venv/bin/netinspect-python" tmp/venv/bin/
 $b cp "$venv/pyvenv.cfg" tmp/venv/
 $b mount -o bind tmp/venv "$venv"
 $b umount /proc
