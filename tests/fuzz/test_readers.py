@@ -61,6 +61,7 @@ WITHOUT = {
     "nouns/sockets/owners_published.py:_translations": "rules that `ruleset` takes apart",
     "engine/copies.py:copies_on_their_way": "descriptors in a socket's queue",
     "nouns/statistics/counters.py": "a file of the package",
+    "top/meter.py:Meter.packed_rates": "counters that `flows` has packed",
     "procfs.py:_command_line_of_threads": "names of directories; the lines are `proc`",
     "procfs.py:other_threads": "names of directories that are numbers",
     "procfs.py:socket_protocol": "getxattr(2)",

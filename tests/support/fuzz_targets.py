@@ -16,6 +16,7 @@ from fuzz_commands import commands
 from fuzz_readers import NOWHERE, path_of, runs_of, text_of, words
 
 from netinspect.engine.columns import Batch, interleaved
+from netinspect.engine.cut import CutBatch
 from netinspect.engine.netlink import interfaces, nsid
 from netinspect.engine.netlink.messages import Run
 from netinspect.engine.rtnetlink import Names
@@ -25,6 +26,7 @@ from netinspect.nouns.capabilities import request as capabilities
 from netinspect.nouns.conntrack import decode as conntrack
 from netinspect.nouns.conntrack import decode_events as conntrack_events
 from netinspect.nouns.conntrack import decode_expectations as expectations
+from netinspect.nouns.conntrack import decode_single as conntrack_single
 from netinspect.nouns.conntrack import decode_statistics as conntrack_statistics
 from netinspect.nouns.drops import decode_qdiscs
 from netinspect.nouns.groups import decode as memberships
@@ -93,6 +95,15 @@ def _table(decode: Callable[[list[Run]], Batch | None]) -> Callable[[bytes], lis
         return _taken([batch]) if batch is not None else []
 
     return read
+
+
+def _flows(run: Run) -> Iterator[Batch]:
+    """As a live view has them: with all counters in one value, and single rows that are as those of the whole."""
+    for batch in conntrack_single.SingleDecoder().batches(run):
+        assert isinstance(batch, CutBatch)
+        assert len(list(batch.values("counters"))) == len(batch)
+        assert list(batch.single(len(batch) - 1)) == list(batch)[-1:]
+        yield batch
 
 
 def _whole(decode: Callable[[list[Run]], Any]) -> Callable[[bytes], list[Any]]:
@@ -196,7 +207,7 @@ MESSAGES: dict[str, Target] = {
     "mld-versions": Target(_by_run(mld_versions.forced_versions)),
     "multicast-routes": Target(_by_run(lambda run: multicast_routing.routes(run, _name)), True),
     "multicast-interfaces": Target(_by_run(lambda run: multicast_routing.interfaces(run, _name))),
-    "flows": Target(_by_run(lambda run: conntrack.Decoder().batches(run)), True),
+    "flows": Target(_by_run(_flows), True),
     "flow-events": Target(_events, True),
     "expectations": Target(_by_run(expectations.batches), True),
     "conntrack-size": Target(_whole(conntrack_statistics.size)),
