@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -600,8 +601,13 @@ def test_a_zone_decides_the_way_of_what_is_link_local(need: Need, world: World) 
     need("ip")
 
     def own(host: Any, device: str) -> str:
-        lines = host.run("ip", "-6", "-o", "address", "show", "dev", device, "scope", "link").stdout
-        return str(lines.split()[3].partition("/")[0])
+        # Until it is sure that nobody else has it, an address is not there for routing.
+        deadline = time.monotonic() + 10
+        while True:
+            lines = host.run("ip", "-6", "-o", "address", "show", "dev", device, "scope", "link").stdout
+            if (lines and "tentative" not in lines) or time.monotonic() > deadline:
+                return str(lines.split()[3].partition("/")[0])
+            time.sleep(0.02)
 
     outside, inside = own(world.outside, "eth0"), own(world.inside, "eth0")
     with world.outside.call(lambda: socket.create_server(("::", 22), family=socket.AF_INET6)):
