@@ -194,8 +194,10 @@ def ruleset(data: bytes) -> list[Any]:
 
 
 def legacy(data: bytes) -> list[Any]:
-    """Tables of legacy iptables, as getsockopt(2) gives them."""
+    """Tables of legacy iptables, as getsockopt(2) gives them, walked by packets in every hook."""
     from netinspect.netfilter import legacy as tables
+    from netinspect.netfilter.evaluate import run_hook
+    from netinspect.netfilter.ruleset import Ruleset
 
     info, entries = data[:84].ljust(84, b"\0"), data[84:]
 
@@ -204,7 +206,19 @@ def legacy(data: bytes) -> list[Any]:
 
     with instead(tables, "_ask", asked), instead(tables, "socket", lambda *_: mock.Mock()):
         name = info.split(b"\0", 1)[0].decode("ascii", "replace")
-        return [tables.read("ip" if len(data) % 5 else "ip6", name if name.isalpha() else "filter")]
+        table = tables.read("ip" if len(data) % 5 else "ip6", name if name.isalpha() else "filter")
+    if table is None:
+        return []
+    made = Ruleset(lambda *_: iter(()))  # type: ignore[arg-type, return-value]
+    made._names = _InterfaceNames()  # type: ignore[assignment]
+    made.chains = {chain.key: chain for chain in table.chains}
+    for rule in table.rules[:_MOST_RULES]:
+        made.rules.setdefault((rule.family, rule.table, rule.chain), []).append(rule)
+    return [
+        outcome
+        for family, hook, packet, device in _PLACES
+        for outcome in run_hook(made, family, hook, packet, device=device).outcomes
+    ]
 
 
 # Files of /proc and the like.
