@@ -21,13 +21,36 @@ _SHARING = frozenset(("macvlan", "macvtap", "ipvlan", "ipvtap"))
 class Crossing:
     """A bridge on the way of a frame: the port it comes in by, and the one it leaves by; None is the bridge itself."""
 
-    __slots__ = ("bridge", "entry", "exit", "stack")
+    __slots__ = ("bridge", "entry", "exit", "not_in", "stack", "untagged", "vlan")
 
     def __init__(self, stack: Stack, bridge: Interface, entry: Interface | None, exit: Interface | None) -> None:
         self.stack = stack
         self.bridge = bridge
         self.entry = entry
         self.exit = exit
+        self.vlan: int | None = None
+        """The VLAN of the frame, where the bridge filters by them."""
+        self.untagged = True
+        """Whether the frame comes without a tag."""
+        self.not_in: Interface | None = None
+        """The port, or the bridge itself, that is not in that VLAN; without a VLAN, that takes no such frame."""
+
+    def filtered(self, tag: int | None) -> int | None:
+        """Finds the VLAN of a frame that comes with this tag; returns the tag that it leaves with."""
+        self.untagged = tag is None
+        vlans = self.stack.vlans(self.bridge)
+        if vlans is None or self.stack.filtering[self.bridge.index] != "802.1Q":
+            return tag
+        entry, exit_ = self.entry or self.bridge, self.exit or self.bridge
+        self.vlan = vlans[entry.index].entered(tag) if entry.index in vlans else None
+        if self.vlan is None:
+            self.not_in, self.vlan = entry, tag
+        elif exit_.index not in vlans or self.vlan not in vlans[exit_.index].flags:
+            self.not_in = exit_
+        else:
+            return vlans[exit_.index].tag_of(self.vlan)
+        # Who would hear it is looked for all the same, so that it can be said what keeps it away.
+        return None
 
 
 class Wire:
@@ -93,7 +116,8 @@ class Segment:
         if interface.kind == "bridge":
             self._seen.add((id(stack), interface.index))
             for port in stack.ports(interface):
-                self._out(stack, port, tag, (*via, Crossing(stack, interface, None, port)))
+                over = Crossing(stack, interface, None, port)
+                self._out(stack, port, over.filtered(tag), (*via, over))
         elif interface.kind == "vlan" and interface.parent_index:
             parent = stack.interfaces.get(interface.parent_index)
             if parent is not None:
@@ -143,9 +167,11 @@ class Segment:
         if (id(stack), bridge.index) not in self._seen:
             self._seen.add((id(stack), bridge.index))
             if bridge.works:
-                self._above(stack, bridge, tag, (*via, Crossing(stack, bridge, interface, None)))
+                over = Crossing(stack, bridge, interface, None)
+                self._above(stack, bridge, over.filtered(tag), (*via, over))
         for port in stack.ports(bridge):
-            self._out(stack, port, tag, (*via, Crossing(stack, bridge, interface, port)))
+            over = Crossing(stack, bridge, interface, port)
+            self._out(stack, port, over.filtered(tag), (*via, over))
 
     def _above(
         self, stack: Stack, interface: Interface, tag: int | None, via: Via, but: Interface | None = None

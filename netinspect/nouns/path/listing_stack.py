@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from ...records import Flow, Neighbour, Route, Rule
     from ...records.link_kinds import BridgePort, Tunnel, Vxlan
     from .decode_policies import Policy
+    from .decode_vlans import PortVlans
 
 PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1, "icmpv6": 58, "sctp": 132, "dccp": 33, "udplite": 136}
 NUMBERS = {number: name for name, number in PROTOCOLS.items()}
@@ -189,6 +190,8 @@ class Stack:
         self._settings: dict[tuple[str, ...], int | None] = {}
         self._names: Any = None
         self._bridge_ports: dict[int, BridgePort | None] | None = None
+        self._filtering: dict[int, str] | None = None
+        self._vlans: dict[int, PortVlans] | None = None
         self._tunnels: dict[int, Any] | None = None
         self._rules: dict[str, list[Rule]] = {}
         self._tables: dict[tuple[str, str], dict[str, str]] = {}
@@ -266,6 +269,27 @@ class Stack:
                 found.update(zip(batch.values("index"), batch.values("bridge_port"), strict=True))
             self._bridge_ports = found
         return self._bridge_ports.get(port.index)
+
+    def vlans(self, bridge: Interface) -> dict[int, PortVlans] | None:
+        """The VLANs of a bridge's ports by interface index, where it filters by them. Raises NetlinkError."""
+        if bridge.index not in self.filtering:
+            return None
+        if self._vlans is None:
+            from .decode_vlans import port_vlans
+
+            self._vlans = port_vlans(self.place)
+        return self._vlans
+
+    @property
+    def filtering(self) -> dict[int, str]:
+        """The bridges that filter by VLANs, by index, with the protocol of their tags. Raises NetlinkError."""
+        if self._filtering is None:
+            self._filtering = {}
+            for batch in self._links(RoutingNames("group")):
+                for index, found in zip(batch.values("index"), batch.values("bridge"), strict=True):
+                    if found is not None and found.vlan_filtering:
+                        self._filtering[index] = found.vlan_protocol or "802.1Q"
+        return self._filtering
 
     @property
     def addresses(self) -> list[tuple[int, str, int]]:
@@ -590,9 +614,11 @@ class Stack:
                 raise
         return None
 
-    def port_for(self, bridge: Interface, link_address: str) -> Interface | None:
-        """The port of a bridge behind which a MAC address is, or the bridge itself; None where it is not known."""
-        asked = request.forwarding_entry(bridge.index, bytes.fromhex(link_address.replace(":", "")))
+    def port_for(self, bridge: Interface, link_address: str, vlan: int | None = None) -> Interface | None:
+        """The port of a bridge behind which a MAC address is, or the bridge itself; None where it is not known.
+
+        ``vlan`` is the VLAN of the frame, where the bridge filters by them."""
+        asked = request.forwarding_entry(bridge.index, bytes.fromhex(link_address.replace(":", "")), vlan)
         try:
             answers = Dump(self.place.connect(NETLINK_ROUTE), asked, "looking up a MAC address").answers()
             for runs in answers:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from struct import pack, unpack_from
 
 from ...engine.netlink.messages import attribute, attributes, message
-from ...uapi.neighbour import NDA_DST, NDA_LLADDR, NDA_MASTER, NTF_MASTER
+from ...uapi.neighbour import NDA_DST, NDA_LLADDR, NDA_MASTER, NDA_VLAN, NTF_MASTER
 from ...uapi.netlink import AF_BRIDGE, AF_INET, NLA_F_NESTED
 from ...uapi.nfnetlink import (
     CTA_IP_V4_DST,
@@ -52,10 +52,11 @@ def neighbour(family: int, interface: int, address: bytes) -> bytes:
     return message(RTM_GETNEIGH, 0, payload)
 
 
-def forwarding_entry(bridge: int, link_address: bytes) -> bytes:
+def forwarding_entry(bridge: int, link_address: bytes, vlan: int | None = None) -> bytes:
     """Where a bridge sends frames for one MAC address (net/core/rtnetlink.c: rtnl_fdb_get, since Linux 5.0)."""
     payload = pack("=BxxxiHBB", AF_BRIDGE, 0, 0, NTF_MASTER, 0)
     payload += attribute(NDA_LLADDR, link_address) + attribute(NDA_MASTER, pack("=I", bridge))
+    payload += attribute(NDA_VLAN, pack("=H", vlan)) if vlan else b""
     return message(RTM_GETNEIGH, 0, payload)
 
 

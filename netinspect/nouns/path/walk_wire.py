@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .listing_segment import Crossing, Segment, Wire, state_of
 from .walk_routes import is_group
-from .walk_steps import LEAVES, UNKNOWN
+from .walk_steps import LEAVES, UNKNOWN, pasted
 from .walk_tunnels import encapsulated, is_tunnel
 
 TYPE_CHECKING = False
@@ -74,6 +74,10 @@ def transmitted(walk: Walk, stack: Stack, oif: Interface, next_hop: str, packet:
     if walk.home_only and stack is walk.home:
         if oif.kind == "bridge":
             crossing = Crossing(stack, oif, None, _port_to(stack, oif, next_hop))
+            if crossing.exit is not None:
+                crossing.filtered(None)
+                if _filtered(walk, crossing, f"{oif}: {oif} > {crossing.exit}", packet):
+                    return None
             on = walk.rules_of(stack).bridged(walk, crossing, packet)
             if on is None:
                 return None
@@ -186,7 +190,8 @@ def from_port(walk: Walk, stack: Stack, bridge: Interface, packet: Packet) -> Pa
     rules = walk.rules_of(stack)
     chains = rules.ruleset.base_chains
     own = any(chains("bridge", hook) for hook in ("prerouting", "input"))
-    if not own and not any(chains("netdev", "ingress", port.name) for port in stack.ports(bridge)):
+    own = own or any(chains("netdev", "ingress", port.name) for port in stack.ports(bridge))
+    if not own and bridge.index not in stack.filtering:
         return packet
     back = stack.route(packet.source).route
     hop = (back.gateway if back is not None else None) or packet.source
@@ -194,14 +199,18 @@ def from_port(walk: Walk, stack: Stack, bridge: Interface, packet: Packet) -> Pa
     if port is None:
         port = _port(next(iter(Segment(walk.stacks, stack, bridge).with_address(hop)), None))
     if port is None:
-        why = f"by which port of {bridge} it comes in is not known, and the bridge has rules"
+        why = f"by which port of {bridge} it comes in is not known, and the bridge has rules, or filters"
         walk.unknowable(stack, "bridge", bridge.name, packet, why=why)
         return packet
     on = rules.ingress(walk, stack, port, packet)
     if on is None:
         return None
+    crossing = Crossing(stack, bridge, port, None)
+    crossing.filtered(None)
+    if _filtered(walk, crossing, f"{bridge}: {port} > {bridge}", on):
+        return None
     walk.passes(stack, "bridge", f"{bridge}: {port} > {bridge}", on)
-    return rules.bridged(walk, Crossing(stack, bridge, port, None), on)
+    return rules.bridged(walk, crossing, on)
 
 
 def _port_to(stack: Stack, bridge: Interface, address: str) -> Interface | None:
@@ -365,6 +374,7 @@ def bridged(walk: Walk, stack: Stack, interface: Interface, packet: Packet) -> A
     if exit_ is None:
         return end.stack, end.interface, packet
     crossing = Crossing(stack, interface, entry, exit_)
+    crossing.filtered(first.interface.vlan_id if first else None)
     rest = type(end)(end.stack, end.interface, (crossing, *end.via[1:]))
     known = neighbour.link_address if neighbour else None
     return _along(walk, rest, known or end.interface.address, packet, first.interface.address if first else None)
@@ -408,12 +418,14 @@ def _over_bridge(
             return None
         packet = arrived
     if part.exit is not None and link_address:
-        port = stack.port_for(part.bridge, link_address)
+        port = stack.port_for(part.bridge, link_address, part.vlan)
         if port is None:
             evidence.append(f"fdb: {link_address} is not known on {part.bridge}: it goes out by every port")
         else:
             evidence.append(f"fdb: {link_address} is behind {port}")
     subject = f"{part.bridge}: {part.entry or part.bridge} > {part.exit or part.bridge}"
+    if _filtered(walk, part, subject, packet):
+        return None
     shut = _shut_ports(stack, part)
     if shut:
         walk.dropped(
@@ -437,13 +449,41 @@ def _over_bridge(
     return on if on is None or part.exit is None else rules.egress(walk, stack, part.exit, on)
 
 
+def _filtered(walk: Walk, part: Crossing, subject: str, packet: Packet) -> bool:
+    """Whether a bridge that filters by VLANs keeps a frame back (net/bridge/br_vlan.c)."""
+    stack, port = part.stack, part.not_in
+    if stack.filtering.get(part.bridge.index, "802.1Q") != "802.1Q":
+        why = f"the bridge {part.bridge} filters by tags of 802.1ad, which are not followed"
+        walk.unknowable(stack, "bridge", subject, packet, why=why)
+        return False
+    if port is None:
+        return False
+    known = (stack.vlans(part.bridge) or {}).get(port.index)
+    of_self = ["self"] if port is part.bridge else []
+    flags = ["pvid", "untagged"] if part.untagged else []
+    walk.dropped(
+        stack,
+        "bridge",
+        subject,
+        packet,
+        "vlan",
+        [f"bridge: {part.bridge} filters by VLANs (vlan_filtering 1)", f"vlan: {port} is in {known or 'none'}"],
+        f"{port} is not in VLAN {part.vlan}: the bridge {part.bridge} passes it only what is in its VLANs"
+        if part.vlan
+        else f"{port} has no PVID: the bridge {part.bridge} takes no frame without a tag from it",
+        advice="right, if they are to be kept apart; else: "
+        + pasted(["bridge", "vlan", "add", "dev", port.name, "vid", str(part.vlan or 1), *flags, *of_self]),
+    )
+    return True
+
+
 def _kept_from(
     walk: Walk, part: Crossing, link_address: str, subject: str, packet: Packet, evidence: list[str]
 ) -> bool:
     """Whether a bridge sends a frame by another port than its receiver is behind, or by none."""
     stack, exit_ = part.stack, part.exit
     assert exit_ is not None
-    port = stack.port_for(part.bridge, link_address)
+    port = stack.port_for(part.bridge, link_address, part.vlan)
     if port is not None and port is not exit_:
         own = port is part.bridge
         walk.dropped(
@@ -484,7 +524,7 @@ def _locked_out(walk: Walk, part: Crossing, sender: str, subject: str, packet: P
     """Whether a port takes frames from known senders only, and this is none (bridge(8): locked)."""
     stack, entry = part.stack, part.entry
     port = stack.bridge_port(entry) if entry is not None else None
-    if entry is None or port is None or not port.locked or stack.port_for(part.bridge, sender) is entry:
+    if entry is None or port is None or not port.locked or stack.port_for(part.bridge, sender, part.vlan) is entry:
         return False
     walk.dropped(
         stack,

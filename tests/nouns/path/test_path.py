@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import struct
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,10 +18,12 @@ from nat_lab import SERVER, SERVER6, Traffic, netinspect
 from throwaway import Namespace
 
 from netinspect.engine.json_schema import array_schema
+from netinspect.engine.netlink.messages import attribute
 from netinspect.engine.places import Place
 from netinspect.engine.text import text
 from netinspect.lab import Lab
 from netinspect.lab.topology_file import load
+from netinspect.nouns.path.decode_vlans import one_port
 from netinspect.nouns.path.listing_stack import Stack
 from netinspect.nouns.path.walk_steps import pasted
 from netinspect.records import PathStep
@@ -366,9 +369,30 @@ def test_rules_and_ports_of_a_bridge(need: Need) -> None:
         gateway.run("ip", "link", "set", "dev", bridge, "type", "bridge", "fdb_flush")
         status, end = path(*across)
         assert (status, end["cause"]) == (4, "fdb"), end
+        gateway.run("ip", "link", "set", "dev", "lan1", "type", "bridge_slave", "locked", "off")
+        # Only some kernels have bridges that filter by VLANs (CONFIG_BRIDGE_VLAN_FILTERING).
+        filters = ("ip", "link", "set", "dev", bridge, "type", "bridge", "vlan_filtering", "1")
+        if gateway.run(*filters, check=False).returncode == 0:
+            assert path(*across)[0] == 0
+            for port, said in (("lan2", "lan2 is not in VLAN 1:"), ("lan1", "lan1 has no PVID:")):
+                gateway.run("bridge", "vlan", "del", "dev", port, "vid", "1")
+                status, end = path(*across)
+                assert (status, end["cause"]) == (4, "vlan"), end
+                assert said in end["why"], end
+                gateway.run("bridge", "vlan", "add", "dev", port, "vid", "1", "pvid", "untagged")
+            assert path(*across)[0] == 0
         for peer in peers:
             peer.kill()
             peer.wait()
+
+
+def test_the_vlans_of_a_port() -> None:
+    """As net/bridge/br_netlink.c gives them: PVID and untagged, and one that keeps its tag."""
+    inside = b"".join(attribute(2, struct.pack("=HH", flags, vlan)) for flags, vlan in ((6, 1), (0, 20)))
+    index, port = one_port(bytes(16) + struct.pack("=BxHiII", 7, 1, 5, 0, 0) + attribute(26, inside))
+    assert (index, str(port)) == (5, "1 pvid untagged, 20")
+    assert [port.entered(tag) for tag in (None, 1, 20, 30)] == [1, 1, 20, None]
+    assert [port.tag_of(vlan) for vlan in (1, 20)] == [None, 20]
 
 
 def test_marks_count_for_routes_as_they_are_then(need: Need, world: World) -> None:
