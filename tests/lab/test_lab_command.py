@@ -216,7 +216,8 @@ def test_a_terminated_run_takes_its_lab_down(place: Path) -> None:
         assert process.wait(10) == 128 + signal.SIGTERM
 
 
-def test_long_work_has_a_line_on_a_terminal_until_it_is_done() -> None:
+def test_long_work_has_a_line_on_a_terminal_until_it_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
     for terminal in (True, False):
         said: list[bytes] = []
         environment = Environment(lambda _: None, said.append, terminal, 80)
