@@ -20,6 +20,8 @@ SOURCE = "6.1"
 BUILT = f"{SOURCE}-net"
 FRAGMENT = Path(__file__).with_name("networking.config")
 KERNELS = (*SUITES, BUILT, s390x.NAME)
+# This machine's own, without a guest: for its column of the table.
+HOST = "host"
 # They have no room for the registers of a processor with AMX: see xstate.c.
 NARROW = ("5.10", "6.1", "6.12", BUILT)
 
@@ -68,3 +70,10 @@ def _make(scratch: Path, made: Path, version: str) -> None:
         patchelf = packages.unpacked(scratch, ours, "patchelf")
         command = [patchelf / "usr/bin/patchelf", "--set-interpreter", place / loader.name, "--set-rpath", place]
         packages.run(*command, made / "linux")
+
+
+def release(version: str) -> str:
+    """What uname(1) says in it."""
+    if version == HOST:
+        return os.uname().release.partition("-")[0]
+    return next((kernel(version) / "modules" / "lib" / "modules").iterdir()).name

@@ -51,7 +51,12 @@ SMOKE = (
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kernel", action="append", choices=made.KERNELS, help="all of them by default")
+    parser.add_argument(
+        "--kernel",
+        action="append",
+        choices=(*made.KERNELS, made.HOST),
+        help="all of them by default, but for host, which is this machine without a guest",
+    )
     parser.add_argument("--guests", type=int, default=2, help="how many at once (default: 2)")
     parser.add_argument("--accept", action="store_true", help="write the list of skips and docs/kernels.md anew")
     parser.add_argument("--out", type=Path, help="keep what each guest wrote in this directory")
@@ -64,7 +69,7 @@ def main() -> int:
     there = [name for name in made.KERNELS if name != made.BUILT or made.built().exists()]
     for version in options.kernel or there:
         try:
-            made.kernel(version)
+            made.release(version)
         except packages.Missing as error:
             print(f"{version}: {error}", file=sys.stderr)
             bad += 1
@@ -95,7 +100,8 @@ def _files(parts: Sequence[str | Path]) -> list[str]:
 def _kernel(version: str, files: list[str], options: argparse.Namespace) -> int:
     """Runs the files on that kernel and shows what came of them; returns how much is wrong."""
     began = time.monotonic()
-    shares = [share for n in range(options.guests) if (share := files[n :: options.guests])]
+    guests = 1 if version == made.HOST else options.guests
+    shares = [share for n in range(guests) if (share := files[n::guests])]
     place = Path(tempfile.mkdtemp(prefix="netinspect-guests-")) if options.out is None else options.out.resolve()
     try:
         with ThreadPoolExecutor(len(shares)) as pool:
@@ -117,8 +123,7 @@ def _kernel(version: str, files: list[str], options: argparse.Namespace) -> int:
     skips = {line["test"]: " ".join(line["reason"].split()) for line in tests if line["outcome"] == "skipped"}
     crept = _compare(version, {name for name in files if name not in broken}, skips, accept=options.accept)
     if options.accept and capabilities:
-        release = next((made.kernel(version) / "modules" / "lib" / "modules").iterdir()).name
-        table.keep(version, release, capabilities, _by_file(files, tests, broken))
+        table.keep(version, made.release(version), capabilities, _by_file(files, tests, broken))
     print(
         f"{version}: {sum(line['outcome'] == 'passed' for line in tests)} passed, {len(failed)} failed, "
         f"{len(skips)} skipped in {len(files)} files, {time.monotonic() - began:.0f} s"

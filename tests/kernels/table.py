@@ -21,7 +21,8 @@ qemu (see [testing](testing.md)). `tests/kernels/run.py --accept` makes this pag
 ## Features
 
 The output of `netinspect capabilities` in each guest, as root, with the modules loaded, and accounting and timestamps
-on. If a kernel lacks a feature, the table names its option.
+on. If a kernel lacks a feature, the table names its option. 6.1-net is the kernel of `make kernel`, host
+the machine of the run.
 """
 TESTS = """
 ## The suite
@@ -43,7 +44,9 @@ def keep(version: str, release: str, capabilities: list[dict[str, Any]], tests: 
     one["release"] = release
     one["capabilities"] = {f"{row['view']}: {row['name']}": _cell(row) for row in capabilities}
     one["tests"] |= tests
-    ordered = dict(sorted(results.items(), key=lambda item: [int(part) for part in re.findall(r"\d+", item[0])]))
+    ordered = dict(
+        sorted(results.items(), key=lambda item: [int(part) for part in re.findall(r"\d+", item[1]["release"])])
+    )
     RESULTS.write_text(json.dumps(ordered, indent=1, sort_keys=False) + "\n")
     DOCUMENT.write_text(_page(ordered))
 
@@ -51,7 +54,7 @@ def keep(version: str, release: str, capabilities: list[dict[str, Any]], tests: 
 def _cell(row: dict[str, Any]) -> str:
     if row["state"] == "yes":
         return "works"
-    option = re.search(r"CONFIG_\w+|Linux [\d.]+", f"{row['evidence']} {row['remedy']} {row['lost']}")
+    option = re.search(r"CONFIG_\w+|(until )?Linux [\d.]+", f"{row['evidence']} {row['remedy']} {row['lost']}")
     if row["state"] == "partial":
         return f"in part ({option[0]})" if option else "in part"
     return f"not in this kernel ({option[0]})" if option else f"{row['state']}: {row['evidence']}"
@@ -60,10 +63,11 @@ def _cell(row: dict[str, Any]) -> str:
 def _page(results: dict[str, Any]) -> str:
     features = dict.fromkeys(feature for one in results.values() for feature in one["capabilities"])
     rows = [[feature, *(one["capabilities"].get(feature, "-") for one in results.values())] for feature in features]
-    page = HEAD + _table(["", *(one["release"] for one in results.values())], rows)
+    kernels = [f"{name} ({one['release']})" for name, one in results.items()]
+    page = HEAD + _table(["", *kernels], rows)
     folders = sorted({str(Path(name).parent) for one in results.values() for name in one["tests"]})
     rows = [[folder, *(_counts(folder, one["tests"]) for one in results.values())] for folder in folders]
-    return page + TESTS + _table(["", *(one["release"] for one in results.values())], rows)
+    return page + TESTS + _table(["", *kernels], rows)
 
 
 def _counts(folder: str, tests: dict[str, dict[str, int]]) -> str:

@@ -94,13 +94,16 @@ _OPTIONS = {
     "xdp": "XDP_SOCKETS",
 }
 """Of the sockets themselves."""
+_UNTIL = {"udplite": "7.0"}
+"""The last Linux that has them."""
 
 
 def _without_diag(found: Capability, protocol: str, name: str) -> Capability:
     """What it means that a protocol has no sock_diag: less is reported, or there is nothing to be known of."""
     if not _known(protocol):
         option = _OPTIONS.get(protocol)
-        words = f" (CONFIG_{option})" if option else ""
+        until = _UNTIL.get(protocol)
+        words = f" (CONFIG_{option})" if option else f" (until Linux {until})" if until else ""
         return found._replace(lost=f"nothing: this kernel has no {protocol} sockets{words}", remedy=None)
     if name.endswith(FAMILY_NAMES["inet6"]) and not procfs.has_network_file("if_inet6"):
         return found._replace(lost="nothing: this kernel has no IPv6", remedy=None)
