@@ -491,16 +491,22 @@ def _keep_rights(descriptor: int, status: posix.stat_result, path: str) -> None:
 
 
 class _Uninterrupted:
-    """Signals are blocked while a file is created or renamed, so that the cleanup knows what to remove."""
+    """Signals wait while a file is created or renamed, so that the cleanup knows what to remove."""
 
-    __slots__ = ("_mask",)
+    __slots__ = ("_deferring", "_mask")
 
     def __enter__(self) -> None:
         from _signal import SIG_BLOCK, SIGHUP, SIGINT, SIGTERM, pthread_sigmask
 
+        from .deferring import Deferring
+
+        # Those of a program that is not ours are blocked.
         self._mask: Sequence[int] = tuple(pthread_sigmask(SIG_BLOCK, (SIGHUP, SIGINT, SIGTERM)))
+        self._deferring = Deferring()
+        self._deferring.__enter__()
 
     def __exit__(self, *_: object) -> None:
         from _signal import SIG_SETMASK, pthread_sigmask
 
         pthread_sigmask(SIG_SETMASK, self._mask)
+        self._deferring.__exit__()

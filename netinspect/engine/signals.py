@@ -28,7 +28,7 @@ _SOON, _LATER = 0.001, 0.01
 
 _held: list[bool] = []
 """For each part of the program that holds something: whether letting go of it must not be cut short."""
-_state = {"process": 0, "ended": 0}
+state = {"process": 0, "ended": 0, "deferring": 0, "deferred": 0}
 unfinished: list[bytes] = []
 """What takes away the line that says what is waited for."""
 
@@ -63,10 +63,10 @@ def handle() -> None:
     """Sets the handlers, for the program alone: a library has no business with them."""
     import sys
 
-    _state["process"] = getpid()
+    state["process"] = getpid()
     for number in _ENDING:
         if getsignal(number) is not SIG_IGN:
-            signal(number, _end)
+            signal(number, end)
     sys.unraisablehook = _again
 
 
@@ -99,11 +99,14 @@ def status_of(ended: Ended) -> int:
     return _BASE + ended.number
 
 
-def _end(number: int, frame: object) -> None:
-    if getpid() != _state["process"]:  # a child that a command has made: its parent ends in order
+def end(number: int, frame: object) -> None:
+    if getpid() != state["process"]:  # a child that a command has made: its parent ends in order
         _exit(_BASE + number)
-    if _held and not _state["ended"]:
-        _state["ended"] = number
+    if state["deferring"]:
+        state["deferred"] = number
+        return
+    if _held and not state["ended"]:
+        state["ended"] = number
         raise Ended(number)
     if not _held or not any(_held):
         _exit(status_of(Ended(number)))
@@ -115,9 +118,9 @@ def _late(number: int, frame: Any) -> None:
             setitimer(ITIMER_REAL, _LATER)
             return
         frame = frame.f_back
-    ended, _state["ended"] = _state["ended"], 0
+    ended, state["ended"] = state["ended"], 0
     if ended:
-        _end(ended, frame)
+        end(ended, frame)
 
 
 def _again(lost: Any) -> None:
