@@ -206,7 +206,9 @@ class _Timeline:
         self._answered |= back and not related
         if not related:
             self._first.setdefault(back, event.id)
-        first = self._first.get(back) == event.id and not related
+        # The kernel makes the number of where the packet is in memory, and that may be where the first one was: what is
+        # sent when an answer has come is a later one.
+        first = self._first.get(back) == event.id and not related and (back or True not in self._first)
         verdict = str(event.verdict)
         if event.kind != "rule":
             if event.kind == "policy":
