@@ -72,6 +72,11 @@ class Outcome(NamedTuple):
         """The translation that a rule asked for."""
         return next((action for action in self.actions if action.kind in TRANSLATIONS), None)
 
+    @property
+    def drop(self) -> Step | None:
+        """The rule or policy that dropped it last; None where none did."""
+        return next((step for step in reversed(self.steps) if step.verdict.name == "drop"), None)
+
     def action(self, kind: str) -> Action | None:
         """The last action of a kind."""
         return next((action for action in reversed(self.actions) if action.kind == kind), None)

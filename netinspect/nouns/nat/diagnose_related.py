@@ -120,7 +120,7 @@ def before_routing(rules: Rules, passed: Passed, tracked: Tracked, packet: Packe
 
 
 def last_drop(rules: Rules, outcome: Outcome) -> tuple[Chain, list[str]] | None:
-    last = next((step for step in reversed(outcome.steps) if step.verdict.name == "drop"), None)
+    last = outcome.drop
     if last is None:
         return None
     texts = [f"nftables: {rules.text(step.rule)}" for step in outcome.steps if step.rule is not None]

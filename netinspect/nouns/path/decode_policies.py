@@ -8,7 +8,6 @@ from struct import Struct, unpack_from
 
 from ...engine.netlink.messages import attributes, malformed, message
 from ...engine.netlink.transport import Dump
-from ...engine.prefixes import packed
 from ...errors import NetlinkError
 from ...uapi import xfrm
 from ...uapi.netlink import AF_INET6, NLM_F_DUMP
@@ -83,10 +82,14 @@ class Policy:
         at, size = inside.get(xfrm.XFRMA_IF_ID, (0, 0))
         self.if_id = unpack_from("=I", data, at)[0] if size >= 4 else 0
 
+    @property
+    def way(self) -> str:
+        """The direction, as ip-xfrm(8) calls it."""
+        return ("in", "out", "fwd")[self.direction] if self.direction < 3 else str(self.direction)
+
     def __str__(self) -> str:
-        way = ("in", "out", "fwd")[self.direction] if self.direction < 3 else str(self.direction)
         what = "block" if self.blocks else "; ".join(map(str, self.templates)) or "allow"
-        return f"{self.source} > {self.destination} dir {way} priority {self.priority}: {what}"
+        return f"{self.source} > {self.destination} dir {self.way} priority {self.priority}: {what}"
 
 
 class Association:
@@ -120,8 +123,8 @@ def _prefix(raw: bytes, family: int, length: int) -> str:
 
 def _messages(place: Place, kind: int, body: int, operation: str) -> Iterator[bytes]:
     for run in Dump(place.connect(xfrm.NETLINK_XFRM), message(kind, NLM_F_DUMP, bytes(body)), operation):
-        for at in range(0, len(run.data), run.length):
-            yield run.data[at : at + run.length]
+        for single in run.singles():
+            yield single.data
 
 
 def policies(place: Place) -> list[Policy] | None:
@@ -142,13 +145,3 @@ def associations(place: Place) -> list[Association]:
     """The security associations. Raises NetlinkError."""
     operation = "listing IPsec's associations"
     return [Association(data) for data in _messages(place, xfrm.XFRM_MSG_GETSA, 24, operation)]
-
-
-def covers(prefix: str, address: str) -> bool:
-    """Whether a selector's prefix has an address of its family."""
-    network, _, length = prefix.partition("/")
-    one, other = packed(network), packed(address)
-    if len(one) != len(other):
-        return False
-    shift = 8 * len(one) - int(length)
-    return int.from_bytes(one, "big") >> shift == int.from_bytes(other, "big") >> shift

@@ -56,8 +56,8 @@ def port_vlans(place: Place) -> dict[int, PortVlans]:
     payload = pack("=BxHiII", AF_BRIDGE, 0, 0, 0, 0) + attribute(IFLA_EXT_MASK, pack("=I", RTEXT_FILTER_BRVLAN))
     found: dict[int, PortVlans] = {}
     for run in Dump(place.connect(NETLINK_ROUTE), message(RTM_GETLINK, NLM_F_DUMP, payload), _OPERATION):
-        for at in range(0, len(run.data), run.length):
-            index, vlans = one_port(run.data[at : at + run.length])
+        for single in run.singles():
+            index, vlans = one_port(single.data)
             if vlans.flags or index not in found:  # a card with a bridge of its own has a second message
                 found[index] = vlans
     return found

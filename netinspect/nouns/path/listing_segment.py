@@ -35,11 +35,14 @@ class Crossing:
         self.not_in: Interface | None = None
         """The port, or the bridge itself, that is not in that VLAN; without a VLAN, that takes no such frame."""
 
+    def __str__(self) -> str:
+        return f"{self.bridge}: {self.entry or self.bridge} > {self.exit or self.bridge}"
+
     def filtered(self, tag: int | None) -> int | None:
         """Finds the VLAN of a frame that comes with this tag; returns the tag that it leaves with."""
         self.untagged = tag is None
         vlans = self.stack.vlans(self.bridge)
-        if vlans is None or self.stack.filtering[self.bridge.index] != "802.1Q":
+        if vlans is None or self.stack.tags(self.bridge) != "802.1Q":
             return tag
         entry, exit_ = self.entry or self.bridge, self.exit or self.bridge
         self.vlan = vlans[entry.index].entered(tag) if entry.index in vlans else None

@@ -32,13 +32,15 @@ from . import request
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any
+    from typing import Any, NamedTuple
 
     from ...engine.columns import Batch
     from ...records import Flow, Neighbour, Route, Rule
-    from ...records.link_kinds import BridgePort, Tunnel, Vxlan
+    from ...records.link_kinds import Bridge, BridgePort, Tunnel, Vxlan
     from .decode_policies import Policy
     from .decode_vlans import PortVlans
+else:
+    from ...startup import NamedTuple
 
 PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1, "icmpv6": 58, "sctp": 132, "dccp": 33, "udplite": 136}
 NUMBERS = {number: name for name, number in PROTOCOLS.items()}
@@ -153,6 +155,16 @@ def _not_asked(rule: Rule, protocol: int) -> bool:
     return protocol not in _ROUTED_BY_PROTOCOL and any(one is not None for one in asks)
 
 
+class _OfKind(NamedTuple):
+    """What only interfaces of some kinds have, as records.Link."""
+
+    bridge: Bridge | None = None
+    bridge_port: BridgePort | None = None
+    vni: int | None = None
+    vxlan: Vxlan | None = None
+    tunnel: Tunnel | None = None
+
+
 class Answer:
     """What a look-up in the routing tables gives: a route, or the reason why there is none."""
 
@@ -189,10 +201,8 @@ class Stack:
         self._addresses: list[tuple[int, str, int]] | None = None
         self._settings: dict[tuple[str, ...], int | None] = {}
         self._names: Any = None
-        self._bridge_ports: dict[int, BridgePort | None] | None = None
-        self._filtering: dict[int, str] | None = None
+        self._kinds: dict[int, _OfKind] | None = None
         self._vlans: dict[int, PortVlans] | None = None
-        self._tunnels: dict[int, Any] | None = None
         self._rules: dict[str, list[Rule]] = {}
         self._tables: dict[tuple[str, str], dict[str, str]] = {}
         self._policies: list[Policy] | bool | None = False
@@ -251,28 +261,27 @@ class Stack:
         master = self.named(interface.master) if interface.master else None
         return master if master is not None and master.kind == "bridge" else None
 
+    def _of_kind(self, interface: Interface) -> _OfKind:
+        """What only interfaces of its kind have. Raises NetlinkError."""
+        if self._kinds is None:
+            self._kinds = {}
+            for batch in self._links(RoutingNames("group")):
+                columns = map(batch.values, ("index", *_OfKind._fields))
+                self._kinds.update((index, _OfKind(*values)) for index, *values in zip(*columns, strict=True))
+        return self._kinds.get(interface.index) or _OfKind()
+
     def tunnel(self, interface: Interface) -> tuple[int | None, Vxlan | None, Tunnel | None]:
         """VXLAN's number, and a tunnel's ends. Raises NetlinkError."""
-        if self._tunnels is None:
-            self._tunnels = {}
-            for batch in self._links(RoutingNames("group")):
-                columns = (batch.values(field) for field in ("index", "vni", "vxlan", "tunnel"))
-                self._tunnels.update({index: found for index, *found in zip(*columns, strict=True)})
-        vni, vxlan, tunnel = self._tunnels.get(interface.index, (None, None, None))
-        return vni, vxlan, tunnel
+        found = self._of_kind(interface)
+        return found.vni, found.vxlan, found.tunnel
 
     def bridge_port(self, port: Interface) -> BridgePort | None:
         """How an interface is set up as a port of its bridge. Raises NetlinkError."""
-        if self._bridge_ports is None:
-            found: dict[int, BridgePort | None] = {}
-            for batch in self._links(RoutingNames("group")):
-                found.update(zip(batch.values("index"), batch.values("bridge_port"), strict=True))
-            self._bridge_ports = found
-        return self._bridge_ports.get(port.index)
+        return self._of_kind(port).bridge_port
 
     def vlans(self, bridge: Interface) -> dict[int, PortVlans] | None:
         """The VLANs of a bridge's ports by interface index, where it filters by them. Raises NetlinkError."""
-        if bridge.index not in self.filtering:
+        if not self.tags(bridge):
             return None
         if self._vlans is None:
             from .decode_vlans import port_vlans
@@ -280,16 +289,10 @@ class Stack:
             self._vlans = port_vlans(self.place)
         return self._vlans
 
-    @property
-    def filtering(self) -> dict[int, str]:
-        """The bridges that filter by VLANs, by index, with the protocol of their tags. Raises NetlinkError."""
-        if self._filtering is None:
-            self._filtering = {}
-            for batch in self._links(RoutingNames("group")):
-                for index, found in zip(batch.values("index"), batch.values("bridge"), strict=True):
-                    if found is not None and found.vlan_filtering:
-                        self._filtering[index] = found.vlan_protocol or "802.1Q"
-        return self._filtering
+    def tags(self, bridge: Interface) -> str:
+        """The protocol of the tags by which a bridge filters; empty where it does not. Raises NetlinkError."""
+        found = self._of_kind(bridge).bridge
+        return (found.vlan_protocol or "802.1Q") if found is not None and found.vlan_filtering else ""
 
     @property
     def addresses(self) -> list[tuple[int, str, int]]:

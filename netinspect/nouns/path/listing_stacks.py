@@ -71,20 +71,26 @@ class Stacks:
 
     def sharing(self, stack: Stack, lower: Interface) -> Iterator[tuple[Stack, Interface]]:
         """The interfaces in other namespaces that have this one below them, as macvlan has."""
-        for label, path, identity in self._seen():
-            if identity not in self._stacks:
-                place = Place(path, label, identity=identity)
-                try:
-                    place.open()
-                except NamespaceError:
-                    continue
-                self._stacks[identity] = Stack(place, label)
-            other = self._stacks[identity]
-            for found in other.interfaces.values() if other is not stack else ():
+        for namespace in self._seen():
+            other = self._opened(*namespace)
+            if other is None or other is stack:
+                continue
+            for found in other.interfaces.values():
                 if found.parent_index == lower.index and found.parent_nsid is not None and found.kind != "veth":
                     below = self.parent(other, found)
                     if below is not None and below[0] is stack:
                         yield other, found
+
+    def _opened(self, label: str, path: str, identity: tuple[int, int]) -> Stack | None:
+        """The stack of a namespace; None where it has gone."""
+        if identity not in self._stacks:
+            place = Place(path, label, identity=identity)
+            try:
+                place.open()
+            except NamespaceError:
+                return None
+            self._stacks[identity] = Stack(place, label)
+        return self._stacks[identity]
 
     def _seen(self) -> list[tuple[str, str, tuple[int, int]]]:
         if self._every is None:
@@ -106,17 +112,7 @@ class Stacks:
         if number not in known and self.closely:
             self._every = every_namespace(closely=True)[0]
             self._learn(stack, number, known, self._every)
-        if number not in known:
-            return None
-        label, path, wanted = known[number]
-        if wanted not in self._stacks:
-            place = Place(path, label, identity=wanted)
-            try:
-                place.open()
-            except NamespaceError:
-                return None
-            self._stacks[wanted] = Stack(place, label)
-        return self._stacks[wanted]
+        return self._opened(*known[number]) if number in known else None
 
     def _learn(
         self,

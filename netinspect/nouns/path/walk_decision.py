@@ -9,7 +9,7 @@ from errno import EHOSTUNREACH, ENETUNREACH
 
 from ...records import Route
 from .listing_stack import Answer, is_link_local
-from .walk_routes import doubted, refused, route_interfaces, route_text
+from .walk_routes import doubted, is_group, refused, route_interfaces, route_text
 from .walk_steps import sysctl_set
 
 TYPE_CHECKING = False
@@ -32,14 +32,14 @@ def decided(walk: Walk, stack: Stack, iif: Interface, packet: Packet) -> Answer 
     walk.last = packet
     if not _is_no_martian(walk, stack, iif, packet):
         return None
-    if packet.family == "inet6" and packet.destination.lower().startswith("ff") and not iif.loopback:
+    if packet.family == "inet6" and is_group(packet.destination) and not iif.loopback:
         return _group_answer(walk, stack, iif, packet)
     answer = stack.route(
         packet.destination,
         source=packet.source,
         iif=iif,
         mark=packet.mark,
-        tos=(packet.tos or 0) & ~3,
+        tos=packet.routed_by,
         protocol=packet.protocol,
         ports=packet.ports,
         matched=True,
@@ -131,7 +131,7 @@ def well_formed(walk: Walk, stack: Stack, iif: Interface, packet: Packet) -> boo
     if packet.family != "inet6" or iif.loopback:
         return True
     source, destination = packet.source.lower(), packet.destination.lower()
-    if source == "::1" or source.startswith("ff"):
+    if source == "::1" or is_group(source):
         subject, why = f"martian source {source}", "a loopback or multicast source may not come in from a wire"
     elif destination == "::1":
         subject, why = "martian destination ::1", "what comes in from a wire may not be for the loopback address"
@@ -154,9 +154,8 @@ def _is_no_martian(walk: Walk, stack: Stack, iif: Interface, packet: Packet) -> 
         return True
     localnet = max(stack.own("ipv4", "all", "route_localnet") or 0, stack.own("ipv4", iif.name, "route_localnet") or 0)
     setting = f"net.ipv4.conf.{iif}.route_localnet = {localnet}"
-    first = int(packet.source.partition(".")[0])
     broadcast = packet.destination == "255.255.255.255" or packet.destination == packet.source == "0.0.0.0"
-    if 224 <= first < 240 or packet.source == "255.255.255.255" or (packet.source == "0.0.0.0" and not broadcast):
+    if is_group(packet.source) or packet.source == "255.255.255.255" or (packet.source == "0.0.0.0" and not broadcast):
         why = "a source that is nobody's (multicast, broadcast or unspecified) may not come in from a wire"
         walk.dropped(stack, "route", f"martian source {packet.source}", packet, "martian", [f"packet: {packet}"], why)
         return False

@@ -183,7 +183,7 @@ def _look_up(stack: Stack, packet: Packet) -> Answer:
         source=packet.source if stack.is_local(packet.source) else None,
         oif=packet.zone,
         mark=packet.mark,
-        tos=(packet.tos or 0) & ~3,
+        tos=packet.routed_by,
         protocol=packet.protocol,
         ports=packet.ports,
         matched=True,

@@ -56,6 +56,11 @@ class Packet:
         """The interface that the sender names with a link-local destination (``fe80::9%eth0``)."""
 
     @property
+    def routed_by(self) -> int:
+        """The type of service as rules and routes see it: without the bits of congestion notification (RFC 3168)."""
+        return (self.tos or 0) & ~3
+
+    @property
     def family(self) -> str:
         """inet or inet6."""
         return family_of(self.destination)

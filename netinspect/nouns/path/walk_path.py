@@ -132,11 +132,10 @@ def _sent_here(stacks: Stacks, stack: Stack, iif: Interface, packet: Packet) -> 
 def worst(paths: list[Path]) -> Path:
     """Of several paths the one to report: one that fails for a reason other than a limit or chance in a rule."""
     for path in paths:
-        spread = {why == SPREAD for _, _, why in path.forks}
-        if path.verdict == FAILS and (path.cause not in ("rule", "policy") or spread == {True}):
+        by_hash = [why == SPREAD for _, _, why in path.forks]
+        if path.verdict == FAILS and (path.cause not in ("rule", "policy") or (by_hash and all(by_hash))):
             if len(paths) > 1:
-                path.why += f" (one of {len(paths)} ways: {SPREAD})" if True in spread else ""
-                path.why += f" (one of {len(paths)} ways, by chance)" if True not in spread else ""
+                path.why += f" (one of {len(paths)} ways{f': {SPREAD}' if any(by_hash) else ', by chance'})"
             return path
     return paths[0]
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ...uapi.xfrm import XFRM_POLICY_FWD, XFRM_POLICY_IN, XFRM_POLICY_OUT
-from .decode_policies import associations, covers
-from .listing_stack import WITH_PORTS
+from .decode_policies import associations
+from .listing_stack import WITH_PORTS, inside_of
 from .walk_steps import UNKNOWN
 
 TYPE_CHECKING = False
@@ -102,7 +102,8 @@ def _first(walk: Walk, stack: Stack, packet: Packet, direction: int, interface: 
     for policy in stack.policies or ():
         if policy.direction != direction or policy.if_id:
             continue
-        if not (covers(policy.destination, packet.destination) and covers(policy.source, packet.source)):
+        ends = (packet.destination, policy.destination), (packet.source, policy.source)
+        if not all((":" in address) == (":" in network) and inside_of(address, network) for address, network in ends):
             continue
         value, mask = policy.mark
         if policy.protocol not in (0, packet.protocol) or packet.mark & mask != value:
@@ -136,27 +137,16 @@ def _ports_fit(policy: Policy, packet: Packet) -> bool | None:
 
 
 def _blocked(walk: Walk, stack: Stack, packet: Packet, policy: Policy) -> None:
-    walk.dropped(
-        stack,
-        "ipsec",
-        f"policy of {_WAYS[policy.direction]}",
-        packet,
-        "ipsec",
-        [f"policy: {policy}"],
-        "an IPsec policy blocks it",
-        advice=f"right, if nothing may pass there; else: ip xfrm policy delete index {policy.index} dir "
-        f"{('in', 'out', 'fwd')[policy.direction]}",
-    )
+    advice = f"right, if nothing may pass there; else: ip xfrm policy delete index {policy.index} dir {policy.way}"
+    _dropped(walk, stack, packet, policy, [], "an IPsec policy blocks it", advice)
 
 
 def _unassociated(walk: Walk, stack: Stack, packet: Packet, policy: Policy, why: str) -> None:
-    walk.dropped(
-        stack,
-        "ipsec",
-        f"policy of {_WAYS[policy.direction]}",
-        packet,
-        "ipsec",
-        [f"policy: {policy}", "associations: none fits (ip xfrm state)"],
-        f"an IPsec policy is for it, and {why}",
-        advice="look why the key daemon (IKE) has no association: is it running, and does the other end answer?",
-    )
+    advice = "look why the key daemon (IKE) has no association: is it running, and does the other end answer?"
+    missing = "associations: none fits (ip xfrm state)"
+    _dropped(walk, stack, packet, policy, [missing], f"an IPsec policy is for it, and {why}", advice)
+
+
+def _dropped(walk: Walk, stack: Stack, packet: Packet, policy: Policy, more: list[str], why: str, advice: str) -> None:
+    subject = f"policy of {_WAYS[policy.direction]}"
+    walk.dropped(stack, "ipsec", subject, packet, "ipsec", [f"policy: {policy}", *more], why, advice=advice)

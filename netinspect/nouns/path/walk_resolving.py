@@ -135,7 +135,7 @@ def _passed(
     outcomes = run_hook(rules.ruleset, family, hook, seen, rules.facts, device=device, chains=chains).outcomes
     if any(outcome.verdict.name != "drop" for outcome in outcomes):
         return []
-    last = next((step for step in reversed(outcomes[0].steps) if step.verdict.name == "drop"), None)
+    last = outcomes[0].drop
     if last is None:
         return [f"nftables: a rule of {family} {hook}"]
     return [f"nftables: {rules.text(last.rule) if last.rule else f'{last.chain}, hook {hook}, policy drop'}"]

@@ -260,7 +260,7 @@ class Rules:
             outcomes = run_hook(self.ruleset, "ip6", hook, made, self.facts, chains=chains).outcomes if chains else ()
             if not outcomes or any(outcome.verdict.name != "drop" for outcome in outcomes):
                 continue
-            last = next((step for step in reversed(outcomes[0].steps) if step.verdict.name == "drop"), None)
+            last = outcomes[0].drop
             if last is not None:
                 what = self.text(last.rule) if last.rule is not None else f"{last.chain}, hook {hook}, policy drop"
                 found.append((last.chain, f"nftables: {what}"))
@@ -394,7 +394,7 @@ class Rules:
             walk.passes(self.stack, hook, subject, packet, *bridging, *lines)
 
     def _dropped(self, walk: Walk, hook: str, packet: Packet, outcome: Outcome) -> None:
-        last = next((step for step in reversed(outcome.steps) if step.verdict.name == "drop"), None)
+        last = outcome.drop
         applied = [f"rule: {self.text(step.rule)}" for step in outcome.steps if step.rule is not None][-4:]
         bridging = [walk.bridging] if walk.bridging else []
         reject = outcome.action("reject")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .walk_packet import Packet
+from .walk_routes import is_group
 from .walk_steps import DELIVERED, DROPPED, LEAVES, UNKNOWN
 
 TYPE_CHECKING = False
@@ -20,6 +21,7 @@ _PROTOCOLS = {
     "ip6tnl": _IPV6,
 }
 """Kinds of tunnels, and the protocol that carries their packets."""
+_ANY = ("0.0.0.0", "::")
 _GENEVE_PORT = 6081
 _DEEPEST = 4
 """Tunnels in tunnels that are followed."""
@@ -72,11 +74,9 @@ def _outer(stack: Stack, interface: Interface, packet: Packet) -> tuple[Packet, 
     vni, vxlan, tunnel = stack.tunnel(interface)
     ends = vxlan or tunnel
     remote = ends.remote if ends is not None else None
-    if protocol is None or not remote or remote in ("0.0.0.0", "::") or remote.lower().startswith("ff"):
+    if protocol is None or not remote or remote in _ANY or is_group(remote):
         return None
-    if ":" not in remote and 224 <= int(remote.partition(".")[0]) < 240:
-        return None
-    source = ends.local if ends is not None and ends.local not in (None, "0.0.0.0", "::") else None
+    source = ends.local if ends is not None and ends.local not in (None, *_ANY) else None
     if source is None:
         answer = stack.route(remote)
         source = answer.route.preferred_source if answer.route is not None else None
@@ -95,8 +95,8 @@ def _takes(stack: Stack, one: Interface, sent: Interface, outer: Packet, number:
     ends = vxlan or tunnel
     if ends is None or (tunnel.id if tunnel is not None else vni) != number:
         return False
-    return ends.local in (None, "0.0.0.0", "::", outer.destination) and (
-        vxlan is not None or ends.remote in (None, "0.0.0.0", "::", outer.source)
+    return ends.local in (None, *_ANY, outer.destination) and (
+        vxlan is not None or ends.remote in (None, *_ANY, outer.source)
     )
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from .listing_segment import Crossing, Segment, Wire, state_of
+from .walk_bridges import filtered, over_bridge
 from .walk_routes import is_group
-from .walk_steps import LEAVES, UNKNOWN, pasted
+from .walk_steps import LEAVES, UNKNOWN
 from .walk_tunnels import encapsulated, is_tunnel
 
 TYPE_CHECKING = False
@@ -76,7 +77,7 @@ def transmitted(walk: Walk, stack: Stack, oif: Interface, next_hop: str, packet:
             crossing = Crossing(stack, oif, None, _port_to(stack, oif, next_hop))
             if crossing.exit is not None:
                 crossing.filtered(None)
-                if _filtered(walk, crossing, f"{oif}: {oif} > {crossing.exit}", packet):
+                if filtered(walk, crossing, packet):
                     return None
             on = walk.rules_of(stack).bridged(walk, crossing, packet)
             if on is None:
@@ -128,7 +129,26 @@ def transmitted(walk: Walk, stack: Stack, oif: Interface, next_hop: str, packet:
 
 def _unasked(walk: Walk, stack: Stack, oif: Interface, next_hop: str, packet: Packet, evidence: list[str]) -> None:
     """Nothing is known of a neighbour, and what it would be asked by does not pass."""
-    asked = "neighbour discovery" if ":" in next_hop else "ARP"
+    asked = _question(next_hop)
+    why = f"{asked} for {next_hop} does not pass: its link-layer address cannot be found"
+    _unreached(walk, stack, oif, next_hop, packet, evidence, why, f"have {asked} pass there")
+
+
+def _question(next_hop: str) -> str:
+    return "neighbour discovery" if ":" in next_hop else "ARP"
+
+
+def _unreached(
+    walk: Walk,
+    stack: Stack,
+    oif: Interface,
+    next_hop: str,
+    packet: Packet,
+    evidence: list[str],
+    why: str,
+    advice: str = "",
+) -> None:
+    """Dropped, since the link-layer address of a neighbour cannot be found."""
     walk.dropped(
         stack,
         "neighbour",
@@ -136,8 +156,8 @@ def _unasked(walk: Walk, stack: Stack, oif: Interface, next_hop: str, packet: Pa
         packet,
         "neighbour",
         evidence,
-        f"{asked} for {next_hop} does not pass: its link-layer address cannot be found",
-        advice=f"have {asked} pass there",
+        why,
+        advice=advice or f"look whether {next_hop} is up, and whether it is on the link of {oif}",
         next_hop=next_hop,
         interface=oif,
     )
@@ -191,7 +211,7 @@ def from_port(walk: Walk, stack: Stack, bridge: Interface, packet: Packet) -> Pa
     chains = rules.ruleset.base_chains
     own = any(chains("bridge", hook) for hook in ("prerouting", "input"))
     own = own or any(chains("netdev", "ingress", port.name) for port in stack.ports(bridge))
-    if not own and bridge.index not in stack.filtering:
+    if not own and not stack.tags(bridge):
         return packet
     back = stack.route(packet.source).route
     hop = (back.gateway if back is not None else None) or packet.source
@@ -207,9 +227,9 @@ def from_port(walk: Walk, stack: Stack, bridge: Interface, packet: Packet) -> Pa
         return None
     crossing = Crossing(stack, bridge, port, None)
     crossing.filtered(None)
-    if _filtered(walk, crossing, f"{bridge}: {port} > {bridge}", on):
+    if filtered(walk, crossing, on):
         return None
-    walk.passes(stack, "bridge", f"{bridge}: {port} > {bridge}", on)
+    walk.passes(stack, "bridge", crossing, on)
     return rules.bridged(walk, crossing, on)
 
 
@@ -263,12 +283,11 @@ def _nobody(
     evidence: list[str],
 ) -> None:
     """Dropped, because no host on the link accepts it."""
-    subject = f"{next_hop} on {oif}"
     if known is not None:
         walk.dropped(
             stack,
             "neighbour",
-            subject,
+            f"{next_hop} on {oif}",
             packet,
             "neighbour-wrong",
             [*evidence, *segment.dead],
@@ -288,18 +307,9 @@ def _nobody(
         for found in segment.ends
         for text, _ in found.stack.networks(found.interface)
     }
-    walk.dropped(
-        stack,
-        "neighbour",
-        subject,
-        packet,
-        "neighbour",
-        [*evidence, *segment.dead, *silent, f"on the link of {oif}: {', '.join(sorted(others)) or 'nobody'}"],
-        f"nobody on the link of {oif} answers for {next_hop}: the machine is down or gone, or has another address",
-        advice=f"look whether {next_hop} is up, and whether it is on the link of {oif}",
-        next_hop=next_hop,
-        interface=oif,
-    )
+    there = f"on the link of {oif}: {', '.join(sorted(others)) or 'nobody'}"
+    why = f"nobody on the link of {oif} answers for {next_hop}: the machine is down or gone, or has another address"
+    _unreached(walk, stack, oif, next_hop, packet, [*evidence, *segment.dead, *silent, there], why)
 
 
 def _known_dead(walk: Walk, stack: Stack, oif: Interface, next_hop: str, packet: Packet) -> bool:
@@ -310,41 +320,27 @@ def _known_dead(walk: Walk, stack: Stack, oif: Interface, next_hop: str, packet:
         return True
     if neighbour is None or neighbour.state != "failed":
         return False
-    walk.dropped(
-        stack,
-        "neighbour",
-        f"{next_hop} on {oif}",
-        packet,
-        "neighbour",
-        [f"neighbour: {next_hop} dev {oif} failed"],
-        f"{next_hop} does not answer on {oif}: the machine is down or gone, or has another address",
-        advice=f"look whether {next_hop} is up, and whether it is on the link of {oif}",
-        next_hop=next_hop,
-        interface=oif,
-    )
+    why = f"{next_hop} does not answer on {oif}: the machine is down or gone, or has another address"
+    _unreached(walk, stack, oif, next_hop, packet, [f"neighbour: {next_hop} dev {oif} failed"], why)
     return True
 
 
 def _unanswering(walk: Walk, stack: Stack, oif: Interface, next_hop: str, packet: Packet, there: str) -> None:
     """A neighbour that was asked for all the time, and did not answer."""
-    asked = "neighbour discovery" if ":" in next_hop else "ARP"
+    asked = _question(next_hop)
     blocking = walk.rules_of(stack).against_neighbours(oif, next_hop)
     state = f"neighbour: {next_hop} dev {oif} incomplete or failed all the time"
     doubt = "it is down or gone, has another address, or something drops the answers"
-    walk.dropped(
+    _unreached(
+        walk,
         stack,
-        "neighbour",
-        f"{next_hop} on {oif}",
+        oif,
+        next_hop,
         packet,
-        "neighbour",
         [state, *([there] if there else []), *blocking],
         f"{next_hop} on {oif} is asked for all the time and does not answer ({asked}): "
         + ("rules here drop its answers" if blocking else doubt),
-        advice=f"have {asked} pass these rules"
-        if blocking
-        else f"look whether {next_hop} is up, and whether it is on the link of {oif}",
-        next_hop=next_hop,
-        interface=oif,
+        f"have {asked} pass these rules" if blocking else "",
     )
 
 
@@ -396,156 +392,8 @@ def _along(walk: Walk, end: End, link_address: str | None, packet: Packet, sende
                 packet,
             )
         elif isinstance(part, Crossing):
-            on = _over_bridge(walk, part, link_address, packet, sender)
+            on = over_bridge(walk, part, link_address, packet, sender)
             if on is None:
                 return None
             packet = on
     return end.stack, end.interface, packet
-
-
-def _over_bridge(
-    walk: Walk, part: Crossing, link_address: str | None, packet: Packet, sender: str | None
-) -> Packet | None:
-    """Over a bridge: its own rules, and those of IP where br_netfilter has frames pass them.
-
-    ``link_address`` is whom the frame is for, ``sender`` whom it is from.
-    """
-    stack, rules = part.stack, walk.rules_of(part.stack)
-    evidence = []
-    if part.entry is not None:
-        arrived = rules.ingress(walk, stack, part.entry, packet)
-        if arrived is None:
-            return None
-        packet = arrived
-    if part.exit is not None and link_address:
-        port = stack.port_for(part.bridge, link_address, part.vlan)
-        if port is None:
-            evidence.append(f"fdb: {link_address} is not known on {part.bridge}: it goes out by every port")
-        else:
-            evidence.append(f"fdb: {link_address} is behind {port}")
-    subject = f"{part.bridge}: {part.entry or part.bridge} > {part.exit or part.bridge}"
-    if _filtered(walk, part, subject, packet):
-        return None
-    shut = _shut_ports(stack, part)
-    if shut:
-        walk.dropped(
-            stack,
-            "bridge",
-            subject,
-            packet,
-            "isolated",
-            [*evidence, *(f"bridge port: {text}" for text in shut)],
-            f"the bridge {part.bridge} passes nothing from the one port to the other: {' and '.join(shut)}",
-            advice="right, if hosts are to be kept apart; else: "
-            + ("bridge link set dev PORT isolated off" if "isolated" in shut[0] else "look why the port is shut (STP)"),
-        )
-        return None
-    if sender and _locked_out(walk, part, sender, subject, packet):
-        return None
-    if part.exit is not None and link_address and _kept_from(walk, part, link_address, subject, packet, evidence):
-        return None
-    walk.passes(stack, "bridge", subject, packet, *evidence)
-    on = rules.bridged(walk, part, packet)
-    return on if on is None or part.exit is None else rules.egress(walk, stack, part.exit, on)
-
-
-def _filtered(walk: Walk, part: Crossing, subject: str, packet: Packet) -> bool:
-    """Whether a bridge that filters by VLANs keeps a frame back (net/bridge/br_vlan.c)."""
-    stack, port = part.stack, part.not_in
-    if stack.filtering.get(part.bridge.index, "802.1Q") != "802.1Q":
-        why = f"the bridge {part.bridge} filters by tags of 802.1ad, which are not followed"
-        walk.unknowable(stack, "bridge", subject, packet, why=why)
-        return False
-    if port is None:
-        return False
-    known = (stack.vlans(part.bridge) or {}).get(port.index)
-    of_self = ["self"] if port is part.bridge else []
-    flags = ["pvid", "untagged"] if part.untagged else []
-    walk.dropped(
-        stack,
-        "bridge",
-        subject,
-        packet,
-        "vlan",
-        [f"bridge: {part.bridge} filters by VLANs (vlan_filtering 1)", f"vlan: {port} is in {known or 'none'}"],
-        f"{port} is not in VLAN {part.vlan}: the bridge {part.bridge} passes it only what is in its VLANs"
-        if part.vlan
-        else f"{port} has no PVID: the bridge {part.bridge} takes no frame without a tag from it",
-        advice="right, if they are to be kept apart; else: "
-        + pasted(["bridge", "vlan", "add", "dev", port.name, "vid", str(part.vlan or 1), *flags, *of_self]),
-    )
-    return True
-
-
-def _kept_from(
-    walk: Walk, part: Crossing, link_address: str, subject: str, packet: Packet, evidence: list[str]
-) -> bool:
-    """Whether a bridge sends a frame by another port than its receiver is behind, or by none."""
-    stack, exit_ = part.stack, part.exit
-    assert exit_ is not None
-    port = stack.port_for(part.bridge, link_address, part.vlan)
-    if port is not None and port is not exit_:
-        own = port is part.bridge
-        walk.dropped(
-            stack,
-            "bridge",
-            subject,
-            packet,
-            "fdb",
-            evidence,
-            f"the bridge {part.bridge} takes {link_address} for its own, and it is behind {exit_}: the frame stays here"
-            if own
-            else f"the bridge {part.bridge} has {link_address} behind {port}, and it is behind {exit_}: the frame goes "
-            "out by the wrong port",
-            ["bridge", "fdb", "del", link_address, "dev", port.name, "self" if own else "master"],
-            "a static entry stays when the machine moves; one that was learned is put right by its next frame",
-        )
-        return True
-    known = stack.bridge_port(exit_) if port is None else None
-    if known is not None and known.unicast_flood is False:
-        learning = "" if known.learning is None else f", learning {'on' if known.learning else 'off'}"
-        walk.dropped(
-            stack,
-            "bridge",
-            subject,
-            packet,
-            "flood",
-            [*evidence, f"bridge port: {exit_} has flood off{learning}"],
-            f"the bridge {part.bridge} does not know behind which port {link_address} is, and {exit_} gets nothing "
-            "that is for unknown addresses (flood off)",
-            ["bridge", "link", "set", "dev", exit_.name, "flood", "on"],
-            f"or name it: bridge fdb add {link_address} dev {exit_} master static",
-        )
-        return True
-    return False
-
-
-def _locked_out(walk: Walk, part: Crossing, sender: str, subject: str, packet: Packet) -> bool:
-    """Whether a port takes frames from known senders only, and this is none (bridge(8): locked)."""
-    stack, entry = part.stack, part.entry
-    port = stack.bridge_port(entry) if entry is not None else None
-    if entry is None or port is None or not port.locked or stack.port_for(part.bridge, sender, part.vlan) is entry:
-        return False
-    walk.dropped(
-        stack,
-        "bridge",
-        subject,
-        packet,
-        "fdb",
-        [f"bridge port: {entry} is locked", f"fdb: {sender} is not known behind {entry}"],
-        f"{entry} is locked: the bridge {part.bridge} takes frames from senders only that are known behind it",
-        ["bridge", "fdb", "add", sender, "dev", entry.name, "master", "static"],
-        "right, if the machine has not authenticated (802.1X); an entry lets it in without",
-    )
-    return True
-
-
-def _shut_ports(stack: Stack, part: Crossing) -> list[str]:
-    """Why a bridge passes nothing between two of its ports (net/bridge/br_forward.c: should_deliver)."""
-    if part.entry is None or part.exit is None:
-        return []
-    found = [(port, stack.bridge_port(port)) for port in (part.entry, part.exit)]
-    shut = [f"{port} is {known.state}" for port, known in found if known and known.state not in ("forwarding", None)]
-    if not shut and all(known is not None and known.isolated for _, known in found):
-        return [f"{port} is isolated" for port, _ in found]
-    return shut
