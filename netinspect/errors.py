@@ -6,33 +6,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .errors_rare import (
-        ConditionError as ConditionError,
-    )
-    from .errors_rare import (
-        ConditionTimeoutError as ConditionTimeoutError,
-    )
-    from .errors_rare import (
-        ConditionUnknownError as ConditionUnknownError,
-    )
-    from .errors_rare import (
-        ConntrackError as ConntrackError,
-    )
-    from .errors_rare import (
-        FilterError as FilterError,
-    )
-    from .errors_rare import (
-        IncomparableError as IncomparableError,
-    )
-    from .errors_rare import (
-        MissingLibraryError as MissingLibraryError,
-    )
-    from .errors_rare import (
-        ProcessEndedError as ProcessEndedError,
-    )
-    from .errors_rare import (
-        SnapshotError as SnapshotError,
-    )
+    from .errors_rare import ConditionError as ConditionError
+    from .errors_rare import ConditionTimeoutError as ConditionTimeoutError
+    from .errors_rare import ConditionUnknownError as ConditionUnknownError
+    from .errors_rare import ConntrackError as ConntrackError
+    from .errors_rare import FilterError as FilterError
+    from .errors_rare import IncomparableError as IncomparableError
+    from .errors_rare import MissingLibraryError as MissingLibraryError
+    from .errors_rare import ProcessEndedError as ProcessEndedError
+    from .errors_rare import SnapshotError as SnapshotError
 
 
 class ExitStatus:

@@ -281,7 +281,7 @@ def processes_hidden() -> bool:
 
     If process 1 is our own (in a pid namespace), /proc's options and our privileges decide.
     """
-    if not _exists("/proc/1"):
+    if not exists("/proc/1"):
         return True
     return posix.geteuid() != 0 and _hides_processes() and not _is_privileged()
 
@@ -472,7 +472,7 @@ def network_text(name: str) -> str | None:
     try:
         return _text(_read(f"/proc/thread-self/net/{name}"))
     except FileNotFoundError:
-        if _exists("/proc/thread-self/net"):
+        if exists("/proc/thread-self/net"):
             return None
         raise NetinspectError("/proc is not there: mount it (mount -t proc proc /proc)") from None
     except OSError as error:
@@ -504,11 +504,12 @@ def sysctl_writable(name: str) -> bool:
 
 
 def _path(name: bytes) -> str:
-    """As posix.fsdecode has it."""
+    """As os.fsdecode."""
     return name.decode(sys.getfilesystemencoding(), sys.getfilesystemencodeerrors())
 
 
-def _exists(path: str) -> bool:
+def exists(path: str) -> bool:
+    """As os.path.exists."""
     try:
         posix.stat(path)
     except OSError:
@@ -518,7 +519,7 @@ def _exists(path: str) -> bool:
 
 def has_module(name: str) -> bool:
     """Whether a module is loaded, built in, or available for loading."""
-    if _exists(f"/sys/module/{name}"):
+    if exists(f"/sys/module/{name}"):
         return True
     release = posix.uname().release
     for listing in ("modules.builtin", "modules.dep"):

@@ -18,7 +18,7 @@ from .signals import Holding
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from typing import TypeVar
 
     Result = TypeVar("Result")
@@ -227,8 +227,9 @@ def _blocks(path: str, descriptor: int, wait: int | None) -> Iterator[bytes]:
                     if wait == _SILENCE or not _readable(descriptor, _SILENCE):
                         raise FileError(f"{path}: no data for {_SILENCE // 1000} seconds") from None
             try:
-                call = posix.read
-                block = call(descriptor, _BLOCK) if wait != 0 else _patiently(path, call, descriptor, _BLOCK)
+                block = (
+                    _patiently(path, posix.read, descriptor, _BLOCK) if wait == 0 else posix.read(descriptor, _BLOCK)
+                )
             except BlockingIOError:
                 if wait == 0:  # a file of the kernel's in which there is nothing yet, such as /proc/kmsg
                     raise
@@ -418,13 +419,15 @@ def _replace(
     fill: Callable[[Callable[[bytes], object]], Result],
 ) -> Result:
     """Makes a file beside it, which then takes its name."""
+    from .deferring import Uninterrupted
+
     temporary = None
     descriptor = None
     try:
         try:
             if status is not None and not posix.access(name, posix.W_OK, dir_fd=directory, effective_ids=True):
                 raise OutputError(f"{path}: permission denied")
-            with _Uninterrupted():
+            with Uninterrupted():
                 temporary, descriptor = _temporary(directory, 0o666 if status is None else 0o600)
         except OSError as error:
             raise OutputError(f"{path}: cannot create a temporary file beside it: {error.strerror}") from None
@@ -433,14 +436,14 @@ def _replace(
             if status is not None:
                 _keep_rights(descriptor, status, f"/proc/self/fd/{directory}/{name}")
             posix.fsync(descriptor)  # some file systems report only now that they are full
-            with _Uninterrupted():
+            with Uninterrupted():
                 posix.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
                 temporary = None
         except OSError as error:
             raise OutputError(f"{path}: {error.strerror}") from None
         return result
     finally:
-        with _Uninterrupted():
+        with Uninterrupted():
             if descriptor is not None:
                 posix.close(descriptor)
             if temporary is not None:
@@ -488,25 +491,3 @@ def _keep_rights(descriptor: int, status: posix.stat_result, path: str) -> None:
         posix.setxattr(descriptor, _ACCESS_LIST, found)
     except OSError:
         posix.fchmod(descriptor, mode & ~0o070)  # what looks like the group's rights was a mask for those of the list
-
-
-class _Uninterrupted:
-    """Signals wait while a file is created or renamed, so that the cleanup knows what to remove."""
-
-    __slots__ = ("_deferring", "_mask")
-
-    def __enter__(self) -> None:
-        from _signal import SIG_BLOCK, SIGHUP, SIGINT, SIGTERM, pthread_sigmask
-
-        from .deferring import Deferring
-
-        # Those of a program that is not ours are blocked.
-        self._mask: Sequence[int] = tuple(pthread_sigmask(SIG_BLOCK, (SIGHUP, SIGINT, SIGTERM)))
-        self._deferring = Deferring()
-        self._deferring.__enter__()
-
-    def __exit__(self, *_: object) -> None:
-        from _signal import SIG_SETMASK, pthread_sigmask
-
-        pthread_sigmask(SIG_SETMASK, self._mask)
-        self._deferring.__exit__()

@@ -175,9 +175,9 @@ class ListingCommand(InNamespaces):
             from .watched import watch
 
             return watch(self)
-        from .watching import repeat, timed
+        from .watching import one_after_the_other
 
-        return repeat(timed(self) if self.format == "table" and not self.no_header else self.once, self.watch)
+        return one_after_the_other(self)
 
     def screen(self) -> str:
         """On a terminal long listings are paged; one that is repeated has a screen of its own."""

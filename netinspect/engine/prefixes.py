@@ -33,6 +33,12 @@ def within(address: bytes, network: bytes, length: int) -> bool:
     return size == len(network) and int.from_bytes(address, "big") >> shift == int.from_bytes(network, "big") >> shift
 
 
+def is_group(address: str) -> bool:
+    """Whether it is a multicast address: of 224.0.0.0/4 (RFC 1112) or ff00::/8 (RFC 4291)."""
+    first = packed(address)[0]
+    return first == 0xFF if ":" in address else 224 <= first < 240
+
+
 def prefix(text: str) -> tuple[bytes, int]:
     """``ADDRESS/LENGTH`` as the kernel's texts have it, or an address alone: its bytes, and the length in bits."""
     address, slash, length = text.partition("/")

@@ -36,11 +36,9 @@ _MOST_NOTES = 4
 def watch(command: ListingCommand) -> int:
     """Lists again and again, until a signal or an error. Raises what the listing raises."""
     if not moves():
-        from .watching import repeat, timed
+        from .watching import one_after_the_other
 
-        repeat(
-            timed(command) if command.format == "table" and not command.no_header else command.once, command.watch or 1
-        )
+        one_after_the_other(command)
     command.watched = Watched(command.environment, command.watch or 1)
     return command.watched.repeat(command.once)
 

@@ -24,6 +24,11 @@ def repeat(action: Callable[[], int], seconds: float) -> NoReturn:
         sleep(max(due - monotonic(), 0))
 
 
+def one_after_the_other(command: ListingCommand) -> NoReturn:
+    """Lists every few seconds; a table below a line with the time."""
+    repeat(timed(command) if command.format == "table" and not command.no_header else command.once, command.watch or 1)
+
+
 def timed(command: ListingCommand) -> Callable[[], int]:
     """What lists once, below a line with the time (ISO 8601, local), and a blank line after the listing before."""
     before = ""

@@ -84,6 +84,8 @@ _OTHERS_OPTIONS = {
     "ip": ("-s", "-d", "-o", "-br", "-brief", "-c", "-j", "-h"),
 }
 """Options of programs that say how they show what is shown here in any case, or by another option."""
+_LISTED = ("show", "list", "ls", "lst", "s", "sh")
+"""What ip(8) calls it to list, and how it is shortened."""
 _PREFIXES = ("ip", "bridge", "show", "list", "get")
 """Words that stand before the object in other programs."""
 
@@ -199,7 +201,7 @@ def _other_command(words: list[str], commands: Sequence[str], command_of: Comman
         meant = names[0]
     if meant == "routes" and rest[:1] == ["get"]:
         pass
-    elif rest[:1] and rest[0] in ("show", "list", "ls", "lst", "s", "sh"):
+    elif rest[:1] and rest[0] in _LISTED:
         rest.pop(0)
     command = meant.split()
     if (name in _INSTEAD and meant != "path") or name in ("netns", "monitor", "rtmon"):
@@ -217,7 +219,6 @@ def _other_command(words: list[str], commands: Sequence[str], command_of: Comman
     return command
 
 
-_LISTED = ("show", "list", "ls", "lst", "s", "sh")
 _INTERFACE_OPERAND = ("links", "addresses", "neighbours")
 
 

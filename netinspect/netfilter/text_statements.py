@@ -204,15 +204,13 @@ def _extension(word: str) -> Statement:
         name = expression.text(nft.NFTA_MATCH_NAME)
         values.EXACTNESS.lost = True
         if word == "match" and name == "comment":  # linux/netfilter/xt_comment.h: the text alone
-            text = expression.raw(nft.NFTA_MATCH_INFO) or b""
-            writer.words.append(f"comment {quoted(text.partition(NUL)[0].decode('utf-8', 'surrogateescape'))}")
+            comment = (expression.raw(nft.NFTA_MATCH_INFO) or b"").partition(b"\0")[0]
+            writer.words.append(f"comment {quoted(comment.decode('utf-8', 'surrogateescape'))}")
             return
         writer.words.append(f"xt {word} {quoted(name)}")
 
     return write
 
-
-NUL = b"\0"
 
 STATEMENTS: dict[str, Statement] = {
     "counter": _counter,

@@ -63,10 +63,13 @@ class _Records:
         try:
             found = typed.parse(line)
             self.of(found.get("noun") if type(found) is dict else None, found)
-        except UnicodeDecodeError:
-            raise SnapshotError(f"{self._path}:{number}: not a snapshot: not UTF-8 text") from None
         except ValueError as error:
-            raise SnapshotError(f"{self._path}:{number}: malformed: {error}") from None
+            raise _bad_line(self._path, number, error) from None
+
+
+def _bad_line(path: str, number: int, error: ValueError, what: str = "malformed") -> SnapshotError:
+    said = "not a snapshot: not UTF-8 text" if isinstance(error, UnicodeDecodeError) else f"{what}: {error}"
+    return SnapshotError(f"{path}:{number}: {said}")
 
 
 def _different(
@@ -142,11 +145,8 @@ def _parsed(lines: Iterable[Numbered], path: str, skipped: int) -> Snapshot:
                 record = made.of(noun, found)
                 records.setdefault(noun, []).append(record)
                 count += 1
-        except UnicodeDecodeError:
-            raise SnapshotError(f"{path}:{number}: not a snapshot: not UTF-8 text") from None
         except ValueError as error:
-            what = "not a snapshot" if head is None else "malformed"
-            raise SnapshotError(f"{path}:{number}: {what}: {error}") from None
+            raise _bad_line(path, number, error, "not a snapshot" if head is None else "malformed") from None
     if head is None:
         raise SnapshotError(f"{path}: not a snapshot: the file is empty")
     if end is None or end.records != count:

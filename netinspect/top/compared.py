@@ -14,7 +14,7 @@ from .pace import rest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Hashable, Iterable, Sequence
     from typing import Any
 
 
@@ -51,7 +51,7 @@ class Compared:
         rest()
         self.fresh = [*compress(count(), map(came.__contains__, self.keys))] if came else ()
         self.gone = [*compress(count(), map(left.__contains__, self.before))] if left else ()
-        self._now, self._then = _mask(len(self.keys), self.fresh), _mask(len(self.before), self.gone)
+        self._now, self._then = mask(len(self.keys), self.fresh), mask(len(self.before), self.gone)
         kept = [*compress(self.keys, self._now)]
         if [*compress(self.before, self._then)] != kept:
             places = dict(zip(self.before, count()))
@@ -84,8 +84,9 @@ class Compared:
         return [rows[place] for place in places]
 
 
-def _mask(number: int, missing: Sequence[int]) -> bytearray:
-    mask = bytearray(b"\1") * number
-    for row in missing:
-        mask[row] = 0
-    return mask
+def mask(number: int, without: Iterable[int]) -> bytearray:
+    """For each of so many rows 1, but 0 for some of them: what `compress` takes."""
+    rows = bytearray(b"\1") * number
+    for row in without:
+        rows[row] = 0
+    return rows

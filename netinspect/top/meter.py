@@ -8,7 +8,7 @@ from __future__ import annotations
 from _operator import add
 from itertools import chain, compress
 
-from .compared import Compared
+from .compared import Compared, mask
 from .pace import rest
 
 TYPE_CHECKING = False
@@ -33,10 +33,7 @@ class Sparse(list):  # type: ignore[type-arg]
         """The rows sorted by their values, None last; rows of the same value in their order."""
         known = [row for row in self.rows if self[row]]
         unknown = [row for row in self.rows if self[row] is None]
-        mask = bytearray(b"\1") * len(self)
-        for row in chain(known, unknown):
-            mask[row] = 0
-        zeros = [*compress(range(len(self)), mask)]
+        zeros = [*compress(range(len(self)), mask(len(self), chain(known, unknown)))]
         known.sort(key=self.__getitem__, reverse=descending)
         return known + zeros + unknown if descending else zeros + known + unknown
 

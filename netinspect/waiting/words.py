@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..engine.options import converted, within
+from ..engine.prefixes import is_group
 from ..errors import UsageError
 from .endpoint import Endpoint, address_of
 
@@ -226,21 +227,12 @@ def _member(asked: Asked) -> Condition:
     text, *words = asked.words
     found = _pairs(asked, words, ("dev", "from"))
     group = _address_of(text)
-    if not _is_multicast(group):
+    if not is_group(group):
         raise UsageError(f"{group} is not a multicast address")
     source = _address_of(found["from"]) if "from" in found else None
     if source is not None and (":" in source) != (":" in group):
         raise UsageError(f"{group} has no source {source}: one is IPv4, the other IPv6")
     return Member(group, found.get("dev"), source)
-
-
-def _is_multicast(address: str) -> bool:
-    """Whether that is in 224.0.0.0/4 or ff00::/8."""
-    first, colon, _ = address.partition(":")
-    return len(first) == 4 and first.startswith("ff") if colon else address.partition(".")[0] in _MULTICAST
-
-
-_MULTICAST = frozenset(map(str, range(224, 240)))
 
 
 def _one(asked: Asked, message: str) -> str:

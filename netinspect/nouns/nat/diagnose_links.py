@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..path.walk_routes import is_group, route_text
+from ...engine.prefixes import is_group
+from ..path.walk_routes import route_text
 from ..path.walk_steps import pasted, sysctl_set
 from .diagnose_claims import answers_for
 from .diagnose_findings import ERROR, finding
@@ -70,11 +71,9 @@ def not_proxied(situation: Situation, iif: Interface, request: Asked) -> Finding
     how = "neighbour solicitation" if six else "ARP request"
     name = "proxy_ndp" if six else "proxy_arp"
     setting = f"net/{'ipv6' if six else 'ipv4'}/conf/{iif.name}/{name}"
-    commands = [sysctl_set(setting, 1)]
-    if six:
-        commands.append(pasted(["ip", "-6", "neigh", "add", "proxy", wanted, "dev", iif.name]))
-    else:
-        commands = [pasted(["ip", "neigh", "add", "proxy", wanted, "dev", iif.name])]
+    version = ["-6"] if six else []
+    commands = [sysctl_set(setting, 1)] if six else []
+    commands.append(pasted(["ip", *version, "neigh", "add", "proxy", wanted, "dev", iif.name]))
     return finding(
         situation,
         "proxy",
@@ -100,33 +99,30 @@ def hardware(situation: Situation) -> Iterator[Finding]:
             on = home.bridge_of(port) or port
             own = next((one for one in (port, on) if one.address == text and not one.loopback), None)
             if own is not None and (port.master is None or on is not port):  # the links of a bond have one address
-                yield finding(
+                yield _duplicate(
                     situation,
-                    "duplicate",
-                    ERROR,
-                    f"duplicate MAC address {text}",
+                    text,
                     [f"link: {own} has {text}", f"frame heard on {port}: from {text}"],
                     f"frames come in by {port} with the MAC address of {own} itself: another machine on the link has "
                     "it too (a copied machine), or the link is a loop. Answers to it are taken for this one's",
-                    "",
-                    "give one of the two another MAC address, or find the loop",
                 )
                 break
         bridges = {found.index: found for found in map(home.bridge_of, ports) if found is not None}
         for bridge in bridges.values():
             turns = [name for name in names if (one := home.named(name)) and home.bridge_of(one) is bridge]
             if len(turns) >= _TURNS and len(set(turns)) > 1:
-                yield finding(
+                yield _duplicate(
                     situation,
-                    "duplicate",
-                    ERROR,
-                    f"duplicate MAC address {text}",
+                    text,
                     [f"frames heard on {bridge}: from {text} by {', '.join(turns)}, one after another"],
                     f"the MAC address {text} is behind several ports of {bridge}: two machines have it (one is a copy "
                     "of the other), or the ports are a loop. Frames for it go to the port that was heard last",
-                    "",
-                    "give one of the two another MAC address, or find the loop",
                 )
+
+
+def _duplicate(situation: Situation, address: str, evidence: list[str], why: str) -> Finding:
+    subject, advice = f"duplicate MAC address {address}", "give one of the two another MAC address, or find the loop"
+    return finding(situation, "duplicate", ERROR, subject, evidence, why, "", advice)
 
 
 def tunnels(situation: Situation) -> Iterator[Finding]:
@@ -172,27 +168,20 @@ def _ends(situation: Situation, tunnel: Interface, local: str | None, remote: st
     if remote is None or remote in ("0.0.0.0", "::") or is_group(remote):
         return
     answer = home.route(remote, matched=True)
-    way = home.named(answer.route.interface) if answer.route is not None else None
     if answer.route is None:
-        yield finding(
-            situation,
-            "tunnel",
-            ERROR,
-            f"{tunnel}: other end {remote}",
-            [f"link: {tunnel} ({tunnel.kind}) has the remote address {remote}", route_text(answer)],
-            f"the other end of the tunnel {tunnel} is {remote}, and no route leads there: nothing leaves by it",
-            "",
-            f"add a route to {remote}",
-        )
-    elif way is tunnel:
-        yield finding(
-            situation,
-            "tunnel",
-            ERROR,
-            f"{tunnel}: other end {remote}",
-            [f"link: {tunnel} ({tunnel.kind}) has the remote address {remote}", route_text(answer)],
-            f"the other end of the tunnel {tunnel} is {remote}, and the route to it leads into the tunnel itself: what "
-            "it sends would have to pass it first, and is dropped",
-            "",
-            f"add a route to {remote} by the link below: ip route add {remote} via ROUTER dev LINK",
-        )
+        how, advice = "no route leads there: nothing leaves by it", f"add a route to {remote}"
+    elif answer.route.interface == tunnel.name:
+        how = "the route to it leads into the tunnel itself: what it sends would have to pass it first, and is dropped"
+        advice = f"add a route to {remote} by the link below: ip route add {remote} via ROUTER dev LINK"
+    else:
+        return
+    yield finding(
+        situation,
+        "tunnel",
+        ERROR,
+        f"{tunnel}: other end {remote}",
+        [f"link: {tunnel} ({tunnel.kind}) has the remote address {remote}", route_text(answer)],
+        f"the other end of the tunnel {tunnel} is {remote}, and {how}",
+        "",
+        advice,
+    )

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from errno import EHOSTUNREACH, ENETUNREACH
 
+from ...engine.prefixes import is_group
 from ...records import Route
 from .listing_stack import Answer, is_link_local
-from .walk_routes import doubted, is_group, refused, route_interfaces, route_text
+from .walk_routes import doubted, refused, route_interfaces, route_text
 from .walk_steps import sysctl_set
 
 TYPE_CHECKING = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from errno import EACCES
 
+from ...engine.prefixes import is_group
 from ..routing.render_rules import rule_text
 from .listing_stack import family_of
 
@@ -46,13 +47,6 @@ def doubted(walk: Walk, stack: Stack, packet: Packet, answer: Answer) -> None:
         text = rule_text(rule)
         why = f"it is not known whether the policy rule {text} is for it: {reason}"
         walk.unknowable(stack, "route", f"rule {rule.priority}", packet, f"rule: {text}", why=why)
-
-
-def is_group(address: str) -> bool:
-    """Whether it is a multicast address (RFC 1112, RFC 4291)."""
-    if ":" in address:
-        return address.lower().startswith("ff")
-    return 224 <= int(address.partition(".")[0]) < 240
 
 
 def refused(walk: Walk, stack: Stack, packet: Packet, answer: Answer, iif: Interface | None) -> None:

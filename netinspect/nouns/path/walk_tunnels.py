@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ...engine.prefixes import is_group
 from .walk_packet import Packet
-from .walk_routes import is_group
 from .walk_steps import DELIVERED, DROPPED, LEAVES, UNKNOWN
 
 TYPE_CHECKING = False

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from ...engine.prefixes import is_group
 from .listing_segment import Crossing, Segment, Wire, state_of
 from .walk_bridges import filtered, over_bridge
-from .walk_routes import is_group
 from .walk_steps import LEAVES, UNKNOWN
 from .walk_tunnels import encapsulated, is_tunnel
 

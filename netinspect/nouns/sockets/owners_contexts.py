@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import posix
-
-from ...procfs import security_context
+from ...procfs import exists, security_context
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,11 +15,7 @@ _SELINUX = "/sys/fs/selinux/enforce"
 
 def selinux_enabled() -> bool:
     """Whether SELinux is there: its file system is mounted (selinux(8))."""
-    try:
-        posix.stat(_SELINUX)
-    except OSError:
-        return False
-    return True
+    return exists(_SELINUX)
 
 
 def contexts(owners: Owners, inodes: Iterable[int]) -> list[str]:
