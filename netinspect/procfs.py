@@ -86,20 +86,19 @@ def is_alive_program(pid: int) -> bool:
     return state != b"Z" and not int(fields[5]) & _KERNEL_THREAD
 
 
-def registered_files(path: str) -> list[int]:
+def registered_files(path: str) -> tuple[list[int], bool]:
     """The inodes of the sockets among the files that are registered with an io_uring, ``path`` being its fdinfo.
 
-    Raises OSError. None where the kernel does not report their inodes (before about Linux 5.12).
+    And whether these are all: older kernels, up to 6.12 at least, name a socket by its protocol, as in "TCPv6", and of
+    a ring in use the files are counted but not named (io_uring/fdinfo.c). Raises OSError.
     """
-    inodes: list[int] = []
     for _ in range(_BUSY_RING):
-        lines = [line.split() for line in _read(path).splitlines()]
-        files = [words[1] for words in lines if len(words) == 2 and words[0].rstrip(b":").isdigit()]
-        inodes = [int(file[8:-1]) for file in files if file.startswith(b"socket:[") and file[8:-1].isdigit()]
-        # While the ring is in use, the kernel counts the files but does not name them (io_uring/fdinfo.c).
-        if files or not any(words[0] == b"UserFiles:" and words[-1] != b"0" for words in lines if words):
+        lines = [words for line in _read(path).splitlines() if len(words := line.split()) == 2]
+        files = [name for number, name in lines if number.rstrip(b":").isdigit()]
+        if files or [b"UserFiles:", b"0"] in lines:
             break
-    return inodes
+    inodes = [int(name[8:-1]) for name in files if name.startswith(b"socket:[") and name[8:-1].isdigit()]
+    return inodes, bool(files or [b"UserFiles:", b"0"] in lines) and not any(name[:1].isupper() for name in files)
 
 
 def descriptors_in_flight(pid: int, descriptor: int) -> int:

@@ -60,7 +60,7 @@ def pytest_runtest_makereport(
     """A test whose rules the kernel refuses for want of a module is skipped, loudly, as by `unavailable`."""
     report: pytest.TestReport = yield
     if report.failed and call.excinfo is not None and not os.environ.get("NETINSPECT_NO_SKIP"):
-        reason = lacking(str(call.excinfo.value))
+        reason = lacking(call.excinfo.value)
         if reason is not None:
             report.outcome = "skipped"
             report.longrepr = (str(item.path), item.location[1] or 0, f"Skipped: {reason}")

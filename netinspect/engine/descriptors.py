@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posix
 from _thread import allocate_lock, start_new_thread
-from errno import ENAMETOOLONG
+from errno import ENAMETOOLONG, ENODATA
 from itertools import compress
 
 from ..procfs import (
@@ -250,12 +250,14 @@ class _Search:
 
     def _registered(self, path: str, ring: int) -> list[Holder]:
         try:
-            inodes = registered_files(f"{path}/fdinfo/{ring}")
+            inodes, whole = registered_files(f"{path}/fdinfo/{ring}")
         except _ENDED:
             return []
         except OSError as error:
             self.errors.append(error)
             return []
+        if not whole:
+            self.errors.append(OSError(ENODATA, "the kernel does not name the sockets of an io_uring"))
         return [Holder(self.pid, [ring] * len(inodes), inodes, IO_URING)] if inodes else []
 
     def _finish(self, table: _Table) -> None:

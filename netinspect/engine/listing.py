@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ..errors import UsageError
+from errno import ENODEV
+
+from ..errors import NetlinkError, UsageError
 from .places import Place, in_places
 
 TYPE_CHECKING = False
@@ -35,13 +37,23 @@ class BaseListing:
         yield from self._in_places(self._place)
 
     def _in_places(self, collect: Callable[[Place], Iterator[Batch]]) -> Iterator[Batch]:
-        yield from in_places(self.places, collect, self.problems.append)
+        yield from in_places(self.places, lambda place: self._unless_gone(place, collect), self.problems.append)
         for name, known in self._interfaces.items():
             if not known:
                 text = f"no interface {name!r} in any of these network namespaces"
                 if not self.problems:
                     raise UsageError(text)
                 self.problems.append(text)  # an unreadable namespace may have it
+
+    def _unless_gone(self, place: Place, collect: Callable[[Place], Iterator[Batch]]) -> Iterator[Batch]:
+        # An interface may go between its look-up and the dump that asks for it.
+        try:
+            yield from collect(place)
+        except NetlinkError as error:
+            if error.errno != ENODEV or not self._interfaces:
+                raise
+            if len(self.places) == 1:
+                raise UsageError(f"no interface {min(self._interfaces)!r}") from None
 
     def _interface(self, place: Place, name: str) -> tuple[int, str] | None:
         """The index and the name of an interface inside a place, ``name`` being that or an alternative one.

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pytest
 from throwaway import Namespace
+
+import netinspect
+from netinspect.engine.places import Place
+from netinspect.errors import UsageError
 
 LONG = "a-very-long-alternative-name-of-an-interface"
 SETUP = f"""
@@ -107,3 +111,17 @@ def test_an_interface_may_be_yet_to_come_and_go(named: Namespace) -> None:
         assert (result.returncode, "no interface 'nope'" in result.stderr) == (3, True), result.stderr
         named.netinspect("wait", "--timeout", "1", "not", *condition.split())
         assert named.netinspect("wait", "--timeout", "0.2", *condition.split(), check=False).returncode == 1
+
+
+@pytest.mark.parametrize("listing", [netinspect.addresses, netinspect.routes, netinspect.neighbours])
+@pytest.mark.parametrize("families", ["inet", "inet6"])
+def test_an_interface_may_go_between_its_look_up_and_the_dump(
+    namespace: Namespace, monkeypatch: pytest.MonkeyPatch, listing: Callable[..., Iterable[object]], families: str
+) -> None:
+    answers = [(0x7FFFFFF, "first")]
+    monkeypatch.setattr(Place, "interface", lambda *_: answers.pop() if answers else None)
+    if listing is netinspect.neighbours:  # the kernel takes any number there, and has no neighbours of it
+        assert list(listing(netns=namespace.path, interface="first", families=families)) == []
+    else:
+        with pytest.raises(UsageError, match=r"^no interface 'first'$"):
+            list(listing(netns=namespace.path, interface="first", families=families))

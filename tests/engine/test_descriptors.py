@@ -276,6 +276,9 @@ def test_a_socket_that_only_an_io_uring_holds_is_found() -> None:
         file = ctypes.c_int(opened.fileno())
         assert libc.syscall(IO_URING_REGISTER, ring, IORING_REGISTER_FILES, ctypes.byref(file), 1) == 0
         opened.close()
+        with open(f"/proc/self/fdinfo/{ring}") as information:
+            if f"socket:[{number}]" not in information.read():
+                unavailable("this kernel names the sockets of an io_uring by their protocol only")
         holders, _ = descriptors.socket_holders([os.getpid()], deep=True)
         held = [
             (holder.via, pair) for holder in holders for pair in zip(holder.descriptors, holder.inodes, strict=True)
@@ -285,12 +288,35 @@ def test_a_socket_that_only_an_io_uring_holds_is_found() -> None:
         os.close(ring)
 
 
-def test_a_busy_ring_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_busy_ring_is_asked_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     answers = [b"UserFiles:\t2\n", b"UserFiles:\t2\n    0: socket:[77]\n    1: /dev/null\nUserBufs:\t0\n"]
+    path = tmp_path / "ring"
     monkeypatch.setattr(procfs, "_read", lambda _: answers.pop(0))
-    assert procfs.registered_files("") == [77]
-    monkeypatch.setattr(procfs, "_read", lambda _: b"UserFiles:\t0\nSqMask:\t3\n")
-    assert procfs.registered_files("") == []
+    assert procfs.registered_files(str(path)) == ([77], True)
+    monkeypatch.undo()
+    path.write_bytes(b"UserFiles:\t0\nSqMask:\t3\n")
+    assert procfs.registered_files(str(path)) == ([], True)
+    path.write_bytes(b"UserFiles:\t2\n")
+    assert procfs.registered_files(str(path)) == ([], False)
+
+
+def test_a_ring_whose_sockets_have_no_number_may_hold_any(monkeypatch: pytest.MonkeyPatch) -> None:
+    # As Linux 6.12 has it: the name of the file, which is the protocol of a socket.
+    text = b"UserFiles:\t3\n    0: data.db\n    1: <none>\n    2: TCPv6\n"
+    monkeypatch.setattr(procfs, "_read", lambda _: text)
+    assert procfs.registered_files("") == ([], False)
+    libc = ctypes.CDLL(None, use_errno=True)
+    ring = libc.syscall(IO_URING_SETUP, 4, ctypes.create_string_buffer(256))
+    if ring < 0:
+        unavailable(f"io_uring: {os.strerror(ctypes.get_errno())}")
+    try:
+        holders, unseen = descriptors.socket_holders([os.getpid()], deep=True)
+        assert descriptors.IO_URING not in {holder.via for holder in holders}
+        assert unseen.texts() == [
+            "open files of 1 process could not be read (the kernel does not name the sockets of an io_uring)"
+        ]
+    finally:
+        os.close(ring)
 
 
 def test_what_is_mounted_over_a_process_is_not_taken_for_its_descriptors(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from lab_needs import topology_works
 from patience import until
 
 from netinspect import main
@@ -64,6 +65,7 @@ def test_list_needs_no_docstrings() -> None:
 
 
 def test_a_lab_lives_from_up_to_down(run: Run) -> None:
+    topology_works("gateway")
     assert run("status") == (0, "no lab is up\n", "")
     assert run("up", "gateway", "--name", "mine") == (0, "mine: lan1, lan2, gateway, wan\n", "")
     _, output, _ = run("status")

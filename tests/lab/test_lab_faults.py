@@ -278,12 +278,9 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
 
 
 def test_faults_on_the_command_line(
-    command: Callable[..., tuple[int, str, str]],
-    need: Callable[[str], None],
-    capfd: pytest.CaptureFixture[str],
-    tmp_path: Path,
+    command: Callable[..., tuple[int, str, str]], capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    need("nft")
+    topology_works("gateway")
     saw = "Nobody inside reaches anything outside."
     assert "\nFaults of gateway:\n" in (listed := command("list")[1])
     assert f"  forwarding-off                {saw}\n" in listed

@@ -5,24 +5,36 @@ from __future__ import annotations
 import subprocess
 from functools import cache
 
-_RULES = {
-    "NAT of nftables (CONFIG_NFT_NAT)": "snat to 192.0.2.1",
-    "masquerading of nftables (CONFIG_NFT_MASQ)": "masquerade",
-    "expressions of connection tracking in nftables (CONFIG_NFT_CT)": "ct state new",
+_SCRIPTS = {
+    "tables of nftables for IPv4 (CONFIG_NF_TABLES_IPV4)": "table ip probe { }",
+    "tables of nftables for both IPs (CONFIG_NF_TABLES_INET)": "table inet probe { }",
+    **{
+        what: f"table ip probe {{ chain c {{ type nat hook postrouting priority 100; {rule}; }}; }}"
+        for what, rule in {
+            "NAT of nftables (CONFIG_NFT_NAT)": "snat to 192.0.2.1",
+            "masquerading of nftables (CONFIG_NFT_MASQ)": "masquerade",
+            "expressions of connection tracking in nftables (CONFIG_NFT_CT)": "ct state new",
+        }.items()
+    },
 }
 _REFUSALS = ("nftables", "Could not process rule", "TABLE_ADD failed", "RULE_APPEND failed", "CHAIN_ADD failed")
 
 
-def lacking(failure: str) -> str | None:
-    """Why a test that failed with this text cannot run here: nftables refused it, and has not all that there is."""
-    return next(iter(_lacking()), None) if any(word in failure for word in _REFUSALS) else None
+def lacking(failure: BaseException) -> str | None:
+    """Why a test that failed so cannot run here: nftables refused something, and has not all that there is."""
+    texts = []
+    cause: BaseException | None = failure
+    while cause is not None:
+        texts.append(str(cause))
+        cause = cause.__cause__ or cause.__context__
+    return next(iter(nftables_lacks()), None) if any(word in text for word in _REFUSALS for text in texts) else None
 
 
 @cache
-def _lacking() -> tuple[str, ...]:
+def nftables_lacks() -> tuple[str, ...]:
+    """What of nftables our labs and tests use and this kernel has not: reasons, ready to be given."""
     found = []
-    for what, rule in _RULES.items():
-        script = f"table ip probe {{ chain c {{ type nat hook postrouting priority 100; {rule}; }}; }}"
+    for what, script in _SCRIPTS.items():
         argv = ["unshare", "--net", "nft", "--check", "--file", "-"]
         try:
             result = subprocess.run(argv, input=script, capture_output=True, text=True, timeout=60)

@@ -6,6 +6,7 @@ import os
 import shutil
 
 from availability import unavailable
+from kernel_lacks import nftables_lacks
 
 from netinspect.lab.topology_file import load
 
@@ -15,5 +16,7 @@ def topology_works(name: str) -> None:
     for host in load(name).hosts.values():
         if host.nft and shutil.which("nft") is None:
             unavailable(f"topology {name} needs the program nft")
+        if (host.nft or host.nat or host.drops) and nftables_lacks():
+            unavailable(nftables_lacks()[0])
         if any(key.startswith("net.bridge.") for key in host.sysctls) and not os.path.isdir("/proc/sys/net/bridge"):
             unavailable(f"topology {name} needs the kernel module br_netfilter")

@@ -11,6 +11,7 @@ from functools import partial
 from random import Random
 from typing import Any
 
+from availability import unavailable
 from random_rules import LEFT, RIGHT, ROUTER4, ROUTER6, TARGETS4, TARGETS6, Frame, Iptables, Rules, frame
 
 from netinspect.engine.places import Place
@@ -167,6 +168,8 @@ class Router:
             wrong = {int(number) for number in re.findall(r"^/dev/stdin:(\d+):", result.stderr, re.MULTILINE)}
             if not wrong:
                 raise AssertionError(result.stderr)
+            if refused := [lines[number - 1] for number in wrong if lines[number - 1] in TRACER]:
+                unavailable(f"nftables cannot trace all packets in this kernel: {refused[0]}")
             for number in wrong:
                 self.rejected[lines[number - 1]] += 1
             lines = [line for number, line in enumerate(lines, 1) if number not in wrong]

@@ -193,6 +193,8 @@ class RouteListing(BaseListing):
             except NetlinkError as error:
                 if error.errno == ENOENT and self.query.table is not None:
                     missing.append(family)
+                elif error.errno == ENODEV and index:
+                    raise  # the interface went just now
                 elif error.errno in (EAFNOSUPPORT, EOPNOTSUPP, ENODEV) and family != "inet":
                     self._lacking(family)
                 else:

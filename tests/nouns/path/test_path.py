@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from availability import unavailable
 from jsonschema import Draft202012Validator
+from lab_needs import topology_works
 from nat_lab import SERVER, SERVER6, Traffic, netinspect
 from throwaway import Namespace
 
@@ -330,6 +331,7 @@ def test_rules_and_ports_of_a_bridge(need: Need) -> None:
     """What comes in by a bridge passes the bridge's rules; between isolated ports nothing passes."""
     need("nft")
     need("ip")
+    topology_works("bridge-netfilter")
     with Lab(load("bridge-netfilter")) as lab:
         gateway = lab["gateway"]
         # A process shows where the namespaces of the others are.
