@@ -53,7 +53,8 @@ def open_namespace(name: str) -> int:
             _of_process(name) if name.isascii() and name.isdecimal() else []
         )
     descriptor = _open(name, candidates)
-    if descriptor is None and not (is_path or of_kind or name.isdecimal()):
+    # A container's title has "/" inside: default/web-7d9f/nginx.
+    if descriptor is None and not (of_kind or name.isdecimal() or (is_path and name[0] in "/.")):
         descriptor = _open(name, [_found(name)])
     if descriptor is None:
         raise NamespaceError(_NOT_FOUND.format(repr(name), "or a path"))

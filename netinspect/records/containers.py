@@ -21,8 +21,8 @@ class PublishedPort(NamedTuple):
 class Container(NamedTuple):
     """A container that runs. All names are set by whoever started it, so not to be trusted."""
 
-    id: Annotated[str, "its id, 64 hexadecimal digits, as its cgroup has it"]
-    name: Annotated[str, "its name; of a Kubernetes container its name within the pod"]
+    id: Annotated[str, "its id, 64 hexadecimal digits, as its cgroup has it; of a pod itself `pod` and its id"]
+    name: Annotated[str, "its name; of a Kubernetes container its name within the pod; empty for a pod itself"]
     pod: Annotated[str | None, "name of the pod that it is in"] = None
     pod_namespace: Annotated[str | None, "Kubernetes namespace of that pod"] = None
     ports: Annotated[tuple[PublishedPort, ...], "published ports"] = ()
@@ -33,7 +33,7 @@ class Container(NamedTuple):
         """The name that tells it from others: ``web``, or of Kubernetes ``default/web-7d9f/nginx``."""
         if self.pod_namespace is None:
             return self.name
-        return f"{self.pod_namespace}/{self.pod}/{self.name}"
+        return f"{self.pod_namespace}/{self.pod}/{self.name}" if self.name else f"{self.pod_namespace}/{self.pod}"
 
     @property
     def pod_title(self) -> str | None:

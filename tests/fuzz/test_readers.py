@@ -58,7 +58,6 @@ WITHOUT = {
     "nouns/routing/decode_details.py:_ioam6": "sizes that its shape has checked",
     "nouns/routing/listing_interfaces.py:_number": "an attribute of four bytes, checked",
     "nouns/sockets/owners_cgroups.py": "names of directories",
-    "nouns/sockets/owners_published.py:_translations": "rules that `ruleset` takes apart",
     "engine/copies.py:copies_on_their_way": "descriptors in a socket's queue",
     "nouns/statistics/counters.py": "a file of the package",
     "top/meter.py:Meter.packed_rates": "counters that `flows` has packed",

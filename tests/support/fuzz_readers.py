@@ -337,7 +337,7 @@ def logs(data: bytes) -> list[Any]:
     from netinspect.engine.containers import kubernetes
 
     with instead(os, "listdir", lambda _: data.split(b"\0")):
-        return list(kubernetes.of_logs().values())
+        return [*kubernetes.of_logs().values(), *kubernetes.of_pods().values()]
 
 
 # Packets, records of programs, drivers.

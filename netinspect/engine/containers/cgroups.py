@@ -70,8 +70,8 @@ def _container_name(name: str, parent: str) -> str | None:
     bare = name.removesuffix(".scope").removesuffix(".service").removesuffix(".slice")
     prefix, separator, last = bare.rpartition(":") if ":" in bare else bare.rpartition("-")
     if len(last) == _ID_LENGTH and _HEXADECIMAL.issuperset(last):
-        # conmon is Podman's and CRI-O's own process beside a container.
-        return None if separator and prefix.endswith("conmon") else last
+        # conmon is Podman's and CRI-O's own process beside a container; "libpod_parent" has pods of Podman below it.
+        return None if (separator and prefix.endswith("conmon")) or (name == last and parent == _PODMAN) else last
     if name.startswith("lxc.payload."):
         return name.removeprefix("lxc.payload.")
     if parent in ("lxc", "lxc.payload"):
@@ -88,6 +88,7 @@ def _container_name(name: str, parent: str) -> str | None:
     return None
 
 
+_PODMAN = "libpod_parent"
 _POD_PARENTS = ("kubepods", "burstable", "besteffort", "guaranteed")
 
 

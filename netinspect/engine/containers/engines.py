@@ -282,6 +282,12 @@ def kubernetes(labels: dict[str, Any]) -> dict[str, str]:
     return {}
 
 
+def nerdctl(labels: dict[str, Any]) -> dict[str, str]:
+    """What nerdctl writes down at a container: its name (nerdctl: pkg/labels). Nothing where it did not start it."""
+    name = labels.get("nerdctl/name")
+    return {"name": marked(name[:_LONGEST_NAME])} if isinstance(name, str) and name else {}
+
+
 def _address(address: str | None) -> str | None:
     return None if address in (None, "", "0.0.0.0", "::") else address
 

@@ -10,13 +10,18 @@ from __future__ import annotations
 import os
 
 from ...errors import FileError
+from ...procfs import command_name
 from ...records import Container
 from ..files import read
 from ..text import text
 from ..typed import parse
 from . import sources
 from .cgroups import is_id
-from .engines import kubernetes
+from .engines import kubernetes, nerdctl
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 BUNDLES = (
     "/run/containerd/io.containerd.runtime.v2.task/k8s.io/{}/config.json",
@@ -24,6 +29,8 @@ BUNDLES = (
     "/run/containers/storage/overlay-containers/{}/userdata/config.json",
 )
 _MOST_LOGS = 20_000
+_DEEPEST = 16
+"""Ancestors of a process that are looked at for the shim."""
 _LARGEST = 1 << 20
 """Bytes of a configuration: usual ones have ten to thirty thousand."""
 
@@ -51,14 +58,63 @@ def _of_log(name: str) -> Container | None:
     return Container(id, container, pod, namespace)
 
 
+def of_pods(directory: str | None = None) -> dict[str, Container]:
+    """The pods whose logs are there, by ``pod`` and their ids, as cgroups call them; none where there are no logs.
+
+    A directory is called NAMESPACE_POD_ID (pkg/kubelet/kuberuntime/helpers.go: BuildPodLogsDirectory).
+    """
+    found: dict[str, Container] = {}
+    try:
+        names = os.listdir(os.fsencode(sources.PODS if directory is None else directory))
+    except OSError:
+        return found
+    for name in names[:_MOST_LOGS]:
+        namespace, _, rest = text(name).partition("_")
+        pod, _, uid = rest.partition("_")
+        if namespace and pod and uid:
+            found[f"pod{uid}"] = Container(f"pod{uid}", "", pod, namespace)
+    return found
+
+
 def of_bundle(id: str) -> Container | None:
     """The container of that id, as in the bundle of the runtime that Kubernetes uses; None where there is none."""
-    for pattern in BUNDLES:
-        try:
-            data = parse(read(pattern.format(id), _LARGEST))
-        except (FileError, ValueError):
-            continue
-        annotations = data.get("annotations") if isinstance(data, dict) else None
-        if isinstance(annotations, dict) and (named := kubernetes(annotations)):
-            return Container(id, **named)  # type: ignore[arg-type]
+    return next(filter(None, (_of_configuration(pattern.format(id), id) for pattern in BUNDLES)), None)
+
+
+def of_shim(id: str, processes: Mapping[str, int]) -> Container | None:
+    """The container of that id, as in the bundle beside the one that its containerd-shim works in.
+
+    This knows it wherever containerd keeps its state, as nerdctl, k0s and MicroK8s choose, and in the file system of a
+    node that is a container itself, as kind's are (containerd: runtime/v2, the shim's working directory is the bundle
+    of the first of its containers). ``processes`` has a process of each container.
+    """
+    pid = processes.get(id)
+    for _ in range(_DEEPEST):
+        pid = None if pid is None else _parent(pid)
+        if not pid:
+            return None
+        # The kernel cuts the name to 15 bytes.
+        if command_name(pid) == "containerd-shim":
+            return _of_configuration(f"/proc/{pid}/cwd/../{id}/config.json", id)
     return None
+
+
+def _parent(pid: int) -> int | None:
+    """The process that started it; 0 where that is outside of this pid namespace, None where it has ended."""
+    try:
+        # proc_pid_stat(5): the name, which may be any text, is in parentheses.
+        return int(read(f"/proc/{pid}/stat").rpartition(b")")[2].split()[1])
+    except (FileError, ValueError, IndexError):
+        return None
+
+
+def _of_configuration(path: str, id: str) -> Container | None:
+    try:
+        data = parse(read(path, _LARGEST))
+    except (FileError, ValueError):
+        return None
+    annotations = data.get("annotations") if isinstance(data, dict) else None
+    if not isinstance(annotations, dict):
+        return None
+    named = kubernetes(annotations) or nerdctl(annotations)
+    return Container(id, **named) if named else None  # type: ignore[arg-type]

@@ -26,15 +26,16 @@ class Containers:
         self._asked: float | None = None
         self._failures: dict[str, str] = {}
         self._answered = False
+        self._processes: dict[str, int] | None = None
 
     def about(self, id: str) -> Container | None:
         """What is known of a container; None where nobody tells of it."""
-        if id not in self._found and is_id(id) and self._may_ask(id):
+        if id not in self._found and (is_id(id) or id.startswith("pod")) and self._may_ask(id):
             self._ask()
-            if id not in self._found:
-                from .kubernetes import of_bundle
+            if id not in self._found and is_id(id):
+                from .kubernetes import of_bundle, of_shim
 
-                bundle = of_bundle(id)
+                bundle = of_bundle(id) or of_shim(id, self._first_processes())
                 if bundle is None:
                     self._unknown.add(id)
                 else:
@@ -47,10 +48,10 @@ class Containers:
         return short(id) if found is None else found.title
 
     def all(self) -> Iterable[Container]:
-        """All that engines and Kubernetes tell of."""
+        """All containers that engines and Kubernetes tell of."""
         if self._asked is None:
             self._ask()
-        return list(self._found.values())
+        return [container for container in self._found.values() if container.name]
 
     def missing(self) -> str:
         """Why a container that was met has no name; empty where all have one, or an engine answered."""
@@ -62,6 +63,14 @@ class Containers:
             return ""
         reasons = [f"{address} ({reason})" for address, reason in self._failures.items()]
         return f"no engine answers: {', '.join(reasons) or 'none is known'}"
+
+    def _first_processes(self) -> dict[str, int]:
+        """The first process in each container, as it was when others were asked."""
+        if self._processes is None:
+            from .homes import first_processes
+
+            self._processes = first_processes()
+        return self._processes
 
     def _may_ask(self, id: str) -> bool:
         if self._asked is None or monotonic() - self._asked > _ASKED_AGAIN:
@@ -75,10 +84,12 @@ class Containers:
         if self._asked is not None and now - self._asked <= _ASKED_AGAIN:
             return
         from . import engines, sources
-        from .kubernetes import of_logs
+        from .kubernetes import of_logs, of_pods
 
         self._asked = now
+        self._processes = None
         self._found.update(of_logs())
+        self._found.update(of_pods())
         found, self._failures = engines.ask(addresses := sources.sockets())
         self._answered = len(self._failures) < len(addresses)
         self._found |= {id: container for id, container in found.items() if id not in self._found or container.ports}

@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 
 from ...errors import NamespaceError
-from ...procfs import cgroup_lines, cgroups, process_ids
-from .cgroups import is_id, short, unit_and_container
+from ...procfs import process_ids
+from .cgroups import is_id, short
+from .homes import Homes, first_processes
 from .names import known
 
 TYPE_CHECKING = False
@@ -27,32 +28,34 @@ _LEAST_OF_ID = 6
 """Digits of an id that are taken for one."""
 
 
-class _Homes(dict[int, tuple[str | None, str | None]]):
-    """Unit and container of processes."""
-
-    def __missing__(self, pid: int) -> tuple[str | None, str | None]:
-        found = self[pid] = unit_and_container(cgroups(cgroup_lines(pid)))
-        return found
-
-
 def labels(unnamed: Mapping[Identity, Sequence[int]], pids: Iterable[int]) -> dict[Identity, str]:
     """What to call namespaces, by the processes that are inside; those that nothing is known of are not among them.
 
     ``pids`` are all processes. No two namespaces have one label.
     """
-    homes = _Homes()
+    homes = Homes()
     found: dict[Identity, str] = {}
+    beside = set()
     for identity, inside in unnamed.items():
         containers = [container for pid in inside[:_LOOKED_AT] if (container := homes[pid][1]) is not None]
         if containers:
-            found[identity] = _container_label(containers[0])
+            # What is in a pod's group and in no container of it, as conmon, may be in another namespace than those.
+            container = next(filter(is_id, containers), containers[0])
+            found[identity] = _container_label(container)
+            if not is_id(container):
+                beside.add(identity)
             continue
         unit = homes[inside[0]][0] if inside else None
         # A service may have several, and what it starts may go elsewhere: its first process stands for it.
         if unit is not None and unit.endswith(_SERVICE) and inside[0] == _first_of_unit(pids, unit, homes):
             found[identity] = f"{_UNIT}:{unit}"
     given = list(found.values())
-    return {identity: label for identity, label in found.items() if given.count(label) == 1}
+    own = [label for identity, label in found.items() if identity not in beside]
+    return {
+        identity: label
+        for identity, label in found.items()
+        if given.count(label) == 1 or (identity not in beside and own.count(label) == 1)
+    }
 
 
 def _container_label(id: str) -> str:
@@ -73,7 +76,7 @@ def _is_named(name: str) -> bool:
     return os.path.lexists(f"/run/netns/{name}")
 
 
-def _first_of_unit(pids: Iterable[int], unit: str, homes: _Homes) -> int | None:
+def _first_of_unit(pids: Iterable[int], unit: str, homes: Homes) -> int | None:
     return next((pid for pid in sorted(pids) if homes[pid][0] == unit), None)
 
 
@@ -88,7 +91,7 @@ def find(name: str) -> str | None:
         kinds, name = [kind], rest
     else:
         kinds = [_CONTAINER, _POD, _UNIT]
-    homes = _Homes()
+    homes = Homes()
     pids = process_ids()
     for kind in kinds:
         if kind == _UNIT:
@@ -102,7 +105,8 @@ def find(name: str) -> str | None:
             pods = {_pod_of(id) for id in wanted}
             if len(pods) > 1:
                 raise NamespaceError(f"several pods are called {name!r}: {', '.join(sorted(map(str, pods)))}")
-            pid = next((pid for pid in sorted(pids) if homes[pid][1] in wanted), None)
+            inside = sorted((not is_id(id), pid) for pid in pids if (id := homes[pid][1]) in wanted and id is not None)
+            pid = inside[0][1] if inside else None
         if pid is not None:
             return f"/proc/{pid}/ns/net"
     return None
@@ -126,7 +130,7 @@ def matching(name: str, ids: Iterable[str], *, pods: bool = False) -> set[str]:
             if container is not None and container.pod is not None:
                 named |= {container.pod, container.pod_title or ""}
         else:
-            named = {id} if container is None else {id, container.name, container.title}
+            named = {id} if container is None or not container.name else {id, container.name, container.title}
             if is_id(id) and len(name) >= _LEAST_OF_ID and id.startswith(name.lower()):
                 named.add(name)
         if name in named:
@@ -137,7 +141,7 @@ def matching(name: str, ids: Iterable[str], *, pods: bool = False) -> set[str]:
 def processes(ids: Iterable[str]) -> list[int]:
     """The processes that are in these containers."""
     wanted = frozenset(ids)
-    homes = _Homes()
+    homes = Homes()
     return [pid for pid in sorted(process_ids()) if homes[pid][1] in wanted]
 
 
@@ -155,5 +159,4 @@ def of_containers(ids: Iterable[str]) -> set[Identity]:
 
 def running() -> set[str]:
     """The containers that processes are in."""
-    homes = _Homes()
-    return {id for pid in process_ids() if (id := homes[pid][1]) is not None}
+    return set(first_processes())

@@ -6,6 +6,8 @@ import os
 
 LOGS = "/var/log/containers"
 """The kubelet's links."""
+PODS = "/var/log/pods"
+"""The kubelet's directories, one of each pod."""
 _DOCKER, _PODMAN = "DOCKER_HOST", "CONTAINER_HOST"
 """Environment variables of `docker` and `podman` that say where the engine is."""
 _SYSTEM = ("/run/docker.sock", "/run/podman/podman.sock")

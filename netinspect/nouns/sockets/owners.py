@@ -60,7 +60,10 @@ _MOST_LOOKED_INTO = 100_000
 """Held sockets that are looked at for descriptors on their way, at 6 µs each."""
 
 HELPERS = frozenset(
-    ("docker-proxy", "conmon", "rootlessport", "rootlessport-ch", "exe", "slirp4netns", "pasta", "pasta.avx2")
+    (
+        *("docker-proxy", "dockerd", "conmon", "rootlesskit", "rootlesskit-doc"),
+        *("rootlessport", "rootlessport-ch", "exe", "slirp4netns", "pasta", "pasta.avx2"),
+    )
 )
 """Names (comm, cut to 15 bytes) of processes that hold the ports of containers: see owners_published."""
 

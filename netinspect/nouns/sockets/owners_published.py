@@ -1,15 +1,19 @@
 """Who is behind a published port: the process in the container, where a container engine's helper holds the socket.
 
 The helper tells where it leads to: docker-proxy by its arguments (docker-proxy --help), and conmon, which keeps a port
-taken for which a rule of nftables translates the destination, which container it is for (conmon(8): --cid). The others,
-of rootless containers, are found by the ports that the engine tells of. What is behind is then the process that listens
-there in the container's network namespace.
+taken for which a rule of nftables translates the destination, which container it is for (conmon(8): --cid). dockerd
+keeps ports so too, where it starts no docker-proxy. The others, of rootless containers, are found by the ports that the
+engine tells of. Where no engine answers, the container is the one whose network namespace has the address. What is
+behind is then the process that listens there in the container's network namespace.
 """
 
 from __future__ import annotations
 
 from itertools import pairwise
+from posix import stat
 
+from ...engine.containers.cgroups import is_id
+from ...engine.containers.homes import first_processes
 from ...engine.containers.names import known
 from ...engine.containers.namespaces import processes
 from ...engine.places import Place
@@ -21,16 +25,17 @@ from .owners import HELPERS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from ...engine.columns import Batch, Values
     from ...records import Container, Process
     from .owners import Owners
+    from .owners_translated import Translations
 
     End = tuple[str, str, int]
     """Protocol, address and port."""
 
-_UNCONNECTED = frozenset(("LISTEN", "UNCONN"))
+_PROXIES = ("docker-proxy", "rootlesskit-doc")
+"""They say in their arguments where they lead to; the latter is rootlesskit-docker-proxy, which starts the former."""
+_UNCONNECTED = frozenset(("LISTEN", "UNCONNECTED"))
 _WILDCARDS = ("0.0.0.0", "::")
 
 
@@ -65,7 +70,9 @@ class Published:
         self._found: dict[tuple[int, End], Behind | None] = {}
         self._listeners: dict[str, dict[tuple[str, int], list[int]]] = {}
         """By container: the inodes of what listens in its namespace, by protocol and port."""
-        self._rules: dict[tuple[str, int], tuple[str, int]] | None = None
+        self._addresses: dict[str, list[str]] | None = None
+        """By address: the containers in whose network namespace it is."""
+        self._translations: Translations | None = None
 
     def of(self, batch: Batch) -> list[Behind | None] | None:
         """What is behind each socket; None where no helper holds any."""
@@ -120,31 +127,41 @@ class Published:
         options = _options(arguments(pid))
         port: int | None = None
         container: str | None = None
-        if name == "docker-proxy":
+        address: str | None = None
+        if name in _PROXIES:
             port = _number(options.get("container-port"))
-            container = _by_address(options.get("container-ip"))
-        elif name == "conmon":
-            container = options.get("c") or options.get("cid")
+            address = options.get("container-ip")
+        elif name == "conmon" and is_id(found := options.get("c") or options.get("cid") or ""):
+            container = found
         published = _published(end, container)
         if published is not None:
             container, port = published
-        if container is None:
-            return None
-        if port is None:
-            port = self._translated(end)
-        return Behind(container, port, self._holders(container, end[0], port))
+        if port is None or (container is None and address is None):
+            # It only keeps the port taken: packets are led by a rule.
+            address, port = self._translated(pid, end) or (address, port)
+        if container is None and address is not None:
+            container = _by_address(address) or self._at(address, end[0], port)
+        return None if container is None else Behind(container, port, self._holders(container, end[0], port))
 
-    def _translated(self, end: End) -> int | None:
-        """The port that a rule translates it to; None where there is none that is understood."""
-        if self._rules is None:
-            self._rules = {}
-            try:
-                with Place() as place:
-                    self._rules = dict(_translations(place))
-            except NetinspectError:
-                pass  # the port stays unknown
-        found = self._rules.get((end[0], end[2]))
-        return None if found is None else found[1]
+    def _at(self, address: str, protocol: str, port: int | None) -> str | None:
+        """The container in whose network namespace that address is; None where there is none, or it cannot be seen.
+
+        A pod's containers share one: it is the one that listens at the port, else any.
+        """
+        if self._addresses is None:
+            self._addresses = _addresses_of_containers()
+        sharing = self._addresses.get(address, [])
+        for container in sharing[:1]:
+            inside = (process.container for process in self._holders(container, protocol, port))
+            return next(filter(None, inside), container)
+        return None
+
+    def _translated(self, pid: int, end: End) -> tuple[str, int] | None:
+        if self._translations is None:
+            from .owners_translated import Translations
+
+            self._translations = Translations()
+        return self._translations.of(pid, *end)
 
     def _holders(self, container: str, protocol: str, port: int | None) -> tuple[Process, ...]:
         if port is None:
@@ -169,6 +186,39 @@ def _listening(container: str) -> dict[tuple[str, int], list[int]]:
     return found
 
 
+def _addresses_of_containers() -> dict[str, list[str]]:
+    """The containers by the addresses in their network namespaces, if these are not the current one."""
+    from ..links.listing_addresses import AddressListing
+    from ..links.listing_addresses import Query as Wanted
+
+    inside: dict[tuple[int, int], list[str]] = {}
+    paths: dict[tuple[int, int], str] = {}
+    for container, pid in first_processes().items():
+        path = f"/proc/{pid}/ns/net"
+        if (identity := _identity(path)) is not None:
+            inside.setdefault(identity, []).append(container)
+            paths.setdefault(identity, path)
+    inside.pop(_identity("/proc/thread-self/ns/net") or (0, 0), None)
+    found: dict[str, list[str]] = {}
+    for identity, containers in inside.items():
+        try:
+            for batch in AddressListing(Wanted(), [Place(paths[identity])]).batches():
+                for address, scope in zip(batch.values("address"), batch.values("scope"), strict=True):
+                    if scope == "global":
+                        found.setdefault(address, []).extend(containers)
+        except NetinspectError:
+            continue  # it went just now, or may not be entered
+    return found
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        status = stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
 def _published(end: End, container: str | None) -> tuple[str, int] | None:
     """The container that an engine says a port is published for, and the port inside."""
     protocol, address, port = end
@@ -186,23 +236,6 @@ def _published(end: End, container: str | None) -> tuple[str, int] | None:
 def _by_address(address: str | None) -> str | None:
     found: Container | None = next((one for one in known().all() if address and address in one.addresses), None)
     return None if found is None else found.id
-
-
-def _translations(place: Place) -> Iterator[tuple[tuple[str, int], tuple[str, int]]]:
-    """By protocol and port, the address and the port that a rule of this namespace translates the destination to."""
-    from socket import AF_INET, AF_INET6, inet_ntop
-
-    from ..nat.listing_rules import rules_of
-
-    for rule in rules_of(place):
-        if rule.kind != "dnat" or rule.addresses is None:
-            continue
-        for match in rule.matches:
-            if match.what == "destination_port" and match.equal:
-                port = int.from_bytes(match.value, "big")
-                address = inet_ntop(AF_INET if len(rule.addresses[0]) == 4 else AF_INET6, rule.addresses[0])
-                for protocol in rule.protocols() or ("tcp", "udp"):
-                    yield (protocol, port), (address, rule.ports[0] if rule.ports else port)
 
 
 def _options(words: list[str]) -> dict[str, str]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -201,6 +204,7 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/engine.sock")
     monkeypatch.setenv("CONTAINER_HOST", "")
     monkeypatch.setattr(sources, "LOGS", str(tmp_path / "containers"))
+    monkeypatch.setattr(sources, "PODS", str(tmp_path / "pods"))
     monkeypatch.setattr(kubernetes, "BUNDLES", (str(tmp_path / "cri" / "{}" / "config.json"),))
     return tmp_path
 
@@ -224,7 +228,57 @@ def test_kubernetes_names_by_links_and_bundles(directory: Path) -> None:
         (directory / "cri" / id).mkdir(parents=True)
         (directory / "cri" / id / "config.json").write_text(text)
     assert known.name(DB) == "prod/db-0/cache"
+    # A pod that is met outside of its containers; it is none of those that there are.
+    (directory / "pods" / "prod_db-0_8f5b1e0a").mkdir(parents=True)
+    (directory / "pods" / "nothing_of-these").mkdir()
+    assert kubernetes.of_pods() == {"pod8f5b1e0a": Container("pod8f5b1e0a", "", "db-0", "prod")}
+    known = Containers()
+    assert (known.name("pod8f5b1e0a"), known.name("pod1")) == ("prod/db-0", "pod1")
+    assert {container.id for container in known.all()} == {WEB}
+    assert known.name(DB) == "prod/db-0/cache"
     assert (known.name(API), known.name(NGINX)) == (API[:12], NGINX[:12])
+
+
+@pytest.mark.parametrize(
+    ("annotations", "name"),
+    [
+        ({"nerdctl/name": "web", "nerdctl/namespace": "default"}, "web"),
+        (
+            {
+                "io.kubernetes.cri.container-name": "dns",
+                "io.kubernetes.cri.sandbox-name": "coredns-0",
+                "io.kubernetes.cri.sandbox-namespace": "kube-system",
+            },
+            "kube-system/coredns-0/dns",
+        ),
+        ({"nerdctl/name": 7}, WEB[:12]),
+    ],
+)
+def test_a_shim_leads_to_the_bundle_wherever_that_is(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, annotations: dict[str, object], name: str
+) -> None:
+    for id in ("first", WEB):
+        (directory / "k8s.io" / id).mkdir(parents=True)
+    (directory / "k8s.io" / WEB / "config.json").write_text(json.dumps({"annotations": annotations}))
+    # As containerd-shim-runc-v2 does: it works in the bundle of the sandbox, and starts all of the pod's containers.
+    script = """
+import subprocess, sys
+open("/proc/self/comm", "w").write("containerd-shim-runc-v2")
+subprocess.run([sys.executable, "-c", "import os, sys; print(os.getpid(), flush=True); sys.stdin.read()"])
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=directory / "k8s.io" / "first",
+    ) as shim:
+        assert shim.stdin is not None
+        assert shim.stdout is not None
+        pid = int(shim.stdout.readline())
+        monkeypatch.setattr(Containers, "_first_processes", lambda _: {WEB: pid, DB: os.getpid()})
+        known = Containers()
+        assert (known.name(WEB), known.name(DB), known.name(API)) == (name, DB[:12], API[:12])
+        shim.stdin.close()
 
 
 def test_an_engine_that_does_not_answer_is_said_where_a_name_is_missing(directory: Path) -> None:

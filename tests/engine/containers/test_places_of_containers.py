@@ -11,8 +11,7 @@ from throwaway import Namespace
 
 import netinspect
 from netinspect.engine import namespaces
-from netinspect.engine.containers import names
-from netinspect.engine.containers import namespaces as inside
+from netinspect.engine.containers import homes, names
 from netinspect.engine.namespaces import every_namespace
 from netinspect.engine.places import Place
 from netinspect.errors import NamespaceError, NetinspectError
@@ -35,7 +34,7 @@ class Groups(dict[int, str]):
 def groups(monkeypatch: pytest.MonkeyPatch) -> Groups:
     """Which cgroups processes are in; no engine is there."""
     found = Groups()
-    monkeypatch.setattr(inside, "cgroup_lines", found.lines)
+    monkeypatch.setattr(homes, "cgroup_lines", found.lines)
     monkeypatch.setenv("DOCKER_HOST", "")
     monkeypatch.setenv("CONTAINER_HOST", "")
     known = names.Containers()
@@ -80,7 +79,10 @@ def leads_there(name: str, namespace: Namespace) -> bool:
             f"/kubepods/besteffort/pod{POD}/{WEB}",
             Container(WEB, "nginx", "web-7d9f", "default"),
             "pod:default/web-7d9f",
-            ["web-7d9f", "nginx", "pod:web-7d9f", "container:default/web-7d9f/nginx"],
+            [
+                *("web-7d9f", "nginx", "pod:web-7d9f", "container:default/web-7d9f/nginx"),
+                *("default/web-7d9f", "default/web-7d9f/nginx"),
+            ],
         ),
         (f"/kubepods/besteffort/pod{POD}", None, f"pod:{POD}", []),
         (f"/kubelet.slice/kubelet-kubepods-burstable-pod{POD.replace('-', '_')}.slice", None, f"pod:{POD}", []),
@@ -127,6 +129,13 @@ def test_two_namespaces_of_one_container_keep_their_process_ids(
             know(Container(OTHER, "web"))  # of another engine
             with pytest.raises(NamespaceError, match="several containers are called 'web'"):
                 Place("web").open()
+            # One that is beside the containers of a pod, as conmon, does not take the label from where they are.
+            groups[process.pid] = f"/kubepods/pod{POD}/{WEB}"
+            groups[second.pid] = f"/kubepods/pod{POD}/conmon"
+            know(Container(WEB, "nginx", "web-7d9f", "default"), Container(f"pod{POD}", "", "web-7d9f", "default"))
+            assert (label_of(namespace), label_of(other)) == ("pod:default/web-7d9f", str(second.pid))
+            for name in ("default/web-7d9f", "pod:web-7d9f"):
+                assert leads_there(name, namespace), name
             second.kill()
     finally:
         other.close()

@@ -78,6 +78,8 @@ PATHS = [
     (f"/machine.slice/libpod-{ID}.scope/container", f"libpod-{ID}.scope", ID),
     (f"/machine.slice/libpod-conmon-{ID}.scope", f"libpod-conmon-{ID}.scope", None),
     (f"/libpod_parent/libpod-{ID}", None, ID),
+    (f"/libpod_parent/{OTHER}/libpod-{ID}", None, ID),
+    (f"/libpod_parent/{OTHER}/conmon", None, None),  # of a pod
     (f"/system.slice/web.service/libpod-payload-{ID}", "web.service", ID),
     (
         f"/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-{ID}.scope/container",

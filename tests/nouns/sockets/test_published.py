@@ -15,8 +15,7 @@ from throwaway import Namespace
 
 import netinspect
 from netinspect import procfs
-from netinspect.engine.containers import names
-from netinspect.engine.containers import namespaces as inside
+from netinspect.engine.containers import homes, names
 from netinspect.environment import Environment
 from netinspect.main import run
 from netinspect.nouns.sockets import owners, owners_published
@@ -85,7 +84,7 @@ def world(namespace: Namespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     script.write_text(_LISTEN)
     there = Namespace()
     made = World(namespace, there, script)
-    for module in (procfs, inside, owners):
+    for module in (procfs, homes, owners):
         monkeypatch.setattr(module, "cgroup_lines", made.cgroup_lines)
     monkeypatch.setattr(names, "_known", [])
     monkeypatch.setenv("DOCKER_HOST", "")
@@ -152,6 +151,46 @@ def test_a_rule_tells_the_port_where_no_engine_does(
         # Once, and with the reason.
         assert said.count("container names: no engine answers:") == 1
         assert f"{tmp_path}/none.sock (No such file or directory): ids are shown" in said
+    finally:
+        helper.close()
+
+
+RULES = {
+    "iptables-nft": "-t nat -A PREROUTING -m addrtype --dst-type LOCAL ! -i docker0 -p tcp -m multiport --dports "
+    f"8079,{PORT} -j DNAT --to-destination 10.88.0.3:80",
+    "nft": "table ip nat { chain pre { type nat hook prerouting priority -100; "
+    f"dnat to tcp dport map {{ {PORT} : 10.88.0.3 . 80, 8079 : 10.88.0.4 . 80 }}; }}; }}",
+}
+
+
+@pytest.mark.parametrize("how", ["docker-proxy", *RULES])
+def test_the_address_tells_the_container_where_no_engine_does(
+    world: World, monkeypatch: pytest.MonkeyPatch, need: Any, tmp_path: Path, how: str
+) -> None:
+    monkeypatch.setenv("CONTAINER_HOST", f"unix://{tmp_path}/none.sock")
+    world.there.run("ip", "address", "add", "10.88.0.3/16", "dev", "lo")
+    name = "docker-proxy" if how == "docker-proxy" else "dockerd"
+    words = (*HELPERS["docker-proxy"], "-container-port", "80", "-use-listen-fd") if how == "docker-proxy" else ()
+    if how in RULES:
+        need(how)
+        world.here.run(how, *([RULES[how]] if how == "nft" else RULES[how].split()))
+    helper = Listener(world.here, world.script, name, PORT, *words)
+    other = Listener(world.here, world.script, name, 2375, "-config", "x") if name == "dockerd" else None
+    try:
+        _, table, _ = world.called("-p")
+        assert f'(("{name}",pid={helper.process.pid},fd=3,for="nginx in {WEB[:12]}"))' in table
+        assert table.count("for=") == 1
+    finally:
+        helper.close()
+        if other is not None:
+            other.close()
+
+
+def test_what_a_helper_says_is_taken_for_a_container_only_if_it_is_an_id(world: World) -> None:
+    helper = Listener(world.here, world.script, "conmon", 8081, "-c", "evil text")
+    try:
+        (row,), _ = world.listed("-p")
+        assert (row["container"], row["behind"]) == (None, None)
     finally:
         helper.close()
 
