@@ -68,6 +68,14 @@ def counts_descriptors() -> bool:
         return False
 
 
+def open_files() -> int:
+    """How many files are open on the machine, about, each once however many descriptors it has; 0 where unknown."""
+    try:
+        return int(_record("/proc/sys/fs/file-nr", 64).split()[0])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
 def may_have_files(pid: int) -> bool:
     """Whether this may be an ordinary process: kernel threads and zombies have no descriptors."""
     try:
@@ -121,6 +129,17 @@ def command_name(pid: int) -> str | None:
         return None
     except OSError:
         return UNREAD
+
+
+def has_ended(pid: int) -> bool:
+    """Whether there is no such process any more; a zombie still is one, with a name."""
+    try:
+        posix.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        pass
+    return False
 
 
 def program_name(pid: int) -> str | None:

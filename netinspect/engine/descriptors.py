@@ -15,6 +15,7 @@ from ..procfs import (
     LONE_THREAD,
     counts_descriptors,
     may_have_files,
+    open_files,
     other_threads,
     process_ids,
     registered_files,
@@ -41,6 +42,10 @@ _MOST_SOCKETS = 128
 """Sockets at either end of a table that are looked at for their network namespace, at 15 µs each."""
 _RING = "anon_inode:[io_uring]"
 _UNREAD = "?"
+_MANY, _PROCESS = 6000, 10
+"""How many files must be open for all of them to be listed at once, which takes as long as to read 3,000 links, and how
+many of them the directory of a process is worth.
+"""
 _CHUNK = 1024
 """Descriptors looked at in one go: few enough for two threads to share the work."""
 
@@ -62,16 +67,19 @@ class Holder:
     """A process that holds sockets: its descriptors and, side by side, the inodes of the sockets they refer to.
 
     ``via`` says how, where these are no descriptors of the whole process: IO_URING, or ``thread`` and the id of a
-    thread that has a descriptor table of its own.
+    thread that has a descriptor table of its own. ``name`` is that of the process where it is known, undecoded, and
+    ``group`` is then the same for all processes that were in the same cgroups of every hierarchy.
     """
 
-    __slots__ = ("descriptors", "inodes", "pid", "via")
+    __slots__ = ("descriptors", "group", "inodes", "name", "pid", "via")
 
     def __init__(self, pid: int, descriptors: list[int], inodes: list[int], via: str | None = None) -> None:
         self.pid = pid
         self.descriptors = descriptors
         self.inodes = inodes
         self.via = via
+        self.name: bytes | None = None
+        self.group = 0
 
 
 class Unseen:
@@ -131,10 +139,43 @@ def socket_holders(pids: Iterable[int] | None = None, *, deep: bool = False) -> 
     Without ``pids``: of all, in ascending order. Processes that end meanwhile are left out, and so are kernel threads
     and zombies, which have no descriptors. ``deep`` also looks into threads with a descriptor table of their own
     (unshare(2): CLONE_FILES) and at what is registered with io_urings; such holders follow that of their process.
+    Where many files are open, root has the kernel list them at once (bpf/task_files.py), which hides no process.
     Raises NetinspectError where /proc is not mounted.
     """
+    if pids is None:
+        pids = process_ids()
+        if not deep and posix.geteuid() == 0 and len(pids) * _PROCESS + open_files() >= _MANY:
+            found = _found_at_once()
+            if found is not None:
+                return found
+    return _searched(pids, deep)
+
+
+def _found_at_once() -> tuple[list[Holder], Unseen] | None:
+    """As ``socket_holders`` of all processes; None where the kernel does not allow it."""
+    from .bpf.task_files import Unsuitable, held_sockets
+
+    try:
+        found, apart = held_sockets()
+    except Unsuitable:
+        return None
+    holders = []
+    for held in found:
+        if held.pid not in apart:
+            holder = Holder(held.pid, held.descriptors, held.inodes)
+            holder.name, holder.group = held.name, held.group
+            holders.append(holder)
+    if not apart:
+        return holders, Unseen()
+    # Of threads with other tables than their process only the procfs says which one is seen as that of the process.
+    others, unseen = _searched(sorted(apart), False)
+    return sorted([*holders, *others], key=lambda holder: holder.pid), unseen
+
+
+def _searched(pids: Iterable[int], deep: bool) -> tuple[list[Holder], Unseen]:
+    """As ``socket_holders``, by procfs."""
     counted = counts_descriptors()
-    searches = [_Search(pid, deep, counted) for pid in (process_ids() if pids is None else pids)]
+    searches = [_Search(pid, deep, counted) for pid in pids]
     for search in searches:
         search.begin()
     _share([part for search in searches for table in search.tables for part in table.parts])

@@ -28,6 +28,7 @@ _INPUTS = 12
 WITHOUT = {
     "bytecode.py": "a file of the package",
     "engine/bpf/kernel.py": "answers of bpf(2) to what we loaded ourselves",
+    "engine/bpf/task_files.py:_Reading._take": "what our own program writes",
     "engine/containers/engines.py:_Exchange.go_on": "receives; what it received is `docker` and `podman`",
     "engine/descriptors.py": "names of directories and links, and kcmp(2)",
     "engine/files.py": "opens, writes and renames files; what is in them is read elsewhere",

@@ -329,8 +329,15 @@ def _drops(data: bytes) -> list[Any]:
 
 def _types(data: bytes) -> list[Any]:
     from netinspect.engine.bpf.btf import Btf
+    from netinspect.engine.bpf.task_files import _Types
     from netinspect.nouns.drops.request import Layout
 
+    with contextlib.suppress(ValueError):
+        single = _Types(data)
+        for structure, member in (("outer", "named"), ("bits", "x")):
+            with contextlib.suppress(ValueError):
+                single.offsets(structure, member)
+        single.function("event")
     types = Btf(data, ("outer", "bits", "reasons", "sk_buff", "skb_drop_reason", "btf_trace_event"))
     found = [types.offset("outer", "named.deep"), types.offset("bits", "x"), types.values("reasons")]
     found.append(types.tracepoint_arguments("event"))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ... import procfs
 from ...engine import descriptors
+from ...engine.bpf.task_files import Unsuitable, held_sockets
 from ...engine.names import SERVICES_FILE, HostNames, ServiceNames, UserNames
 from ...engine.namespaces import enter, every_namespace, open_namespace
 from ...errors import NamespaceError, NetinspectError
@@ -59,7 +60,7 @@ def _owners() -> Capability:
         holders, unseen = descriptors.socket_holders()
     except NetinspectError as error:
         return _OWNERS.has(NO, str(error), _OWNERS.lost, "mount -t proc proc /proc")
-    evidence = f"/proc: {len(holders)} processes hold sockets, {len(unseen.refused)} cannot be read"
+    evidence = f"/proc: {len(holders)} processes hold sockets, {len(unseen.refused)} cannot be read; {_at_once()}"
     lost, remedies = [], []
     if unseen.failed:
         lost.append(f"{len(unseen.failed)} processes could not be read: {next(iter(unseen.failed.values()))}")
@@ -78,6 +79,15 @@ def _owners() -> Capability:
     if lost:
         return _OWNERS.has(PARTIAL, evidence, "; ".join(lost), "; ".join(remedies))
     return _OWNERS.has(YES, evidence)
+
+
+def _at_once() -> str:
+    """Whether the descriptors of all processes can be listed at once, where there are many: else it takes longer."""
+    try:
+        held_sockets()
+    except Unsuitable as error:
+        return f"where many files are open it takes longer, as no BPF iterator lists them ({error})"
+    return "a BPF iterator lists them where many files are open"
 
 
 def _namespace() -> Capability:

@@ -15,12 +15,14 @@ from itertools import chain, compress, repeat
 from ...engine.columns import NONE
 from ...engine.descriptors import Holder, Unseen, socket_holders
 from ...engine.text import in_quotes, printable
+from ...engine.text import text as decoded
 from ...errors import NetinspectError
 from ...procfs import (
     cgroup_lines,
     cgroups,
     command_name,
     descriptors_in_flight,
+    has_ended,
     in_initial_pid_namespace,
     processes_hidden,
     program_name,
@@ -93,6 +95,10 @@ class Owners:
         """The processes that hold sockets. A process's number is its place in here."""
         self._ways: list[str | None] = []
         """How each of them holds them, where these are no descriptors of the whole process."""
+        self._told: list[tuple[bytes, int] | None] = []
+        """The name and the group of each of them, where who found it knew: see ``Holder``."""
+        self._members: dict[int, int] = {}
+        """A process of each group."""
         self._first: dict[int, int] = {}
         """By inode, its first holder: the number of the process, shifted left, and the descriptor.
 
@@ -112,6 +118,7 @@ class Owners:
         self._programs = _Made(self._program)
         self._programs[_NOBODY] = "-"
         self._homes = _Made(_home)
+        self._shared_homes: dict[int, tuple[str | None, str | None]] = {}
         self._columns: dict[str, Callable[[Batch], Values]] = {
             "processes": self._processes,
             "owner_reason": self._reasons,
@@ -231,6 +238,11 @@ class Owners:
             number = len(self._pids)
             self._pids.append(holder.pid)
             self._ways.append(holder.via)
+            if holder.name is None:
+                self._told.append(None)
+            else:
+                self._told.append((holder.name, holder.group))
+                self._members[holder.group] = holder.pid
             values = list(map((number << _SHIFT).__or__, descriptors))
             fresh = dict(zip(inodes, values, strict=True))
             if len(fresh) == len(values) and first.keys().isdisjoint(fresh):
@@ -407,9 +419,27 @@ class Owners:
 
     def _about(self, number: int) -> tuple[int, str, str | None, str | None] | None:
         """The process with that number: id, name, unit and container. None where it has ended."""
-        pid = self._pids[number]
-        name = command_name(pid)
-        return None if name is None else (pid, name, *self._homes[cgroup_lines(pid)])
+        pid, told = self._pids[number], self._told[number]
+        if told is None:
+            name = command_name(pid)
+            return None if name is None else (pid, name, *self._homes[cgroup_lines(pid)])
+        if has_ended(pid):
+            return None
+        return pid, decoded(told[0]), *self._home_in_group(pid, told[1])
+
+    def _home_in_group(self, pid: int, group: int) -> tuple[str | None, str | None]:
+        """The unit and the container of a process, which all of its group had when they were found.
+
+        One may have moved since. So two are asked, and where they differ, each that there is.
+        """
+        home = self._shared_homes.get(group)
+        if home is None:
+            lines = cgroup_lines(pid)
+            home = self._homes[lines]
+            other = self._members[group]
+            if lines and other != pid and cgroup_lines(other) == lines:
+                self._shared_homes[group] = home
+        return home
 
     def _text_ends(self, number: int) -> tuple[str, str]:
         """What ss writes before and after a descriptor of that process."""

@@ -1,0 +1,188 @@
+"""Who holds which sockets by one look of the kernel's: what /proc shows, and nothing where it cannot be."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from availability import unavailable
+from patience import until
+from throwaway import unshare
+from types_by_hand import some
+
+from netinspect import procfs
+from netinspect.engine import descriptors
+from netinspect.engine.bpf import task_files
+from netinspect.engine.bpf.task_files import Unsuitable, _Reading, _Types
+from netinspect.engine.descriptors import Holder
+from netinspect.engine.text import text
+from netinspect.nouns.sockets import owners as owners_module
+from netinspect.nouns.sockets.owners import Owners
+
+_CLONE_FILES = 0x400
+_LEADERLESS = (
+    "import ctypes, socket, sys, threading\n"
+    "opened = [socket.socket() for _ in range(3)]\n"
+    "threading.Thread(target=sys.stdin.read).start()\n"
+    "ctypes.CDLL(None).pthread_exit(None)\n"
+)
+"""Its first thread ends; the process and its sockets stay until its standard input ends."""
+
+
+@pytest.fixture
+def crowd() -> Iterator[set[int]]:
+    """Processes with sockets: this one, a thread of which has a table of its own, a child, and one without a leader."""
+    opened = [socket.socket(socket.AF_UNIX) for _ in range(2000)]
+    for gap in opened[::7]:
+        gap.close()
+    ready, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        unshare(_CLONE_FILES)
+        with socket.socket():
+            ready.set()
+            done.wait(20)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    ready.wait(20)
+    kept = opened[1].fileno()
+    child = subprocess.Popen(["cat"], stdin=subprocess.PIPE, pass_fds=[kept, os.dup2(kept, kept + 10_000)])
+    os.close(kept + 10_000)
+    lone = subprocess.Popen(["python3", "-c", _LEADERLESS], stdin=subprocess.PIPE)
+    try:
+        until(lambda: Path(f"/proc/{lone.pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z")
+        until(lambda: procfs.command_name(child.pid) == "cat")
+        yield {os.getpid(), child.pid, lone.pid}
+    finally:
+        done.set()
+        thread.join()
+        for process in (child, lone):
+            process.kill()
+            process.communicate()
+        for one in opened:
+            one.close()
+
+
+def shown(holders: list[Holder]) -> list[tuple[object, ...]]:
+    return [(holder.pid, holder.descriptors, holder.inodes, holder.via) for holder in holders]
+
+
+def test_the_kernel_lists_at_once_what_procfs_shows(crowd: set[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(task_files, "_made", None)
+    try:
+        task_files.held_sockets()
+    except Unsuitable as error:
+        unavailable(f"descriptors cannot be listed at once here: {error}")
+    monkeypatch.setattr(descriptors, "_MANY", 0)
+    for _ in range(5):
+        found, _ = descriptors.socket_holders()
+        assert [holder.pid for holder in found] == sorted({holder.pid for holder in found})
+        ours = [holder for holder in found if holder.pid in crowd]
+        assert shown(ours) == shown(descriptors.socket_holders(sorted(crowd))[0])
+        assert len(ours) == len(crowd)
+        # This one has a thread apart, and the last one no leader: of both procfs is asked.
+        told = [(text(holder.name), holder.group) for holder in ours if holder.name is not None]
+        assert [name for name, _ in told] == ["cat"]
+        assert all(group for _, group in told)
+
+
+def test_where_the_kernel_does_not_allow_it_procfs_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(descriptors, "_MANY", 0)
+    monkeypatch.setattr(posix_module := descriptors.posix, "geteuid", lambda: 0)
+    assert posix_module.geteuid() == 0
+    broken = tmp_path / "types"
+    broken.write_bytes(some().data())
+    asked: list[object] = []
+    types = task_files._types
+    monkeypatch.setattr(task_files, "_types", lambda: asked.append(1) or types())
+    with socket.socket() as opened:
+        for path in (tmp_path / "none", broken):
+            monkeypatch.setattr(task_files, "VMLINUX", str(path))
+            monkeypatch.setattr(task_files, "_made", None)
+            for _ in range(2):
+                holders, _ = descriptors.socket_holders()
+                (mine,) = [holder for holder in holders if holder.pid == os.getpid()]
+                assert os.fstat(opened.fileno()).st_ino in mine.inodes
+                assert mine.name is None
+    assert len(asked) <= 2  # what was refused once is not asked for again
+
+
+def test_single_types_are_found_where_they_stand() -> None:
+    whole = some()
+    prototype = whole.add("", 13, 0, *(0, 1) * 2, members=2)
+    number = whole.add("iterator", 12, prototype)
+    types = _Types(whole.data())
+    assert types.offsets("outer", "last", "first") == [16, 0]
+    assert types.function("iterator") == number
+    for structure, member, why in (
+        ("outer", "either", "not all"),  # in one of its members
+        ("outer", "nowhere", "no nowhere"),
+        ("nowhere", "first", "no nowhere"),
+        ("reasons", "first", "no reasons"),
+    ):
+        with pytest.raises(ValueError, match=why):
+            types.offsets(structure, member)
+    for bits in ("a", "b"):
+        with pytest.raises(ValueError, match="are bits"):
+            types.offsets("bits", bits)
+    with pytest.raises(ValueError, match="no outer"):
+        types.function("outer")
+    for broken in (b"", whole.data()[:20], b"\0" + whole.data()[1:], whole.data()[:-1]):
+        with pytest.raises(ValueError, match="the kernel's types"):
+            _Types(broken)
+
+
+def test_records_of_one_process_may_come_in_several_answers() -> None:
+    def record(pid: int, thread: int, descriptor: int, name: bytes = b"name") -> bytes:
+        return (
+            task_files.array("I", (pid, thread, descriptor, 100 + descriptor)).tobytes()
+            + bytes(8)
+            + name.ljust(16, b"\0")
+        )
+
+    reading = _Reading()
+    reading._take(record(7, 7, 3) + record(7, 7, 4) + record(9, 9, 1, b"other") + record(9, 9, 2))
+    reading._take(record(9, 9, 5) + record(9, 12, 6) + record(20, 21, 8) + record(30, 30, 9))
+    assert [(held.pid, held.name, held.descriptors, held.inodes) for held in reading._found] == [
+        (7, b"name", [3, 4], [103, 104]),
+        (9, b"other", [1, 2, 5], [101, 102, 105]),
+        (30, b"name", [9], [109]),
+    ]
+    assert reading._apart == {9, 20}
+    with pytest.raises(ValueError, match="parts"):
+        reading._take(record(1, 1, 1)[:-4])
+
+
+def test_processes_of_one_group_have_their_cgroups_in_common_unless_one_has_moved(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    places = dict.fromkeys(range(1, 6), b"0::/system.slice/a.service\n") | {6: b"0::/b.service\n", 7: b""}
+    read: list[int] = []
+    monkeypatch.setattr(owners_module, "has_ended", lambda pid: pid == 7)
+    monkeypatch.setattr(owners_module, "cgroup_lines", lambda pid: read.append(pid) or places[pid])
+
+    def texts(groups: dict[int, int]) -> list[str]:
+        owners = Owners()
+        holders = []
+        for pid, group in groups.items():
+            holder = Holder(pid, [3], [100 + pid])
+            holder.name, holder.group = b"x\xff", group
+            holders.append(holder)
+        owners._add(holders)
+        read.clear()
+        return [text.partition("pid=")[2] for text in owners.texts([100 + pid for pid in groups])]
+
+    def ended(pid: int, unit: str) -> str:
+        return f"{pid},fd=3,unit={unit}))"
+
+    assert texts(dict.fromkeys(range(1, 6), 8)) == [ended(pid, "a.service") for pid in range(1, 6)]
+    assert read == [1, 5]
+    moved = [*(ended(pid, "a.service") for pid in range(1, 6)), ended(6, "b.service")]
+    assert texts(dict.fromkeys(range(1, 7), 8)) == moved
+    assert texts({1: 8, 6: 9, 7: 8}) == [moved[0], moved[5], ""]
