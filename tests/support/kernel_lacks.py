@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from functools import cache
 
@@ -17,6 +18,7 @@ _SCRIPTS = {
         }.items()
     },
 }
+_EXTENSION = re.compile(r"Extension (\w+) revision \d+ not supported, missing kernel module")
 _REFUSALS = ("nftables", "Could not process rule", "TABLE_ADD failed", "RULE_APPEND failed", "CHAIN_ADD failed")
 
 
@@ -27,6 +29,9 @@ def lacking(failure: BaseException) -> str | None:
     while cause is not None:
         texts.append(str(cause))
         cause = cause.__cause__ or cause.__context__
+    for text in texts:
+        if missing := _EXTENSION.search(text):
+            return f"this kernel has no extension {missing[1]} of iptables"
     return next(iter(nftables_lacks()), None) if any(word in text for word in _REFUSALS for text in texts) else None
 
 

@@ -46,6 +46,9 @@ TRACER = [
     f"add rule inet tracer output ip6 saddr {ROUTER6} ip6 daddr fd02::/64 meta nftrace set 1",
 ]
 
+_TRACKED = re.compile(r"\b(ct|conntrack|CONNMARK|CT|state|type nat)\b|notrack|synproxy")
+"""In lines of rules: what asks for connection tracking."""
+
 OWN = (ROUTER4, ROUTER6, "10.2.0.254", "fd02::fe")
 
 BASES = {
@@ -126,6 +129,16 @@ class Router:
         self.pairs: Counter[str] = Counter()
         self.rejected: Counter[str] = Counter()
         self.uncertain = 0
+        self.tells = True
+        """Whether a trace has the state of the connection (Linux 6.16): if not, rules that ask for it are left out."""
+        self.tells = self._tells_tracking()
+
+    def _tells_tracking(self) -> bool:
+        self.install([*TRACER, "add table ip p", "add chain ip p c { type filter hook input priority 0; }"])
+        self.router.run("nft", "add rule ip p c ct state new counter")
+        random = Random(0)
+        sent = next(found for _ in range(100) if not (found := frame(random, ["input"], self.macs)).six)
+        return any(event.tracking_state is not None for event in self.send(sent))
 
     def close(self) -> None:
         self.trace.close()
@@ -149,7 +162,7 @@ class Router:
         """Loads random rules of iptables-nft and ip6tables-nft; what they refuse is left out."""
         self.install(list(TRACER))
         for program, six in (("iptables-nft", False), ("ip6tables-nft", True)):
-            for line in Iptables(self.random, six).lines():
+            for line in filter(self._told, Iptables(self.random, six).lines()):
                 result = self.router.run(program, *line.split(), check=False)
                 if result.returncode:
                     self.rejected[f"{program} {line}: {result.stderr.strip()}"] += 1
@@ -158,9 +171,12 @@ class Router:
         self.renew()
         return []
 
+    def _told(self, line: str) -> bool:
+        return self.tells or not _TRACKED.search(line)
+
     def install(self, lines: list[str]) -> None:
         """Loads a ruleset; lines that nft(8) or the kernel refuses are left out."""
-        lines = ["flush ruleset", *lines]
+        lines = ["flush ruleset", *filter(self._told, lines)]
         for _ in range(60):
             result = self.router.run("nft", "-f", "-", input="\n".join(lines), check=False)
             if result.returncode == 0:
