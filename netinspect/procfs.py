@@ -47,6 +47,14 @@ _HIDING = ("2", "invisible", "4", "ptraceable")
 """Values of /proc's option hidepid with which it leaves processes out."""
 
 
+def tasks_running() -> int | None:
+    """How many tasks of the whole machine run or want to, this one too (proc_loadavg(5)); None where not known."""
+    try:
+        return int(_record("/proc/loadavg", 256).split()[3].split(b"/")[0])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
 def process_ids() -> list[int]:
     """The processes of this /proc, in ascending order. Raises NetinspectError if it is not mounted or unreadable."""
     try:

@@ -6,6 +6,7 @@ import _socket
 import _thread
 import errno
 import os
+import posix
 import socket
 import struct
 from collections.abc import Iterable, Iterator
@@ -17,7 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from throwaway import Namespace
 
-from netinspect.engine.netlink import transport
+from netinspect import procfs
+from netinspect.engine.netlink import ahead
 from netinspect.engine.netlink.messages import Run
 from netinspect.engine.netlink.messages import message as request
 from netinspect.engine.netlink.timed import TimedDump, times_of
@@ -26,9 +28,28 @@ from netinspect.errors import NetlinkError
 from netinspect.nouns.sockets import decode_unix as unix_diag
 from netinspect.uapi.netlink import NETLINK_ROUTE, NETLINK_SOCK_DIAG, NLM_F_DUMP_INTR, NLMSG_NOOP, NLMSG_OVERRUN
 
+PROCESSOR_FREE = ahead.processor_free
+"""The function itself."""
+
 SOCK_DIAG_BY_FAMILY = 20
 AF_MAX = 46
 LARGEST = 1 << 20
+
+
+@pytest.fixture(autouse=True, scope="module")
+def free() -> Iterator[list[bool]]:
+    """Whether a processor is free for a reader thread: so, until a test says otherwise."""
+    free = [True]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ahead, "processor_free", lambda: free[0])
+        yield free
+
+
+@pytest.fixture(params=[True, False], ids=["free", "busy"])
+def either(request: pytest.FixtureRequest, free: list[bool]) -> Iterator[bool]:
+    free[0] = request.param
+    yield request.param
+    free[0] = True
 
 
 def row(number: int, flags: int = 2) -> bytes:
@@ -71,7 +92,7 @@ def test_the_request_is_sent_unchanged() -> None:
 
 
 @pytest.mark.parametrize("buffers", [1, 2, 3, 4, 50, 500])
-def test_rows_of_any_number_of_buffers_come_in_order(buffers: int) -> None:
+def test_rows_of_any_number_of_buffers_come_in_order(buffers: int, either: bool) -> None:
     received = [rows(2 * number, 2 * number + 1) for number in range(buffers)]
     found, dump, kernel = dumped(*received, done())
     assert found == list(range(2 * buffers))
@@ -101,7 +122,7 @@ def test_messages_of_other_processes_are_passed_over() -> None:
 
 
 @pytest.mark.parametrize("place", [0, 1, 2, 3, 4, 5, 6])
-def test_an_interrupted_dump_is_read_completely_and_marked(place: int) -> None:
+def test_an_interrupted_dump_is_read_completely_and_marked(place: int, either: bool) -> None:
     flags = [2 | NLM_F_DUMP_INTR if number == place else 2 for number in range(7)]
     received = [row(0, flags[0]) + row(1, flags[1]) + row(2, flags[2]), row(3, flags[3]), row(4, flags[4])]
     found, dump, _ = dumped(*received, row(5, flags[5]), done(flags=flags[6]))
@@ -135,7 +156,7 @@ def test_an_interrupted_dump_is_read_completely_and_marked(place: int) -> None:
     ],
 )
 def test_each_fault_is_one_clear_error_wherever_it_comes(
-    rows_before: int, received: Received, number: int, text: str
+    rows_before: int, received: Received, number: int, text: str, either: bool
 ) -> None:
     if isinstance(received, BlockingIOError):
         # In the reader thread it means no more than that nothing is at hand.
@@ -168,12 +189,13 @@ def test_a_failing_send_is_an_error_and_closes_the_socket() -> None:
     assert kernel.closed
 
 
-def test_a_kernel_that_is_slow_is_waited_for() -> None:
+def test_a_kernel_that_is_slow_is_waited_for(either: bool) -> None:
     later = BlockingIOError(errno.EAGAIN, "later")
     found, _, kernel = dumped(rows(1), rows(2), rows(3), later, rows(4), rows(5), done())
     assert found == [1, 2, 3, 4, 5]
-    # The reader thread never waits; this one did.
-    assert [bool(flags & 0x40) for flags in kernel.flags] == [False, False, True, True, False, False, False]
+    # The reader thread never waits. This one did, for what it could not have at once.
+    asked = [bool(flags & 0x40) for flags in kernel.flags]
+    assert asked == [False, False, either, True, False, True, True, True]
 
 
 @given(st.lists(st.one_of(st.binary(max_size=60), st.builds(row, st.integers(0, 9)), st.just(done())), max_size=6))
@@ -185,6 +207,39 @@ def test_any_bytes_are_runs_or_a_netlink_error_and_nothing_else(datagrams: list[
         runs = []
     assert all(run.count * run.length == len(run.data) for run in runs)
     assert kernel.closed
+
+
+def test_what_came_before_a_fault_is_listed(either: bool) -> None:
+    """However many buffers are read as one."""
+    found: list[int] = []
+    dump = Dump(FakeKernel([*map(row, range(9)), refusal(errno.ENOBUFS)]), b"request", "listing tests")
+    with pytest.raises(NetlinkError, match="No buffer space"):
+        found.extend(number for run in dump for number in run.u32(16))
+    assert found == list(range(9))
+
+
+def test_where_no_processor_is_free_buffers_are_read_as_one(free: list[bool], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Up to 128 KiB, after the first two, and with a look for a free processor from time to time."""
+    looked = iter([False, False, True])
+    monkeypatch.setattr(ahead, "processor_free", lambda: next(looked))
+    buffers = [rows(*range(n, n + 1000)) for n in range(0, 60_000, 1000)]
+    runs = list(Dump(FakeKernel([*buffers, done()]), b"request", "listing tests"))
+    assert numbers(runs) == list(range(60_000))
+    assert [run.count for run in runs] == [1000] * 2 + [7000] * 8 + [1000] * 2
+
+
+@pytest.mark.parametrize(
+    ("running", "processors", "usable", "free"),
+    [(1, 2, 2, True), (2, 2, 2, False), (9, 16, 2, True), (1, 2, 1, False), (None, 2, 2, True)],
+)
+def test_a_processor_is_free_where_fewer_tasks_want_to_run(
+    running: int | None, processors: int, usable: int, free: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (procfs.tasks_running() or 0) >= 1
+    monkeypatch.setattr(procfs, "tasks_running", lambda: running)
+    monkeypatch.setattr(posix, "cpu_count", lambda: processors)
+    monkeypatch.setattr(posix, "sched_getaffinity", lambda _: set(range(usable)))
+    assert PROCESSOR_FREE() == free
 
 
 # --- the reader thread -----------------------------------------------------------------------------------------------
@@ -243,10 +298,10 @@ def test_the_reader_thread_does_not_run_far_ahead() -> None:
     for _ in range(10):
         next(iteration)
     # However long this takes, no more than the queue's length is received meanwhile.
-    while len(kernel.flags) < 10 + transport._QUEUE_LENGTH:
+    while len(kernel.flags) < 10 + ahead._QUEUE_LENGTH:
         pass
     for _ in range(1000):
-        assert len(kernel.flags) <= 10 + transport._QUEUE_LENGTH + 1
+        assert len(kernel.flags) <= 10 + ahead._QUEUE_LENGTH + 1
     iteration.close()  # type: ignore[attr-defined]
 
 

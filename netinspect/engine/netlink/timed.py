@@ -49,6 +49,8 @@ class TimedRun(Run):
 class TimedDump(Dump):
     """A dump of timed runs, each of several buffers where messages of one shape come in several."""
 
+    _together = 0  # each buffer has its own time
+
     def __init__(self, opened: NetlinkSocket, request: bytes, operation: str) -> None:
         super().__init__(opened, request, operation)
         self._made: deque[float] = deque()
@@ -71,7 +73,7 @@ class TimedDump(Dump):
             answers.close()
         yield from (_together(same) for same in waiting.values() if same)
 
-    def _buffers(self) -> Generator[bytes, None, None]:
+    def _buffers(self) -> Generator[Sequence[bytes], None, None]:
         self._made.append(monotonic())
         return super()._buffers()
 

@@ -1,16 +1,13 @@
 """The dump transport: sends the request, and receives the next buffer while the last one is decoded.
 
-The kernel builds a dump inside recv(2), which releases the interpreter lock. So a reader thread receives the next
-buffer while this one is decoded, and a large dump takes as long as the slower of the two, not their sum. The queue
-between them is short, so memory does not grow with the table.
+For long dumps it has a reader thread where a processor is free for one (ahead.py).
 """
 
 from __future__ import annotations
 
 import _socket
-import _thread
 from _struct import pack
-from sys import getswitchinterval, setswitchinterval
+from itertools import chain
 
 from ...errors import NetlinkError, NoAnswerError, TruncatedError
 from ...uapi.netlink import AF_NETLINK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK, SOL_NETLINK
@@ -18,7 +15,7 @@ from .messages import Answer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator, Sequence
     from typing import Protocol
 
     from .messages import Run
@@ -39,12 +36,11 @@ MSG_DONTWAIT = 0x40
 _RECEIVE_SIZE = 1 << 20
 """Far more than any answer: the kernel builds dumps in pieces of at most 32 KiB (net/netlink/af_netlink.c)."""
 _SOCKET_BUFFER = 1 << 20
-_QUEUE_LENGTH = 32
-"""Received buffers that may wait to be used: 1 MiB."""
 _BUFFERS_WITHOUT_THREAD = 2
-_SWITCH_INTERVAL = 50e-6
-"""Seconds after which the thread that decodes lets the reader have the interpreter. With Python's own 5 ms the reader
-would stand still for most of the time: it needs the interpreter for a moment only, but after every buffer."""
+_TOGETHER = 1 << 17
+"""Bytes that are received before they are decoded where there is no thread."""
+_BETWEEN_LOOKS = 4
+"""So often that is done before the next look for a free processor."""
 _PATIENCE = 30
 """Seconds without data from the kernel after which a dump has failed."""
 
@@ -65,28 +61,6 @@ def connect(protocol: int) -> NetlinkSocket:
     return opened
 
 
-class _Readers:
-    """Shortens the interpreter's switch interval while there is a reader thread."""
-
-    def __init__(self) -> None:
-        self._count = 0
-        self._before = 0.0
-
-    def began(self) -> None:
-        if self._count == 0:
-            self._before = getswitchinterval()
-            setswitchinterval(min(self._before, _SWITCH_INTERVAL))
-        self._count += 1
-
-    def ended(self) -> None:
-        self._count -= 1
-        if self._count == 0:
-            setswitchinterval(self._before)
-
-
-_readers = _Readers()
-
-
 class Dump:
     """One dump: iterate over it once, for its runs of messages. The socket is closed with the iteration, whole or not.
 
@@ -96,6 +70,9 @@ class Dump:
     when the kernel says that the table changed while it was read (NLM_F_DUMP_INTR): rows may be missing, or be there
     twice.
     """
+
+    _together = _TOGETHER
+    """Bytes that may be decoded as one."""
 
     def __init__(
         self, opened: NetlinkSocket, request: bytes, operation: str, *, wanted: Callable[[Run], bool] | None = None
@@ -119,8 +96,7 @@ class Dump:
         """The same by received buffer: the positions of its runs' messages give their order."""
         buffers = self._buffers()
         try:
-            for buffer in buffers:
-                answer = Answer(buffer, self._operation)
+            for answer in chain.from_iterable(map(self._parsed, buffers)):
                 self.interrupted |= answer.interrupted
                 yield answer.runs if self._wanted is None else list(filter(self._wanted, answer.runs))
                 if answer.done:
@@ -129,66 +105,32 @@ class Dump:
             buffers.close()
             self._socket.close()
 
-    def _buffers(self) -> Generator[bytes, None, None]:
+    def _parsed(self, buffers: Sequence[bytes]) -> Iterator[Answer]:
+        if len(buffers) > 1 and all(buffers):
+            try:
+                answer = Answer(b"".join(buffers), self._operation)
+            except NetlinkError:
+                pass  # what came before that is good, and comes first
+            else:
+                return iter((answer,))
+        return (Answer(buffer, self._operation) for buffer in buffers)
+
+    def _buffers(self) -> Generator[Sequence[bytes], None, None]:
         """What is received: at first in this thread, since most dumps are small, then by a reader thread."""
         try:
             self._socket.send(self._request)
         except OSError as error:
             raise self._failure(error) from None
         for _ in range(_BUFFERS_WITHOUT_THREAD):
-            yield self._receive()
-        if self._wanted is None:  # what is hardly looked at is not worth the hand-over
-            yield from self._read_ahead()
+            yield (self._receive(),)
+        from .ahead import at_hand, processor_free, read_ahead
+
         while True:
-            yield self._receive()
-
-    def _read_ahead(self) -> Iterator[bytes]:
-        """What a reader thread receives while the buffers before are being used, until nothing more is at hand.
-
-        The kernel has the next part of a dump ready before it hands out one, so the reader never waits: it ends with
-        the dump, or soon after this generator is closed.
-        """
-        from _queue import SimpleQueue  # an extra library, which short listings do not need
-
-        received: SimpleQueue[bytes | BaseException] = SimpleQueue()
-        permits: SimpleQueue[None] = SimpleQueue()
-        ended = _thread.allocate_lock()
-        stopped = False
-
-        def read() -> None:
-            try:
-                while True:
-                    permits.get()
-                    if stopped:
-                        break
-                    received.put(self._receive(MSG_DONTWAIT))
-            except BaseException as error:
-                received.put(error)
-            finally:
-                ended.release()
-
-        for _ in range(_QUEUE_LENGTH):
-            permits.put(None)
-        ended.acquire()
-        try:
-            _thread.start_new_thread(read, ())
-        except RuntimeError:
-            return  # no more threads allowed: continue without one
-        _readers.began()
-        try:
-            while True:
-                item = received.get()
-                if isinstance(item, BlockingIOError):
-                    return
-                if isinstance(item, BaseException):
-                    raise item
-                permits.put(None)
-                yield item
-        finally:
-            stopped = True
-            permits.put(None)
-            ended.acquire()
-            _readers.ended()
+            # What is hardly looked at is not worth the hand-over.
+            if self._wanted is None and processor_free():
+                yield from read_ahead(self._receive)
+            for _ in range(_BETWEEN_LOOKS):
+                yield from at_hand(self._receive, self._together)
 
     def _receive(self, flags: int = 0) -> bytes:
         return receive(self._socket, self._operation, flags)
