@@ -150,6 +150,18 @@ def has_ended(pid: int) -> bool:
     return False
 
 
+def parent_and_users(pid: int) -> tuple[int, set[int]]:
+    """The process that started it, 0 where that is outside of this pid namespace, and the users it runs as.
+
+    These are more than one for a program that is set-user-ID. Raises OSError, and ValueError where they are not there.
+    """
+    fields = dict(line.split(b":", 1) for line in _read(f"/proc/{pid}/status").splitlines() if b":" in line)
+    try:
+        return int(fields[b"PPid"]), set(map(int, fields[b"Uid"].split()))
+    except KeyError as error:
+        raise ValueError(f"no {error}") from None
+
+
 def program_name(pid: int) -> str | None:
     """The process's argument 0, without directories where it is an absolute path, as net-tools' netstat has it.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 
 from ...errors import FileError
-from ...procfs import command_name
+from ...procfs import command_name, parent_and_users
 from ...records import Container
 from ..files import read
 from ..text import text
@@ -88,24 +88,19 @@ def of_shim(id: str, processes: Mapping[str, int]) -> Container | None:
     node that is a container itself, as kind's are (containerd: runtime/v2, the shim's working directory is the bundle
     of the first of its containers). ``processes`` has a process of each container.
     """
-    pid = processes.get(id)
-    for _ in range(_DEEPEST):
-        pid = None if pid is None else _parent(pid)
-        if not pid:
-            return None
-        # The kernel cuts the name to 15 bytes.
-        if command_name(pid) == "containerd-shim":
-            return _of_configuration(f"/proc/{pid}/cwd/../{id}/config.json", id)
-    return None
-
-
-def _parent(pid: int) -> int | None:
-    """The process that started it; 0 where that is outside of this pid namespace, None where it has ended."""
+    pid = processes.get(id, 0)
     try:
-        # proc_pid_stat(5): the name, which may be any text, is in parentheses.
-        return int(read(f"/proc/{pid}/stat").rpartition(b")")[2].split()[1])
-    except (FileError, ValueError, IndexError):
-        return None
+        for _ in range(_DEEPEST):
+            pid = parent_and_users(pid)[0]
+            if not pid:
+                break
+            # The kernel cuts the name to 15 bytes. Anybody may call a process so, and work in a file system that never
+            # answers: the shim is root's, or ours.
+            if command_name(pid) == "containerd-shim" and parent_and_users(pid)[1] <= {0, os.geteuid()}:
+                return _of_configuration(f"/proc/{pid}/cwd/../{id}/config.json", id)
+    except (OSError, ValueError):
+        pass  # one of them has ended
+    return None
 
 
 def _of_configuration(path: str, id: str) -> Container | None:

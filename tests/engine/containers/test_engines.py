@@ -278,6 +278,12 @@ subprocess.run([sys.executable, "-c", "import os, sys; print(os.getpid(), flush=
         monkeypatch.setattr(Containers, "_first_processes", lambda _: {WEB: pid, DB: os.getpid()})
         known = Containers()
         assert (known.name(WEB), known.name(DB), known.name(API)) == (name, DB[:12], API[:12])
+        # Another user's process of that name is no shim: it may work where nothing ever answers.
+        for users in ({4711}, {0, 4711}):
+            monkeypatch.setattr(
+                kubernetes, "parent_and_users", lambda of, users=users: (shim.pid if of == pid else 0, users)
+            )
+            assert kubernetes.of_shim(WEB, {WEB: pid}) is None
         shim.stdin.close()
 
 
