@@ -134,7 +134,8 @@ def _lack(error: Exception) -> str:
         return _lack(output.failed_aside.pop()) if output is not None and output.failed_aside else ""
     if isinstance(error, OSError):
         return {12: _MEMORY, 24: _FILES, 23: _FILES}.get(error.errno or 0, "")  # ENOMEM, EMFILE, ENFILE
-    return _MEMORY if isinstance(error, MemoryError) else ""
+    # Where Python has no memory even for a MemoryError, it raises a SystemError: "error return without exception set".
+    return _MEMORY if isinstance(error, MemoryError | SystemError) else ""
 
 
 def _trouble(arguments: Sequence[str]) -> int:
@@ -190,7 +191,7 @@ def main() -> None:
             status = status_of(ended)
     except KeyboardInterrupt:  # before signals were handled
         status = ExitStatus.INTERRUPTED
-    except (MemoryError, ImportError, OSError) as error:  # outside of a command, or even while that was reported
+    except (MemoryError, SystemError, ImportError, OSError) as error:  # outside of a command, or while it was reported
         from os import environ, write
 
         lack = _lack(error)

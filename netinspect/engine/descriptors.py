@@ -7,7 +7,7 @@ it.
 from __future__ import annotations
 
 import posix
-from _thread import allocate_lock, start_new_thread
+from _thread import allocate_lock
 from errno import ENAMETOOLONG, ENODATA
 from itertools import compress
 
@@ -481,6 +481,8 @@ def _share(parts: list[_Part]) -> None:
     Nearly all the time is spent inside readlink(2), which releases the interpreter lock: two threads need half of it.
     With small tables, where more happens outside, they would only wait for each other.
     """
+    from .answering import aside, waited
+
     waiting = parts[::-1]
     failed: list[_Part] = []
 
@@ -506,17 +508,16 @@ def _share(parts: list[_Part]) -> None:
         finally:
             done.release()
 
+    thread = None
     if parts:
         done.acquire()
-        try:
-            start_new_thread(help_with_work, ())
-        except RuntimeError:  # no more threads allowed
-            done.release()
+        thread = aside(help_with_work)
     try:
         work()
     finally:
         waiting.clear()
-        done.acquire()
+        if thread is not None:
+            waited(thread, done)
     for part in failed:
         part.read()
 

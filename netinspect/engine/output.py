@@ -486,7 +486,7 @@ def _load_aside(*modules: str) -> None:
         try:
             for module in modules:
                 __import__(module)
-        except (MemoryError, ImportError, OSError) as error:
+        except (MemoryError, SystemError, ImportError, OSError) as error:
             # Who needs it loads it again, and has the error, unless that one was waiting for this one: then a name is
             # missing in the module.
             failed_aside.append(error)

@@ -19,7 +19,7 @@ from patience import until
 from throwaway import unshare
 
 from netinspect import procfs
-from netinspect.engine import descriptors
+from netinspect.engine import answering, descriptors
 from netinspect.errors import NetinspectError
 
 CLONE_FILES = 0x400
@@ -68,8 +68,11 @@ def test_no_thread_to_be_had_is_no_obstacle(sockets: list[socket.socket], monkey
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(descriptors, "_CHUNK", 16)
-    monkeypatch.setattr(descriptors, "start_new_thread", refuse)
+    monkeypatch.setattr(answering, "start_new_thread", refuse)
     assert inodes(*sockets).items() <= held_by_us().items()
+    monkeypatch.setattr(answering, "start_new_thread", lambda *_: 0)  # one that had no memory to begin with
+    with pytest.raises(MemoryError):
+        held_by_us()
 
 
 def test_a_failing_helper_loses_nothing(sockets: list[socket.socket], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -224,6 +224,16 @@ def test_without_memory_there_is_one_clear_line(crowd: Namespace, limit: int) ->
         assert result.stderr.startswith("netinspect: out of memory")
 
 
+def test_python_without_memory_for_its_own_error_is_out_of_memory_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> int:
+        raise SystemError("error return without exception set")
+
+    monkeypatch.setattr(main, "_dispatch", fail)
+    complaints: list[bytes] = []
+    assert main.run(["links"], Environment(lambda _: None, complaints.append, False, 80)) == 1
+    assert complaints[0].startswith(b"netinspect: out of memory: ")
+
+
 def test_an_interrupt_at_any_time_is_no_traceback(crowd: Namespace) -> None:
     # From the first byte on the program is all our own.
     for _ in range(4):

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from throwaway import Namespace
 
 from netinspect import procfs
+from netinspect.engine import answering
 from netinspect.engine.netlink import ahead
 from netinspect.engine.netlink.messages import Run
 from netinspect.engine.netlink.messages import message as request
@@ -251,7 +252,7 @@ def many() -> Iterator[bytes]:
 
 
 def test_no_thread_is_started_for_a_small_dump(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_thread, "start_new_thread", lambda *_: pytest.fail("a thread was started"))
+    monkeypatch.setattr(answering, "start_new_thread", lambda *_: pytest.fail("a thread was started"))
     assert dumped(rows(1, 2), done())[0] == [1, 2]
     assert dumped(rows(1, 2), rows(3) + done())[0] == [1, 2, 3]
 
@@ -260,8 +261,18 @@ def test_a_large_dump_does_without_a_thread_where_none_can_be_had(monkeypatch: p
     def refuse(*_: object) -> int:
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(_thread, "start_new_thread", refuse)
+    monkeypatch.setattr(answering, "start_new_thread", refuse)
     assert dumped(*many(), done())[0] == list(range(1000))
+
+
+def test_a_thread_without_memory_to_begin_with_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answering, "start_new_thread", lambda call, arguments: _thread.start_new_thread(int, ()))
+    kernel = FakeKernel(many())
+    with pytest.raises(MemoryError):
+        list(Dump(kernel, b"", "listing"))
+    assert kernel.closed
+    with pytest.raises(MemoryError):
+        answering.answered(int, "7")
 
 
 @pytest.mark.parametrize("taken", [1, 2, 3, 4, 100, 999])

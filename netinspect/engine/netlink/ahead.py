@@ -8,7 +8,6 @@ cost the hand-over: then several buffers are received one after the other, and d
 
 from __future__ import annotations
 
-import _thread
 import posix
 from sys import getswitchinterval, setswitchinterval
 
@@ -78,11 +77,14 @@ def read_ahead(receive: Callable[[int], bytes]) -> Iterator[Sequence[bytes]]:
     The kernel has the next part of a dump ready before it hands out one, so the reader never waits: it ends with
     the dump, or soon after this generator is closed.
     """
-    from _queue import SimpleQueue  # an extra library, which short listings do not need
+    from _queue import Empty, SimpleQueue  # an extra library, which short listings do not need
+    from _thread import allocate_lock
+
+    from ..answering import STEP, aside, waited
 
     received: SimpleQueue[bytes | BaseException] = SimpleQueue()
     permits: SimpleQueue[None] = SimpleQueue()
-    ended = _thread.allocate_lock()
+    ended = allocate_lock()
     stopped = False
 
     def read() -> None:
@@ -100,14 +102,18 @@ def read_ahead(receive: Callable[[int], bytes]) -> Iterator[Sequence[bytes]]:
     for _ in range(_QUEUE_LENGTH):
         permits.put(None)
     ended.acquire()
-    try:
-        _thread.start_new_thread(read, ())
-    except RuntimeError:
+    thread = aside(read)
+    if thread is None:
         return  # no more threads allowed: continue without one
     _readers.began()
     try:
         while True:
-            item = received.get()
+            try:
+                item = received.get(True, STEP)
+            except Empty:
+                if thread() is None and received.empty():
+                    raise MemoryError from None
+                continue
             if isinstance(item, BlockingIOError):
                 return
             if isinstance(item, BaseException):
@@ -117,8 +123,8 @@ def read_ahead(receive: Callable[[int], bytes]) -> Iterator[Sequence[bytes]]:
     finally:
         stopped = True
         permits.put(None)
-        ended.acquire()
         _readers.ended()
+        waited(thread, ended)
 
 
 def processor_free() -> bool:
