@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from textwrap import fill, shorten
 from typing import TYPE_CHECKING
 
@@ -86,11 +87,19 @@ def _overview(found: Iterable[Explanation], width: int) -> str:
     for kind, of_kind in by_kind.items():
         names = [_with_alias(explanation) for explanation in of_kind]
         column = min(max(map(len, names)), 44) + 2
-        lines += ["", f"{kind[0].upper()}{kind[1:]}s:"]
+        lines += ["", f"{_several(kind)}:"]
         for name, explanation in zip(names, of_kind, strict=True):
             room = max(width - 2 - max(column, len(name) + 2), 20)
             lines.append(f"  {name:{column - 2}}  {shorten(explanation.meaning, room, placeholder=' …')}")
     return "\n".join(lines[1:]) + "\n"
+
+
+def _several(kind: str) -> str:
+    """A heading: ``Columns of nat hosts``, ``Causes that path names``, ``TCP states``."""
+    at = re.search(r" of | that |$", kind)
+    one, rest = (kind[: at.start()], kind[at.start() :]) if at else (kind, "")
+    several = f"{one[:-1]}ies" if one.endswith("y") else f"{one}es" if one.endswith("s") else f"{one}s"
+    return f"{several[0].upper()}{several[1:]}{rest}"
 
 
 def _with_alias(explanation: Explanation) -> str:

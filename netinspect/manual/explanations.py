@@ -5,6 +5,7 @@ The texts are in explanations.toml. What a field of a record is, its own documen
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args, get_type_hints
 
@@ -20,6 +21,8 @@ _COUNTERS_SOURCE = "linux/netfilter/nfnetlink_conntrack.h: CTA_STATS_*; conntrac
 _ABSENT = "it does not apply, or the kernel did not report it"
 _PLAIN = ("column", "TCP state", "state")
 """The kinds of what people ask for most: sockets come before what else has that name."""
+_SOURCE = re.compile(r"\(((?:linux/|[a-z-]+\([1-9]\)|RFC |the kernel)[^()]*(?:\([1-9]\)[^()]*)*)\)", re.DOTALL)
+"""Where a record is from, as its documentation has it."""
 _REASONS = "nouns/drops/reasons.toml"
 _REASONS_SOURCE = "linux/net/dropreason-core.h"
 
@@ -65,15 +68,24 @@ def _columns(nouns: dict[str, Any]) -> Iterator[Explanation]:
     """The columns of these nouns, by their records."""
     from .. import records
 
-    seen: set[tuple[str, str]] = set()
-    for record, noun in nouns.items():
-        for field in _documented(getattr(records, record)):
-            # The same field of several records is reported once, and parts are those of the records that they are of.
-            if (field.name, field.meaning) in seen or "." in field.name:
-                continue
-            seen.add((field.name, field.meaning))
-            texts = {"look": noun["look"], "source": noun["source"], "aliases": noun["aliases"].get(field.name, ())}
-            yield _explanation(texts, field)._replace(kind=noun["kind"])
+    found = {record: list(_documented(getattr(records, record))) for record in nouns}
+    # The same field of several records is reported once: a part as that of the record that it is of, where it has one.
+    seen = {(field.name.rpartition(".")[2], field.meaning) for field in _documented(Socket)}
+    whole: set[tuple[str, str]] = set()
+    kept: dict[str, list[Explanation]] = {record: [] for record in nouns}
+    for parts_too in (False, True):
+        for record, noun in nouns.items():
+            for field in found[record]:
+                key = field.name.rpartition(".")[2], field.meaning
+                if ("." in field.name) != parts_too or key in (seen if parts_too else whole):
+                    continue
+                seen.add(key)
+                whole.add(key)
+                source = field.source or noun["source"]
+                texts = {"look": noun["look"], "source": source, "aliases": noun["aliases"].get(field.name, ())}
+                kept[record].append(_explanation(texts, field)._replace(kind=noun["kind"]))
+    for of_record in kept.values():
+        yield from of_record
 
 
 def _counters() -> Iterator[Explanation]:
@@ -108,14 +120,14 @@ def lookup(name: str) -> list[Explanation]:
     Several may: ``rtt`` is a figure of TCP's and one of a congestion control's. Raises UsageError, with names that
     are spelled alike, where there is none.
     """
-    by_key: dict[str, list[Explanation]] = {}
-    for explanation in explanations():
-        for key in _keys(explanation):
-            by_key.setdefault(key, []).append(explanation)
+    by_key = _by_key()
     wanted = _key(name)
     found = list(by_key.get(wanted, ()))
     if wanted.startswith("tcp_"):  # TCP_CLOSE_WAIT is the kernel's own name
         found += by_key.get(wanted.removeprefix("tcp_"), ())
+    prefix, dot, rest = wanted.partition(".")
+    if not found and dot and prefix in by_key:  # a part of something that is explained by itself
+        return lookup(rest)
     if found:
         return sorted(found, key=lambda explanation: (explanation.kind not in _PLAIN, explanation.name.count(".")))
     from difflib import get_close_matches
@@ -125,6 +137,15 @@ def lookup(name: str) -> list[Explanation]:
     error = UsageError(f"no state or column {name!r}: {hint}")
     error.slip = name, alike[:1]
     raise error
+
+
+@cache
+def _by_key() -> dict[str, list[Explanation]]:
+    found: dict[str, list[Explanation]] = {}
+    for explanation in explanations():
+        for key in _keys(explanation):
+            found.setdefault(key, []).append(explanation)
+    return found
 
 
 def parts(explanation: Explanation) -> list[Explanation]:
@@ -139,6 +160,8 @@ class _Documented(NamedTuple):
     name: str
     meaning: str
     absent: str | None
+    source: str | None = None
+    """Of a part: what its record says in parentheses, a header or a man page."""
 
 
 def _explanation(data: dict[str, Any], field: _Documented | None = None) -> Explanation:
@@ -156,10 +179,11 @@ def _explanation(data: dict[str, Any], field: _Documented | None = None) -> Expl
 
 def _documented(record: Any, prefix: str = "") -> Iterator[_Documented]:
     """The fields of a record with their documentation, each followed by its parts."""
+    source = _SOURCE.search(record.__doc__ or "") if prefix else None
     for name, hint in get_type_hints(record, include_extras=True).items():
         kind, documentation = hint.__origin__, hint.__metadata__[0]
         absent = _absent(documentation, record.__doc__ or "") if type(None) in get_args(kind) else None
-        yield _Documented(prefix + name, documentation, absent)
+        yield _Documented(prefix + name, documentation, absent, source[1] if source else None)
         for inner in _records_in(kind):
             yield from _documented(inner, f"{prefix}{name}.")
 

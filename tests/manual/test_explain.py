@@ -1,9 +1,10 @@
 """``netinspect explain``: that everything shown is explained, is found by every name, and is true on this kernel."""
 
+import ast
 import json
 import re
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -13,9 +14,11 @@ from hypothesis import strategies as st
 from throwaway import Namespace
 
 from netinspect import records
+from netinspect.engine.json_schema import array_schema
 from netinspect.environment import Environment
 from netinspect.errors import ExitStatus, UsageError
 from netinspect.main import COMMANDS, command_of, run
+from netinspect.manual import command_schema
 from netinspect.manual.explanations import explanations, lookup
 from netinspect.nouns.sockets.decode_common import STATES, UNCONNECTED_STATES
 from netinspect.records import Explanation, PathStep, Process, Socket
@@ -316,3 +319,57 @@ def test_a_dash_itself_is_explained() -> None:
     assert [item.name for item in lookup("-")] == ["-"]
     assert lookup("packets")[0].absent == "while accounting is off"
     assert "Shown as -: while accounting is off" in Outcome("packets").output
+
+
+def _properties(schema: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Where each field of a JSON schema is."""
+    if isinstance(schema, dict):
+        for name, inner in schema.get("properties", {}).items():
+            yield (*path, name)
+            yield from _properties(inner, (*path, name))
+        for key in ("items", "additionalProperties"):
+            yield from _properties(schema.get(key), path)
+        for one in (*schema.get("anyOf", ()), *schema.get("oneOf", ()), *schema.get("allOf", ())):
+            yield from _properties(one, path)
+
+
+def _unexplained(names: Iterable[str]) -> set[str]:
+    def known(name: str) -> bool:
+        try:
+            return bool(lookup(name))
+        except UsageError:
+            return False
+
+    return {name for name in names if not known(name)}
+
+
+@pytest.mark.parametrize("output", command_schema.RECORDS)
+def test_every_field_of_every_json_output_is_explained_by_its_name_and_by_where_it_is(output: str) -> None:
+    paths = set(_properties(array_schema(getattr(records, command_schema.RECORDS[output]))))
+    assert paths
+    assert _unexplained({path[-1] for path in paths} | {".".join(path) for path in paths}) == set()
+    with pytest.raises(UsageError):
+        lookup("nosuch.state")
+
+
+def test_every_heading_of_every_table_is_explained() -> None:
+    package = Path(records.__file__).parents[1]
+    call = re.compile(r"\b(?:Field|Column)\(\s*\"")
+    texts = {path: path.read_text() for path in package.rglob("*.py") if path.parent.name != "netfilter"}
+    headings = set()
+    for path, text in texts.items():
+        # Columns of the live view have their heading second.
+        at = int(path.parent.name == "top" and path.stem not in ("command", "rates"))
+        for node in ast.walk(ast.parse(text)) if call.search(text) else ():
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("Field", "Column"):
+                heading = node.args[at] if len(node.args) > at else None
+                if isinstance(heading, ast.Constant) and isinstance(heading.value, str):
+                    headings.add(heading.value)
+    assert {"Namespace", "Rate B/s", "Interface"} <= headings
+    assert _unexplained(headings - {""}) == set()
+
+
+def test_headings_of_the_list_are_english() -> None:
+    headings = [line for line in Outcome().output.splitlines() if line.endswith(":") and not line.startswith(" ")]
+    wanted = {"TCP states:", "Columns of nat hosts:", "Severities of a finding:", "Causes that path names:"}
+    assert wanted <= set(headings)
