@@ -25,6 +25,12 @@ from netinspect.errors import NetinspectError
 CLONE_FILES = 0x400
 
 
+@pytest.fixture(autouse=True)
+def walk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many files are open on this machine, the kernel is not asked for all at once: that has its own tests."""
+    monkeypatch.setattr(descriptors, "_MANY", 1 << 62)
+
+
 def held_by_us() -> dict[int, int]:
     """Descriptor and inode of each socket of this process, as the walk over all processes finds them."""
     holders, _ = descriptors.socket_holders()
