@@ -13,6 +13,8 @@ from ..engine.text import digits
 from ..errors import NetinspectError, UsageError
 from .live_names import interfaces, services
 from .live_names import states as states_of
+from .slips_others import changes as killing
+from .slips_others import of_others
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,7 +69,7 @@ _NOT_HERE = {
     "tracepath mtr",
     "netinspect lists no queueing disciplines, but what they drop": "tc qdisc class",
     "netinspect lists no processes, but the sockets that they hold": "ps pidof pgrep",
-    "netinspect changes nothing": "ifup ifdown dhclient vconfig",
+    "netinspect changes nothing": "ifup ifdown dhclient vconfig kill killall pkill tcpkill",
     "netinspect lists no forwarding tables of bridges (`bridge fdb` does)": "fdb",
     "netinspect lists no filters of VLANs (`bridge vlan` does)": "bridge-vlan",
     "netinspect asks no name server": "dig nslookup host whois resolvectl drill",
@@ -121,7 +123,8 @@ def no_command(arguments: Sequence[str], commands: Iterable[str], command_of: Co
     error = unknown("command", name, known, _SEE)
     objects = [word for word in arguments if not word.startswith("-")]
     asked = [name, *objects[1:2]] if name in ("ip", "bridge") else [name]
-    if name in (*_MEANT, *_PREFIXES) and any(word in _CHANGES for word in objects[1:3]):
+    changes = name in (*_MEANT, *_PREFIXES) and any(word in _CHANGES for word in objects[1:3])
+    if changes or killing(arguments):
         return UsageError(f"no command {name!r}: netinspect changes nothing{_SEE}")
     said = next((_INSTEAD[word] for word in (*asked, "-".join(asked)) if word in _INSTEAD), "")
     if said:
@@ -135,6 +138,7 @@ def instead(arguments: Sequence[str], error: NetinspectError, commands: Iterable
     """What follows the error: the command that was probably meant, where one is known."""
     first, *more = *arguments, ""
     changes = first in _CHANGEABLE and more[0] in _CHANGES
+    changes = changes or (first == "sockets" and killing(arguments))
     if changes or (first == "conntrack" and not _CHANGING.isdisjoint(more)):
         return "; netinspect changes nothing"
     words = suggestion(arguments, error, commands, command_of)
@@ -147,11 +151,11 @@ def suggestion(
 ) -> list[str]:
     """The words to type instead, after ``netinspect``; empty where nothing is known that would make sense."""
     words = list(arguments)
-    if not words:
+    if not words or killing(words):
         return []
     if words[0] not in commands:
         return _other_command(words, list(commands), command_of)
-    ways = [_renamed, _filter, _of_iproute2, _own_source, _listening, _as_options, _view]
+    ways = [_of_others, _renamed, _filter, _of_iproute2, _own_source, _listening, _as_options, _view]
     if error.slip[0]:  # a name that is misspelt for sure
         ways.remove(_as_options)
     found = next((found for way in ways if (found := way(words, command_of))), None)
@@ -170,6 +174,13 @@ def _other_command(words: list[str], commands: Sequence[str], command_of: Comman
         return []
     if rest[0] == "lsof":
         rest = _of_lsof(rest)
+    if rest[0] == "watch":  # watch(1): -n SECONDS
+        rest = rest[1:]
+        seconds = rest[1] if rest[:1] == ["-n"] and len(rest) > 1 else "1"
+        rest = rest[2:] if rest[:1] == ["-n"] else rest
+        inner = rest if rest and rest[0] in commands else _other_command(rest, commands, command_of) if rest else []
+        every = [*inner, "--watch", seconds]
+        return every if inner and _makes_sense(every, command_of) else inner
     if rest[0].startswith("-"):  # options without a command: those of ss(8)
         meant_words = ["sockets", *rest]
         meant_words = _renamed(meant_words, command_of) or meant_words
@@ -188,7 +199,8 @@ def _other_command(words: list[str], commands: Sequence[str], command_of: Comman
     if name == "monitor":
         meant = _MEANT.get(rest[0]) if rest else None
         return [meant or "routes", "--watch"]
-    options: list[str] = []
+    options = ["--statistics"] if _MEANT.get(name) == "links" and not {"-s", "-S"}.isdisjoint(words) else []
+    rest = [word for word in rest if word not in ("-s", "-S")] if options else rest
     while name in ("-4", "-6") and rest:  # ip -6 route
         options.append(name)
         name = rest.pop(0)
@@ -331,6 +343,13 @@ def _own_source(words: list[str], command_of: CommandOf) -> list[str]:
         with_route.close()
     at = words.index(ends[0])
     return [*words[:at], source, *words[at:]]
+
+
+def _of_others(words: list[str], command_of: CommandOf) -> list[str]:
+    """Options of other programs."""
+    options = [option for group in command_of(words[0]).all_groups() for option in group.options]
+    ours = {f"-{option.short}" for option in options} | {f"--{option.long}" for option in options}
+    return of_others(words, ours.__contains__)
 
 
 def _renamed(words: list[str], command_of: CommandOf) -> list[str]:

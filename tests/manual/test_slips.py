@@ -31,7 +31,24 @@ def suggested(line: str) -> str:
         (":443", "sockets 'sport = :443 or dport = :443'"),
         ("10.0.0.1", "sockets 'src 10.0.0.1 or dst 10.0.0.1'"),
         ("lsof -nP -i :22", "sockets 'sport = :22 or dport = :22'"),
-        ("ip -s link", "links"),
+        ("ip -s link", "links --statistics"),
+        ("ip -s link show lo", "links --statistics lo"),
+        ("ethtool -S lo", "links --statistics lo"),
+        ("links -br", "links"),
+        ("addresses -br lo", "addresses lo"),
+        ("routes -d", "routes"),
+        ("stats -az", "stats"),
+        ("stats -a Tcp", "stats Tcp"),
+        ("nat -L", "nat"),
+        ("top -d 2", "top --interval 2"),
+        ("top -b -n 1", "top --once"),
+        ("top --by pid", "top --by process"),
+        ("top --by=ip -t", "top --by=remote -t"),
+        ("sockets -iTCP:22", "sockets --tcp 'sport = :22 or dport = :22'"),
+        ("sockets --events", "sockets --watch 1"),
+        ("sockets -i lo", "sockets -i 'dev = lo'"),
+        ("watch sockets", "sockets --watch 1"),
+        ("watch -n 2 ss -t", "sockets -t --watch 2"),
         ("ip -br -6 addr", "addresses -6"),
         ("diagnos", "nat diagnose"),
         ("cap", "capabilities"),
@@ -191,3 +208,12 @@ def test_help_before_the_command_is_help_for_it() -> None:
     shown: list[bytes] = []
     run(["-h", "sockets"], Environment(shown.append, lambda _: None, False, 80))
     assert b"".join(shown).startswith(b"Usage: netinspect sockets")
+
+
+@pytest.mark.parametrize("line", ["sockets -tK", "sockets --kill", "ss -K dst 10.0.0.1", "kill 1", "conntrack -D"])
+def test_what_would_end_connections_is_said_to_change_nothing(line: str) -> None:
+    complaints: list[bytes] = []
+    run(shlex.split(line), Environment(lambda _: None, complaints.append, False, 80))
+    (said,) = b"".join(complaints).decode().splitlines()
+    assert said.count("netinspect changes nothing") == 1
+    assert "try:" not in said
