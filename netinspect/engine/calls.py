@@ -10,15 +10,15 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def function(name: str) -> Callable[..., int]:
-    """A function of the C library that takes integers and bytes, as long and as their address, and gives a long.
+def function(name: str, gives: str = "l") -> Callable[..., int]:
+    """A function of the C library that takes integers and bytes, as long and as their address.
 
-    It raises OSError where the function gives -1.
+    It gives a long, or an int where ``gives`` is ``i``, and raises OSError where that is -1.
     """
     try:
-        call, number, errno = _bare(name)
+        call, number, errno = _bare(name, gives)
     except (ImportError, AttributeError, TypeError):  # private names
-        call, number, errno = _whole(name)
+        call, number, errno = _whole(name, gives)
 
     def checked(*values: int | bytes) -> int:
         result = call(*[value if isinstance(value, bytes) else number(value) for value in values])
@@ -30,21 +30,21 @@ def function(name: str) -> Callable[..., int]:
     return checked
 
 
-def _bare(name: str) -> tuple[Callable[..., int], Callable[[int], object], Callable[[], int]]:
+def _bare(name: str, gives: str) -> tuple[Callable[..., int], Callable[[int], object], Callable[[], int]]:
     """The function, what makes a long, and what has the error: as ctypes makes them of its C part."""
     import _ctypes  # type: ignore[import-not-found, unused-ignore]
 
     # Made by calls: classes of a type that is not known, as type checkers see it, are not checked.
-    number = type("c_long", (_ctypes._SimpleCData,), {"_type_": "l"})
+    number, given = (type("Number", (_ctypes._SimpleCData,), {"_type_": kind}) for kind in ("l", gives))
     flags = _ctypes.FUNCFLAG_CDECL | _ctypes.FUNCFLAG_USE_ERRNO
-    kind = type("Function", (_ctypes.CFuncPtr,), {"_flags_": flags, "_restype_": number})
+    kind = type("Function", (_ctypes.CFuncPtr,), {"_flags_": flags, "_restype_": given})
     program: Any = None  # as dlopen(3) has it: the C library is a part of it
     return kind(_ctypes.dlsym(_ctypes.dlopen(program, 0), name)), number, _ctypes.get_errno
 
 
-def _whole(name: str) -> tuple[Callable[..., int], Callable[[int], object], Callable[[], int]]:
-    from ctypes import CDLL, c_long, get_errno
+def _whole(name: str, gives: str) -> tuple[Callable[..., int], Callable[[int], object], Callable[[], int]]:
+    from ctypes import CDLL, c_int, c_long, get_errno
 
     found = CDLL(None, use_errno=True)[name]
-    found.restype = c_long
+    found.restype = c_int if gives == "i" else c_long
     return found, c_long, get_errno

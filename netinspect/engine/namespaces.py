@@ -342,15 +342,16 @@ def _not_entered(error: OSError) -> NamespaceError:
     return NamespaceError(f"entering the network namespace: {error.strerror}")
 
 
+_calls: list[Callable[[int, int], object]] = []
+"""setns(2), which Python has since 3.12: looked for once."""
+
+
 def _setns(descriptor: int) -> None:
-    import os
+    if not _calls:
+        known: Callable[[int, int], object] | None = getattr(posix, "setns", None)
+        if known is None:
+            from .calls import function
 
-    if hasattr(os, "setns"):
-        os.setns(descriptor, _CLONE_NEWNET)
-        return
-    import ctypes
-
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.setns(descriptor, _CLONE_NEWNET) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
+            known = function("setns", "i")
+        _calls.append(known)
+    _calls[0](descriptor, _CLONE_NEWNET)

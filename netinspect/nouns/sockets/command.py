@@ -353,8 +353,9 @@ class Sockets(ListingCommand):
         if field == "user" and self.numeric_users:
             field = "uid"
         if field in ("processes", "peers"):
-            owners = {"processes": "owners", "peers": "peer_owners"}[field]
-            return Field(title, owners, lambda text: text or "-", kept=False)
+            if field == "processes":
+                return Field(title, "owners", kept=False)  # or why there are none
+            return Field(title, "peer_owners", lambda text: text or "-", kept=False)
         if field in ("memory", "tcp_info", "mptcp_info"):
             from .render_details import Details
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from ...engine.places import Place
 from ...errors import UsageError
-from .owners import HELPERS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ def named_columns(
         return made[0]
 
     def texts(batch: Batch) -> Values:
-        return published().texts(batch) if owners.held_by(HELPERS, batch) else batch.column("owners")
+        return published().texts(batch) if owners.held_by_helpers(batch) else batch.column("owners")
 
     columns: dict[str, Callable[[Batch], Values]] = {
         "owners": texts,

@@ -9,11 +9,12 @@ end: at threads with descriptors of their own, io_urings, and descriptors that a
 from __future__ import annotations
 
 import posix
-from _operator import not_, or_
+from _operator import and_, not_, or_, rshift
 from itertools import chain, compress, repeat
 
 from ...engine.columns import NONE
 from ...engine.descriptors import Holder, Unseen, socket_holders
+from ...engine.rows import literal
 from ...engine.text import in_quotes, printable
 from ...engine.text import text as decoded
 from ...errors import NetinspectError
@@ -114,7 +115,10 @@ class Owners:
         self._in_flight = False
         self._looked_closely = False
         self._abouts = _Made(self._about)
-        self._ends = _Made(self._text_ends)
+        self._forms = _Made(self._form)
+        self._forms[_NOBODY] = "%.0s"  # nothing, whatever it is given
+        self._helpers: dict[int, tuple[int, str]] = {}
+        """Id and name of each process of HELPERS that was asked for, by its number."""
         self._programs = _Made(self._program)
         self._programs[_NOBODY] = "-"
         self._homes = _Made(_home)
@@ -209,12 +213,12 @@ class Owners:
                 programs = self.programs(inodes)
         return programs
 
-    def held_by(self, names: Container[str], batch: Batch) -> dict[int, tuple[int, str]]:
-        """The rows of sockets whose first holder is a process of one of these names, with its id and name."""
-        wanted = {number: about[:2] for number, about in self._abouts.items() if about and about[1] in names}
+    def held_by_helpers(self, batch: Batch) -> dict[int, tuple[int, str]]:
+        """The rows of sockets whose first holder is one of HELPERS, with its id and name."""
+        wanted = self._helpers
         if not wanted:
             return {}
-        holders = [holder >> _SHIFT for holder in map(self._first.get, batch.values("inode"), repeat(_NOBODY))]
+        holders = map(rshift, map(self._first.get, batch.values("inode"), repeat(_NOBODY)), repeat(_SHIFT))
         return {row: wanted[number] for row, number in enumerate(holders) if number in wanted}
 
     def descriptors(self) -> Iterator[tuple[int, int, int]]:
@@ -261,7 +265,7 @@ class Owners:
 
     def _forget_ended(self, inodes: Sequence[int]) -> None:
         """Reads the names of all that hold these sockets; those that have none any more have ended."""
-        numbers = {holder >> _SHIFT for holder in map(self._first.get, inodes, repeat(_NOBODY))}
+        numbers = set(map(rshift, map(self._first.get, inodes, repeat(_NOBODY)), repeat(_SHIFT)))
         for row in self._shared(inodes):
             numbers.update(holder >> _SHIFT for holder in self._further[inodes[row]])
         numbers.discard(_NOBODY)
@@ -411,21 +415,25 @@ class Owners:
         return found
 
     def _holder_texts(self, holders: Iterable[int]) -> list[str]:
-        ends = self._ends
-        return [
-            "" if holder == _NOBODY else f"{(around := ends[holder >> _SHIFT])[0]}{holder & _DESCRIPTOR}{around[1]}"
-            for holder in holders
-        ]
+        found = list(holders)
+        if not found:
+            return []
+        # No form has the character that is between them: one format for all is quicker than one for each.
+        forms = map(self._forms.__getitem__, map(rshift, found, repeat(_SHIFT)))
+        return ("\0".join(forms) % tuple(map(and_, found, repeat(_DESCRIPTOR)))).split("\0")
 
     def _about(self, number: int) -> tuple[int, str, str | None, str | None] | None:
         """The process with that number: id, name, unit and container. None where it has ended."""
         pid, told = self._pids[number], self._told[number]
         if told is None:
             name = command_name(pid)
-            return None if name is None else (pid, name, *self._homes[cgroup_lines(pid)])
-        if has_ended(pid):
+        else:
+            name = None if has_ended(pid) else decoded(told[0])
+        if name is None:
             return None
-        return pid, decoded(told[0]), *self._home_in_group(pid, told[1])
+        if name in HELPERS:
+            self._helpers[number] = pid, name
+        return pid, name, *(self._homes[cgroup_lines(pid)] if told is None else self._home_in_group(pid, told[1]))
 
     def _home_in_group(self, pid: int, group: int) -> tuple[str | None, str | None]:
         """The unit and the container of a process, which all of its group had when they were found.
@@ -441,14 +449,14 @@ class Owners:
                 self._shared_homes[group] = home
         return home
 
-    def _text_ends(self, number: int) -> tuple[str, str]:
-        """What ss writes before and after a descriptor of that process."""
+    def _form(self, number: int) -> str:
+        """What ss writes of that process, with ``%d`` for a descriptor."""
         pid, name, unit, container = self._abouts[number]
         where = f",container={_called(container)}" if container else f",unit={unit}" if unit else ""
         if way := self._ways[number]:
             where = f",via={way}{where}"
         # A quote in a name must not end it: what follows could read as another holder.
-        return f'users:(("{in_quotes(name)}",pid={pid},fd=', f"{where}))"
+        return f'users:(("{literal(in_quotes(name))}",pid={pid},fd=%d{literal(where)}))'.replace("\0", r"\x00")
 
     def _program(self, number: int) -> str:
         pid = self._pids[number]

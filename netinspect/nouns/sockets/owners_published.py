@@ -21,7 +21,6 @@ from ...engine.text import in_quotes
 from ...errors import NetinspectError
 from ...procfs import arguments
 from .listing import LISTENING_STATES, Query, SocketListing
-from .owners import HELPERS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,7 +75,7 @@ class Published:
 
     def of(self, batch: Batch) -> list[Behind | None] | None:
         """What is behind each socket; None where no helper holds any."""
-        helpers = self._owners.held_by(HELPERS, batch)
+        helpers = self._owners.held_by_helpers(batch)
         if not helpers:
             return None
         found: list[Behind | None] = [None] * len(batch)

@@ -20,7 +20,7 @@ from netinspect.engine import descriptors
 from netinspect.engine.bpf import task_files
 from netinspect.engine.bpf.task_files import Unsuitable, _Reading, _Types
 from netinspect.engine.descriptors import Holder
-from netinspect.engine.text import text
+from netinspect.engine.text import in_quotes, text
 from netinspect.nouns.sockets import owners as owners_module
 from netinspect.nouns.sockets.owners import Owners
 
@@ -162,6 +162,7 @@ def test_records_of_one_process_may_come_in_several_answers() -> None:
 def test_processes_of_one_group_have_their_cgroups_in_common_unless_one_has_moved(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    decoded = text(b"%d\xff%")
     places = dict.fromkeys(range(1, 6), b"0::/system.slice/a.service\n") | {6: b"0::/b.service\n", 7: b""}
     read: list[int] = []
     monkeypatch.setattr(owners_module, "has_ended", lambda pid: pid == 7)
@@ -172,17 +173,20 @@ def test_processes_of_one_group_have_their_cgroups_in_common_unless_one_has_move
         holders = []
         for pid, group in groups.items():
             holder = Holder(pid, [3], [100 + pid])
-            holder.name, holder.group = b"x\xff", group
+            holder.name, holder.group = b"%d\xff%", group
             holders.append(holder)
         owners._add(holders)
         read.clear()
-        return [text.partition("pid=")[2] for text in owners.texts([100 + pid for pid in groups])]
+        found = owners.texts([100 + pid for pid in groups])
+        assert all(one.startswith(f'users:(("{in_quotes(decoded)}",pid=') for one in found if one)
+        return [one.partition("pid=")[2] for one in found]
 
     def ended(pid: int, unit: str) -> str:
         return f"{pid},fd=3,unit={unit}))"
 
     assert texts(dict.fromkeys(range(1, 6), 8)) == [ended(pid, "a.service") for pid in range(1, 6)]
     assert read == [1, 5]
+    assert Owners().texts([4]) == [""]
     moved = [*(ended(pid, "a.service") for pid in range(1, 6)), ended(6, "b.service")]
     assert texts(dict.fromkeys(range(1, 7), 8)) == moved
     assert texts({1: 8, 6: 9, 7: 8}) == [moved[0], moved[5], ""]

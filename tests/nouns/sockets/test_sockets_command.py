@@ -12,6 +12,7 @@ import socket
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -251,7 +252,12 @@ def test_interfaces_have_the_names_that_they_have_in_the_namespace_listed(
     inside = zoo.namespace.netinspect("sockets", *options).stdout
     outside = namespace.netinspect("sockets", *options, "--netns", zoo.namespace.path).stdout
     assert "zoo0" in inside
-    assert sorted(outside.splitlines()) == sorted(inside.splitlines())
+    # What packet sockets have received grows meanwhile.
+    queues = slice(2, 4) if options == ("-0a",) else slice(0)
+    shown = [[words for line in text.splitlines() if (words := line.split())] for text in (inside, outside)]
+    for words in chain.from_iterable(shown):
+        del words[queues]
+    assert sorted(shown[0]) == sorted(shown[1])
 
 
 def run(namespace: Namespace, command: str) -> subprocess.CompletedProcess[str]:
