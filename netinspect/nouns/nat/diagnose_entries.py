@@ -22,7 +22,7 @@ _ZONES = {"original": "--orig-zone", "reply": "--reply-zone"}
 
 
 def entries(situation: Situation) -> Iterator[Finding]:
-    """UDP flows whose translation is another than rules would choose today: they keep it as long as they send."""
+    """Flows whose translation is another than rules would choose today: they keep it as long as they send."""
     reported = set()
     for flow in situation.traffic.lasting:
         if not flow.source_address or not flow.destination_address:
@@ -77,8 +77,12 @@ def _target(
         f"a flow that goes to {goes}",
         [f"conntrack: {flow_text(flow)}", f"rules: a new flow like it goes to {now}"],
         "its entry was made before the rule that translates its destination now, or for a backend that has gone: it "
-        f"goes to {goes} as long as its packets come, and rules are not asked again. Long-lived UDP flows (DNS, SIP, "
-        "VPN) do not recover by themselves",
+        f"goes to {goes} as long as its packets come, and rules are not asked again. "
+        + (
+            "Each new try of the client from this port keeps it"
+            if flow.state
+            else "Long-lived UDP flows (DNS, SIP, VPN) do not recover by themselves"
+        ),
         delete_fix(situation, flow),
     )
 

@@ -86,7 +86,8 @@ class Traffic:
         self.went_out: list[Flow] = []
         """Answered flows of inside hosts, one of a kind: they got out once."""
         self.lasting: list[Flow] = []
-        """Flows of UDP, one of a kind: they keep their translation as long as they send."""
+        """Flows of UDP and connections that are being tried, one of a kind: they keep their translation as long as
+        they send."""
         self.helped: list[Flow] = []
         """Flows of protocols that carry addresses inside, which a helper translates."""
         self.own_answered = False
@@ -139,7 +140,7 @@ class Traffic:
             if state not in _OVER:
                 if silent or state == "SYN_RECV":
                     self._live(batch, at, (protocol, destination, port, outside))
-                if protocol == _UDP and len(self.lasting) < _WALKED:
+                if (protocol == _UDP or state == "SYN_SENT") and len(self.lasting) < _WALKED:
                     kind = (protocol, destination, port, outside, answering)
                     if kind not in self._kinds:
                         self._kinds.add(kind)

@@ -199,6 +199,7 @@ class Stack:
         """How outputs name it."""
         self._interfaces: dict[int, Interface] | None = None
         self._addresses: list[tuple[int, str, int]] | None = None
+        self._primary: dict[str, list[tuple[str, int, str]]] | None = None
         self._settings: dict[tuple[str, ...], int | None] = {}
         self._names: Any = None
         self._kinds: dict[int, _OfKind] | None = None
@@ -316,6 +317,19 @@ class Stack:
     def networks(self, interface: Interface) -> list[tuple[str, int]]:
         """The addresses of an interface with their prefix lengths."""
         return [(text, length) for index, text, length in self.addresses if index == interface.index]
+
+    def primary_addresses(self) -> dict[str, list[tuple[str, int, str]]]:
+        """IPv4 addresses that are not secondary, with prefix length and scope, by interface. Raises NetlinkError."""
+        if self._primary is None:
+            from ..links.listing_addresses import AddressListing, Query
+
+            self._primary = {}
+            for batch in AddressListing(Query(("inet",)), [Place(self.place.name)]).batches():
+                for found in batch:
+                    if "secondary" not in found.flags:
+                        ends = (found.address, found.prefix_length, found.scope)
+                        self._primary.setdefault(found.interface, []).append(ends)
+        return self._primary
 
     def on_link(self, wanted: str) -> Interface | None:
         """The interface whose own network has an address."""
@@ -629,6 +643,19 @@ class Stack:
                 return None if index is None else self.interfaces.get(index)
         except NetlinkError:
             pass  # not known there, or this kernel cannot be asked for one
+        return None
+
+    def behind_vxlan(self, interface: Interface, link_address: str) -> str | None:
+        """The remote that a VXLAN sends frames for a MAC address to, empty where it is not one
+        address; None where there is no entry for it.
+        """
+        asked = request.tunnel_entry(interface.index, bytes.fromhex(link_address.replace(":", "")))
+        try:
+            for runs in Dump(self.place.connect(NETLINK_ROUTE), asked, "looking up a MAC address").answers():
+                return request.remote_of(runs)
+        except NetlinkError as error:
+            if error.errno != ENOENT:
+                return ""  # this kernel cannot be asked for one
         return None
 
     def tracked(

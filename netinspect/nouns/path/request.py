@@ -5,11 +5,12 @@ A dump of a table takes the longer the larger it is; the kernel's own look-up ta
 
 from __future__ import annotations
 
+from _socket import inet_ntop
 from struct import pack, unpack_from
 
 from ...engine.netlink.messages import attribute, attributes, message
-from ...uapi.neighbour import NDA_DST, NDA_LLADDR, NDA_MASTER, NDA_VLAN, NTF_MASTER
-from ...uapi.netlink import AF_BRIDGE, AF_INET, NLA_F_NESTED
+from ...uapi.neighbour import NDA_DST, NDA_LLADDR, NDA_MASTER, NDA_VLAN, NTF_MASTER, NTF_SELF
+from ...uapi.netlink import AF_BRIDGE, AF_INET, AF_INET6, NLA_F_NESTED
 from ...uapi.nfnetlink import (
     CTA_IP_V4_DST,
     CTA_IP_V4_SRC,
@@ -58,6 +59,22 @@ def forwarding_entry(bridge: int, link_address: bytes, vlan: int | None = None) 
     payload += attribute(NDA_LLADDR, link_address) + attribute(NDA_MASTER, pack("=I", bridge))
     payload += attribute(NDA_VLAN, pack("=H", vlan)) if vlan else b""
     return message(RTM_GETNEIGH, 0, payload)
+
+
+def tunnel_entry(interface: int, link_address: bytes) -> bytes:
+    """Where a VXLAN sends frames for one MAC address (vxlan_core.c: vxlan_fdb_get, since Linux 5.0)."""
+    payload = pack("=BxxxiHBB", AF_BRIDGE, interface, 0, NTF_SELF, 0) + attribute(NDA_LLADDR, link_address)
+    return message(RTM_GETNEIGH, 0, payload)
+
+
+def remote_of(runs: Iterable[Run]) -> str:
+    """The remote address in that answer; empty where it has none: a group of next-hop objects."""
+    for run in runs:
+        found = attributes(run.data, 16 + _NDM_SIZE, len(run.data)).get(NDA_DST)
+        if found and found[1] in (4, 16):
+            at, size = found
+            return inet_ntop(AF_INET if size == 4 else AF_INET6, run.data[at : at + size])
+    return ""
 
 
 def forwarding_port(runs: Iterable[Run]) -> int | None:

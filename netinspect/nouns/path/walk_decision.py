@@ -204,7 +204,14 @@ def _is_no_martian(walk: Walk, stack: Stack, iif: Interface, packet: Packet) -> 
                 f"net.ipv4.conf.{iif}.accept_local = {accept}",
             ],
             "its source is an address of the machine that it comes to: such packets are dropped as martians",
-            advice="two machines have the same address, or the source is forged",
+            advice="a rule translates the destination to who asks: have it translate the source as well (masquerade)"
+            if any(
+                passed.tracked is not None
+                and "dnat" in passed.tracked.status
+                and passed.tracked.translated.destination == packet.source
+                for passed in walk.passed
+            )
+            else "two machines have the same address, or the source is forged",
         )
         return False
     return True

@@ -25,7 +25,7 @@ def translated(
     """The packet behind a hook that translates its ``what`` (source or destination).
 
     The first packet of a flow decides: by what the rules that have just been passed want, or that nothing is changed.
-    None where it is dropped, since no port is free.
+    None where it is dropped, since no port is free, or there is no address to take.
     """
     if tracked is None or tracked.state in ("untracked", "invalid"):
         return packet
@@ -34,7 +34,8 @@ def translated(
     if what not in tracked.nat_done:
         wanted = walk.rules_of(stack).translation
         if wanted is not None:
-            _decide(walk, stack, iif, oif, tracked, wanted, packet)
+            if not _decide(walk, stack, iif, oif, tracked, wanted, packet):
+                return None
             if what == "source" and not _has_free_port(walk, stack, tracked, wanted, packet):
                 return None
         tracked.nat_done.add(what)
@@ -85,27 +86,56 @@ def _decide(
     tracked: Tracked,
     wanted: Translation,
     packet: Packet,
-) -> None:
-    """Takes a translation that rules decided on into the flow."""
+) -> bool:
+    """Takes a translation that rules decided on into the flow. False where it finds no address: dropped.
+
+    dnat and snat without an address change ports only.
+    """
     made = tracked.translated
     if wanted.destination:
         address = wanted.address
-        if address is None:  # redirect: to the interface's own address, or loopback for what is sent here
+        if address is None and wanted.kind != "dnat":
+            # redirect: to the interface's own address, or loopback for what is sent here
             address = (
                 own_address(stack, iif, packet.family) if iif else ("::1" if packet.family == "inet6" else "127.0.0.1")
             )
+            if address is None:
+                return _no_address(walk, stack, wanted, packet, "redirect", iif)
         tracked.translated = made.but(
             destination=address or made.destination, destination_port=wanted.port or made.destination_port
         )
         if not tracked.translated.same_flow(made):
             tracked.status.add("dnat")  # what stays as it is counts as not translated (nf_nat_setup_info)
-        return
+        return True
     address = wanted.address
-    if address is None and oif is not None:
+    if address is None and oif is not None and wanted.kind != "snat":
         address = masquerade_address(stack, oif, packet, walk.next_hop)
+        if address is None:
+            return _no_address(walk, stack, wanted, packet, "masquerade", oif)
     tracked.translated = made.but(source=address or made.source, source_port=wanted.source_port(made.source_port))
     if not tracked.translated.same_flow(made):
         tracked.status.add("snat")
+    return True
+
+
+def _no_address(
+    walk: Walk, stack: Stack, wanted: Translation, packet: Packet, action: str, interface: Interface | None
+) -> bool:
+    """Neither masquerade nor redirect passes a packet for which there is no address (nf_nat_masquerade.c)."""
+    version = "IPv6" if packet.family == "inet6" else "IPv4"
+    walk.dropped(
+        stack,
+        "nat",
+        f"no {version} address for {action}",
+        packet,
+        "no-address",
+        [f"rule: {walk.rules_of(stack).text(wanted.rule)}", f"address: {interface} has none of {version} to take"],
+        f"{action} takes an address of {interface}, which has none: such packets are dropped",
+        advice=f"give {interface} an address of {version}",
+        interface=interface,
+        rule=wanted.rule,
+    )
+    return False
 
 
 def _has_free_port(walk: Walk, stack: Stack, tracked: Tracked, wanted: Translation, packet: Packet) -> bool:
@@ -158,13 +188,34 @@ def own_address(stack: Stack, interface: Interface | None, family: str) -> str |
 
 
 def masquerade_address(stack: Stack, oif: Interface, packet: Packet, next_hop: str | None) -> str | None:
-    """What masquerade takes (net/ipv4/devinet.c: inet_select_addr; net/ipv6/addrconf.c: ipv6_dev_get_saddr)."""
+    """What masquerade takes (net/ipv4/devinet.c: inet_select_addr; net/ipv6/addrconf.c: ipv6_dev_get_saddr).
+
+    None where the kernel finds none, and drops the packet (nf_nat_masquerade.c).
+    """
     if packet.family == "inet6":
         answer = stack.route(packet.destination, oif=oif)
-        return answer.route.preferred_source if answer.route else own_address(stack, oif, "inet6")
-    networks = [(text, length) for text, length in stack.networks(oif) if ":" not in text]
+        return (answer.route.preferred_source if answer.route else None) or own_address(stack, oif, "inet6")
+    primary = stack.primary_addresses()
+    candidates = [(text, length) for text, length, scope in primary.get(oif.name, ()) if scope == "global"]
     hop = next_hop or packet.destination
-    for text, length in networks:
+    for text, length in candidates:
         if ":" not in hop and inside_of(hop, f"{text}/{length}"):
             return text
-    return networks[0][0] if networks else None
+    if candidates:
+        return candidates[0][0]
+    # An interface without one borrows: from the VRF that it is a port of, then from the first that has one, lo first.
+    master = _routed_by(stack, oif)
+    others = [other for other in stack.interfaces.values() if _routed_by(stack, other) == master]
+    for other in sorted(others, key=lambda other: (other.name != master, other.index)):
+        for text, _, scope in primary.get(other.name, ()):
+            if scope == "global":
+                return text
+    return None
+
+
+def _routed_by(stack: Stack, interface: Interface) -> str | None:
+    """The VRF that an interface is a port of, or is itself."""
+    if interface.kind == "vrf":
+        return interface.name
+    master = stack.named(interface.master) if interface.master else None
+    return master.name if master is not None and master.kind == "vrf" else None

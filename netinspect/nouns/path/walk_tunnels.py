@@ -23,13 +23,28 @@ _PROTOCOLS = {
 """Kinds of tunnels, and the protocol that carries their packets."""
 _ANY = ("0.0.0.0", "::")
 _GENEVE_PORT = 6081
+_OTHERS = "00:00:00:00:00:00"
+"""The entry of a VXLAN's forwarding table for all addresses that have none."""
 _DEEPEST = 4
 """Tunnels in tunnels that are followed."""
 
 
-def encapsulated(walk: Walk, stack: Stack, interface: Interface, packet: Packet) -> Arrival | None:
-    """From a tunnel's interface to the one at its other end; None where the packet's way ends."""
-    found = _outer(stack, interface, packet)
+def encapsulated(
+    walk: Walk, stack: Stack, interface: Interface, packet: Packet, next_hop: str, link_address: str | None
+) -> Arrival | None:
+    """From a tunnel's interface to the one at its other end; None where the packet's way ends.
+
+    ``link_address`` is the next hop's, where it is known.
+    """
+    vxlan = stack.tunnel(interface)[1]
+    behind = None
+    if vxlan is not None and vxlan.external is not True:
+        # A frame goes where the table sends its address, or to the entry for all the others (vxlan_core.c: vxlan_xmit).
+        behind = stack.behind_vxlan(interface, link_address) if link_address else None
+        if behind is None and not vxlan.remote and stack.behind_vxlan(interface, _OTHERS) is None:
+            _sent_to_nobody(walk, stack, interface, packet, next_hop, link_address)
+            return None
+    found = _outer(stack, interface, packet, behind)
     if found is None:
         walk.ends(stack, "wire", f"leaves by {interface}", LEAVES, packet, f"beyond: {interface} ({interface.kind})")
         return None
@@ -68,12 +83,35 @@ def encapsulated(walk: Walk, stack: Stack, interface: Interface, packet: Packet)
     return there, taking, packet
 
 
-def _outer(stack: Stack, interface: Interface, packet: Packet) -> tuple[Packet, int | None] | None:
-    """The packet that carries it, and the tunnel's number; None where the other end is not a single known address."""
+def _sent_to_nobody(
+    walk: Walk, stack: Stack, interface: Interface, packet: Packet, next_hop: str, link_address: str | None
+) -> None:
+    """The table of a VXLAN has no entry for a frame: it is dropped."""
+    whom = f"frames for {link_address}" if link_address else f"the question for the link-layer address of {next_hop}"
+    walk.dropped(
+        stack,
+        "tunnel",
+        f"{interface}: no remote for {link_address or next_hop}",
+        packet,
+        "fdb",
+        [f"fdb: {link_address or 'broadcast'} is not known on {interface}, and no entry is for unknown addresses"],
+        f"{interface} sends where its forwarding table says, and that has no remote for {whom}: dropped",
+        advice="look why whatever fills the table has not: "
+        f"bridge fdb add {link_address or _OTHERS} dev {interface} dst REMOTE",
+        interface=interface,
+        next_hop=next_hop,
+    )
+
+
+def _outer(stack: Stack, interface: Interface, packet: Packet, behind: str | None) -> tuple[Packet, int | None] | None:
+    """The packet that carries it, and the tunnel's number; None where the other end is not a single known address.
+
+    ``behind``: the remote that the forwarding table of a VXLAN has for it, or empty where it is no single one.
+    """
     protocol = _PROTOCOLS.get(interface.kind or "")
     vni, vxlan, tunnel = stack.tunnel(interface)
     ends = vxlan or tunnel
-    remote = ends.remote if ends is not None else None
+    remote = behind if behind is not None else ends.remote if ends is not None else None
     if protocol is None or not remote or remote in _ANY or is_group(remote):
         return None
     source = ends.local if ends is not None and ends.local not in (None, *_ANY) else None

@@ -108,7 +108,7 @@ def transmitted(walk: Walk, stack: Stack, oif: Interface, next_hop: str, packet:
         if neighbour is not None and neighbour.state == "incomplete":
             walk.unknown.append(f"{next_hop} has not answered on {oif} yet")
         if is_tunnel(oif):
-            return encapsulated(walk, stack, oif, packet)
+            return encapsulated(walk, stack, oif, packet, next_hop, known)
         beyond = f"beyond: {'; '.join(segment.beyond)}"
         walk.ends(stack, "wire", f"leaves by {oif}", LEAVES, packet, *evidence, beyond)
         return None

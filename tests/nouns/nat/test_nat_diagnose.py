@@ -433,6 +433,20 @@ def test_entries_of_a_rule_and_address_that_are_gone(need: Need) -> None:
         need("conntrack")
         world.gateway.run("sh", "-c", finding["fix"])
         assert world.diagnose() == []
+        # A connection that is being tried keeps its target too, with each further try from its port.
+        world.outside.run("nft", "add table ip f; add chain ip f c { type filter hook input priority 0; }")
+        world.outside.run("nft", "add rule ip f c tcp dport 81 drop")
+        tried = f"import socket; s = socket.socket(); s.settimeout(0.1); s.connect_ex(({SERVER!r}, 81))"
+        world.inside.run(sys.executable, "-c", tried)
+        world.nft(
+            "add chain ip lab pre { type nat hook prerouting priority -100; }",
+            f"add rule ip lab pre tcp dport 81 dnat to {SERVER}:443",
+        )
+        finding = only([found for found in world.diagnose() if found["severity"] != "note"], "stale")
+        assert finding["subject"] == f"a flow that goes to {SERVER}:81"
+        assert finding["evidence"][1] == f"rules: a new flow like it goes to {SERVER}:443"
+        world.gateway.run("sh", "-c", finding["fix"])
+        assert [found for found in world.diagnose() if found["severity"] != "note"] == []
 
 
 def test_flows_from_before_the_rule_stay_as_they_are(need: Need) -> None:

@@ -482,6 +482,24 @@ def test_what_carries_a_packet_of_a_tunnel_is_followed(need: Need, world: World)
         world.run("ip", "route", "add", f"{SERVER}/32", "dev", "vx0")
         stops(world, "loop", flow=flow)
         world.run("ip", "route", "del", f"{SERVER}/32", "dev", "vx0")
+        # Without a remote of its own, a VXLAN's forwarding table says to whom.
+        world.run("ip", "link", "del", "vx0")
+        words = "vx0 type vxlan id 5 local 203.0.113.1 dstport 4789 nolearning"
+        world.run("ip", "link", "add", *words.split())
+        world.run("ip", "address", "add", "10.8.0.1/24", "dev", "vx0")
+        world.run("ip", "link", "set", "vx0", "up")
+        assert "question for the link-layer address of 10.8.0.2" in stops(world, "fdb", flow=flow)["why"]
+        [there] = json.loads(world.outside.run("ip", "-j", "link", "show", "vx0").stdout)
+        taken = there["address"], "dev", "vx0"
+        world.run("ip", "neigh", "add", "10.8.0.2", "lladdr", *taken, "nud", "permanent")
+        assert f"frames for {there['address']}" in stops(world, "fdb", flow=flow)["why"]
+        world.run("bridge", "fdb", "add", *taken, "dst", SERVER)
+        stops(world, "no-socket", flow=flow)
+        world.run("bridge", "fdb", "replace", *taken, "dst", "203.0.113.66")
+        assert "203.0.113.66" in stops(world, "neighbour", flow=flow)["why"]
+        world.run("bridge", "fdb", "del", *taken)
+        world.run("bridge", "fdb", "add", "00:00:00:00:00:00", "dev", "vx0", "dst", SERVER)
+        assert world.path(*flow)[0] == 0  # unknown addresses go to whomever is listed for them
     finally:
         for host, *_ in ends:
             host.run("ip", "link", "del", "vx0")
@@ -686,6 +704,52 @@ def test_a_prefix_is_translated_and_hosts_keep_their_part(need: Need, world: Wor
         assert status == 0, steps[-1]
         sources = [step["packet"]["source_address"] for step in steps if step["stage"] == "nat"]
         assert sources[0] == "2001:db8:1::11"
+
+
+def test_what_a_rule_without_an_address_takes(need: Need, world: World) -> None:
+    """The kernel's entry of a real packet tells the same: of wan's own, of another interface's, or ports only."""
+    need("nft")
+    need("ip")
+
+    def taken(port: int, wanted: str) -> None:
+        _, steps = world.path("udp", INSIDE, f"{SERVER}:{port}")
+        made = next(step["packet"] for step in steps if step["netns"] != steps[0]["netns"])
+        ends = made["source_address"], f"{made['destination_address']}:{made['destination_port']}"
+        world.traffic.datagram("inside", SERVER, port)
+        found = netinspect(world.gateway, "conntrack", "-j", "-p", "udp", "--destination-port", str(port))
+        flow = json.loads(found.stdout)[0]
+        kernel = flow["reply_destination_address"], f"{flow['reply_source_address']}:{flow['reply_source_port']}"
+        assert ends == kernel == tuple(wanted.split()), steps
+
+    world.outside.run("ip", "route", "add", "192.168.1.0/24", "dev", "eth0")
+    world.outside.run("ip", "route", "add", "198.51.100.77", "dev", "eth0")
+    chain = "add chain inet n {} {{ type nat hook {} priority {}; }}".format
+    try:
+        with broken(world, chain("pre", "prerouting", "-100"), "add rule inet n pre udp dport 5001 dnat to :5002"):
+            taken(5001, f"203.0.113.1 {SERVER}:5002")
+            world.nft(f"add rule inet n pre tcp dport 5009 dnat ip to {INSIDE}:9")  # to who asks
+            back = stops(world, "martian-source", flow=(INSIDE, "203.0.113.1:5009"))
+            assert back["advice"].startswith("a rule translates the destination to who asks: have it translate")
+        with broken(world, "flush chain inet n post", "add rule inet n post udp dport 5003 snat to :7000-7009"):
+            taken(5003, f"{INSIDE} {SERVER}:5003")
+        world.run("ip", "address", "flush", "dev", "wan", "scope", "global")
+        world.run("ip", "address", "add", "169.254.7.7/16", "dev", "wan", "scope", "link")
+        world.run("ip", "route", "add", "203.0.113.0/24", "dev", "wan")
+        taken(5004, f"192.168.1.1 {SERVER}:5004")  # lan's, since wan has none of global scope
+        world.run("ip", "address", "add", "198.51.100.77/32", "dev", "lo")
+        taken(5005, f"198.51.100.77 {SERVER}:5005")  # the first interface's that has one
+        world.run("ip", "address", "flush", "dev", "wan")
+        redirected = chain("pre", "prerouting", "-100"), "add rule inet n pre iifname wan udp dport 53 redirect to :9"
+        with broken(world, *redirected):
+            found = stops(world, "no-address", "--iif", "wan", "-p", "udp", flow=(SERVER, "198.51.100.77:53"))
+            assert found["why"].endswith(": redirect takes an address of wan, which has none: such packets are dropped")
+    finally:
+        world.outside.run("ip", "route", "del", "192.168.1.0/24")
+        world.outside.run("ip", "route", "del", "198.51.100.77")
+        world.run("ip", "address", "flush", "dev", "wan", "scope", "link")
+        world.run("ip", "address", "flush", "dev", "lo", "scope", "global")
+        world.run("ip", "address", "replace", "203.0.113.1/24", "dev", "wan")
+        world.run("ip", "-6", "address", "replace", "2001:db8::1/64", "dev", "wan", "nodad")
 
 
 @pytest.mark.parametrize(("name", "line"), [(b"a\xff", "\"$(printf 'a\\377')\""), (rb"a\xff", r"'a\xff'")])
