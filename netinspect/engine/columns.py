@@ -3,8 +3,8 @@
 A dump returns tens of thousands of messages of one shape. As columns, one C-level operation reads a field of a whole
 run from the buffer, and only requested fields are read. Iterating over a batch yields typed records.
 
-There are five kinds of column (`Constant`, `Array`, `Plain`, `Coded`, `Nested`). They share one interface, so callers
-need not know the kind; the schema declares the names of a batch (schema.py).
+There are six kinds of column (`Constant`, `Array`, `Plain`, `Numbers`, `Coded`, `Nested`). They share one interface, so
+callers need not know the kind; the schema declares the names of a batch (schema.py).
 """
 
 from __future__ import annotations
@@ -168,6 +168,15 @@ class Plain(Array):
     __slots__ = ()
 
     plain = True
+
+
+class Numbers(Array):
+    """A column of whole numbers, each of which is known: None need not be looked for."""
+
+    __slots__ = ()
+
+    def __contains__(self, value: object) -> bool:
+        return value is not None and value in self.items
 
 
 class Coded(Column):

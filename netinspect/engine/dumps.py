@@ -10,7 +10,7 @@ from itertools import chain
 
 from ..errors import MalformedError, NetlinkError
 from ..startup import array
-from .netlink.messages import collected, gathered, joined
+from .netlink.messages import collected, joined
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def whole_dump(
         current, faults = dump(), Faults()
         known = set(chain.from_iterable(given)) if attempt else None
         try:
-            for run in gathered(current) if gather else current:
+            for run in _gathered(current) if gather else current:
                 batches = sound(run, decode, faults)
                 if identities is not None and batches:
                     given.append(identities(run))
@@ -126,6 +126,12 @@ def whole_dump(
     else:
         problem(f"{operation}: the table changed during each of {ATTEMPTS} reads: rows may be missing")
     faults.report(operation, problem)
+
+
+def _gathered(runs: Iterable[Run]) -> Iterator[Run]:
+    from .netlink.gathering import gathered
+
+    return gathered(runs)
 
 
 def _low_bits(values: Iterable[int | None]) -> array[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from _struct import calcsize
 from sys import byteorder
 
-from .columns import NONE, Array, Column, Constant
+from .columns import NONE, Column, Constant, Numbers
 from .netlink.messages import alike, malformed
 
 TYPE_CHECKING = False
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def numbers(run: Run, offset: int) -> Column:
     """A column of 32-bit numbers; a Constant where they are all the same, as queues mostly are."""
     words = run.words(offset)
-    return Constant(words[0]) if alike(words) else Array(words.tolist())
+    return Constant(words[0]) if alike(words) else Numbers(words.tolist())
 
 
 def figures(run: Run, offset: int, code: str) -> Column:
@@ -37,8 +37,8 @@ def figures(run: Run, offset: int, code: str) -> Column:
                 return numbers(run, low)
             if run.same(low):
                 return Constant(run.words(high)[0] << 32 | run.words(low)[0])
-        return Array(run.u64(offset))
-    return Constant(column[0]) if column.count(column[0]) == run.count else Array(list(column))
+        return Numbers(run.u64(offset))
+    return Constant(column[0]) if column.count(column[0]) == run.count else Numbers(list(column))
 
 
 def place(run: Run, layout: Layout, kind: int, size: int) -> int | None:

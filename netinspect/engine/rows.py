@@ -77,6 +77,25 @@ class Texts(dict["Any", str]):
         return text
 
 
+def digits_of(numbers: Sequence[int], code: str = "d") -> int:
+    """How many digits all of these numbers have, decimal or hexadecimal; 0 where that differs, or some are negative."""
+    least, most = min(numbers, default=-1), max(numbers, default=-1)
+    digits = len(format(least, code))
+    return digits if least >= 0 and digits == len(format(most, code)) else 0
+
+
+def padded(code: str, width: int, digits: int, *, right: bool = False) -> str:
+    """The directive of a number that fills a cell of so many characters, and a blank.
+
+    Where all numbers have so many ``digits``, 0 if not, blanks stand beside it: with a width of its own a number costs
+    three times as much.
+    """
+    if not digits:
+        return f"%{'' if right else '-'}{width}{code} "
+    blanks = " " * max(width - digits, 0)
+    return f"{blanks}%{code} " if right else f"%{code}{blanks} "
+
+
 class Endpoints:
     """Cells of numeric addresses with their ports behind a colon, then a blank at least, up to ``width``.
 
@@ -88,27 +107,38 @@ class Endpoints:
         self._width = width - len(before) - len(after)
         self._before = before
         self._after = after
-        self._ends = Texts(self._end)
-        self._formats = Texts(self._format)
+        self._by_digits: dict[int, tuple[Texts, Texts]] = {}
+        """Formats of addresses, and what follows an address of a length, by the digits of all ports, 0 where these
+        differ.
+        """
 
-    def _format(self, address: str | None) -> str:
-        shown = address or "*"
-        return f"{self._before}{shown}{self._ends[len(shown)]}"
+    def _texts(self, ports: Sequence[int]) -> tuple[Texts, Texts]:
+        digits = 0 if self._last else digits_of(ports)
+        texts = self._by_digits.get(digits)
+        if texts is None:
 
-    def _end(self, length: int) -> str:
-        """What follows an address of this length."""
-        directive = "%d\n" if self._last else f"%-{max(self._width - length - 1, 1)}d "
-        return f"{self._after}:{directive}"
+            def end(length: int) -> str:
+                directive = "%d\n" if self._last else padded("d", max(self._width - length - 1, 1), digits)
+                return f"{self._after}:{directive}"
 
-    def cells(self, column: Column, count: int, ports: Iterable[int]) -> list[Cell]:
+            def form(address: str | None) -> str:
+                shown = address or "*"
+                return f"{self._before}{shown}{ends[len(shown)]}"
+
+            ends = Texts(end)
+            texts = self._by_digits[digits] = Texts(form), ends
+        return texts
+
+    def cells(self, column: Column, count: int, ports: Sequence[int]) -> list[Cell]:
         """The cells of ``count`` rows: of a column of addresses, and the ports."""
         # What differs most, the port, stays a number until the last step.
+        formats, end = self._texts(ports)
         if column.constant:
-            return [Cell(self._formats[column.value], ports)]
+            return [Cell(formats[column.value], ports)]
         addresses = list(column.values(count))
         if not diverse(addresses, 4):
-            return [Cell(map(self._formats.__getitem__, addresses), ports)]
-        ends = self._end(0) if self._last else map(self._ends.__getitem__, map(len, addresses))
+            return [Cell(map(formats.__getitem__, addresses), ports)]
+        ends = end[0] if self._last else map(end.__getitem__, map(len, addresses))
         return [Cell(self._before), Cell(addresses), Cell(ends, ports)]
 
 

@@ -6,10 +6,11 @@ made printable.
 
 from __future__ import annotations
 
+from _operator import add
 from itertools import repeat
 
 from .columns import NONE, diverse
-from .rows import Cell, Endpoints, Texts, literal, rows
+from .rows import Cell, Endpoints, Texts, digits_of, literal, padded, rows
 from .text import printable, printable_column, unknown_texts
 
 TYPE_CHECKING = False
@@ -130,14 +131,21 @@ class Field(Column):
         if values:
             self.width = max(self.width, len(str(max(values))), len(str(min(values))))
 
+    def _numbers(self, values: Iterable[int], code: str) -> Cell:
+        if self.last and not self.right:
+            return Cell(f"%{code}\n", values)
+        digits = digits_of(values, code) if isinstance(values, list) else 0
+        directive = padded(code, self.width, digits, right=self.right)
+        return Cell(f"{directive[:-1]}\n" if self.last else directive, values)
+
     def cell(self, batch: Batch) -> Cell:
         column = batch.column(self.field)
         if column.constant:
             return Cell(self._pad(self._shown[column.value]))
         if self._number and None not in column:
-            return Cell(f"%{self.width}d" + ("\n" if self.last else " "), column.values(batch.count))
+            return self._numbers(column.values(batch.count), "d")
         if self._hexadecimal and None not in column:
-            return Cell("%x\n" if self.last else f"%-{self.width}x ", column.values(batch.count))
+            return self._numbers(column.values(batch.count), "x")
         if column.plain and self._show is str:
             return Cell(self._directive(), column.values(batch.count))
         return super().cell(batch)
@@ -165,10 +173,23 @@ class Endpoint(Column):
         self._show_port = show_port
         self._numeric: dict[str, Endpoints] = {}
 
-    def cells(self, batch: Batch) -> Sequence[Cell]:
+    def measure(self, batch: Batch) -> None:
+        if self._is_numeric(batch):
+            addresses = batch.values(self._address)
+            ports = batch.values(self._port)
+            brackets = 2 if batch.column("family").value == "inet6" else 0
+            # With the colon. What is measured is few rows, so no cache is filled.
+            lengths = [len(address or "*") for address in addresses]
+            longest = max(map(add, lengths, map(len, map(str, ports))), default=0) + 1 + brackets
+            self.width = max(self.width, min(longest, WIDEST))
+        else:
+            super().measure(batch)
+
+    def _is_numeric(self, batch: Batch) -> bool:
+        """Whether all cells are addresses as numbers, with ports as numbers: so are nearly all."""
         ports = batch.column(self._port)
         family = batch.column("family")
-        if (
+        return (
             self._show_host is None
             and self._show_port is None
             and family.constant
@@ -176,11 +197,14 @@ class Endpoint(Column):
             and (self._side != "local" or batch.column("interface") is NONE)
             and not ports.constant
             and batch.column(self._address) is not NONE
-            and all(numbers := batch.values(self._port))
-        ):
-            # Nearly every row.
-            return self._numeric_endpoints(family.value).cells(batch.column(self._address), batch.count, numbers)
-        return super().cells(batch)
+            and all(batch.values(self._port))
+        )
+
+    def cells(self, batch: Batch) -> Sequence[Cell]:
+        if not self._is_numeric(batch):
+            return super().cells(batch)
+        endpoints = self._numeric_endpoints(batch.column("family").value)
+        return endpoints.cells(batch.column(self._address), batch.count, list(batch.values(self._port)))
 
     def _numeric_endpoints(self, family: str) -> Endpoints:
         """Made when the width is known."""

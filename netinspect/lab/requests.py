@@ -7,7 +7,7 @@ import socket
 import struct
 from typing import Any
 
-from ..engine.netlink.messages import acknowledgments
+from ..engine.netlink.acknowledgments import acknowledgments
 from ..engine.netlink.messages import message as message_of
 from ..engine.netlink.transport import MSG_DONTWAIT, Dump, receive
 from ..errors import NetlinkError

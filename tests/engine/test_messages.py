@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netinspect.engine.netlink import messages
+from netinspect.engine.netlink.acknowledgments import acknowledgments
 from netinspect.engine.netlink.attributes import Shape
-from netinspect.engine.netlink.messages import Answer, Run, acknowledgments, attributes
+from netinspect.engine.netlink.messages import Answer, Run, attributes
 from netinspect.engine.netlink.transport import Dump
 from netinspect.errors import NetlinkError
 from netinspect.uapi.netlink import NLM_F_DUMP

@@ -134,7 +134,8 @@ IPV6 = st.ip_addresses(v=6).map(str)
 def test_columns_of_endpoints_are_the_same_whether_addresses_are_many_or_few(family: str, data: st.DataObject) -> None:
     address = {"inet": IPV4, "inet6": IPV6}[family]
     address = data.draw(st.sampled_from([address, st.sampled_from(data.draw(st.lists(address, min_size=1)))]))
-    row = st.tuples(address, st.integers(1, 65535), address, st.integers(1, 65535))
+    port = data.draw(st.sampled_from([st.integers(1, 65535), st.integers(10_000, 65535)]))
+    row = st.tuples(address, port, address, port)
     rows_ = data.draw(st.lists(row, min_size=1, max_size=20))
     fields = ("local_address", "local_port", "remote_address", "remote_port")
     columns = dict(zip(fields, map(list, zip(*rows_, strict=True)), strict=True))
@@ -152,6 +153,20 @@ def test_columns_of_endpoints_are_the_same_whether_addresses_are_many_or_few(fam
     cells = [(f"{host.format(a)}:{b}", f"{host.format(c)}:{d}") for a, b, c, d in rows_]
     # What is wider than its column pushes the rest to the right.
     assert output.decode().splitlines() == [f"{left:<{width}} {right}" for left, right in cells]
+
+
+@pytest.mark.parametrize("width", [1, 3, 9])
+@pytest.mark.parametrize("numbers", [[7, 123], [100, 999, 255], [-10, 5, 100], [-10, -99], [15, 16], [0], [2**64 - 1]])
+def test_numbers_are_aligned_however_many_digits_they_have(numbers: list[int], width: int) -> None:
+    """Those that all have as many are filled in without a width of their own."""
+    output = bytearray()
+    columns = [Field("N", "inode", number=True), Field("H", "cookie", hexadecimal=True), Field("M", "uid", number=True)]
+    table = Table(columns, output.extend, heading=False)
+    for column in table._columns:
+        column.width = width
+    table._held = None
+    table.add(batch_of(len(numbers), dict.fromkeys(("inode", "cookie", "uid"), numbers)))
+    assert output.decode().splitlines() == [f"{n:{width}d} {n:<{width}x} {n:{width}d}" for n in numbers]
 
 
 @given(st.lists(st.tuples(TEXT, st.integers(0, 10**9), TEXT, st.integers(0, 9)), min_size=1))

@@ -33,7 +33,7 @@ WITHOUT = {
     "engine/descriptors.py": "names of directories and links, and kcmp(2)",
     "engine/files.py": "opens, writes and renames files; what is in them is read elsewhere",
     "engine/help.py": "texts of the package",
-    "engine/netlink/messages.py:acknowledgments": "answers to a lab's own requests",
+    "engine/netlink/acknowledgments.py:acknowledgments": "answers to a lab's own requests",
     "engine/netlink/subscription.py:Subscription._drops": "getsockopt(2)",
     "engine/prefixes.py:within": "addresses that decoders have checked",
     "engine/rtnetlink.py:labels": "MPLS labels that decoders have checked",

@@ -52,9 +52,9 @@ Paths = dict[tuple[int, ...], tuple[int, int]]
 
 _DEEPEST = 8
 """Levels of nesting that are followed: more than any family has."""
-_GATHERED = 1 << 18
-"""Bytes that ``gathered`` and ``collected`` wait for. With more, each page of memory that is touched for the first time
-costs more than a further batch does."""
+GATHERED = 1 << 18
+"""Bytes that ``gathered`` (gathering.py) and ``collected`` wait for. With more, each page of memory that is touched
+for the first time costs more than a further batch does."""
 
 
 def attribute(kind: int, payload: bytes) -> bytes:
@@ -274,22 +274,6 @@ class Run:
             yield key, Run(part, self.kind, length, len(places), self.operation, where)
 
 
-def gathered(runs: Iterable[Run]) -> Iterator[Run]:
-    """The same messages in longer runs: for tables in which messages of several shapes alternate.
-
-    Messages of one shape keep their order. What is held back is at most 256 KiB of each shape.
-    """
-    waiting: dict[tuple[int, int], list[Run]] = {}
-    for run in runs:
-        run.positions = None  # those of another buffer say nothing beside them
-        same = waiting.setdefault((run.length, run.kind), [])
-        same.append(run)
-        if sum(len(part.data) for part in same) >= _GATHERED:
-            yield joined(same)
-            same.clear()
-    yield from (joined(same) for same in waiting.values() if same)
-
-
 def collected(answers: Iterable[list[Run]]) -> Iterator[list[Run]]:
     """The same answers, several as one of 256 KiB: for tables with much in each row, or with rows of many shapes, so
     few of a shape in an answer.
@@ -306,7 +290,7 @@ def collected(answers: Iterable[list[Run]]) -> Iterator[list[Run]]:
                 run.positions = [size + start for start in run.positions]
             waiting.setdefault((run.length, run.kind), []).append(run)
         size += sum(len(run.data) for run in runs)
-        if size >= _GATHERED:
+        if size >= GATHERED:
             yield list(map(joined, waiting.values()))
             waiting, size = {}, 0
     yield list(map(joined, waiting.values()))
@@ -428,34 +412,12 @@ class Answer:
         if kind == NLMSG_OVERRUN:
             raise NetlinkError(operation, ENOBUFS, "the kernel dropped messages")
         if kind in (NLMSG_DONE, NLMSG_ERROR):
-            _raise_error(single, kind, flags, operation)
+            raise_error(single, kind, flags, operation)
             self.done = True
         return bool(kind > NLMSG_OVERRUN)
 
 
-def acknowledgments(buffer: bytes, operation: str) -> Iterator[tuple[int, NetlinkError | None]]:
-    """The sequence number of each request that is answered there by NLMSG_ERROR, and its refusal, None for success.
-
-    Raises NetlinkError where a length makes no sense.
-    """
-    at, end = 0, len(buffer)
-    while at < end:
-        if end - at < HEADER_SIZE:
-            raise malformed(f"{end - at} bytes left over, less than a header", operation)
-        length, kind, flags, sequence, _ = HEADER.unpack_from(buffer, at)
-        if length < HEADER_SIZE or at + length > end:
-            raise malformed(f"a length of {length} with {end - at} bytes left", operation)
-        if kind == NLMSG_ERROR:
-            refusal = None
-            try:
-                _raise_error(buffer[at : at + length], kind, flags, operation)
-            except NetlinkError as error:
-                refusal = error
-            yield sequence, refusal
-        at += length + 3 & ~3
-
-
-def _raise_error(single: bytes, kind: int, flags: int, operation: str) -> None:
+def raise_error(single: bytes, kind: int, flags: int, operation: str) -> None:
     """Raises the error of an NLMSG_ERROR or NLMSG_DONE, with its extended acknowledgment; 0 is no error."""
     start = HEADER_SIZE + 4
     if len(single) < start:

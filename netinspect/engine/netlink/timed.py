@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .transport import NetlinkSocket
 
 _GATHERED = 1 << 18
-"""Bytes of one shape that are decoded together (messages.gathered)."""
+"""Bytes of one shape that are decoded together (gathering.gathered)."""
 
 
 class TimedRun(Run):

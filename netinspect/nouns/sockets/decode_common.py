@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from sys import byteorder
 
-from ...engine.columns import NONE, Array, Column, Constant, Nested
+from ...engine.columns import NONE, Array, Column, Constant, Nested, Numbers
 from ...engine.fields import numbers, place
-from ...engine.netlink.messages import HEADER_SIZE, malformed
+from ...engine.netlink.messages import HEADER_SIZE, alike, malformed
 from ...engine.schema import Schema
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from ...engine.netlink.messages import Layout, Run
     from ...startup import array
@@ -45,11 +45,11 @@ SHUTDOWNS = ("none", "receive", "send", "both")
 """By the bits of sk_shutdown."""
 
 
-def cookies(run: Run, offset: int) -> list[int]:
+def cookies(run: Run, offset: int) -> Numbers:
     """A column of socket cookies: two 32-bit words, the low one first, wherever they lie."""
     if byteorder == "little":
-        return run.u64(offset)
-    return [low | high << 32 for low, high in run.rows(offset, "II")]
+        return Numbers(run.u64(offset))
+    return Numbers([low | high << 32 for low, high in run.rows(offset, "II")])
 
 
 def identities(run: Run, body: int, offset: int) -> array[int]:
@@ -69,10 +69,10 @@ def expect_family(run: Run, family: int) -> None:
         raise malformed(f"a socket of another address family than {family}", run.operation)
 
 
-def interfaces(indices: Sequence[int], name: Callable[[int], str]) -> Column:
+def interfaces(indices: array[int], name: Callable[[int], str]) -> Column:
     """Names for a column of interface indices, 0 meaning none."""
-    if not any(indices):
-        return NONE
+    if alike(indices):
+        return Constant(name(indices[0])) if indices[0] else NONE
     return Array([name(index) if index else None for index in indices])
 
 

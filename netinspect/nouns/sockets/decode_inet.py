@@ -5,7 +5,7 @@ from __future__ import annotations
 from sys import byteorder
 
 from ...engine.addresses import IPv4Texts, IPv6Texts
-from ...engine.columns import NONE, Constant, Plain
+from ...engine.columns import NONE, Constant, Numbers, Plain
 from ...engine.fields import attribute_u32, figures, numbers, place
 from ...engine.netlink.attributes import ANY, Shape
 from ...engine.netlink.messages import attributes, malformed
@@ -312,14 +312,14 @@ _MAKERS: dict[str, Column | Callable[[Decoder, Run, Layout], Values]] = {
     "recv_queue": lambda decoder, run, layout: numbers(run, _RECEIVE_QUEUE),
     "send_queue": lambda decoder, run, layout: numbers(run, _SEND_QUEUE),
     "local_address": lambda decoder, run, layout: decoder.addresses(run, _SOURCE),
-    "local_port": lambda decoder, run, layout: run.be16(_SOURCE_PORT),
+    "local_port": lambda decoder, run, layout: Numbers(run.be16(_SOURCE_PORT)),
     "remote_address": lambda decoder, run, layout: decoder.addresses(run, _DESTINATION),
-    "remote_port": lambda decoder, run, layout: run.be16(_DESTINATION_PORT),
+    "remote_port": lambda decoder, run, layout: Numbers(run.be16(_DESTINATION_PORT)),
     "local_addresses": lambda decoder, run, layout: decoder.address_lists(run, layout, INET_DIAG_LOCALS),
     "remote_addresses": lambda decoder, run, layout: decoder.address_lists(run, layout, INET_DIAG_PEERS),
     "interface": lambda decoder, run, layout: decoder.interfaces(run),
     "uid": lambda decoder, run, layout: numbers(run, _UID),
-    "inode": lambda decoder, run, layout: run.u32(_INODE),
+    "inode": lambda decoder, run, layout: Numbers(run.u32(_INODE)),
     "cookie": lambda decoder, run, layout: cookies(run, _COOKIE),
     "timer": lambda decoder, run, layout: decoder.timers(run),
     "mark": lambda decoder, run, layout: attribute_u32(run, layout, INET_DIAG_MARK),

@@ -234,7 +234,7 @@ def _member(name: str) -> Callable[[Run, int, dict[str, Member]], Column]:
         offset, code, convert = members[name]
         at = start + offset
         if code == _HALVES:
-            return numbers(run, at) if run.same(at + 4) and not run.words(at + 4)[0] else Array(cookies(run, at))
+            return numbers(run, at) if run.same(at + 4) and not run.words(at + 4)[0] else cookies(run, at)
         column = figures(run, at, code)
         return column if convert is None else column.convert(lambda numbers: list(map(convert, numbers)))
 

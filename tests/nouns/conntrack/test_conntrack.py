@@ -25,7 +25,8 @@ from throwaway import NETINSPECT, Namespace
 from netinspect import records
 from netinspect.engine.cut import CutBatch
 from netinspect.engine.json_schema import array_schema, schema
-from netinspect.engine.netlink.messages import Answer, Run, attribute, gathered, message
+from netinspect.engine.netlink.gathering import gathered
+from netinspect.engine.netlink.messages import Answer, Run, attribute, message
 from netinspect.engine.netlink.transport import Dump, connect
 from netinspect.engine.places import Place
 from netinspect.errors import ConntrackError, NetlinkError
