@@ -292,7 +292,11 @@ def _passes_reverse_path(walk: Walk, stack: Stack, iif: Interface, packet: Packe
         if others
         else f"the reverse path filter drops it: there is no route back to {packet.source}"
     )
-    loosen = sysctl_set(f"net/ipv4/conf/{iif}/rp_filter", 2) if others else ""
+    loosen, advice = (sysctl_set(f"net/ipv4/conf/{iif}/rp_filter", 2), _LOOSE) if others else ("", "")
+    if packet.mark and not marked and iif.name in route_interfaces(stack.route(packet.source, mark=packet.mark).route):
+        # Its mark chooses the right route, and the filter does not look at it.
+        why += f". By its mark {packet.mark:#x} they would leave by {iif}, but the filter does not ask by marks"
+        loosen, advice = sysctl_set(f"net/ipv4/conf/{iif}/src_valid_mark", 1), ""
     walk.dropped(
         stack,
         "rp_filter",
@@ -302,7 +306,7 @@ def _passes_reverse_path(walk: Walk, stack: Stack, iif: Interface, packet: Packe
         [setting, way],
         why,
         loosen,
-        advice=_LOOSE if loosen else "",
+        advice=advice,
         interface=iif,
         others=sorted(others),
     )

@@ -122,7 +122,9 @@ def _outer(stack: Stack, interface: Interface, packet: Packet, behind: str | Non
     if protocol == _UDP:
         port = (vxlan.port or 0) if vxlan is not None else _GENEVE_PORT
     number = vni if vxlan is not None else (tunnel.id if tunnel is not None else None)
-    return Packet(protocol, source or "", remote, 0, port, size=packet.size + 50), number
+    outer = Packet(protocol, source or "", remote, 0, port, size=packet.size + 50)
+    # VXLAN and GENEVE route by the mark of what they carry (udp_tunnel_core.c: udp_tunnel_dst_lookup).
+    return outer.but(mark=packet.mark) if protocol == _UDP else outer, number
 
 
 def _takes(stack: Stack, one: Interface, sent: Interface, outer: Packet, number: int | None) -> bool:

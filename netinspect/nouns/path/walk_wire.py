@@ -385,6 +385,8 @@ def _along(walk: Walk, end: End, link_address: str | None, packet: Packet, sende
     """Through bridges and veth pairs to the interface at the end."""
     for part in end.via:
         if isinstance(part, Wire):
+            if part.peer_stack is not part.stack:
+                packet = packet.but(mark=0)  # no mark goes into another namespace (skbuff.c: skb_scrub_packet)
             walk.passes(
                 part.peer_stack,
                 "wire",

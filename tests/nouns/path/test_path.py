@@ -412,9 +412,24 @@ def test_marks_count_for_routes_as_they_are_then(need: Need, world: World) -> No
     early += "; add rule ip m p meta mark set 0x51"
     with broken(world, early):
         assert "table 51" in " ".join(stops(world, "blackhole")["evidence"])
+    # No mark goes into another namespace.
+    world.outside.run("nft", "add table ip o; add chain ip o c { type filter hook prerouting priority -300; }")
+    world.outside.run("nft", "add rule ip o c meta mark 0x51 drop")
     with broken(world, early.replace("prerouting", "forward")):
         assert world.path(INSIDE, f"{SERVER}:443")[0] == 0
+    world.outside.run("nft", "delete table ip o")
     stops(world, "blackhole", "--mark", "0x51")
+    # The reverse path filter asks by marks where it is set to.
+    world.run("ip", "route", "add", "192.168.1.0/24", "dev", "wan", "table", "51")
+    world.sysctl("net.ipv4.conf.wan.rp_filter", 1)
+    with broken(world, early):
+        back = "--iif", "wan"
+        fix = stops(world, "rp-filter", *back, flow=(INSIDE, "203.0.113.1:9"))["fix"]
+        assert fix == "sysctl -w net/ipv4/conf/wan/src_valid_mark=1"
+        world.run("sh", "-c", fix)
+        stops(world, "no-socket", *back, flow=(INSIDE, "203.0.113.1:9"))
+    for name in ("rp_filter", "src_valid_mark"):
+        world.sysctl(f"net.ipv4.conf.wan.{name}", 0)
     world.run("ip", "rule", "del", "pref", "60")
     world.run("ip", "route", "flush", "table", "51")
 
