@@ -300,9 +300,13 @@ class Owners:
         return None if all(settled) else settled
 
     def _look_again(self, wanted: set[int], again: Callable[[], Iterable[Batch]]) -> None:
-        self._add(self._holders(deep=True), wanted.difference(self._first))
-        self._forget_ended(list(wanted))
-        missing = wanted.difference(self._first)
+        # Where the kernel lists all at once, most that is younger is found for a fraction of a closer look.
+        for deep in (False, True) if self._members else (True,):
+            self._add(self._holders(deep=deep), wanted.difference(self._first))
+            self._forget_ended(list(wanted))
+            missing = wanted.difference(self._first)
+            if not missing:
+                break
         if missing:
             listed: set[int] = set()
             other: set[int] = set()

@@ -92,6 +92,36 @@ def test_the_kernel_lists_at_once_what_procfs_shows(crowd: set[int], monkeypatch
         assert all(group for _, group in told)
 
 
+def test_what_is_younger_is_found_by_a_second_look_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(task_files, "_made", None)
+    try:
+        task_files.held_sockets()
+    except Unsuitable as error:
+        unavailable(f"descriptors cannot be listed at once here: {error}")
+    monkeypatch.setattr(descriptors, "_MANY", 0)
+    looks: list[bool] = []
+    look = owners_module.socket_holders
+
+    def noted(pids: object = None, *, deep: bool = False) -> tuple[list[Holder], descriptors.Unseen]:
+        looks.append(deep)
+        return look(pids, deep=deep)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(owners_module, "socket_holders", noted)
+    owners = Owners()
+    owners.scan()
+    code = "import os, socket, sys; one = socket.socket(); print(os.fstat(3).st_ino, flush=True); sys.stdin.read()"
+    with subprocess.Popen(["python3", "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        inode = int(child.stdout.readline())
+        owners._look_again({inode}, list)
+        (holder,) = owners.processes(inode)
+        assert (holder.pid, holder.fd) == (child.pid, 3)
+        assert looks == [False, False]
+        owners._look_again({inode, 1}, list)  # nobody holds this one
+        assert looks == [False, False, False, True]
+        child.kill()
+
+
 def test_where_the_kernel_does_not_allow_it_procfs_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(descriptors, "_MANY", 0)
     monkeypatch.setattr(posix_module := descriptors.posix, "geteuid", lambda: 0)
