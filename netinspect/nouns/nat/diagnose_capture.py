@@ -6,11 +6,12 @@ packet(7): a socket that hears every interface of the namespace for a moment.
 from __future__ import annotations
 
 import _socket
-from struct import pack, unpack_from
+from struct import calcsize, pack, unpack_from
 from time import monotonic, sleep
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ...engine.places import Place
+from ...engine.text import text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +31,11 @@ _SOLICITATION = 135
 _MOST = 4000
 _MOVES = 16
 """Interfaces that are kept of each sender, in the order in which it was heard."""
-_CUT = 2048
+_CUT, _SENDER, _ASIDE = 2048, 20, 128
+"""Bytes that are taken of a packet, of the address (packet(7): struct sockaddr_ll) and of what comes beside."""
+_MSG_DONTWAIT = 0x40
+_SIOCGIFNAME = 0x8910
+"""netdevice(7): the name for an index."""
 
 
 class Heard:
@@ -109,8 +114,9 @@ class Capture:
         self._socket: _socket.socket | None = None
         try:
             self._socket = place.call(_open)
-        except OSError:
-            pass
+            self._receiver = _Receiver(self._socket)
+        except (OSError, ImportError):
+            self.close()
 
     def listen(self, seconds: float) -> None:
         """Reads what has come in and what comes in the next seconds; waits for all of them in any case."""
@@ -120,8 +126,7 @@ class Capture:
                 rest = end - monotonic()
                 if rest <= 0:
                     break
-                self._socket.settimeout(rest)
-                self._take(*self._socket.recvmsg(_CUT, 128))
+                self._take(*self._receiver.next(rest))
         except OSError:
             pass  # the time is over
         finally:
@@ -134,10 +139,9 @@ class Capture:
             self._socket.close()
             self._socket = None
 
-    def _take(self, data: bytes, ancillary: Any, _: int, where: Any) -> None:
-        interface, protocol, kind, _, *hardware = where
-        if kind != _OUTGOING and hardware and len(hardware[0]) == 6:
-            moves = self.moves.setdefault(hardware[0], []) if len(self.moves) < _MOST else []
+    def _take(self, data: bytes, status: int, interface: str, protocol: int, kind: int, hardware: bytes) -> None:
+        if kind != _OUTGOING and len(hardware) == 6:
+            moves = self.moves.setdefault(hardware, []) if len(self.moves) < _MOST else []
             if moves[-1:] != [interface] and len(moves) < _MOVES:
                 moves.append(interface)
         if protocol == _ARP:
@@ -150,15 +154,70 @@ class Capture:
         if len(data) >= 64 and data[0] >> 4 == 6 and data[6] == 58 and data[40] == _SOLICITATION:
             if kind != _OUTGOING and any(data[8:24]) and len(self.asked) < _MOST:
                 ends = (_socket.inet_ntop(10, data[at : at + 16]) for at in (8, 48))
-                self.asked.append(Asked(interface, hardware[0].hex(":") if hardware else "", *ends))
+                self.asked.append(Asked(interface, hardware.hex(":"), *ends))
             return
         if kind not in (_HOST, _OTHER_HOST) or len(data) < 20 or data[0] >> 4 not in (4, 6):
             return
         if data[0] >> 4 == 6 and len(data) < 40:
             return
-        status = next((unpack_from("=I", raw)[0] for level, _, raw in ancillary if level == _SOL_PACKET), 0)
         packet = Heard(data, interface, unfinished=bool(status & _CSUM_NOT_READY))
         (self.packets if kind == _HOST else self.passing).append(packet)
+
+
+class _Receiver:
+    """recvmsg(2), with the index of the interface.
+
+    Python's own looks for the name and raises UnicodeDecodeError where that is not UTF-8: anybody's interface would
+    end the listening.
+    """
+
+    def __init__(self, opened: _socket.socket) -> None:
+        from ctypes import CDLL, addressof, create_string_buffer
+        from select import POLLIN, poll
+
+        self._socket = opened
+        self._call = CDLL(None).recvmsg
+        self._poll = poll()
+        self._poll.register(opened.fileno(), POLLIN)
+        self._data, self._sender, self._aside = map(create_string_buffer, (_CUT, _SENDER, _ASIDE))
+        self._vector = create_string_buffer(pack("@PN", addressof(self._data), _CUT))
+        sender, vector, aside = map(addressof, (self._sender, self._vector, self._aside))
+        self._header = pack("@PIPNPNi", sender, _SENDER, vector, 1, aside, _ASIDE, 0)
+        """sys/socket.h: struct msghdr."""
+        self._names: dict[int, str] = {}
+
+    def next(self, seconds: float) -> tuple[bytes, int, str, int, int, bytes]:
+        """The next packet, its status, interface, protocol, kind and sender's address. Raises OSError where none comes
+        within so many seconds.
+        """
+        if not self._poll.poll(seconds * 1000):
+            raise TimeoutError
+        from ctypes import create_string_buffer
+
+        header = create_string_buffer(self._header)
+        size = self._call(self._socket.fileno(), header, _MSG_DONTWAIT)
+        if size < 0:
+            return b"", 0, "", 0, _OUTGOING, b""  # an interface that went down, say
+        status = 0
+        length, level, kind = unpack_from("@Nii", self._aside)
+        at = calcsize("@Nii")
+        if unpack_from("@PIPNPNi", header)[5] >= at + 4 <= length and (level, kind) == (_SOL_PACKET, _PACKET_AUXDATA):
+            (status,) = unpack_from("=I", self._aside, at)
+        protocol, index, _, kind, length = unpack_from("=HiHBB", self._sender, 2)
+        hardware = self._sender.raw[12 : 12 + min(length, 8)]
+        return self._data.raw[:size], status, self._name(index), _socket.ntohs(protocol), kind, hardware
+
+    def _name(self, index: int) -> str:
+        """As the socket's namespace has it; "" for one that is gone."""
+        if index not in self._names:
+            from fcntl import ioctl
+
+            try:
+                found = ioctl(self._socket.fileno(), _SIOCGIFNAME, pack("=16xi20x", index))
+            except OSError:
+                return ""
+            self._names[index] = text(found[:16].partition(b"\0")[0])
+        return self._names[index]
 
 
 def _open() -> _socket.socket:

@@ -17,12 +17,14 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from nat_lab import SERVER, Traffic, lab_with_traffic, netinspect
 from patience import eventually
+from throwaway import Namespace
 
 from netinspect.engine.json_schema import array_schema
 from netinspect.engine.places import Place
 from netinspect.lab import Lab
 from netinspect.nouns.conntrack.filter import FlowFilter
 from netinspect.nouns.nat import diagnose_flows as flow_checks
+from netinspect.nouns.nat.diagnose_capture import Capture
 from netinspect.nouns.nat.diagnose_situation import Situation
 from netinspect.records import ConntrackCount, Finding
 
@@ -526,3 +528,22 @@ def test_the_json_matches_its_schema_and_the_text() -> None:
         assert world.raw("--format", "csv", "--columns", "check,severity").stdout == "check,severity\n" + "".join(
             f"{finding['check']},{finding['severity']}\n" for finding in found
         )
+
+
+def test_packets_are_heard_of_an_interface_whose_name_is_no_text(namespace: Namespace) -> None:
+    """Python's recvmsg(2) gives the interface's name, and fails where that is not UTF-8."""
+
+    def hear() -> Capture:
+        capture = Capture(Place())
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.sendto(b"x", ("127.0.0.1", 9))
+        capture.listen(0.05)
+        return capture
+
+    assert namespace.call(hear).packets[0].interface == "lo"
+    for words in ("set lo down", "set lo name \udcff$\udcfe", "set \udcff$\udcfe up"):
+        namespace.run("ip", "link", *words.split())
+    heard = namespace.call(hear)
+    packet = heard.packets[0]
+    assert (packet.interface, packet.unfinished, packet.ports[1]) == (r"\xff$\xfe", True, 9)
+    assert (packet.source, heard.moves) == ("127.0.0.1", {bytes(6): [r"\xff$\xfe"]})
