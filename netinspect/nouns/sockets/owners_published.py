@@ -3,8 +3,8 @@
 The helper tells where it leads to: docker-proxy by its arguments (docker-proxy --help), and conmon, which keeps a port
 taken for which a rule of nftables translates the destination, which container it is for (conmon(8): --cid). dockerd
 keeps ports so too, where it starts no docker-proxy. The others, of rootless containers, are found by the ports that the
-engine tells of. Where no engine answers, the container is the one whose network namespace has the address. What is
-behind is then the process that listens there in the container's network namespace.
+engine tells of. Where no engine answers, the container is the one whose network namespace has the address, or that the
+helper of a rootless one leads into. What is behind is then the process that listens there in that network namespace.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ from __future__ import annotations
 from itertools import pairwise
 from posix import stat
 
+from ...engine.answering import answers
 from ...engine.containers.cgroups import is_id
 from ...engine.containers.homes import first_processes
 from ...engine.containers.names import known
 from ...engine.containers.namespaces import processes
+from ...engine.files import read
 from ...engine.places import Place
 from ...engine.text import in_quotes
-from ...errors import NetinspectError
+from ...errors import FileError, NetinspectError
 from ...procfs import arguments
 from .listing import LISTENING_STATES, Query, SocketListing
 
@@ -31,9 +33,13 @@ if TYPE_CHECKING:
 
     End = tuple[str, str, int]
     """Protocol, address and port."""
+    Identity = tuple[int, int]
+    """st_dev and st_ino of a network namespace."""
 
 _PROXIES = ("docker-proxy", "rootlesskit-doc")
 """They say in their arguments where they lead to; the latter is rootlesskit-docker-proxy, which starts the former."""
+_SERVING = ("rootlessport", "slirp4netns", "pasta", "pasta.avx2")
+"""They lead into one network namespace."""
 _UNCONNECTED = frozenset(("LISTEN", "UNCONNECTED"))
 _WILDCARDS = ("0.0.0.0", "::")
 
@@ -69,6 +75,8 @@ class Published:
         self._found: dict[tuple[int, End], Behind | None] = {}
         self._listeners: dict[str, dict[tuple[str, int], list[int]]] = {}
         """By container: the inodes of what listens in its namespace, by protocol and port."""
+        self._namespaces: tuple[dict[Identity, list[str]], dict[Identity, str]] | None = None
+        """By network namespace: its containers, and a path to it."""
         self._addresses: dict[str, list[str]] | None = None
         """By address: the containers in whose network namespace it is."""
         self._translations: Translations | None = None
@@ -140,7 +148,25 @@ class Published:
             address, port = self._translated(pid, end) or (address, port)
         if container is None and address is not None:
             container = _by_address(address) or self._at(address, end[0], port)
+        if container is None and name in _SERVING:
+            container = self._served(pid)
         return None if container is None else Behind(container, port, self._holders(container, end[0], port))
+
+    def _served(self, pid: int) -> str | None:
+        """The container into whose network namespace a helper leads: by its arguments, or by where its child is."""
+        paths = [word.rpartition("=")[2] for word in arguments(pid)[1:]]
+        known_paths = [path for path in paths if path.startswith("/") and answers(path)]
+        inside = self._inside()[0]
+        for path in (*known_paths, *(f"/proc/{child}/ns/net" for child in _children(pid))):
+            identity = _identity(path)
+            if identity in inside:
+                return inside[identity][0]
+        return None
+
+    def _inside(self) -> tuple[dict[Identity, list[str]], dict[Identity, str]]:
+        if self._namespaces is None:
+            self._namespaces = _namespaces_of_containers()
+        return self._namespaces
 
     def _at(self, address: str, protocol: str, port: int | None) -> str | None:
         """The container in whose network namespace that address is; None where there is none, or it cannot be seen.
@@ -148,7 +174,7 @@ class Published:
         A pod's containers share one: it is the one that listens at the port, else any.
         """
         if self._addresses is None:
-            self._addresses = _addresses_of_containers()
+            self._addresses = _addresses_of_containers(*self._inside())
         sharing = self._addresses.get(address, [])
         for container in sharing[:1]:
             inside = (process.container for process in self._holders(container, protocol, port))
@@ -185,19 +211,24 @@ def _listening(container: str) -> dict[tuple[str, int], list[int]]:
     return found
 
 
-def _addresses_of_containers() -> dict[str, list[str]]:
-    """The containers by the addresses in their network namespaces, if these are not the current one."""
-    from ..links.listing_addresses import AddressListing
-    from ..links.listing_addresses import Query as Wanted
-
-    inside: dict[tuple[int, int], list[str]] = {}
-    paths: dict[tuple[int, int], str] = {}
+def _namespaces_of_containers() -> tuple[dict[Identity, list[str]], dict[Identity, str]]:
+    """The containers in each network namespace but the current one, and a path to it."""
+    inside: dict[Identity, list[str]] = {}
+    paths: dict[Identity, str] = {}
     for container, pid in first_processes().items():
         path = f"/proc/{pid}/ns/net"
         if (identity := _identity(path)) is not None:
             inside.setdefault(identity, []).append(container)
             paths.setdefault(identity, path)
     inside.pop(_identity("/proc/thread-self/ns/net") or (0, 0), None)
+    return inside, paths
+
+
+def _addresses_of_containers(inside: dict[Identity, list[str]], paths: dict[Identity, str]) -> dict[str, list[str]]:
+    """The containers by the addresses in their network namespaces."""
+    from ..links.listing_addresses import AddressListing
+    from ..links.listing_addresses import Query as Wanted
+
     found: dict[str, list[str]] = {}
     for identity, containers in inside.items():
         try:
@@ -210,7 +241,15 @@ def _addresses_of_containers() -> dict[str, list[str]]:
     return found
 
 
-def _identity(path: str) -> tuple[int, int] | None:
+def _children(pid: int) -> list[str]:
+    """The processes that a process's first thread started (proc_pid_task(5): children); none where that is not told."""
+    try:
+        return read(f"/proc/{pid}/task/{pid}/children").decode("ascii").split()
+    except (FileError, UnicodeDecodeError):
+        return []
+
+
+def _identity(path: str) -> Identity | None:
     try:
         status = stat(path)
     except OSError:

@@ -186,6 +186,21 @@ def test_the_address_tells_the_container_where_no_engine_does(
             other.close()
 
 
+def test_the_namespace_that_a_helper_leads_into_tells_the_container(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CONTAINER_HOST", f"unix://{tmp_path}/none.sock")
+    inside = f"/proc/{world.server.process.pid}/ns/net"
+    words = {"slirp4netns": ("-r", "4", "--netns-type=path", inside, "tap0"), "pasta": (f"--netns={inside}",)}
+    for name, given in words.items():
+        helper = Listener(world.here, world.script, name, PORT, *given)
+        try:
+            _, table, _ = world.called("-p")
+            assert f'(("{name}",pid={helper.process.pid},fd=3,for="{WEB[:12]}"))' in table
+        finally:
+            helper.close()
+
+
 def test_what_a_helper_says_is_taken_for_a_container_only_if_it_is_an_id(world: World) -> None:
     helper = Listener(world.here, world.script, "conmon", 8081, "-c", "evil text")
     try:
