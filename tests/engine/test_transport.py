@@ -227,6 +227,9 @@ def test_where_no_processor_is_free_buffers_are_read_as_one(free: list[bool], mo
     runs = list(Dump(FakeKernel([*buffers, done()]), b"request", "listing tests"))
     assert numbers(runs) == list(range(60_000))
     assert [run.count for run in runs] == [1000] * 2 + [7000] * 8 + [1000] * 2
+    # What is hardly looked at comes as it is received, and nothing is asked.
+    few = Dump(FakeKernel([*buffers, done()]), b"request", "listing tests", wanted=lambda run: run.u32(16)[0] > 50_000)
+    assert [run.count for run in few] == [1000] * 9
 
 
 @pytest.mark.parametrize(

@@ -123,11 +123,13 @@ class Dump:
             raise self._failure(error) from None
         for _ in range(_BUFFERS_WITHOUT_THREAD):
             yield (self._receive(),)
+        while self._wanted is not None:
+            # What is hardly looked at is worth neither the hand-over nor putting it together.
+            yield (self._receive(),)
         from .ahead import at_hand, processor_free, read_ahead
 
         while True:
-            # What is hardly looked at is not worth the hand-over.
-            if self._wanted is None and processor_free():
+            if processor_free():
                 yield from read_ahead(self._receive)
             for _ in range(_BETWEEN_LOOKS):
                 yield from at_hand(self._receive, self._together)
