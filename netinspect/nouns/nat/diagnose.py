@@ -66,6 +66,8 @@ def narrowed(wanted: FlowFilter, words: FlowWords) -> FlowFilter:
     """The filter with what was reported of one flow. Raises UsageError."""
     if words.protocol is not None:
         wanted.protocols.add(words.protocol)
+    elif len(wanted.protocols) == 1:
+        [words.protocol] = wanted.protocols  # the one that is selected is the flow's
     for side in ("source", "destination"):
         address, port = getattr(words, side), getattr(words, f"{side}_port")
         if address is not None:

@@ -24,8 +24,10 @@ from netinspect.engine.places import Place
 from netinspect.lab import Lab
 from netinspect.nouns.conntrack.filter import FlowFilter
 from netinspect.nouns.nat import diagnose_flows as flow_checks
+from netinspect.nouns.nat.diagnose import narrowed
 from netinspect.nouns.nat.diagnose_capture import Capture
 from netinspect.nouns.nat.diagnose_situation import Situation
+from netinspect.nouns.path.filter_words import FlowWords
 from netinspect.records import ConntrackCount, Finding
 
 Need = Callable[[str], None]
@@ -449,6 +451,15 @@ def test_entries_of_a_rule_and_address_that_are_gone(need: Need) -> None:
         assert finding["evidence"][1] == f"rules: a new flow like it goes to {SERVER}:443"
         world.gateway.run("sh", "-c", finding["fix"])
         assert [found for found in world.diagnose() if found["severity"] != "note"] == []
+
+
+def test_the_protocol_that_is_selected_is_the_flows_that_is_asked_for() -> None:
+    for selected, named, walked in (({17}, None, 17), ({6, 17}, None, None), ({17}, 6, 6), (set(), None, None)):
+        wanted, words = FlowFilter(), FlowWords()
+        wanted.protocols |= selected
+        words.protocol, words.destination = named, SERVER
+        assert narrowed(wanted, words).protocols >= selected
+        assert words.protocol == walked
 
 
 def test_flows_from_before_the_rule_stay_as_they_are(need: Need) -> None:
