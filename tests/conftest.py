@@ -15,6 +15,8 @@ from hypothesis import HealthCheck, settings
 from kernel_lacks import lacking
 from throwaway import Namespace, own_world
 
+from netinspect.engine import answering
+
 if TYPE_CHECKING:
     from netinspect.testing import LabFactory
 
@@ -41,6 +43,8 @@ def pytest_configure(config: pytest.Config) -> None:
         suppress_health_check=[HealthCheck.too_slow],
     )
     settings.load_profile("netinspect")
+    # A file system of this machine answers, however late the thread that asks it gets its turn.
+    answering._LOOK = 60.0
     # A directory of this user's own: pytest's default, /tmp/pytest-of-NAME, takes root's name in a user namespace.
     if config.option.basetemp is None:
         config.option.basetemp = tempfile.mkdtemp(prefix="netinspect-tests-")
