@@ -261,7 +261,8 @@ def test_what_cannot_be_listed_is_in_the_file_and_makes_a_comparison_trouble(
     assert "CAP_NET_ADMIN" in result.stderr
     path = tmp_path / "incomplete"
     path.write_text(result.stdout)
-    assert read(str(path)).end.incomplete == ("flows",)
+    # Where TIPC is loaded, each namespace has a socket of the kernel's, whose owner only root can tell.
+    assert set(read(str(path)).end.incomplete) - {"sockets"} == {"flows"}
     compared = namespace.netinspect("diff", before, str(path), check=False)
     assert compared.returncode == 2
     assert "CAP_NET_ADMIN" in compared.stderr

@@ -299,7 +299,7 @@ def test_pyroute2_finds_the_same_in_the_same_bytes(held: Sockets, family: int) -
 def test_states_without_a_connection_have_no_tcp_info(held: Sockets) -> None:
     records = _records(held, AF_INET)
     without = {record.state for record in records if record.tcp_info is None and record.inode}
-    assert without == {"CLOSE"}
+    assert without <= {"CLOSE"}  # sockets that are only bound are listed since Linux 6.8
     # Without a file: a request, and what is left of a connection; an orphan in FIN_WAIT2 is one of these.
     remains = {record.state for record in records if record.tcp_info is None and not record.inode}
     assert remains == {"TIME_WAIT", "SYN_RECV", "FIN_WAIT2"}
