@@ -9,6 +9,7 @@ from __future__ import annotations
 import posix
 import sys
 
+from .engine.text import raw as _raw
 from .engine.text import text as _text
 from .errors import NetinspectError
 
@@ -508,7 +509,7 @@ def network_text(name: str) -> str | None:
     Raises NetinspectError if it is not readable.
     """
     try:
-        return _text(_read(f"/proc/thread-self/net/{name}"))
+        return _text(_read(f"/proc/thread-self/net/{_path(_raw(name))}"))
     except FileNotFoundError:
         if exists("/proc/thread-self/net"):
             return None
@@ -520,7 +521,7 @@ def network_text(name: str) -> str | None:
 def interface_sysctl(family: str, interface: str, name: str) -> str | None:
     """The value of a per-interface sysctl; ``family`` is ipv4 or ipv6. None: not available."""
     try:
-        return _text(_read(f"/proc/sys/net/{family}/conf/{interface}/{name}")).strip()
+        return _text(_read(f"/proc/sys/net/{family}/conf/{_path(_raw(interface))}/{name}")).strip()
     except OSError:
         return None
 

@@ -28,6 +28,7 @@ from netinspect.nouns.nat.diagnose import narrowed
 from netinspect.nouns.nat.diagnose_capture import Capture
 from netinspect.nouns.nat.diagnose_situation import Situation
 from netinspect.nouns.path.filter_words import FlowWords
+from netinspect.procfs import interface_sysctl, network_text
 from netinspect.records import ConntrackCount, Finding
 
 Need = Callable[[str], None]
@@ -558,3 +559,8 @@ def test_packets_are_heard_of_an_interface_whose_name_is_no_text(namespace: Name
     packet = heard.packets[0]
     assert (packet.interface, packet.unfinished, packet.ports[1]) == (r"\xff$\xfe", True, 9)
     assert (packet.source, heard.moves) == ("127.0.0.1", {bytes(6): [r"\xff$\xfe"]})
+    # So are files of procfs that have its name in their path.
+    assert namespace.call(lambda: interface_sysctl("ipv4", packet.interface, "disable_policy")) == "1"
+    counters = namespace.call(lambda: network_text(f"dev_snmp6/{packet.interface}"))
+    assert counters is not None
+    assert "Ip6InReceives" in counters
