@@ -196,7 +196,7 @@ def test_a_run_whose_layouts_differ_is_split_once_for_each() -> None:
 def test_collected_answers_have_the_same_messages_in_the_same_order(datagrams: list[bytes], size: int) -> None:
     found: list[bytes] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(messages, "_GATHERED", size)
+        patch.setattr(messages, "GATHERED", size)
         for runs in messages.collected(Answer(datagram, "listing").runs for datagram in datagrams):
             singles = {
                 position: run.data[at : at + run.length]
