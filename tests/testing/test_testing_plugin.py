@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from availability import unavailable
 from import_budget import HEAVY
+from lab_needs import topology_works
 
 CHECKOUT = Path(__file__).parents[2]
 EXAMPLES = CHECKOUT / "docs" / "examples"
@@ -204,6 +205,7 @@ def _python_for(become: Sequence[str]) -> str:
 def test_the_report_of_a_failure_shows_the_lab_as_it_was_then(
     outside: Callable[..., subprocess.CompletedProcess[str]],
 ) -> None:
+    topology_works("gateway")
     done = outside(FAILING)
     assert done.returncode == 1
     assert "no flow of 192.168.1.11 is tracked; tracked:" in done.stdout
