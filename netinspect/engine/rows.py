@@ -77,11 +77,11 @@ class Texts(dict["Any", str]):
         return text
 
 
-def digits_of(numbers: Sequence[int], code: str = "d") -> int:
-    """How many digits all of these numbers have, decimal or hexadecimal; 0 where that differs, or some are negative."""
+def digits_of(numbers: Sequence[float], code: str = "d") -> int:
+    """How many digits all of these numbers have before the point; 0 where that differs, or some are negative."""
     least, most = min(numbers, default=-1), max(numbers, default=-1)
-    digits = len(format(least, code))
-    return digits if least >= 0 and digits == len(format(most, code)) else 0
+    digits = len(format(int(least), code))
+    return digits if least >= 0 and digits == len(format(int(most), code)) else 0
 
 
 def padded(code: str, width: int, digits: int, *, right: bool = False) -> str:

@@ -222,3 +222,14 @@ def test_a_table_that_is_flushed_is_wide_enough_for_the_rows_to_come() -> None:
     table.add(long)
     table.end()
     assert b"".join(output).splitlines() == [b"State       User", b"short          1", b"much longer    1"]
+
+
+@pytest.mark.parametrize("numbers", [[0.0, 7.9], [12.5, 130.25], [-0.5, 3.0]])
+def test_of_rates_the_whole_part_is_shown(numbers: list[float]) -> None:
+    output = bytearray()
+    table = Table([Field("R", "rate", number=True), Field("N", "uid", number=True)], output.extend, heading=False)
+    for column in table._columns:
+        column.width = 4
+    table._held = None
+    table.add(batch_of(len(numbers), {"rate": numbers, "uid": [1] * len(numbers)}))
+    assert output.decode().splitlines() == [f"{int(n):4d}    1" for n in numbers]

@@ -228,10 +228,17 @@ def _hides() -> list[Any]:
     return [procfs._hides_processes(), procfs._is_privileged()]
 
 
+def _family() -> object:
+    with contextlib.suppress(ValueError):
+        return procfs.parent_and_users(7)
+    return None
+
+
 def _of_a_process() -> list[Any]:
     with instead(procfs, "counts_descriptors", lambda: False):
         return [
             procfs.may_have_files(7),
+            _family(),
             procfs.descriptors_in_flight(7, 3),
             procfs.command_name(7),
             procfs.program_name(7),
