@@ -69,6 +69,8 @@ def kernel_names() -> dict[str, list[str]]:
         known = names.setdefault(title, [])
         known += [name for name in words if name not in known]
     names.setdefault("MPTcpExt", ["MPCapableSYNRX"])  # a kernel without CONFIG_MPTCP has no such line
+    for title in ("UdpLite", "UdpLite6"):  # since Linux 7.1
+        names.setdefault(title, [])
     names["IcmpMsg"] = ["InType3", "OutType3"]
     names["NewExt"] = ["Unheard", "Of"]
     return names
@@ -127,7 +129,7 @@ def test_whatever_the_kernel_may_count_line_for_line(
     tmp_path: Path, need: Callable[[str], None], data: st.DataObject
 ) -> None:
     need("netstat")
-    keys = [(title, name) for title in (*SNMP, *NETSTAT, *SNMP6, "Sctp") for name in NAMES.get(title, ())]
+    keys = [(title, name) for title in (*SNMP, *NETSTAT, *SNMP6, "Sctp") for name in NAMES[title]]
     chosen = data.draw(st.lists(numbers, min_size=8, max_size=8))
     start = data.draw(st.integers(0, 7))
     values = {key: chosen[(number * 5 + start) % 8] for number, key in enumerate(keys)}

@@ -120,7 +120,7 @@ def test_what_was_put_in_comes_out(tracked: Namespace) -> None:
 
 def test_each_protocol_has_the_name_that_is_known_or_its_number(tracked: Namespace) -> None:
     names = {flow.protocol_number: flow.protocol for flow in flows(tracked)}
-    assert names == {
+    known = {
         1: "icmp",
         6: "tcp",
         17: "udp",
@@ -131,6 +131,7 @@ def test_each_protocol_has_the_name_that_is_known_or_its_number(tracked: Namespa
         136: "udplite",
         253: "253",
     }
+    assert names == {entry.protocol: known[entry.protocol] for entry in OF_EVERY_KIND}
 
 
 def test_labels_are_shown_by_number(namespace: Namespace, need: Callable[[str], None]) -> None:
