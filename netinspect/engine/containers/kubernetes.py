@@ -21,7 +21,7 @@ from .engines import kubernetes, nerdctl
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 BUNDLES = (
     "/run/containerd/io.containerd.runtime.v2.task/k8s.io/{}/config.json",
@@ -37,16 +37,21 @@ _LARGEST = 1 << 20
 
 def of_logs(directory: str | None = None) -> dict[str, Container]:
     """The containers whose logs are linked there, by their ids; none where there is no such directory."""
-    found: dict[str, Container] = {}
+    return _of_names(sources.LOGS if directory is None else directory, _of_log)
+
+
+def of_pods(directory: str | None = None) -> dict[str, Container]:
+    """The pods whose logs are there, by ``pod`` and their ids, as cgroups call them; none where there are no logs."""
+    return _of_names(sources.PODS if directory is None else directory, _of_pod)
+
+
+def _of_names(directory: str, read_name: Callable[[str], Container | None]) -> dict[str, Container]:
     try:
-        names = os.listdir(os.fsencode(sources.LOGS if directory is None else directory))
+        names = os.listdir(os.fsencode(directory))
     except OSError:
-        return found
-    for name in names[:_MOST_LOGS]:
-        container = _of_log(text(name))
-        if container is not None:
-            found[container.id] = container
-    return found
+        return {}
+    found = map(read_name, map(text, names[:_MOST_LOGS]))
+    return {container.id: container for container in found if container is not None}
 
 
 def _of_log(name: str) -> Container | None:
@@ -58,22 +63,11 @@ def _of_log(name: str) -> Container | None:
     return Container(id, container, pod, namespace)
 
 
-def of_pods(directory: str | None = None) -> dict[str, Container]:
-    """The pods whose logs are there, by ``pod`` and their ids, as cgroups call them; none where there are no logs.
-
-    A directory is called NAMESPACE_POD_ID (pkg/kubelet/kuberuntime/helpers.go: BuildPodLogsDirectory).
-    """
-    found: dict[str, Container] = {}
-    try:
-        names = os.listdir(os.fsencode(sources.PODS if directory is None else directory))
-    except OSError:
-        return found
-    for name in names[:_MOST_LOGS]:
-        namespace, _, rest = text(name).partition("_")
-        pod, _, uid = rest.partition("_")
-        if namespace and pod and uid:
-            found[f"pod{uid}"] = Container(f"pod{uid}", "", pod, namespace)
-    return found
+def _of_pod(name: str) -> Container | None:
+    """A directory is called NAMESPACE_POD_ID (pkg/kubelet/kuberuntime/helpers.go: BuildPodLogsDirectory)."""
+    namespace, _, rest = name.partition("_")
+    pod, _, uid = rest.partition("_")
+    return Container(f"pod{uid}", "", pod, namespace) if namespace and pod and uid else None
 
 
 def of_bundle(id: str) -> Container | None:

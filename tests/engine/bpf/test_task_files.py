@@ -73,13 +73,18 @@ def shown(holders: list[Holder]) -> list[tuple[object, ...]]:
     return [(holder.pid, holder.descriptors, holder.inodes, holder.via) for holder in holders]
 
 
-def test_the_kernel_lists_at_once_what_procfs_shows(crowd: set[int], monkeypatch: pytest.MonkeyPatch) -> None:
+def listed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has the kernel list them, however few there are; skips where it cannot."""
     monkeypatch.setattr(task_files, "_made", None)
     try:
         task_files.held_sockets()
     except Unsuitable as error:
         unavailable(f"descriptors cannot be listed at once here: {error}")
     monkeypatch.setattr(descriptors, "_MANY", 0)
+
+
+def test_the_kernel_lists_at_once_what_procfs_shows(crowd: set[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    listed_at_once(monkeypatch)
     for _ in range(5):
         found, _ = descriptors.socket_holders()
         assert [holder.pid for holder in found] == sorted({holder.pid for holder in found})
@@ -93,12 +98,7 @@ def test_the_kernel_lists_at_once_what_procfs_shows(crowd: set[int], monkeypatch
 
 
 def test_what_is_younger_is_found_by_a_second_look_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(task_files, "_made", None)
-    try:
-        task_files.held_sockets()
-    except Unsuitable as error:
-        unavailable(f"descriptors cannot be listed at once here: {error}")
-    monkeypatch.setattr(descriptors, "_MANY", 0)
+    listed_at_once(monkeypatch)
     looks: list[bool] = []
     look = owners_module.socket_holders
 
