@@ -31,7 +31,8 @@ PATIENCE = 0.2
 """Seconds for all engines together."""
 _LARGEST = 8 << 20
 """Bytes of an answer: a container takes one to three thousand."""
-_MOST_CONTAINERS = 4096
+_MOST_CONTAINERS = _LARGEST // 64
+"""As many as fit into an answer, with their ids: of what is a container, none is left out."""
 _MOST_PORTS = 1 << 16
 """Published ports of all containers of an answer."""
 _LONGEST_STATUS = 32

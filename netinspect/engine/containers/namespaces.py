@@ -101,6 +101,8 @@ def find(name: str) -> str | None:
             wanted = matching(name, ids, pods=kind == _POD)
             titles = {known().name(id) for id in wanted}
             if kind == _CONTAINER and len(wanted) > 1:
+                if len(titles) < len(wanted):
+                    titles = set(map(short, wanted))
                 raise NamespaceError(f"several containers are called {name!r}: {', '.join(sorted(titles))}")
             pods = {_pod_of(id) for id in wanted}
             if len(pods) > 1:
@@ -123,6 +125,9 @@ def matching(name: str, ids: Iterable[str], *, pods: bool = False) -> set[str]:
     Or, with ``pods``, all that are in the pod of that name: ``web-7d9f``, ``default/web-7d9f`` or its id.
     """
     found = set()
+    ids = frozenset(ids)
+    if not pods and is_id(name) and name in ids:
+        return {name}  # whatever another one is called
     for id in ids:
         container = known().about(id)
         if pods:

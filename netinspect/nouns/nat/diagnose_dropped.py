@@ -42,9 +42,8 @@ def dropped(
     hook: str = facts["hook"]
     passed = next((found for found in reversed(walk.passed) if found.stack is situation.home), None)
     tracked = passed.tracked if passed is not None else None
-    bridged = any("bridge-nf-call" in text for text in path.evidence)
     subject = str(chain)
-    if bridged:
+    if facts["bridge"] is not None:
         return _bridged(situation, path, evidence, chain, rules)
     if walk.before is not None and tracked is not None and tracked.state == "established":
         words = ("-m", "conntrack", "--ctstate", "ESTABLISHED,RELATED"), "ct state established,related"
@@ -146,9 +145,10 @@ def _bridged(situation: Situation, path: Path, evidence: Sequence[str], chain: C
     walk = path.failed
     assert walk is not None
     step = walk.failure
-    bridge = situation.home.on_link(path.packet.source)
-    name = bridge.name if bridge is not None else "br0"
-    iptables = ("-i", iptables_interface(name), "-o", iptables_interface(name))
+    # In prerouting it has no way out yet, and in postrouting the way in is not known to rules of iptables.
+    name = walk.facts["bridge"].name
+    sides = {"prerouting": ("iif",), "postrouting": ("oif",)}.get(walk.facts["hook"], ("iif", "oif"))
+    iptables = [word for side in sides for word in (f"-{side[0]}", iptables_interface(name))]
     return finding(
         situation,
         "br-netfilter",
@@ -157,7 +157,7 @@ def _bridged(situation: Situation, path: Path, evidence: Sequence[str], chain: C
         evidence,
         "br_netfilter (bridge-nf-call) has frames that are only bridged pass the rules for routed packets: "
         f"{step.why if step else path.why}",
-        accept_fix(rules, chain, iptables, f"iifname {nft_interface(name)} oifname {nft_interface(name)}"),
+        accept_fix(rules, chain, iptables, " ".join(f"{side}name {nft_interface(name)}" for side in sides)),
         "it lets pass what is bridged from port to port, as without br_netfilter; where no rules are meant for bridged "
         "frames: sysctl -w net.bridge.bridge-nf-call-iptables=0",
     )

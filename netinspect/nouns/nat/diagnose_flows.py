@@ -249,7 +249,8 @@ def queues(situation: Situation) -> Iterator[Finding]:
             "what is to leave by this interface is dropped by its queueing discipline: its rate, burst or limit is too "
             "small for the packets, or the link is too slow for what is sent",
             "",
-            f"tc -s qdisc show dev {name} shows its parameters; the burst of tbf must hold a whole packet",
+            f"{pasted(['tc', '-s', 'qdisc', 'show', 'dev', name]) or 'tc -s qdisc'} shows its parameters; the burst of "
+            "tbf must hold a whole packet",
         )
 
 

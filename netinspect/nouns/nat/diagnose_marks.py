@@ -130,6 +130,7 @@ def empty_table(situation: Situation, rule: Any, evidence: Sequence[str], severi
         "rule, and "
         "take another way than is meant, past a VPN for example",
         "",
-        f"add the route again (ip route add default via NEXT-HOP table {rule.table}), and below it one of type "
-        "unreachable with a higher metric, so that nothing leaks when it is gone",
+        "add the route again "
+        f"({pasted(['ip', 'route', 'add', 'default', 'via', 'NEXT-HOP', 'table', str(rule.table)])}), and below it one "
+        "of type unreachable with a higher metric, so that nothing leaks when it is gone",
     )

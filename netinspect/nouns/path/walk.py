@@ -80,6 +80,8 @@ class Walk(Steps):
         """What cannot be evaluated, and was reported once."""
         self.bridging: str | None = None
         """What to say of rules that are passed since br_netfilter has bridged frames pass them."""
+        self.bridged_by: Interface | None = None
+        """The bridge of those frames."""
         self.marked: list[tuple[Stack, str, int, Outcome]] = []
         """Where rules changed the mark: namespace, hook, the new mark."""
         self.lived: list[tuple[Stack, Outcome]] = []

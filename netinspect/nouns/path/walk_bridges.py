@@ -46,7 +46,11 @@ def over_bridge(
             [*evidence, *(f"bridge port: {text}" for text in shut)],
             f"the bridge {part.bridge} passes nothing from the one port to the other: {' and '.join(shut)}",
             advice="right, if hosts are to be kept apart; else: "
-            + ("bridge link set dev PORT isolated off" if "isolated" in shut[0] else "look why the port is shut (STP)"),
+            + (
+                walk.run_in(stack, "bridge link set dev PORT isolated off")
+                if "isolated" in shut[0]
+                else "look why the port is shut (STP)"
+            ),
         )
         return None
     if sender and _locked_out(walk, part, sender, packet):
@@ -81,7 +85,9 @@ def filtered(walk: Walk, part: Crossing, packet: Packet) -> bool:
         if part.vlan
         else f"{port} has no PVID: the bridge {part.bridge} takes no frame without a tag from it",
         advice="right, if they are to be kept apart; else: "
-        + pasted(["bridge", "vlan", "add", "dev", port.name, "vid", str(part.vlan or 1), *flags, *of_self]),
+        + walk.run_in(
+            stack, pasted(["bridge", "vlan", "add", "dev", port.name, "vid", str(part.vlan or 1), *flags, *of_self])
+        ),
     )
     return True
 
@@ -126,7 +132,8 @@ def _kept_from(
             f"the bridge {part.bridge} does not know behind which port {link_address} is, and {exit_} gets nothing "
             "that is for unknown addresses (flood off)",
             ["bridge", "link", "set", "dev", exit_.name, "flood", "on"],
-            f"or name it: bridge fdb add {link_address} dev {exit_} master static",
+            "or name it: "
+            + walk.run_in(stack, pasted(["bridge", "fdb", "add", link_address, "dev", exit_.name, "master", "static"])),
         )
         return True
     return False

@@ -78,7 +78,7 @@ def _has_socket(walk: Walk, stack: Stack, packet: Packet, leaving: Leaving) -> b
         [f"rule: {walk.rules_of(stack).text(action.rule)}", f"route: {route_text(leaving.answer)}"],
         "a tproxy rule gave it to a socket of this machine, and the routes send it on: such a packet is dropped. What "
         f"has the mark {packet.mark:#x} needs a policy rule to a table with a route of type local",
-        advice="; ".join(steps),
+        advice=walk.run_in(stack, "; ".join(steps)),
     )
     return True
 

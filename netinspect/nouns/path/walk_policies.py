@@ -137,7 +137,8 @@ def _ports_fit(policy: Policy, packet: Packet) -> bool | None:
 
 
 def _blocked(walk: Walk, stack: Stack, packet: Packet, policy: Policy) -> None:
-    advice = f"right, if nothing may pass there; else: ip xfrm policy delete index {policy.index} dir {policy.way}"
+    deletion = walk.run_in(stack, f"ip xfrm policy delete index {policy.index} dir {policy.way}")
+    advice = f"right, if nothing may pass there; else: {deletion}"
     _dropped(walk, stack, packet, policy, [], "an IPsec policy blocks it", advice)
 
 

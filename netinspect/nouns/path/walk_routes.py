@@ -105,7 +105,8 @@ def refused(walk: Walk, stack: Stack, packet: Packet, answer: Answer, iif: Inter
             fix,
             advice="it may be there on purpose: see who made it (protocol) before it is removed"
             if fix
-            else f"give the next-hop object a gateway: ip nexthop replace id {entry.next_hop_id} via NEXT-HOP dev LINK"
+            else "give the next-hop object a gateway: "
+            + walk.run_in(stack, f"ip nexthop replace id {entry.next_hop_id} via NEXT-HOP dev LINK")
             if entry is not None
             else f"several rules have the priority {answer.rule.priority}: delete this one by all its conditions"
             if answer.rule
@@ -153,6 +154,6 @@ def _advice(walk: Walk, stack: Stack, packet: Packet) -> str:
                 continue
             for address, _ in passed.stack.networks(passed.oif):
                 if family_of(address) == packet.family and stack.on_link(address) is not None:
-                    return f"in namespace {stack.label}: ip {version}route add {packet.destination} via {address}"
+                    return walk.run_in(stack, f"ip {version}route add {packet.destination} via {address}")
             break
-    return f"add a route: ip {version}route add default via NEXT-HOP"
+    return f"add a route: {walk.run_in(stack, f'ip {version}route add default via NEXT-HOP')}"

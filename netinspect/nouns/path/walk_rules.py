@@ -208,7 +208,7 @@ class Rules:
             return on
         line = f"{setting} = 1: bridged frames pass the rules of IP"
         tracked = None
-        walk.bridging = line
+        walk.bridging, walk.bridged_by = line, part.bridge
         try:
             on = self.early(walk, stack, "prerouting", on, part.bridge, None)
             if on is not None:
@@ -229,7 +229,7 @@ class Rules:
             ):
                 on = restored(walk, stack, on, tracked, "source")
         finally:
-            walk.bridging = None
+            walk.bridging = walk.bridged_by = None
         return on
 
     def against_neighbours(self, interface: Interface, address: str) -> list[str]:
@@ -424,6 +424,7 @@ class Rules:
         for doubt in outcome.doubts:
             evidence.append(f"{doubt.kind}: {doubt.reason}")
         opened = opening(chain, hook, packet, walk)
+        told = f": {walk.run_in(self.stack, opened)}" if opened else ""
         walk.dropped(
             self.stack,
             hook,
@@ -432,12 +433,13 @@ class Rules:
             cause,
             evidence,
             why,
-            advice=f"if it should pass, a rule must accept it before{opened and f': {opened}'}",
+            advice=f"if it should pass, a rule must accept it before{told}",
             step=last,
             chain=chain,
             hook=hook,
             seen=packet,
             doubts=outcome.doubts,
+            bridge=walk.bridged_by,
         )
 
     def _unread_queue(

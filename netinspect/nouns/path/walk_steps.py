@@ -114,7 +114,7 @@ class Steps:
             advice = UNWRITABLE_ADVICE
         if command and stack is not self.home:
             # What is pasted runs here, not there.
-            advice = f"in namespace {stack.label}: {command}" + (f"; {advice}" if advice else "")
+            advice = self.run_in(stack, command) + (f"; {advice}" if advice else "")
             command = ""
         self.outcome = DROPPED
         self.stopped_in = stack
@@ -135,6 +135,12 @@ class Steps:
         self.outcome = verdict
         self.stopped_in = stack
         self._add(stack, stage, subject, verdict, packet, evidence, why=why)
+
+    def run_in(self, stack: Stack, command: str) -> str:
+        """A command within an advice, as ``pasted`` makes it: with where it is to be run, unless that is here."""
+        if not command:
+            return UNWRITABLE_ADVICE
+        return command if stack is self.home else f"in namespace {stack.label}: {command}"
 
     @property
     def failure(self) -> PathStep | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...engine.prefixes import is_group
 from .walk_packet import Packet
-from .walk_steps import DELIVERED, DROPPED, LEAVES, UNKNOWN
+from .walk_steps import DELIVERED, DROPPED, LEAVES, UNKNOWN, pasted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -97,7 +97,9 @@ def _sent_to_nobody(
         [f"fdb: {link_address or 'broadcast'} is not known on {interface}, and no entry is for unknown addresses"],
         f"{interface} sends where its forwarding table says, and that has no remote for {whom}: dropped",
         advice="look why whatever fills the table has not: "
-        f"bridge fdb add {link_address or _OTHERS} dev {interface} dst REMOTE",
+        + walk.run_in(
+            stack, pasted(["bridge", "fdb", "add", link_address or _OTHERS, "dev", interface.name, "dst", "REMOTE"])
+        ),
         interface=interface,
         next_hop=next_hop,
     )

@@ -167,7 +167,7 @@ def test_what_an_engine_says_is_bounded_in_all(tmp_path: Path) -> None:
     answers = answering({"/v4.0.0/libpod/containers/json": json.dumps(rows).encode()})
     with engine(tmp_path / "engine.sock", answers) as address:
         found, _ = engines.ask([address], patience=30)
-    assert len(found) == 4096
+    assert len(found) == 5000
     assert sum(len(container.ports) for container in found.values()) == 65536
     with engine(tmp_path / "other.sock", sending(b"HTTP/1.0 " + b"9" * 100_000 + b" x\r\n\r\n")) as address:
         _, failures = engines.ask([address], patience=30)

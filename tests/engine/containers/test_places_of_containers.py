@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from throwaway import Namespace
 import netinspect
 from netinspect.engine import namespaces
 from netinspect.engine.containers import homes, names
+from netinspect.engine.containers import namespaces as namespaces_of_containers
 from netinspect.engine.namespaces import every_namespace
 from netinspect.engine.places import Place
 from netinspect.errors import NamespaceError, NetinspectError
@@ -146,6 +148,16 @@ def test_a_name_that_an_engine_made_up_is_known() -> None:
     assert namespaces._is_made_up("cni-728c00a1-acbc-d433-03b3-935195fabdbb")
     assert not namespaces._is_made_up("netns-web")
     assert not namespaces._is_made_up("vpn-728c00a1-acbc-d433-03b3-935195fabdbb")
+
+
+def test_containers_that_take_the_names_of_others(groups: Groups, process: subprocess.Popen[str]) -> None:
+    """A whole id is of one container, whatever another is called; who shares a name is told apart by the ids."""
+    know(Container(WEB, OTHER), Container(OTHER, WEB))
+    assert [namespaces_of_containers.matching(id, (WEB, OTHER)) for id in (WEB, OTHER)] == [{WEB}, {OTHER}]
+    know(Container(WEB, "web"), Container(OTHER, "web"))
+    groups.update({process.pid: f"/docker/{WEB}", os.getpid(): f"/docker/{OTHER}"})
+    with pytest.raises(NamespaceError, match=f"several containers are called 'web': {OTHER[:12]}, {WEB[:12]}$"):
+        Place("web").open()
 
 
 def test_what_is_not_there_is_said(groups: Groups) -> None:

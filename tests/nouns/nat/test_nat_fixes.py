@@ -779,6 +779,23 @@ KINDS |= {
         before=legacy_drops,
         after=lambda world: world.gateway.run("iptables-legacy", "-P", "FORWARD", "ACCEPT"),
     ),
+    "bridged frames, before it is known where they go": Kind(
+        "br-netfilter",
+        ("tcp", "10.55.0.1", "10.55.0.2:80"),
+        peers=True,
+        rules=lambda n: [table(n), chain(n, "prerouting", -150, "filter", "drop")],
+        before=bridge,
+        after=no_bridge,
+    ),
+    "a rule that speaks of bridged frames": Kind(
+        "rule",
+        OUT,
+        rules=lambda n: [
+            *translating(n),
+            chain(n, "forward", 0, "filter"),
+            rule(n._replace(comment="bridge-nf-call"), meta("iifname", interface(n.lan)), DROP),
+        ],
+    ),
 }
 FOLLOWING = {"addresses": {"routes"}, "links": {"routes", "addresses"}}
 """What changes with them by itself."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import struct
 import time
@@ -389,6 +390,20 @@ def test_rules_and_ports_of_a_bridge(need: Need) -> None:
                 assert said in end["why"], end
                 gateway.run("bridge", "vlan", "add", "dev", port, "vid", "1", "pvid", "untagged")
             assert path(*across)[0] == 0
+        # What is advised is quoted, and says where it is to be run: lan2 of the gateway is not who asks.
+        hostile = "$(>x)';#"
+        for command in (("lan2", "down"), ("lan2", "name", hostile), (hostile, "up")):
+            gateway.run("ip", "link", "set", "dev", *command)
+        gateway.run("bridge", "link", "set", "dev", hostile, "learning", "off", "flood", "off")
+        gateway.run("ip", "link", "set", "dev", bridge, "type", "bridge", "fdb_flush")
+        place = r"in namespace \S+: "
+        quoted = f"dev {pasted([hostile])}"
+        for asking, where in ((gateway, ""), (lab["lan1"], place)):
+            (end,) = json.loads(netinspect(asking, "path", "-j", *across, check=False).stdout)[-1:]
+            assert (end["cause"], f"{quoted} flood on" in (end["fix"] or end["advice"])) == ("flood", True), end
+            first, _, naming = end["advice"].rpartition("or name it: ")
+            assert re.fullmatch(f"{where}bridge fdb add [0-9a-f:]+ {re.escape(quoted)} master static", naming), end
+            assert re.match(where, first), end
         for peer in peers:
             peer.kill()
             peer.wait()
