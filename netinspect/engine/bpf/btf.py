@@ -35,6 +35,7 @@ from ...uapi.bpf import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
+    from mmap import mmap
 
 VMLINUX = "/sys/kernel/btf/vmlinux"
 TYPES_LIMIT = 1 << 28
@@ -66,16 +67,8 @@ class Btf:
     """
 
     def __init__(self, data: bytes, wanted: Collection[str]) -> None:
-        try:
-            magic, version, _, header, types, length, strings, size = unpack_from(_HEADER, data)
-        except StructError:
-            raise _senseless("it is too short") from None
-        if magic != BTF_MAGIC or version != BTF_VERSION or header < _HEADER_SIZE:
-            raise _senseless("it has another version or byte order")
-        first, last = header + types, header + types + length
-        if length % 4 or last > len(data) or header + strings + size > len(data):
-            raise _senseless("it ends too early")
-        self._strings = data[header + strings : header + strings + size]
+        first, last, strings, strings_end = sections(data)
+        self._strings = data[strings:strings_end]
         self._words = array("I", data[first:last])
         self._at = array("I", (0,))
         """Where each type begins, by its number: type 0 is void, and not in the table."""
@@ -184,6 +177,20 @@ class Btf:
             return None
         kind, count, _, _ = self._type(self._bare(third))
         return (count & 0xFFFF) - 1 if kind == BTF_KIND_FUNC_PROTO else None
+
+
+def sections(data: bytes | mmap) -> tuple[int, int, int, int]:
+    """Where the types and the strings of a table begin and end. Raises NetinspectError if it is invalid."""
+    try:
+        magic, version, _, header, types, length, strings, size = unpack_from(_HEADER, data)
+    except StructError:
+        raise _senseless("it is too short") from None
+    if magic != BTF_MAGIC or version != BTF_VERSION or header < _HEADER_SIZE:
+        raise _senseless("it has another version or byte order")
+    types, strings = header + types, header + strings
+    if length % 4 or types + length > len(data) or strings + size > len(data):
+        raise _senseless("it ends too early")
+    return types, types + length, strings, strings + size
 
 
 def _senseless(why: str) -> NetinspectError:

@@ -28,8 +28,6 @@ from ...uapi.bpf import (
     BPF_TRACE_ITER,
     BTF_KIND_FUNC,
     BTF_KIND_STRUCT,
-    BTF_MAGIC,
-    BTF_VERSION,
     SYSCALL,
     SYSCALLS,
     BPF_FUNC_seq_write,
@@ -38,13 +36,12 @@ from ...uapi.bpf import (
 from ..calls import function
 from ..text import text
 from .assembler import FRAME, Assembler
-from .btf import TYPES_LIMIT, VMLINUX
+from .btf import TYPES_LIMIT, VMLINUX, sections
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mmap import mmap
 
-_HEADER, _HEADER_SIZE = "=HBBIIIII", 24
 _TYPE, _MEMBER = 12, 12
 """Bytes of every type before what its kind adds, and of a member of a structure (linux/btf.h)."""
 
@@ -96,7 +93,7 @@ def held_sockets() -> tuple[list[Held], set[int]]:
         if _made is None:
             _made = _prepared()
         found, apart = _tried(*_made)
-    except (OSError, ValueError) as error:
+    except (NetinspectError, OSError, ValueError) as error:
         _made = Unsuitable(str(error))
         raise _made from None
     return found, apart
@@ -197,16 +194,9 @@ class _Types:
     """A look at single types of the kernel, where they stand: see btf.Btf for all of them."""
 
     def __init__(self, data: bytes | mmap) -> None:
-        """Raises ValueError where it is invalid."""
-        if len(data) < _HEADER_SIZE:
-            raise ValueError("the kernel's types end too early")
-        magic, version, _, header, types, length, strings, size = unpack_from(_HEADER, data)
+        """Raises NetinspectError where it is invalid."""
         self._data = data
-        self._first, self._end = header + types, header + types + length
-        self._strings: int = header + strings
-        self._strings_end: int = self._strings + size
-        if magic != BTF_MAGIC or version != BTF_VERSION or max(self._end, self._strings_end) > len(data):
-            raise ValueError("the kernel's types are of another version")
+        self._first, self._end, self._strings, self._strings_end = sections(data)
 
     def _name(self, name: str) -> int:
         """Where a name is among the strings, which have each once. Raises ValueError."""
@@ -246,7 +236,10 @@ class _Types:
 
 
 def _prepared() -> tuple[bytes, int]:
-    """The program, and the number of the function that stands for what it iterates over. Raises OSError, ValueError."""
+    """The program, and the number of the function that stands for what it iterates over.
+
+    Raises NetinspectError, OSError, ValueError.
+    """
     if sys.maxsize < 1 << 32:
         raise ValueError("not on a machine of 32 bits")
     types = _Types(_types())

@@ -84,13 +84,14 @@ def of_shim(id: str, processes: Mapping[str, int]) -> Container | None:
     """
     pid = processes.get(id, 0)
     try:
+        parent, _ = parent_and_users(pid)
         for _ in range(_DEEPEST):
-            pid = parent_and_users(pid)[0]
-            if not pid:
+            if not (pid := parent):
                 break
+            parent, users = parent_and_users(pid)
             # The kernel cuts the name to 15 bytes. Anybody may call a process so, and work in a file system that never
             # answers: the shim is root's, or ours.
-            if command_name(pid) == "containerd-shim" and parent_and_users(pid)[1] <= {0, os.geteuid()}:
+            if users <= {0, os.geteuid()} and command_name(pid) == "containerd-shim":
                 return _of_configuration(f"/proc/{pid}/cwd/../{id}/config.json", id)
     except (OSError, ValueError):
         pass  # one of them has ended

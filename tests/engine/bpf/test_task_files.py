@@ -21,6 +21,7 @@ from netinspect.engine.bpf import task_files
 from netinspect.engine.bpf.task_files import Unsuitable, _Reading, _Types
 from netinspect.engine.descriptors import Holder
 from netinspect.engine.text import in_quotes, text
+from netinspect.errors import NetinspectError
 from netinspect.nouns.sockets import owners as owners_module
 from netinspect.nouns.sockets.owners import Owners
 
@@ -126,13 +127,15 @@ def test_where_the_kernel_does_not_allow_it_procfs_is_read(monkeypatch: pytest.M
     monkeypatch.setattr(descriptors, "_MANY", 0)
     monkeypatch.setattr(posix_module := descriptors.posix, "geteuid", lambda: 0)
     assert posix_module.geteuid() == 0
-    broken = tmp_path / "types"
+    broken, cut, empty = (tmp_path / name for name in ("types", "cut", "empty"))
     broken.write_bytes(some().data())
+    cut.write_bytes(some().data()[:-1])
+    empty.touch()
     asked: list[object] = []
     types = task_files._types
     monkeypatch.setattr(task_files, "_types", lambda: asked.append(1) or types())
     with socket.socket() as opened:
-        for path in (tmp_path / "none", broken):
+        for path in (tmp_path / "none", broken, cut, empty):
             monkeypatch.setattr(task_files, "VMLINUX", str(path))
             monkeypatch.setattr(task_files, "_made", None)
             for _ in range(2):
@@ -140,7 +143,7 @@ def test_where_the_kernel_does_not_allow_it_procfs_is_read(monkeypatch: pytest.M
                 (mine,) = [holder for holder in holders if holder.pid == os.getpid()]
                 assert os.fstat(opened.fileno()).st_ino in mine.inodes
                 assert mine.name is None
-    assert len(asked) <= 2  # what was refused once is not asked for again
+    assert len(asked) <= 4  # what was refused once is not asked for again
 
 
 def test_single_types_are_found_where_they_stand() -> None:
@@ -164,7 +167,7 @@ def test_single_types_are_found_where_they_stand() -> None:
     with pytest.raises(ValueError, match="no outer"):
         types.function("outer")
     for broken in (b"", whole.data()[:20], b"\0" + whole.data()[1:], whole.data()[:-1]):
-        with pytest.raises(ValueError, match="the kernel's types"):
+        with pytest.raises(NetinspectError, match="the kernel's types"):
             _Types(broken)
 
 
