@@ -14,8 +14,8 @@ from ...engine.namespaces import inside
 from ...engine.netlink.changes import Changes
 from ...engine.netlink.groups import MEMBERSHIP_EVENTS
 from ...engine.netlink.transport import Dump
+from ...engine.pieces import in_pieces
 from ...engine.places import InterfaceNames, Place
-from ...engine.schema import rows_of
 from ...errors import NetinspectError, NetlinkError
 from ...procfs import interface_sysctl, network_text
 from ...records import Membership
@@ -139,8 +139,7 @@ class MembershipListing(BaseListing):
             if self.query.sockets:
                 found = [row._replace(sockets=sockets.of(row)) for row in found]
                 self._unexplained += len(sockets.missing())
-        if found:
-            yield rows_of(found)
+        yield from in_pieces(found)
 
 
 def _groups(count: int) -> str:

@@ -10,8 +10,8 @@ from ...engine.dumps import whole_list
 from ...engine.listing import BaseListing
 from ...engine.namespaces import inside
 from ...engine.netlink.transport import Dump
+from ...engine.pieces import in_pieces
 from ...engine.places import Place, in_places
-from ...engine.schema import rows_of
 from ...errors import NetinspectError, NetlinkError, UsageError
 from ...records import Statistic
 from ...uapi.netlink import NETLINK_ROUTE
@@ -164,13 +164,15 @@ class StatisticListing(BaseListing):
         return figures(query, place, self.problems, self.notes)
 
     def _of(self, place: Place, before: dict[str | None, tuple[float, dict[Key, Figure]]]) -> Iterator[Batch]:
+        return in_pieces(self._rows(place, before))
+
+    def _rows(self, place: Place, before: dict[str | None, tuple[float, dict[Key, Figure]]]) -> Iterator[Statistic]:
         now = self.read(place)
         elapsed: float | None = None
         first: dict[Key, Figure] = {}
         if place.label in before:
             begun, first = before[place.label]
             elapsed = monotonic() - begun
-        rows = []
         for key, figure in now.items():
             row = _statistic(key, figure)
             if elapsed is not None:
@@ -183,9 +185,7 @@ class StatisticListing(BaseListing):
                 change, reset = self._since.change(place, key, figure.value, row.kind)
                 row = row._replace(change=change, reset=reset)
             if not self._nonzero or self._moves(row):
-                rows.append(row)
-        if rows:
-            yield rows_of(rows)
+                yield row
 
 
 def _statistic(key: Key, figure: Figure) -> Statistic:
