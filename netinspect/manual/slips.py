@@ -13,8 +13,10 @@ from ..engine.text import digits
 from ..errors import NetinspectError, UsageError
 from .live_names import interfaces, services
 from .live_names import states as states_of
+from .slips_options import Translated
 from .slips_others import changes as killing
 from .slips_others import of_others
+from .slips_programs import INSTEAD, MEANT, OF_NETSTAT, of_ip, of_lsof, unwrapped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,69 +26,11 @@ if TYPE_CHECKING:
 
     CommandOf = Callable[[str], type[Command]]
 
-_WORDS = {
-    "sockets": "ss socket sock sockstat lsof tcp udp unix listen listening connections",
-    "routes": "route r ro fib nexthop",
-    "links": "link l li interface interfaces iface ifconfig device devices dev ethtool mii-tool brctl bridges nmcli "
-    "networkctl iwconfig tunnel vrf vlan",
-    "links --statistics": "netdev",
-    "top": "iftop nethogs iptraf iptraf-ng bmon nload bandwhich iotop htop",
-    "sockets -ap": "ps fuser pidof pgrep",
-    "addresses": "address addr addrs adr a ips hostname",
-    "neighbours": "neighbour neighbor neighbors neigh n arp ndp",
-    "conntrack": "ct flows flow nf_conntrack connection-tracking",
-    "nat": "masquerade masq snat dnat translations",
-    "groups": "group multicast igmp mld maddr maddress",
-    "groups routes": "mroute mrouting",
-    "groups bridge": "mdb",
-    "path": "trace traceroute traceroute6 tracepath mtr ping ping6",
-    "drops account": "qdisc tc class",
-    "rules": "rule ru",
-    "conntrack events": "tcpdump tshark wireshark sniff capture packets",
-    "sockets --all-netns": "netns namespace namespaces nsenter lsns",
-    "capabilities": "capability caps features sysctl kernel",
-    "drops": "drop dropwatch dropped",
-    "stats": "stat statistics nstat counters snmp mib",
-    "lab": "labs",
-    "completion": "completions complete",
-    "help --man": "man manual",
-    "nat diagnose": "diag diagnose diagnosis doctor check iptables iptables-save ip6tables ip6tables-save nft nftables "
-    "firewall firewall-cmd ufw ipset conntrackd",
-    "snapshot": "save dump",
-    "explain": "describe what",
-    "routes get": "lookup",
-    "routes cache": "tcp_metrics",
-    "routes --watch": "monitor rtmon",
-}
-"""What others call what these commands show (ss(8), ip(8), ifconfig(8), nstat(8) …)."""
-_MEANT = {word: command for command, words in _WORDS.items() for word in words.split()}
-_NOT_HERE = {
-    "netinspect lists no rules of a firewall, but finds those that stand in the way": "iptables iptables-save "
-    "ip6tables ip6tables-save nft nftables firewall firewall-cmd ufw ipset",
-    "netinspect captures no packets, but hears of flows and of what is dropped": "tcpdump tshark wireshark sniff "
-    "capture packets",
-    "netinspect sends nothing, but follows the path that a packet would take": "ping ping6 traceroute traceroute6 "
-    "tracepath mtr",
-    "netinspect lists no queueing disciplines, but what they drop": "tc qdisc class",
-    "netinspect lists no processes, but the sockets that they hold": "ps pidof pgrep",
-    "netinspect changes nothing": "ifup ifdown dhclient vconfig kill killall pkill tcpkill",
-    "netinspect lists no forwarding tables of bridges (`bridge fdb` does)": "fdb",
-    "netinspect lists no filters of VLANs (`bridge vlan` does)": "bridge-vlan",
-    "netinspect asks no name server": "dig nslookup host whois resolvectl drill",
-    "netinspect lists no policies of IPsec (`ip xfrm policy` does)": "xfrm ipsec",
-}
-"""What other programs do and this one does not, though something here may serve as well."""
-_INSTEAD = {word: said for said, words in _NOT_HERE.items() for word in words.split()}
 _CHANGES = frozenset(("add", "del", "delete", "change", "chg", "replace", "append", "flush", "set"))
 """What programs do that change something."""
 _ENDS = ("port", "sport", "dport", "host")
 """Words before a port or an address."""
-_OTHERS_OPTIONS = {
-    "lsof": ("-i", "-n", "-P", "-nP", "-Pn"),
-    "ip": ("-s", "-d", "-o", "-br", "-brief", "-c", "-j", "-h"),
-}
-"""Options of programs that say how they show what is shown here in any case, or by another option."""
-_LISTED = ("show", "list", "ls", "lst", "s", "sh")
+_LISTED = ("show", "list", "ls", "lst", "s", "sh", "print", "all", "brief")
 """What ip(8) calls it to list, and how it is shortened."""
 _PREFIXES = ("ip", "bridge", "show", "list", "get")
 """Words that stand before the object in other programs."""
@@ -99,6 +43,9 @@ _CONNTRACK = {
     "-S": "stats",
     "--stats": "stats",
     "-E": "events",
+    "--events": "events",
+    "-G": "list",
+    "--get": "list",
 }
 """conntrack(8)'s commands, and the views that show the same."""
 _CHANGEABLE = ("routes", "links", "addresses", "neighbours", "rules", "groups")
@@ -123,13 +70,13 @@ def no_command(arguments: Sequence[str], commands: Iterable[str], command_of: Co
     error = unknown("command", name, known, _SEE)
     objects = [word for word in arguments if not word.startswith("-")]
     asked = [name, *objects[1:2]] if name in ("ip", "bridge") else [name]
-    changes = name in (*_MEANT, *_PREFIXES) and any(word in _CHANGES for word in objects[1:3])
+    changes = name in (*MEANT, *_PREFIXES) and any(word in _CHANGES for word in objects[1:3])
     if changes or killing(arguments):
         return UsageError(f"no command {name!r}: netinspect changes nothing{_SEE}")
-    said = next((_INSTEAD[word] for word in (*asked, "-".join(asked)) if word in _INSTEAD), "")
+    said = next((INSTEAD[word] for word in (*asked, "-".join(asked)) if word in INSTEAD), "")
     if said:
         return UsageError(f"no command {name!r}: {said}{_SEE}")
-    if (name in _MEANT or not alike_names(name, known)) and suggestion(arguments, error, known, command_of):
+    if (name in MEANT or not alike_names(name, known)) and suggestion(arguments, error, known, command_of):
         return UsageError(f"no command {name!r}{_SEE}")
     return error
 
@@ -143,7 +90,20 @@ def instead(arguments: Sequence[str], error: NetinspectError, commands: Iterable
         return "; netinspect changes nothing"
     words = suggestion(arguments, error, commands, command_of)
     command = shell_line(["netinspect", *words]) if words else None
-    return f"; try: {command}" if command else ""
+    said = "".join(f"; {text}" for text in _untold(arguments, commands, command_of))
+    return f"{said}; try: {command}" if command else said
+
+
+def _untold(arguments: Sequence[str], commands: Iterable[str], command_of: CommandOf) -> list[str]:
+    """Why there is nothing to type for options of another program."""
+    name, *rest = arguments or [""]
+    meant = name if name in commands else "sockets" if name == "ss" else ""
+    return [*dict.fromkeys(_translated([meant, *rest], command_of).said)] if meant else []
+
+
+def _translated(words: list[str], command_of: CommandOf) -> Translated:
+    options = [option for group in command_of(words[0]).all_groups() for option in group.options]
+    return Translated(words, options, listing=any(option.long == "format" for option in options))
 
 
 def suggestion(
@@ -155,121 +115,181 @@ def suggestion(
         return []
     if words[0] not in commands:
         return _other_command(words, list(commands), command_of)
-    ways = [_of_others, _renamed, _filter, _of_iproute2, _own_source, _listening, _as_options, _view]
+    ways = [_of_programs, _of_iproute2, _own_source, _listening, _as_options, _view]
     if error.slip[0]:  # a name that is misspelt for sure
         ways.remove(_as_options)
     found = next((found for way in ways if (found := way(words, command_of))), None)
     found = found or _spelt(words, error, command_of)
-    return found if found and found != words and _makes_sense(found, command_of) else []
+    return found if found and found != words and makes_sense(found, command_of) else []
 
 
 def _other_command(words: list[str], commands: Sequence[str], command_of: CommandOf) -> list[str]:
     rest = list(words)
     if rest[0] == "version" or rest == ["-v"]:
         return ["--version"]
-    if rest[:3] == ["ip", "netns", "exec"] and len(rest) > 4:
-        inner = rest[4:] if rest[4] in commands else _other_command(rest[4:], commands, command_of)
-        return [*inner, "-N", rest[3]] if inner and not inner[0].startswith("-") else []
-    if any(word in _CHANGES for word in rest[1:3]) and rest[0] in (*_MEANT, *_PREFIXES):
+    inner, behind = unwrapped(rest)
+    if inner != rest:
+        found = inner
+        if inner and inner[0] not in commands:
+            found = _other_command(inner, commands, command_of)
+        whole = [*found, *behind]
+        return whole if found and makes_sense(whole, command_of) else found
+    rest, options = of_ip(rest)
+    if rest[:1] == ["lsof"]:
+        rest = of_lsof(rest)
+    if not rest:
+        return ["links", *options]
+    if any(word in _CHANGES for word in rest[1:3]) and rest[0] in (*MEANT, *_PREFIXES):
         return []
-    if rest[0] == "lsof":
-        rest = _of_lsof(rest)
-    if rest[0] == "watch":  # watch(1): -n SECONDS
-        rest = rest[1:]
-        seconds = rest[1] if rest[:1] == ["-n"] and len(rest) > 1 else "1"
-        rest = rest[2:] if rest[:1] == ["-n"] else rest
-        inner = rest if rest and rest[0] in commands else _other_command(rest, commands, command_of) if rest else []
-        every = [*inner, "--watch", seconds]
-        return every if inner and _makes_sense(every, command_of) else inner
+    of_netstat = OF_NETSTAT.get(rest[0])
+    if of_netstat:
+        rest[:1] = of_netstat.split()
     if rest[0].startswith("-"):  # options without a command: those of ss(8)
-        meant_words = ["sockets", *rest]
-        meant_words = _renamed(meant_words, command_of) or meant_words
-        return meant_words if _makes_sense(meant_words, command_of) else []
-    if rest[0] in _ENDS or _is_end(rest[0]):
+        return _fitting(["sockets", *rest], command_of, drop=False)
+    if rest[0] in _ENDS or _is_end(rest[0]) or (rest == words[:1] and _is_service(rest[0])):
         return _filter(["sockets", *rest], command_of)
-    quiet = _OTHERS_OPTIONS.get(rest[0], ())
-    rest = [word for word in rest if word not in quiet]
     while len(rest) > 1 and rest[0] in _PREFIXES:
         rest.pop(0)
     name = rest.pop(0)
-    if name == "ip":
-        return ["links"]
-    if (name in _INSTEAD and name not in _MEANT) or (words[0] == "bridge" and f"bridge-{name}" in _INSTEAD):
+    if (name in INSTEAD and name not in MEANT) or (words[0] == "bridge" and f"bridge-{name}" in INSTEAD):
         return []
     if name == "monitor":
-        meant = _MEANT.get(rest[0]) if rest else None
-        return [meant or "routes", "--watch"]
-    options = ["--statistics"] if _MEANT.get(name) == "links" and not {"-s", "-S"}.isdisjoint(words) else []
-    rest = [word for word in rest if word not in ("-s", "-S")] if options else rest
-    while name in ("-4", "-6") and rest:  # ip -6 route
-        options.append(name)
-        name = rest.pop(0)
-    meant = _MEANT.get(name) or (name if name in commands else "")
+        meant = MEANT.get(rest[0]) if rest else None
+        return [meant or "routes", "--watch", "1", *options]
+    meant = MEANT.get(name) or (name if name in commands else "")
+    if meant == "links" and not {"-s", "-S"}.isdisjoint(rest):
+        options, rest = ["--statistics", *options], [word for word in rest if word not in ("-s", "-S")]
+    meant = meant or _nearly(name, commands)
+    if not meant and name in interfaces(()):
+        return ["links", name]
+    if not meant and len(name) > 2 and set(name) <= set("tulpnaxwe46"):  # ss(8)'s options without their dash
+        return _fitting(["sockets", f"-{name}", *rest], command_of, drop=False)
     if not meant:
-        names = alike_names(name, commands) or [_MEANT[word] for word in alike_names(name, _MEANT)]
-        names += [command for command in commands if len(name) > 2 and command.startswith(name)]
-        if not names:
-            return []
-        meant = names[0]
-    if meant == "routes" and rest[:1] == ["get"]:
-        pass
+        return []
+    if meant == "routes" and rest[:1] and "get".startswith(rest[0]):
+        rest[0] = "get"
     elif rest[:1] and rest[0] in _LISTED:
         rest.pop(0)
     command = meant.split()
-    if (name in _INSTEAD and meant != "path") or name in ("netns", "monitor", "rtmon"):
+    options = [option for option in options if option != "--statistics" or command[0] == "links"]
+    if (name in INSTEAD and meant != "path") or name in ("netns", "monitor", "rtmon") or meant in _ALONE:
         return command
     if meant == "path":
-        ends = [meant, *(word for word in rest if _is_address(word))]
-        return _own_source(ends, command_of) or ends
-    if command[0] == "sockets" and (found := _filter([*command, *options, *rest], command_of)):
-        return found
-    plain = [word for word in rest if not word.startswith("-")] if command[0] in _INTERFACE_OPERAND else []
-    for found in ([*command, *options, *rest], [*command, *options, *plain], [*command, *options]):
-        if not _makes_sense(found, command_of):
-            continue
-        return _of_iproute2(found, command_of) or found
-    return command
+        ends = [meant, *_ends_of(rest, name in _TO_A_PORT)]
+        return _own_source(ends, command_of) or (ends if len(ends) > 1 else [])
+    return _fitting([*command, *options, *rest], command_of, drop=True) or command
+
+
+_ALONE = ("top", "help --man", "sockets --mptcp", "links --rates 1", "capabilities")
+"""What stands for programs of which nothing else is understood."""
+_TO_A_PORT = ("nc", "ncat", "netcat", "telnet")
+
+
+def _nearly(name: str, commands: Sequence[str]) -> str:
+    """The command whose name, or whose other name, is misspelt or not written out."""
+    if name in _LISTED or name in _PREFIXES:
+        return ""
+    names = alike_names(name, commands) if len(name) > 2 else []
+    # A longer word that is like another program's is one of its own: bpftrace is no tracepath.
+    near = [word for word in alike_names(name, MEANT) if len(name) > 3 and name[0] == word[0]]
+    names = names or [MEANT[word] for word in near]
+    names += [command for command in commands if len(name) > 2 and command.startswith(name)]
+    return names[0] if names else ""
+
+
+def _ends_of(rest: Sequence[str], with_port: bool) -> list[str]:
+    """The address that another program is to reach, with the port that follows it."""
+    found = [word for word in rest if _is_address(word)]
+    at = rest.index(found[0]) if found else 0
+    port = rest[at + 1] if with_port and found and len(rest) > at + 1 else ""
+    if digits(port) is not None:
+        found = [f"[{found[0]}]:{port}" if ":" in found[0] else f"{found[0]}:{port}"]
+    return found
+
+
+def _fitting(words: list[str], command_of: CommandOf, *, drop: bool) -> list[str]:
+    """The words of another program in ours; with ``drop`` without the options that there is nothing for."""
+    ways = (_of_iproute2, _of_others, _renamed, _counter, _filter)
+    for _ in range(8):
+        for way in ways:
+            words = way(words, command_of) or words
+        if makes_sense(words, command_of):
+            return words
+        unfit = _unknown_option(words, command_of) if drop else ""
+        if not unfit:
+            break
+        words = _without(words, unfit)
+    plain = [words[0], *(word for word in words[1:] if not word.startswith("-"))]
+    return plain if drop and words[0] in _INTERFACE_OPERAND and makes_sense(plain, command_of) else []
+
+
+def _unknown_option(words: list[str], command_of: CommandOf) -> str:
+    try:
+        parse(words[0], command_of(words[0]).all_groups(), words[1:])
+    except UsageError as error:
+        return error.lines[0].partition("unknown option ")[2].partition(" ")[0].rstrip(":")
+    return ""
+
+
+def _without(words: list[str], option: str) -> list[str]:
+    """The same without an option, which may stand among others behind one dash."""
+    found = []
+    for word in words:
+        if option[:2] != "--" and word[:1] == "-" != word[1:2]:
+            word = word.replace(option[1:], "")
+        if word != "-" and word.partition("=")[0] != option:
+            found.append(word)
+    return found
 
 
 _INTERFACE_OPERAND = ("links", "addresses", "neighbours")
 
 
+_STATES = ("up", "primary", "secondary", "permanent", "dynamic", "tentative", "deprecated", "temporary")
+_OF_ADDRESSES = {"links": ("up",), "addresses": _STATES, "neighbours": ("proxy", "router", "unused")}
+"""What ip(8) selects by; nothing here does, but links that are up."""
+
+
 def _of_iproute2(words: list[str], command_of: CommandOf) -> list[str]:
     """Words as ip(8) has them behind its objects: ``show``, ``dev lo``, ``table main``."""
     name, *rest = words
-    if name not in (*_INTERFACE_OPERAND, "routes", "rules"):
+    if name not in (*_INTERFACE_OPERAND, "routes", "rules", "groups"):
         return []
     longs = {option.long for group in command_of(name).all_groups() for option in group.options if option.value}
-    if rest[:1] and rest[0] in _LISTED:
-        del rest[0]
+    for at, word in enumerate(rest):
+        if (
+            word in _LISTED
+            and not any(before[:1] != "-" for before in rest[:at])
+            and word not in getattr(command_of(name), "views", ())
+        ):
+            del rest[at]
+            break
     found = [name]
-    others = {"proto": "protocol", "t": "table", **({"type": "kind"} if name == "links" else {})}
+    others = {"proto": "protocol", "t": "table", "nud": "state", "src": "source"}
+    others |= {"type": "kind"} if name == "links" else {}
+    if name == "routes" and rest[:1] in (["lookup"], ["g"]):
+        rest[0] = "get"
     while rest:
         word = rest.pop(0)
         if word in ("dev", "device") and rest:
             value = rest.pop(0)
-            found += [value] if name in _INTERFACE_OPERAND else ["--interface", value] if "interface" in longs else []
+            if found[1:2] == ["get"]:
+                found += ["oif", value]
+            elif name in _INTERFACE_OPERAND:
+                found.append(value)
+            elif "interface" in longs:
+                found += ["--interface", value]
+        elif found[1:2] == ["get"]:
+            found.append(word)
+        elif name == "routes" and word == "to" and rest[:1] and rest[0] in ("exact", "root", "match"):
+            continue
+        elif word in _OF_ADDRESSES.get(name, ()) and word not in interfaces(()):
+            found += ["--up"] if name == "links" else []
         elif others.get(word, word) in longs and rest:
             found += [f"--{others.get(word, word)}", rest.pop(0)]
         else:
             found.append(word)
     return found if found != words else []
-
-
-def _of_lsof(words: list[str]) -> list[str]:
-    """lsof(8) has a protocol and what else it looks for behind -i, and states behind -s."""
-    found = ["lsof"]
-    for word in words[1:]:
-        if word.startswith("-sTCP:LISTEN"):
-            found.append("-l")
-            continue
-        end = word.removeprefix("-i")
-        protocol, _, port = end.partition(":")
-        if protocol.lower() in ("tcp", "udp"):
-            found += [f"-{protocol[0].lower()}", *([f":{port}"] if port else [])]
-        else:
-            found += [end] if end else []
-    return found
 
 
 def _view(words: list[str], command_of: CommandOf) -> list[str]:
@@ -280,6 +300,9 @@ def _view(words: list[str], command_of: CommandOf) -> list[str]:
         return []
     near = alike_names(words[1], names)
     return [words[0], near[0], *words[2:]] if near else []
+
+
+_KINDS = frozenset(("bridge", "veth", "vlan", "vxlan", "bond", "dummy", "macvlan", "ipvlan", "tun", "vrf", "wireguard"))
 
 
 def _as_options(words: list[str], command_of: CommandOf) -> list[str]:
@@ -297,9 +320,15 @@ def _as_options(words: list[str], command_of: CommandOf) -> list[str]:
         option = options.get(word)
         if word not in operands or word in getattr(command, "views", ()):
             found.append(word)
-        elif "interface" in options and word in interfaces(()):
+        elif "interface" in options and words[1] != "get" and word in interfaces(()):
             found += ["--interface", word]
-        elif "source" in options and _is_address(word):
+        elif "group" in options and _is_address(word):
+            found += ["--group", word]
+        elif "scope" in options and word in ("global", "link", "site", "host"):
+            found += ["--scope", word]
+        elif words[0] == "links" and word in _KINDS:
+            found += ["--kind", word]
+        elif named and "source" in options and _is_address(word):
             found += ["--source", word]
         elif option is not None and not option.value:
             found.append(f"--{word}")
@@ -324,8 +353,10 @@ def _own_source(words: list[str], command_of: CommandOf) -> list[str]:
     """A path to one address: from the one that this machine would send from. Nothing is sent."""
     if words[0] != "path":
         return []
-    ends = [word for word in words[1:] if not word.startswith("-")]
-    address = ends[0].rpartition(":")[0] if len(ends) == 1 and ends[0].count(":") == 1 else ends[0] if ends else ""
+    ends = [word for word in words[1:] if not word.startswith("-") and word not in ("tcp", "udp", "icmp")]
+    address = ends[0] if ends else ""
+    if address.count(":") == 1 or address.startswith("["):
+        address = address.rpartition(":")[0].strip("[]")
     if len(ends) != 1 or not _is_address(address) or "/" in address:
         return []
     from _socket import AF_INET, AF_INET6, SOCK_DGRAM, socket
@@ -345,11 +376,35 @@ def _own_source(words: list[str], command_of: CommandOf) -> list[str]:
     return [*words[:at], source, *words[at:]]
 
 
+def _of_programs(words: list[str], command_of: CommandOf) -> list[str]:
+    """All that stands otherwise in other programs."""
+    found = words
+    for way in (_renamed, _of_others, _filter):
+        found = way(found, command_of) or found
+    if found[0] in ("help", "schema"):
+        found = [found[0], *(MEANT.get(word, word).partition(" ")[0] for word in found[1:] if word[:1] != "-")]
+    elif found[0] == "explain" and len(found) > 2:
+        found = ["explain", "_".join(found[1:]).upper()]
+    elif found == ["stats", "drops"]:
+        found = ["drops", "account"]
+    elif found[:2] == ["nat", "events"]:
+        found = ["conntrack", *found[1:], "--any-nat"]
+    elif found[0] == "capabilities":
+        found = [found[0], *(word for word in found[1:] if word[:1] == "-")]
+    elif found[0] == "drops" and len(found) == 2:
+        found = ["drops", "dev", found[1]] if found[1] in interfaces(()) else found
+        found = ["drops", "--for", found[1]] if digits(found[1]) is not None else found
+    found = _own_source(found, command_of) or found
+    return found if found != words else []
+
+
 def _of_others(words: list[str], command_of: CommandOf) -> list[str]:
     """Options of other programs."""
     options = [option for group in command_of(words[0]).all_groups() for option in group.options]
     ours = {f"-{option.short}" for option in options} | {f"--{option.long}" for option in options}
-    return of_others(words, ours.__contains__)
+    found = of_others(words, ours.__contains__)
+    found = of_others(_translated(found, command_of).words, ours.__contains__)
+    return found if found != words else []
 
 
 def _renamed(words: list[str], command_of: CommandOf) -> list[str]:
@@ -388,7 +443,10 @@ def _filter(words: list[str], command_of: CommandOf) -> list[str]:
         return []
     last = operands[-1] if operands and set(operands[:-1]) <= set(_ENDS) else ""
     end, _, name = last.rpartition(":")
-    if _is_address(end) and digits(name) is not None:
+    if last == "localhost" or (end == "localhost" and name):
+        last = last.replace("localhost", "127.0.0.1")
+        end, _, name = last.rpartition(":")
+    if _is_address(end.strip("[]")) and (digits(name) is not None or name in services()) and not _is_address(last):
         return [*(word for word in words if word not in operands), f"src {last} or dst {last}"]
     if last and not end and name not in _ENDS and name in services():
         return [*(word for word in words if word not in operands), f"sport = :{name} or dport = :{name}"]
@@ -402,8 +460,19 @@ def _filter(words: list[str], command_of: CommandOf) -> list[str]:
     return [*rest, f"src {last} or dst {last}"] if _is_address(last) else []
 
 
+def _is_service(word: str) -> bool:
+    return word not in MEANT and word in services()
+
+
 def _is_end(word: str) -> bool:
-    return digits(word.removeprefix(":")) is not None or _is_address(word)
+    host, colon, port = word.rpartition(":")
+    named = bool(colon) and (port in services() or digits(port) is not None)
+    return (
+        digits(word) is not None
+        or _is_address(word)
+        or word == "localhost"
+        or (named and (host in ("", "localhost") or _is_address(host.strip("[]"))))
+    )
 
 
 def _is_address(word: str) -> bool:
@@ -481,7 +550,7 @@ def _base(part: str) -> str:
     return part.rpartition("+")[0]
 
 
-def _makes_sense(words: list[str], command_of: CommandOf) -> bool:
+def makes_sense(words: list[str], command_of: CommandOf) -> bool:
     """Whether there is such a command with such options."""
     try:
         command = command_of(words[0])
@@ -493,6 +562,8 @@ def _makes_sense(words: list[str], command_of: CommandOf) -> bool:
             command, rest = below[0], rest[1:]
         views = getattr(command, "views", None)
         _, operands, _ = parse(command.name, command.all_groups(), rest)
+        if words[0] in ("conntrack", "nat") and len(operands) > 1:
+            return False
         return not views or not operands or operands[0] in views or words[0] in ("routes", "stats", "drops")
     except UsageError:
         return False

@@ -7,17 +7,11 @@ from pathlib import Path
 
 import pytest
 from throwaway import Namespace
+from typed_lines import suggested
 
 from netinspect.environment import Environment
 from netinspect.main import run
 from netinspect.manual import live_names
-
-
-def suggested(line: str) -> str:
-    """What is printed after ``; try: netinspect``."""
-    complaints: list[bytes] = []
-    run(shlex.split(line), Environment(lambda _: None, complaints.append, False, 80))
-    return b"".join(complaints).decode().split("\n")[0].partition("; try: netinspect ")[2]
 
 
 @pytest.mark.parametrize(
@@ -110,7 +104,7 @@ def suggested(line: str) -> str:
         ("fuser 80/tcp", "sockets -ap -t 'sport = :80 or dport = :80'"),
         ("lsof -i tcp:80", "sockets -t 'sport = :80 or dport = :80'"),
         ("lsof -iTCP -sTCP:LISTEN", "sockets -t -l"),
-        ("ip monitor link", "links --watch"),
+        ("ip monitor link", "links --watch 1"),
         ("ip netns exec blue ss -tln", "sockets -tln -N blue"),
         ("ip netns exec blue ip r", "routes -N blue"),
         # Words behind ip(8)'s objects, behind ours too.
