@@ -1,4 +1,4 @@
-"""Signals that end the program: SIGINT, SIGTERM and SIGHUP, and SIGPIPE of standard output.
+"""Signals that end the program: SIGINT, SIGTERM, SIGHUP and SIGXCPU, and SIGPIPE of standard output.
 
 A command that holds nothing ends at once, wherever it is: an exception could occur in a finalizer or in a half-loaded
 module, where Python would print it. A command that holds something, such as an incomplete file or a lab, uses
@@ -6,20 +6,18 @@ module, where Python would print it. A command that holds something, such as an 
 
 SIGPIPE is ignored, as Python has it: a container engine or a child that has gone is an error like others, and costs
 what it was asked for. Where standard output has no reader any more, the program ends by it after all.
-
-A signal that was ignored when the program began stays ignored (nohup(1), commands that a shell runs in the background).
 """
 
 from __future__ import annotations
 
-from _signal import ITIMER_REAL, SIG_IGN, SIGALRM, SIGHUP, SIGINT, SIGTERM, getsignal, setitimer, signal
+from _signal import ITIMER_REAL, SIG_IGN, SIGALRM, SIGHUP, SIGINT, SIGTERM, SIGXCPU, getsignal, setitimer, signal
 from posix import _exit, getpid, kill, write
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
-_ENDING = (SIGINT, SIGTERM, SIGHUP)
+_ENDING = (SIGINT, SIGTERM, SIGHUP, SIGXCPU)
 _BASE = 128
 """Shells report a signal as this plus its number in the exit status."""
 
@@ -65,6 +63,7 @@ def handle() -> None:
 
     state["process"] = getpid()
     for number in _ENDING:
+        # One that was ignored from the beginning stays so (nohup(1), commands that a shell runs in the background).
         if getsignal(number) is not SIG_IGN:
             signal(number, end)
     sys.unraisablehook = _again
@@ -88,12 +87,14 @@ def end_by_pipe() -> NoReturn:
 
 
 def status_of(ended: Ended) -> int:
-    """Says that the program was interrupted, where a person did it, and returns the exit status."""
+    """The exit status; says so where a person or a limit ended the program."""
     try:
         if unfinished:
             write(2, unfinished.pop())
         if ended.number == SIGINT:
             write(2, b"netinspect: interrupted\n")
+        elif ended.number == SIGXCPU:
+            write(2, b"netinspect: processor time is used up (ulimit -t)\n")
     except OSError:
         pass  # nobody is left to inform
     return _BASE + ended.number

@@ -296,12 +296,15 @@ class Registry:
                 lab.name = name
                 lab.mark = holder.mark(name)
                 os.ftruncate(opened, 0)
-                os.pwrite(opened, json.dumps(_state(lab)._asdict()).encode(), 0)
+                with open(opened, "r+b", closefd=False) as file:  # which goes on where a limit lets in a part only
+                    file.write(json.dumps(_state(lab)._asdict()).encode())
                 try:
                     with self.alone():
                         os.link(draft, f"{name}.json", src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
                     return opened
                 except FileExistsError:
+                    if not may_number and self.entry(f"{name}.json") is None:
+                        raise LabError(f"{self.path}/{name}.json is in the way: it is not a lab's file") from None
                     if not may_number:
                         raise LabError(f"a lab {name!r} is already up: take it down, or choose another name") from None
                     number += 1

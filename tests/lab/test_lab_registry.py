@@ -6,6 +6,7 @@ import errno
 import fcntl
 import json
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -245,6 +246,24 @@ def test_a_full_file_system_is_one_line_and_leaves_nothing(place: Path, need: Ca
     result = subprocess.run([*command, "lab", "up", "pair"], capture_output=True, text=True, timeout=60)
     assert result.stderr == f"netinspect: {place / registry.OWN}: No space left on device\n"
     assert result.stdout == "full\n"
+
+
+def test_a_file_that_is_let_in_by_half_is_no_lab(place: Path) -> None:
+    """What the limit of a file's size cuts is not linked, and nobody holds a lab that none can find."""
+
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+
+    command = [*NETINSPECT, "lab", "up", "pair", "--name", "half"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, preexec_fn=limited)
+    own = place / registry.OWN
+    assert (result.returncode, result.stderr) == (1, f"netinspect: {own}: File too large\n")
+    assert not own.exists() or os.listdir(own) == [registry.MARKER]
+    own.mkdir(mode=0o700, exist_ok=True)
+    (own / "half.json").write_text('{"name": "ha')
+    (own / registry.MARKER).touch()
+    with pytest.raises(LabError, match=r"/half\.json is in the way: it is not a lab's file"):
+        registry.up(load("pair"), "half")
 
 
 def test_what_cannot_be_kept_of_faults_leaves_no_draft(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
