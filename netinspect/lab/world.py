@@ -18,6 +18,7 @@ import os
 import socket
 import struct
 from collections.abc import Callable
+from time import monotonic, sleep
 from typing import Any, NamedTuple, TypeVar
 
 from ..engine.namespaces import inside
@@ -119,8 +120,12 @@ class World:
         return in_child(function, lambda: self.enter(namespace))  # type: ignore[no-any-return]
 
     def enter(self, namespace: int) -> None:
-        """Moves this process, which must have one thread only, into that namespace for good. Raises OSError."""
+        """Moves this process into that namespace for good. Raises OSError.
+
+        It must have no other thread, unless that is about to end.
+        """
         if self.user is not None:
+            _alone()
             _setns(self.user, CLONE_NEWUSER)
         _setns(namespace, CLONE_NEWNET)
 
@@ -155,6 +160,14 @@ def _setns(descriptor: int, kind: int) -> None:
     if _libc.setns(descriptor, kind) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
+
+
+def _alone() -> None:
+    """Waits for other threads to end, for a second at most: setns(2) leads to a user namespace only without them, and
+    a thread goes on for a moment when what it was for has been done."""
+    until = monotonic() + 1
+    while len(os.listdir("/proc/self/task")) > 1 and monotonic() < until:
+        sleep(0.001)
 
 
 def _may_unshare() -> bool:

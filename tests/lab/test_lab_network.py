@@ -7,11 +7,14 @@ import os
 import socket
 import sys
 from collections.abc import Callable
+from threading import Thread
+from time import sleep
 from typing import Any
 
 import pytest
 from patience import eventually
 
+from netinspect.lab.child import in_child
 from netinspect.lab.errors import LabError, TopologyError
 from netinspect.lab.world import refusal
 from netinspect.testing import AssertingLab, LabFactory, observing
@@ -38,6 +41,17 @@ def test_links_and_addresses_are_there_and_up_at_once(make: Make, need: Need) ->
     addresses = {(entry["local"], entry["prefixlen"]) for entry in link["addr_info"] if entry["scope"] == "global"}
     assert addresses == {("10.0.0.1", 24), ("fd00::1", 64)}
     assert not any(entry.get("tentative") for entry in link["addr_info"])
+
+
+def test_a_host_is_entered_when_other_threads_have_ended(lab: LabFactory) -> None:
+    client = lab("pair", user_namespace=True).client
+
+    def entered() -> list[tuple[int, str]]:
+        Thread(target=sleep, args=(0.2,)).start()
+        client.lab.world.enter(client.namespace.descriptor)
+        return socket.if_nameindex()
+
+    assert "eth0" in [name for _, name in in_child(entered, lambda: None)]
 
 
 def test_two_hosts_talk_in_both_families_as_soon_as_they_are_made(make: Make) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import socket
 import subprocess
 import threading
@@ -38,6 +39,9 @@ _LEADERLESS = (
 @pytest.fixture
 def crowd() -> Iterator[set[int]]:
     """Processes with sockets: this one, a thread of which has a table of its own, a child, and one without a leader."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = min(limits[1], 16_384) if limits[1] != resource.RLIM_INFINITY else 16_384
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(limits[0], most), limits[1]))
     opened = [socket.socket(socket.AF_UNIX) for _ in range(2000)]
     for gap in opened[::7]:
         gap.close()
@@ -53,8 +57,8 @@ def crowd() -> Iterator[set[int]]:
     thread.start()
     ready.wait(20)
     kept = opened[1].fileno()
-    child = subprocess.Popen(["cat"], stdin=subprocess.PIPE, pass_fds=[kept, os.dup2(kept, kept + 10_000)])
-    os.close(kept + 10_000)
+    child = subprocess.Popen(["cat"], stdin=subprocess.PIPE, pass_fds=[kept, os.dup2(kept, most - 1)])
+    os.close(most - 1)
     lone = subprocess.Popen(["python3", "-c", _LEADERLESS], stdin=subprocess.PIPE)
     try:
         until(lambda: Path(f"/proc/{lone.pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z")
@@ -68,6 +72,7 @@ def crowd() -> Iterator[set[int]]:
             process.communicate()
         for one in opened:
             one.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 def shown(holders: list[Holder]) -> list[tuple[object, ...]]:
