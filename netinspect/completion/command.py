@@ -50,10 +50,10 @@ class Completion(Command):
     def run(self) -> int:
         """Prints the script, or the values."""
         if self.values:
-            from .command_values import KINDS, is_one_word
+            from .command_values import KINDS, is_offered
 
             names = sorted(KINDS[self.values](self.words))
-            text = "".join(f"{name}\n" for name in names if is_one_word(name))
+            text = "".join(f"{name}\n" for name in names if is_offered(name))
         else:
             from .command_shells import SCRIPTS
 

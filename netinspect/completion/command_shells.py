@@ -14,9 +14,17 @@ _BASH = """\
 # Completion of netinspect for bash: `netinspect completion bash`.
 _netinspect() {{
     local cur=${{COMP_WORDS[COMP_CWORD]}} prev=${{COMP_WORDS[COMP_CWORD-1]}}
-    local command=${{COMP_WORDS[1]}} options= words= live= values= asked= listed= files= before=
-    # Readline takes = and : for words of their own.
-    if [[ $cur == = ]]; then cur=; elif [[ $prev == = ]]; then prev=${{COMP_WORDS[COMP_CWORD-2]}}; fi
+    local command=${{COMP_WORDS[1]}} options= words= live= values= asked= listed= files= before= quote= name quoted
+    local line=${{COMP_LINE:0:COMP_POINT}} ahead= head=
+    local whole=${{line##*[[:space:]]}}
+    local -a named=()
+    # Readline takes =, : and @ for words of their own, and puts in what is behind the last of them, or @ and that.
+    if [[ $whole == *[=:@]* && $whole != *[\\"\\']* ]]; then
+        ahead=${{line%"$whole"}} cur=$whole
+        ahead=${{ahead%"${{ahead##*[![:space:]]}}"}} prev=${{ahead##*[[:space:]]}}
+        if [[ $whole == --*=* ]]; then prev=${{whole%%=*}} cur=${{whole#*=}}; fi
+        head=${{cur%"${{cur##*[=:@]}}"}} head=${{head%@}}
+    fi
     COMPREPLY=()
     if (( COMP_CWORD == 1 )); then
         COMPREPLY=($(compgen -W '{commands} --help --version' -- "$cur"))
@@ -28,10 +36,10 @@ _netinspect() {{
     *) return ;;
     esac
     if [[ -n $asked ]]; then
-        values="$values $(netinspect completion --values $asked 2>/dev/null)"
+        mapfile -t named < <(netinspect completion --values $asked 2>/dev/null)
     elif [[ -z $values && -z $files && $cur != -* ]]; then
         values=$words
-        if [[ -n $live ]]; then values="$values $(netinspect completion --values $live 2>/dev/null)"; fi
+        if [[ -n $live ]]; then mapfile -t named < <(netinspect completion --values $live 2>/dev/null); fi
     elif [[ -z $values && -z $files ]]; then
         values=$options
     fi
@@ -42,7 +50,18 @@ _netinspect() {{
     if [[ $files == none ]]; then return; fi
     if [[ -n $listed && $cur == *,* ]]; then before=${{cur%,*}}, cur=${{cur##*,}}; fi
     local IFS=$' \\t\\n'
+    if [[ $cur == [\\"\\']* ]]; then quote=${{cur:0:1}} cur=${{cur:1}}; fi
     COMPREPLY=($(compgen -P "$before" -W "$values" -- "$cur"))
+    # Names may have any character: none is expanded, and each is put in as one word. A quote that is open stays.
+    for name in "${{named[@]}}"; do
+        quoted=$name
+        if [[ -z $quote ]]; then printf -v quoted %q "$name"; fi
+        if [[ $quote == "'" ]]; then quoted=${{name//"'"/"'\\\\''"}}; fi
+        if [[ $quote == '"' ]]; then quoted=$(sed 's/[\\"$`]/\\\\&/g' <<< "$name"); fi
+        if [[ $name != "$cur"* && $quoted != "$cur"* ]]; then continue; fi
+        quoted=$before$quoted
+        COMPREPLY+=("${{quoted#"$head"}}")
+    done
 }}
 complete -F _netinspect netinspect
 """
@@ -90,6 +109,10 @@ function __netinspect_is
     end
     test "$command" = "$argv[1]"
 end
+function __netinspect_after
+    set -l words (commandline -opc)
+    contains -- "$words[-1]" $argv
+end
 complete -c netinspect -f
 complete -c netinspect -n '__netinspect_is ""' -l help -s h -d 'help text'
 complete -c netinspect -n '__netinspect_is ""' -l version -s V -d 'version'
@@ -132,6 +155,8 @@ def _value_case(one: Completed, *, bash: bool) -> Iterator[str]:
 
 
 def _value_cases(one: Completed, *, bash: bool) -> Iterator[str]:
+    for word, live in one.after.items():
+        yield f"        {'' if bash else '('}{word}) asked='{live}' ;;"
     for option in one.options:
         value = option.value
         if value is None:
@@ -169,6 +194,9 @@ def fish() -> str:
             lines.append(f"{head} -a '{words}'")
         if one.live:
             lines.append(f"{head} -a '(netinspect completion --values {one.live})'")
+        for word, live in one.after.items():
+            condition = f"-n '__netinspect_is \"{one.name}\"; and __netinspect_after {word}'"
+            lines.append(f"complete -c netinspect {condition} -a '(netinspect completion --values {live})'")
         if one.files:
             lines.append(f"{head} -F")
         for option in one.options:

@@ -9,7 +9,7 @@ from ..main import COMMANDS, command_of
 from ..manual.command_schema import RECORDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ..engine.command import Command
     from ..engine.options import Option
@@ -35,6 +35,17 @@ _LIVE_OPERANDS = {
     ),
 }
 """Operands whose values are asked for."""
+_OF_WAITING = {"link": "interfaces", "dev": "interfaces", "master": "interfaces"}
+_OF_FILTERS = {"state": "states", "exclude": "states", "dev": "interfaces"}
+_AFTER = {
+    "wait": _OF_WAITING,
+    "assert": _OF_WAITING,
+    "sockets": _OF_FILTERS,
+    "top": _OF_FILTERS,
+    "routes": {"oif": "interfaces", "iif": "interfaces"},
+    "drops": {"dev": "interfaces"},
+}
+"""By command, words of an expression, and the kind of what stands behind each."""
 _FILES = frozenset(("snapshot", "diff"))
 """Commands whose operands are files."""
 
@@ -61,7 +72,10 @@ class Taken(NamedTuple):
 
 
 class Completed(NamedTuple):
-    """One command: ``words`` may be its operands, or those of a ``live`` kind, or names of files."""
+    """One command: ``words`` may be its operands, or those of a ``live`` kind, or names of files.
+
+    ``after`` is the live kind of what stands behind a word.
+    """
 
     name: str
     help: str
@@ -69,6 +83,7 @@ class Completed(NamedTuple):
     words: Sequence[str]
     live: str
     files: bool
+    after: Mapping[str, str]
 
 
 def completed() -> list[Completed]:
@@ -92,6 +107,7 @@ def _each(command: type[Command], help: str) -> Iterator[Completed]:
         words,
         _LIVE_OPERANDS.get(command.name, ""),
         command.name in _FILES,
+        _AFTER.get(command.name, {}),
     )
     for below in command.commands:
         yield from _each(below, below.summary)

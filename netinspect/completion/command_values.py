@@ -10,16 +10,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-_BESIDE = frozenset("@%+=:,./_-")
-"""What stands for itself in every shell, beside letters and digits (POSIX.1, Shell Command Language, 2.2)."""
 
+def is_offered(name: str) -> bool:
+    """Whether a name is a line of its own. The shells put their quotes around what they would take apart.
 
-def is_one_word(name: str) -> bool:
-    """Whether a shell takes a name for what it is. No other is offered: bash expands what it is offered, commands too.
-
-    One that begins with a dash would be an option.
+    One that begins with a dash would be an option; bytes that are no text are nothing that a shell completes.
     """
-    return bool(name) and name[0] != "-" and all(each.isalnum() or each in _BESIDE for each in name)
+    return bool(name) and name[0] != "-" and name.isprintable()
 
 
 def fields(of: Sequence[str]) -> Iterable[str]:

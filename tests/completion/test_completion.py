@@ -35,6 +35,8 @@ COMPLETED = (
     ("netinspect neighbours --columns address,link_addr", "netinspect neighbours --columns address,link_address"),
     ("netinspect lab up dualst", "netinspect lab up dualstack"),
     ("netinspect completion fi", "netinspect completion fish"),
+    ("netinspect wait link unc", "netinspect wait link uncommon"),
+    ("netinspect sockets state time", "netinspect sockets state time-wait"),
 )
 """What is typed before Tab, and what the line becomes: commands, options, fixed values, views, live values."""
 
@@ -127,22 +129,36 @@ def test_what_is_asked_for_without_sense_is_refused() -> None:
         assert subprocess.run(words, check=False, capture_output=True).returncode == 2
 
 
-def test_a_name_that_a_shell_would_take_apart_is_not_offered(
-    namespace: Namespace, program: Path, need: Callable[[str], None]
+def test_a_name_that_a_shell_would_take_apart_is_put_in_as_one_word(
+    shell: Terminal, program: Path, namespace: Namespace
 ) -> None:
-    """bash expands the words that it is offered to choose from: it would run what stands in one."""
-    need("bash")
-    for name in ("$(>x)", "`>x`", "-n", "l*", "a'b", "good;>x", "lou"):
+    """Nothing in a name is expanded or run."""
+    names = ("q$(>x)q7", "t'bt7", 'v"wv7', "s*?s7", "w\\ww7", "y=zy7", "j;>x&j7", "c`>x`c7", "p@p7", "m!{a,b}m7")
+    for name in (*names, "-n", "lou"):
         namespace.run("ip", "link", "add", "name", name, "type", "bridge")
-    script = (
-        'source <(netinspect completion bash); COMP_WORDS=(netinspect links ""); COMP_CWORD=2; _netinspect; '
-        'printf "%s\\n" "${COMPREPLY[@]}"'
-    )
-    environment = {"PATH": f"{program}:/usr/sbin:/usr/bin:/sbin:/bin"}
+    words = program / "words"
+    words.write_text('#!/bin/sh\nprintf "%s\\n" "$@" > part && mv part words.txt\n')
+    words.chmod(0o755)
+    shell.type(f"cd {program}\n")
     before = set(program.iterdir())
-    shown = namespace.run("bash", "-c", script, cwd=program, env=environment)
-    assert {"lo", "lou"} <= set(shown.stdout.split())
-    assert not any(mark in shown.stdout for mark in "$`*;'")
-    assert set(program.iterdir()) == before
-    values = namespace.netinspect("completion", "--values", "interfaces").stdout.split("\n")
-    assert values == ["lo", "lou", ""]
+    typed = [(name[0], name) for name in names]
+    typed += [
+        ("'q", names[0]),
+        ('"q', names[0]),
+        ("'v", names[2]),
+        ('"v', names[2]),
+        ("'t", names[1]),
+        ("y=", names[5]),
+    ]
+    for beginning, name in typed:
+        shell.type(f"netinspect links {beginning}\t")
+        end = name[-2:]
+        shell.until(lambda end=end: end in shell.text.rstrip().splitlines()[-1], f"{name} to be put in")
+        shell.type("\x01words \n")
+        shell.until(lambda: (program / "words.txt").exists(), "the words of the line")
+        assert (program / "words.txt").read_text().splitlines() == ["netinspect", "links", name]
+        (program / "words.txt").unlink()
+    assert {path.name for path in set(program.iterdir()) - before} <= {".config", ".local", ".cache"}
+    # What begins with a dash would be an option.
+    offered = namespace.netinspect("completion", "--values", "interfaces").stdout.splitlines()
+    assert set(offered) == {*names, "lo", "lou", "uncommon"}
