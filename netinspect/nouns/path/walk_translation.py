@@ -193,8 +193,9 @@ def masquerade_address(stack: Stack, oif: Interface, packet: Packet, next_hop: s
     None where the kernel finds none, and drops the packet (nf_nat_masquerade.c).
     """
     if packet.family == "inet6":
-        answer = stack.route(packet.destination, oif=oif)
-        return (answer.route.preferred_source if answer.route else None) or own_address(stack, oif, "inet6")
+        from .walk_sources import ipv6_source
+
+        return ipv6_source(stack, oif, routed_by(stack, oif), packet.destination)
     primary = stack.primary_addresses()
     candidates = [(text, length) for text, length, scope in primary.get(oif.name, ()) if scope == "global"]
     hop = next_hop or packet.destination
@@ -204,8 +205,8 @@ def masquerade_address(stack: Stack, oif: Interface, packet: Packet, next_hop: s
     if candidates:
         return candidates[0][0]
     # An interface without one borrows: from the VRF that it is a port of, then from the first that has one, lo first.
-    master = _routed_by(stack, oif)
-    others = [other for other in stack.interfaces.values() if _routed_by(stack, other) == master]
+    master = routed_by(stack, oif)
+    others = [other for other in stack.interfaces.values() if routed_by(stack, other) == master]
     for other in sorted(others, key=lambda other: (other.name != master, other.index)):
         for text, _, scope in primary.get(other.name, ()):
             if scope == "global":
@@ -213,7 +214,7 @@ def masquerade_address(stack: Stack, oif: Interface, packet: Packet, next_hop: s
     return None
 
 
-def _routed_by(stack: Stack, interface: Interface) -> str | None:
+def routed_by(stack: Stack, interface: Interface) -> str | None:
     """The VRF that an interface is a port of, or is itself."""
     if interface.kind == "vrf":
         return interface.name

@@ -26,7 +26,9 @@ from netinspect.lab import Lab
 from netinspect.lab.topology_file import load
 from netinspect.nouns.path.decode_vlans import one_port
 from netinspect.nouns.path.listing_stack import Stack
+from netinspect.nouns.path.walk_packet import Packet
 from netinspect.nouns.path.walk_steps import pasted
+from netinspect.nouns.path.walk_translation import masquerade_address
 from netinspect.records import PathStep
 
 Need = Callable[[str], None]
@@ -780,6 +782,61 @@ def test_what_a_rule_without_an_address_takes(need: Need, world: World) -> None:
         world.run("ip", "address", "flush", "dev", "lo", "scope", "global")
         world.run("ip", "address", "replace", "203.0.113.1/24", "dev", "wan")
         world.run("ip", "-6", "address", "replace", "2001:db8::1/64", "dev", "wan", "nodad")
+
+
+def test_what_masquerade_takes_of_ipv6(need: Need) -> None:
+    """What the kernel's entries of real packets tell, for sets of addresses; a route's src is not asked for.
+
+    Each set leads to another address: entries of one that has gone go a moment later.
+    """
+    need("nft")
+    need("ip")
+    sets = (  # destination; of w0; of w1
+        ("2001:db8:7::1", "2001:db8::1/64 2001:db8::5/64", ""),
+        ("2001:db8:7::1", "2001:db8:7:1::9/48 2001:db8::5/64", ""),
+        ("fd02::9", "2001:db8::1/64 fd03::1/64 2600::1/64", ""),
+        ("2002:102:304::1", "2002:c000:201::1/48 2001:db8::1/64", ""),
+        ("2001:db8:7::1", "2001:db8:7::1:9/64,0 2001:db8::1/64", "2001:db8:7::7/64"),
+        ("2001:db8:7::1", "", "2001:db8:7::7/64 fd03::1/64"),
+        ("2600::9", "fec0::1/64", "2600::7/64"),
+        ("2600::9", "2600::5/64,0", "2600::8/64"),
+        ("fd04::9", "fd04::1/64 2001:db8:9::1/64 fd05::1/64", ""),
+        ("64:ff9b::808:808", "64:ff9b::7/96 ::9.8.7.6/128,0", "2001:db8::1/64"),
+    )
+    namespace = Namespace()
+    try:
+        namespace.run("nft", MASQUERADE.replace("wan", "w0"))
+        namespace.run("ip", "-6", "address", "add", "fd01::2/128", "dev", "lo", "nodad")
+        for name in ("w0", "w1"):
+            namespace.run("ip", "link", "add", name, "type", "veth", "peer", "name", f"{name}p")
+            for end in (name, f"{name}p"):
+                namespace.run("ip", "link", "set", end, "up")
+        namespace.run("ip", "addrlabel", "add", "prefix", "fd04::/64", "label", "9")
+        namespace.run("ip", "addrlabel", "add", "prefix", "2001:db8:9::/48", "dev", "w0", "label", "9")
+        sender = namespace.call(lambda: socket.socket(socket.AF_INET6, socket.SOCK_DGRAM))
+        with sender:
+            sender.bind(("fd01::2", 0))
+            for port, (destination, *own) in enumerate(sets, 5001):
+                lines = ["flush dev w0 scope global", "flush dev w1 scope global", "flush dev w0 scope site"]
+                for name, addresses in zip(("w0", "w1"), own, strict=True):
+                    for address, _, left in (text.partition(",") for text in addresses.split()):
+                        lines.append(f"add {address} dev {name} nodad" + (f" preferred_lft {left}" if left else ""))
+                script = "".join(f"address {line}\n" for line in lines)
+                script += f"route replace {destination} dev w0 src fd01::2\n"
+                namespace.run("ip", "-6", "-batch", "-", input=script)
+                sender.sendto(b"x", (destination, port))
+                place = Place(namespace.path, namespace.path)
+                place.open()
+                stack = Stack(place, "here")
+                oif = stack.called("w0")
+                assert oif is not None
+                packet = Packet(17, "fd01::2", destination, sender.getsockname()[1], port)
+                flow = stack.tracked(17, packet.source, packet.destination, packet.ports)
+                assert flow is not None
+                assert masquerade_address(stack, oif, packet, None) == flow.reply_destination_address, own
+                place.close()
+    finally:
+        namespace.close()
 
 
 @pytest.mark.parametrize(("name", "line"), [(b"a\xff", "\"$(printf 'a\\377')\""), (rb"a\xff", r"'a\xff'")])
