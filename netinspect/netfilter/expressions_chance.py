@@ -8,6 +8,7 @@ from sys import byteorder
 from ..uapi import nf_tables as nft
 from .expressions import MANY
 from .machine import BREAK, CONTINUE, MAY, Doubt, Machine, register
+from .packet import Tracking
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -116,10 +117,29 @@ def quota(expression: Expression) -> Program:
     return check
 
 
+def connlimit(expression: Expression) -> Program:
+    limit = expression.number(nft.NFTA_CONNLIMIT_COUNT) or 0
+    over = bool((expression.number(nft.NFTA_CONNLIMIT_FLAGS) or 0) & 1)
+    return counted_connections(limit, over, "it depends on how many connections there are (ct count)")
+
+
+def counted_connections(limit: int, over: bool, why: str) -> Program:
+    """Whether there are more connections than that, or no more; a new one counts too (net/netfilter/nf_conncount.c)."""
+    doubt = Doubt(MAY, why)
+
+    def check(machine: Machine) -> int:
+        tracking = machine.state.packet.tracking
+        if limit == 0 and isinstance(tracking, Tracking) and tracking.state == "new":
+            return CONTINUE if over else BREAK
+        return machine.maybe(doubt)
+
+    return check
+
+
 COMPILERS: dict[str, Callable[[Expression], Program]] = {
     "numgen": _numgen,
     "hash": _hash,
     "limit": _conditional("it depends on the packets before (limit)"),
-    "connlimit": _conditional("it depends on how many connections there are (ct count)"),
+    "connlimit": connlimit,
     "quota": quota,
 }

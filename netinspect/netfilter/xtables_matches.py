@@ -5,9 +5,12 @@ What is not known here is a condition that is open, by its name.
 
 from __future__ import annotations
 
+from struct import Struct
+
 from ..uapi import nf_tables as nft
 from . import xtables_addresses, xtables_packet, xtables_tracking, xtables_transport
 from .expressions import unknown
+from .expressions_chance import counted_connections
 from .machine import BREAK, CONTINUE, MAY, UNKNOWN_WHY, Doubt, Machine
 from .packet import Unknown
 from .xtables import SHORTEST
@@ -27,7 +30,11 @@ def match(expression: Expression) -> Program:
     revision = expression.number(nft.NFTA_MATCH_REV) or 0
     info = expression.raw(nft.NFTA_MATCH_INFO) or b""
     if name in _CHANCE:
-        doubt = Doubt(MAY, f"it depends on {_CHANCE[name]} (iptables' match {name})")
+        why = f"it depends on {_CHANCE[name]} (iptables' match {name})"
+        if name == "connlimit" and len(info) >= _CONNLIMIT.size:
+            limit, flags = _CONNLIMIT.unpack_from(info)
+            return counted_connections(limit, not flags & 1, why)
+        doubt = Doubt(MAY, why)
         return lambda machine: machine.maybe(doubt)
     if name not in _MATCHES:
         return unknown(f"iptables' match {name}")
@@ -54,6 +61,9 @@ def match(expression: Expression) -> Program:
 def _always(info: bytes, revision: int) -> Callable[[Machine], Iterable[Condition]]:
     return lambda machine: []
 
+
+_CONNLIMIT = Struct("=16xII")
+"""struct xt_connlimit_info: behind a mask the limit, and flags: 1 is --connlimit-upto."""
 
 _MATCHES: dict[str, Matcher] = {
     **xtables_transport.MATCHES,

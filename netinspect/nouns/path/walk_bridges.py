@@ -6,6 +6,8 @@ from .walk_steps import pasted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .listing_segment import Crossing
     from .listing_stack import Interface, Stack
     from .walk import Walk
@@ -37,9 +39,8 @@ def over_bridge(
         return None
     shut = _shut_ports(stack, part)
     if shut:
-        walk.dropped(
-            stack,
-            "bridge",
+        _drops(
+            walk,
             part,
             packet,
             "isolated",
@@ -62,6 +63,21 @@ def over_bridge(
     return on if on is None or part.exit is None else rules.egress(walk, stack, part.exit, on)
 
 
+def _drops(
+    walk: Walk,
+    part: Crossing,
+    packet: Packet,
+    cause: str,
+    evidence: Sequence[str],
+    why: str,
+    fix: Sequence[str] = (),
+    advice: str = "",
+) -> bool:
+    """True: the bridge does not pass the frame on."""
+    walk.dropped(part.stack, "bridge", part, packet, cause, evidence, why, fix, advice)
+    return True
+
+
 def filtered(walk: Walk, part: Crossing, packet: Packet) -> bool:
     """Whether a bridge that filters by VLANs keeps a frame back (net/bridge/br_vlan.c)."""
     stack, port = part.stack, part.not_in
@@ -74,9 +90,8 @@ def filtered(walk: Walk, part: Crossing, packet: Packet) -> bool:
     known = (stack.vlans(part.bridge) or {}).get(port.index)
     of_self = ["self"] if port is part.bridge else []
     flags = ["pvid", "untagged"] if part.untagged else []
-    walk.dropped(
-        stack,
-        "bridge",
+    return _drops(
+        walk,
         part,
         packet,
         "vlan",
@@ -89,7 +104,6 @@ def filtered(walk: Walk, part: Crossing, packet: Packet) -> bool:
             stack, pasted(["bridge", "vlan", "add", "dev", port.name, "vid", str(part.vlan or 1), *flags, *of_self])
         ),
     )
-    return True
 
 
 def _kept_from(
@@ -104,9 +118,8 @@ def _kept_from(
         return False
     if port is not None and port is not exit_:
         own = port is part.bridge
-        walk.dropped(
-            stack,
-            "bridge",
+        return _drops(
+            walk,
             part,
             packet,
             "fdb",
@@ -118,13 +131,11 @@ def _kept_from(
             ["bridge", "fdb", "del", link_address, "dev", port.name, "self" if own else "master"],
             "a static entry stays when the machine moves; one that was learned is put right by its next frame",
         )
-        return True
     known = stack.bridge_port(exit_) if port is None else None
     if known is not None and known.unicast_flood is False:
         learning = "" if known.learning is None else f", learning {'on' if known.learning else 'off'}"
-        walk.dropped(
-            stack,
-            "bridge",
+        return _drops(
+            walk,
             part,
             packet,
             "flood",
@@ -135,7 +146,6 @@ def _kept_from(
             "or name it: "
             + walk.run_in(stack, pasted(["bridge", "fdb", "add", link_address, "dev", exit_.name, "master", "static"])),
         )
-        return True
     return False
 
 
@@ -145,9 +155,8 @@ def _locked_out(walk: Walk, part: Crossing, sender: str, packet: Packet) -> bool
     port = stack.bridge_port(entry) if entry is not None else None
     if entry is None or port is None or not port.locked or stack.port_for(part.bridge, sender, part.vlan) is entry:
         return False
-    walk.dropped(
-        stack,
-        "bridge",
+    return _drops(
+        walk,
         part,
         packet,
         "fdb",
@@ -156,7 +165,6 @@ def _locked_out(walk: Walk, part: Crossing, sender: str, packet: Packet) -> bool
         ["bridge", "fdb", "add", sender, "dev", entry.name, "master", "static"],
         "right, if the machine has not authenticated (802.1X); an entry lets it in without",
     )
-    return True
 
 
 def _shut_ports(stack: Stack, part: Crossing) -> list[str]:

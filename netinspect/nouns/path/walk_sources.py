@@ -31,14 +31,12 @@ _EMBEDDING = (bytes(12), packed("::ffff:0:0")[:12])
 """What ::1 and addresses made of IPv4's begin with; these are never deprecated (ipv6_saddr_preferred)."""
 
 
-def ipv6_source(stack: Stack, oif: Interface, master: str | None, destination: str) -> str | None:
+def ipv6_source(stack: Stack, oif: Interface, vrf: Interface | None, others: list[Interface], to: str) -> str | None:
     """The address that a packet leaving by ``oif`` gets; None where there is none. Raises NetlinkError.
 
-    ``master`` is the VRF that ``oif`` belongs to: no address of another is taken.
+    ``vrf`` is the one that ``oif`` belongs to, ``others`` are the interfaces that belong to the same, or to none.
     """
-    from .walk_translation import routed_by
-
-    wanted = packed(destination)
+    wanted = packed(to)
     labels = _labels(stack.place)
     known: dict[str, list[Address]] = {}
     from ..links.listing_addresses import AddressListing, Query
@@ -50,11 +48,10 @@ def ipv6_source(stack: Stack, oif: Interface, master: str | None, destination: s
     own_only = any(stack.own("ipv6", name, "use_oif_addrs_only") for name in ("all", oif.name))
     if own_only or _scope(wanted) <= _LINK:
         groups = [[oif]]
-    else:
-        others = [other for other in stack.interfaces.values() if routed_by(stack, other) == master]
+    elif vrf is None:
         groups = [others]
-        if master is not None:  # before others of the VRF: its own, and the VRF's, where their scope is wide enough
-            groups.insert(0, [oif, *(other for other in others if other.name == master and other is not oif)])
+    else:  # before others of the VRF: its own, and the VRF's, where their scope is wide enough
+        groups = [[oif, *([vrf] if vrf is not oif else [])], others]
     best: str | None = None
     for group in groups:
         highest: tuple[int, ...] = ()

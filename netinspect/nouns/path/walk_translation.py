@@ -195,7 +195,7 @@ def masquerade_address(stack: Stack, oif: Interface, packet: Packet, next_hop: s
     if packet.family == "inet6":
         from .walk_sources import ipv6_source
 
-        return ipv6_source(stack, oif, routed_by(stack, oif), packet.destination)
+        return ipv6_source(stack, oif, *_domain(stack, oif), packet.destination)
     primary = stack.primary_addresses()
     candidates = [(text, length) for text, length, scope in primary.get(oif.name, ()) if scope == "global"]
     hop = next_hop or packet.destination
@@ -205,16 +205,21 @@ def masquerade_address(stack: Stack, oif: Interface, packet: Packet, next_hop: s
     if candidates:
         return candidates[0][0]
     # An interface without one borrows: from the VRF that it is a port of, then from the first that has one, lo first.
-    master = routed_by(stack, oif)
-    others = [other for other in stack.interfaces.values() if routed_by(stack, other) == master]
-    for other in sorted(others, key=lambda other: (other.name != master, other.index)):
+    vrf, others = _domain(stack, oif)
+    for other in sorted(others, key=lambda other: (other is not vrf, other.index)):
         for text, _, scope in primary.get(other.name, ()):
             if scope == "global":
                 return text
     return None
 
 
-def routed_by(stack: Stack, interface: Interface) -> str | None:
+def _domain(stack: Stack, interface: Interface) -> tuple[Interface | None, list[Interface]]:
+    """The VRF that an interface belongs to, and all that belong to it, or to none as well."""
+    master = _routed_by(stack, interface)
+    return stack.named(master), [other for other in stack.interfaces.values() if _routed_by(stack, other) == master]
+
+
+def _routed_by(stack: Stack, interface: Interface) -> str | None:
     """The VRF that an interface is a port of, or is itself."""
     if interface.kind == "vrf":
         return interface.name

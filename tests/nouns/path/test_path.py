@@ -457,6 +457,9 @@ def test_chance_and_what_cannot_be_evaluated(need: Need, world: World) -> None:
     with broken(world, f"{chain}; add rule ip l c limit rate 1/second drop"):
         status, steps = world.path(INSIDE, f"{SERVER}:443")
         assert (status, steps[-1]["cause"]) == (0, None)
+    # A new connection counts itself.
+    with broken(world, f"{chain}; add rule ip l c ct count 0 drop; add rule ip l c ct count over 0 reject"):
+        assert stops(world, "rule")["evidence"][0].endswith("ct count over 0 reject")
     # What is in the datagram is not known.
     with broken(world, f"{chain}; add rule ip l c @th,64,32 0x41424344 drop"):
         status, steps = world.path("udp", INSIDE, f"{SERVER}:53")
