@@ -38,7 +38,7 @@ def not_redirected(
     interface alone.
     """
     passed = passed_here(situation, path)
-    if passed is None or path.failed is not path.there:
+    if passed is None or path.failed is not path.there or (path.there.to_many and not asked):
         return None
     if passed.tracked is not None and "dnat" in passed.tracked.status:
         return None  # a rule did apply: its target is here, and no socket takes it

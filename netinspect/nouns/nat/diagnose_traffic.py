@@ -135,7 +135,7 @@ class Traffic:
             silent = "SEEN_REPLY" not in status
             if not silent and source in local and destination not in local:
                 self.own_answered = True
-            if not silent and source not in local and is_global(destination):
+            if not silent and source not in local and answering == destination and is_global(destination):
                 self.talked_to.setdefault(_FAMILY[":" in destination], destination)
             if state not in _OVER:
                 if silent or state == "SYN_RECV":

@@ -46,12 +46,15 @@ _NOT_GLOBAL = tuple(
             "192.168.0.0/16",
             "100.64.0.0/10",
             "169.254.0.0/16",
+            "224.0.0.0/4",
+            "255.255.255.255/32",
             "fc00::/7",
             "fe80::/10",
+            "ff00::/8",
         ),
     )
 )
-"""RFC 1918, RFC 6598, RFC 3927, RFC 4193, RFC 4291."""
+"""RFC 1918, RFC 6598, RFC 3927, RFC 1112, RFC 919, RFC 4193, RFC 4291."""
 _SHIFTED = {
     size: [
         (8 * size - length, int.from_bytes(network, "big") >> (8 * size - length))
@@ -265,7 +268,7 @@ _known_global: dict[str, bool] = {}
 
 
 def is_global(text: str) -> bool:
-    """Whether an address is neither private nor shared nor link-local: whether it needs no further translation."""
+    """Whether an address is neither private, shared nor link-local, nor a group: it needs no further translation."""
     known = _known_global.get(text)
     if known is None:
         if len(_known_global) > 20_000:

@@ -103,16 +103,22 @@ class End:
 class Segment:
     """One wire, as seen from an interface that sends into it."""
 
-    def __init__(self, stacks: Stacks, stack: Stack, interface: Interface) -> None:
+    def __init__(self, stacks: Stacks, stack: Stack, interface: Interface, *, coming: bool = False) -> None:
+        """``coming``: as seen by a frame that comes in there, by the port of a bridge."""
         self.ends: list[End] = []
         self.beyond: list[str] = []
         """Where it leaves what can be looked at."""
+        self.leaving: list[End] = []
+        """The interfaces by which it does."""
         self.dead: list[str] = []
         """Where it ends since a link is down."""
         self._stacks = stacks
         self._shared: list[tuple[Stack, Interface, Via, Interface | None]] = []
         self._seen: set[tuple[int, int]] = set()
-        self._below(stack, interface, None, ())
+        if coming:
+            self._into(stack, interface, None, ())
+        else:
+            self._below(stack, interface, None, ())
 
     def _below(self, stack: Stack, interface: Interface, tag: int | None, via: Via) -> None:
         """Down from an interface that has addresses to what carries its frames."""
@@ -151,6 +157,7 @@ class Segment:
         peer = self._stacks.peer(stack, interface)
         if peer is None:
             self.beyond.append(f"{interface} of {stack.label} ({interface.kind or 'hardware'})")
+            self.leaving.append(End(stack, interface, via))
         elif isinstance(peer, str):
             self.beyond.append(peer)
         else:
@@ -204,6 +211,10 @@ class Segment:
             and found is not but
         ]
         self._shared.append((stack, lower, via, but))
+
+    def with_sharing(self, stack: Stack, interface: Interface) -> None:
+        """Takes in what shares the interface that it is seen from: it hears what others on the wire send."""
+        self._sharing(stack, interface, ())
 
     def look_further(self) -> bool:
         """Looks in all namespaces for interfaces that share a link of this wire; whether there are any."""

@@ -30,6 +30,7 @@ class Stacks:
         """What walks read of the rules of each."""
         self._stacks: dict[tuple[int, int], Stack] = {}
         self._every: list[tuple[str, str, tuple[int, int]]] | None = None
+        self._closer: dict[tuple[int, int], tuple[str, str, tuple[int, int]]] | None = None
         self._numbers: dict[tuple[int, int], dict[int, tuple[str, str, tuple[int, int]]]] = {}
 
     def of(self, place: Place) -> Stack:
@@ -72,7 +73,7 @@ class Stacks:
     def sharing(self, stack: Stack, lower: Interface) -> Iterator[tuple[Stack, Interface]]:
         """The interfaces in other namespaces that have this one below them, as macvlan has."""
         for namespace in self._seen():
-            other = self._opened(*namespace)
+            other = self._opened(*self._still(*namespace))
             if other is None or other is stack:
                 continue
             for found in other.interfaces.values():
@@ -81,9 +82,23 @@ class Stacks:
                     if below is not None and below[0] is stack:
                         yield other, found
 
+    def _still(self, label: str, path: str, identity: tuple[int, int]) -> tuple[str, str, tuple[int, int]]:
+        """A namespace as it is found now: the process by which it was found may have left it.
+
+        All that have gone meanwhile cost one closer look together, where each would cost one when it is opened.
+        """
+        if identity in self._stacks or _leads_to(path, identity):
+            return label, path, identity
+        if self._closer is None:
+            self._closer = {found[2]: found for found in every_namespace(closely=True)[0]}
+        found = self._closer.get(identity)
+        return found if found is not None and _leads_to(found[1], identity) else (label, "", identity)
+
     def _opened(self, label: str, path: str, identity: tuple[int, int]) -> Stack | None:
         """The stack of a namespace; None where it has gone."""
         if identity not in self._stacks:
+            if not path:
+                return None
             place = Place(path, label, identity=identity)
             try:
                 place.open()
@@ -157,3 +172,12 @@ class Stacks:
 
     def __iter__(self) -> Iterator[Stack]:
         return iter(list(self._stacks.values()))
+
+
+def _leads_to(path: str, identity: tuple[int, int]) -> bool:
+    """Whether a path leads to that namespace still."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return False
+    return (status.st_dev, status.st_ino) == identity

@@ -13,7 +13,7 @@ from .walk_rules import Rules
 from .walk_steps import Steps
 from .walk_tracking import track
 from .walk_translation import translated
-from .walk_wire import bridged, from_port, link_works, transmitted
+from .walk_wire import bridged, from_port, link_works, transmitted, turned_back
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -172,6 +172,8 @@ class Walk(Steps):
         if is_local(answer):
             self.to_many = answer.type in ("broadcast", "multicast")
             delivered(self, passed, iif, on)
+            return None
+        if turned_back(self, stack, iif, packet, on, answer.route):
             return None
         leaving = forwarded(self, passed, on, answer)
         return None if leaving is None else self._leave(passed, leaving)

@@ -32,18 +32,13 @@ _DEEPEST = 4
 def encapsulated(
     walk: Walk, stack: Stack, interface: Interface, packet: Packet, next_hop: str, link_address: str | None
 ) -> Arrival | None:
-    """From a tunnel's interface to the one at its other end; None where the packet's way ends.
+    """From a tunnel's interface to the one at its other end, maybe a bridge's port; None where the packet's way ends.
 
     ``link_address`` is the next hop's, where it is known.
     """
-    vxlan = stack.tunnel(interface)[1]
-    behind = None
-    if vxlan is not None and vxlan.external is not True:
-        # A frame goes where the table sends its address, or to the entry for all the others (vxlan_core.c: vxlan_xmit).
-        behind = stack.behind_vxlan(interface, link_address) if link_address else None
-        if behind is None and not vxlan.remote and stack.behind_vxlan(interface, _OTHERS) is None:
-            _sent_to_nobody(walk, stack, interface, packet, next_hop, link_address)
-            return None
+    behind = _behind(stack, interface, link_address)
+    if keeps(walk, stack, interface, packet, next_hop, link_address):
+        return None
     found = _outer(stack, interface, packet, behind)
     if found is None:
         walk.ends(stack, "wire", f"leaves by {interface}", LEAVES, packet, f"beyond: {interface} ({interface.kind})")
@@ -70,23 +65,34 @@ def encapsulated(
         return None
     there = carrying.end[0]
     taking = next((one for one in there.interfaces.values() if _takes(there, one, interface, outer, number)), None)
-    if taking is None or there.bridge_of(taking) is not None:
-        why = (
-            f"no tunnel of {there.label} is known to take it"
-            if taking is None
-            else f"it goes on over the bridge of {taking} in {there.label}, which is not followed"
-        )
+    if taking is None:
+        why = f"no tunnel of {there.label} is known to take it"
         walk.unknown.append(why)
-        walk.ends(there, "tunnel", str(taking or there.label), UNKNOWN, packet, why=why)
+        walk.ends(there, "tunnel", there.label, UNKNOWN, packet, why=why)
         return None
     walk.passes(there, "tunnel", f"out of {taking}", packet)
     return there, taking, packet
 
 
-def _sent_to_nobody(
+def _behind(stack: Stack, interface: Interface, link_address: str | None) -> str | None:
+    """The remote that a VXLAN's table has for a frame (vxlan_core.c: vxlan_xmit), empty where it is no single one.
+
+    Where it has none for its address, the entry for all the others counts.
+    """
+    vxlan = stack.tunnel(interface)[1]
+    if vxlan is None or vxlan.external is True:
+        return None
+    behind = stack.behind_vxlan(interface, link_address) if link_address else None
+    return stack.behind_vxlan(interface, _OTHERS) if behind is None and not vxlan.remote else behind
+
+
+def keeps(
     walk: Walk, stack: Stack, interface: Interface, packet: Packet, next_hop: str, link_address: str | None
-) -> None:
-    """The table of a VXLAN has no entry for a frame: it is dropped."""
+) -> bool:
+    """Whether it is a VXLAN whose table has no entry for a frame: that is dropped."""
+    vxlan = stack.tunnel(interface)[1]
+    if vxlan is None or vxlan.external is True or vxlan.remote or _behind(stack, interface, link_address) is not None:
+        return False
     whom = f"frames for {link_address}" if link_address else f"the question for the link-layer address of {next_hop}"
     walk.dropped(
         stack,
@@ -103,6 +109,7 @@ def _sent_to_nobody(
         interface=interface,
         next_hop=next_hop,
     )
+    return True
 
 
 def _outer(stack: Stack, interface: Interface, packet: Packet, behind: str | None) -> tuple[Packet, int | None] | None:

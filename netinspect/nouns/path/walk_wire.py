@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from ...engine.prefixes import is_group
-from .listing_segment import Crossing, Segment, Wire, state_of
+from .listing_segment import Crossing, End, Segment, Wire, state_of
 from .walk_bridges import filtered, over_bridge
 from .walk_steps import LEAVES, UNKNOWN
-from .walk_tunnels import encapsulated, is_tunnel
+from .walk_tunnels import encapsulated, is_tunnel, keeps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ...records import Neighbour
-    from .listing_segment import End
+    from ...records import Neighbour, Route
     from .listing_stack import Interface, Stack
     from .walk import Walk
     from .walk_packet import Packet
@@ -89,6 +88,10 @@ def transmitted(walk: Walk, stack: Stack, oif: Interface, next_hop: str, packet:
     neighbour = stack.neighbour(oif, next_hop) if _asks(oif) else None
     evidence = [_neighbour_text(oif, next_hop, neighbour)]
     known = _known(neighbour)
+    tunnel = End(stack, oif, ()) if is_tunnel(oif) else _tunnel_of(segment, known)
+    asked = tunnel is not None and known is None and _asks(oif) and not any(segment.with_address(next_hop))
+    if tunnel is not None and asked and keeps(walk, tunnel.stack, tunnel.interface, packet, next_hop, None):
+        return None
     if known is None and _asks(oif) and (oif.name, next_hop) in stack.unresolved:
         owner = next(iter(segment.with_address(next_hop)), None)
         there = f"link: {next_hop} is on {owner.interface} of {owner.stack.label}" if owner is not None else ""
@@ -107,8 +110,11 @@ def transmitted(walk: Walk, stack: Stack, oif: Interface, next_hop: str, packet:
     if end is None:
         if neighbour is not None and neighbour.state == "incomplete":
             walk.unknown.append(f"{next_hop} has not answered on {oif} yet")
-        if is_tunnel(oif):
-            return encapsulated(walk, stack, oif, packet, next_hop, known)
+        if tunnel is not None:
+            if tunnel.via:
+                walk.passes(stack, "neighbour", next_hop, packet, *evidence)
+            at = _along(walk, tunnel, known, packet, oif.address)
+            return None if at is None else _tunnelled(walk, *at, next_hop, known, oif.address)
         beyond = f"beyond: {'; '.join(segment.beyond)}"
         walk.ends(stack, "wire", f"leaves by {oif}", LEAVES, packet, *evidence, beyond)
         return None
@@ -125,6 +131,41 @@ def transmitted(walk: Walk, stack: Stack, oif: Interface, next_hop: str, packet:
         taken += f" ({end.interface.address})"
     walk.passes(stack, "neighbour", next_hop, packet, *evidence, taken)
     return _along(walk, end, known or end.interface.address, packet, oif.address)
+
+
+def _tunnel_of(segment: Segment, known: str | None) -> End | None:
+    """The tunnel by which a frame leaves a wire of bridges, where it is that alone; ``known`` is its receiver."""
+    ends = [
+        end
+        for end in segment.leaving
+        for last in end.via[-1:]
+        if isinstance(last, Crossing) and (not known or last.stack.port_for(last.bridge, known) in (None, last.exit))
+    ]
+    return ends[0] if len(ends) == 1 and is_tunnel(ends[0].interface) else None
+
+
+def _tunnelled(
+    walk: Walk,
+    stack: Stack,
+    tunnel: Interface,
+    packet: Packet,
+    next_hop: str,
+    known: str | None,
+    sender: str | None,
+) -> Arrival | None:
+    """Through a tunnel, and on over the bridge that its other end is a port of."""
+    arrival = encapsulated(walk, stack, tunnel, packet, next_hop, known)
+    if arrival is None or arrival[0].bridge_of(arrival[1]) is None:
+        return arrival
+    there, taking, packet = arrival
+    segment = Segment(walk.stacks, there, taking, coming=True)
+    end = _receiver(walk, segment, taking, next_hop, known)
+    if end is None:
+        why = f"who takes it behind {taking} in {there.label} is not known"
+        walk.unknown.append(why)
+        walk.ends(there, "tunnel", str(taking), UNKNOWN, packet, why=why)
+        return None
+    return _along(walk, end, known or end.interface.address, packet, sender)
 
 
 def _unasked(walk: Walk, stack: Stack, oif: Interface, next_hop: str, packet: Packet, evidence: list[str]) -> None:
@@ -213,11 +254,7 @@ def from_port(walk: Walk, stack: Stack, bridge: Interface, packet: Packet) -> Pa
     own = own or any(chains("netdev", "ingress", port.name) for port in stack.ports(bridge))
     if not own and not stack.tags(bridge):
         return packet
-    back = stack.route(packet.source).route
-    hop = (back.gateway if back is not None else None) or packet.source
-    port = _port_to(stack, bridge, hop)
-    if port is None:
-        port = _port(next(iter(Segment(walk.stacks, stack, bridge).with_address(hop)), None))
+    port = _sender_port(walk, stack, bridge, packet)
     if port is None:
         why = f"by which port of {bridge} it comes in is not known, and the bridge has rules, or filters"
         walk.unknowable(stack, "bridge", bridge.name, packet, why=why)
@@ -231,6 +268,54 @@ def from_port(walk: Walk, stack: Stack, bridge: Interface, packet: Packet) -> Pa
         return None
     walk.passes(stack, "bridge", crossing, on)
     return rules.bridged(walk, crossing, on)
+
+
+def turned_back(
+    walk: Walk, stack: Stack, bridge: Interface, before: Packet, packet: Packet, route: Route | None
+) -> bool:
+    """Whether a bridge keeps back what br_netfilter translated to a machine behind the port that it came in by.
+
+    Such a frame is bridged and not routed (net/bridge/br_netfilter_hooks.c: br_nf_pre_routing_finish).
+    """
+    if bridge.kind != "bridge" or before.destination == packet.destination or route is None:
+        return False
+    setting = f"net.bridge.bridge-nf-call-{'ip6tables' if packet.family == 'inet6' else 'iptables'}"
+    if route.interface != bridge.name or not stack.setting(setting):
+        return False
+    hop = route.gateway or packet.destination
+    port = _port_to(stack, bridge, hop) or _port(next(Segment(walk.stacks, stack, bridge).with_address(hop), None))
+    known = stack.bridge_port(port) if port is not None else None
+    if port is None or known is None or known.hairpin is not False:
+        return False
+    if _sender_port(walk, stack, bridge, before) is not port:
+        return False
+    part = Crossing(stack, bridge, port, port)
+    walk.dropped(
+        stack,
+        "bridge",
+        part,
+        packet,
+        "hairpin-mode",
+        [
+            f"conntrack: {before} becomes {packet}",
+            f"fdb: {hop} is behind {port}",
+            f"bridge port: {port} has hairpin off",
+            f"{setting} = 1: what is translated there is bridged, not routed",
+        ],
+        f"it is translated to a machine behind the port that it came in by (hairpin): the bridge {bridge} sends "
+        f"nothing back out of {port}",
+        ["bridge", "link", "set", "dev", port.name, "hairpin", "on"],
+        interface=port,
+    )
+    return True
+
+
+def _sender_port(walk: Walk, stack: Stack, bridge: Interface, packet: Packet) -> Interface | None:
+    """The port of a bridge that a packet comes in by, where that is known."""
+    back = stack.route(packet.source).route
+    hop = (back.gateway if back is not None else None) or packet.source
+    port = _port_to(stack, bridge, hop)
+    return port or _port(next(Segment(walk.stacks, stack, bridge).with_address(hop), None))
 
 
 def _port_to(stack: Stack, bridge: Interface, address: str) -> Interface | None:
@@ -348,6 +433,7 @@ def bridged(walk: Walk, stack: Stack, interface: Interface, packet: Packet) -> A
     """From one neighbour on a wire to another: by a bridge here, or past this machine."""
     walk.last, walk.end = packet, (stack, interface)
     segment = Segment(walk.stacks, stack, interface)
+    segment.with_sharing(stack, interface)
     first, end = (next(iter(segment.with_address(text)), None) for text in (packet.source, packet.destination))
     if (first is None or end is None) and segment.look_further():
         first, end = (next(iter(segment.with_address(text)), None) for text in (packet.source, packet.destination))

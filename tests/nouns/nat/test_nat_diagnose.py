@@ -120,6 +120,15 @@ def only(findings: list[dict[str, Any]], check: str) -> dict[str, Any]:
 def test_a_healthy_gateway_has_no_findings() -> None:
     with gateway() as world:
         world.masquerade()
+        # An address of its own for a host inside, which nobody but outside translates, and a group that hosts talk to.
+        world.nft("add table ip o", "add chain ip o p { type nat hook prerouting priority -100; }")
+        world.nft("add rule ip o p iifname wan ip daddr 203.0.113.66 dnat to 192.168.1.11")
+        world.gateway.run("ip", "route", "add", "blackhole", "203.0.113.66/32")
+        world.outside.route("203.0.113.66/32", via="203.0.113.1")
+        world.traffic.listen("inside", "192.168.1.11", 80)
+        world.traffic.connect("outside", "203.0.113.66", 80)
+        world.traffic.datagram("inside", "224.0.0.1", 9)
+        assert world.diagnose() == []
         world.flows(4)
         assert world.diagnose("--sample", "0.3") == []
         result = world.raw()

@@ -26,6 +26,7 @@ from netinspect.lab import Lab
 from netinspect.lab.topology_file import load
 from netinspect.nouns.path.decode_vlans import one_port
 from netinspect.nouns.path.listing_stack import Stack
+from netinspect.nouns.path.listing_stacks import Stacks
 from netinspect.nouns.path.walk_packet import Packet
 from netinspect.nouns.path.walk_steps import pasted
 from netinspect.nouns.path.walk_translation import masquerade_address
@@ -351,6 +352,16 @@ def test_rules_and_ports_of_a_bridge(need: Need) -> None:
             with pytest.raises(ConnectionRefusedError):
                 lab["lan1"].call(lambda address=address: socket.create_connection((address, 9), 10))
         assert path(*outward)[0] == path(*across)[0] == 0
+        # Translated by br_netfilter to who asks: bridged, and not sent back out of the port that it came in by.
+        chain = "add chain ip h c { type nat hook prerouting priority -100; }"
+        gateway.run("nft", f"add table ip h; {chain}; add rule ip h c udp dport 53 dnat to 192.168.1.11")
+        itself = "udp", "192.168.1.11", "192.168.1.1:53"
+        status, end = path(*itself)
+        assert (status, end["cause"], end["fix"]) == (4, "hairpin-mode", "bridge link set dev lan1 hairpin on"), end
+        gateway.run("bridge", "link", "set", "dev", "lan1", "hairpin", "on")
+        assert path(*itself)[1]["cause"] != "hairpin-mode"
+        gateway.run("bridge", "link", "set", "dev", "lan1", "hairpin", "off")
+        gateway.run("nft", "delete table ip h")
         gateway.run("nft", "add table bridge b; add chain bridge b c { type filter hook input priority 0; }")
         gateway.run("nft", "add rule bridge b c iifname lan1 ip daddr 203.0.113.100 drop")
         status, end = path(*outward)
@@ -487,6 +498,8 @@ def test_a_macvlan_in_another_namespace_takes_part_in_the_wire(
             result = netinspect(host, "path", "-j", *flow, check=False)
             end = json.loads(result.stdout)[-1]
             assert end["cause"] == cause, (flow, end)
+        # From one neighbour of the link below to the other, as the link's owner sees it.
+        stops(world, "no-socket", flow=(INSIDE, "192.168.1.50:9"))
         result = netinspect(namespace, "path", "-j", "192.168.1.50", f"{INSIDE}:9", check=False)
         assert json.loads(result.stdout)[-1]["cause"] == "no-socket"
     finally:
@@ -534,10 +547,25 @@ def test_what_carries_a_packet_of_a_tunnel_is_followed(need: Need, world: World)
         assert "203.0.113.66" in stops(world, "neighbour", flow=flow)["why"]
         world.run("bridge", "fdb", "del", *taken)
         world.run("bridge", "fdb", "add", "00:00:00:00:00:00", "dev", "vx0", "dst", SERVER)
-        assert world.path(*flow)[0] == 0  # unknown addresses go to whomever is listed for them
+        stops(world, "no-socket", flow=flow)  # unknown addresses go to whomever is listed for them
+        # Behind ports of bridges; where nobody is listed, the question for the neighbour goes nowhere.
+        for host, _, _, own in ends:
+            host.run("ip", "link", "add", "brx", "type", "bridge")
+            host.run("ip", "link", "set", "brx", "up")
+            host.run("ip", "link", "set", "vx0", "master", "brx")
+            host.run("ip", "address", "flush", "dev", "vx0")
+            host.run("ip", "address", "add", f"{own}/24", "dev", "brx")
+        stops(world, "no-socket", flow=flow)
+        with pytest.raises(ConnectionRefusedError):
+            world.gateway.call(lambda: socket.create_connection(("10.8.0.2", 9), 10))
+        stops(world, "no-socket", flow=flow)
+        world.run("bridge", "fdb", "del", "00:00:00:00:00:00", "dev", "vx0", "dst", SERVER)
+        world.run("ip", "neigh", "flush", "dev", "brx")
+        stops(world, "fdb", flow=flow)
     finally:
         for host, *_ in ends:
             host.run("ip", "link", "del", "vx0")
+            host.run("ip", "link", "del", "brx", check=False)
 
 
 def test_what_is_known_of_a_forwarded_packet(need: Need, world: World) -> None:
@@ -840,6 +868,22 @@ def test_what_masquerade_takes_of_ipv6(need: Need) -> None:
                 place.close()
     finally:
         namespace.close()
+
+
+def test_namespaces_that_have_gone_cost_one_closer_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine where tests or containers come and go, each cost a look at every descriptor."""
+    looks: list[bool] = []
+
+    def every(*, closely: bool = False) -> Any:
+        looks.append(closely)
+        return [] if closely else [(f"pid {n}", f"/proc/self/fd/{n}", (0, n)) for n in range(90001, 90009)], []
+
+    monkeypatch.setattr("netinspect.nouns.path.listing_stacks.every_namespace", every)
+    monkeypatch.setattr("netinspect.engine.namespaces.every_namespace", every)
+    stacks = Stacks()
+    here = stacks.of(Place(None, "here"))
+    assert list(stacks.sharing(here, next(iter(here.interfaces.values())))) == []
+    assert looks == [False, True]
 
 
 @pytest.mark.parametrize(("name", "line"), [(b"a\xff", "\"$(printf 'a\\377')\""), (rb"a\xff", r"'a\xff'")])
