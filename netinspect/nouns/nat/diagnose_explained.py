@@ -7,7 +7,7 @@ from ..path.walk_steps import pasted, sysctl_set
 from .diagnose_astray import astray_duplicate, hairpin, sent_back
 from .diagnose_dropped import dropped
 from .diagnose_findings import ERROR, finding, passed_here
-from .diagnose_misrouted import misrouted
+from .diagnose_misrouted import misrouted, sent_astray
 from .diagnose_policy import missed
 from .diagnose_redirected import not_redirected
 from .diagnose_untranslated import delete_fix
@@ -31,6 +31,8 @@ def explained(situation: Situation, path: Path, evidence: Sequence[str], *, aske
     facts: dict[str, Any] = path.failed.facts if path.failed else {}
     if (by_route := misrouted(situation, path, evidence)) is not None:
         return by_route
+    if (astray := sent_astray(situation, path, evidence)) is not None:
+        return astray
     settled = here and path.cause in ("rule", "policy", "forwarding", "zones", "notrack")
     if not settled and (by_policy := missed(situation, path, evidence)):
         return by_policy

@@ -176,7 +176,9 @@ def _unavailable(situation: Situation, path: Path, known_by: str) -> Iterator[Fi
             if found is not None:
                 yield found
         return
-    if path.cause == "rule" and path.where is situation.home and _unserved(situation, path):
+    if path.cause == "hairpin-mode" or (
+        path.cause == "rule" and path.where is situation.home and _unserved(situation, path)
+    ):
         yield from reported(situation, path, known_by)
     if path.verdict == FAILS or not targeted(path):
         return

@@ -6,7 +6,7 @@ from ..path.listing_stack import inside_of
 from ..path.walk_path import incoming
 from ..path.walk_routes import route_text
 from ..path.walk_steps import FAILS, pasted, sysctl_set
-from .diagnose_findings import ERROR, VERSIONS, WARNING, finding
+from .diagnose_findings import ERROR, VERSIONS, WARNING, finding, passed_here
 from .diagnose_untranslated import network_text
 from .listing import is_global
 
@@ -93,6 +93,67 @@ def misrouted(situation: Situation, path: Path, evidence: Sequence[str]) -> Find
         fix,
         advice,
     )
+
+
+def sent_astray(situation: Situation, path: Path, evidence: Sequence[str]) -> Finding | None:
+    """It fails beyond this machine, to which it should not have gone: its destination is on another link here, or it
+    went back to where it came from.
+    """
+    home, passed = situation.home, passed_here(situation, path)
+    if path.failed is not path.there or path.where is home or passed is None or passed.iif is None:
+        return None
+    oif, leaving = passed.oif, passed.leaving
+    if oif is None or leaving is None or path.cause not in _ASTRAY:
+        return None
+    to = leaving.destination
+    answer = home.route(
+        to, source=leaving.source, iif=passed.iif, mark=leaving.mark, protocol=leaving.protocol, matched=True
+    )
+    if answer.route is None or answer.route.interface != oif.name:
+        return None  # a rule or a translation has changed what it is routed by
+    own = home.on_link(to)
+    if own is not None and own is not oif and own.works:
+        text, length = networks_with(situation, own, to)[0]
+        return finding(
+            situation,
+            "route",
+            ERROR,
+            f"{to} is on {own}: packets for it leave by {oif}",
+            [evidence[0], f"address: {text}/{length} on {own}", route_text(answer), *evidence[1:]],
+            f"{to} is on the link of {own}, and the route and policy rule that decide send packets from {passed.iif} "
+            f"for it out of {oif}",
+            "",
+            f"a route to {network_text(text, length)} in that table too, or a policy rule before it that looks into "
+            "main for all but the default route: ip rule add lookup main suppress_prefixlength 0 pref NUMBER",
+        )
+    if oif is not passed.iif or own is not None or (passed.tracked is not None and "dnat" in passed.tracked.status):
+        return None
+    if (
+        oif not in situation.exits[leaving.family]
+        or answer.entry is None
+        or not answer.entry.destination.endswith("/0")
+    ):
+        return None  # to another router of this link, by a route that is meant for it
+    return finding(
+        situation,
+        "route",
+        ERROR,
+        f"{to}: it leaves by {oif} again, which it came in by",
+        [
+            evidence[0],
+            route_text(answer),
+            *(f"nftables: {rule}" for rule in situation.source_rules(leaving.family)[:2]),
+            *evidence[1:],
+        ],
+        f"no rule translates the destination {to} (dnat, prefix), and no route to a network inside is for it: the "
+        "packet goes back to where it came from",
+        "",
+        f"a dnat rule for {to}, if it is an address of somebody inside; else a route to its network",
+    )
+
+
+_ASTRAY = frozenset(("forwarding", "loop", "ttl", "no-route", "unreachable", "blackhole", "prohibit", "neighbour"))
+"""What becomes of a packet that comes to a machine that does not expect it."""
 
 
 def _same(network: str, text: str, length: int) -> bool:

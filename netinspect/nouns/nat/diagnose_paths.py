@@ -436,7 +436,7 @@ def _finding(situation: Situation, path: Path, known_by: str, *, asked: bool) ->
         if not asked and not (path.cause == "no-socket" and targeted(path)):
             return None
         severity = NOTE
-        if path.cause == "no-socket" and targeted(path):
+        if targeted(path) and (asked or path.cause == "no-socket"):
             severity, check = ERROR, "dnat-target"
     elif elsewhere and path.cause == "forwarding" and not asked and _others_arrive(situation, path):
         severity = NOTE

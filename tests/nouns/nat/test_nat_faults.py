@@ -562,6 +562,21 @@ def test_routing_that_packets_miss(need: Need, world: World) -> None:
         finally:
             world.sh("for n in 1 2; do ip rule del from 192.168.1.0/24 lookup 53 2>/dev/null; done; true")
             world.sh("ip route flush table 53")
+        # What should not have left: to a network here by another table, and to what no rule translates for outside.
+        there = world.outside.popen(["sleep", "60"])  # a process shows where the namespace is
+        world.sh(f"ip route add default via {SERVER} table 53", "ip rule add iif lan lookup 53 pref 10")
+        try:
+            finding = world.diagnose("tcp", INSIDE, "198.51.100.99:443")[0]
+            subject = "198.51.100.99 is on wan2: packets for it leave by wan"
+            assert (finding["check"], finding["subject"]) == ("route", subject), finding
+            assert "table 53 (rule 10:" in finding["evidence"][2], finding
+            world.sh("ip rule del pref 10")
+            subjects = [finding["subject"] for finding in world.diagnose("tcp", SERVER, "192.0.2.66:443")]
+            assert "192.0.2.66: it leaves by wan again, which it came in by" in subjects
+        finally:
+            world.sh("ip rule del pref 10 2>/dev/null; true", "ip route flush table 53")
+            there.kill()
+            there.wait()
         try:
             world.sh(f"ip route replace default via {SERVER} mtu lock 600")
             assert [found["check"] for found in world.diagnose()] == ["mtu"]
