@@ -7,7 +7,7 @@ from ..path.walk_packet import endpoint
 from ..path.walk_path import incoming
 from ..path.walk_steps import pasted
 from .diagnose_findings import ERROR, finding, flow_text, passed_here
-from .diagnose_paths import packet_of, walk_flow
+from .diagnose_paths import left_over, packet_of, walk_flow
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def entries(situation: Situation) -> Iterator[Finding]:
         if iif is None:
             continue
         paths = walk_flow(situation, packet.but(source=source), iif, home_only=True)
-        wanted = [found for found in map(_translated, paths, [situation] * len(paths)) if found is not None]
+        wanted = [made for path in paths if (made := _translated(situation, path, flow)) is not None]
         if not wanted or any(path.there.unknown for path in paths):
             continue
         has = (flow.reply_destination_address, flow.reply_source_address, flow.reply_source_port)
@@ -46,8 +46,11 @@ def entries(situation: Situation) -> Iterator[Finding]:
                 yield found
 
 
-def _translated(path: Path, situation: Situation) -> tuple[str, str, int] | None:
-    """Source, destination and port that the flow would get today; None where it would not pass."""
+def _translated(situation: Situation, path: Path, flow: Flow) -> tuple[str, str, int] | None:
+    """Source, destination and port that the flow would get today; None where it would not pass.
+
+    What is refused today counts where the entry takes the flow to a backend all the same.
+    """
     passed = passed_here(situation, path)
     if passed is None or passed.tracked is None or passed.tracked.state == "untracked":
         return None
@@ -55,6 +58,7 @@ def _translated(path: Path, situation: Situation) -> tuple[str, str, int] | None
         path.there.failure is not None
         and passed.oif is None
         and path.there.failure.stage not in ("socket", "neighbour")
+        and not left_over(situation, path, flow)
     ):
         return None
     made = passed.tracked.translated

@@ -191,10 +191,22 @@ def of_live(situation: Situation) -> Iterator[Finding]:
         except UsageError:
             continue
         paths = walk_flow(situation, packet.but(source=source), iif)
+        if all(left_over(situation, path, flow) for path in paths):
+            continue  # what would stop a new flow does not stop this one
         how = "never completed" if "SEEN_REPLY" in flow.status else "without a reply"
         known_by = f"conntrack: {flow_text(flow)}, {how}"
         yield from found_on(situation, paths, known_by, asked=False)
         yield from aside(situation, paths, known_by)
+
+
+def left_over(situation: Situation, path: Path, flow: Flow) -> bool:
+    """Whether the entry of a flow without answers takes it to a backend to which no rule takes a new flow any more."""
+    passed = passed_here(situation, path)
+    if "SEEN_REPLY" in flow.status or passed is None or passed.tracked is None:
+        return False
+    asked = flow.destination_address, flow.destination_port
+    made = passed.tracked.translated
+    return asked == (made.destination, made.destination_port) != (flow.reply_source_address, flow.reply_source_port)
 
 
 def of_networks(situation: Situation) -> Iterator[Finding]:

@@ -137,7 +137,8 @@ class Traffic:
                 self.own_answered = True
             if not silent and source not in local and answering == destination and is_global(destination):
                 self.talked_to.setdefault(_FAMILY[":" in destination], destination)
-            if state not in _OVER:
+            # What a helper expected is translated as its first connection was, and no rule is asked.
+            if state not in _OVER and "EXPECTED" not in status:
                 if silent or state == "SYN_RECV":
                     self._live(batch, at, (protocol, destination, port, outside))
                 if (protocol == _UDP or state == "SYN_SENT") and len(self.lasting) < _WALKED:

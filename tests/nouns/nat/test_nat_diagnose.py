@@ -463,6 +463,66 @@ def test_entries_of_a_rule_and_address_that_are_gone(need: Need) -> None:
         assert [found for found in world.diagnose() if found["severity"] != "note"] == []
 
 
+def test_what_no_rule_translates_any_more_goes_to_its_last_backend(need: Need) -> None:
+    need("nft")
+    need("conntrack")
+    with gateway() as world:
+        world.masquerade()
+        world.gateway.route("default", via=SERVER)
+        world.nft(
+            "add chain ip lab pre { type nat hook prerouting priority -100; }",
+            f"add rule ip lab pre ip daddr 10.96.0.10 udp dport 8125 dnat to {SERVER}",
+        )
+        world.outside.run("nft", "add table ip f; add chain ip f c { type filter hook input priority 0; policy drop; }")
+        world.traffic.datagram("inside", "10.96.0.10", 8125)
+        world.nft(
+            "flush chain ip lab pre",
+            "add chain ip lab none { type filter hook forward priority 0; }",
+            "add rule ip lab none ip daddr 10.96.0.10 reject",
+        )
+        for asked in ((), ("udp", "192.168.1.11", "10.96.0.10:8125")):
+            found = [each for each in world.diagnose(*asked) if each["severity"] != "note"]
+            finding = found[-1]
+            assert finding["check"] == "stale"
+            assert finding["subject"] == f"a flow that goes to {SERVER}:8125"
+            assert [each["check"] for each in found[:-1]] == ["rule"] * bool(asked)
+        world.gateway.run("sh", "-c", finding["fix"])
+        assert [each for each in world.diagnose() if each["severity"] != "note"] == []
+
+
+def test_what_a_helper_expected_is_no_stale_flow(need: Need) -> None:
+    need("nft")
+    with gateway() as world:
+        world.masquerade()
+        world.nft(
+            'add ct helper ip lab tftp { type "tftp" protocol udp; }',
+            "add chain ip lab helped { type filter hook prerouting priority 0; }",
+            'add rule ip lab helped udp dport 69 ct helper set "tftp"',
+            "add chain ip lab let { type filter hook forward priority 0; policy drop; }",
+            "add rule ip lab let ct state established,related accept",
+            "add rule ip lab let iifname lan accept",
+        )
+
+        def bound(address: str) -> socket.socket:
+            made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            made.bind((address, 69 if address == SERVER else 0))
+            made.settimeout(10)
+            return made
+
+        with (
+            world.inside.call(lambda: bound("192.168.1.11")) as client,
+            world.outside.call(lambda: bound(SERVER)) as server,
+            world.outside.call(lambda: bound("0.0.0.0")) as answering,
+        ):
+            client.sendto(b"\0\1file\0octet\0", (SERVER, 69))
+            answering.sendto(b"\0\3\0\1data", server.recvfrom(64)[1])
+            _, source = client.recvfrom(64)
+            assert [each for each in world.diagnose() if each["severity"] != "note"] == []
+            client.sendto(b"\0\4\0\1", source)
+            assert answering.recvfrom(64)[0] == b"\0\4\0\1"
+            assert [each for each in world.diagnose() if each["severity"] != "note"] == []
+
+
 def test_the_protocol_that_is_selected_is_the_flows_that_is_asked_for() -> None:
     for selected, named, walked in (({17}, None, 17), ({6, 17}, None, None), ({17}, 6, 6), (set(), None, None)):
         wanted, words = FlowFilter(), FlowWords()
