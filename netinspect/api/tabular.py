@@ -11,7 +11,7 @@ from ..errors import MissingLibraryError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Container, Iterable, Iterator, Sequence
     from typing import Any
 
     import pandas
@@ -35,7 +35,13 @@ def arrow_table(record: Any, batches: Iterable[Batch]) -> pyarrow.Table:
     for name, hint in get_type_hints(record).items():
         wide = any(_is_wide(batch, name) for batch in found) if _plain(hint) is int else False
         wanted = _arrow_type(pyarrow, hint, wide=wide)
-        columns.append(pyarrow.chunked_array([_arrow(pyarrow, batch, name, wanted) for batch in found], wanted))
+        try:
+            chunks = [_arrow(pyarrow, batch, name, wanted) for batch in found]
+        except OverflowError:  # a record within the record has a number that needs all 64 bits
+            large = {path for batch in found for value in batch.values(name) for path in _large(value)}
+            wanted = _arrow_type(pyarrow, hint, large=large)
+            chunks = [_arrow(pyarrow, batch, name, wanted) for batch in found]
+        columns.append(pyarrow.chunked_array(chunks, wanted))
     return pyarrow.table(columns, names=list(record._fields))
 
 
@@ -88,15 +94,32 @@ def _is_wide(batch: Batch, name: str) -> bool:
     return any(value is not None and value > _LARGEST for value in batch.column(name).distinct())
 
 
-def _arrow_type(pyarrow: Any, hint: Any, *, wide: bool = False) -> Any:
+def _large(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Where in a value there are numbers that need all 64 bits, by the names of the fields."""
+    if isinstance(value, int) and value > _LARGEST:
+        yield path
+    elif isinstance(value, tuple):
+        names = getattr(value, "_fields", None)
+        for at, part in enumerate(value):
+            yield from _large(part, path if names is None else (*path, names[at]))
+
+
+def _arrow_type(
+    pyarrow: Any, hint: Any, *, wide: bool = False, large: Container[tuple[str, ...]] = (), path: tuple[str, ...] = ()
+) -> Any:
     kind = _plain(hint)
+    wide = wide or path in large
     scalars = {int: "uint64" if wide else "int64", float: "float64", str: "string", bool: "bool_"}
     if kind in scalars:
         return getattr(pyarrow, scalars[kind])()
     if get_origin(kind) is tuple:
-        return pyarrow.list_(_arrow_type(pyarrow, get_args(kind)[0]))
+        return pyarrow.list_(_arrow_type(pyarrow, get_args(kind)[0], large=large, path=path))
     if hasattr(kind, "_fields"):
-        return pyarrow.struct([(name, _arrow_type(pyarrow, part)) for name, part in get_type_hints(kind).items()])
+        parts = [
+            (name, _arrow_type(pyarrow, part, large=large, path=(*path, name)))
+            for name, part in get_type_hints(kind).items()
+        ]
+        return pyarrow.struct(parts)
     return pyarrow.string()  # records of several kinds: their text
 
 

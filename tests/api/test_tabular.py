@@ -84,6 +84,20 @@ def test_an_arrow_table_has_the_types_of_the_record(namespace: Namespace, listen
         assert rows
 
 
+def test_a_number_of_64_bits_within_a_record_is_in_the_table(namespace: Namespace, listeners: list[int]) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    rate = (1 << 63) + 12345
+    with namespace.call(lambda: socket.create_connection(("127.0.0.1", listeners[0]))) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, 47, rate.to_bytes(8, sys.byteorder))  # asm/socket.h: MAX_PACING_RATE
+        table = netinspect.sockets("tcp", tcp_info=True, netns=namespace.path).to_arrow()
+    assert rate in {row["tcp_info"]["max_pacing_rate"] for row in table.to_pylist() if row["tcp_info"]}
+    fields = table.schema.field("tcp_info").type
+    assert [fields.field(name).type for name in ("max_pacing_rate", "pacing_rate")] == [
+        pyarrow.uint64(),
+        pyarrow.int64(),
+    ]
+
+
 def test_rows_that_were_taken_are_not_in_the_table(namespace: Namespace, listeners: list[int]) -> None:
     pytest.importorskip("pyarrow")
     listed = [one.local_port for one in netinspect.sockets("tcp", netns=namespace.path)]
