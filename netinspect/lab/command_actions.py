@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..engine.answering import answered
+from ..engine.help import show
 from ..engine.text import printable
 from ..errors import ExitStatus
 from . import fault as fault_files
@@ -55,8 +56,7 @@ def list_command(command: List) -> int:
         if breaking:
             lines += ["", f"Faults of {name}:"]
             lines += [printable(f"  {fault.name:29} {fault.description}") for fault in breaking]
-    _write(command.environment, *lines)
-    return ExitStatus.OK
+    return show("".join(f"{line}\n" for line in lines), command.environment)
 
 
 def break_command(command: Break) -> int:

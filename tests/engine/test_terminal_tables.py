@@ -69,6 +69,8 @@ stats
 stats tcp --rates 0.01
 stats health
 stats explain TcpRetransSegs
+stats explain
+lab list
 drops account --interval 0.01
 path 192.168.1.11 203.0.113.100:80
 explain

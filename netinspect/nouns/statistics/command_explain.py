@@ -7,6 +7,7 @@ from re import sub
 from textwrap import fill
 from typing import TYPE_CHECKING
 
+from ...engine.help import show
 from ...errors import ExitStatus, UsageError
 from ...netstat.render_statistics import TABLES
 from ...records import CounterMeaning
@@ -55,11 +56,9 @@ def explain(command: Stats) -> int:
         command.write_records(found)
         return ExitStatus.OK
     width = min(command.environment.columns, _WIDEST)
-    if names:
-        text = "\n".join(_article(entry, width) for entry in found)
-    else:
-        text = "".join(f"{_name(entry)}: {entry.meaning}\n" for entry in found)
-    command.environment.write(text.encode())
+    if not names:
+        return show("".join(f"{_name(entry)}: {entry.meaning}\n" for entry in found), command.environment)
+    command.environment.write("\n".join(_article(entry, width) for entry in found).encode())
     return ExitStatus.OK
 
 
