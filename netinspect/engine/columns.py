@@ -366,5 +366,9 @@ def interleaved(parts: Sequence[tuple[Batch, Sequence[int]]]) -> Batch:
     """Batches of one noun as one, in the order of their rows' positions, which accompany each."""
     if len(parts) == 1:
         return parts[0][0]
-    positions = list(chain.from_iterable(where for _, where in parts))
-    return concatenated([batch for batch, _ in parts]).take(sorted(range(len(positions)), key=positions.__getitem__))
+    batches, places = zip(*parts, strict=True)
+    whole = concatenated(batches)
+    positions = [*chain(*places)]
+    if positions == sorted(positions):
+        return whole  # as where the first row alone has another shape
+    return whole.take(sorted(range(len(positions)), key=positions.__getitem__))

@@ -2,6 +2,7 @@
 
 A table of routes has as many prefixes as rows. To make each text from its bytes takes twice as long as one format for a
 whole column, filled in at once, the more so as most parts of them are the same in many rows: they stand in the format.
+IPv4 has no numbers made at all: each digit of an octet is a column of bytes, translated from that of the octet.
 """
 
 from __future__ import annotations
@@ -46,10 +47,32 @@ def prefix(text: str) -> tuple[bytes, int]:
     return network, int(length) if slash else 8 * len(network)
 
 
+_DIGITS = [
+    bytes(48 + octet // unit % 10 if octet >= unit or unit == 1 else 0 for octet in range(256)) for unit in (100, 10, 1)
+]
+"""Each digit of an octet, the first one first; 0 where it has fewer digits."""
+
+
 def ipv4_texts(run: Run, at: int, lengths: bytes | None) -> list[str]:
     """IPv4 addresses at ``at``, with these prefix lengths behind them, or none."""
-    octets = [run.u8(at + place) for place in range(4)]
-    return _filled(run.count, [*zip(("%d.", "%d.", "%d.", "%d"), octets, strict=True), *_length(lengths)]).split(" ")
+    count = run.count
+    form = b""
+    columns: list[tuple[int, bytes]] = []
+    parts = [*zip((b"", b".", b".", b"."), (run.u8(at + place) for place in range(4)), strict=True)]
+    for mark, numbers in parts if lengths is None else [*parts, (b"/", lengths)]:
+        form += mark
+        if numbers == numbers[:1] * count:
+            form += b"%d" % numbers[0]
+        else:
+            columns += [(len(form) + place, numbers.translate(digit)) for place, digit in enumerate(_DIGITS)]
+            form += b"---"
+    form += b" "
+    filled = bytearray(form * count)
+    for place, column in columns:
+        filled[place :: len(form)] = column
+    texts = filled.translate(None, b"\0").decode().split(" ")
+    texts.pop()
+    return texts
 
 
 def ipv6_texts(run: Run, at: int, lengths: bytes | None) -> list[str]:

@@ -194,13 +194,13 @@ def by_bytes(run: Run, layout: Layout, kind: int, made: Mapping[bytes, Any]) -> 
         return NONE
     at, size = layout[kind]
     raws = [raw for (raw,) in run.rows(at, f"{size}s")]
-    if raws.count(raws[0]) == len(raws):
+    if raws == raws[:1] * len(raws):
         return Constant(made[raws[0]])
     return Array(list(map(made.__getitem__, raws)))
 
 
-def named(values: bytes | Sequence[int], names: Mapping[int, Any] | Sequence[Any]) -> Column:
+def named(values: bytes | list[int], names: Mapping[int, Any] | Sequence[Any]) -> Column:
     """A column of names for small numbers, a Constant where all are the same."""
-    if values.count(values[0]) == len(values):
+    if values == values[:1] * len(values):
         return Constant(names[values[0]])
     return Array(list(map(names.__getitem__, values)))

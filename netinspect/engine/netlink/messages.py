@@ -218,7 +218,7 @@ class Run:
     def by_value(self, offset: int) -> Iterator[tuple[int, Run]]:
         """This run in parts that have the same byte at ``offset``, with that byte."""
         values = self.u8(offset)
-        if values.count(values[0]) == self.count:
+        if values == values[:1] * self.count:
             yield values[0], self
         else:
             yield from self._split(values)

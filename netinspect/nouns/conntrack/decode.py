@@ -221,7 +221,7 @@ def attribute_u8(run: Run, paths: Paths, *path: int) -> Column:
     if at is None:
         return NONE
     values = run.u8(at)
-    return Constant(values[0]) if values.count(values[0]) == run.count else Array(list(values))
+    return Constant(values[0]) if values == values[:1] * run.count else Array(list(values))
 
 
 def attribute_text(run: Run, paths: Paths, *path: int) -> Column:

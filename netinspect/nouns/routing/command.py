@@ -262,6 +262,10 @@ class Routes(ListingCommand):
         host = self.host_name
         if field in ("gateway", "preferred_source") and host is not None:
             return Field(title, field, host, kept=False)
+        if field == "destination":
+            from .render import Prefixes
+
+            return Prefixes(title, field)
         if field in _NESTED:
             return Field(title, field, lambda value: _nested(field, value), kept=False)
         return Field(title, field, number=field in _NUMBERS)

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netinspect.engine.netlink.messages import Run
+from netinspect.engine.netlink.messages import HEADER_SIZE, Run, attribute
 from netinspect.engine.prefixes import ipv4_texts, ipv6_texts
+from netinspect.nouns.routing.decode import Decoder
+from netinspect.uapi.rtnetlink import RTA_DST, RTA_GATEWAY, RTA_PRIORITY, RTM_NEWROUTE
 
 _GROUPS = st.one_of(st.just(0), st.just(0xFFFF), st.integers(0, 15), st.integers(0, 0xFFFF))
 _WIDTHS = {AF_INET: 2, AF_INET6: 8}
@@ -92,3 +94,29 @@ def test_lengths_stand_behind_a_slash(family: int, data: st.DataObject) -> None:
     lengths = bytes([data.draw(length)] * len(addresses) if same else [data.draw(length) for _ in addresses])
     expected = [f"{inet_ntop(family, raw)}/{length}" for raw, length in zip(addresses, lengths, strict=True)]
     assert texts(family, addresses, lengths) == expected
+
+
+def test_a_route_is_known_again_beside_any_others_and_from_any_that_differs_in_one_byte() -> None:
+    def message(destination: bytes, gateway: int, metric: int, kind: int = 1) -> bytes:
+        body = bytes([AF_INET, 24, 0, 0, 254, 4, 0, kind]) + bytes(4) + attribute(RTA_DST, destination)
+        return (
+            bytes(HEADER_SIZE)
+            + body
+            + attribute(RTA_GATEWAY, bytes([10, 0, 0, gateway]))
+            + attribute(RTA_PRIORITY, metric.to_bytes(4, "little"))
+        )
+
+    def identities(messages: list[bytes]) -> list[int]:
+        run = Run(b"".join(messages), RTM_NEWROUTE, len(messages[0]), len(messages))
+        batch = Decoder(None).batch([run])  # type: ignore[arg-type]
+        assert batch is not None
+        return list(batch.values("identity"))
+
+    uniform = [message(bytes([16, upper, lower, 0]), 1, 0) for upper in range(9) for lower in range(9)]
+    others = [
+        message(bytes([16, 0, 0, 0]), gateway, metric, kind)
+        for gateway, metric, kind in ((1, 1, 1), (2, 0, 1), (1, 0, 6))
+    ]
+    together, beside = identities(uniform), identities(uniform + others)
+    assert together == beside[: len(uniform)] == [found for single in uniform for found in identities([single])]
+    assert len(set(beside)) == len(beside)
