@@ -10,6 +10,7 @@ from _operator import and_, or_
 from _socket import getservbyname
 
 from ...engine.files import check_database
+from ...engine.kernel_release import is_at_least
 from ...engine.prefixes import packed, within
 from ...engine.text import digits
 from ...engine.text import number as number_of
@@ -122,7 +123,10 @@ class FlowFilter:
         wanted = KernelFilter()
         if len(self.protocols) == 1:
             (wanted.protocol,) = self.protocols
-        for direction, prefix in zip((wanted.original, wanted.reply), DIRECTIONS, strict=True):
+        # Before Linux 5.14 what is asked of the replies' tuple is compared with what is asked of the original one
+        # (ctnetlink_filter_match), and an answer does not show it.
+        directions = (wanted.original, wanted.reply) if is_at_least(5, 14) else (wanted.original,)
+        for direction, prefix in zip(directions, DIRECTIONS, strict=False):
             for number, side in enumerate(SIDES):
                 prefixes = self.addresses.get(f"{prefix}{side}_address", ())
                 if len(prefixes) == 1 and prefixes[0][1] == 32 == 8 * len(prefixes[0][0]):

@@ -22,7 +22,7 @@ from ...records import GroupSocket
 from ...uapi.netlink import NETLINK_SOCK_DIAG
 from ..sockets.listing import ALL_STATES, Query, SocketListing
 from ..sockets.owners import Owners
-from ..sockets.request_copies import Copy, namespace_cookie
+from ..sockets.request_copies import Copy, own_namespace
 from . import decode_packet as packet_memberships
 from .owners_kernel import KernelUsers, key_of, users_in_kernel
 
@@ -131,9 +131,9 @@ class Holders:
             self.refusals[reason] = self.refusals.get(reason, 0) + 1
         return None
 
-    def unbound(self, known: Collection[int | None], cookie: bytes | None) -> Iterator[tuple[int, str]]:
-        """Sockets over IP, with their protocols, of the namespace with that cookie, except those that are known."""
-        if cookie is None:
+    def unbound(self, known: Collection[int | None], namespace: bytes | None) -> Iterator[tuple[int, str]]:
+        """Sockets over IP, with their protocols, of that namespace (own_namespace), except those that are known."""
+        if namespace is None:
             return
         for inode, pid, descriptor in self._owners.descriptors():
             if inode in known:
@@ -141,7 +141,7 @@ class Holders:
             if inode not in self._protocols:
                 self._protocols[inode] = _UNBOUND.get(socket_protocol(pid, descriptor) or "")
             protocol = self._protocols[inode]
-            if protocol is not None and self._asked(inode, Copy.namespace_cookie) == cookie:
+            if protocol is not None and self._asked(inode, Copy.namespace) == namespace:
                 yield inode, protocol
 
 
@@ -243,7 +243,7 @@ class GroupSockets:
         place = Place(None if self._place.descriptor is None else f"/proc/self/fd/{self._place.descriptor}")
         others = SocketListing(Query(_OTHERS, states=ALL_STATES), (place,))
         known.update(inode for batch in others.batches() for inode in batch.values("inode"))
-        return dict(self._holders.unbound(known, inside(self._place.descriptor, namespace_cookie)))
+        return dict(self._holders.unbound(known, inside(self._place.descriptor, own_namespace)))
 
     def _of_bound(self, membership: Membership, socket: Socket) -> GroupSocket | None:
         fits = self._reachable(membership, socket)

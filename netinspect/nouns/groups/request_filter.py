@@ -16,6 +16,7 @@ IP_MULTICAST_ALL, IPV6_MULTICAST_ALL = 49, 29
 MULTICAST_ALL = {"inet": IP_MULTICAST_ALL, "inet6": IPV6_MULTICAST_ALL}
 """Whether a socket gets groups that it has not joined itself (ip(7)); for IPv6 since Linux 4.20."""
 SO_NETNS_COOKIE = 71
+SIOCGSKNS = 0x894C
 
 _ADDRESS = calcsize("@I0P")
 """struct group_filter: the interface, padded as struct sockaddr_storage needs it, then the group."""

@@ -19,6 +19,8 @@ from ...uapi.nexthop import (
     NHA_GROUP_TYPE,
     NHA_ID,
     NHA_OIF,
+    NHA_OP_FLAG_RESP_GRP_RESVD_0,
+    NHA_OP_FLAGS,
 )
 from ...uapi.rtnetlink import RTM_GETNEXTHOP, RTM_NEWNEXTHOP
 from .decode_details import encapsulation_of, flags_of
@@ -36,13 +38,13 @@ _BODY = 8
 _MEMBER = Struct("=IBBxx")
 _SHAPE = Shape(
     {
-        **dict.fromkeys((NHA_ID, NHA_OIF), (4,)),
+        **dict.fromkeys((NHA_ID, NHA_OIF, NHA_OP_FLAGS), (4,)),
         **dict.fromkeys((NHA_GROUP, NHA_BLACKHOLE, NHA_ENCAP, NHA_FDB), ANY),
         **dict.fromkeys((NHA_GROUP_TYPE, NHA_ENCAP_TYPE), (2,)),
         NHA_GATEWAY: ADDRESS,
     },
     # GROUPS and MASTER of requests; what of resilient groups and of statistics there is.
-    (9, 10, *range(12, 18)),
+    (9, 10, 12, 13, 15, 16, 17),
 )
 
 
@@ -66,9 +68,12 @@ def _object(run: Run, start: int, names: Names) -> NextHopObject:
     inside = Attributes(run.data, run.operation, _SHAPE, start + 16 + _BODY, start + run.length)
     group = kind = None
     if NHA_GROUP in inside:
-        # The upper bits of the weight came with Linux 6.12 (struct nexthop_grp: weight_high).
+        # The upper bits of the weight came with Linux 6.12 (struct nexthop_grp: weight_high). In a message of another
+        # kernel whatever was in that memory stands there.
+        upper = 0xFF if (inside.number(NHA_OP_FLAGS) or 0) & NHA_OP_FLAG_RESP_GRP_RESVD_0 else 0
         group = tuple(
-            NextHopMember(member, (low | high << 8) + 1) for member, low, high in inside.structs(NHA_GROUP, _MEMBER)
+            NextHopMember(member, (low | (high & upper) << 8) + 1)
+            for member, low, high in inside.structs(NHA_GROUP, _MEMBER)
         )
         of_kind = inside.number(NHA_GROUP_TYPE) or 0
         kind = _GROUP_TYPES[of_kind] if of_kind < len(_GROUP_TYPES) else str(of_kind)

@@ -65,10 +65,9 @@ def _dccp_states() -> tuple[str, ...]:
 
     By themselves the numbers do not report which it is, and nothing but the release does.
     """
-    from posix import uname
+    from ...engine.kernel_release import is_at_least
 
-    release = [int(part) for part in uname().release.replace("-", ".").split(".")[:2] if part.isdecimal()]
-    first = 14 if release >= [6, 8] else 13
+    first = 14 if is_at_least(6, 8) else 13
     return (*STATES[:first], "PARTOPEN", "PASSIVE_CLOSEREQ", *STATES[first + 2 :])
 
 

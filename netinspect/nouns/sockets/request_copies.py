@@ -10,6 +10,7 @@ import _socket
 import os
 from ctypes import CDLL, c_int, c_uint, c_void_p, create_string_buffer
 from ctypes import byref as reference
+from fcntl import ioctl
 from stat import S_ISSOCK
 
 from ...engine.copies import DEEPEST, copied, copies_on_their_way
@@ -78,9 +79,22 @@ class Copy:
         answer = self._option(multicast_filter.LEVELS[family], multicast_filter.MULTICAST_ALL[family], bytes(4))
         return answer is None or any(answer)
 
-    def namespace_cookie(self) -> bytes | None:
-        """The cookie of its network namespace (SO_NETNS_COOKIE, since Linux 5.14)."""
-        return self._option(_socket.SOL_SOCKET, multicast_filter.SO_NETNS_COOKIE, bytes(8))
+    def namespace(self) -> bytes | None:
+        """What tells its network namespace from others: the cookie (SO_NETNS_COOKIE), before Linux 5.14 the inode.
+
+        The latter takes CAP_NET_ADMIN there (SIOCGSKNS, linux/sockios.h); None without it.
+        """
+        cookie = self._option(_socket.SOL_SOCKET, multicast_filter.SO_NETNS_COOKIE, bytes(8))
+        if cookie is not None:
+            return cookie
+        try:
+            opened = ioctl(self._descriptor, multicast_filter.SIOCGSKNS)
+        except OSError:
+            return None
+        try:
+            return os.fstat(opened).st_ino.to_bytes(8, "little")
+        finally:
+            os.close(opened)
 
     def on_their_way(self, depth: int = 0) -> tuple[list[int], bool]:
         """The inodes of the sockets that wait in this unix socket's queue, and whether these are all.
@@ -115,12 +129,10 @@ class Copy:
         return buffer.raw[: size.value]
 
 
-def namespace_cookie() -> bytes | None:
-    """The cookie of the calling thread's network namespace; None before Linux 5.14."""
+def own_namespace() -> bytes | None:
+    """The same of the calling thread's network namespace."""
     opened = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC)
     try:
-        return opened.getsockopt(_socket.SOL_SOCKET, multicast_filter.SO_NETNS_COOKIE, 8)
-    except OSError:
-        return None
+        return Copy(opened.fileno()).namespace()
     finally:
         opened.close()

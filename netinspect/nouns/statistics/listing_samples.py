@@ -134,8 +134,8 @@ def _boot() -> str | None:
 
 
 def identity(place: Place) -> str | None:
-    """The identity of a network namespace until the next reboot."""
-    from ..sockets.request_copies import namespace_cookie
+    """The identity of a network namespace until the next reboot; before Linux 5.14 a later one may get the same."""
+    from ..sockets.request_copies import own_namespace
 
-    cookie = inside(place.descriptor, namespace_cookie)
-    return None if cookie is None else cookie.hex()
+    known_by = inside(place.descriptor, own_namespace)
+    return None if known_by is None else known_by.hex()

@@ -10,6 +10,7 @@ import struct
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from jsonschema import Draft202012Validator
 from throwaway import NETINSPECT, Namespace
 
 from netinspect import records
+from netinspect.engine import kernel_release
 from netinspect.engine.cut import CutBatch
 from netinspect.engine.json_schema import array_schema, schema
 from netinspect.engine.netlink.gathering import gathered
@@ -79,6 +81,8 @@ def test_every_kind_of_entry_is_what_conntrack_shows(tracked: Namespace, need: C
     for number, parsed in theirs.items():  # the seconds that are left run down
         assert before[number] >= parsed["timeout"] >= ours[number].pop("timeout")
         del parsed["timeout"]
+        # The dump itself holds one entry or another (ctnetlink_dump_table).
+        assert {parsed.pop("use"), ours[number].pop("use")} <= {1, 2}
     assert ours == theirs
 
 
@@ -322,6 +326,17 @@ def test_the_kernel_does_the_filtering_where_it_can(tracked: Namespace) -> None:
     ((family, kernel),) = wanted.kernel()
     runs = list(Dump(tracked.call(lambda: connect(NETLINK_NETFILTER)), request(family, kernel), "testing"))
     assert sum(run.count for run in runs) == 1
+
+
+def test_replies_are_left_to_kernels_that_compare_them_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = FlowFilter()
+    wanted.addresses["reply_source_address"] = [prefix_of("10.0.0.3")]
+    asked = []
+    for release in ("5.13.19-amd64", "5.14.0", "6.1.0-rc1"):
+        monkeypatch.setattr(kernel_release.posix, "uname", lambda release=release: SimpleNamespace(release=release))
+        ((_, kernel),) = wanted.kernel()
+        asked.append(bool(kernel.reply))
+    assert asked == [False, True, True]
 
 
 def test_a_kernel_that_lacks_a_filter_is_asked_for_all() -> None:

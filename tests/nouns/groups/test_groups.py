@@ -26,6 +26,7 @@ from throwaway import NETINSPECT, Namespace
 from netinspect.engine.places import Place
 from netinspect.nouns.groups import listing as collected
 from netinspect.nouns.groups import listing_routing as multicast_routing
+from netinspect.nouns.groups import request_filter
 from netinspect.nouns.groups.events import Watch
 from netinspect.nouns.groups.listing import MembershipListing, Query
 from netinspect.records import GroupEvent, GroupSocket, Membership
@@ -191,6 +192,12 @@ def test_a_socket_that_only_joined_and_one_that_only_listens_differ(wired: Names
         assert (one.joined, one.receives, one.local_address) == (True, False, None)
         assert (other.joined, other.receives, other.local_port) == (False, True, 6000)
         assert [owner.fd for owner in one.processes] == [joined.fileno()]
+
+
+def test_namespaces_are_told_apart_without_their_cookies(wired: Namespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(request_filter, "SO_NETNS_COOKIE", 0x7FFF)  # as before Linux 5.14
+    for family in ("inet", "inet6"):
+        test_a_socket_that_only_joined_and_one_that_only_listens_differ(wired, family)
 
 
 def test_what_the_kernel_would_not_deliver_is_not_shown_as_receiving(wired: Namespace) -> None:

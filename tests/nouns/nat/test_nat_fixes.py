@@ -151,7 +151,8 @@ class World:
         settings["all"] = self.gateway.call(lambda: Path("/proc/sys/net/ipv4/ip_forward").read_text())
         settings |= self.gateway.call(_tracking_settings)
         legacy = []
-        if self.gateway.call(lambda: Path("/proc/net/ip_tables_names").read_text()):
+        names = Path("/proc/net/ip_tables_names")  # not there without the modules
+        if self.gateway.call(lambda: names.exists() and names.read_text()):
             saved = self.gateway.run("iptables-legacy-save").stdout
             legacy = [line.partition(" [")[0] for line in saved.splitlines() if not line.startswith("#")]
         return {

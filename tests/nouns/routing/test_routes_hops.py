@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import defaultdict
 from collections.abc import Callable
+from struct import pack
 
 import pytest
+from fake_kernel import runs_of
 from routing_state import await_carrier
 from throwaway import Namespace
+
+from netinspect.engine.netlink.messages import attribute, message
+from netinspect.engine.rtnetlink import Names
+from netinspect.nouns.routing import decode_nexthops
+from netinspect.uapi.nexthop import NHA_GROUP, NHA_ID, NHA_OP_FLAGS
+from netinspect.uapi.rtnetlink import RTM_NEWNEXTHOP
 
 SETUP = """
 link add v0 type veth peer name v1
@@ -34,6 +43,7 @@ route add 192.0.2.96/28 nhid 6
 -6 route add 2001:db8:1::/64 nexthop via fd00:1::7 dev v0 nexthop via fd00:1::9 dev v0
 -6 route add 2001:db8:aaaa:bbbb:cccc:dddd:eeee:ff00/120 via fd00:1::1111:2222:3333:4444
 """
+NO_NAMES: Names = Names({}, {}, defaultdict(str), defaultdict(str))
 BY_SEVEN = ["192.0.2.0/28", "192.0.2.16/28", "192.0.2.32/28", "192.0.2.48/28"]
 
 
@@ -166,3 +176,11 @@ def test_a_long_destination_keeps_the_blank_behind_it(routed: Namespace) -> None
     assert {len(line.split()) for line in lines} == {7}
     (long,) = [line for line in lines if "ff00/120" in line]
     assert long.startswith("2001:db8:aaaa:bbbb:cccc:dddd:eeee:ff00/120 fd00:1::1111:2222:3333:4444 ")
+
+
+@pytest.mark.parametrize(("flags", "weight"), [(b"", 6), (attribute(NHA_OP_FLAGS, pack("=I", 1 << 31)), 0x7506)])
+def test_weights_have_upper_bits_where_the_kernel_clears_what_it_does_not_use(flags: bytes, weight: int) -> None:
+    inside = attribute(NHA_ID, pack("=I", 3)) + attribute(NHA_GROUP, pack("=IBBH", 1, 5, 0x75, 0)) + flags
+    answer = message(RTM_NEWNEXTHOP, 0, pack("=BBBBI", 0, 0, 0, 0, 0) + inside)
+    (made,) = decode_nexthops.objects(runs_of([answer]), NO_NAMES)
+    assert made.group == ((1, weight),)

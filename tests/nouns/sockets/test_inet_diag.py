@@ -287,7 +287,8 @@ def test_pyroute2_finds_the_same_in_the_same_bytes(held: Sockets, family: int, p
         assert record.interface == (f"if{oracle['idiag_if']}" if oracle["idiag_if"] else None)
         assert record.uid == oracle["idiag_uid"]
         assert record.inode == oracle["idiag_inode"]
-        assert (record.timer.remaining if record.timer else 0) == oracle["idiag_expires"]
+        # Without a timer, Linux 5.10 gives what was in that memory before.
+        assert record.timer is None or record.timer.remaining == oracle["idiag_expires"]
         assert (record.timer.retransmits if record.timer else 0) == oracle["idiag_retrans"]
         names = ("none", "receive", "send", "both")
         shutdown = oracle.get_attr("INET_DIAG_SHUTDOWN")
