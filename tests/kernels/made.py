@@ -30,7 +30,7 @@ def kernel(version: str) -> Path:
     """The directory of a kernel: ``linux``, its ``modules``, and ``tools`` that load them. Made where there is none."""
     if version not in KERNELS:
         raise packages.Missing(f"no kernel {version}: there are {', '.join(KERNELS)}")
-    place = built() if version == BUILT else CACHE / version
+    place = _place(version)
     if not place.exists() and version == BUILT:
         raise packages.Missing("make kernel builds it")
     if not place.exists():
@@ -45,9 +45,17 @@ def kernel(version: str) -> Path:
     return place
 
 
+def _place(version: str) -> Path:
+    """Where a kernel is, or will be. What we choose parts of is another one with other parts."""
+    parts = {BUILT: (FRAGMENT,), s390x.NAME: (Path(s390x.__file__), s390x.FIRST)}.get(version)
+    if parts is None:
+        return CACHE / version
+    return CACHE / f"{version}-{hashlib.sha256(b''.join(part.read_bytes() for part in parts)).hexdigest()[:12]}"
+
+
 def built() -> Path:
     """Where the kernel of that configuration is, or will be."""
-    return CACHE / f"{BUILT}-{hashlib.sha256(FRAGMENT.read_bytes()).hexdigest()[:12]}"
+    return _place(BUILT)
 
 
 def _make(scratch: Path, made: Path, version: str) -> None:

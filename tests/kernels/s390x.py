@@ -27,7 +27,8 @@ MODULES = ("9pnet_virtio", "9p", "overlay")
 # take hours.
 PARTS = (
     *("engine/test_attributes.py", "engine/test_columns.py", "engine/test_dumps.py", "engine/test_messages.py"),
-    *("netfilter/test_legacy.py", "netfilter/test_netfilter_evaluate.py", "netfilter/test_nftables.py"),
+    # Not test_legacy.py: this kernel falls over when it loads iptable_nat (list_add double add).
+    *("netfilter/test_netfilter_evaluate.py", "netfilter/test_nftables.py"),
     *("netstat/test_netstat_layout.py", "netstat/test_netstat_statistics.py", "nouns/capabilities"),
     *("nouns/conntrack/test_conntrack.py", "nouns/conntrack/test_conntrack_events.py"),
     *("nouns/drops/test_drops_decode.py", "nouns/groups/test_groups.py", "nouns/groups/test_groups_decoding.py"),

@@ -136,7 +136,9 @@ def test_pyroute2_finds_the_same_in_the_same_bytes(held: Sockets) -> None:
         record = records[oracle["udiag_ino"]]
         assert record.type == kinds[oracle["udiag_type"]]
         assert record.state == states[oracle["udiag_state"]]
-        assert record.cookie == oracle["udiag_cookie"]
+        # Two numbers of 32 bits, the low one first, which pyroute2 reads as one of 64 (sock_diag_save_cookie).
+        low, high = struct.unpack("=II", struct.pack("=Q", oracle["udiag_cookie"]))
+        assert record.cookie == high << 32 | low
         assert record.peer_inode == oracle.get_attr("UNIX_DIAG_PEER")
         queues = oracle.get_attr("UNIX_DIAG_RQLEN")
         assert (record.recv_queue, record.send_queue) == (queues["udiag_rqueue"], queues["udiag_wqueue"])
@@ -175,7 +177,9 @@ _ATTRIBUTES: dict[int, st.SearchStrategy[bytes]] = {
 }
 unix_messages = st.builds(
     lambda kind, state, inode, cookie, found: message(
-        20, struct.pack("=BBBxIQ", 1, kind, state, inode, cookie) + b"".join(attribute(*pair) for pair in found.items())
+        20,
+        struct.pack("=BBBxIII", 1, kind, state, inode, cookie & 0xFFFFFFFF, cookie >> 32)
+        + b"".join(attribute(*pair) for pair in found.items()),
     ),
     st.sampled_from([1, 2, 5, 9]),
     st.integers(0, 255),
@@ -193,7 +197,8 @@ def naive(data: list[bytes]) -> list[Socket]:
             size, kind = struct.unpack_from("=HH", single, at)
             found[kind] = single[at + 4 : at + size]
             at += size + 3 & ~3
-        parsed.append((struct.unpack_from("=BBBxIQ", single, 16), found))
+        *head, low, high = struct.unpack_from("=BBBxIII", single, 16)
+        parsed.append(((*head, high << 32 | low), found))
     known: dict[int, str] = {}
     for (_, _, _, inode, _), found in parsed:
         if 0 in found:
