@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from availability import unavailable
 from conntrack_entries import Entry, add
+from kernel_lacks import nftables_lacks
 from nat_lab import SERVER, Traffic, netinspect
 
 from netinspect.engine.places import Place
@@ -820,6 +822,8 @@ def test_a_fix_does_what_it_says_and_nothing_else(need: Need, world: World, tmp_
     need("conntrack")
     need("ip")
     need("sysctl")
+    if lacks := nftables_lacks():
+        unavailable(lacks[0])
     kind = KINDS[name]
     plain = world.names is WORLDS[0]  # as hostile as nft can write
     for file in ("a", "b"):
