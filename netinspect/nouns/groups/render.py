@@ -21,8 +21,10 @@ def sources() -> Column:
 
 def _sources(batch: Batch) -> Iterable[str]:
     for included, excluded in zip(batch.values("included"), batch.values("excluded"), strict=True):
-        marked = [f"+{source}" for source in included] + [f"-{source}" for source in excluded]
-        yield ",".join(marked) or "-"
+        if included or excluded:
+            yield ",".join([f"+{source}" for source in included] + [f"-{source}" for source in excluded])
+        else:
+            yield "-"
 
 
 def yes_or_no(value: bool) -> str:
