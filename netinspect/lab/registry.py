@@ -296,6 +296,7 @@ class Registry:
                 lab.name = name
                 lab.mark = holder.mark(name)
                 os.ftruncate(opened, 0)
+                os.lseek(opened, 0, os.SEEK_SET)
                 with open(opened, "r+b", closefd=False) as file:  # which goes on where a limit lets in a part only
                     file.write(json.dumps(_state(lab)._asdict()).encode())
                 try:
