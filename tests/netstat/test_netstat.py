@@ -53,15 +53,14 @@ def make_more(made: Sockets) -> None:
         opened.bind((address, port))
         return opened
 
-    await_route(LONG)
     # Addresses that are cut, and ports of one to five digits, some of which have names.
     for port in (7, 22, 443, 8080, 20123):
         server = bound(socket.SOCK_STREAM, socket.AF_INET6, LONG, port)
         server.listen()
         client = keep(socket.socket(socket.AF_INET6))
-        client.connect((LONG, port))
+        reach(client, port)
         keep(server.accept()[0])
-        bound(socket.SOCK_DGRAM, socket.AF_INET6, LONG, port).connect((LONG, 9))
+        reach(bound(socket.SOCK_DGRAM, socket.AF_INET6, LONG, port), 9)
     bound(socket.SOCK_DGRAM, socket.AF_INET, "0.0.0.0", 53)
     bound(socket.SOCK_DGRAM, socket.AF_INET, "127.255.255.254", 65535)
     # Raw sockets: unbound, bound, connected, with an unread packet.
@@ -100,10 +99,10 @@ def make_more(made: Sockets) -> None:
         os.seteuid(0)
 
 
-def await_route(address: str) -> None:
-    """Waits for the route to an address of our own: a kernel thread adds it, moments after the address."""
-    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as opened:
-        until(lambda: opened.connect_ex((address, 9)) == 0, "route")
+def reach(opened: socket.socket, port: int) -> None:
+    """Connects to an address of our own: a kernel thread adds the route, moments after the address, and may do so again
+    when the interface has come up."""
+    until(lambda: opened.connect_ex((LONG, port)) == 0, "route")
 
 
 def lines(namespace: Namespace, argv: Sequence[str]) -> list[str]:
