@@ -399,11 +399,11 @@ def driver(data: bytes) -> list[Any]:
 
 def completion(data: bytes) -> list[Any]:
     """What a shell asks for when Tab is pressed, and names that it is offered."""
-    from netinspect.completion.command_values import KINDS, is_one_word
+    from netinspect.completion.command_values import KINDS, is_offered
 
     given = words(data)
     kind = list(KINDS)[len(data) % len(KINDS)]
-    return [*map(is_one_word, given), sorted(KINDS[kind](given))]
+    return [*map(is_offered, given), sorted(KINDS[kind](given))]
 
 
 def terminal(data: bytes) -> list[Any]:
