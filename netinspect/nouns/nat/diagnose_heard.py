@@ -101,7 +101,7 @@ def _lost(situation: Situation) -> tuple[list[Kind], int]:
 def _of_bridged(situation: Situation, ruled: list[Path], known_by: str) -> Iterator[Finding]:
     """Frames from port to port: a policy is made for what is routed; a rule may be meant for them."""
     for path in ruled[:1]:
-        if path.cause == "policy" and any("bridge-nf-call" in text for text in path.evidence):
+        if path.cause == "policy" and path.failed is not None and path.failed.facts.get("bridge") is not None:
             yield from reported(situation, path, known_by)
 
 

@@ -363,6 +363,11 @@ class Stack:
         """A sysctl that is a number; None where it cannot be read."""
         return self._setting((name,), partial(sysctl, name))
 
+    def filtering_bridged(self, family: str) -> str | None:
+        """The setting by which bridged frames pass the rules of IP (br_netfilter); None where it is off."""
+        name = f"net.bridge.bridge-nf-call-{'ip6tables' if family == 'inet6' else 'iptables'}"
+        return name if self.setting(name) else None
+
     def own(self, version: str, interface: str, name: str) -> int | None:
         """A sysctl of an interface (``all`` and ``default`` are such too); ``version`` is ipv4 or ipv6."""
         return self._setting((version, interface, name), partial(interface_sysctl, version, interface, name))

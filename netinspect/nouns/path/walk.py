@@ -78,10 +78,8 @@ class Walk(Steps):
         """Whether what leaves the namespace in which it began is not followed."""
         self.reported: set[tuple[int, str]] = set()
         """What cannot be evaluated, and was reported once."""
-        self.bridging: str | None = None
-        """What to say of rules that are passed since br_netfilter has bridged frames pass them."""
         self.bridged_by: Interface | None = None
-        """The bridge of those frames."""
+        """The bridge, while rules of IP are passed since br_netfilter has its frames pass them."""
         self.marked: list[tuple[Stack, str, int, Outcome]] = []
         """Where rules changed the mark: namespace, hook, the new mark."""
         self.lived: list[tuple[Stack, Outcome]] = []

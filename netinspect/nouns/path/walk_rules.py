@@ -202,13 +202,10 @@ class Rules:
                 on = self._pass(walk, "bridge", hook, on, part.entry, part.exit, None, chains)
         if on is None or part.entry is None or part.exit is None:
             return on
-        name = "ip6tables" if packet.family == "inet6" else "iptables"
-        setting = f"net.bridge.bridge-nf-call-{name}"
-        if not stack.setting(setting):
+        if stack.filtering_bridged(packet.family) is None:
             return on
-        line = f"{setting} = 1: bridged frames pass the rules of IP"
         tracked = None
-        walk.bridging, walk.bridged_by = line, part.bridge
+        walk.bridged_by = part.bridge
         try:
             on = self.early(walk, stack, "prerouting", on, part.bridge, None)
             if on is not None:
@@ -229,7 +226,7 @@ class Rules:
             ):
                 on = restored(walk, stack, on, tracked, "source")
         finally:
-            walk.bridging = walk.bridged_by = None
+            walk.bridged_by = None
         return on
 
     def against_neighbours(self, interface: Interface, address: str) -> list[str]:
@@ -388,15 +385,20 @@ class Rules:
         if outcome.verdict.name == "drop":
             return
         lines = [text for found in texts.values() for text in found]
-        bridging = [walk.bridging] if walk.bridging else []
+        bridging = self._bridging(walk, packet)
         if lines or bridging:
             subject = ", ".join(texts) or "no rule applies"
             walk.passes(self.stack, hook, subject, packet, *bridging, *lines)
 
+    def _bridging(self, walk: Walk, packet: Packet) -> list[str]:
+        """Why a frame that is only bridged passes these rules."""
+        setting = self.stack.filtering_bridged(packet.family) if walk.bridged_by is not None else None
+        return [f"{setting} = 1: bridged frames pass the rules of IP"] if setting else []
+
     def _dropped(self, walk: Walk, hook: str, packet: Packet, outcome: Outcome) -> None:
         last = outcome.drop
         applied = [f"rule: {self.text(step.rule)}" for step in outcome.steps if step.rule is not None][-4:]
-        bridging = [walk.bridging] if walk.bridging else []
+        bridging = self._bridging(walk, packet)
         reject = outcome.action("reject")
         how = f"rejected ({reject.text})" if reject else "dropped"
         if last is None:

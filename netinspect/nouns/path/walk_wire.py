@@ -279,11 +279,10 @@ def turned_back(
     """
     if bridge.kind != "bridge" or before.destination == packet.destination or route is None:
         return False
-    setting = f"net.bridge.bridge-nf-call-{'ip6tables' if packet.family == 'inet6' else 'iptables'}"
-    if route.interface != bridge.name or not stack.setting(setting):
+    if route.interface != bridge.name or (setting := stack.filtering_bridged(packet.family)) is None:
         return False
     hop = route.gateway or packet.destination
-    port = _port_to(stack, bridge, hop) or _port(next(Segment(walk.stacks, stack, bridge).with_address(hop), None))
+    port = _port_behind(walk, stack, bridge, hop)
     known = stack.bridge_port(port) if port is not None else None
     if port is None or known is None or known.hairpin is not False:
         return False
@@ -313,9 +312,13 @@ def turned_back(
 def _sender_port(walk: Walk, stack: Stack, bridge: Interface, packet: Packet) -> Interface | None:
     """The port of a bridge that a packet comes in by, where that is known."""
     back = stack.route(packet.source).route
-    hop = (back.gateway if back is not None else None) or packet.source
-    port = _port_to(stack, bridge, hop)
-    return port or _port(next(Segment(walk.stacks, stack, bridge).with_address(hop), None))
+    return _port_behind(walk, stack, bridge, (back.gateway if back is not None else None) or packet.source)
+
+
+def _port_behind(walk: Walk, stack: Stack, bridge: Interface, address: str) -> Interface | None:
+    """The port of a bridge behind which an address is, as its table has it or as the wire is seen."""
+    port = _port_to(stack, bridge, address)
+    return port or _port(next(Segment(walk.stacks, stack, bridge).with_address(address), None))
 
 
 def _port_to(stack: Stack, bridge: Interface, address: str) -> Interface | None:
