@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _TABLE = """
 *           --json-pretty --pretty -J             : --json
 *           --jsonl --json-lines --ndjson         : --format ndjson
-*           --yaml --xml --tsv --html             : ! the formats are table, json, ndjson and csv
+*           --yaml --xml --tsv --html             : NO_FORMAT
 *           --output= -o=                         : FORMAT
 *           -w? --interval= --every=              : --watch {}
 *           -f --follow --continuous              : --watch 1
@@ -151,14 +151,13 @@ def _tables(value: str) -> list[str]:
 def _format(value: str) -> list[str]:
     known = {"jsonl": "ndjson", "json-lines": "ndjson", "jsonlines": "ndjson", "pretty": "json"}
     value = known.get(value, value)
-    told = "! the formats are table, json, ndjson and csv"
-    return ["--format", value] if value in ("table", "json", "ndjson", "csv") else [told]
+    return ["--format", value] if value in _FORMATS else [_NO_FORMAT]
 
 
 def _tracked(value: str) -> list[str]:
     """conntrack(8) -o: extended, id, labels, timestamp, ktimestamp, xml, save."""
     if not {"xml", "save"}.isdisjoint(value.split(",")):
-        return ["! the formats are table, json, ndjson and csv"]
+        return [_NO_FORMAT]
     return ["--extended"] if value not in _FORMATS else ["--format", value]
 
 
@@ -173,8 +172,10 @@ def _watched(value: str) -> list[str]:
 
 
 _FORMATS = ("table", "json", "ndjson", "csv")
+_NO_FORMAT = "! the formats are table, json, ndjson and csv"
 _MADE = {
     "FORMAT": _format,
+    "NO_FORMAT": lambda _: [_NO_FORMAT],
     "FAMILY": _families,
     "TABLES": _tables,
     "TRACKED": _tracked,
@@ -240,6 +241,9 @@ def _rows() -> dict[str, dict[str, tuple[str, str]]]:
     return found
 
 
+_ROWS = _rows()
+
+
 class Translated:
     """A command line in the words of a command here."""
 
@@ -254,14 +258,13 @@ class Translated:
         for option in options:
             taken = option.value is not None and not option.optional
             self._ours |= dict.fromkeys((f"-{option.short}", f"--{option.long}"), taken)
-        rows = _rows()
         name, *self._rest = words
         self._name = name
         like = {"nat": "conntrack", "assert": "wait", "top": "sockets"}.get(name, name)
         self._foreign: Mapping[str, tuple[str, str]] = {
-            **(rows["*"] if listing else {}),
-            **rows.get(like, {}),
-            **rows.get(name, {}),
+            **(_ROWS["*"] if listing else {}),
+            **_ROWS.get(like, {}),
+            **_ROWS.get(name, {}),
         }
         self._found: list[str] = []
         while self._rest:

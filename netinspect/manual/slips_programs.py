@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import os
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    pass
-
 _WORDS = {
     "sockets": "ss socket sock sockstat lsof tcp udp unix listen listening connections",
     "routes": "route r ro fib nexthop",

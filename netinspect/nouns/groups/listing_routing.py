@@ -12,8 +12,8 @@ from ...engine.namespaces import inside
 from ...engine.netlink.changes import Changes
 from ...engine.netlink.groups import BRIDGE_GROUP_CHANGES, MULTICAST_ROUTE_CHANGES
 from ...engine.netlink.transport import Dump
+from ...engine.pieces import in_pieces
 from ...engine.places import InterfaceNames, Place
-from ...engine.schema import rows_of
 from ...errors import NetinspectError, NetlinkError
 from ...procfs import network_text
 from ...records import MulticastInterface
@@ -49,9 +49,7 @@ class MulticastListing(BaseListing):
     def _place(self, place: Place) -> Iterator[Batch]:
         if self._asked.interfaces:
             self._query = self._asked.on(self._interface_names(place, self._asked.interfaces))
-        rows = list(self._rows(place, InterfaceNames(place)))
-        if rows:
-            yield rows_of(rows)
+        yield from in_pieces(list(self._rows(place, InterfaceNames(place))))
 
     def _families(self, place: Place) -> Iterator[str]:
         for family, file in _FILES.items():
