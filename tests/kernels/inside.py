@@ -1,4 +1,7 @@
-"""Runs files of the suite in a guest, one after another; /out/files names them, /out/results gets what came of them."""
+"""Runs files of the suite in a guest; /out/files names them, /out/results gets what came of them.
+
+Several run in one process, since pytest takes seconds to start there. What hangs, or ends the process, costs its file.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,8 @@ import sys
 import time
 from pathlib import Path
 
-SECONDS_A_FILE = 3600 if os.uname().machine == "s390x" else 600
+SECONDS_A_TEST = 1800 if os.uname().machine == "s390x" else 600
+FILES_AT_ONCE = 15
 HERE = os.environ.get("NI_HERE")
 """Set where there is no guest: its modules are for others to load."""
 OUT = Path(HERE or "/out")
@@ -54,18 +58,50 @@ def capabilities() -> None:
 def main() -> None:
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), "NI_RESULTS": str(OUT / "results")}
     environment.pop("NETINSPECT_NO_SKIP", None)
-    pytest = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "recorder", "--tb=short"]
-    for name in (OUT / "files").read_text().split():
-        began = time.monotonic()
-        try:
-            status = subprocess.run([*pytest, name], env=environment, timeout=SECONDS_A_FILE).returncode
-        except subprocess.TimeoutExpired:
-            status = -1
-        line = {"file": name, "status": status, "seconds": round(time.monotonic() - began, 1)}
-        with (OUT / "results").open("a") as results:
-            results.write(json.dumps(line) + "\n")
+    left = (OUT / "files").read_text().split()
+    while left:
+        several = left[:FILES_AT_ONCE]
+        status = run(several, environment)
+        ended = {line["file"] for line in lines() if "file" in line}
+        hurt = next((name for name in several if name not in ended), None)
+        if hurt is not None:
+            ended.add(hurt)
+            with (OUT / "results").open("a") as file:
+                file.write(json.dumps({"file": hurt, "status": status or -1, "seconds": 0}) + "\n")
+        left = [name for name in left if name not in ended]
     # Behind the tests, which are to find the modules that they need by themselves.
     capabilities()
+
+
+def run(files: list[str], environment: dict[str, str]) -> int:
+    """Runs pytest on these files, until no test has ended for a long time."""
+    pytest = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "recorder", "--tb=short"]
+    with subprocess.Popen([*pytest, "--continue-on-collection-errors", *files], env=environment) as running:
+        known, since = size(), time.monotonic()
+        while running.poll() is None:
+            try:
+                running.wait(2)
+            except subprocess.TimeoutExpired:
+                pass
+            if (now := size()) != known:
+                known, since = now, time.monotonic()
+            elif time.monotonic() - since > SECONDS_A_TEST:
+                running.kill()
+        return running.returncode
+
+
+def size() -> int:
+    """How much has been written on what came of the tests."""
+    try:
+        return (OUT / "results").stat().st_size
+    except OSError:
+        return 0
+
+
+def lines() -> list[dict[str, object]]:
+    """What came of the tests so far."""
+    text = (OUT / "results").read_text() if size() else ""
+    return [json.loads(line) for line in text.splitlines() if line.endswith("}")]
 
 
 main()

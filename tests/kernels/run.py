@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import choice
 import guest
 import made
 import packages
@@ -28,26 +29,6 @@ import table
 LISTS = guest.HERE / "skips"
 SECONDS = 3600.0
 _ended = False
-# What says nothing of a kernel.
-ELSEWHERE = (
-    "tests/kernels",
-    "tests/fuzz",
-    "tests/test_benchmarks.py",
-    "tests/test_structure.py",
-    "tests/test_startup.py",
-)
-# What `make test-kernels PART=smoke` runs: each noun's listing against other programs, in minutes.
-SMOKE = (
-    "tests/nouns/capabilities/test_capabilities.py",
-    "tests/nouns/links/test_links.py",
-    "tests/nouns/links/test_link_kinds.py",
-    "tests/nouns/routing/test_rules.py",
-    "tests/nouns/routing/test_neighbours.py",
-    "tests/nouns/routing/test_route_refusals.py",
-    "tests/nouns/sockets/test_inet_diag.py",
-    "tests/nouns/sockets/test_other_diag.py",
-    "tests/netstat/test_netstat_layout.py",
-)
 
 
 def main() -> int:
@@ -72,15 +53,23 @@ def main() -> int:
     )
     bad = 0
     there = [name for name in made.KERNELS if name != made.BUILT or made.built().exists()]
+    kernels = []
     for version in options.kernel or there:
         try:
             made.release(version)
+            kernels.append(version)
         except packages.Missing as error:
             print(f"{version}: {error}", file=sys.stderr)
             bad += 1
-            continue
-        all_parts = [guest.TREE / "tests" / part for part in (s390x.PARTS if version == s390x.NAME else [""])]
-        bad += _kernel(version, _files(options.parts or all_parts), options)
+    place = Path(tempfile.mkdtemp(prefix="netinspect-guests-")) if options.out is None else options.out.resolve()
+    try:
+        # The guests of the next kernel begin as soon as one of this kernel's has ended.
+        with ThreadPoolExecutor(options.guests) as pool:
+            runs = [_Kernel(version, options, place, pool) for version in kernels]
+            bad += sum(run.report(options.accept) for run in runs)
+    finally:
+        if options.out is None:
+            shutil.rmtree(place, ignore_errors=True)
     return bad > 0
 
 
@@ -91,49 +80,60 @@ def _end(number: int, _: object) -> None:
     raise SystemExit(128 + number)
 
 
-def _files(parts: Sequence[str | Path]) -> list[str]:
+def _files(version: str, parts: Sequence[str]) -> list[str]:
+    """The files of tests of these parts, by default all that may differ from kernel to kernel."""
+    if not parts and version != s390x.NAME:
+        return choice.files_of(guest.TREE)
     found: list[Path] = []
-    if "smoke" in parts:
-        parts = [part for part in parts if part != "smoke"] + [guest.TREE / name for name in SMOKE]
-    for part in parts:
-        path = Path(part).resolve()
-        found += sorted(path.rglob("test_*.py")) if path.is_dir() else [path]
-    names = dict.fromkeys(str(path.relative_to(guest.TREE)) for path in found)
-    return [name for name in names if not name.startswith(ELSEWHERE)]
+    for part in parts or [guest.TREE / "tests" / part for part in s390x.PARTS]:
+        for path in [guest.TREE / name for name in choice.SMOKE] if part == "smoke" else [Path(part).resolve()]:
+            found += sorted(path.rglob("test_*.py")) if path.is_dir() else [path]
+    return [*dict.fromkeys(str(path.relative_to(guest.TREE)) for path in found)]
 
 
-def _kernel(version: str, files: list[str], options: argparse.Namespace) -> int:
-    """Runs the files on that kernel and shows what came of them; returns how much is wrong."""
-    began = time.monotonic()
-    guests = 1 if version == made.HOST else options.guests
-    shares = [share for n in range(guests) if (share := files[n::guests])]
-    place = Path(tempfile.mkdtemp(prefix="netinspect-guests-")) if options.out is None else options.out.resolve()
-    try:
-        with ThreadPoolExecutor(len(shares)) as pool:
-            parts = pool.map(lambda n: _share(version, shares[n], place / f"{version}-{n}"), range(len(shares)))
-            results = [line for part in parts for line in part]
-        found = place / f"{version}-0" / "capabilities"
+class _Kernel:
+    """The files on one kernel, shared among its guests."""
+
+    def __init__(self, version: str, options: argparse.Namespace, place: Path, pool: ThreadPoolExecutor) -> None:
+        files = _files(version, options.parts)
+        guests = 1 if version == made.HOST else options.guests
+        self.version = version
+        self.files = files
+        self._place = place
+        self._began = 0.0
+        shares = [share for n in range(guests) if (share := files[n::guests])]
+        self._parts = [pool.submit(self._run, share, n) for n, share in enumerate(shares)]
+
+    def _run(self, share: list[str], number: int) -> list[dict[str, Any]]:
+        if _ended:
+            return []
+        self._began = self._began or time.monotonic()
+        return _share(self.version, share, self._place / f"{self.version}-{number}")
+
+    def report(self, accept: bool) -> int:
+        """Waits for its guests and shows what came of the tests; returns how much is wrong."""
+        results = [line for part in self._parts for line in part.result()]
+        version, files = self.version, self.files
+        found = self._place / f"{version}-0" / "capabilities"
         capabilities = json.loads(found.read_text()) if found.exists() else []
-    finally:
-        if options.out is None:
-            shutil.rmtree(place, ignore_errors=True)
-    tests = [line for line in results if "test" in line]
-    failed = [line for line in tests if line["outcome"] == "failed"]
-    for line in failed:
-        print(f"==== {version}: {line['test']}\n{line['reason']}")
-    ended = {line["file"]: line["status"] for line in results if "file" in line}
-    broken = [name for name in files if ended.get(name) not in (0, 1, 5)]
-    for name in broken:
-        print(f"{version}: {name} did not come to its end")
-    skips = {line["test"]: " ".join(line["reason"].split()) for line in tests if line["outcome"] == "skipped"}
-    crept = _compare(version, {name for name in files if name not in broken}, skips, accept=options.accept)
-    if options.accept and capabilities:
-        table.keep(version, made.release(version), capabilities, _by_file(files, tests, broken))
-    print(
-        f"{version}: {sum(line['outcome'] == 'passed' for line in tests)} passed, {len(failed)} failed, "
-        f"{len(skips)} skipped in {len(files)} files, {time.monotonic() - began:.0f} s"
-    )
-    return len(failed) + len(broken) + crept
+        tests = [line for line in results if "test" in line]
+        failed = [line for line in tests if line["outcome"] == "failed"]
+        for line in failed:
+            print(f"==== {version}: {line['test']}\n{line['reason']}")
+        ended = {line["file"]: line["status"] for line in results if "file" in line}
+        broken = [name for name in files if ended.get(name) not in (0, 1, 5)]
+        for name in broken:
+            print(f"{version}: {name} did not come to its end")
+        skips = {line["test"]: " ".join(line["reason"].split()) for line in tests if line["outcome"] == "skipped"}
+        crept = _compare(version, {name for name in files if name not in broken}, skips, accept=accept)
+        if accept and capabilities:
+            table.keep(version, made.release(version), capabilities, _by_file(files, tests, broken))
+        print(
+            f"{version}: {sum(line['outcome'] == 'passed' for line in tests)} passed, {len(failed)} failed, "
+            f"{len(skips)} skipped in {len(files)} files, {time.monotonic() - self._began:.0f} s",
+            flush=True,
+        )
+        return len(failed) + len(broken) + crept
 
 
 def _by_file(files: list[str], tests: list[dict[str, Any]], broken: list[str]) -> dict[str, dict[str, int]]:
