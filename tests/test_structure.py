@@ -46,8 +46,8 @@ PACKAGES = {
     "testing": {"errors", "records", "engine", "nouns", "lab", "waiting"},
     "conditions": {"errors", "waiting"},
     "api": {"conditions", "errors", "records", "engine", "nouns", "waiting", "snapshots"},
-    "completion": {"errors", "records", "engine", "main", "", "nouns", "manual", "lab_directory", "waiting"},
-    "manual": {"errors", "environment", "records", "engine", "main", "", "nouns"},
+    "completion": {"errors", "records", "engine", "main", "", "nouns", "manual", "lab_directory", "netstat", "waiting"},
+    "manual": {"errors", "environment", "records", "engine", "main", "", "nouns", "lab_directory", "procfs"},
 }
 """Which packages a package may import from beside itself. The root, "", has the version.
 

@@ -7,7 +7,10 @@ from ..engine.options import Group, One, Option, choice
 from ..errors import ExitStatus, UsageError
 
 _SHELLS = ("bash", "zsh", "fish")
-_KINDS = ("interfaces", "namespaces", "containers", "states", "fields", "topologies", "labs")
+_KINDS = (
+    *("interfaces", "namespaces", "containers", "states", "fields", "topologies", "labs", "hosts", "users"),
+    *("processes", "tables", "protocols", "scopes"),
+)
 
 
 class Completion(Command):
@@ -28,8 +31,8 @@ class Completion(Command):
             Option(
                 "",
                 "values",
-                f"print the values of a kind, one a line: {', '.join(_KINDS)}; states and fields of the command that "
-                "follows",
+                f"print the values of a kind, one a line: {', '.join(_KINDS)}; states, fields and protocols of the "
+                "command that follows, hosts of the lab",
                 "KIND",
                 to=values.value(choice("kind", _KINDS)),
                 choices=_KINDS,

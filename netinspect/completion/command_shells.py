@@ -15,7 +15,7 @@ _BASH = """\
 _netinspect() {{
     local cur=${{COMP_WORDS[COMP_CWORD]}} prev=${{COMP_WORDS[COMP_CWORD-1]}}
     local command=${{COMP_WORDS[1]}} options= words= live= values= asked= listed= files= before= quote= name quoted
-    local line=${{COMP_LINE:0:COMP_POINT}} ahead= head=
+    local line=${{COMP_LINE:0:COMP_POINT}} ahead= head= first= program= at
     local whole=${{line##*[[:space:]]}}
     local -a named=()
     # Readline takes =, : and @ for words of their own, and puts in what is behind the last of them, or @ and that.
@@ -30,11 +30,28 @@ _netinspect() {{
         COMPREPLY=($(compgen -W '{commands} --help --version' -- "$cur"))
         return
     fi
-    if [[ $command == lab ]] && (( COMP_CWORD > 2 )); then command="lab ${{COMP_WORDS[2]}}"; fi
+    at=2
+    if [[ $command == lab ]] && (( COMP_CWORD > 2 )); then command="lab ${{COMP_WORDS[2]}}" at=3; fi
+    if (( COMP_CWORD > at )); then first=${{COMP_WORDS[at]}}; fi
     case $command in
 {cases}
     *) return ;;
     esac
+    for (( at++; at < COMP_CWORD; at++ )); do
+        if [[ -z $program || ${{COMP_WORDS[at]}} != -- ]]; then continue; fi
+        # A command line of its own: bash-completion completes any, else only the name and our own are known.
+        if declare -F _command_offset > /dev/null; then
+            _command_offset $(( at + 1 ))
+        elif (( at + 1 == COMP_CWORD )); then
+            COMPREPLY=($(compgen -c -- "$cur"))
+        elif [[ ${{COMP_WORDS[at + 1]}} == netinspect ]]; then
+            COMP_CWORD=$(( COMP_CWORD - at - 1 )) COMP_WORDS=("${{COMP_WORDS[@]:at + 1}}")
+            _netinspect
+        else
+            compopt -o default
+        fi
+        return
+    done
     if [[ -n $asked ]]; then
         mapfile -t named < <(netinspect completion --values $asked 2>/dev/null)
     elif [[ -z $values && -z $files && $cur != -* ]]; then
@@ -70,19 +87,27 @@ _ZSH = """\
 #compdef netinspect
 # Completion of netinspect for zsh: `netinspect completion zsh`.
 _netinspect() {{
-    local cur=$words[CURRENT] prev=$words[CURRENT-1] command=$words[2] live= asked= listed= files=
+    local cur=$words[CURRENT] prev=$words[CURRENT-1] command=$words[2] live= asked= listed= files= first= program= at=3
     local -a options operands values commands
     if (( CURRENT == 2 )); then
         commands=({commands})
         _describe command commands
         return
     fi
-    if [[ $command == lab ]] && (( CURRENT > 3 )); then command="lab $words[3]"; fi
+    if [[ $command == lab ]] && (( CURRENT > 3 )); then command="lab $words[3]" at=4; fi
+    if (( CURRENT > at )); then first=$words[at]; fi
     if [[ $cur == --*=* ]]; then prev=${{cur%%=*}}; compset -P '*='; fi
     case $command in
 {cases}
     (*) return 1 ;;
     esac
+    at=$words[(i)--]
+    if [[ -n $program ]] && (( at < CURRENT )); then
+        shift $at words
+        (( CURRENT -= at ))
+        _normal
+        return
+    fi
     if [[ $files == all ]]; then _files; return; fi
     if [[ $files == none ]]; then return 1; fi
     if [[ -n $asked ]]; then values+=(${{(f)"$(netinspect completion --values ${{=asked}} 2>/dev/null)"}}); fi
@@ -113,6 +138,27 @@ function __netinspect_after
     set -l words (commandline -opc)
     contains -- "$words[-1]" $argv
 end
+# Whether the first operand of a command of the lab stands there, and it is not the cursor's.
+function __netinspect_later
+    test (count (commandline -opc)) -gt 3
+end
+function __netinspect_first
+    set -l words (commandline -opc)
+    echo -- $words[4]
+end
+# What stands behind -- is a command line of its own.
+function __netinspect_runs
+    contains -- -- (commandline -opc)
+end
+function __netinspect_program
+    set -l words (commandline -opc)
+    set -l at (contains -i -- -- $words)
+    set -l line
+    if test $at -lt (count $words)
+        set line $words[(math $at + 1)..-1]
+    end
+    complete -C (string join -- ' ' (string escape -- $line) (commandline -ct))
+end
 complete -c netinspect -f
 complete -c netinspect -n '__netinspect_is ""' -l help -s h -d 'help text'
 complete -c netinspect -n '__netinspect_is ""' -l version -s V -d 'version'
@@ -130,6 +176,14 @@ def _bash_case(one: Completed) -> Iterator[str]:
     options = " ".join(spelling for option in one.options for spelling in _spellings(option))
     yield f"    '{one.name}')"
     yield f"        options='{options}' words='{' '.join(one.words)}' live='{one.live}'"
+    if one.program:
+        yield "        program=1"
+    if isinstance(one.later, str):
+        later = f'words= live="{one.later} $first"' if one.later else ""
+    else:
+        later = f"words='{' '.join(one.later)}' live="
+    if later:
+        yield f"        if [[ -n $first ]]; then {later}; fi"
     yield from _value_case(one, bash=True)
 
 
@@ -138,6 +192,14 @@ def _zsh_case(one: Completed) -> Iterator[str]:
     yield f"    ('{one.name}')"
     yield f"        options=({' '.join(described)})"
     yield f"        operands=({' '.join(one.words)}) live='{one.live}'"
+    if one.program:
+        yield "        program=1"
+    if isinstance(one.later, str):
+        later = f'operands=() live="{one.later} $first"' if one.later else ""
+    else:
+        later = f"operands=({' '.join(one.later)}) live="
+    if later:
+        yield f"        if [[ -n $first ]]; then {later}; fi"
     yield from _value_case(one, bash=False)
 
 
@@ -190,10 +252,18 @@ def fish() -> str:
     for one in found:
         head = f"complete -c netinspect -n '__netinspect_is \"{one.name}\"'"
         words = " ".join(one.words)
+        first = f"{head[:-1]}; and not __netinspect_later'" if one.later else head
         if words:
-            lines.append(f"{head} -a '{words}'")
+            lines.append(f"{first} -a '{words}'")
         if one.live:
-            lines.append(f"{head} -a '(netinspect completion --values {one.live})'")
+            lines.append(f"{first} -a '(netinspect completion --values {one.live})'")
+        later = f"{head[:-1]}; and __netinspect_later; and not __netinspect_runs'"
+        if one.later and isinstance(one.later, str):
+            lines.append(f"{later} -a '(netinspect completion --values {one.later} (__netinspect_first))'")
+        elif one.later:
+            lines.append(f"{later} -a '{' '.join(one.later)}'")
+        if one.program:
+            lines.append(f"{head[:-1]}; and __netinspect_runs' -a '(__netinspect_program)'")
         for word, live in one.after.items():
             condition = f"-n '__netinspect_is \"{one.name}\"; and __netinspect_after {word}'"
             lines.append(f"complete -c netinspect {condition} -a '(netinspect completion --values {live})'")
@@ -210,7 +280,8 @@ def _fish_value(option: Taken) -> str:
     if value is None:
         return ""
     if value.words:
-        return f" -x -a '{' '.join(value.words)}'"
+        words = " ".join(value.words)
+        return f" -x -a '(__fish_append , {words})'" if value.listed else f" -x -a '{words}'"
     if value.live:
         asked = f"netinspect completion --values {value.live}"
         return f" -x -a '(__fish_append , ({asked}))'" if value.listed else f" -x -a '({asked})'"

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import os
 
-from ..manual.live_names import containers, interfaces, namespaces, states
+from ..manual.live_names import (
+    containers,
+    hosts,
+    interfaces,
+    labs,
+    namespaces,
+    processes,
+    protocols,
+    scopes,
+    states,
+    tables,
+    users,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,20 +42,18 @@ def fields(of: Sequence[str]) -> Iterable[str]:
 
 def topologies(of: Sequence[str]) -> Iterable[str]:
     """The topologies that come with the package."""
+    return packaged("topologies", ".toml")
+
+
+def packaged(kind: str, end: str) -> list[str]:
+    """The names of the lab's files of a kind: the lab itself need not be there."""
     here = os.path.dirname(os.path.dirname(__file__))
-    for directory in (f"{here}/lab/netns-lab/topologies", f"{os.path.dirname(here)}/netns-lab/topologies"):
+    for directory in (f"{here}/lab/netns-lab/{kind}", f"{os.path.dirname(here)}/netns-lab/{kind}"):
         try:
-            return [name.removesuffix(".toml") for name in os.listdir(directory) if name.endswith(".toml")]
+            return sorted(name.removesuffix(end) for name in os.listdir(directory) if name.endswith(end))
         except OSError:
             continue
-    return ()
-
-
-def labs(of: Sequence[str]) -> Iterable[str]:
-    """The labs of this user, by their files: the lab itself takes a tenth of a second to load."""
-    from ..lab_directory import names
-
-    return [name.removesuffix(".json") for name in names() if name.endswith(".json")]
+    return []
 
 
 KINDS: dict[str, Callable[[Sequence[str]], Iterable[str]]] = {
@@ -54,5 +64,11 @@ KINDS: dict[str, Callable[[Sequence[str]], Iterable[str]]] = {
     "fields": fields,
     "topologies": topologies,
     "labs": labs,
+    "hosts": hosts,
+    "users": users,
+    "processes": processes,
+    "tables": tables,
+    "protocols": protocols,
+    "scopes": scopes,
 }
 """What makes the values of each kind; it is given what stands behind the kind, such as the command."""

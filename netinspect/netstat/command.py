@@ -72,15 +72,15 @@ _NOTES = (
     "An IPv6 route through a next-hop object has a row for each next hop, and the flag ! where the object drops what "
     "it gets; net-tools shows the first next hop alone, and no flag."
 )
+FAMILIES = (*_INTERNET_FAMILIES, "unix", *_UNLISTED)
 
 
 def _family(text: str) -> str:
     name = _ALIASES.get(text, text)
-    known = (*_INTERNET_FAMILIES, "unix", *_UNLISTED)
-    if name not in known:
+    if name not in FAMILIES:
         from ..engine.help import unknown
 
-        raise unknown("address family", name, known)
+        raise unknown("address family", name, FAMILIES)
     return name
 
 

@@ -37,6 +37,19 @@ COMPLETED = (
     ("netinspect completion fi", "netinspect completion fish"),
     ("netinspect wait link unc", "netinspect wait link uncommon"),
     ("netinspect sockets state time", "netinspect sockets state time-wait"),
+    ("netinspect sockets fwm", "netinspect sockets fwmark"),
+    ("netinspect links further-n", "netinspect links further-name-of-uncommon"),
+    ("netinspect lab traffic some half", "netinspect lab traffic some half-closed"),
+    ("netinspect lab break some hairpin-f", "netinspect lab break some hairpin-from-outside-only"),
+    ("netinspect lab run pair idle -- netinspect capab", "netinspect lab run pair idle -- netinspect capabilities"),
+    ("netinspect explain tcp_info.retransmission_t", "netinspect explain tcp_info.retransmission_timeout"),
+    ("netinspect stats MPTcp", "netinspect stats MPTcpExt"),
+    ("netinspect conntrack --status SEEN", "netinspect conntrack --status SEEN_REPLY"),
+    ("netinspect conntrack --protocol udpl", "netinspect conntrack --protocol udplite"),
+    ("netinspect routes --table mai", "netinspect routes --table main"),
+    ("netinspect routes --type blackh", "netinspect routes --type blackhole"),
+    ("netinspect links --kind macvt", "netinspect links --kind macvtap"),
+    ("netinspect sockets --user nobod", "netinspect sockets --user nobody"),
 )
 """What is typed before Tab, and what the line becomes: commands, options, fixed values, views, live values."""
 
@@ -57,6 +70,7 @@ def shell(
     need(request.param)
     words, source = SHELLS[request.param]
     namespace.run("ip", "link", "add", "uncommon", "type", "bridge")
+    namespace.run("ip", "link", "property", "add", "dev", "uncommon", "altname", "further-name-of-uncommon")
     environment = {"PATH": f"{program}:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(program), "PS1": "ready> "}
     with Terminal(words, 120, 40, start=namespace.popen, environment=environment) as terminal:
         terminal.type(f"{source}; echo load''ed\n")
@@ -111,6 +125,26 @@ def test_containers_are_offered_by_name(tmp_path: Path) -> None:
             assert "web" in found.split("\n")
 
 
+def test_hosts_of_a_lab_are_offered(tmp_path: Path) -> None:
+    environment = {**os.environ, "NETINSPECT_LAB_DIRECTORY": str(tmp_path)}
+
+    def offered(*words: str) -> list[str]:
+        command = [*NETINSPECT, "completion", "--values", *words]
+        return subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout.splitlines()
+
+    subprocess.run([*NETINSPECT, "lab", "up", "pair"], check=True, capture_output=True, env=environment)
+    try:
+        assert offered("labs") == ["pair"]
+        assert offered("hosts", "pair") == ["client", "server"]
+        assert {"lab:pair/client", "lab:pair/server"} <= {*offered("namespaces")}
+        assert offered("hosts", "another") == offered("hosts", "../pair") == []
+        (tmp_path / "netinspect-labs").chmod(0o755)
+        assert offered("hosts", "pair") == []
+        (tmp_path / "netinspect-labs").chmod(0o700)
+    finally:
+        subprocess.run([*NETINSPECT, "lab", "down", "pair"], check=True, capture_output=True, env=environment)
+
+
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_values_load_nothing_heavy(kind: str) -> None:
     """Within 40 ms: what a listing loads would take them already."""
@@ -161,4 +195,4 @@ def test_a_name_that_a_shell_would_take_apart_is_put_in_as_one_word(
     assert {path.name for path in set(program.iterdir()) - before} <= {".config", ".local", ".cache"}
     # What begins with a dash would be an option.
     offered = namespace.netinspect("completion", "--values", "interfaces").stdout.splitlines()
-    assert set(offered) == {*names, "lo", "lou", "uncommon"}
+    assert set(offered) == {*names, "lo", "lou", "uncommon", "further-name-of-uncommon"}
