@@ -177,7 +177,8 @@ def _compare(version: str, files: set[str], skips: dict[str, str], *, accept: bo
     known = dict(line.split("  # ", 1) for line in path.read_text().splitlines()) if path.exists() else {}
     here = {test: reason for test, reason in known.items() if test.split("::")[0] in files}
     if accept:
-        kept = {test: reason for test, reason in known.items() if test not in here} | skips
+        elsewhere = known.keys() - here.keys()
+        kept = {test: known[test] for test in elsewhere if choice.is_of_kernels(test.split("::")[0])} | skips
         path.write_text("".join(f"{test}  # {kept[test]}\n" for test in sorted(kept)))
         return 0
     for test in sorted(skips.keys() - here.keys()):
