@@ -11,7 +11,7 @@ from ..engine.options import parse
 from ..engine.quoting import shell_line
 from ..engine.text import digits
 from ..errors import NetinspectError, UsageError
-from .live_names import interfaces, services
+from .live_names import interfaces, processes, services
 from .live_names import states as states_of
 from .slips_options import Translated
 from .slips_others import changes as killing
@@ -433,8 +433,8 @@ def _renamed(words: list[str], command_of: CommandOf) -> list[str]:
 
 
 def _filter(words: list[str], command_of: CommandOf) -> list[str]:
-    """A port or an address alone, as a filter of sockets."""
-    if words[0] != "sockets":
+    """A port or an address alone, as a filter of sockets; the name of a process that runs."""
+    if words[0] not in ("sockets", "top"):
         return []
     command = command_of(words[0])
     try:
@@ -457,7 +457,9 @@ def _filter(words: list[str], command_of: CommandOf) -> list[str]:
     port = digits(last.removeprefix(":"))
     if port is not None and port < 1 << 16:
         return [*rest, f"sport = :{port} or dport = :{port}"]
-    return [*rest, f"src {last} or dst {last}"] if _is_address(last) else []
+    if _is_address(last):
+        return [*rest, f"src {last} or dst {last}"]
+    return [*rest, "--process", last] if last in processes(()) else []
 
 
 def _is_service(word: str) -> bool:

@@ -13,6 +13,9 @@ from netinspect.environment import Environment
 from netinspect.main import run
 from netinspect.manual import live_names
 
+OURSELVES = shlex.quote(Path("/proc/self/comm").read_text().rstrip("\n"))
+"""What this process is called."""
+
 
 @pytest.mark.parametrize(
     ("line", "meant"),
@@ -129,6 +132,9 @@ from netinspect.manual import live_names
         ("sockets --dport 80 -n", "sockets -n 'dport = :80'"),
         ("sockets 127.0.0.1:22", "sockets 'src 127.0.0.1:22 or dst 127.0.0.1:22'"),
         ("sockets -n http", "sockets -n 'sport = :http or dport = :http'"),
+        (f"sockets -t {OURSELVES}", f"sockets -t --process {OURSELVES}"),
+        (f"top {OURSELVES}", f"top --process {OURSELVES}"),
+        ("top 443", "top 'sport = :443 or dport = :443'"),
         ("sockets --tpc", "sockets --tcp"),
         # Names that the system has, and those that an error lists.
         ("links l0", "links lo"),
