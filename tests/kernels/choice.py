@@ -10,10 +10,17 @@ _OF_NO_KERNEL = (
     *("tests/engine/test_faults.py", "tests/engine/test_files.py", "tests/engine/test_names.py"),
     *("tests/engine/test_options.py", "tests/engine/test_quoting.py", "tests/engine/test_rendering.py"),
     *("tests/engine/test_screen.py", "tests/engine/test_terminal_tables.py", "tests/engine/test_text.py"),
-    *("tests/engine/test_within.py", "tests/lab/test_lab_topology.py", "tests/testing/test_testing_plugin.py"),
-    *("tests/nouns/path/test_path_words.py", "tests/test_benchmarks.py", "tests/test_bytecode.py"),
-    *("tests/test_docs.py", "tests/test_examples.py", "tests/test_readme.py", "tests/test_schemas.py"),
-    *("tests/test_script.py", "tests/test_signals.py", "tests/test_startup.py", "tests/test_structure.py"),
+    *("tests/engine/test_within.py", "tests/lab/test_lab_registry.py", "tests/lab/test_lab_topology.py"),
+    *("tests/netstat/test_netstat_readers.py", "tests/nouns/path/test_path_words.py"),
+    *("tests/nouns/sockets/test_socket_names.py", "tests/testing/test_testing_plugin.py", "tests/test_benchmarks.py"),
+    *("tests/test_bytecode.py", "tests/test_docs.py", "tests/test_examples.py", "tests/test_readme.py"),
+    *(
+        "tests/test_schemas.py",
+        "tests/test_script.py",
+        "tests/test_signals.py",
+        "tests/test_startup.py",
+        "tests/test_structure.py",
+    ),
     *("tests/top/test_live.py", "tests/top/test_live_screen.py", "tests/top/test_model.py"),
 )
 """Shells, terminals, files, texts, signals, the package and its documents: they are the same on every kernel."""
