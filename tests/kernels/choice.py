@@ -13,7 +13,8 @@ _OF_NO_KERNEL = (
     *("tests/engine/test_within.py", "tests/lab/test_lab_registry.py", "tests/lab/test_lab_topology.py"),
     *("tests/netstat/test_netstat_readers.py", "tests/nouns/path/test_path_words.py"),
     *("tests/nouns/sockets/test_socket_names.py", "tests/testing/test_testing_plugin.py", "tests/test_benchmarks.py"),
-    *("tests/test_bytecode.py", "tests/test_docs.py", "tests/test_examples.py", "tests/test_readme.py"),
+    *("tests/nouns/sockets/test_sockets_command.py", "tests/snapshots", "tests/test_bytecode.py"),
+    *("tests/test_docs.py", "tests/test_examples.py", "tests/test_readme.py"),
     *(
         "tests/test_schemas.py",
         "tests/test_script.py",
