@@ -284,12 +284,17 @@ class _Search:
                 if pairs:
                     descriptors, inodes = map(list, zip(*pairs, strict=True))
                     holders.append(Holder(self.pid, descriptors, inodes, f"thread {table.thread}"))
+        # Where it is not known which threads share a table, a ring is in several.
+        registered: dict[tuple[int, int], None] = {}
         for table in self.tables:
             for ring in table.rings:
-                holders += self._registered(table.path, ring)
+                registered |= dict.fromkeys((ring, inode) for inode in self._registered(table.path, ring))
+        if registered:
+            rings, inodes = map(list, zip(*registered, strict=True))
+            holders.append(Holder(self.pid, rings, inodes, IO_URING))
         return holders
 
-    def _registered(self, path: str, ring: int) -> list[Holder]:
+    def _registered(self, path: str, ring: int) -> list[int]:
         try:
             inodes, whole = registered_files(f"{path}/fdinfo/{ring}")
         except _ENDED:
@@ -299,7 +304,7 @@ class _Search:
             return []
         if not whole:
             self.errors.append(OSError(ENODATA, "the kernel does not name the sockets of an io_uring"))
-        return [Holder(self.pid, [ring] * len(inodes), inodes, IO_URING)] if inodes else []
+        return inodes
 
     def _finish(self, table: _Table) -> None:
         missing = 0

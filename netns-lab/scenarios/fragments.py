@@ -3,7 +3,7 @@
 from netinspect.lab.traffic import crafted
 
 NEEDS = ("client", "server")
-PACKETS = 100
+PACKETS = 200
 SECONDS = 15
 
 SIZE = 4000

@@ -4,7 +4,7 @@ import socket
 import time
 
 NEEDS = ("client", "server")
-PACKETS = 100
+PACKETS = 200
 SECONDS = 10
 
 FIN_WAIT2 = 5

@@ -7,7 +7,7 @@ given one.
 from netinspect.lab.traffic import crafted
 
 NEEDS = ("client", "server", "router", "neighbour")
-PACKETS = 100
+PACKETS = 200
 SECONDS = 15
 
 

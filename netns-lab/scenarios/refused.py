@@ -1,7 +1,7 @@
 """Refused: three TCP connections in each family to a port where nobody listens; each is answered by a reset."""
 
 NEEDS = ("client", "server")
-PACKETS = 100
+PACKETS = 200
 SECONDS = 10
 
 ATTEMPTS = 3

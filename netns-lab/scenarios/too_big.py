@@ -6,7 +6,7 @@ The client's kernel then has a route exception, though no packet was ever too bi
 from netinspect.lab.traffic import crafted
 
 NEEDS = ("client", "server", "router")
-PACKETS = 100
+PACKETS = 200
 SECONDS = 15
 
 MTU = 1280

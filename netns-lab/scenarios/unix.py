@@ -3,7 +3,7 @@
 import socket
 
 NEEDS = ("client",)
-PACKETS = 100  # none of its own: these are what hosts say to each other meanwhile
+PACKETS = 200  # none of its own: these are what hosts say to each other meanwhile
 SECONDS = 5
 
 

@@ -276,10 +276,18 @@ IO_URING_SETUP, IO_URING_REGISTER, IORING_REGISTER_FILES = 425, 427, 2
 """asm-generic/unistd.h, linux/io_uring.h"""
 
 
-def test_a_socket_that_only_an_io_uring_holds_is_found() -> None:
+@pytest.mark.parametrize("compared", [True, False])
+def test_a_socket_that_only_an_io_uring_holds_is_found(monkeypatch: pytest.MonkeyPatch, compared: bool) -> None:
+    """Once, also where there is a second thread and the kernel does not say that it shares the descriptors."""
+    if not compared:
+        monkeypatch.setattr(descriptors, "_comparison", lambda: lambda thread, other: False)
+    ended = threading.Event()
+    thread = threading.Thread(target=ended.wait)
+    thread.start()
     libc = ctypes.CDLL(None, use_errno=True)
     ring = libc.syscall(IO_URING_SETUP, 4, ctypes.create_string_buffer(256))
     if ring < 0:
+        ended.set()
         unavailable(f"io_uring: {os.strerror(ctypes.get_errno())}")
     try:
         opened = socket.socket()
@@ -297,6 +305,8 @@ def test_a_socket_that_only_an_io_uring_holds_is_found() -> None:
         assert [found for found in held if found[1][1] == number] == [(descriptors.IO_URING, (ring, number))]
     finally:
         os.close(ring)
+        ended.set()
+        thread.join()
 
 
 def test_a_busy_ring_is_asked_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
