@@ -5,24 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 _OF_NO_KERNEL = (
-    *("tests/kernels", "tests/fuzz", "tests/completion", "tests/manual", "tests/api/test_typed_api.py"),
-    *("tests/api/test_tabular.py", "tests/engine/containers/test_engines.py", "tests/engine/test_calls.py"),
-    *("tests/engine/test_faults.py", "tests/engine/test_files.py", "tests/engine/test_names.py"),
-    *("tests/engine/test_options.py", "tests/engine/test_quoting.py", "tests/engine/test_rendering.py"),
-    *("tests/engine/test_screen.py", "tests/engine/test_terminal_tables.py", "tests/engine/test_text.py"),
-    *("tests/engine/test_within.py", "tests/lab/test_lab_registry.py", "tests/lab/test_lab_topology.py"),
-    *("tests/netstat/test_netstat_readers.py", "tests/nouns/path/test_path_words.py"),
-    *("tests/nouns/sockets/test_socket_names.py", "tests/testing/test_testing_plugin.py", "tests/test_benchmarks.py"),
-    *("tests/nouns/sockets/test_sockets_command.py", "tests/snapshots", "tests/test_bytecode.py"),
-    *("tests/test_docs.py", "tests/test_examples.py", "tests/test_readme.py"),
-    *(
-        "tests/test_schemas.py",
-        "tests/test_script.py",
-        "tests/test_signals.py",
-        "tests/test_startup.py",
-        "tests/test_structure.py",
-    ),
-    *("tests/top/test_live.py", "tests/top/test_live_screen.py", "tests/top/test_model.py"),
+    "api/test_tabular.py api/test_typed_api.py completion engine/containers/test_engines.py engine/test_calls.py "
+    "engine/test_faults.py engine/test_files.py engine/test_names.py engine/test_options.py "
+    "engine/test_quoting.py engine/test_rendering.py engine/test_screen.py engine/test_terminal_tables.py "
+    "engine/test_text.py engine/test_within.py fuzz kernels lab/test_lab_registry.py lab/test_lab_topology.py "
+    "manual netstat/test_netstat_readers.py nouns/path/test_path_words.py nouns/sockets/test_socket_names.py "
+    "nouns/sockets/test_sockets_command.py snapshots test_benchmarks.py test_bytecode.py test_docs.py "
+    "test_examples.py test_readme.py test_schemas.py test_script.py test_signals.py test_startup.py "
+    "test_structure.py testing/test_testing_plugin.py top/test_live.py top/test_live_screen.py top/test_model.py"
 )
 """Shells, terminals, files, texts, signals, the package and its documents: they are the same on every kernel."""
 SMOKE = (
@@ -41,7 +31,8 @@ SMOKE = (
 
 def is_of_kernels(file: str) -> bool:
     """Whether what a file of tests finds may differ from kernel to kernel."""
-    return not any(file == part or file.startswith(f"{part}/") for part in _OF_NO_KERNEL)
+    names = (f"tests/{part}" for part in _OF_NO_KERNEL.split())
+    return not any(file == name or file.startswith(f"{name}/") for name in names)
 
 
 def files_of(tree: Path, folder: str = "tests") -> list[str]:
