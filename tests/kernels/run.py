@@ -29,6 +29,8 @@ import table
 LISTS = guest.HERE / "skips"
 SECONDS = 3600.0
 _ended = False
+_WHOLE = (0, 1, 5)
+"""How pytest ends where a file came to its end: all passed, some failed, there were none."""
 
 
 def main() -> int:
@@ -121,7 +123,7 @@ class _Kernel:
         for line in failed:
             print(f"==== {version}: {line['test']}\n{line['reason']}")
         ended = {line["file"]: line["status"] for line in results if "file" in line}
-        broken = [name for name in files if ended.get(name) not in (0, 1, 5)]
+        broken = [name for name in files if ended.get(name) not in _WHOLE]
         for name in broken:
             print(f"{version}: {name} did not come to its end")
         skips = {line["test"]: " ".join(line["reason"].split()) for line in tests if line["outcome"] == "skipped"}
@@ -144,20 +146,20 @@ def _by_file(files: list[str], tests: list[dict[str, Any]], broken: list[str]) -
 
 
 def _share(version: str, files: list[str], out: Path) -> list[dict[str, Any]]:
-    """Runs files in a guest. Where it dies, those it did not come to and the one it died of run in another, once."""
+    """Runs files in a guest. What it dies of, or hangs in, and what it did not come to run in another, once."""
     out.mkdir(parents=True, exist_ok=True)
     (out / "results").write_text("")
-    for _ in range(2):
-        ended = {line["file"] for line in _lines(out) if "file" in line}
+    for again in (False, True):
+        ended = {line["file"] for line in _lines(out) if line.get("status") in _WHOLE}
         left = [name for name in files if name not in ended]
+        if _ended or (not left and (out / "capabilities").exists()):
+            break
+        if again:
+            print(f"{version}: once more: {' '.join(left)}", file=sys.stderr)
         (out / "files").write_text("\n".join(left))
-        if not left and (out / "capabilities").exists():
-            break
-        if guest.run(version, ".venv/bin/python tests/kernels/inside.py", out, seconds=SECONDS) is not None:
-            break
-        if _ended:
-            break
-        print(f"{version}: a guest died: {_last(out / 'console')}", file=sys.stderr)
+        status = guest.run(version, ".venv/bin/python tests/kernels/inside.py", out, seconds=SECONDS, plain=again)
+        if status is None and not _ended:
+            print(f"{version}: a guest died: {_last(out / 'console')}", file=sys.stderr)
     # Of a file that ran twice, the outcomes of the second time count.
     return list({line.get("test") or line["file"]: line for line in _lines(out)}.values())
 
