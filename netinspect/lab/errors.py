@@ -12,9 +12,19 @@ class LabError(NetinspectError):
     def __str__(self) -> str:
         return printable(super().__str__())
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The text as it is: whoever writes it to standard error escapes it."""
+        return (super().__str__(),)
+
 
 class TopologyError(UsageError):
     """An invalid topology file, or part of a lab described in Python; for a file it names the line."""
 
     def __str__(self) -> str:
         return printable(super().__str__())
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The text as it is: whoever writes it to standard error escapes it."""
+        return (super().__str__(),)

@@ -194,6 +194,12 @@ def test_control_characters_in_arguments_never_reach_the_terminal(run: Run) -> N
         assert "\x1b" not in output + errors
 
 
+def test_a_control_character_in_a_topology_is_escaped_once(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "odd.toml").write_text('[hosts."a\\u001bb".interfaces.eth0]\naddresses = []\n')
+    _, _, errors = run("up", str(tmp_path / "odd.toml"))
+    assert "odd.toml:1: hosts.a\\x1bb: " in errors
+
+
 def test_a_directory_that_others_may_write_to_is_refused(run: Run, place: Path) -> None:
     place.mkdir()
     place.chmod(0o777)
