@@ -122,7 +122,7 @@ def add(namespace: Namespace, entries: Iterable[Entry]) -> list[Entry]:
     return refused
 
 
-LABELS = (1 << 0 | 1 << 3 | 1 << 69).to_bytes(16, "little")
+LABELS = struct.pack("=QQ", 1 << 0 | 1 << 3, 1 << 69 - 64)
 
 OF_EVERY_KIND = (
     *(

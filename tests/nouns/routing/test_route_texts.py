@@ -5,6 +5,8 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv6Address
 from socket import AF_INET, AF_INET6, inet_ntop
 
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -103,7 +105,7 @@ def test_a_route_is_known_again_beside_any_others_and_from_any_that_differs_in_o
             bytes(HEADER_SIZE)
             + body
             + attribute(RTA_GATEWAY, bytes([10, 0, 0, gateway]))
-            + attribute(RTA_PRIORITY, metric.to_bytes(4, "little"))
+            + attribute(RTA_PRIORITY, metric.to_bytes(4, sys.byteorder))
         )
 
     def identities(messages: list[bytes]) -> list[int]:
