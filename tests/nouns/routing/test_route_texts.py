@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from ipaddress import IPv4Address, IPv6Address
 from socket import AF_INET, AF_INET6, inet_ntop
-
-import sys
 
 import pytest
 from hypothesis import given
