@@ -222,8 +222,8 @@ def told(family: int, *pairs: tuple[int, bytes], flags: int = 0, length: int = 0
 @pytest.mark.parametrize(
     ("pairs", "flags", "text"),
     [
-        ([(23, b"\1\0\1\0"), (28, b"\x0f\0")], 0, "0: from all sport 1/0xf lookup 100"),
-        ([(24, b"\x50\0\x50\0"), (29, b"\xff\xff")], 0, "0: from all dport 80 lookup 100"),
+        ([(23, struct.pack("=HH", 1, 1)), (28, struct.pack("=H", 0xF))], 0, "0: from all sport 1/0xf lookup 100"),
+        ([(24, struct.pack("=HH", 80, 80)), (29, b"\xff\xff")], 0, "0: from all dport 80 lookup 100"),
         ([(25, b"\x08"), (30, b"\x38")], 0, "0: from all dscp 8/0x38 lookup 100"),
         (
             [(26, b"\0\1\x20\x45"), (27, b"\0\x0f\xf0\xff")],
