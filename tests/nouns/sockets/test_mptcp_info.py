@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import struct
+import sys
 from contextlib import ExitStack
 from typing import Any
 
@@ -61,8 +62,9 @@ def test_a_struct_of_any_age_has_all_its_whole_fields_and_none_else(raw: bytes) 
     for name, (offset, layout) in FIELDS.items():
         whole = offset + struct.calcsize(layout) <= len(raw)
         assert getattr(first, name) == (struct.unpack_from(f"={layout}", raw, offset)[0] if whole else None)
-    assert first.fallback == bool(raw[8] & 1)
-    assert first.remote_key_received == bool(raw[8] & 2)
+    flags = int.from_bytes(raw[8:12], sys.byteorder)
+    assert first.fallback == bool(flags & 1)
+    assert first.remote_key_received == bool(flags & 2)
     assert first.checksum == (bool(raw[42]) if len(raw) > 42 else None)
 
 
