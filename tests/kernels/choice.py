@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import s390x
+
 _OF_NO_KERNEL = (
     "api/test_tabular.py api/test_typed_api.py completion engine/containers/test_engines.py engine/test_calls.py "
     "engine/test_faults.py engine/test_files.py engine/test_names.py engine/test_options.py "
@@ -35,7 +37,16 @@ def is_of_kernels(file: str) -> bool:
     return not any(file == name or file.startswith(f"{name}/") for name in names)
 
 
-def files_of(tree: Path, folder: str = "tests") -> list[str]:
-    """The files of tests below a folder that are run by default, in order."""
-    found = sorted(str(path.relative_to(tree)) for path in (tree / folder).rglob("test_*.py"))
+def files_of(tree: Path, part: str = "tests") -> list[str]:
+    """The files of tests that a path in the tree stands for, in order: below a directory those run by default."""
+    if (tree / part).is_file():
+        return [part]
+    found = sorted(str(path.relative_to(tree)) for path in (tree / part).rglob("test_*.py"))
     return [name for name in found if is_of_kernels(name)]
+
+
+def files_for(kernel: str, tree: Path) -> list[str]:
+    """The files of tests that are run on a kernel by default: on s390x, which is emulated, a part of them."""
+    if kernel != s390x.NAME:
+        return files_of(tree)
+    return [name for part in s390x.PARTS for name in files_of(tree, f"tests/{part}")]

@@ -23,7 +23,6 @@ import choice
 import guest
 import made
 import packages
-import s390x
 import table
 
 LISTS = guest.HERE / "skips"
@@ -84,10 +83,10 @@ def _end(number: int, _: object) -> None:
 
 def _files(version: str, parts: Sequence[str]) -> list[str]:
     """The files of tests of these parts, by default all that may differ from kernel to kernel."""
-    if not parts and version != s390x.NAME:
-        return choice.files_of(guest.TREE)
+    if not parts:
+        return choice.files_for(version, guest.TREE)
     found: list[Path] = []
-    for part in parts or [guest.TREE / "tests" / part for part in s390x.PARTS]:
+    for part in parts:
         for path in [guest.TREE / name for name in choice.SMOKE] if part == "smoke" else [Path(part).resolve()]:
             found += sorted(path.rglob("test_*.py")) if path.is_dir() else [path]
     return [*dict.fromkeys(str(path.relative_to(guest.TREE)) for path in found)]

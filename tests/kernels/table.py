@@ -69,13 +69,13 @@ def _page(results: dict[str, Any]) -> str:
     kernels = [f"{name} ({one['release']})" for name, one in results.items()]
     page = HEAD + _table(["", *kernels], rows)
     folders = sorted({str(Path(name).parent) for name in choice.files_of(guest.TREE)})
-    rows = [[folder, *(_counts(folder, one["tests"]) for one in results.values())] for folder in folders]
+    rows = [[folder, *(_counts(folder, name, one["tests"]) for name, one in results.items())] for folder in folders]
     return page + TESTS + _table(["", *kernels], rows)
 
 
-def _counts(folder: str, tests: dict[str, dict[str, int]]) -> str:
-    """The tests of a folder, of the files that have been run."""
-    there = [name for name in choice.files_of(guest.TREE, folder) if str(Path(name).parent) == folder]
+def _counts(folder: str, kernel: str, tests: dict[str, dict[str, int]]) -> str:
+    """The tests of a folder, of the files that are run on a kernel and have been."""
+    there = [name for name in choice.files_for(kernel, guest.TREE) if str(Path(name).parent) == folder]
     run = [tests[name] for name in there if name in tests]
     counts = Counter[str]()
     for found in run:
@@ -83,7 +83,7 @@ def _counts(folder: str, tests: dict[str, dict[str, int]]) -> str:
     words = [f"{number} {outcome}" for outcome, number in counts.items() if number]
     if len(run) < len(there):
         words.append(f"{len(there) - len(run)} of {len(there)} files not run")
-    return ", ".join(words)
+    return ", ".join(words) or "-"
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:
