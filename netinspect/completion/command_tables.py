@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 SHELLS = ("bash", "zsh", "fish")
 
 _FILTER = ("src", "dst", "sport", "dport", "dev", "fwmark", "cgroup", "state", "exclude", "not", "and", "or")
+"""The words of a filter of sockets."""
 _LIVE_OPERANDS = {
     "links": "interfaces",
     "addresses": "interfaces",
