@@ -414,7 +414,7 @@ def raw_sockets(family: str) -> Batch:
     name = "raw" if family == "inet" else "raw6"
     try:
         rows = [_raw_row(line.split()) for line in _lines(name)]
-    except (ValueError, IndexError) as error:
+    except (ValueError, IndexError, OverflowError) as error:
         raise NetinspectError(f"/proc/net/{name}: malformed line: {error}") from None
     columns: dict[str, Values] = dict(zip(_RAW_FIELDS, zip(*rows, strict=True), strict=True)) if rows else {}
     columns |= {
@@ -450,11 +450,10 @@ def _raw_row(fields: list[str]) -> tuple[str | int, ...]:
 def _endpoint(text: str) -> tuple[str, int]:
     """ADDRESS:PORT in hexadecimal digits: one or four words as they lie in memory, and a number."""
     from _socket import AF_INET, AF_INET6, inet_ntop
-    from struct import pack
+    from sys import byteorder
 
     address, port = text.split(":")
-    words = [int(address[at : at + 8], 16) for at in range(0, len(address), 8)]
-    raw = pack(f"={len(words)}I", *words)
+    raw = b"".join(int(address[at : at + 8], 16).to_bytes(4, byteorder) for at in range(0, len(address), 8))
     return inet_ntop(AF_INET if len(raw) == 4 else AF_INET6, raw), int(port, 16)
 
 

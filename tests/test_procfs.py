@@ -210,7 +210,15 @@ def test_raw_sockets_are_those_that_ss_shows(
     assert ours == theirs
 
 
-@pytest.mark.parametrize("line", ["0: nonsense", "", "1: 0100007F:0001 00000000:0000 07 zz:00000000 a b 0 0 7 2 0 0"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "0: nonsense",
+        "",
+        "1: 0100007F:0001 00000000:0000 07 zz:00000000 a b 0 0 7 2 0 0",
+        "1: 0100007F:0001 -0000001:0000 07 00000000:00000000 a b 0 0 7 2 0 0",
+    ],
+)
 def test_a_line_that_makes_no_sense_is_one_clear_error(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(procfs, "_lines", lambda _: [line])
     with pytest.raises(NetinspectError, match="malformed line"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from struct import pack, unpack
 from sys import byteorder
 
+from ..engine.netlink.messages import malformed
 from ..uapi import nf_tables as nft
 from .machine import BREAK, CONTINUE, UNKNOWN_WHY, VERDICT, Doubt, Machine, register, verdict_of
 
@@ -138,6 +139,8 @@ def _bitwise(expression: Expression) -> Program:
         return mix
     if operation in (nft.NFT_BITWISE_LSHIFT, nft.NFT_BITWISE_RSHIFT):
         bits = int.from_bytes(expression.value(nft.NFTA_BITWISE_DATA) or b"", byteorder)
+        if bits >= 32:  # the kernel takes no such rule: nft_bitwise_init_shift
+            raise malformed(f"a shift by {bits} bits", "reading nftables")
         left = operation == nft.NFT_BITWISE_LSHIFT
 
         def shift(machine: Machine) -> int:

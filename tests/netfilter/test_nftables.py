@@ -15,6 +15,7 @@ from netinspect.engine.netlink.transport import Dump, connect
 from netinspect.engine.places import Place
 from netinspect.errors import NetlinkError
 from netinspect.netfilter import decode as nftables
+from netinspect.netfilter.programs import compiled
 from netinspect.netfilter.ruleset import read as ruleset_of
 from netinspect.nouns.conntrack import decode_statistics as conntrack_statistics
 from netinspect.nouns.nat.decode_rules import NatRule, nat_rules
@@ -204,3 +205,17 @@ def test_malformed_rules_are_one_clear_error() -> None:
         (run,) = Answer(message(0xA06, 0, body + content), "testing").runs
         with pytest.raises(NetlinkError, match="malformed"):
             [rule.expressions for rule in nftables.rules(nftables.in_order([run]))]
+
+
+def test_a_shift_by_more_than_a_word_is_malformed() -> None:
+    """The kernel takes none (nft_bitwise_init_shift)."""
+    numbers = {1: 8, 2: 8, 3: 4, 6: 1}  # registers, length, NFT_BITWISE_LSHIFT
+    data = b"".join(attribute(kind, struct.pack(">I", number)) for kind, number in numbers.items())
+    for bits in (31, 32):
+        shift = data + attribute(7, attribute(1, struct.pack("=I", bits)))
+        expression = attribute(1, b"bitwise\0") + attribute(2, shift)
+        if bits < 32:
+            assert compiled(expression)
+            continue
+        with pytest.raises(NetlinkError, match="malformed"):
+            compiled(expression)
