@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from _collections import _count_elements
-from _operator import itemgetter
-from itertools import compress, repeat
+from itertools import chain, compress, repeat
 
 from ...engine.columns import NONE
 from ...records import InsideHost, OutsideAddress
@@ -15,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from ...engine.columns import Batch
+
+    _End = tuple[str, str, int | None]
+    """An outside address, and the address and port that it is used towards."""
 
 PORTS = (1024, 65535)
 """What the kernel chooses from for source ports from 1024 on, where a rule names no range.
@@ -35,22 +37,22 @@ class _Hosts:
         self.sent: dict[str | None, int] = {}
         self.received: dict[str | None, int] = {}
         self.counted: set[str | None] = set()
-        self.outside: dict[tuple[str | None, str], None] = {}
-        self.destinations: dict[tuple[str | None, str], None] = {}
+        self.outside: set[tuple[str | None, str]] = set()
+        self.destinations: set[tuple[str | None, str]] = set()
 
     def add(self, batch: Batch) -> None:
         hosts = [*batch.values("inside_address")]
         _count_elements(self.flows, hosts)
-        self.outside |= dict.fromkeys(zip(hosts, batch.values("outside_address"), strict=True))
-        self.destinations |= dict.fromkeys(zip(hosts, batch.values("destination_address"), strict=True))
+        self.outside.update(zip(hosts, batch.values("outside_address"), strict=True))
+        self.destinations.update(zip(hosts, batch.values("destination_address"), strict=True))
         _count_elements(self.unreplied, compress(hosts, batch.column("status").map(_is_unreplied).values(len(batch))))
         if batch.column("sent_bytes") is NONE:
             return
         self.counted.update(hosts)
         for sums, name in ((self.sent, "sent_bytes"), (self.received, "received_bytes")):
-            for host, value in zip(hosts, batch.values(name), strict=True):
-                if value:
-                    sums[host] = sums.get(host, 0) + value
+            values = [*batch.values(name)]
+            for host, value in zip(compress(hosts, values), filter(None, values), strict=True):
+                sums[host] = sums.get(host, 0) + value
 
     def records(self, netns: str | None) -> Iterator[InsideHost]:
         outside: dict[str | None, list[str]] = {}
@@ -92,35 +94,46 @@ def inside_hosts(batches: Iterable[Batch]) -> list[InsideHost]:
 class _Outside:
     """Outside addresses of one namespace and protocol."""
 
-    __slots__ = ("flows", "inside", "used")
+    __slots__ = ("flows", "inside", "uses", "zoned")
 
     def __init__(self) -> None:
         self.flows: dict[str, int] = {}
-        self.inside: dict[tuple[str, str], None] = {}
-        self.used: dict[tuple[str, int | None, str, int | None], None] = {}
-        """Outside address and port, and the end towards which that port is used: each once."""
+        self.inside: set[tuple[str, str]] = set()
+        self.uses: list[tuple[list[_End], list[int | None]]] = []
+        """Of each batch, outside address and the end that it is used towards, and beside it the outside port."""
+        self.zoned = False
 
     def add(self, batch: Batch, protocol: str) -> None:
         addresses = [*batch.values("outside_address")]
         _count_elements(self.flows, addresses)
-        self.inside |= dict.fromkeys(zip(addresses, batch.values("inside_address"), strict=True))
-        # Replies come from who really answers: to the kernel, ports are unique towards that.
+        self.inside.update(zip(addresses, batch.values("inside_address"), strict=True))
+        # Replies come from who really answers: to the kernel, ports are unique towards that, in each zone.
         ports = batch.values("answering_port") if protocol in WITH_PORTS else repeat(None, len(batch))
-        ends = batch.values("outside_port"), batch.values("answering_address"), ports
-        self.used |= dict.fromkeys(zip(addresses, *ends, strict=True))
+        ends = [*zip(addresses, batch.values("answering_address"), ports, strict=True)]
+        self.uses.append((ends, [*batch.values("outside_port")]))
+        self.zoned |= batch.column("zone") is not NONE
 
     def records(
         self, netns: str | None, protocol: str, ranges: Mapping[str, tuple[int, int]]
     ) -> Iterator[OutsideAddress]:
         usual = PORTS if protocol in WITH_PORTS else (0, 65535)
         limits = {address: ranges.get(address, usual) for address in self.flows}
-        counts: dict[tuple[str, str, int | None], int] = {}
-        _count_elements(counts, map(itemgetter(0, 2, 3), self.used))
+        if self.zoned:
+            each = dict.fromkeys(chain.from_iterable(zip(*use, strict=True) for use in self.uses))
+            self.uses = [([end for end, _ in each], [port for _, port in each])]
+        counts: dict[_End, int] = {}
+        for ends, _ in self.uses:
+            _count_elements(counts, ends)
         # All are counted at once; those that no rule's range has are taken off, which are few.
         most, least = max(first for first, _ in limits.values()), min(last for _, last in limits.values())
-        for address, port, there, there_port in [use for use in self.used if not most <= (use[1] or 0) <= least]:
-            first, last = limits[address]
-            counts[address, there, there_port] -= not first <= (port or 0) <= last
+        for ends, found in self.uses:
+            numbers = [port or 0 for port in found]
+            if most <= min(numbers) and max(numbers) <= least:
+                continue
+            for end, port in zip(ends, numbers, strict=True):
+                if not most <= port <= least:
+                    first, last = limits[end[0]]
+                    counts[end] -= not first <= port <= last
         used: dict[str, dict[tuple[str, int | None], int]] = {address: {} for address in self.flows}
         for (address, there, there_port), count in counts.items():
             used[address][there, there_port] = count

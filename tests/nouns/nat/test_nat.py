@@ -6,21 +6,27 @@ import json
 import re
 import socket
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from batches import batch_of
 from conntrack_entries import Entry, add
 from conntrack_tables import flush, like_conntrack, of_conntrack
+from hypothesis import given
+from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from nat_lab import SERVER, SERVER6, Traffic, echo_request, lab_with_traffic, netinspect
 from patience import eventually, until
 from throwaway import NETINSPECT, Namespace
 
 from netinspect import records
+from netinspect.engine.columns import NONE
 from netinspect.engine.json_schema import array_schema
 from netinspect.lab import Lab
+from netinspect.nouns.nat import listing_groups
 
 
 class World:
@@ -337,3 +343,42 @@ def test_ports_of_a_rule_are_what_there_is(namespace: Namespace, need: Callable[
 def test_bad_usage_is_one_line_and_status_2(namespace: Namespace, arguments: list[str]) -> None:
     result = namespace.netinspect("nat", *arguments, check=False)
     assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+
+
+_ADDRESSES = st.sampled_from(["203.0.113.1", "203.0.113.2"])
+_PORTS = st.one_of(st.none(), st.sampled_from([80, 1023, 1024, 40_000, 40_001, 65_535]))
+
+
+@given(
+    st.lists(
+        st.lists(st.tuples(_ADDRESSES, _PORTS, st.sampled_from(["192.0.2.1", "192.0.2.2"]), _PORTS), min_size=1),
+        min_size=1,
+        max_size=3,
+    ),
+    st.booleans(),
+    st.booleans(),
+)
+def test_ports_in_use_are_counted_once_where_they_are_not_unique(
+    batches: list[list[tuple[str, int | None, str, int | None]]], zoned: bool, named: bool
+) -> None:
+    """In one zone no two entries have the same reply tuple; of several zones some have."""
+    ranges = {"203.0.113.1": (40_000, 40_001)} if named else {}
+    if not zoned:
+        known: dict[tuple[str, int | None, str, int | None], None] = {}
+        batches = [[row for row in rows if row not in known and known.setdefault(row) is None] for rows in batches]
+    outside = listing_groups._Outside()
+    for rows in filter(None, batches):
+        names = ("outside_address", "outside_port", "answering_address", "answering_port")
+        columns: dict[str, Any] = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+        columns |= {"inside_address": ["10.0.0.1"] * len(rows), "zone": [5] * len(rows) if zoned else NONE}
+        outside.add(batch_of(len(rows), columns, "Translation"), "tcp")
+    found = {record.outside_address: record for record in outside.records(None, "tcp", ranges)}
+    uses = {row for rows in batches for row in rows}
+    for address, record in found.items():
+        first, last = ranges.get(address, listing_groups.PORTS)
+        counts = Counter({(there, port): 0 for known, _, there, port in uses if known == address})
+        counts.update(
+            (there, end) for known, port, there, end in uses if known == address and first <= (port or 0) <= last
+        )
+        assert record.ports_used == max(counts.values())
+        assert record.flows == sum(row[0] == address for rows in batches for row in rows)
