@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
 import tempfile
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
@@ -48,6 +49,9 @@ def pytest_configure(config: pytest.Config) -> None:
     # A directory of this user's own: pytest's default, /tmp/pytest-of-NAME, takes root's name in a user namespace.
     if config.option.basetemp is None:
         config.option.basetemp = tempfile.mkdtemp(prefix="netinspect-tests-")
+    # Where connection tracking is a module, its settings are there from now on, whichever test comes first.
+    if os.geteuid() == 0 and shutil.which("modprobe"):
+        subprocess.run(["modprobe", "-q", "nf_conntrack"], check=False, stderr=subprocess.DEVNULL)
     failure = own_world()
     if failure:
         pytest.exit(failure, returncode=1)
