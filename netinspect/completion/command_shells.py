@@ -176,14 +176,6 @@ def _bash_case(one: Completed) -> Iterator[str]:
     options = " ".join(spelling for option in one.options for spelling in _spellings(option))
     yield f"    '{one.name}')"
     yield f"        options='{options}' words='{' '.join(one.words)}' live='{one.live}'"
-    if one.program:
-        yield "        program=1"
-    if isinstance(one.later, str):
-        later = f'words= live="{one.later} $first"' if one.later else ""
-    else:
-        later = f"words='{' '.join(one.later)}' live="
-    if later:
-        yield f"        if [[ -n $first ]]; then {later}; fi"
     yield from _value_case(one, bash=True)
 
 
@@ -192,19 +184,17 @@ def _zsh_case(one: Completed) -> Iterator[str]:
     yield f"    ('{one.name}')"
     yield f"        options=({' '.join(described)})"
     yield f"        operands=({' '.join(one.words)}) live='{one.live}'"
-    if one.program:
-        yield "        program=1"
-    if isinstance(one.later, str):
-        later = f'operands=() live="{one.later} $first"' if one.later else ""
-    else:
-        later = f"operands=({' '.join(one.later)}) live="
-    if later:
-        yield f"        if [[ -n $first ]]; then {later}; fi"
     yield from _value_case(one, bash=False)
 
 
 def _value_case(one: Completed, *, bash: bool) -> Iterator[str]:
-    """The end of a command's case: what the option before the cursor takes, and where a file is completed."""
+    """The end of a command's case: later operands, what the option before the cursor takes, and files."""
+    if one.program:
+        yield "        program=1"
+    if one.later:
+        words, live = ("", f"{one.later} $first") if isinstance(one.later, str) else (" ".join(one.later), "")
+        given = f"words='{words}'" if bash else f"operands=({words})"
+        yield f'        if [[ -n $first ]]; then {given} live="{live}"; fi'
     values = list(_value_cases(one, bash=bash))
     if values:
         yield "        case $prev in"
