@@ -68,12 +68,8 @@ def _labels(tracking: Tracking) -> bytes | Unknown:
     labels = tracking.labels
     if isinstance(labels, Unknown):
         return labels
+    # Words of the kernel's own order (struct nf_conn_labels).
     return b"".join((labels >> at & (1 << 64) - 1).to_bytes(8, byteorder) for at in (0, 64))
-
-
-def _label_bits(raw: bytes) -> int:
-    """The labels as a number, whose bit 0 is label 0 (struct nf_conn_labels: words of the kernel's own order)."""
-    return sum(int.from_bytes(raw[at : at + 8], byteorder) << 8 * at for at in (0, 8))
 
 
 def _of_tuple(key: int, direction: int) -> Callable[[Tracking], int | bytes | Unknown | None]:
@@ -165,7 +161,8 @@ def _ct_set(key: int, at: int, way: int) -> Program:
             machine.act("ct mark", f"ct mark set {hexadecimal(value)}", number=value, doubt=doubt)
         elif key == nft.NFT_CT_LABELS:
             raw, known, doubt = machine.load(at, 16)
-            labels = _label_bits(raw) if known is None else None
+            words = [int.from_bytes(raw[start : start + 8], byteorder) for start in (0, 8)]
+            labels = words[0] | words[1] << 64 if known is None else None
             if isinstance(entry, Tracking):
                 machine.change(tracking=entry._replace(labels=UNKNOWN if labels is None else labels))
             machine.act("ct label", f"ct label set {hexadecimal(labels)}", number=labels, doubt=doubt)
