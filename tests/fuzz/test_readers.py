@@ -27,7 +27,6 @@ _INPUTS = 12
 
 WITHOUT = {
     "bytecode.py": "a file of the package",
-    "completion/command_values.py:topologies": "names of files of the package",
     "engine/bpf/kernel.py": "answers of bpf(2) to what we loaded ourselves",
     "engine/bpf/task_files.py:_Reading._take": "what our own program writes",
     "engine/containers/engines.py:_Exchange.go_on": "receives; what it received is `docker` and `podman`",
