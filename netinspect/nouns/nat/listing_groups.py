@@ -118,15 +118,16 @@ class _Outside:
     ) -> Iterator[OutsideAddress]:
         usual = PORTS if protocol in WITH_PORTS else (0, 65535)
         limits = {address: ranges.get(address, usual) for address in self.flows}
+        uses = self.uses
         if self.zoned:
-            each = dict.fromkeys(chain.from_iterable(zip(*use, strict=True) for use in self.uses))
-            self.uses = [([end for end, _ in each], [port for _, port in each])]
+            each = dict.fromkeys(chain.from_iterable(zip(*use, strict=True) for use in uses))
+            uses = [([end for end, _ in each], [port for _, port in each])]
         counts: dict[_End, int] = {}
-        for ends, _ in self.uses:
+        for ends, _ in uses:
             _count_elements(counts, ends)
         # All are counted at once; those that no rule's range has are taken off, which are few.
         most, least = max(first for first, _ in limits.values()), min(last for _, last in limits.values())
-        for ends, found in self.uses:
+        for ends, found in uses:
             numbers = [port or 0 for port in found]
             if most <= min(numbers) and max(numbers) <= least:
                 continue
