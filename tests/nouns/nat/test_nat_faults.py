@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from availability import unavailable
-from kernel_lacks import nftables_lacks
+from lab_needs import nftables_work
 from nat_lab import SERVER, Traffic
 from patience import until
 
@@ -96,12 +96,6 @@ class World:
         self.lab.close()
 
 
-def needs_nftables() -> None:
-    """Skips, loudly, before anything is made for rules that this kernel refuses."""
-    for lack in nftables_lacks():
-        unavailable(lack)
-
-
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
     made = World()
@@ -169,7 +163,7 @@ SOURCE_FAULTS = {
 
 @pytest.mark.parametrize("name", SOURCE_FAULTS)
 def test_why_a_source_is_not_translated(need: Need, world: World, name: str) -> None:
-    needs_nftables()
+    nftables_work()
     need("nft")
     need("iptables-nft")
     check, scripts = SOURCE_FAULTS[name]
@@ -423,7 +417,7 @@ UNDO = {
 
 @pytest.mark.parametrize("name", FLOW_FAULTS)
 def test_why_a_flow_does_not_get_through(need: Need, world: World, name: str) -> None:
-    needs_nftables()
+    nftables_work()
     need("nft")
     need("iptables-nft")
     need("ip")
@@ -524,7 +518,7 @@ LAB_FAULTS = {
 
 @pytest.mark.parametrize("name", LAB_FAULTS)
 def test_faults_of_the_lab_are_named(need: Need, name: str) -> None:
-    needs_nftables()
+    nftables_work()
     need("nft")
     broken = fault.load(name)
     probe = broken.probe
@@ -714,7 +708,7 @@ SHOWN_BY_TRAFFIC = {
 
 @pytest.mark.parametrize("name", SHOWN_BY_TRAFFIC)
 def test_faults_are_named_without_a_flow_while_traffic_shows_them(need: Need, name: str) -> None:
-    needs_nftables()
+    nftables_work()
     need("nft")
     broken = fault.load(name)
     ended = Event()
@@ -815,7 +809,7 @@ HEARD_FAULTS = {
 
 @pytest.mark.parametrize("name", HEARD_FAULTS)
 def test_what_is_heard_and_gets_no_entry(need: Need, world: World, name: str) -> None:
-    needs_nftables()
+    nftables_work()
     need("nft")
     need("ip")
     check, word, to, scripts = HEARD_FAULTS[name]
