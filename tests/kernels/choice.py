@@ -37,16 +37,14 @@ def is_of_kernels(file: str) -> bool:
     return not any(file == name or file.startswith(f"{name}/") for name in names)
 
 
-def files_of(tree: Path, part: str = "tests") -> list[str]:
-    """The files of tests that a path in the tree stands for, in order: below a directory those run by default."""
-    if (tree / part).is_file():
-        return [part]
-    found = sorted(str(path.relative_to(tree)) for path in (tree / part).rglob("test_*.py"))
-    return [name for name in found if is_of_kernels(name)]
+def below(tree: Path, part: str | Path) -> list[str]:
+    """The files of tests that a path stands for, in order: those below a directory, or itself."""
+    path = tree / part
+    found = sorted(path.rglob("test_*.py")) if path.is_dir() else [path]
+    return [str(file.relative_to(tree)) for file in found]
 
 
 def files_for(kernel: str, tree: Path) -> list[str]:
     """The files of tests that are run on a kernel by default: on s390x, which is emulated, a part of them."""
-    if kernel != s390x.NAME:
-        return files_of(tree)
-    return [name for part in s390x.PARTS for name in files_of(tree, f"tests/{part}")]
+    parts = s390x.PARTS if kernel == s390x.NAME else ("",)
+    return [name for part in parts for name in below(tree, f"tests/{part}") if is_of_kernels(name)]

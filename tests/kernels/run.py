@@ -85,11 +85,8 @@ def _files(version: str, parts: Sequence[str]) -> list[str]:
     """The files of tests of these parts, by default all that may differ from kernel to kernel."""
     if not parts:
         return choice.files_for(version, guest.TREE)
-    found: list[Path] = []
-    for part in parts:
-        for path in [guest.TREE / name for name in choice.SMOKE] if part == "smoke" else [Path(part).resolve()]:
-            found += sorted(path.rglob("test_*.py")) if path.is_dir() else [path]
-    return [*dict.fromkeys(str(path.relative_to(guest.TREE)) for path in found)]
+    named = [path for part in parts for path in (choice.SMOKE if part == "smoke" else [Path(part).resolve()])]
+    return [*dict.fromkeys(name for path in named for name in choice.below(guest.TREE, path))]
 
 
 class _Kernel:

@@ -68,14 +68,18 @@ def _page(results: dict[str, Any]) -> str:
     rows = [[feature, *(one["capabilities"].get(feature, "-") for one in results.values())] for feature in features]
     kernels = [f"{name} ({one['release']})" for name, one in results.items()]
     page = HEAD + _table(["", *kernels], rows)
-    folders = sorted({str(Path(name).parent) for name in choice.files_of(guest.TREE)})
-    rows = [[folder, *(_counts(folder, name, one["tests"]) for name, one in results.items())] for folder in folders]
+    files = {kernel: choice.files_for(kernel, guest.TREE) for kernel in results}
+    folders = sorted({str(Path(name).parent) for found in files.values() for name in found})
+    rows = [
+        [folder, *(_counts(folder, files[kernel], one["tests"]) for kernel, one in results.items())]
+        for folder in folders
+    ]
     return page + TESTS + _table(["", *kernels], rows)
 
 
-def _counts(folder: str, kernel: str, tests: dict[str, dict[str, int]]) -> str:
+def _counts(folder: str, files: list[str], tests: dict[str, dict[str, int]]) -> str:
     """The tests of a folder, of the files that are run on a kernel and have been."""
-    there = [name for name in choice.files_for(kernel, guest.TREE) if str(Path(name).parent) == folder]
+    there = [name for name in files if str(Path(name).parent) == folder]
     run = [tests[name] for name in there if name in tests]
     counts = Counter[str]()
     for found in run:
