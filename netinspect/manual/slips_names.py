@@ -67,9 +67,7 @@ def _services(words: Sequence[str], text: str) -> Iterable[str]:
 
 
 def _protocols(words: Sequence[str], text: str) -> Iterable[str]:
-    from ..nouns.conntrack.decode_names import PROTOCOLS
-
-    return PROTOCOLS.values()
+    return live_names.protocols(())
 
 
 def _routing_names(words: Sequence[str], text: str) -> Iterable[str]:
