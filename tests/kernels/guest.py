@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import made
+import programs
 import s390x
 
 HERE = Path(__file__).resolve().parent
@@ -33,10 +34,17 @@ def end_all() -> None:
         guest.kill()
 
 
+def _programs() -> list[str]:
+    """Where the programs are that this machine lacks: none, or one directory."""
+    place = programs.there(made.CACHE)
+    return [str(place)] if place is not None else []
+
+
 def _here(command: str, out: Path, seconds: float) -> int | None:
     """The same on this machine, in network and mount namespaces of its own."""
     own = ["unshare", "--net", "--mount", "--fork", "--kill-child=KILL"]
     own += [] if os.geteuid() == 0 else ["--map-root-user"]
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), *_programs()])
     with (out / "output").open("wb") as output:
         try:
             return subprocess.run(
@@ -45,7 +53,7 @@ def _here(command: str, out: Path, seconds: float) -> int | None:
                 stdout=output,
                 stderr=output,
                 cwd=TREE,
-                env={**os.environ, "NI_HERE": str(out)},
+                env={**os.environ, "PATH": path, "NI_HERE": str(out)},
                 preexec_fn=_end_with_parent,
                 timeout=seconds,
             ).returncode
@@ -71,6 +79,7 @@ def run(
         *(f"init={HERE / 'init.sh'}", "con=null", "con0=null,fd:1", f"uml_dir={out}/", "loglevel=4", *SETTINGS),
         *(() if plain else (FAST,)),
         *(f"NI_KERNEL={place}", f"NI_OUT={out}", f"NI_TREE={TREE}"),
+        *(f"NI_PROGRAMS={directory}" for directory in _programs()),
     ]
     argv = [*own, *(s390x.command(place, out, TREE, memory=memory) if version == s390x.NAME else uml)]
     # The guest's memory is a file, in memory where that can be.

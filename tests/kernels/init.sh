@@ -1,6 +1,7 @@
 #!/bin/sh
 # The first program of a guest. The kernel's command line gives NI_KERNEL (the kernel's directory in the cache), NI_OUT (the
-# host's directory that is /out here) and NI_TREE (the repository). The root is the host's, read-only, below files in memory.
+# host's directory that is /out here), NI_TREE (the repository) and, where the host lacks programs, NI_PROGRAMS (a directory
+# of them). The root is the host's, read-only, below files in memory.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 TERM=dumb
 tool() { LD_LIBRARY_PATH=$NI_KERNEL/tools "$NI_KERNEL/tools/$@"; }
 off() { [ -e /proc/sysrq-trigger ] || mount -t proc proc /proc; echo o > /proc/sysrq-trigger; sleep 30; exit 1; }
@@ -19,7 +20,7 @@ case $version in
     ln -s ../run var/run
     cp -a /etc/. etc/ 2>/dev/null
     for folder in usr opt root; do mount --bind /$folder $folder; done
-    for folder in "$NI_KERNEL" "$NI_TREE"; do
+    for folder in "$NI_KERNEL" "$NI_TREE" ${NI_PROGRAMS:+"$NI_PROGRAMS"}; do
         mkdir -p ".$folder"
         case $folder in /root/* | /usr/* | /opt/*) ;; *) mount --bind "$folder" ".$folder" ;; esac
     done

@@ -23,6 +23,7 @@ import choice
 import guest
 import made
 import packages
+import programs
 import table
 
 LISTS = guest.HERE / "skips"
@@ -53,6 +54,11 @@ def main() -> int:
         [sys.executable, "-m", "compileall", "-q", "netinspect", "netns-lab", "tests"], cwd=guest.TREE, check=True
     )
     bad = 0
+    try:
+        programs.make(made.CACHE)
+    except packages.Missing as error:
+        print(f"programs that this machine lacks: {error}", file=sys.stderr)
+        bad += 1
     there = [name for name in made.KERNELS if name != made.BUILT or made.built().exists()]
     kernels = []
     for version in options.kernel or there:

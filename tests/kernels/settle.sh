@@ -1,7 +1,7 @@
 #!/bin/sh
 # The second program of a guest, in the root that it keeps: sets up what a machine has by the time one logs in, and runs
 # the command.
-# NI_KERNEL is the kernel's directory where the guest has no modprobe of its own.
+# NI_KERNEL is the kernel's directory where the guest has no modprobe of its own; NI_PROGRAMS one of further programs.
 off() { sync; echo o > /proc/sysrq-trigger; sleep 30; exit 1; }
 
 mount -t proc proc /proc && mount -t sysfs sys /sys && mount -t devtmpfs dev /dev
@@ -21,7 +21,7 @@ if [ -n "$NI_KERNEL" ]; then
     chmod 755 /run/bin/modprobe
     echo /run/bin/modprobe > /proc/sys/kernel/modprobe
 fi
-PATH=/run/bin:$PATH
+PATH=/run/bin:$PATH${NI_PROGRAMS:+:$NI_PROGRAMS}
 hostname guest
 ip link set lo up
 modprobe -q ipv6
