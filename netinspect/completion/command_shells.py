@@ -207,22 +207,27 @@ def _value_case(one: Completed, *, bash: bool) -> Iterator[str]:
 
 
 def _value_cases(one: Completed, *, bash: bool) -> Iterator[str]:
-    for word, live in one.after.items():
-        yield f"        {'' if bash else '('}{word}) asked='{live}' ;;"
+    for word, behind in one.after.items():
+        yield f"        {'' if bash else '('}{word}) {_offering(behind, bash=bash)} ;;"
     for option in one.options:
         value = option.value
         if value is None:
             continue
         does = ["listed=1"] if value.listed else []
-        if value.words:
-            words = " ".join(value.words)
-            does.append(f"values='{words}'" if bash else f"values=({words})")
-        elif value.live:
-            does.append(f"asked='{value.live}'")
+        if value.words or value.live:
+            does.append(_offering(value.words or value.live, bash=bash))
         else:
             does.append("files=all" if value.file else "files=none")
         opening = "" if bash else "("
         yield f"        {opening}{'|'.join(_spellings(option))}) {' '.join(does)} ;;"
+
+
+def _offering(what: Sequence[str] | str, *, bash: bool) -> str:
+    """Offers words, or those of a live kind."""
+    if isinstance(what, str):
+        return f"asked='{what}'"
+    words = " ".join(what)
+    return f"values='{words}'" if bash else f"values=({words})"
 
 
 def zsh() -> str:
@@ -254,9 +259,10 @@ def fish() -> str:
             lines.append(f"{later} -a '{' '.join(one.later)}'")
         if one.program:
             lines.append(f"{head[:-1]}; and __netinspect_runs' -a '(__netinspect_program)'")
-        for word, live in one.after.items():
+        for word, behind in one.after.items():
             condition = f"-n '__netinspect_is \"{one.name}\"; and __netinspect_after {word}'"
-            lines.append(f"complete -c netinspect {condition} -a '(netinspect completion --values {live})'")
+            offered = f"(netinspect completion --values {behind})" if isinstance(behind, str) else " ".join(behind)
+            lines.append(f"complete -c netinspect {condition} -a '{offered}'")
         if one.files:
             lines.append(f"{head} -F")
         for option in one.options:

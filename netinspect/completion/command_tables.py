@@ -81,7 +81,7 @@ class Completed(NamedTuple):
     """One command: ``words`` may be its operands, or those of a ``live`` kind, or names of files.
 
     ``later`` is what may stand behind the first operand, in place of these: words, or a live kind that is asked for
-    with the first. ``after`` is the live kind of what stands behind a word. ``program``: a command line of its own
+    with the first. ``after`` is the same of what stands behind a word. ``program``: a command line of its own
     stands behind ``--``.
     """
 
@@ -92,7 +92,7 @@ class Completed(NamedTuple):
     live: str
     later: Sequence[str] | str
     files: bool
-    after: Mapping[str, str]
+    after: Mapping[str, Sequence[str] | str]
     program: bool
 
 
@@ -110,7 +110,7 @@ def _each(command: type[Command], help: str) -> Iterator[Completed]:
         _LIVE_OPERANDS.get(command.name, ""),
         _later(command.name),
         command.name in _FILES,
-        _AFTER.get(command.name, {}),
+        _after(command.name),
         command.name in _PROGRAMS,
     )
     for below in command.commands:
@@ -156,6 +156,15 @@ def _later(command: str) -> Sequence[str] | str:
     if command in ("lab traffic", "lab run"):
         return [name.replace("_", "-") for name in packaged("scenarios", ".py")]
     return ""
+
+
+def _after(command: str) -> Mapping[str, Sequence[str] | str]:
+    """What may stand behind a word: words, or the live kind of them."""
+    if command == "stats":
+        from ..nouns.statistics.command_explain import full_name, meanings
+
+        return {"explain": [full_name(counter) for counter in meanings()]}
+    return _AFTER.get(command, {})
 
 
 def _is_word(name: str) -> bool:

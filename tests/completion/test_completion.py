@@ -44,6 +44,7 @@ COMPLETED = (
     ("netinspect lab run pair idle -- netinspect capab", "netinspect lab run pair idle -- netinspect capabilities"),
     ("netinspect explain tcp_info.retransmission_t", "netinspect explain tcp_info.retransmission_timeout"),
     ("netinspect stats MPTcp", "netinspect stats MPTcpExt"),
+    ("netinspect stats explain TcpExt.ListenDr", "netinspect stats explain TcpExt.ListenDrops"),
     ("netinspect conntrack --status SEEN", "netinspect conntrack --status SEEN_REPLY"),
     ("netinspect conntrack --protocol udpl", "netinspect conntrack --protocol udplite"),
     ("netinspect routes --table mai", "netinspect routes --table main"),

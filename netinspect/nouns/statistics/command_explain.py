@@ -57,7 +57,7 @@ def explain(command: Stats) -> int:
         return ExitStatus.OK
     width = min(command.environment.columns, _WIDEST)
     if not names:
-        return show("".join(f"{_name(entry)}: {entry.meaning}\n" for entry in found), command.environment)
+        return show("".join(f"{full_name(entry)}: {entry.meaning}\n" for entry in found), command.environment)
     command.environment.write("\n".join(_article(entry, width) for entry in found).encode())
     return ExitStatus.OK
 
@@ -101,7 +101,7 @@ def lookup(name: str, known: Sequence[CounterMeaning]) -> list[CounterMeaning]:
     found = by_key.get(_key(name)) or by_key.get(_words(name))
     if found and name.strip():
         return found
-    alike = [_name(by_key[key][0]) for key in get_close_matches(_key(name), by_key, n=4, cutoff=0.7)]
+    alike = [full_name(by_key[key][0]) for key in get_close_matches(_key(name), by_key, n=4, cutoff=0.7)]
     hint = f"did you mean {' or '.join(dict.fromkeys(alike))}?" if alike else "`netinspect stats explain` lists all"
     error = UsageError(f"no counter {name!r}: {hint}")
     error.slip = name, alike[:1]
@@ -117,7 +117,7 @@ def _words(text: str) -> str:
     return " ".join(sub(r"\{\}|\b[0-9]+\b", "", text).casefold().replace(":", " ").split())
 
 
-def _name(entry: CounterMeaning) -> str:
+def full_name(entry: CounterMeaning) -> str:
     """``TcpExt.ListenDrops``; the table is not repeated."""
     return entry.counter if entry.counter.startswith(entry.group) else f"{entry.group}.{entry.counter}"
 
@@ -129,7 +129,7 @@ def _article(entry: CounterMeaning, width: int) -> str:
         return fill(text, width, initial_indent=f"  {label}", subsequent_indent="  ", break_long_words=False)
 
     unit = f" of {entry.unit}" if entry.unit else ""
-    lines = [f"{_name(entry)} ({entry.kind}{unit})", paragraph("", entry.meaning)]
+    lines = [f"{full_name(entry)} ({entry.kind}{unit})", paragraph("", entry.meaning)]
     if entry.netstat:
         lines.append(paragraph("netstat -s: ", entry.netstat.format("N")))
     if entry.checks:
