@@ -161,9 +161,10 @@ def _tracked(value: str) -> list[str]:
     return ["--extended"] if value not in _FORMATS else ["--format", value]
 
 
-def _events(value: str) -> list[str]:
-    events = ["update" if event == "updates" else event.rstrip("s") for event in value.lower().split(",")]
-    return [] if events == ["all"] else ["--event", ",".join(events)]
+def events(value: str) -> list[str]:
+    """Our options for conntrack(8)'s names of events: new, updates, destroy and all."""
+    names = ["update" if name == "updates" else name.rstrip("s") for name in value.lower().split(",")]
+    return [] if "all" in names else ["--event", ",".join(names)]
 
 
 def _watched(value: str) -> list[str]:
@@ -179,7 +180,7 @@ _MADE = {
     "FAMILY": _families,
     "TABLES": _tables,
     "TRACKED": _tracked,
-    "EVENTS": _events,
+    "EVENTS": events,
     "WATCHED": _watched,
 }
 

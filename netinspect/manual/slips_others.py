@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..engine.text import digits
 from .live_names import interfaces, services
+from .slips_options import events
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ _QUIET = frozenset(
 """Of ip(8): how it shows what is shown here in any case."""
 _FORMATS = ("json", "ndjson", "csv", "table", "yaml", "wide")
 _OF_IP = ("links", "addresses", "neighbours", "routes", "rules")
+_EVENTS = frozenset(("new", "update", "updates", "destroy", "all"))
 _GROUPS = {
     "process": "pid program proc command cmd app pids processes",
     "remote": "ip host peer address destination dst remotes hosts",
@@ -113,9 +115,8 @@ def _of_conntrack(rest: Sequence[str]) -> list[str]:
     """conntrack(8): -e EVENTS, and the table behind a command."""
     found: list[str] = []
     for word, before in zip(rest, ("", *rest), strict=False):
-        events = {event.rstrip("s") for event in word.lower().split(",")}
-        if before == "-e" and found[-1:] == ["-e"] and events <= {"new", "update", "destroy", "all"}:
-            found[-1:] = [] if "all" in events else ["--event", word.lower().replace("updates", "update")]
+        if before == "-e" and found[-1:] == ["-e"] and _EVENTS.issuperset(word.lower().split(",")):
+            found[-1:] = events(word)
         elif word == "expect" and found == ["list"]:
             found = ["expectations"]
         elif word == "expect" and found == ["events"]:
