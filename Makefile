@@ -54,7 +54,7 @@ test-containers: $(VENV)/made-for-tests
 test-kernels: $(VENV)/made-for-tests
 	$(PYTHON) tests/kernels/run.py $(foreach kernel,$(KERNEL),--kernel $(kernel)) $(if $(GUESTS),--guests $(GUESTS)) $(PART)
 
-# The kernel 6.1-net, with nearly all of networking: some 20 minutes, once.
+# The kernel 6.1-net, with nearly all of networking: 8 to 20 minutes, once.
 kernel: $(VENV)/made-for-tests
 	$(PYTHON) tests/kernels/build.py
 

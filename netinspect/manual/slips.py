@@ -10,6 +10,7 @@ from ..engine.help import alike_names, unknown
 from ..engine.options import parse
 from ..engine.quoting import shell_line
 from ..engine.text import digits
+from ..environment import Environment
 from ..errors import NetinspectError, UsageError
 from .live_names import interfaces, processes, services
 from .live_names import states as states_of
@@ -177,7 +178,12 @@ def _other_command(words: list[str], commands: Sequence[str], command_of: Comman
     if meant == "path":
         ends = [meant, *_ends_of(rest, name in _TO_A_PORT)]
         return _own_source(ends, command_of) or (ends if len(ends) > 1 else [])
-    return _fitting([*command, *options, *rest], command_of, drop=True) or command
+    whole = [*command, *options, *rest]
+    fitting = _fitting(whole, command_of, drop=True)
+    misspelt = name not in MEANT or "FILTER" in command_of(command[0]).operands
+    if not fitting and misspelt and not _unknown_option(whole, command_of):
+        return whole  # what else is wrong is said then
+    return fitting or command
 
 
 _ALONE = ("top", "help --man", "sockets --mptcp", "links --rates 1", "capabilities")
@@ -553,7 +559,7 @@ def _base(part: str) -> str:
 
 
 def makes_sense(words: list[str], command_of: CommandOf) -> bool:
-    """Whether there is such a command with such options."""
+    """Whether it is a command line of ours."""
     try:
         command = command_of(words[0])
         rest = words[1:]
@@ -562,10 +568,11 @@ def makes_sense(words: list[str], command_of: CommandOf) -> bool:
             if not below:
                 return not rest
             command, rest = below[0], rest[1:]
-        views = getattr(command, "views", None)
-        _, operands, _ = parse(command.name, command.all_groups(), rest)
-        if words[0] in ("conntrack", "nat") and len(operands) > 1:
-            return False
-        return not views or not operands or operands[0] in views or words[0] in ("routes", "stats", "drops")
-    except UsageError:
+        command.read(rest, Environment(_nowhere, _nowhere, False, 80))
+    except NetinspectError:
         return False
+    return True
+
+
+def _nowhere(text: bytes) -> None:
+    """Where a line that is only tried writes to."""

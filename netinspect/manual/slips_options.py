@@ -24,6 +24,7 @@ _TABLE = """
 *           --ns= --net= -netns= --network-namespace= : --netns {}
 *           --no-headers --noheader --noheadings --no-heading : --no-header
 *           -v --verbose -n --numeric --oneline   :
+*           -V                                    : ! `netinspect --version` shows the version
 *           --inet                                : --ipv4
 *           --inet6                               : --ipv6
 *           --family=                             : FAMILY
@@ -85,7 +86,7 @@ drops       -c -s --summary --stat --count        : count
 drops       -p= --pid=                            : pid {}
 drops       -i= --interface= --dev=               : dev {}
 drops       -t= -d= --seconds= --duration= --timeout= : --for {}
-drops       -w?                                   : WATCHED
+drops       -w?                                   :
 drops       --follow -f -l=                       :
 path        -t --tcp -T                           : tcp
 path        -u --udp -U                           : udp
@@ -167,11 +168,6 @@ def events(value: str) -> list[str]:
     return [] if "all" in names else ["--event", ",".join(names)]
 
 
-def _watched(value: str) -> list[str]:
-    """Drops are shown as they come in any case."""
-    return ["--watch", value] if value else []
-
-
 _FORMATS = ("table", "json", "ndjson", "csv")
 _NO_FORMAT = "! the formats are table, json, ndjson and csv"
 _MADE = {
@@ -181,7 +177,6 @@ _MADE = {
     "TABLES": _tables,
     "TRACKED": _tracked,
     "EVENTS": events,
-    "WATCHED": _watched,
 }
 
 _VIEWS = {

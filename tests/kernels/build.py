@@ -28,7 +28,7 @@ def main() -> int:
 def build(*, jobs: str) -> Path:
     """The directory of the kernel, as ``made.kernel`` has it.
 
-    Where there is none it is built, which takes 20 minutes of two processors.
+    Where there is none it is built, which takes 8 to 20 minutes of two processors.
 
     Raises:
         packages.Missing: it cannot be built here."""

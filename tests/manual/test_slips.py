@@ -162,6 +162,7 @@ def test_the_command_to_type_is_printed(line: str, meant: str) -> None:
     [
         *("frobnicate", "links --frobnicate", "sockets 'sport ='", "conntrack -D", "routes -x"),
         *("ip route add default via 10.0.0.1", "bridge fdb", "bridge vlan show", "dig example.com", "links zzzz9"),
+        "rules show table 254",
     ],
 )
 def test_nothing_is_suggested_where_nothing_is_known(line: str) -> None:

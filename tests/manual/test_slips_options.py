@@ -13,7 +13,7 @@ from netinspect.manual.slips import makes_sense
 
 MEANT = """
     drops -w => drops
-    drops -w 1 => drops --watch 1
+    drops -w 1 => drops
     drops -i lo => drops dev lo
     drops -t 5 => drops --for 5
     drops lo => drops dev lo
@@ -142,6 +142,7 @@ def test_words_of_other_programs(line: str) -> None:
     [
         ("sockets -tlnZ", "`netinspect netstat -Z` shows the contexts of SELinux"),
         ("ss -tlnZ", "`netinspect netstat -Z` shows the contexts of SELinux"),
+        ("sockets -V", "`netinspect --version` shows the version"),
         ("ss --bpf -K", "netinspect changes nothing"),
         ("ss -b", "netinspect shows no filters that programs attach to sockets"),
         ("sockets --yaml", "the formats are table, json, ndjson and csv"),

@@ -44,7 +44,7 @@ class Rules(ListingCommand):
     def check(self) -> None:
         """Raises UsageError where there are operands."""
         if self.words:
-            raise UsageError(f"rules takes options only, not {self.words[0]!r}")
+            raise UsageError(f"rules lists all rules and takes options only, not {self.words[0]!r}")
 
     def listing(self, places: Sequence[Place]) -> RuleListing:
         """The rules."""
