@@ -17,6 +17,8 @@ _OF_NO_KERNEL = (
     "test_structure.py testing/test_testing_plugin.py top/test_live.py top/test_live_screen.py top/test_model.py"
 )
 """Shells, terminals, files, texts, signals, the package and its documents: they are the same on every kernel."""
+HANGS = ("tests/nouns/routing/test_routes_churn.py",)
+"""What hangs a guest whose programs come to their kernel by seccomp: two processes take turns for ever."""
 SMOKE = (
     "tests/nouns/capabilities/test_capabilities.py",
     "tests/nouns/links/test_links.py",
