@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -26,6 +25,15 @@ from netinspect.testing import AssertingLab, LabFactory
 NETEM = {"uplink-lossy", "uplink-slow"}
 SETTINGS = ("net.ipv4.ip_forward", "net.ipv4.conf.all.rp_filter", "net.ipv6.conf.all.forwarding")
 CASES = [(name, topology) for name in fault.names() for topology in fault.load(name).fits if name not in NETEM]
+AT_ONCE = 8
+
+
+def groups() -> Iterator[object]:
+    """A topology and some of the faults that fit it: as many as are tried at once."""
+    for topology in sorted({topology for _, topology in CASES}):
+        fitting = [name for name, of in CASES if of == topology]
+        for start in range(0, len(fitting), AT_ONCE):
+            yield pytest.param(topology, fitting[start : start + AT_ONCE], id=f"{topology} {start}")
 
 
 def test_every_fault_of_the_package_has_a_symptom_and_a_topology() -> None:
@@ -65,20 +73,18 @@ def seen(lab: AssertingLab, loaded: fault.Fault) -> list[str]:
     ]
 
 
-def test_every_fault_breaks_and_mends_a_lab(need: Callable[[str], None]) -> None:
+@pytest.mark.parametrize(("topology", "faults"), [*groups()])
+def test_every_fault_breaks_and_mends_a_lab(topology: str, faults: list[str], need: Callable[[str], None]) -> None:
     need("nft")
-    by_topology: dict[str, list[str]] = defaultdict(list)
-    for name, topology in CASES:
-        by_topology[topology].append(name)
+    topology_works(topology)
 
-    def healthy(topology: str) -> list[str]:
-        """One lab for all probes of a topology."""
+    def healthy() -> list[str]:
+        """One lab for all probes."""
         with AssertingLab(load(topology)) as lab:
-            found = ((name, healthy_probe(lab, name)) for name in by_topology[topology])
-            return [f"{name} in {topology}: not healthy before: {said}" for name, said in found if said]
+            found = ((name, healthy_probe(lab, name)) for name in faults)
+            return [f"{name}: not healthy before: {said}" for name, said in found if said]
 
-    def broken(case: tuple[str, str]) -> str | None:
-        name, topology = case
+    def broken(name: str) -> str | None:
         loaded = fault.load(name)
         with AssertingLab(load(topology)) as lab:
             if not loaded.flush:
@@ -86,19 +92,17 @@ def test_every_fault_breaks_and_mends_a_lab(need: Callable[[str], None]) -> None
             before = seen(lab, loaded)
             lab.break_with(name)
             if not lab.probe(loaded, timeout=0.5):
-                return f"{name} in {topology}: still works"
+                return f"{name}: still works"
             assert lab.mend() == [name]
             if (after := seen(lab, loaded)) != before:
-                return f"{name} in {topology}: mended, it is {after}, and was {before}"
+                return f"{name}: mended, it is {after}, and was {before}"
             answered = healthy_probe(lab, name)
-            return f"{name} in {topology}: mended: {answered}" if answered else None
+            return f"{name}: mended: {answered}" if answered else None
 
-    for topology in by_topology:
-        topology_works(topology)
-    with ThreadPoolExecutor(8) as pool:  # most of the time goes by with waiting for answers that do not come
-        wrong = [line for lines in pool.map(healthy, by_topology) for line in lines]
-        wrong += [line for line in pool.map(broken, CASES) if line]
-    assert wrong == []
+    with ThreadPoolExecutor(AT_ONCE) as pool:  # most of the time goes by with waiting for answers that do not come
+        before = pool.submit(healthy)
+        wrong = [line for line in pool.map(broken, faults) if line]
+        assert [*before.result(), *wrong] == []
 
 
 def test_a_fault_breaks_a_lab_in_a_user_namespace_too(lab: LabFactory, need: Callable[[str], None]) -> None:
