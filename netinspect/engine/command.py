@@ -9,7 +9,7 @@ from .options import HELP, Flag, Group, One, Option, choice, converted, parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from typing import Self
 
     from ..environment import Environment
@@ -64,8 +64,11 @@ class Command:
         return command.run()
 
     @classmethod
-    def read(cls, arguments: Sequence[str], environment: Environment) -> Self | None:
-        """A parsed command line; None if --help was given. Raises UsageError."""
+    def read(cls, arguments: Sequence[str], environment: Environment, *, without: Collection[str] = ()) -> Self | None:
+        """A parsed command line; None if --help was given. Raises UsageError.
+
+        ``without``: options that may be given, and are not taken.
+        """
         found, words, ahead = parse(cls.name, cls.all_groups(), arguments)
         if any(option is HELP for option, _ in found):
             return None
@@ -73,7 +76,8 @@ class Command:
         command.words, command.ahead = words, ahead
         command.take_operands()
         for option, text in found:
-            command.take(option, text or "")
+            if option.long not in without:
+                command.take(option, text or "")
         given = {option.long: option for option, _ in found}
         for option in given.values():
             for other in option.excludes:

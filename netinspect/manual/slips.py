@@ -558,6 +558,10 @@ def _base(part: str) -> str:
     return part.rpartition("+")[0]
 
 
+_THERE = ("pid", "user", "container")
+"""Options whose values must be there: looking for them takes a while, and what is typed may be there later."""
+
+
 def makes_sense(words: list[str], command_of: CommandOf) -> bool:
     """Whether it is a command line of ours."""
     try:
@@ -568,7 +572,7 @@ def makes_sense(words: list[str], command_of: CommandOf) -> bool:
             if not below:
                 return not rest
             command, rest = below[0], rest[1:]
-        command.read(rest, Environment(_nowhere, _nowhere, False, 80))
+        command.read(rest, Environment(_nowhere, _nowhere, False, 80), without=_THERE)
     except NetinspectError:
         return False
     return True
