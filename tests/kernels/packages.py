@@ -75,6 +75,14 @@ def _unpack(archives: Path, place: Path) -> None:
         run("dpkg", "-x", package, place)
 
 
+def alternatives(root: Path) -> None:
+    """Gives the unpacked iptables and ip6tables their plain names, as Debian's alternatives do: the variants of nft."""
+    programs = root / "usr/sbin"
+    if (programs / "xtables-nft-multi").exists():
+        for name in ("iptables", "ip6tables"):
+            (programs / name).symlink_to("xtables-nft-multi")
+
+
 def tools(scratch: Path, ours: list[str], made: Path) -> None:
     """Puts what loads modules into ``made/tools``."""
     kmod = unpacked(scratch, ours, "kmod", "libkmod2")

@@ -58,14 +58,8 @@ def _make(scratch: Path, made: Path, place: Path) -> None:
     made.mkdir()
     root = made / "root"
     packages.unpacked_with_needs(root, lists, *_lacking())
+    packages.alternatives(root)
     programs = {path.name: path for part in ("bin", "sbin", "usr/bin", "usr/sbin") for path in (root / part).glob("*")}
-    # Debian's alternatives for iptables and its like are their nft variants.
-    for name, path in list(programs.items()):
-        if name.startswith(("iptables-nft", "ip6tables-nft")):
-            plain = path.with_name(name.replace("-nft", ""))
-            if plain.name not in programs:
-                plain.symlink_to(path.name)
-                programs[plain.name] = plain
     found = (folder for part in ("usr/lib", "lib") for folder in root.glob(f"{part}/*-linux-gnu"))
     folders = [place / folder.relative_to(made) for folder in found]
     libraries = ":".join(map(str, folders))

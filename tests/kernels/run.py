@@ -24,7 +24,6 @@ import guest
 import made
 import packages
 import programs
-import s390x
 import table
 
 LISTS = guest.HERE / "skips"
@@ -62,8 +61,7 @@ def main() -> int:
     except packages.Missing as error:
         print(f"programs that this machine lacks: {error}", file=sys.stderr)
         bad += 1
-    # The slowest first: at the end the others' guests fill the time.
-    there = [s390x.NAME, made.BUILT, *made.SUITES] if made.built().exists() else [s390x.NAME, *made.SUITES]
+    there = [name for name in made.KERNELS if name != made.BUILT or made.built().exists()]
     kernels = []
     for version in options.kernel or there:
         try:

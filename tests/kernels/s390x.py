@@ -52,8 +52,7 @@ def make(scratch: Path, made: Path, _version: str) -> None:
     # What the scripts of packages would do.
     (root / "bin/sh").unlink(missing_ok=True)
     (root / "bin/sh").symlink_to("bash")
-    for name in ("iptables", "ip6tables"):
-        (root / "usr/sbin" / name).symlink_to("xtables-nft-multi")
+    packages.alternatives(root)
     (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534:nobody:/:/bin/false\n")
     (root / "etc/group").write_text("root:x:0:\nnogroup:x:65534:\n")
     (root / "etc/hosts").write_text("127.0.0.1 localhost\n::1 localhost ip6-localhost\n")
