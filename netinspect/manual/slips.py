@@ -180,9 +180,10 @@ def _other_command(words: list[str], commands: Sequence[str], command_of: Comman
         return _own_source(ends, command_of) or (ends if len(ends) > 1 else [])
     whole = [*command, *options, *rest]
     fitting = _fitting(whole, command_of, drop=True)
-    misspelt = name not in MEANT or "FILTER" in command_of(command[0]).operands
-    if not fitting and misspelt and not _unknown_option(whole, command_of):
-        return whole  # what else is wrong is said then
+    # What is wrong with the rest of a misspelt command of ours, or with a filter, is said when that is typed.
+    kept = name not in MEANT or "FILTER" in command_of(command[0]).operands
+    if not fitting and kept and not _unknown_option(whole, command_of):
+        return whole
     return fitting or command
 
 
